@@ -1,0 +1,272 @@
+"""Compose a configuration from modules and overrides, and say everything that is wrong with it.
+
+A layer is a nested mapping with the place it came from; later layers win leaf by leaf. Origins
+are kept by leaf, so that an error names the file in which the wrong value stands.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
+
+from resweep import yaml12
+from resweep.canonical import canonical_json
+from resweep.config.schema import SECTIONS, Config
+from resweep.errors import ConfigError, Problem
+
+
+class Layer(NamedTuple):
+    """A part of a configuration and the file (or command line) in which it stands."""
+
+    origin: str
+    content: dict[str, Any]
+
+
+class Composed(NamedTuple):
+    """A merged configuration, and for each leaf the place that set it."""
+
+    content: dict[str, Any]
+    origins: dict[str, str]
+
+    def origin_of(self, path: str, default: str) -> str:
+        """Return the place that set `path`, or something inside it."""
+        if path in self.origins:
+            return self.origins[path]
+        inside = [place for leaf, place in self.origins.items() if leaf.startswith(f"{path}.")]
+        return inside[-1] if inside else default
+
+
+def known_paths() -> list[str]:
+    """Return every field that the code knows, as `section.field`."""
+    return [
+        f"{name}.{field}" for name, section in SECTIONS.items() for field in section.model_fields
+    ]
+
+
+_LEAVES: dict[str, list[str]] = {}
+for _path in known_paths():
+    _LEAVES.setdefault(_path.split(".", 1)[1], []).append(_path)
+
+
+def resolve_name(name: str, config: Mapping[str, Any]) -> str:
+    """Turn a flat name (`learning_rate`) into the one path it can mean; paths stay as they are.
+
+    A name that nothing knows stays too: it is a hyperparameter of the user's own.
+
+    Raises:
+        ValueError: Several fields have this name; lists them.
+    """
+    if "." in name or name in SECTIONS:
+        return name
+    candidates = set(_LEAVES.get(name, ()))
+    candidates |= {
+        f"{section}.{name}"
+        for section, fields in config.items()
+        if isinstance(fields, Mapping) and name in fields
+    }
+    if len(candidates) > 1:
+        raise ValueError(f"could mean {' or '.join(sorted(candidates))}; write it in full")
+    return candidates.pop() if candidates else name
+
+
+def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn dotted keys, at any depth, into nested mappings: `{"a.b": 1}` gives `{"a": {"b": 1}}`.
+
+    Raises:
+        ValueError: Two keys disagree whether a name is a value or holds others.
+    """
+    result: dict[str, Any] = {}
+    for path, value in leaves(flat):
+        place = result
+        *parents, leaf = path.split(".")
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise ValueError(f"{path}: {parent} is a value and holds others at once")
+        if isinstance(place.get(leaf), dict):
+            raise ValueError(f"{path} is a value and holds others at once")
+        place[leaf] = value
+    return result
+
+
+def leaves(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield `("a.b", value)` for every leaf of a nested mapping, in its order."""
+    for key, value in nested.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{path}.")
+        else:
+            yield path, value
+
+
+def with_value(config: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """Return a copy of `config` with one leaf set; what lies beside the path is shared."""
+    head, _, rest = path.partition(".")
+    if not rest:
+        return {**config, head: value}
+    below = config.get(head)
+    return {**config, head: with_value(below if isinstance(below, dict) else {}, rest, value)}
+
+
+def merge(layers: list[Layer]) -> Composed:
+    """Merge layers leaf by leaf, later ones winning."""
+    content: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for layer in layers:
+        for path, value in leaves(layer.content):
+            content = with_value(content, path, value)
+            origins[path] = layer.origin
+    return Composed(content, origins)
+
+
+def load_module(config_dir: Path, section: str, name: Any) -> Layer:
+    """Load `config/{section}/{name}.yaml`, whose top level is the section's content.
+
+    A mapping instead of a name is the content itself.
+
+    Raises:
+        ConfigError: There is no such module (lists those there are), or it is not a mapping.
+    """
+    if isinstance(name, dict):
+        return Layer(f"base.{section}", {section: nest(name)})
+    folder = config_dir / section
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+        raise ConfigError(
+            Problem(str(folder), "base." + section, name, "should be the name of a module there")
+        )
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        there = ", ".join(sorted(file.stem for file in folder.glob("*.yaml"))) or "none"
+        raise ConfigError(Problem(str(path), "", None, f"no such module; there are: {there}"))
+    content = yaml12.load_mapping(path)
+    try:
+        return Layer(str(path), {section: nest(content)})
+    except ValueError as error:
+        raise ConfigError(Problem(str(path), "", None, str(error))) from None
+
+
+def read_override(value: Any) -> Any:
+    """Read strings as YAML 1.2 scalars, in lists and mappings too.
+
+    Snakemake's command line makes a string of `1e-4` and of all that stands inside braces.
+    """
+    if isinstance(value, str):
+        return yaml12.parse_scalar(value)
+    if isinstance(value, Mapping):
+        return {str(key): read_override(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [read_override(inner) for inner in value]
+    return value
+
+
+def validate(composed: Composed, where: str) -> tuple[dict[str, Any], list[Problem]]:
+    """Check a configuration; returns it with defaults filled in and types coerced, or problems.
+
+    Args:
+        composed: What to check.
+        where: The file to name where nothing in the configuration has an origin.
+
+    Returns:
+        The plain configuration (empty where there are problems), and everything wrong with it.
+    """
+    problems = [
+        Problem(composed.origin_of(path, where), path, value, f"did you mean {meant}?")
+        for path, value, meant in misspellings(composed.content)
+    ]
+    content = (
+        composed.content if "training" in composed.content else {**composed.content, "training": {}}
+    )
+    try:
+        config = Config.model_validate(content)
+    except ValidationError as error:
+        problems += [_problem(details, composed, where) for details in error.errors()]
+        return {}, problems
+    plain = config.model_dump(mode="json")
+    try:
+        canonical_json(plain)
+    except ValueError as error:
+        problems.append(Problem(where, "", None, str(error)))
+    return (plain if not problems else {}), problems
+
+
+def _problem(details: Any, composed: Composed, where: str) -> Problem:
+    path = ".".join(str(part) for part in details["loc"])
+    message = re.sub(r"^(Value error, |Input )", "", details["msg"])
+    value = details["input"]
+    if details["type"] == "missing":
+        value, message = None, "is missing"
+    elif isinstance(value, dict):
+        value = None
+    return Problem(composed.origin_of(path, where), path, value, message)
+
+
+def misspellings(content: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
+    """Yield `(path, value, known path)` for unknown keys that look like a known one."""
+    for section, fields in content.items():
+        known_section = SECTIONS.get(section)
+        if known_section is None:
+            meant = nearest(section, [*SECTIONS, *_LEAVES])
+            if meant:
+                yield section, None if isinstance(fields, Mapping) else fields, meant
+        elif isinstance(fields, Mapping):
+            for key, value in fields.items():
+                if key not in known_section.model_fields:
+                    meant = nearest(key, known_section.model_fields)
+                    if meant:
+                        yield f"{section}.{key}", value, f"{section}.{meant}"
+
+
+def nearest(key: str, known: Any) -> str | None:
+    """Return the known key that `key` is probably a misspelling of, or None.
+
+    Two keys that differ in digits alone (`beta1`, `beta3`) are two keys; otherwise one edit is
+    forgiven in short words and two in words of more than six letters.
+    """
+    best = min(known, key=lambda name: (_edits(key.lower(), name), name))
+    if best == key or re.sub(r"\d", "", best) == re.sub(r"\d", "", key):
+        return None
+    allowed = 2 if len(best) > 6 else 1 if len(best) > 3 else 0
+    return best if _edits(key.lower(), best) <= allowed else None
+
+
+def _edits(left: str, right: str) -> int:
+    """Number of insertions, deletions, substitutions and swaps of neighbours between two words.
+
+    The optimal string alignment distance.
+    """
+    before: list[int] = []
+    row = list(range(len(right) + 1))
+    for i, a in enumerate(left, 1):
+        before, last, row = row, before, [i]
+        for j, b in enumerate(right, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == right[j - 2] and left[i - 2] == b:
+                cost = min(cost, last[j - 2] + 1)
+            row.append(cost)
+    return row[-1]
+
+
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {}
+
+
+def coerce(path: str, value: Any) -> Any:
+    """Give a value the type of the known field it is for: `1` for a float field becomes `1.0`.
+
+    Values of unknown hyperparameters stay as they are.
+
+    Raises:
+        ValueError: The value is not allowed there; the message says what is.
+    """
+    section, _, field = path.partition(".")
+    info = SECTIONS[section].model_fields.get(field) if section in SECTIONS else None
+    if info is None:
+        return value
+    if path not in _ADAPTERS:
+        _ADAPTERS[path] = TypeAdapter(info.rebuild_annotation(), config=None)
+    try:
+        return _ADAPTERS[path].validate_python(value, strict=True)
+    except ValidationError as error:
+        message = re.sub(r"^(Value error, |Input )", "", error.errors()[0]["msg"])
+        raise ValueError(message) from None

@@ -1,0 +1,192 @@
+"""The fields of a training's configuration, with types, bounds and defaults.
+
+Unknown keys are hyperparameters of the user's own: carried, part of the run's identity, a column
+in every table. Fields marked `LABEL` do not change the numbers of a run and are left out of its
+identity (`resweep.store.identity`). A field added later carries `AsBefore(value)`: while it has
+that value it is left out too, so that the names of older runs stay.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+LABEL = "label"  # marks a field that is no part of a run's identity
+
+
+@dataclass(frozen=True)
+class AsBefore:
+    """The value with which a field added later leaves all numbers as they were without it."""
+
+    value: Any
+
+
+def _whole_number(value: Any) -> Any:
+    """Take 100.0 for 100: sampled and computed step counts arrive as floats."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _as_tuple(value: Any) -> Any:
+    """Take a list, or one string alone, for a tuple of strings."""
+    if isinstance(value, str):
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value
+
+
+Int = Annotated[int, BeforeValidator(_whole_number)]
+Positive = Annotated[Int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """Base of all sections: immutable, strict types, unknown keys kept."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True, allow_inf_nan=False)
+
+
+class Model(Section):
+    """A decoder-only transformer in the layout of GPT-2."""
+
+    name: Annotated[str | None, LABEL] = Field(None, description="label for tables")
+    kind: Literal["gpt"] = Field("gpt", description="gpt: pre-norm, GELU-tanh, tied embeddings")
+    n_layer: Positive = Field(4, description="transformer blocks")
+    n_head: Positive = Field(4, description="attention heads; n_embd is a multiple of it")
+    n_embd: Positive = Field(128, description="width")
+    context_length: Positive = Field(128, description="tokens per sequence")
+    vocab_size: Positive | None = Field(
+        None, description="at least the data's; null takes the data's"
+    )
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="on embeddings, attention and residual branches"
+    )
+    bias: bool = Field(True, description="biases in linear layers and layer norms")
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> "Model":
+        if self.n_embd % self.n_head:
+            raise ValueError(
+                f"n_embd = {self.n_embd} should be a multiple of n_head = {self.n_head}"
+            )
+        return self
+
+
+class Data(Section):
+    """Where text comes from, how it is split and turned into tokens."""
+
+    source: Literal["python-docs", "text", "jsonl"] = Field(
+        "python-docs", description="Python's own documentation, text files or JSON lines"
+    )
+    paths: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = Field(
+        (), description="files or globs, for text and jsonl"
+    )
+    text_field: str = Field("text", description="jsonl: the key that holds a document's text")
+    documents: Literal["file", "blank_line"] = Field(
+        "file", description="text: what one document is"
+    )
+    split: Literal["document", "contiguous"] = Field(
+        "document",
+        description="whole documents go to one split; contiguous: the head of all text trains, "
+        "the tail validates and tests (for a single long text)",
+    )
+    val_fraction: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.1, description="share of bytes for validation"
+    )
+    test_fraction: Annotated[float, Field(ge=0, lt=0.5)] = Field(
+        0.05, description="share of bytes for the test"
+    )
+    tokens: Literal["bytes"] = Field("bytes", description="256 bytes and an end of text: 257")
+
+    @model_validator(mode="after")
+    def _paths_fit_source(self) -> "Data":
+        if self.source == "python-docs" and self.paths:
+            raise ValueError("paths are for source: text or jsonl; python-docs is built in")
+        if self.source != "python-docs" and not self.paths:
+            raise ValueError(f"source: {self.source} needs paths: [FILE or GLOB, ...]")
+        return self
+
+
+class Training(Section):
+    """The optimizer steps of a run: how long, how large, how fast."""
+
+    seed: Annotated[Int, Field(ge=0)] = Field(0, description="initialisation, data order, dropout")
+    batch_size: Positive = Field(16, description="sequences per accumulated batch")
+    gradient_accumulation_steps: Positive = Field(
+        1, description="batches of batch_size per optimizer step"
+    )
+    max_gpu_batch_size: Annotated[Positive | None, LABEL] = Field(
+        None, description="sequences per forward; larger batches are accumulated"
+    )
+    eval_batch_size: Annotated[Positive, LABEL] = Field(
+        32, description="sequences per forward in evaluations"
+    )
+    max_steps: Positive | None = Field(None, description="optimizer steps: the schedule's horizon")
+    num_epochs: Positive | None = Field(None, description="passes over the data, for max_steps")
+    optimizer: Literal["adamw"] = Field("adamw", description="decoupled weight decay on matrices")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(1e-3, description="peak learning rate")
+    scheduler: Literal["constant", "linear", "cosine", "wsd"] = Field(
+        "cosine", description="after warmup; wsd: constant, then linear over decay_fraction"
+    )
+    warmup_steps: Annotated[Int, Field(ge=0)] | None = Field(
+        None, description="linear warmup in steps"
+    )
+    pct_warmup: Fraction | None = Field(None, description="linear warmup as fraction of the run")
+    min_lr_ratio: Fraction = Field(0.0, description="final learning rate over its peak")
+    decay_fraction: Fraction = Field(0.2, description="wsd: last part of the run that decays")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.1, description="on matrices only")
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.95
+    adam_eps: Annotated[float, Field(gt=0)] = 1e-8
+    grad_clip: Annotated[float, Field(ge=0)] = Field(1.0, description="global norm; 0 is off")
+    log_steps: Positive = Field(10, description="steps between lines of metrics.jsonl")
+    eval_steps: Positive = Field(100, description="steps between evaluations")
+    eval_sequences: Positive | None = Field(
+        None, description="sequences per evaluation, from the start of the split; null: all"
+    )
+    save_steps: Annotated[Positive | None, LABEL] = Field(
+        None, description="keep a checkpoint every so many steps; null: one a minute, latest only"
+    )
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast")
+    compile: bool = Field(False, description="torch.compile")
+
+    @model_validator(mode="after")
+    def _one_length_one_warmup(self) -> "Training":
+        if (self.max_steps is None) == (self.num_epochs is None):
+            raise ValueError("give either max_steps or num_epochs")
+        if self.warmup_steps is not None and self.pct_warmup is not None:
+            raise ValueError("give either warmup_steps or pct_warmup")
+        return self
+
+
+class Initialization(Section):
+    """How weights start."""
+
+    init_std: Annotated[float, Field(gt=0)] = Field(
+        0.02, description="normal; projections into the residual stream: over sqrt(2 n_layer)"
+    )
+
+
+class Run(Section):
+    """Labels of a run."""
+
+    name: Annotated[str | None, LABEL] = Field(None, description="label for tables")
+
+
+class Config(Section):
+    """Everything that one training is given."""
+
+    model: Model = Model()
+    data: Data = Data()
+    training: Training
+    initialization: Initialization = Initialization()
+    run: Run = Run()
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "model": Model,
+    "data": Data,
+    "training": Training,
+    "initialization": Initialization,
+    "run": Run,
+}

@@ -1,0 +1,139 @@
+"""Documents of a text source, and their split into training, validation and test.
+
+    settings -> documents -> groups of equal text -> splits
+
+Equal documents always land in the same split, so that nothing is validated on that was trained on.
+"""
+
+import glob
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from resweep.errors import DataError
+
+SPLITS = ("train", "val", "test")
+
+
+def source_files(settings: Mapping[str, Any]) -> list[Path]:
+    """Return the files that the settings' paths and globs name, in sorted order.
+
+    Raises:
+        DataError: A path or glob matches no file.
+    """
+    files: set[Path] = set()
+    for pattern in settings["paths"]:
+        found = [Path(name) for name in glob.glob(pattern, recursive=True) if Path(name).is_file()]
+        if not found:
+            raise DataError(f"data.paths: {pattern}: there is no such file; mend the path or glob")
+        files.update(found)
+    return sorted(files)
+
+
+def read_documents(settings: Mapping[str, Any]) -> list[str]:
+    """Read all documents of a source, in a fixed order.
+
+    Raises:
+        DataError: A file is missing, not UTF-8, or lacks the text field; or there is no text.
+    """
+    if settings["source"] == "python-docs":
+        documents = list(_python_documentation())
+    else:
+        documents = [
+            document
+            for file in source_files(settings)
+            for document in _file_documents(file, settings)
+        ]
+    documents = [document for document in documents if document.strip()]
+    if not documents:
+        raise DataError(f"data.source: {settings['source']}: the source holds no text")
+    return documents
+
+
+def _python_documentation() -> Iterator[str]:
+    from pydoc_data import topics
+
+    for _, text in sorted(topics.topics.items()):
+        yield text
+
+
+def _file_documents(file: Path, settings: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: cannot be read as UTF-8 text: {error}") from None
+    if settings["source"] == "jsonl":
+        yield from _json_lines(file, text, settings["text_field"])
+    elif settings["documents"] == "blank_line":
+        yield from re.split(r"\n\s*\n", text)
+    else:
+        yield text
+
+
+def _json_lines(file: Path, text: str, field: str) -> Iterator[str]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{file}: line {number} is not JSON: {error}") from None
+        if not isinstance(entry, dict) or not isinstance(entry.get(field), str):
+            raise DataError(
+                f"{file}: line {number} has no text under {field!r}; set data.text_field"
+            )
+        yield entry[field]
+
+
+def split_documents(documents: list[str], settings: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Split documents into train, val and test.
+
+    `split: document` orders distinct documents by the hash of their text and fills the test, then
+    the validation split up to their fraction of all bytes, always with whole documents.
+    `split: contiguous` cuts the joined text instead: head for training, tail for val and test.
+
+    Raises:
+        DataError: There are too few documents, or too little text, for all splits to have some.
+    """
+    if settings["split"] == "contiguous":
+        return _split_text("\n\n".join(documents), settings)
+    groups: dict[bytes, list[str]] = {}
+    for document in documents:
+        groups.setdefault(hashlib.sha256(document.encode()).digest(), []).append(document)
+    total = sum(len(document.encode()) for document in documents)
+    splits: dict[str, list[str]] = {name: [] for name in SPLITS}
+    wanted = [
+        ("test", settings["test_fraction"] * total),
+        ("val", settings["val_fraction"] * total),
+    ]
+    filled = 0.0
+    for _, group in sorted(groups.items()):
+        while wanted and filled >= wanted[0][1]:
+            wanted.pop(0)
+            filled = 0.0
+        splits[wanted[0][0] if wanted else "train"] += group
+        filled += sum(len(document.encode()) for document in group)
+    _refuse_empty(splits, settings, f"{len(groups)} different documents are too few to split")
+    return splits
+
+
+def _split_text(text: str, settings: Mapping[str, Any]) -> dict[str, list[str]]:
+    test = len(text) - round(len(text) * settings["test_fraction"])
+    val = test - round(len(text) * settings["val_fraction"])
+    splits = {"train": [text[:val]], "val": [text[val:test]], "test": [text[test:]]}
+    splits = {name: [part for part in parts if part] for name, parts in splits.items()}
+    _refuse_empty(splits, settings, f"{len(text)} characters are too few to split")
+    return splits
+
+
+def _refuse_empty(splits: Mapping[str, list[str]], settings: Mapping[str, Any], what: str) -> None:
+    needed = [name for name in SPLITS if name != "test" or settings["test_fraction"] > 0]
+    empty = [name for name in needed if not splits[name]]
+    if empty:
+        raise DataError(
+            f"data: {what}: {' and '.join(empty)} would be empty; give more text, or set "
+            "data.split: contiguous (one long text) or data.documents: blank_line"
+        )

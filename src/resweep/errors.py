@@ -1,0 +1,67 @@
+"""Errors that a user can mend: one line each, no stack trace.
+
+Everything that is not a `ResweepError` is a bug and keeps its trace.
+"""
+
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+
+class ResweepError(Exception):
+    """A fault outside of the code; its text names the thing, its value and the mend."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong in a configuration: where it stands, what it is, how to mend it."""
+
+    file: str
+    key: str
+    value: Any
+    mend: str
+
+    def __str__(self) -> str:
+        shown = f" = {self.value!r}" if self.value is not None else ""
+        where = f"{self.key}{shown}: " if self.key else ""
+        return f"{self.file}: {where}{self.mend}"
+
+
+class ConfigError(ResweepError):
+    """Everything wrong with a configuration, reported together."""
+
+    def __init__(self, problems: Problem | Iterable[Problem]):
+        self.problems = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class DataError(ResweepError):
+    """Source text that is missing, empty or cannot be split."""
+
+
+class StoreError(ResweepError):
+    """A run that cannot be advanced or read."""
+
+
+class LockTimeout(StoreError):
+    """Another process held a run for longer than we were told to wait."""
+
+
+class LeaseLost(StoreError):
+    """Another process took the run over while we were working on it."""
+
+
+def run_command(main: Callable[[], int | None]) -> None:
+    """Run a command's `main` and leave the process with its exit code.
+
+    A `ResweepError` becomes `error: ...` lines on stderr and exit code 1; anything else is a bug
+    and keeps its stack trace.
+    """
+    try:
+        code = main()
+    except ResweepError as error:
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
+        code = 1
+    sys.exit(code or 0)

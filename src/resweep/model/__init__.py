@@ -1,0 +1,1 @@
+"""The language model, and its form on disk that transformers loads."""

@@ -1,0 +1,115 @@
+"""Checkpoint folders: written whole or not at all, checked by digest before they are used.
+
+A folder is filled under another name, its files are flushed to disk, `digests.json` is written
+last, and only then does it get its name by a rename. After that it never changes.
+"""
+
+import json
+import logging
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from resweep.canonical import file_digest
+
+DIGESTS = "digests.json"
+_NAME = re.compile(r"checkpoint_(\d+)")
+
+log = logging.getLogger(__name__)
+
+
+def folder_name(step: int) -> str:
+    """Name of the checkpoint folder of a step."""
+    return f"checkpoint_{step}"
+
+
+def publish(folder: Path, write: Callable[[Path], None], confirm: Callable[[], None]) -> None:
+    """Make a checkpoint folder.
+
+    Args:
+        folder: Its final path.
+        write: Fills the folder that it is given.
+        confirm: Called right before the rename; raises if this process may no longer publish.
+    """
+    if folder.is_dir():
+        return  # the same step of the same run: already there, and never changed
+    new = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    try:
+        write(new)
+        digests = {file.name: file_digest(file) for file in sorted(new.iterdir())}
+        (new / DIGESTS).write_text(json.dumps(digests, indent=2) + "\n")
+        for file in new.iterdir():
+            _flush(file)
+        confirm()
+        new.rename(folder)
+        _flush(folder.parent)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def weights_digest(folder: Path) -> str:
+    """SHA-256 of the weights of a published checkpoint, as it was when written."""
+    return str(json.loads((folder / DIGESTS).read_text())["model.safetensors"])
+
+
+def find_damage(folder: Path) -> str | None:
+    """Compare a checkpoint's files with their digests; returns what is wrong, or None."""
+    try:
+        digests = json.loads((folder / DIGESTS).read_text())
+    except (OSError, ValueError):
+        return f"{DIGESTS} is missing or unreadable"
+    for name, digest in digests.items():
+        file = folder / name
+        if not file.is_file():
+            return f"{name} is missing"
+        if file_digest(file) != digest:
+            return f"{name} is not as it was written"
+    return None
+
+
+def steps_of(folder: Path) -> list[int]:
+    """Steps of all checkpoint folders in `folder`, in rising order."""
+    found = (_NAME.fullmatch(child.name) for child in _children(folder))
+    return sorted(int(match.group(1)) for match in found if match)
+
+
+def latest_sound(folder: Path, at_most: int) -> Path | None:
+    """Return the last checkpoint up to a step that is as it was written, or None.
+
+    Damaged ones are set aside as `checkpoint_{step}.damaged`, with a warning.
+    """
+    for step in reversed(steps_of(folder)):
+        if step > at_most:
+            continue
+        checkpoint = folder / folder_name(step)
+        damage = find_damage(checkpoint)
+        if damage is None:
+            return checkpoint
+        aside = checkpoint.with_name(f"{checkpoint.name}.damaged")
+        shutil.rmtree(aside, ignore_errors=True)
+        checkpoint.rename(aside)
+        log.warning("%s: %s; using the checkpoint before it", checkpoint, damage)
+    return None
+
+
+def drop_leftovers(folder: Path) -> None:
+    """Delete half-written checkpoints of processes that were killed; needs the run's lock."""
+    for child in _children(folder):
+        if re.fullmatch(r"\.checkpoint_\d+\.\d+", child.name):
+            shutil.rmtree(child, ignore_errors=True)
+
+
+def _children(folder: Path) -> Iterator[Path]:
+    return folder.iterdir() if folder.is_dir() else iter(())
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,188 @@
+"""The training loop, and the measurements beside it.
+
+batch -> loss -> gradients -> step          (resweep.training.trainer)
+  every log_steps   a line of metrics.jsonl and timing.jsonl
+  every eval_steps  validation loss, in the same line
+  now and then      a checkpoint, from which a killed run continues bit for bit
+"""
+
+import functools
+import logging
+import math
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import torch
+
+from resweep.training.metrics import MetricLog
+from resweep.training.trainer import Trainer
+
+SECONDS_BETWEEN_SAVES = 60.0
+SECONDS_BETWEEN_PROGRESS = 5.0
+
+# Peak dense bf16 (fp32: TF32 off, CUDA cores) FLOP/s by name of the device, from vendors' data sheets.
+PEAK_FLOPS = {
+    "H200": {"bf16": 989e12, "fp32": 67e12},
+    "H100": {"bf16": 989e12, "fp32": 67e12},
+    "A100": {"bf16": 312e12, "fp32": 19.5e12},
+    "L40S": {"bf16": 362e12, "fp32": 91.6e12},
+    "4090": {"bf16": 165e12, "fp32": 82.6e12},
+    "V100": {"bf16": 15.7e12, "fp32": 15.7e12},
+    "T4": {"bf16": 8.1e12, "fp32": 8.1e12},
+}
+
+log = logging.getLogger(__name__)
+
+
+class Outcome(Enum):
+    """Why the loop returned."""
+
+    REACHED = "reached"
+    INTERRUPTED = "interrupted"
+    DIVERGED = "diverged"
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """What the loop asks of its surroundings.
+
+    Attributes:
+        save: Publish a checkpoint of the trainer as it is now.
+        interrupted: Whether to save and leave.
+        beat: Told the step now and then, for the lease and for people.
+    """
+
+    save: Callable[[], None]
+    interrupted: Callable[[], bool]
+    beat: Callable[[int], None]
+
+
+def train(
+    trainer: Trainer, until: int, metrics: MetricLog, timing: MetricLog, callbacks: Callbacks
+) -> Outcome:
+    """Train up to step `until`, writing metrics and checkpoints on the way.
+
+    Args:
+        trainer: Where to start from; holds the result afterwards.
+        until: Step to stop at, at most the horizon.
+        metrics: Determined values, by step.
+        timing: Speed and memory, by step.
+        callbacks: For saving, stopping and being seen alive.
+    """
+    if trainer.step == 0:
+        metrics.write(0, trainer.evaluate("val"))
+    clock = _Clock(trainer)
+    while trainer.step < until:
+        trainer.train_step()
+        step = trainer.step
+        values: dict[str, Any] = {}
+        if step % trainer.training["log_steps"] == 0 or step == trainer.max_steps:
+            values |= trainer.interval_metrics()
+            timing.write(step, clock.measure(trainer))
+            if not math.isfinite(values["train/loss"]):
+                log.warning("diverged: train/loss is %s at step %d", values["train/loss"], step)
+                return Outcome.DIVERGED
+        if step % trainer.training["eval_steps"] == 0 or step == trainer.max_steps:
+            values |= clock.paused(lambda: trainer.evaluate("val"))
+        if values:
+            metrics.write(step, values)
+            clock.progress(trainer, until, values)
+        if callbacks.interrupted():
+            clock.paused(callbacks.save)
+            return Outcome.INTERRUPTED
+        if step < until and clock.save_is_due(trainer):
+            metrics.flush_to_disk()
+            clock.paused(callbacks.save)
+        callbacks.beat(step)
+    return Outcome.REACHED
+
+
+class _Clock:
+    """Times training apart from evaluation and saving, and says when a checkpoint is due."""
+
+    def __init__(self, trainer: Trainer):
+        now = time.monotonic()
+        self.last_save = self.last_progress = now
+        self.interval_start, self.interval_step = now, trainer.step
+        self.speed = 0.0
+
+    def paused(self, work: Callable[[], Any]) -> Any:
+        """Do something that is not training."""
+        start = time.monotonic()
+        result = work()
+        self.interval_start += time.monotonic() - start
+        return result
+
+    def measure(self, trainer: Trainer) -> dict[str, float]:
+        """Return speed since the last call: tokens a second, model FLOPs utilisation, memory."""
+        now = time.monotonic()
+        seconds = max(now - self.interval_start, 1e-9)
+        steps = trainer.step - self.interval_step
+        tokens = steps * trainer.sequences_per_step * trainer.context_length
+        self.speed = steps / seconds
+        self.interval_start, self.interval_step = now, trainer.step
+        achieved = trainer.model.flops_per_token() * tokens / seconds
+        peak = peak_flops(trainer.device, trainer.training["precision"])
+        return {
+            "tokens_per_second": round(tokens / seconds, 1),
+            "mfu": round(achieved / peak, 4),
+            "memory_mb": round(memory_mb(trainer.device), 1),
+        }
+
+    def save_is_due(self, trainer: Trainer) -> bool:
+        """Whether to save after this step: every save_steps, or once a minute."""
+        every = trainer.training["save_steps"]
+        now = time.monotonic()
+        due = trainer.step % every == 0 if every else now - self.last_save > SECONDS_BETWEEN_SAVES
+        if due:
+            self.last_save = now
+        return due
+
+    def progress(self, trainer: Trainer, until: int, values: dict[str, Any]) -> None:
+        """Tell people where the training is, every few seconds and at the end."""
+        now = time.monotonic()
+        if now - self.last_progress < SECONDS_BETWEEN_PROGRESS and trainer.step < until:
+            return
+        self.last_progress = now
+        shown = ", ".join(
+            f"{name} {values[name]:.4g}" for name in ("train/loss", "val/loss") if name in values
+        )
+        left = (until - trainer.step) / self.speed if self.speed else 0.0
+        log.info("step %d of %d: %s, %s left", trainer.step, until, shown, duration(left))
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time for people: `45 s`, `12 min`, `3.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def memory_mb(device: torch.device) -> float:
+    """Peak memory in MB: of the GPU, or resident memory of the process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+@functools.cache
+def peak_flops(device: torch.device, precision: str) -> float:
+    """FLOP/s that the device could do: from data sheets, or a CPU core's measured matmul rate.
+
+    An unknown GPU counts as an A100, so that its MFU is still comparable from run to run.
+    """
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+        known = next((peaks for key, peaks in PEAK_FLOPS.items() if key in name), None)
+        return (known or PEAK_FLOPS["A100"])[precision]
+    size, best = 256, math.inf
+    a = torch.ones(size, size)
+    for _ in range(8):
+        start = time.perf_counter()
+        a @ a
+        best = min(best, time.perf_counter() - start)
+    return 2 * size**3 / best
