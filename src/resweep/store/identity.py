@@ -97,3 +97,9 @@ def identity(resolved: Mapping[str, Any], data: Prepared) -> dict[str, Any]:
 def run_id(resolved: Mapping[str, Any], data: Prepared) -> str:
     """Name of the run: 12 hex digits of the hash of its identity."""
     return digest(identity(resolved, data), 12)
+
+
+def last_step(resolved: Mapping[str, Any], stop: int | None) -> int:
+    """Return the step that a trial asks for: its stop, at most the run's horizon."""
+    horizon = int(resolved["training"]["max_steps"])
+    return horizon if stop is None else min(stop, horizon)

@@ -1,0 +1,104 @@
+"""After a phase is ranked: which weights stay, and why.
+
+    scores.csv -> models/{trial} (links to kept checkpoints), decisions.csv
+
+Weights of trials that are not among the best lose this phase's claim; a run that nobody claims
+loses its checkpoints. Nothing is trained here: a trial that became one of the best after its
+weights were pruned has no link, and its row says how to get them back.
+"""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from resweep.paths import Layout, link_relative
+from resweep.selection import read_scores
+from resweep.store.retention import release
+from resweep.store.run import FINISHED, Run
+from resweep.training import checkpoint
+
+COLUMNS = (
+    "trial", "run_id", "step", "decision", "rule", "value", "threshold", "compared", "reason",
+)  # fmt: skip
+
+
+def keep_models(
+    study: str, phase: str, scores_path: Path, policy: str, top: int, models: Path, layout: Layout
+) -> list[dict[str, Any]]:
+    """Link the weights that stay, release the others.
+
+    Args:
+        study, phase: Whose claims to release.
+        scores_path: The ranking.
+        policy: best (the `top` best configurations, all their seeds), all or none.
+        top: For best.
+        models: Folder of the links.
+        layout: Of the results folder.
+
+    Returns:
+        One decision a trial, as rows of decisions.csv.
+    """
+    models.mkdir(parents=True, exist_ok=True)
+    scores = read_scores(scores_path)
+    limit = {"best": top, "all": len(scores), "none": 0}[policy]
+    ranked = scores["score"].notna().sum()
+    threshold = scores.loc[scores["rank"] <= limit, "score"].min()
+    decisions, kept = [], set()
+    for row in scores.to_dict("records"):
+        run_id = row["run_id"] if isinstance(row["run_id"], str) else None
+        good = row["status"] == FINISHED and row["rank"] <= limit
+        decision, reason = "none", str(row["stop_reason"])
+        if run_id is not None:
+            run = Run(layout.run(run_id))
+            if good:
+                decision, reason = _link(run, int(row["step"]), models / row["trial"])
+                kept.add((run_id, row["trial"]))
+            else:
+                release(run, study, phase, row["trial"])
+                decision = "prune"
+                if row["status"] == FINISHED:
+                    reason = f"rank {row['rank']} is beyond {limit}"
+        decisions.append(
+            {
+                "trial": row["trial"],
+                "run_id": run_id,
+                "step": row["step"],
+                "decision": decision,
+                "rule": f"keep: {policy}, rank <= {limit}",
+                "value": row["score"],
+                "threshold": threshold,
+                "compared": ranked,
+                "reason": reason,
+            }
+        )
+    for run, trial in _claims(study, phase, layout):
+        if (run.run_id, trial) not in kept:
+            release(run, study, phase, trial)  # trials that left the phase
+    return decisions
+
+
+def _link(run: Run, step: int, link: Path) -> tuple[str, str]:
+    folder = run.path / checkpoint.folder_name(step)
+    if not folder.is_dir():
+        return "missing", (
+            "its weights were pruned before; `python workflow/scripts/train.py --weights --trial "
+            f"{link.parent.parent}/trials/{link.name}.yaml --record "
+            f"{link.parent.parent}/records/{link.name}.json` trains them again"
+        )
+    link_relative(link, folder)
+    return "keep", "among the best"
+
+
+def _claims(study: str, phase: str, layout: Layout) -> Iterator[tuple[Run, str]]:
+    for file in sorted(layout.runs.glob(f"*/claims/{study}.{phase}.*")):
+        yield Run(file.parent.parent), file.name.split(".", 2)[2]
+
+
+def write_decisions(path: Path, decisions: list[dict[str, Any]]) -> None:
+    """Write decisions.csv."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(decisions)

@@ -1,0 +1,203 @@
+"""Scores and ranks of a phase's trials.
+
+    records + metrics.jsonl  ->  early slope and final value of each trial
+                             ->  means over the seeds of each configuration
+                             ->  score, rank  ->  scores.csv
+
+With s the least-squares slope of the early metric on the step, over steps up to `early_steps`, and
+f the final value of the metric (its negative where more is better), a configuration scores
+
+    raw      -slope_weight * s    - final_weight * f
+    zscore   -slope_weight * z(s) - final_weight * z(f),  z(x) = (x - mean) / standard deviation
+
+over the configurations that finished. Slopes are in loss per step, about a thousand times smaller
+than losses: raw ranks by the final loss alone.
+"""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from resweep.canonical import canonical_json
+from resweep.errors import ConfigError, Problem, StoreError
+from resweep.paths import Layout
+from resweep.store.run import DIVERGED, EMPTY, FAILED, FINISHED, INFEASIBLE, STOPPED
+from resweep.study import Score
+from resweep.training.metrics import METRICS, read_metrics
+from resweep.trial import read_record, read_trial
+
+SEED = "training.seed"
+WORST_LAST = [FINISHED, STOPPED, DIVERGED, INFEASIBLE, FAILED, EMPTY]
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What a trial got, as far as ranking needs it."""
+
+    trial: str
+    record: dict[str, Any]
+    assignments: dict[str, Any]
+    early_slope: float | None
+    final: float | None
+
+    @property
+    def configuration(self) -> str:
+        """What it shares with trials that differ in the seed alone."""
+        return canonical_json({k: v for k, v in self.assignments.items() if k != SEED})
+
+    @property
+    def finished(self) -> bool:
+        """Whether it can be ranked by its values."""
+        return self.record["status"] == FINISHED and self.final is not None
+
+
+def early_slope(steps: list[float], values: list[float]) -> float | None:
+    """Least-squares slope of values on steps, per step; None for fewer than two points."""
+    if len(set(steps)) < 2:
+        return None
+    return statistics.linear_regression(steps, values).slope
+
+
+def read_result(record_path: Path, score: Score, layout: Layout) -> TrialResult:
+    """Read a trial's record, its assignments and its curve.
+
+    Args:
+        record_path: `.../{phase}/records/{trial}.json`; the trial file lies beside it.
+        score: Which metrics to read.
+        layout: Where the runs are.
+    """
+    record = read_record(record_path)
+    trial_path = record_path.parent.parent / "trials" / f"{record_path.stem}.yaml"
+    lines = []
+    if record["run_id"] is not None:
+        lines = read_metrics(layout.run(record["run_id"]) / METRICS, record["step"])
+    early = [
+        (line["step"], line[score.early_metric])
+        for line in lines
+        if score.early_metric in line and 0 < line["step"] <= score.early_steps
+    ]
+    metric = score.metric or "val/loss"
+    final = record["metrics"].get(metric)
+    if record["status"] == FINISHED and final is None:
+        known = ", ".join(sorted(record["metrics"]))
+        raise ConfigError(
+            Problem(str(record_path), "score.metric", metric, f"was not logged; there are: {known}")
+        )
+    return TrialResult(
+        record_path.stem,
+        record,
+        read_trial(trial_path).assignments,
+        early_slope([step for step, _ in early], [value for _, value in early]),
+        final,
+    )
+
+
+def check_failures(results: Iterable[TrialResult], tolerated: int, study: str) -> None:
+    """Refuse to rank when more trials failed than the study tolerates.
+
+    Raises:
+        StoreError: Names the trials and what to do.
+    """
+    failed = [result for result in results if result.record["status"] == FAILED]
+    if len(failed) > tolerated:
+        listed = "; ".join(f"{r.trial}: {r.record['stop_reason']}" for r in failed[:5])
+        raise StoreError(
+            f"{len(failed)} trials failed, more than tolerate_failures = {tolerated} ({listed}): "
+            f"`python workflow/scripts/forget.py failed --study {study}` has them trained again, "
+            f"tolerate_failures: {len(failed)} in the study ranks without them"
+        )
+
+
+def rank_trials(results: list[TrialResult], score: Score) -> pd.DataFrame:
+    """Rank trials by their configurations.
+
+    Args:
+        results: All trials of the phase.
+        score: Weights and normalisation.
+
+    Returns:
+        One row a trial, best first: rank (of its configuration), trial, run_id, status,
+        stop_reason, score and final_mean, final_std, seeds (of its configuration), early_slope and
+        final (its own), step, parameters, then a column for each hyperparameter. A configuration
+        with a trial that did not finish ranks behind all that finished.
+    """
+    groups: dict[str, list[TrialResult]] = {}
+    for result in results:
+        groups.setdefault(result.configuration, []).append(result)
+    complete = {key: group for key, group in groups.items() if all(r.finished for r in group)}
+    sign = -1.0 if score.goal == "maximize" else 1.0
+    slopes = {key: _mean([r.early_slope for r in group]) for key, group in complete.items()}
+    finals = {key: _mean([r.final for r in group]) for key, group in complete.items()}
+    signed = {key: None if value is None else sign * value for key, value in finals.items()}
+    parts = (
+        (slopes, signed)
+        if score.normalize == "raw"
+        else (_standardize(slopes), _standardize(signed))
+    )
+    scores = {
+        key: -score.slope_weight * (parts[0][key] or 0.0)
+        - score.final_weight * (parts[1][key] or 0.0)
+        for key in complete
+    }
+    ordered = sorted(complete, key=lambda key: (-scores[key], finals[key], key))
+    ordered += sorted(groups.keys() - complete.keys(), key=lambda key: _worst(groups[key]))
+    rows = []
+    for rank, key in enumerate(ordered, 1):
+        done = [r.final for r in groups[key] if r.finished and r.final is not None]
+        for result in sorted(groups[key], key=lambda r: (r.final is None, r.final, r.trial)):
+            rows.append(
+                {
+                    "rank": rank,
+                    "trial": result.trial,
+                    "run_id": result.record["run_id"],
+                    "status": result.record["status"],
+                    "stop_reason": result.record["stop_reason"],
+                    "score": scores.get(key),
+                    "final_mean": _mean(done),
+                    "final_std": statistics.stdev(done) if len(done) > 1 else None,
+                    "seeds": len(groups[key]),
+                    "early_slope": result.early_slope,
+                    "final": result.final,
+                    "step": result.record["step"],
+                    "parameters": result.record.get("parameters"),
+                    **result.assignments,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def code_warning(results: Iterable[TrialResult]) -> str | None:
+    """Return a warning when one ranking mixes runs of different code."""
+    digests = {r.record["code"] for r in results if r.record.get("code")}
+    if len(digests) < 2:
+        return None
+    return (
+        f"this ranking mixes runs of {len(digests)} versions of the training code "
+        f"({', '.join(sorted(digests))}); `forget.py drifted` has the older ones trained again"
+    )
+
+
+def _worst(group: list[TrialResult]) -> tuple[int, float, str]:
+    """Order configurations that did not finish: by status, then by how far they got."""
+    statuses = [WORST_LAST.index(result.record["status"]) for result in group]
+    furthest = max(result.record["step"] for result in group)
+    return max(statuses), -furthest, group[0].trial
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
+
+
+def _standardize(values: Mapping[str, float | None]) -> dict[str, float | None]:
+    known = [value for value in values.values() if value is not None]
+    spread = statistics.pstdev(known) if len(known) > 1 else 0.0
+    if not math.isfinite(spread) or spread == 0.0:
+        return {key: None if value is None else 0.0 for key, value in values.items()}
+    mean = statistics.fmean(known)
+    return {key: None if v is None else (v - mean) / spread for key, v in values.items()}

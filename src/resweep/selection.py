@@ -1,0 +1,137 @@
+"""From ranks to configurations: the best of a phase, and what a rerun trains of them.
+
+    scores.csv -> top{k}_best_configs.yaml -> trial files of the rerun
+
+The best configurations are a plain list of mappings, `- {learning_rate: 0.004, pct_warmup: 0.1}`,
+best first; one written by hand serves as well.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from resweep import yaml12
+from resweep.config import compose
+from resweep.config.compose import Composed
+from resweep.errors import ConfigError, Problem
+from resweep.scores import SEED
+from resweep.store.run import FINISHED
+from resweep.study import assign
+from resweep.trial import Trial, read_trial
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """Read scores.csv, with names of trials and runs as text."""
+    return pd.read_csv(path, dtype={"trial": str, "run_id": str})
+
+
+def best_trials(scores: pd.DataFrame, top: int) -> list[str]:
+    """Return a trial of each of the `top` best finished configurations, best first."""
+    finished = scores[scores["status"] == FINISHED]
+    complete = finished[finished["score"].notna()]
+    return complete.drop_duplicates("rank").sort_values("rank")["trial"].head(top).tolist()
+
+
+def best_configs_text(scores_path: Path, top: int) -> str:
+    """Return the content of top{k}_best_configs.yaml.
+
+    Seeds are left out: they are not what made a configuration good. Fewer finished configurations
+    than `top` give a shorter list.
+    """
+    scores = read_scores(scores_path)
+    lines = [f"# The best {top} configurations of {scores_path.parent}, best first."]
+    for trial in best_trials(scores, top):
+        assignments = read_trial(scores_path.parent / "trials" / f"{trial}.yaml").assignments
+        row = scores[scores["trial"] == trial].iloc[0]
+        named = {
+            short_name(path): value for path, value in assignments.items() if path != SEED
+        }
+        lines.append(
+            f"# rank {row['rank']}: trial {trial}, score {row['score']:.4f}, "
+            f"final {row['final_mean']:.4f} over {row['seeds']} seed(s)"
+        )
+        lines.append(yaml12.dump([named]).rstrip())
+    if len(lines) == 1:
+        lines.append("[]")
+    return "\n".join(lines) + "\n"
+
+
+def short_name(path: str) -> str:
+    """Return the last part of a path where it can only mean this path, else the whole path."""
+    leaf = path.rpartition(".")[2]
+    try:
+        return leaf if compose.resolve_name(leaf, {}) == path else path
+    except ValueError:
+        return path
+
+
+def read_best_configs(path: Path) -> list[dict[str, Any]]:
+    """Read best configurations as path -> value.
+
+    Raises:
+        ConfigError: It is no list of mappings, or a name can mean several fields.
+    """
+    content = yaml12.load(path)
+    if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
+        raise ConfigError(
+            Problem(str(path), "", None, "should be a list of mappings, best configuration first")
+        )
+    return [
+        {_full_path(name, path): value for name, value in compose.leaves(entry)}
+        for entry in content
+    ]
+
+
+def _full_path(name: str, file: Path) -> str:
+    try:
+        return compose.resolve_name(name, {})
+    except ValueError as error:
+        raise ConfigError(Problem(str(file), name, None, str(error))) from None
+
+
+def plan_rerun(
+    best_file: Path,
+    trials: list[str],
+    *,
+    study: str,
+    phase: str,
+    config: dict[str, Any],
+    overrides: Mapping[str, Any],
+    seeds: list[int],
+) -> list[Trial]:
+    """Fill the slots of a rerun: each best configuration with each seed, from scratch.
+
+    Args:
+        best_file: top{k}_best_configs.yaml.
+        trials: Names of the slots, configurations outermost.
+        study, phase: Their place.
+        config: The configuration below assignments.
+        overrides: path -> value above them.
+        seeds: Of each configuration.
+
+    Returns:
+        One trial a slot; slots beyond the list are empty, with the reason.
+
+    Raises:
+        ConfigError: A configuration has values that are not allowed.
+    """
+    best = read_best_configs(best_file)
+    planned: list[Trial] = []
+    problems: list[Problem] = []
+    for position, name in enumerate(trials):
+        index, seed = divmod(position, len(seeds))
+        if index >= len(best):
+            reason = f"{best_file.name} has only {len(best)} configurations"
+            planned.append(Trial(study, phase, name, empty=reason))
+            continue
+        assignments = {**best[index], SEED: seeds[seed]}
+        full = assign(assign(config, {**best[index], **overrides}), {SEED: seeds[seed]})
+        origins = dict.fromkeys(best[index], str(best_file))
+        checked, wrong = compose.validate(Composed(full, origins), str(best_file))
+        problems += wrong
+        planned.append(Trial(study, phase, name, checked, assignments))
+    if problems:
+        raise ConfigError({str(problem): problem for problem in problems}.values())
+    return planned

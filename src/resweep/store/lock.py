@@ -1,0 +1,173 @@
+"""One process at a time advances a run: a file lock, and a lease for where locks do not reach.
+
+`flock` is exact on one machine and on file systems that share it: it goes with the process. The
+lease in `lease.json` (generation, host, job, heartbeat) covers the others: it is taken over only
+after its heartbeat stood still for a minute by our own clock, and each taking raises the
+generation, which the holder checks before it publishes anything.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from resweep.errors import LeaseLost, LockTimeout
+from resweep.paths import write_atomically
+
+HEARTBEAT_SECONDS = 10.0
+STALE_SECONDS = 60.0
+NOTICE_SECONDS = 30.0
+POLL_SECONDS = 0.25
+
+log = logging.getLogger(__name__)
+
+
+def read_lease(folder: Path) -> dict[str, Any]:
+    """Return the lease of a run; empty where there never was one."""
+    try:
+        return dict(json.loads((folder / "lease.json").read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+class RunLock:
+    """Holds a run's lock and lease: `with RunLock(folder, timeout=600) as lock: ...`.
+
+    Args:
+        folder: The run's folder; made if missing.
+        timeout: Seconds to wait for another holder.
+        details: Called at each heartbeat; what it returns stands in the lease (step, memory).
+
+    Raises:
+        LockTimeout: On entering, after `timeout`; says who holds the run.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        timeout: float,
+        details: Callable[[], dict[str, Any]] = dict,
+        stale_after: float = STALE_SECONDS,
+    ):
+        self.folder = folder
+        self.timeout = timeout
+        self.details = details
+        self.stale_after = stale_after
+        self.token = secrets.token_hex(8)
+        self.generation = 0
+        self._file: Any = None
+        self._beats = 0
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + self.timeout
+        notice = time.monotonic() + min(NOTICE_SECONDS, 2.0)
+        self._file = (self.folder / "lock").open("w")
+        watch = _Watch(self.stale_after)
+        while not self._try(watch):
+            now = time.monotonic()
+            if now > deadline:
+                self._file.close()
+                raise LockTimeout(
+                    f"{self.folder}: gave up after {self.timeout:.0f} s: {self._holder()}; "
+                    "its result will be used once it is done: run the same command again then"
+                )
+            if now > notice:
+                log.info("%s: waiting: %s", self.folder.name, self._holder())
+                notice = now + NOTICE_SECONDS
+            time.sleep(POLL_SECONDS)
+        self._thread = threading.Thread(target=self._keep_beating, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        if read_lease(self.folder).get("token") == self.token:
+            self._write(released=True)
+        self._file.close()  # drops the flock
+
+    def confirm(self) -> None:
+        """Check that the run is still ours.
+
+        Raises:
+            LeaseLost: Another process took it over.
+        """
+        lease = read_lease(self.folder)
+        if lease.get("token") != self.token:
+            raise LeaseLost(
+                f"{self.folder}: taken over by {lease.get('host')}, process {lease.get('pid')}, "
+                "while this process was not heard of; its work goes on there"
+            )
+
+    def _try(self, watch: "_Watch") -> bool:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        lease = read_lease(self.folder)
+        elsewhere = lease.get("host") != socket.gethostname()
+        if lease and elsewhere and not lease.get("released") and not watch.stale(lease):
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+            return False
+        self.generation = int(lease.get("generation", 0)) + 1
+        self._write()
+        # Where flock is not shared, two hosts may get here at once: the last writer has it.
+        return read_lease(self.folder).get("token") == self.token
+
+    def _write(self, released: bool = False) -> None:
+        self._beats += 1
+        lease = {
+            "generation": self.generation,
+            "token": self.token,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "job": os.environ.get("SLURM_JOB_ID"),
+            "beats": self._beats,
+            "released": released,
+            **self.details(),
+        }
+        write_atomically(self.folder / "lease.json", json.dumps(lease) + "\n")
+
+    def _keep_beating(self) -> None:
+        while not self._stop.wait(HEARTBEAT_SECONDS):
+            if read_lease(self.folder).get("token") != self.token:
+                return  # lost: `confirm` will say so
+            self._write()
+
+    def _holder(self) -> str:
+        lease = read_lease(self.folder)
+        job = f", job {lease['job']}" if lease.get("job") else ""
+        step = f", at step {lease['step']}" if "step" in lease else ""
+        return f"held by {lease.get('host', 'another host')}, process {lease.get('pid')}{job}{step}"
+
+
+class _Watch:
+    """Tells whether a lease's heartbeat stands still, by our own clock alone."""
+
+    def __init__(self, stale_after: float):
+        self.stale_after = stale_after
+        self.seen: tuple[Any, Any] | None = None
+        self.since = 0.0
+
+    def stale(self, lease: dict[str, Any]) -> bool:
+        beat = (lease.get("token"), lease.get("beats"))
+        if beat != self.seen:
+            self.seen, self.since = beat, time.monotonic()
+        return time.monotonic() - self.since > self.stale_after

@@ -1,0 +1,411 @@
+"""The store's one operation: advance a run to a step, and have what is wanted of it.
+
+    what the store has        is answered by its record, without a lock
+    what it has in part       is continued from the last sound checkpoint
+    what was pruned           is retrained beside the run, never over it
+    what cannot be had        is a record too: diverged, infeasible, failed
+
+Caching, resuming after a kill, retries and sharing between studies are all this.
+"""
+
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from resweep import yaml12
+from resweep.data.store import Prepared
+from resweep.errors import ResweepError, StoreError
+from resweep.model.gpt import count_parameters
+from resweep.paths import Layout, link_relative, write_atomically
+from resweep.store.identity import identity, last_step, run_id
+from resweep.store.lock import RunLock
+from resweep.store.retention import drop_unclaimed
+from resweep.store.run import (
+    DIVERGED,
+    FAILED,
+    FINISHED,
+    INFEASIBLE,
+    MOST_ATTEMPTS_WITHOUT_PROGRESS,
+    STOPPED,
+    Run,
+    code_digest,
+    versions,
+)
+from resweep.training import checkpoint
+from resweep.training.loop import Callbacks, Outcome, memory_mb, train
+from resweep.training.metrics import METRICS, TIMING, MetricLog, read_metrics
+from resweep.training.trainer import Trainer
+
+AGAIN = "again"  # subfolder of a retraining
+
+log = logging.getLogger(__name__)
+
+
+class Interrupted(ResweepError):
+    """The run was told to leave, and saved first; the same request continues it."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Advance a run.
+
+    Attributes:
+        config: The resolved configuration.
+        data: Its prepared data.
+        device: Where to train.
+        stop: Step that the trial asks the run to reach; None: its horizon.
+        weights: Whether the weights at that step are wanted, even if they were pruned.
+        keep_weights: Whether weights are saved at the end when it has to be trained.
+        lock_timeout: Seconds to wait for another process that advances the same run.
+        memory_limit_mb: What the scheduler allows, to tell an out-of-memory from a kill.
+        interrupted: Whether to save and leave.
+        around: Entered while the run is trained, with its folder and the step it continues from.
+    """
+
+    config: dict[str, Any]
+    data: Prepared
+    device: torch.device
+    stop: int | None = None
+    weights: bool = False
+    keep_weights: bool = True
+    lock_timeout: float = 3600.0
+    memory_limit_mb: int | None = None
+    interrupted: Callable[[], bool] = field(default=lambda: False)
+    around: Callable[[Path, int], AbstractContextManager[Any]] = field(
+        default=lambda folder, step: nullcontext()
+    )
+
+    @property
+    def max_steps(self) -> int:
+        """The run's horizon."""
+        return int(self.config["training"]["max_steps"])
+
+    @property
+    def until(self) -> int:
+        """The step asked for."""
+        return last_step(self.config, self.stop)
+
+
+def advance(request: Request, layout: Layout) -> Path:
+    """Advance a run as asked.
+
+    Returns:
+        The immutable record in the store.
+
+    Raises:
+        Interrupted: Told to leave; everything up to now is saved.
+        LockTimeout: Another process holds the run for too long.
+        LeaseLost: Another process took the run over.
+        Exception: Whatever the training raised, the first time; the second time at the same step
+            is a record with status failed.
+    """
+    run = Run(layout.run(run_id(request.config, request.data)))
+    memory = device_memory(request.device)
+    served = run.find_record(request.until, request.weights, memory)
+    if served is not None:
+        log.info("run %s: in the store (%s)", run.run_id, served.name)
+        return served
+    progress = {"step": 0}
+
+    def details() -> dict[str, Any]:
+        main_memory = round(memory_mb(torch.device("cpu")))
+        return {**progress, "memory_mb": main_memory, "memory_limit_mb": request.memory_limit_mb}
+
+    with RunLock(run.path, request.lock_timeout, details) as lock:
+        served = run.find_record(request.until, request.weights, memory)
+        if served is not None:
+            log.info("run %s: in the store by now (%s)", run.run_id, served.name)
+            return served
+        return _Advance(request, run, lock, progress).go()
+
+
+def device_memory(device: torch.device) -> int | None:
+    """Bytes of a GPU's memory; None for main memory, which a retry can have more of."""
+    if device.type != "cuda":
+        return None
+    return int(torch.cuda.get_device_properties(device).total_memory)
+
+
+class _Advance:
+    """One holding of a run's lock, from the last checkpoint to a record."""
+
+    def __init__(self, request: Request, run: Run, lock: RunLock, progress: dict[str, int]):
+        self.request = request
+        self.run = run
+        self.lock = lock
+        self.progress = progress
+        self.folder = run.path
+        self.seconds_before = 0.0
+
+    def go(self) -> Path:
+        """Train, and write the record of what came out."""
+        run, request = self.run, self.request
+        if not (run.path / "config.yaml").exists():
+            write_atomically(run.path / "config.yaml", yaml12.dump(request.config))
+            run.update(
+                status="begun",
+                step=0,
+                max_steps=request.max_steps,
+                identity=identity(request.config, request.data),
+                code=code_digest(),
+            )
+        start = self._choose_folder()
+        from_step = _step_of(start)
+        if run.attempts_from(from_step) >= MOST_ATTEMPTS_WITHOUT_PROGRESS:
+            ends = ", ".join(attempt["end"] for attempt in run.attempts()[-3:])
+            return self._give_up(from_step, f"attempts without progress used up ({ends})")
+        self.progress["step"] = from_step
+        run.begin_attempt(self.lock.generation, from_step, _device_name(request.device))
+        started = time.monotonic()
+        gpus = 1 if request.device.type == "cuda" else 0
+
+        def end(how: str) -> None:
+            run.end_attempt(how, self.progress["step"], time.monotonic() - started, gpus)
+
+        try:
+            trainer = Trainer(request.config, request.data, request.device)
+            if start is not None:
+                trainer.load(start)
+                log.info("run %s: continues from step %d", run.run_id, trainer.step)
+            with request.around(self.folder, from_step):
+                outcome = self._train(trainer)
+            end("interrupted" if outcome is Outcome.INTERRUPTED else "completed")
+        except torch.OutOfMemoryError as error:
+            end("out of GPU memory")
+            return self._infeasible(str(error))
+        except (ResweepError, OSError, MemoryError) as error:
+            end(f"machine: {type(error).__name__}: {error}")
+            raise
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            end(f"error: {text}")
+            if self._happened_before(text):
+                return self._give_up(self.progress["step"], text)
+            raise
+        if outcome is Outcome.INTERRUPTED:
+            raise Interrupted(
+                f"run {run.run_id}: saved at step {trainer.step} of {request.until} and left; "
+                "the same command continues it"
+            )
+        return self._finish(trainer, outcome)
+
+    def _choose_folder(self) -> Path | None:
+        """Decide where to work and from which checkpoint; returns it, or None to begin anew.
+
+        Steps up to the furthest record are never written again: what lacks the checkpoint to go on
+        from there is retrained in a folder beside, and what was wanted is moved over.
+        """
+        checkpoint.drop_leftovers(self.folder)
+        start = checkpoint.latest_sound(self.folder, self.request.until)
+        if _step_of(start) < self.run.furthest_record():
+            self.folder = self.run.path / AGAIN
+            checkpoint.drop_leftovers(self.folder)
+            log.info("run %s: pruned before; retrains beside it", self.run.run_id)
+            start = checkpoint.latest_sound(self.folder, self.request.until)
+        return start
+
+    def _train(self, trainer: Trainer) -> Outcome:
+        metrics = MetricLog(self.folder / METRICS, trainer.step)
+        timing = MetricLog(self.folder / TIMING, trainer.step)
+
+        def save() -> None:
+            metrics.flush_to_disk()
+            self._save(trainer)
+
+        def beat(step: int) -> None:
+            self.progress["step"] = step
+
+        try:
+            outcome = train(
+                trainer,
+                self.request.until,
+                metrics,
+                timing,
+                Callbacks(save, self.request.interrupted, beat),
+            )
+            metrics.flush_to_disk()
+            return outcome
+        finally:
+            metrics.close()
+            timing.close()
+
+    def _save(self, trainer: Trainer) -> None:
+        """Publish a checkpoint, and drop the one before it unless it is to stay."""
+        folder = self.folder / checkpoint.folder_name(trainer.step)
+        checkpoint.publish(folder, trainer.save, self.lock.confirm)
+        self.progress["step"] = trainer.step
+        if self.folder == self.run.path:
+            self.run.update(step=max(trainer.step, self.run.state().get("step", 0)))
+        self._drop_before(trainer.step)
+
+    def _drop_before(self, step: int) -> None:
+        """Delete checkpoints before a step that neither a record nor save_steps asks for."""
+        every = self.request.config["training"]["save_steps"]
+        recorded = self.run.records()
+        for older in checkpoint.steps_of(self.folder):
+            asked = str(older) in recorded or (every and older % every == 0)
+            if older < step and not asked:
+                shutil.rmtree(self.folder / checkpoint.folder_name(older))
+
+    def _finish(self, trainer: Trainer, outcome: Outcome) -> Path:
+        run, step = self.run, trainer.step
+        if outcome is Outcome.DIVERGED:
+            self._publish_metrics(step)
+            reason = f"train/loss was not a finite number at step {step}"
+            run.update(status=DIVERGED, step=step, reason=reason)
+            return self._record(step, DIVERGED, reason, {}, rule=DIVERGED)
+        metrics = last_values(read_metrics(self.folder / METRICS, step))
+        if step < trainer.max_steps:
+            metrics |= trainer.evaluate("val")
+        elif trainer.data.tokens["test"] > trainer.context_length:
+            metrics["test/loss"] = trainer.evaluate("test")["test/loss"]
+        if self.request.keep_weights or self.request.weights:
+            self._save(trainer)
+        self.lock.confirm()
+        self._publish_metrics(step)
+        finished = step == trainer.max_steps
+        record = self._record(
+            step,
+            FINISHED if finished else STOPPED,
+            None if finished else "the trial stops here",
+            metrics,
+        )
+        self._publish_checkpoint(step, finished)
+        run.update(
+            status=FINISHED if finished else STOPPED,
+            step=max(step, run.state().get("step", 0)),
+            metrics=metrics,
+            checkpoints={
+                str(kept): checkpoint.weights_digest(run.path / checkpoint.folder_name(kept))
+                for kept in checkpoint.steps_of(run.path)
+            },
+        )
+        return record
+
+    def _publish_metrics(self, step: int) -> None:
+        """Move the files of a retraining over, if they say at least as much."""
+        if self.folder != self.run.path and step >= self.run.furthest_record():
+            for name in (METRICS, TIMING):
+                (self.folder / name).replace(self.run.path / name)
+
+    def _publish_checkpoint(self, step: int, finished: bool) -> None:
+        """Give the last checkpoint its place, and drop those that were for resuming only."""
+        name = checkpoint.folder_name(step)
+        if self.folder != self.run.path:
+            made, place = self.folder / name, self.run.path / name
+            if made.is_dir() and not place.exists():
+                self._compare(made, step)
+                made.rename(place)
+            shutil.rmtree(self.folder)
+            self.folder = self.run.path
+        kept = (self.folder / name).is_dir()
+        if kept:
+            self._drop_before(step)
+        else:
+            drop_unclaimed(self.run)
+        if finished and kept:
+            link_relative(self.folder / "final_checkpoint", self.folder / name)
+
+    def _compare(self, made: Path, step: int) -> None:
+        known = json.loads(self.run.records()[str(step)].read_text())["weights"]
+        if known is not None and checkpoint.weights_digest(made) != known:
+            log.warning(
+                "run %s: retrained weights at step %d differ from those recorded: another device "
+                "or library; the new ones are kept, the record stays",
+                self.run.run_id,
+                step,
+            )
+
+    def _record(
+        self,
+        step: int,
+        status: str,
+        reason: str | None,
+        metrics: Mapping[str, Any],
+        rule: str | None = None,
+        **more: Any,
+    ) -> Path:
+        model = self.request.config["model"]
+        state = self.run.state()
+        folder = self.folder / checkpoint.folder_name(step)
+        return self.run.write_record(
+            step,
+            {
+                "status": status,
+                "stop_reason": reason,
+                "step": step,
+                "max_steps": self.request.max_steps,
+                "metrics": dict(metrics),
+                "weights": checkpoint.weights_digest(folder) if folder.is_dir() else None,
+                "parameters": count_parameters(model, model["vocab_size"]),
+                "seconds": round(sum(part["seconds"] for part in state.get("segments", [])), 2),
+                "gpu_seconds": state.get("gpu_seconds", 0.0),
+                "device": _device_name(self.request.device),
+                "versions": versions(),
+                "code": code_digest(),
+                **more,
+            },
+            rule,
+        )
+
+    def _infeasible(self, message: str) -> Path:
+        memory = device_memory(self.request.device)
+        reason = f"does not fit the device's memory: {message.splitlines()[0]}"
+        self.run.update(status=INFEASIBLE, reason=reason)
+        return self._record(
+            self.progress["step"], INFEASIBLE, reason, {}, INFEASIBLE, device_memory=memory
+        )
+
+    def _give_up(self, step: int, reason: str) -> Path:
+        log.error("run %s: failed: %s", self.run.run_id, reason)
+        self.run.update(status=FAILED, reason=reason)
+        return self._record(step, FAILED, reason, {}, FAILED)
+
+    def _happened_before(self, text: str) -> bool:
+        """Whether the attempt before this one ended with the same error at the same step."""
+        attempts = self.run.attempts()
+        if len(attempts) < 2:
+            return False
+        last, before = attempts[-1], attempts[-2]
+        return before["end"] == f"error: {text}" and before["to_step"] == last["to_step"]
+
+
+def last_values(lines: list[dict[str, Any]]) -> dict[str, float]:
+    """Return the last value of each metric, apart from the step."""
+    values: dict[str, float] = {}
+    for line in lines:
+        values |= {name: value for name, value in line.items() if name != "step"}
+    return values
+
+
+def _step_of(folder: Path | None) -> int:
+    return int(folder.name.rsplit("_", 1)[1]) if folder is not None else 0
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return f"cpu ({os.uname().machine})"
+
+
+def require_checkpoint(folder: Path) -> Path:
+    """Return a checkpoint folder that is as it was written.
+
+    Raises:
+        StoreError: It is missing or damaged.
+    """
+    if not folder.is_dir():
+        raise StoreError(f"{folder}: there is no such checkpoint; its weights were pruned")
+    damage = checkpoint.find_damage(folder.resolve())
+    if damage is not None:
+        raise StoreError(f"{folder}: {damage}; move it away and request the weights again")
+    return folder

@@ -1,0 +1,35 @@
+"""Link the weights that stay after a phase is ranked, and release the others.
+
+    python workflow/scripts/keep_models.py --study STUDY --phase PHASE --policy best --top 1 \
+        --scores results/STUDY/PHASE/scores.csv --models results/STUDY/PHASE/models \
+        --decisions results/STUDY/PHASE/decisions.csv
+"""
+
+import argparse
+from pathlib import Path
+
+from resweep.errors import run_command
+from resweep.keep import keep_models, write_decisions
+from resweep.paths import Layout
+
+
+def main() -> None:
+    """Write models/ and decisions.csv."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add("--study", required=True, help="name of the study")
+    add("--phase", required=True, help="name of the phase")
+    add("--policy", choices=("best", "all", "none"), required=True, help="whose weights stay")
+    add("--top", type=int, required=True, help="best: of so many configurations")
+    add("--scores", type=Path, required=True, help="the phase's ranking")
+    add("--models", type=Path, required=True, help="folder of links to write")
+    add("--decisions", type=Path, required=True, help="table to write")
+    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    a = parser.parse_args()
+    layout = Layout(a.results)
+    decisions = keep_models(a.study, a.phase, a.scores, a.policy, a.top, a.models, layout)
+    write_decisions(a.decisions, decisions)
+
+
+if __name__ == "__main__":
+    run_command(main)

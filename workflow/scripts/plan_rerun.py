@@ -1,0 +1,37 @@
+"""Write the trial files of a rerun: the best configurations, from scratch, with each seed.
+
+    python workflow/scripts/plan_rerun.py --best results/STUDY/sweep/top3_best_configs.yaml \
+        --plan '{"study": ..., "phase": ..., "config": ..., "overrides": ..., "seeds": [1]}' \
+        --trials results/STUDY/rerun/trials/01.yaml results/STUDY/rerun/trials/02.yaml ...
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from resweep.data.store import ensure
+from resweep.errors import run_command
+from resweep.paths import Layout
+from resweep.selection import plan_rerun
+from resweep.trial import write_trial
+
+
+def main() -> None:
+    """Fill the slots and prepare their data, so that no training waits for it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add("--best", type=Path, required=True, help="list of best configurations")
+    add("--plan", required=True, help="study, phase, config, overrides and seeds as JSON")
+    add("--trials", type=Path, nargs="+", required=True, help="trial files to write")
+    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    arguments = parser.parse_args()
+    names = [path.stem for path in arguments.trials]
+    planned = plan_rerun(arguments.best, names, **json.loads(arguments.plan))
+    for path, trial in zip(arguments.trials, planned, strict=True):
+        if not trial.empty:
+            ensure(trial.config["data"], Layout(arguments.results))
+        write_trial(path, trial)
+
+
+if __name__ == "__main__":
+    run_command(main)

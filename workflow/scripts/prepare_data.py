@@ -1,0 +1,30 @@
+"""Turn a text source into token files, once for equal settings.
+
+    python workflow/scripts/prepare_data.py --settings '{"source": "python-docs", ...}' \
+        --stamp results/STUDY/data/ID.json
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+from resweep.data.store import describe, ensure
+from resweep.errors import run_command
+from resweep.paths import Layout
+
+
+def main() -> None:
+    """Prepare the data and write its description as the study's stamp."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--settings", required=True, help="the data section as JSON")
+    parser.add_argument("--stamp", type=Path, required=True, help="copy of data.json to write")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="results folder")
+    arguments = parser.parse_args()
+    prepared = ensure(json.loads(arguments.settings), Layout(arguments.results))
+    shutil.copyfile(prepared.folder / "data.json", arguments.stamp)
+    print(describe(prepared))
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,41 @@
+"""Rank the trials of a phase: early slope, final value, score.
+
+    ls results/STUDY/PHASE/records/*.json | python workflow/scripts/score.py --records - \
+        --scores results/STUDY/PHASE/scores.csv --study STUDY
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from resweep.errors import run_command
+from resweep.paths import Layout
+from resweep.scores import check_failures, code_warning, rank_trials, read_result
+from resweep.study import Score
+
+
+def main() -> None:
+    """Write scores.csv."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add("--records", nargs="+", required=True, help="record files, or - to read their names")
+    add("--scores", type=Path, required=True, help="table to write")
+    add("--study", required=True, help="name of the study, for messages")
+    add("--score", default="{}", help="the study's score settings as JSON")
+    add("--tolerate-failures", type=int, default=0, help="failed trials to rank without (0)")
+    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    arguments = parser.parse_args()
+    names = sys.stdin.read().split() if arguments.records == ["-"] else arguments.records
+    score = Score.model_validate(json.loads(arguments.score))
+    layout = Layout(arguments.results)
+    results = [read_result(Path(name), score, layout) for name in names]
+    check_failures(results, arguments.tolerate_failures, arguments.study)
+    warning = code_warning(results)
+    if warning:
+        print(f"warning: {warning}", file=sys.stderr)
+    rank_trials(results, score).to_csv(arguments.scores, index=False)
+
+
+if __name__ == "__main__":
+    run_command(main)
