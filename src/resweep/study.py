@@ -157,6 +157,28 @@ class Phase:
         count = self.top * len(self.seeds)
         return [f"{slot:0{max(2, len(str(count)))}d}" for slot in range(1, count + 1)]
 
+    def trial_data(self, trial: str) -> dict[str, Any]:
+        """Return the data settings of a trial of a sweep."""
+        swept = {p: v for p, v in self.assignments[trial].items() if p.startswith("data.")}
+        return dict(assign(self.config, swept)["data"])
+
+    def data_settings(self) -> list[dict[str, Any]]:
+        """Return the different data settings of the phase's trials, as far as they are known."""
+        if not self.static:
+            return [self.config["data"]]
+        unique = {canonical_json(self.trial_data(trial)): trial for trial in self.trials}
+        return [self.trial_data(trial) for trial in unique.values()]
+
+    def plan(self) -> dict[str, Any]:
+        """Return what a rerun's slots are filled from, beside the best configurations."""
+        return {
+            "study": self.study,
+            "phase": self.name,
+            "config": self.config,
+            "overrides": self.overrides,
+            "seeds": list(self.seeds),
+        }
+
     def trial_config(self, trial: str) -> dict[str, Any]:
         """Return the configuration that a trial of a sweep trains."""
         return assign(self.config, self.assignments[trial])
@@ -191,6 +213,11 @@ class Study:
     publish: Publish
     tolerate_failures: int
     warnings: tuple[str, ...] = ()
+
+    def data_settings(self) -> list[dict[str, Any]]:
+        """Return the different data settings of all phases."""
+        found = [settings for phase in self.phases for settings in phase.data_settings()]
+        return list({canonical_json(settings): settings for settings in found}.values())
 
     def phase(self, name: str) -> Phase:
         """Return a phase by name; raises KeyError."""
@@ -336,7 +363,7 @@ class _Resolver:
                 phases.append(phase)
         self._check_names(given)
         if self.problems:
-            raise ConfigError(dict.fromkeys(self.problems_in_order()))
+            raise ConfigError(self.problems_in_order())
         return Study(
             given.name,
             str(self.path),

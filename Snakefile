@@ -1,0 +1,24 @@
+# resweep: from a sweep file to trained, ranked, rerun and published language models.
+#
+#     snakemake                              this machine
+#     snakemake --profile profiles/slurm     the cluster
+#     snakemake -n                           the whole plan, before a second is spent
+#     snakemake --config study=NAME          another study of config/studies/
+
+
+configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/prepare_data.smk"
+include: "rules/sweep.smk"
+include: "rules/rerun.smk"
+include: "rules/rank.smk"
+include: "rules/publish.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        everything(),

@@ -1,0 +1,164 @@
+# What the other rule files share: the studies, names of rules and files, resources of trainings.
+# The only file with functions; nothing here computes more than a name or a number for a scheduler.
+
+import functools
+import hashlib
+import json
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+
+from resweep import yaml12
+from resweep.canonical import canonical_json
+from resweep.data.corpus import source_files
+from resweep.data.store import data_id
+from resweep.errors import ResweepError
+from resweep.paths import Layout
+from resweep.resources import trial_needs
+from resweep.study import load_studies
+from resweep.trial import drop_dangling_records
+from snakemake.exceptions import WorkflowError
+
+LAYOUT = Layout()
+MAIN_PROCESS = workflow.exec_mode.name == "DEFAULT"
+
+# Jobs call `python`: the one that runs Snakemake, unless a conda environment comes before it.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+try:
+    STUDIES = load_studies(config)
+    for _study in STUDIES:
+        for _phase in _study.phases:
+            for _settings in _phase.data_settings():
+                source_files(_settings)
+except ResweepError as error:
+    raise WorkflowError(*str(error).splitlines()) from None
+
+PHASES = [(study, phase) for study in STUDIES for phase in study.phases]
+SWEEPS = [(study, phase) for study, phase in PHASES if phase.kind == "sweep"]
+RERUNS = [(study, phase) for study, phase in PHASES if phase.kind == "rerun"]
+
+if MAIN_PROCESS:
+    for _study in STUDIES:
+        for _line in _study.warnings:
+            print(f"warning: {_line}", file=sys.stderr)
+        for _path in drop_dangling_records(LAYOUT, _study.name):
+            print(f"{_path}: its run is gone from the store; it will be trained again")
+
+
+wildcard_constraints:
+    trial="[A-Za-z0-9_-]+",
+    k="[0-9]+",
+
+
+def rule_name(verb, study, phase=None):
+    """`train_sweep`, or `train_mystudy_sweep` where there are several studies."""
+    parts = [verb] + ([study.name] if len(STUDIES) > 1 else []) + ([phase.name] if phase else [])
+    return "_".join(parts).replace("-", "_")
+
+
+def study_file(study, name):
+    return str(LAYOUT.study(study.name) / name)
+
+
+def phase_file(phase, name):
+    return str(LAYOUT.phase(phase.study, phase.name) / name)
+
+
+def log_file(verb, study, phase=None, wildcard=None):
+    """Logs mirror results: logs/{study}/{phase}/{verb}/{trial}.log."""
+    parts = ["logs", study.name] + ([phase.name] if phase else []) + [verb]
+    return "/".join(parts + ([wildcard] if wildcard else [])) + ".log"
+
+
+def records(phase):
+    return [str(LAYOUT.record(phase.study, phase.name, trial)) for trial in phase.trials]
+
+
+def trial_files(phase):
+    return [str(LAYOUT.trial(phase.study, phase.name, trial)) for trial in phase.trials]
+
+
+def data_stamp(study, settings):
+    return study_file(study, f"data/{data_id(settings)}.json")
+
+
+def quoted(content):
+    """JSON as one word of a shell command."""
+    return shlex.quote(canonical_json(content))
+
+
+@functools.cache
+def code(*modules):
+    """Digest of modules: as a param, it reruns a cheap rule when they were edited."""
+    total = hashlib.sha256()
+    for module in modules:
+        total.update(Path(workflow.basedir, "src/resweep", f"{module}.py").read_bytes())
+    return total.hexdigest()[:12]
+
+
+def train_command(study, phase):
+    """The command of a training, with settings that never make a finished one stale."""
+    return (
+        f"python workflow/scripts/train.py --keep {phase.keep}"
+        f" --tracking {quoted(study.tracking.model_dump())}".replace("{", "{{").replace("}", "}}")
+        + " --record {output.record} --log {log} --memory-mb {resources.mem_mb}"
+    )
+
+
+_last_needs = (None, None, 0.0)
+
+
+def needs(phase, wildcards, input, attempt):
+    """What a training asks for; Snakemake asks once a resource, so the answer is kept a second."""
+    global _last_needs
+    key = (phase.study, phase.name, wildcards.trial, attempt)
+    known, answer, when = _last_needs
+    if known != key or time.monotonic() - when > 1.0:
+        trial = {"config": phase.config}
+        if phase.static:
+            trial = {"config": phase.trial_config(wildcards.trial)}
+        elif Path(input.trial).exists():
+            trial = yaml12.load(Path(input.trial))
+        answer = trial_needs(
+            trial.get("config") or phase.config,
+            trial.get("stop"),
+            phase.resources,
+            phase.keep,
+            LAYOUT,
+        )
+        _last_needs = (key, answer, time.monotonic())
+    return answer
+
+
+def need(phase, what):
+    """A resource function for one of `Needs`' fields."""
+
+    def ask(wildcards, input, attempt):
+        return getattr(needs(phase, wildcards, input, attempt), what)
+
+    return ask
+
+
+def everything():
+    """All files that the studies end in. Every record is asked for: Snakemake does not bring back
+    missing files whose consumers exist."""
+    files = []
+    for study, phase in PHASES:
+        files += records(phase)
+        files += [phase_file(phase, name) for name in ("scores.csv", "decisions.csv", "models")]
+        files.append(phase_file(phase, f"top{phase.selects}_best_configs.yaml"))
+    for study in STUDIES:
+        files += [study_file(study, name) for name in ("study.yaml", "runs.csv", "report.html")]
+        files += artifacts(study)
+    return files
+
+
+def artifacts(study):
+    """Stamps of what a study publishes: configurations of its reruns, the last phase's best model."""
+    last = study.phases[-1]
+    names = [f"{p.name}-configs" for p in study.phases if p.kind == "rerun" and study.publish.configs]
+    names += [f"{last.name}-model"] if study.publish.models == "best" else []
+    return [study_file(study, f"artifacts/{name}.json") for name in names]

@@ -1,0 +1,27 @@
+# REQUIRED INPUTS
+#     the text files that a study's data settings name (none for python-docs)
+# OUTPUTS
+#     results/{study}/data/{data_id}.json    description and digest; the tokens lie in results/data/
+
+
+for study in STUDIES:
+    for settings in study.data_settings():
+
+        rule:
+            name:
+                rule_name("prepare_data", study) + f"_{data_id(settings)}"
+            input:
+                [str(path) for path in source_files(settings)],
+            output:
+                data_stamp(study, settings),
+            log:
+                log_file(f"prepare_data/{data_id(settings)}", study),
+            params:
+                settings=canonical_json(settings),
+                code=code("data/corpus", "data/store"),
+            conda:
+                "../envs/resweep.yaml"
+            localrule: True
+            shell:
+                "python workflow/scripts/prepare_data.py --settings {params.settings:q} "
+                "--stamp {output} > {log} 2>&1"

@@ -1,0 +1,74 @@
+# REQUIRED INPUTS
+#     results/{study}/{phase}/records/{trial}.json     of all trials of the phase
+# OUTPUTS
+#     results/{study}/{phase}/scores.csv               the ranking
+#     results/{study}/{phase}/top{k}_best_configs.yaml its first k configurations, for any k
+#     results/{study}/{phase}/models/{trial}           links to the weights that stay
+#     results/{study}/{phase}/decisions.csv            why they stay
+
+
+for study, phase in PHASES:
+
+    rule:
+        name:
+            rule_name("score", study, phase)
+        input:
+            records=records(phase),
+        output:
+            scores=phase_file(phase, "scores.csv"),
+        log:
+            log_file("score", study, phase),
+        params:
+            score=canonical_json(phase.score.model_dump()),
+            tolerate=study.tolerate_failures,
+            study=study.name,
+            code=code("scores", "trial"),
+        conda:
+            "../envs/resweep.yaml"
+        localrule: True
+        shell:
+            "printf '%s\\n' {input.records} | python workflow/scripts/score.py --records - "
+            "--scores {output.scores} --study {params.study} --score {params.score:q} "
+            "--tolerate-failures {params.tolerate} > {log} 2>&1"
+
+    rule:
+        name:
+            rule_name("select", study, phase)
+        input:
+            scores=phase_file(phase, "scores.csv"),
+        output:
+            best=phase_file(phase, "top{k}_best_configs.yaml"),
+        log:
+            log_file("select", study, phase, "top{k}"),
+        params:
+            code=code("selection"),
+        conda:
+            "../envs/resweep.yaml"
+        localrule: True
+        shell:
+            "python workflow/scripts/select_best.py --scores {input.scores} --top {wildcards.k} "
+            "--output {output.best} > {log} 2>&1"
+
+    rule:
+        name:
+            rule_name("keep", study, phase)
+        input:
+            scores=phase_file(phase, "scores.csv"),
+        output:
+            models=directory(phase_file(phase, "models")),
+            decisions=phase_file(phase, "decisions.csv"),
+        log:
+            log_file("keep", study, phase),
+        params:
+            study=study.name,
+            phase=phase.name,
+            policy=phase.keep,
+            top=phase.selects,
+            code=code("keep"),
+        conda:
+            "../envs/resweep.yaml"
+        localrule: True
+        shell:
+            "python workflow/scripts/keep_models.py --study {params.study} --phase {params.phase} "
+            "--policy {params.policy} --top {params.top} --scores {input.scores} "
+            "--models {output.models} --decisions {output.decisions} > {log} 2>&1"

@@ -1,0 +1,48 @@
+# REQUIRED INPUTS
+#     results/{study}/{source}/top{k}_best_configs.yaml   best configurations of an earlier phase
+# OUTPUTS
+#     results/{study}/{phase}/trials/{slot}.yaml          one for each best configuration and seed
+#     results/{study}/{phase}/records/{slot}.json         what it got: a link into the run store
+
+
+for study, phase in RERUNS:
+
+    rule:
+        name:
+            rule_name("plan", study, phase)
+        input:
+            best=phase_file(study.phase(phase.source), f"top{phase.top}_best_configs.yaml"),
+        output:
+            trial_files(phase),
+        log:
+            log_file("plan", study, phase),
+        params:
+            plan=canonical_json(phase.plan()),
+            code=code("selection"),
+        conda:
+            "../envs/resweep.yaml"
+        localrule: True
+        shell:
+            "python workflow/scripts/plan_rerun.py --best {input.best} --plan {params.plan:q} "
+            "--trials {output} > {log} 2>&1"
+
+    rule:
+        name:
+            rule_name("train", study, phase)
+        input:
+            trial=phase_file(phase, "trials/{trial}.yaml"),
+        output:
+            record=phase_file(phase, "records/{trial}.json"),
+        log:
+            log_file("train", study, phase, "{trial}"),
+        threads: phase.resources.cpus
+        resources:
+            gres=need(phase, "gres"),
+            mem_mb=need(phase, "mem_mb"),
+            runtime=need(phase, "runtime"),
+            slurm_partition=need(phase, "partition"),
+            slurm_extra=need(phase, "slurm_extra"),
+        conda:
+            "../envs/resweep.yaml"
+        shell:
+            train_command(study, phase) + " --trial {input.trial}"

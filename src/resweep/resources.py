@@ -1,0 +1,104 @@
+"""What a training asks a scheduler for.
+
+Estimates, each of which a study can override under `resources:`:
+
+    memory   800 MB for Python and torch, 16 bytes a parameter (weights, gradients, two moments, all
+             in float32), activations of one micro-batch; half as much again for each time that
+             the run was killed at its limit
+    time     10 minutes to start, then 6 FLOPs for each parameter and token at 2 GFLOP/s on a CPU
+             core and at 5 TFLOP/s on a GPU: slower than either is, so that a limit is rarely met;
+             a run that meets it saves and continues
+
+What the run store serves asks for a link's worth: no GPU, a few minutes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from resweep.data import store as data_store
+from resweep.data.store import Prepared
+from resweep.errors import ResweepError
+from resweep.model.gpt import count_parameters
+from resweep.paths import Layout
+from resweep.store.identity import last_step, resolve, run_id
+from resweep.store.run import Run
+from resweep.study import Resources
+
+BASE_MB = 800
+BYTES_PER_PARAMETER = 16
+GROWTH = 1.5
+START_MINUTES = 10
+FLOPS = {"cpu": 2e9, "gpu": 5e12}
+LINK_MB, LINK_MINUTES = 1000, 10
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What one training job asks for; None leaves it to the cluster's default."""
+
+    gpus: int
+    mem_mb: int
+    runtime: int
+    cpus: int = 1
+    gpu_model: str | None = None
+    partition: str | None = None
+    slurm_extra: str | None = None
+
+    @property
+    def gres(self) -> str | None:
+        """The GPUs in SLURM's words: `gpu:1`, `gpu:a100:2`; None without any."""
+        if not self.gpus:
+            return None
+        return ":".join(["gpu", *([self.gpu_model] if self.gpu_model else []), str(self.gpus)])
+
+
+def trial_needs(
+    config: Mapping[str, Any], stop: int | None, wanted: Resources, keep: str, layout: Layout
+) -> Needs:
+    """Say what a trial asks for, in view of what the store has of its run.
+
+    Args:
+        config: The trial's configuration.
+        stop: Step that it asks for; None: the horizon.
+        wanted: The study's `resources`.
+        keep: The phase's keep policy: under `all` pruned weights have to be trained again.
+        layout: Of the results folder.
+    """
+    data = data_store.find(config["data"], layout)
+    if data is None:
+        return _estimate(config, None, wanted, 0)
+    try:
+        resolved = resolve(config, data)
+    except ResweepError:
+        return Needs(0, LINK_MB, LINK_MINUTES)  # an infeasible trial writes its record and leaves
+    run = Run(layout.run(run_id(resolved, data)))
+    if run.find_record(last_step(resolved, stop), keep == "all") is not None:
+        return Needs(0, LINK_MB, LINK_MINUTES)
+    return _estimate(resolved, data, wanted, run.out_of_memory_count())
+
+
+def _estimate(
+    config: Mapping[str, Any], data: Prepared | None, wanted: Resources, grown: int
+) -> Needs:
+    model, training = config["model"], config["training"]
+    vocab_size = model["vocab_size"] or (data.vocab_size if data else 257)
+    parameters = count_parameters(model, vocab_size)
+    sequences = training["batch_size"] * training["gradient_accumulation_steps"]
+    micro = min(training["batch_size"], training["max_gpu_batch_size"] or training["batch_size"])
+    # Per token: about 16 vectors of the width a layer, and logits with their gradient.
+    floats = 16 * model["n_layer"] * model["n_embd"] + 3 * vocab_size
+    activations = 4 * floats * micro * model["context_length"]
+    mem_mb = BASE_MB + (BYTES_PER_PARAMETER * parameters + activations) / 2**20
+    tokens = (training["max_steps"] or 0) * sequences * model["context_length"]
+    flops = FLOPS["gpu" if wanted.gpus else "cpu"]
+    minutes = START_MINUTES + 6 * parameters * tokens / flops / 60
+    return Needs(
+        gpus=wanted.gpus,
+        mem_mb=round((wanted.mem_mb or mem_mb) * GROWTH**grown),
+        runtime=wanted.runtime or round(minutes),
+        cpus=wanted.cpus,
+        gpu_model=wanted.gpu_model,
+        partition=wanted.partition,
+        slurm_extra=wanted.slurm_extra,
+    )

@@ -1,0 +1,25 @@
+"""Write a study as it was resolved: all defaults filled in, all modules merged.
+
+    python workflow/scripts/write_study.py --content JSON --output results/STUDY/study.yaml
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from resweep import yaml12
+from resweep.errors import run_command
+from resweep.paths import write_atomically
+
+
+def main() -> None:
+    """Write study.yaml."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--content", required=True, help="the resolved study as JSON")
+    parser.add_argument("--output", type=Path, required=True, help="file to write")
+    arguments = parser.parse_args()
+    write_atomically(arguments.output, yaml12.dump(json.loads(arguments.content)))
+
+
+if __name__ == "__main__":
+    run_command(main)
