@@ -23,7 +23,7 @@ from resweep.model.gpt import count_parameters
 from resweep.paths import Layout
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.run import Run
-from resweep.study import Resources
+from resweep.study_file import Resources
 
 BASE_MB = 800
 BYTES_PER_PARAMETER = 16

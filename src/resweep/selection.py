@@ -45,9 +45,7 @@ def best_configs_text(scores_path: Path, top: int) -> str:
     for trial in best_trials(scores, top):
         assignments = read_trial(scores_path.parent / "trials" / f"{trial}.yaml").assignments
         row = scores[scores["trial"] == trial].iloc[0]
-        named = {
-            short_name(path): value for path, value in assignments.items() if path != SEED
-        }
+        named = {short_name(path): value for path, value in assignments.items() if path != SEED}
         lines.append(
             f"# rank {row['rank']}: trial {trial}, score {row['score']:.4f}, "
             f"final {row['final_mean']:.4f} over {row['seeds']} seed(s)"

@@ -1,6 +1,6 @@
 """Get a trial its record: the whole of a training job.
 
-    trial -> data ensured -> configuration resolved -> run advanced in the store -> record linked
+trial -> data ensured -> configuration resolved -> run advanced in the store -> record linked
 """
 
 import logging

@@ -1,6 +1,6 @@
 """A trial: what it asks for, and how it gets its record.
 
-    trial file -> data ensured -> configuration resolved -> run advanced -> record linked
+trial file -> data ensured -> configuration resolved -> run advanced -> record linked
 """
 
 import json

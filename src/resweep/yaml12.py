@@ -1,7 +1,8 @@
 """YAML files read by the rules of YAML 1.2, so that `1e-4` is a number.
 
 PyYAML follows YAML 1.1, where `1e-4` is a string, `on` a boolean, `012` ten and `1:30` ninety;
-sweep files are full of the first. Merge keys (`<<`) stay, as real files use them. Duplicate keys are errors, since the last would win in silence.
+sweep files are full of the first. Merge keys (`<<`) stay, as real files use them. Duplicate keys
+are errors, since the last would win in silence.
 """
 
 import re

@@ -12,7 +12,7 @@ from pathlib import Path
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.scores import check_failures, code_warning, rank_trials, read_result
-from resweep.study import Score
+from resweep.study_file import Score
 
 
 def main() -> None:

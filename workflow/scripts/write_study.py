@@ -1,6 +1,6 @@
 """Write a study as it was resolved: all defaults filled in, all modules merged.
 
-    python workflow/scripts/write_study.py --content JSON --output results/STUDY/study.yaml
+python workflow/scripts/write_study.py --content JSON --output results/STUDY/study.yaml
 """
 
 import argparse

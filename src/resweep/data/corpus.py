@@ -26,7 +26,8 @@ def source_files(settings: Mapping[str, Any]) -> list[Path]:
     """
     files: set[Path] = set()
     for pattern in settings["paths"]:
-        found = [Path(name) for name in glob.glob(pattern, recursive=True) if Path(name).is_file()]
+        found = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207 (absolute patterns too)
+        found = [file for file in found if file.is_file()]
         if not found:
             raise DataError(f"data.paths: {pattern}: there is no such file; mend the path or glob")
         files.update(found)

@@ -106,7 +106,7 @@ def _prepare(settings: Mapping[str, Any], folder: Path) -> Prepared:
     new.mkdir(parents=True)
     for name in SPLITS:
         encoded[name].astype(token_dtype(vocab_size)).tofile(new / f"{name}.bin")
-    described = {
+    described: dict[str, Any] = {
         "settings": dict(settings),
         "digest": total.hexdigest(),
         "vocab_size": vocab_size,
@@ -184,5 +184,6 @@ def require_tokens(prepared: Prepared, context_length: int) -> None:
         if prepared.tokens[name] < context_length + 1:
             raise DataError(
                 f"{prepared.folder}: the {name} split has {prepared.tokens[name]} tokens, fewer "
-                f"than model.context_length = {context_length} + 1; give more text or a shorter context"
+                f"than model.context_length = {context_length} + 1; give more text, or a shorter "
+                "context"
             )

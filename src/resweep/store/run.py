@@ -1,12 +1,12 @@
 """The folder of one run: its state, its attempts, its immutable records.
 
-    config.yaml       the resolved configuration
-    record.json       the run's state, replaced atomically
-    records/          what a trial that stopped there got: {step}.json, {step}-{rule}.json; immutable
-    metrics.jsonl timing.jsonl checkpoint_{step}/ final_checkpoint/ train.log
-    again/            a retraining of what was pruned, while it lasts
-    claims/           the trials that want the weights to stay
-    lock lease.json   who advances it
+config.yaml       the resolved configuration
+record.json       the run's state, replaced atomically
+records/          what a trial that stopped there got: {step}.json, {step}-{rule}.json; immutable
+metrics.jsonl timing.jsonl checkpoint_{step}/ final_checkpoint/ train.log
+again/            a retraining of what was pruned, while it lasts
+claims/           the trials that want the weights to stay
+lock lease.json   who advances it
 """
 
 import hashlib

@@ -24,7 +24,7 @@ from resweep.training.trainer import Trainer
 SECONDS_BETWEEN_SAVES = 60.0
 SECONDS_BETWEEN_PROGRESS = 5.0
 
-# Peak dense bf16 (fp32: TF32 off, CUDA cores) FLOP/s by name of the device, from vendors' data sheets.
+# Peak dense FLOP/s by name of the device, from vendors' data sheets (fp32 without TF32).
 PEAK_FLOPS = {
     "H200": {"bf16": 989e12, "fp32": 67e12},
     "H100": {"bf16": 989e12, "fp32": 67e12},
