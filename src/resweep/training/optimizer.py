@@ -4,7 +4,7 @@
 trial a second of start-up. This calls the same fused kernel; a test compares the two.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -39,12 +39,12 @@ class AdamW:
             used = [name for name in names if self.parameters[name].grad is not None]
             if not used:
                 continue
-            parameters = [self.parameters[name] for name in used]
+            parameters: list[Tensor] = [self.parameters[name] for name in used]
             # The kernel takes the count as tensors on the parameters' device.
             counts = [torch.tensor(float(self.steps), device=parameters[0].device)] * len(used)
             torch._fused_adamw_(
                 parameters,
-                [parameter.grad for parameter in parameters],
+                [p.grad for p in parameters if p.grad is not None],
                 [self.exp_avg[name] for name in used],
                 [self.exp_avg_sq[name] for name in used],
                 [],
@@ -80,7 +80,7 @@ class AdamW:
             self.exp_avg_sq[name].copy_(state[f"exp_avg_sq.{name}"])
 
 
-def clip_gradients(parameters: list[Tensor], max_norm: float) -> Tensor:
+def clip_gradients(parameters: Sequence[Tensor], max_norm: float) -> Tensor:
     """Scale all gradients so that their global L2 norm is at most `max_norm`; 0 leaves them.
 
     Returns:

@@ -1,0 +1,132 @@
+"""What a study would cost: how many trials it has, what the store has of them, what is to train."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from resweep.data import store as data_store
+from resweep.data.batches import steps_for_epochs
+from resweep.errors import ResweepError
+from resweep.paths import Layout
+from resweep.store.identity import last_step, resolve, run_id
+from resweep.store.run import Run
+from resweep.study import Phase, Study
+from resweep.trial import read_trial
+
+
+@dataclass
+class PhaseCost:
+    """Counts of one phase.
+
+    Attributes:
+        trials: Slots.
+        stored: Trials that a record of the store answers.
+        partial: Trials whose run was begun, counted in `to_train` too.
+        to_train: Different runs that would be trained or continued.
+        open_slots: Slots not filled yet: an earlier phase decides. At most as many runs.
+        steps: Optimizer steps to train, with open slots counted in full.
+        tokens: Training tokens of these steps.
+    """
+
+    trials: int = 0
+    stored: int = 0
+    partial: int = 0
+    to_train: int = 0
+    open_slots: int = 0
+    steps: int = 0
+    tokens: int = 0
+
+
+def audit(study: Study, layout: Layout) -> dict[str, PhaseCost]:
+    """Count each phase of a study; a run that two phases share is trained in the first."""
+    seen: set[str] = set()
+    return {phase.name: _audit_phase(phase, layout, seen) for phase in study.phases}
+
+
+def _audit_phase(phase: Phase, layout: Layout, seen: set[str]) -> PhaseCost:
+    cost = PhaseCost(trials=len(phase.trials))
+    for name in phase.trials:
+        config, stop = _trial(phase, name, layout)
+        if config is None:
+            cost.open_slots += 1
+            _add_steps(cost, phase.config, _horizon(phase.config, layout))
+            continue
+        data = data_store.find(config["data"], layout)
+        if data is None:
+            key = json.dumps(config, sort_keys=True)
+            if key not in seen:
+                seen.add(key)
+                cost.to_train += 1
+                _add_steps(cost, config, stop or _horizon(config, layout))
+            continue
+        try:
+            resolved = resolve(config, data)
+        except ResweepError:
+            continue  # infeasible: nothing to train
+        run = Run(layout.run(run_id(resolved, data)))
+        until = last_step(resolved, stop)
+        if run.find_record(until) is not None:
+            cost.stored += 1
+        elif run.run_id not in seen:
+            done = int(run.state().get("step", 0))
+            cost.to_train += 1
+            cost.partial += done > 0
+            _add_steps(cost, resolved, max(0, until - done))
+        seen.add(run.run_id)
+    return cost
+
+
+def _trial(phase: Phase, name: str, layout: Layout) -> tuple[dict[str, Any] | None, int | None]:
+    """Return a trial's configuration and stop; None for a slot that is not filled yet."""
+    if phase.static:
+        return phase.trial_config(name), None
+    path = layout.trial(phase.study, phase.name, name)
+    if not path.exists():
+        return None, None
+    trial = read_trial(path)
+    return trial.config or None, trial.stop
+
+
+def _horizon(config: dict[str, Any], layout: Layout) -> int:
+    """Steps of a run; 0 where they follow from data that is not prepared."""
+    training = config["training"]
+    if training["max_steps"] is not None:
+        return int(training["max_steps"])
+    data = data_store.find(config["data"], layout)
+    if data is None:
+        return 0
+    sequences = training["batch_size"] * training["gradient_accumulation_steps"]
+    return steps_for_epochs(
+        data.tokens["train"], config["model"]["context_length"], sequences, training["num_epochs"]
+    )
+
+
+def _add_steps(cost: PhaseCost, config: dict[str, Any], steps: int) -> None:
+    training = config["training"]
+    sequences = training["batch_size"] * training["gradient_accumulation_steps"]
+    cost.steps += steps
+    cost.tokens += steps * sequences * int(config["model"]["context_length"])
+
+
+def audit_table(study: Study, costs: dict[str, PhaseCost]) -> str:
+    """Lay the counts out for people, a line a phase and a total."""
+    header = ("phase", "trials", "in store", "begun", "to train", "open", "steps", "tokens")
+    rows = [
+        (name, c.trials, c.stored, c.partial, c.to_train, c.open_slots, c.steps, c.tokens)
+        for name, c in costs.items()
+    ]
+    rows.append(
+        ("total", *(sum(column) for column in zip(*[row[1:] for row in rows], strict=True)))
+    )
+    lines = [f"study {study.name} ({study.origin})"]
+    lines += [
+        "".join(
+            f"{cell:>14,}" if type(cell) is int else f"{cell:<12}" if i == 0 else f"{cell:>14}"
+            for i, cell in enumerate(row)
+        )
+        for row in (header, *rows)
+    ]
+    lines.append(
+        "open: slots that an earlier phase fills; each may turn out to be in the store already"
+    )
+    return "\n".join(lines)

@@ -1,0 +1,80 @@
+"""Taking runs out of the store: the way to have something trained again.
+
+Forgotten runs are moved to `results/trash/{time}/`, not deleted. The links to their records then
+dangle; the next Snakemake call drops these and trains what is missing, and nothing else.
+"""
+
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from resweep.errors import StoreError
+from resweep.paths import Layout
+from resweep.store.lock import RunLock
+from resweep.store.run import FAILED, Run, code_digest
+
+
+def runs_of_phase(study: str, phase: str | None, layout: Layout) -> list[str]:
+    """Return the runs that records of a study, or of one phase of it, lead to.
+
+    Raises:
+        StoreError: There are no records; names the folder.
+    """
+    folder = layout.study(study)
+    found = set()
+    for record in folder.glob(f"{phase or '*'}/records/*.json"):
+        if record.is_symlink():  # records/ of runs/{run_id}/ is where it points
+            found.add(record.readlink().parent.parent.name)
+    if not found:
+        raise StoreError(f"{folder}/{phase or '*'}/records: there are no records of runs")
+    return sorted(found)
+
+
+def failed_runs(run_ids: Iterable[str], layout: Layout) -> list[str]:
+    """Return those whose attempts were used up."""
+    return [run_id for run_id in run_ids if Run(layout.run(run_id)).state().get("status") == FAILED]
+
+
+def drifted_runs(run_ids: Iterable[str], layout: Layout) -> list[str]:
+    """Return those that were trained by other code than what is installed now."""
+    now = code_digest()
+    return [run_id for run_id in run_ids if Run(layout.run(run_id)).state().get("code", now) != now]
+
+
+def forget_runs(run_ids: Iterable[str], layout: Layout) -> list[Path]:
+    """Move runs to the trash.
+
+    Returns:
+        Where they are now.
+
+    Raises:
+        StoreError: One is not in the store; then none is moved.
+        LockTimeout: One is being trained.
+    """
+    run_ids = list(run_ids)
+    missing = [run_id for run_id in run_ids if not _is_run(layout.run(run_id))]
+    if missing:
+        raise StoreError(f"{layout.runs}: there is no run {', '.join(missing)}")
+    trash = layout.trash / time.strftime("%Y-%m-%dT%H-%M-%S")
+    moved = []
+    for run_id in run_ids:
+        place = trash / run_id
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with RunLock(layout.run(run_id), timeout=5.0):
+            layout.run(run_id).rename(place)
+        moved.append(place)
+    return moved
+
+
+def _is_run(folder: Path) -> bool:
+    return folder.parent.name == "runs" and folder.is_dir()
+
+
+def describe_run(folder: Path) -> str:
+    """One line about a run, for people."""
+    try:
+        state = json.loads((folder / "record.json").read_text())
+    except (OSError, ValueError):
+        return f"{folder.name}: never begun"
+    return f"{folder.name}: {state['status']} at step {state['step']} of {state['max_steps']}"

@@ -1,0 +1,32 @@
+"""Say what a study has, and what it would train, before a second is spent.
+
+python workflow/scripts/audit.py quickstart
+python workflow/scripts/audit.py quickstart --set '{training.max_steps: 50}'
+"""
+
+import argparse
+from pathlib import Path
+
+from resweep import yaml12
+from resweep.audit import audit, audit_table
+from resweep.errors import run_command
+from resweep.load_study import load_studies
+from resweep.paths import Layout
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("study", help="name or file of a study")
+    parser.add_argument("--set", default="{}", help="overrides, as in snakemake --config set=...")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="results folder")
+    arguments = parser.parse_args()
+    settings = {"study": arguments.study, "set": yaml12.parse(arguments.set)}
+    for study in load_studies(settings):
+        print(audit_table(study, audit(study, Layout(arguments.results))))
+
+
+if __name__ == "__main__":
+    run_command(main)
