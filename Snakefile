@@ -9,6 +9,11 @@
 configfile: "config/config.yaml"
 
 
+wildcard_constraints:
+    trial="[A-Za-z0-9_-]+",
+    k="[0-9]+",
+
+
 include: "rules/common.smk"
 include: "rules/prepare_data.smk"
 include: "rules/sweep.smk"

@@ -1,5 +1,5 @@
-# What the other rule files share: the studies, names of rules and files, resources of trainings.
-# The only file with functions; nothing here computes more than a name or a number for a scheduler.
+# What the other files here share: studies, names of rules and files, resources of trainings.
+# The only one with functions; nothing here computes more than a name or a number for a scheduler.
 
 import functools
 import hashlib
@@ -25,7 +25,7 @@ LAYOUT = Layout()
 MAIN_PROCESS = workflow.exec_mode.name == "DEFAULT"
 
 # Jobs call `python`: the one that runs Snakemake, unless a conda environment comes before it.
-os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 
 try:
     STUDIES = load_studies(config)
@@ -48,14 +48,13 @@ if MAIN_PROCESS:
             print(f"{_path}: its run is gone from the store; it will be trained again")
 
 
-wildcard_constraints:
-    trial="[A-Za-z0-9_-]+",
-    k="[0-9]+",
-
-
 def rule_name(verb, study, phase=None):
     """`train_sweep`, or `train_mystudy_sweep` where there are several studies."""
-    parts = [verb] + ([study.name] if len(STUDIES) > 1 else []) + ([phase.name] if phase else [])
+    parts = (
+        [verb]
+        + ([study.name] if len(STUDIES) > 1 else [])
+        + ([phase.name] if phase else [])
+    )
     return "_".join(parts).replace("-", "_")
 
 
@@ -67,14 +66,15 @@ def phase_file(phase, name):
     return str(LAYOUT.phase(phase.study, phase.name) / name)
 
 
-def log_file(verb, study, phase=None, wildcard=None):
+def log_file(verb, study, phase=None, *more):
     """Logs mirror results: logs/{study}/{phase}/{verb}/{trial}.log."""
-    parts = ["logs", study.name] + ([phase.name] if phase else []) + [verb]
-    return "/".join(parts + ([wildcard] if wildcard else [])) + ".log"
+    return str(Path("logs", study.name, *([phase.name] if phase else []), verb, *more)) + ".log"
 
 
 def records(phase):
-    return [str(LAYOUT.record(phase.study, phase.name, trial)) for trial in phase.trials]
+    return [
+        str(LAYOUT.record(phase.study, phase.name, trial)) for trial in phase.trials
+    ]
 
 
 def trial_files(phase):
@@ -100,10 +100,15 @@ def code(*modules):
 
 
 def train_command(study, phase):
-    """The command of a training, with settings that never make a finished one stale."""
+    """The command of a training, with settings that never make a finished one stale.
+
+    exec: signals of the scheduler reach the trainer itself, and the job ends when it does.
+    """
     return (
-        f"python workflow/scripts/train.py --keep {phase.keep}"
-        f" --tracking {quoted(study.tracking.model_dump())}".replace("{", "{{").replace("}", "}}")
+        f"exec python workflow/scripts/train.py --keep {phase.keep}"
+        f" --tracking {quoted(study.tracking.model_dump())}".replace("{", "{{").replace(
+            "}", "}}"
+        )
         + " --record {output.record} --log {log} --memory-mb {resources.mem_mb}"
     )
 
@@ -148,10 +153,16 @@ def everything():
     files = []
     for study, phase in PHASES:
         files += records(phase)
-        files += [phase_file(phase, name) for name in ("scores.csv", "decisions.csv", "models")]
+        files += [
+            phase_file(phase, name)
+            for name in ("scores.csv", "decisions.csv", "models")
+        ]
         files.append(phase_file(phase, f"top{phase.selects}_best_configs.yaml"))
     for study in STUDIES:
-        files += [study_file(study, name) for name in ("study.yaml", "runs.csv", "report.html")]
+        files += [
+            study_file(study, name)
+            for name in ("study.yaml", "runs.csv", "report.html")
+        ]
         files += artifacts(study)
     return files
 
@@ -159,6 +170,10 @@ def everything():
 def artifacts(study):
     """Stamps of what a study publishes: configurations of its reruns, the last phase's best model."""
     last = study.phases[-1]
-    names = [f"{p.name}-configs" for p in study.phases if p.kind == "rerun" and study.publish.configs]
+    names = [
+        f"{p.name}-configs"
+        for p in study.phases
+        if p.kind == "rerun" and study.publish.configs
+    ]
     names += [f"{last.name}-model"] if study.publish.models == "best" else []
     return [study_file(study, f"artifacts/{name}.json") for name in names]

@@ -16,12 +16,12 @@ for study in STUDIES:
                 data_stamp(study, settings),
             log:
                 log_file(f"prepare_data/{data_id(settings)}", study),
+            localrule: True
+            conda:
+                "../envs/resweep.yaml"
             params:
                 settings=canonical_json(settings),
                 code=code("data/corpus", "data/store"),
-            conda:
-                "../envs/resweep.yaml"
-            localrule: True
             shell:
                 "python workflow/scripts/prepare_data.py --settings {params.settings:q} "
                 "--stamp {output} > {log} 2>&1"

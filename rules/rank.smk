@@ -18,14 +18,14 @@ for study, phase in PHASES:
             scores=phase_file(phase, "scores.csv"),
         log:
             log_file("score", study, phase),
+        localrule: True
+        conda:
+            "../envs/resweep.yaml"
         params:
             score=canonical_json(phase.score.model_dump()),
             tolerate=study.tolerate_failures,
             study=study.name,
             code=code("scores", "trial"),
-        conda:
-            "../envs/resweep.yaml"
-        localrule: True
         shell:
             "printf '%s\\n' {input.records} | python workflow/scripts/score.py --records - "
             "--scores {output.scores} --study {params.study} --score {params.score:q} "
@@ -40,11 +40,11 @@ for study, phase in PHASES:
             best=phase_file(phase, "top{k}_best_configs.yaml"),
         log:
             log_file("select", study, phase, "top{k}"),
-        params:
-            code=code("selection"),
+        localrule: True
         conda:
             "../envs/resweep.yaml"
-        localrule: True
+        params:
+            code=code("selection"),
         shell:
             "python workflow/scripts/select_best.py --scores {input.scores} --top {wildcards.k} "
             "--output {output.best} > {log} 2>&1"
@@ -59,15 +59,15 @@ for study, phase in PHASES:
             decisions=phase_file(phase, "decisions.csv"),
         log:
             log_file("keep", study, phase),
+        localrule: True
+        conda:
+            "../envs/resweep.yaml"
         params:
             study=study.name,
             phase=phase.name,
             policy=phase.keep,
             top=phase.selects,
             code=code("keep"),
-        conda:
-            "../envs/resweep.yaml"
-        localrule: True
         shell:
             "python workflow/scripts/keep_models.py --study {params.study} --phase {params.phase} "
             "--policy {params.policy} --top {params.top} --scores {input.scores} "

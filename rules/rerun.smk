@@ -11,17 +11,19 @@ for study, phase in RERUNS:
         name:
             rule_name("plan", study, phase)
         input:
-            best=phase_file(study.phase(phase.source), f"top{phase.top}_best_configs.yaml"),
+            best=phase_file(
+                study.phase(phase.source), f"top{phase.top}_best_configs.yaml"
+            ),
         output:
             trial_files(phase),
         log:
             log_file("plan", study, phase),
+        localrule: True
+        conda:
+            "../envs/resweep.yaml"
         params:
             plan=canonical_json(phase.plan()),
             code=code("selection"),
-        conda:
-            "../envs/resweep.yaml"
-        localrule: True
         shell:
             "python workflow/scripts/plan_rerun.py --best {input.best} --plan {params.plan:q} "
             "--trials {output} > {log} 2>&1"
@@ -35,6 +37,8 @@ for study, phase in RERUNS:
             record=phase_file(phase, "records/{trial}.json"),
         log:
             log_file("train", study, phase, "{trial}"),
+        conda:
+            "../envs/resweep.yaml"
         threads: phase.resources.cpus
         resources:
             gres=need(phase, "gres"),
@@ -42,7 +46,5 @@ for study, phase in RERUNS:
             runtime=need(phase, "runtime"),
             slurm_partition=need(phase, "partition"),
             slurm_extra=need(phase, "slurm_extra"),
-        conda:
-            "../envs/resweep.yaml"
         shell:
             train_command(study, phase) + " --trial {input.trial}"

@@ -13,14 +13,16 @@ for study, phase in SWEEPS:
         name:
             rule_name("train", study, phase)
         input:
-            data=lambda wildcards, s=study, p=phase: data_stamp(s, p.trial_data(wildcards.trial)),
+            data=lambda wildcards, s=study, p=phase: data_stamp(
+                s, p.trial_data(wildcards.trial)
+            ),
         output:
             trial=phase_file(phase, "trials/{trial}.yaml"),
             record=phase_file(phase, "records/{trial}.json"),
         log:
             log_file("train", study, phase, "{trial}"),
-        params:
-            content=lambda wildcards, p=phase: p.trial_content(wildcards.trial),
+        conda:
+            "../envs/resweep.yaml"
         threads: phase.resources.cpus
         resources:
             gres=need(phase, "gres"),
@@ -28,7 +30,8 @@ for study, phase in SWEEPS:
             runtime=need(phase, "runtime"),
             slurm_partition=need(phase, "partition"),
             slurm_extra=need(phase, "slurm_extra"),
-        conda:
-            "../envs/resweep.yaml"
+        params:
+            content=lambda wildcards, p=phase: p.trial_content(wildcards.trial),
         shell:
-            train_command(study, phase) + " --content {params.content:q} --trial {output.trial}"
+            train_command(study, phase)
+            + " --content {params.content:q} --trial {output.trial}"

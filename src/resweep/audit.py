@@ -110,22 +110,13 @@ def _add_steps(cost: PhaseCost, config: dict[str, Any], steps: int) -> None:
 
 def audit_table(study: Study, costs: dict[str, PhaseCost]) -> str:
     """Lay the counts out for people, a line a phase and a total."""
-    header = ("phase", "trials", "in store", "begun", "to train", "open", "steps", "tokens")
-    rows = [
-        (name, c.trials, c.stored, c.partial, c.to_train, c.open_slots, c.steps, c.tokens)
-        for name, c in costs.items()
-    ]
-    rows.append(
-        ("total", *(sum(column) for column in zip(*[row[1:] for row in rows], strict=True)))
-    )
+    columns = ["trials", "stored", "partial", "to_train", "open_slots", "steps", "tokens"]
+    titles = ["trials", "in store", "begun", "to train", "open", "steps", "tokens"]
+    rows = [(name, [getattr(cost, column) for column in columns]) for name, cost in costs.items()]
+    rows.append(("total", [sum(row[1][i] for row in rows) for i in range(len(columns))]))
     lines = [f"study {study.name} ({study.origin})"]
-    lines += [
-        "".join(
-            f"{cell:>14,}" if type(cell) is int else f"{cell:<12}" if i == 0 else f"{cell:>14}"
-            for i, cell in enumerate(row)
-        )
-        for row in (header, *rows)
-    ]
+    lines.append(f"{'phase':<14}" + "".join(f"{title:>14}" for title in titles))
+    lines += [f"{name:<14}" + "".join(f"{count:>14,}" for count in row) for name, row in rows]
     lines.append(
         "open: slots that an earlier phase fills; each may turn out to be in the store already"
     )

@@ -208,7 +208,7 @@ class Cluster:
         folder = f"{self.dir}/"
         try:
             arguments = (proc / "cmdline").read_text(errors="replace").split("\0")
-            name = os.path.basename(arguments[0].split(" ")[0])
+            name = Path(arguments[0].split(" ")[0]).name
             if name in DAEMONS:
                 return any(folder in argument for argument in arguments)
             if name in HELPERS:
@@ -332,7 +332,7 @@ def _linked_cluster() -> Cluster | None:
 def _open_files(proc: Path) -> Iterator[str]:
     for link in (proc / "fd").iterdir():
         with contextlib.suppress(FileNotFoundError):  # closed while we looked
-            yield os.readlink(link)
+            yield str(link.readlink())
 
 
 def _free_ports(count: int) -> list[int]:

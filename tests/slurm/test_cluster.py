@@ -245,7 +245,7 @@ def test_failed_start_shows_the_log_and_leaves_nothing(
     monkeypatch.setattr(cluster_module, "SLURM_CONF", broken_conf)
     broken = Cluster(tmp_path / "other")
 
-    with pytest.raises(ClusterError, match="(?s)slurmctld failed.*NoSuchKey"):
+    with pytest.raises(ClusterError, match=r"(?s)slurmctld failed.*NoSuchKey"):
         broken.up()
 
     assert broken.processes() == []

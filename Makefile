@@ -1,0 +1,48 @@
+# The environment is built once, from pinned requirements; every target below makes sure of it.
+#
+#   make demo        the quickstart study on real text: about five minutes on two CPU cores
+#   make test        the test suite
+#   make test-long   what takes longer: many kills, big studies
+#   make check       formatting, types, lint, and a dry run of every shipped study
+#   make dag         a picture of the rules: results/dag.svg
+#   make bench       what docs/benchmarks.md reports
+
+PYTHON ?= python3
+STUDY ?= quickstart
+JOBS ?= 2
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: demo test test-long check dag bench env
+
+env: .venv/ready
+
+.venv/ready: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: env
+	snakemake --quiet rules --config study=$(STUDY)
+	@python workflow/scripts/summarize.py $(STUDY)
+
+test: env
+	pytest -n $(JOBS) -m "not long"
+
+test-long: env
+	pytest -n $(JOBS) -m long
+
+check: env
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check Snakefile rules
+	snakemake --lint
+	for study in config/studies/*.yaml; do \
+		snakemake --dry-run --quiet all --config study=$$study || exit 1; done
+
+dag: env
+	snakemake --rulegraph dot --config study=$(STUDY) | python workflow/scripts/draw_rules.py results/dag
+
+bench: env
+	python -m benchmarks
