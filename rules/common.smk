@@ -50,11 +50,7 @@ if MAIN_PROCESS:
 
 def rule_name(verb, study, phase=None):
     """`train_sweep`, or `train_mystudy_sweep` where there are several studies."""
-    parts = (
-        [verb]
-        + ([study.name] if len(STUDIES) > 1 else [])
-        + ([phase.name] if phase else [])
-    )
+    parts = [verb] + ([study.name] if len(STUDIES) > 1 else []) + ([phase.name] if phase else [])
     return "_".join(parts).replace("-", "_")
 
 
@@ -72,9 +68,7 @@ def log_file(verb, study, phase=None, *more):
 
 
 def records(phase):
-    return [
-        str(LAYOUT.record(phase.study, phase.name, trial)) for trial in phase.trials
-    ]
+    return [str(LAYOUT.record(phase.study, phase.name, trial)) for trial in phase.trials]
 
 
 def trial_files(phase):
@@ -106,9 +100,7 @@ def train_command(study, phase):
     """
     return (
         f"exec python workflow/scripts/train.py --keep {phase.keep}"
-        f" --tracking {quoted(study.tracking.model_dump())}".replace("{", "{{").replace(
-            "}", "}}"
-        )
+        f" --tracking {quoted(study.tracking.model_dump())}".replace("{", "{{").replace("}", "}}")
         + " --record {output.record} --log {log} --memory-mb {resources.mem_mb}"
     )
 
@@ -153,16 +145,10 @@ def everything():
     files = []
     for study, phase in PHASES:
         files += records(phase)
-        files += [
-            phase_file(phase, name)
-            for name in ("scores.csv", "decisions.csv", "models")
-        ]
+        files += [phase_file(phase, name) for name in ("scores.csv", "decisions.csv", "models")]
         files.append(phase_file(phase, f"top{phase.selects}_best_configs.yaml"))
     for study in STUDIES:
-        files += [
-            study_file(study, name)
-            for name in ("study.yaml", "runs.csv", "report.html")
-        ]
+        files += [study_file(study, name) for name in ("study.yaml", "runs.csv", "report.html")]
         files += artifacts(study)
     return files
 
@@ -171,9 +157,7 @@ def artifacts(study):
     """Stamps of what a study publishes: configurations of its reruns, the last phase's best model."""
     last = study.phases[-1]
     names = [
-        f"{p.name}-configs"
-        for p in study.phases
-        if p.kind == "rerun" and study.publish.configs
+        f"{p.name}-configs" for p in study.phases if p.kind == "rerun" and study.publish.configs
     ]
     names += [f"{last.name}-model"] if study.publish.models == "best" else []
     return [study_file(study, f"artifacts/{name}.json") for name in names]

@@ -11,9 +11,7 @@ for study, phase in RERUNS:
         name:
             rule_name("plan", study, phase)
         input:
-            best=phase_file(
-                study.phase(phase.source), f"top{phase.top}_best_configs.yaml"
-            ),
+            best=phase_file(study.phase(phase.source), f"top{phase.top}_best_configs.yaml"),
         output:
             trial_files(phase),
         log:

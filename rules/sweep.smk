@@ -13,9 +13,7 @@ for study, phase in SWEEPS:
         name:
             rule_name("train", study, phase)
         input:
-            data=lambda wildcards, s=study, p=phase: data_stamp(
-                s, p.trial_data(wildcards.trial)
-            ),
+            data=lambda wildcards, s=study, p=phase: data_stamp(s, p.trial_data(wildcards.trial)),
         output:
             trial=phase_file(phase, "trials/{trial}.yaml"),
             record=phase_file(phase, "records/{trial}.json"),
@@ -33,5 +31,4 @@ for study, phase in SWEEPS:
         params:
             content=lambda wildcards, p=phase: p.trial_content(wildcards.trial),
         shell:
-            train_command(study, phase)
-            + " --content {params.content:q} --trial {output.trial}"
+            train_command(study, phase) + " --content {params.content:q} --trial {output.trial}"
