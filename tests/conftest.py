@@ -104,7 +104,7 @@ class Checkout:
 
 
 def tiny_study(name: str) -> dict[str, Any]:
-    """Twenty steps of a model with one layer; a grid over `rates`, its best rerun with two seeds."""
+    """Twenty steps of a one-layer model; a grid over `rates`, the best one rerun with two seeds."""
     return {
         "name": name,
         "base": {"model": "gpt-tiny", "data": "python-docs", "training": "quick"},

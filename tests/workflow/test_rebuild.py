@@ -7,11 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import Checkout
-
-pytestmark = pytest.mark.xdist_group("rebuild")  # one worker builds the study that they all copy
 
 
 def jobs(output: str) -> dict[str, int]:
@@ -86,7 +82,7 @@ def test_touching_everything_trains_nothing(built: Checkout) -> None:
     assert trained_by(built) == set()
 
 
-def test_a_clone_with_new_dates_and_no_memory_trains_nothing(built: Checkout, tmp_path: Path) -> None:
+def test_a_clone_with_new_dates_trains_nothing(built: Checkout, tmp_path: Path) -> None:
     clone = tmp_path / "elsewhere"
     subprocess.run(["cp", "-r", "--no-preserve=timestamps", built.path, clone], check=True)
     shutil.rmtree(clone / ".snakemake")
@@ -196,8 +192,9 @@ def test_keep_policies(checkout: Checkout) -> None:
     phases[1]["keep"], phases[2]["keep"] = "none", "all"
     checkout.write_study(phases=phases)
     checkout.snakemake()
+    results = checkout.path / "results/tiny"
     kept = {
-        name: len(list((checkout.path / "results/tiny" / name / "models").glob("*/model.safetensors")))
+        name: len(list(results.glob(f"{name}/models/*/model.safetensors")))
         for name in ("sweep", "none", "all")
     }
     assert kept == {"sweep": 1, "none": 0, "all": 2}

@@ -104,7 +104,7 @@ class Run:
         attempts.append(
             {
                 "generation": generation,
-                "host": socket.gethostname(),
+                "host": os.environ.get("SLURMD_NODENAME", socket.gethostname()),
                 "job": os.environ.get("SLURM_JOB_ID"),
                 "device": device,
                 "from_step": from_step,

@@ -1,0 +1,179 @@
+"""One training that is killed, told to leave, or finds damage: it goes on bit for bit."""
+
+import json
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from resweep.load_study import load_study
+from tests.conftest import Checkout
+
+STEPS = 400
+
+
+class Training:
+    """One trial of a checkout, trained by the command that the rule calls."""
+
+    def __init__(self, checkout: Checkout, results: str = "results"):
+        self.checkout = checkout
+        self.results = checkout.path / results
+        study = load_study(checkout.path / "config/studies/tiny.yaml", checkout.path / "config")
+        phase = study.phase("sweep")
+        self.content = phase.trial_content(phase.trials[0])
+
+    def start(self) -> subprocess.Popen[str]:
+        """Start the trainer."""
+        folder = self.results / "tiny/sweep"
+        return subprocess.Popen(
+            [
+                *("python", "workflow/scripts/train.py", "--content", self.content),
+                *("--trial", str(folder / "trials/t.yaml")),
+                *("--record", str(folder / "records/t.json"), "--results", str(self.results)),
+            ],
+            cwd=self.checkout.path,
+            env=self.checkout.env,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def finish(self) -> str:
+        """Train to the end; returns what was said."""
+        process = self.start()
+        output = process.communicate()[0]
+        assert process.returncode == 0, output
+        return output
+
+    @property
+    def run(self) -> Path:
+        """The run's folder."""
+        (folder,) = (self.results / "runs").iterdir()
+        return folder
+
+    def last_step(self) -> int:
+        """The last step that the run's metrics tell of; -1 before any."""
+        try:
+            lines = (self.run / "metrics.jsonl").read_text().splitlines()
+            return int(json.loads(lines[-1])["step"])
+        except (OSError, ValueError, IndexError):
+            return -1
+
+    def wait_beyond(self, step: int, process: subprocess.Popen[str]) -> None:
+        """Wait until the training is beyond a step, or has ended."""
+        while process.poll() is None and self.last_step() <= step:
+            time.sleep(0.002)
+
+    def bytes_of_result(self) -> dict[str, bytes]:
+        """Everything of a run that is determined."""
+        names = ["metrics.jsonl", f"checkpoint_{STEPS}/model.safetensors"]
+        names += [f"checkpoint_{STEPS}/optimizer.safetensors", f"checkpoint_{STEPS}/trainer.json"]
+        return {name: (self.run / name).read_bytes() for name in names}
+
+
+@pytest.fixture
+def long_checkout(checkout: Checkout) -> Checkout:
+    study = {"training.max_steps": STEPS, "training.save_steps": 10, "training.log_steps": 3}
+    study |= {"model.dropout": 0.1, "model.n_layer": 2, "model.n_embd": 32, "model.n_head": 2}
+    study |= {"training.eval_sequences": 16, "training.eval_steps": 50}
+    checkout.write_study(set=study, phases=[{"name": "sweep", "kind": "sweep", "sweep": "rates"}])
+    return checkout
+
+
+@pytest.fixture
+def expected(long_checkout: Checkout) -> dict[str, bytes]:
+    """What an uninterrupted training gives."""
+    training = Training(long_checkout, "uninterrupted")
+    training.finish()
+    return training.bytes_of_result()
+
+
+def test_twenty_kills_change_nothing(long_checkout: Checkout, expected: dict[str, bytes]) -> None:
+    training = Training(long_checkout)
+    chance = random.Random(0)
+    kills = 0
+    while kills < 20:
+        process = training.start()
+        before = training.last_step() if kills else -1
+        # Some are killed while they start, most at a random moment of the training.
+        if kills % 5:
+            training.wait_beyond(max(before, 18 * kills) + chance.randrange(9), process)
+        else:
+            time.sleep(chance.random())
+        assert process.poll() is None, "it ended before it was killed"
+        process.kill()
+        process.communicate()
+        kills += 1
+    output = training.finish()
+    assert "continues from step" in output
+    assert training.bytes_of_result() == expected
+    ends = [a["end"] for a in json.loads((training.run / "record.json").read_text())["attempts"]]
+    assert ends.count("completed") == 1 and ends[-1] == "completed" and "killed" in ends
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+def test_a_signal_saves_and_leaves(
+    long_checkout: Checkout, expected: dict[str, bytes], number: signal.Signals
+) -> None:
+    training = Training(long_checkout)
+    process = training.start()
+    training.wait_beyond(30, process)
+    process.send_signal(number)
+    output = process.communicate()[0]
+    assert process.returncode == 75 and "the same command continues it" in output
+    state = json.loads((training.run / "record.json").read_text())
+    saved = state["attempts"][-1]["to_step"]
+    assert state["attempts"][-1]["end"] == "interrupted"
+    assert (training.run / f"checkpoint_{saved}").is_dir()
+    assert f"continues from step {saved}" in training.finish()
+    assert training.bytes_of_result() == expected
+
+
+def test_a_damaged_checkpoint_is_noticed_and_the_one_before_used(
+    long_checkout: Checkout, expected: dict[str, bytes]
+) -> None:
+    training = Training(long_checkout)
+    process = training.start()
+    training.wait_beyond(60, process)
+    process.kill()
+    process.communicate()
+    steps = sorted(int(p.name.split("_")[1]) for p in training.run.glob("checkpoint_*"))
+    weights = training.run / f"checkpoint_{steps[-1]}/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    output = training.finish()
+    assert "is not as it was written" in output
+    assert f"continues from step {steps[-2]}" in output
+    assert training.bytes_of_result() == expected
+
+
+def test_two_trainers_of_one_run_take_turns(long_checkout: Checkout) -> None:
+    training = Training(long_checkout)
+    first = training.start()
+    training.wait_beyond(0, first)
+    second = training.start()
+    outputs = [first.communicate()[0], second.communicate()[0]]
+    assert [first.returncode, second.returncode] == [0, 0], outputs
+    assert "in the store by now" in outputs[1]
+    assert len(json.loads((training.run / "record.json").read_text())["attempts"]) == 1
+
+
+def test_pruned_weights_are_trained_again_beside_the_run(long_checkout: Checkout) -> None:
+    training = Training(long_checkout)
+    training.finish()
+    before = training.bytes_of_result()
+    metrics = (training.run / "metrics.jsonl").stat()
+    for folder in training.run.glob("checkpoint_*"):
+        long_checkout.run("rm", "-r", str(folder))
+    folder = training.results / "tiny/sweep"
+    output = long_checkout.run(
+        *("python", "workflow/scripts/train.py", "--trial", str(folder / "trials/t.yaml")),
+        *("--record", str(folder / "records/t.json"), "--results", str(training.results)),
+        "--weights",
+    ).stdout
+    assert "retrains beside it" in output and "differ" not in output
+    assert training.bytes_of_result() == before
+    assert metrics.st_size == (training.run / "metrics.jsonl").stat().st_size
+    assert not (training.run / "again").exists()
