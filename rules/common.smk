@@ -79,6 +79,13 @@ def data_stamp(study, settings):
     return study_file(study, f"data/{data_id(settings)}.json")
 
 
+def trial_data_stamp(study, phase):
+    """The stamp of the phase's data, or an input function where trials differ in their data."""
+    if len(phase.data_settings()) == 1:
+        return data_stamp(study, phase.data_settings()[0])
+    return lambda wildcards: data_stamp(study, phase.trial_data(wildcards.trial))
+
+
 def quoted(content):
     """JSON as one word of a shell command."""
     return shlex.quote(canonical_json(content))
@@ -131,7 +138,11 @@ def needs(phase, wildcards, input, attempt):
 
 
 def need(phase, what):
-    """A resource function for one of `Needs`' fields."""
+    """A resource function for one of `Needs`' fields; nothing for what the study never asks for."""
+    if what in ("partition", "slurm_extra") and getattr(phase.resources, what) is None:
+        return None
+    if what == "gres" and not phase.resources.gpus:
+        return None
 
     def ask(wildcards, input, attempt):
         return getattr(needs(phase, wildcards, input, attempt), what)

@@ -13,7 +13,7 @@ for study, phase in SWEEPS:
         name:
             rule_name("train", study, phase)
         input:
-            data=lambda wildcards, s=study, p=phase: data_stamp(s, p.trial_data(wildcards.trial)),
+            data=trial_data_stamp(study, phase),
         output:
             trial=phase_file(phase, "trials/{trial}.yaml"),
             record=phase_file(phase, "records/{trial}.json"),

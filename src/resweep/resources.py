@@ -19,7 +19,7 @@ from typing import Any
 from resweep.data import store as data_store
 from resweep.data.store import Prepared
 from resweep.errors import ResweepError
-from resweep.model.gpt import count_parameters
+from resweep.model.size import count_parameters
 from resweep.paths import Layout
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.run import Run

@@ -67,10 +67,11 @@ class Phase:
 
     def data_settings(self) -> list[dict[str, Any]]:
         """Return the different data settings of the phase's trials, as far as they are known."""
-        if not self.static:
+        swept = any(path.startswith("data.") for a in self.assignments.values() for path in a)
+        if not swept:
             return [self.config["data"]]
-        unique = {canonical_json(self.trial_data(trial)): trial for trial in self.trials}
-        return [self.trial_data(trial) for trial in unique.values()]
+        found = (self.trial_data(trial) for trial in self.trials)
+        return list({canonical_json(settings): settings for settings in found}.values())
 
     def plan(self) -> dict[str, Any]:
         """Return what a rerun's slots are filled from, beside the best configurations."""

@@ -186,14 +186,3 @@ class GPT(nn.Module):
         parameters = sum(p.numel() for p in self.parameters()) - self.transformer.wpe.weight.numel()
         attention = 12 * len(self.transformer.h) * self.transformer.wte.embedding_dim
         return 6 * parameters + attention * self.context_length
-
-
-def count_parameters(config: Mapping[str, Any], vocab_size: int) -> int:
-    """Parameters of the model that a `model` section describes, without building it."""
-    width, layers = config["n_embd"], config["n_layer"]
-    matrices = 12 * width * width
-    vectors = (2 + (9 + 2 if config["bias"] else 0)) * width
-    last_norm = width * (2 if config["bias"] else 1)
-    return (
-        (vocab_size + config["context_length"]) * width + layers * (matrices + vectors) + last_norm
-    )

@@ -24,7 +24,7 @@ import torch
 from resweep import yaml12
 from resweep.data.store import Prepared
 from resweep.errors import ResweepError, StoreError
-from resweep.model.gpt import count_parameters
+from resweep.model.size import count_parameters
 from resweep.paths import Layout, link_relative, write_atomically
 from resweep.store.identity import identity, last_step, run_id
 from resweep.store.lock import RunLock
