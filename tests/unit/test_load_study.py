@@ -372,7 +372,7 @@ def rerun(**changes) -> dict:
         ({"phases": [phase(name="a-b"), phase(name="a_b")]}, "two phases share this name"),
         ({"phases": [phase(kind="sweeep")]}, "phases.0.kind = 'sweeep'"),
         ({"phases": [phase(sweeps="lr")]}, "is no key of a study file; did you mean sweep?"),
-        ({"phasse": []}, "phasse: is no key of a study file; did you mean phases?"),
+        ({"phasse": []}, "phasse = []: is no key of a study file; did you mean phases?"),
         ({"scores": {}}, "did you mean score?"),
         ({"score": {"slope_wieght": 1}}, "score.slope_wieght = 1"),
         ({"score": {"normalize": "rank"}}, "score.normalize = 'rank'"),
