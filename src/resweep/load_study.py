@@ -174,9 +174,14 @@ class _Resolver:
         try:
             return StudyFile.model_validate(content)
         except ValidationError as error:
-            raise ConfigError(
-                [self._file_problem(dict(details)) for details in error.errors()]
-            ) from None
+            for details in error.errors():
+                self.problems.append(self._file_problem(dict(details)))
+                if details["type"] == "extra_forbidden":
+                    _remove(content, details["loc"])
+        try:  # without the unknown keys, to tell what else is wrong
+            return StudyFile.model_validate(content)
+        except ValidationError:
+            raise ConfigError(self.problems) from None
 
     def _file_problem(self, details: dict[str, Any]) -> Problem:
         key = ".".join(str(part) for part in details["loc"])
@@ -434,6 +439,12 @@ class _Resolver:
             seeds=tuple(seeds),
             **common,
         )
+
+
+def _remove(content: Any, location: tuple[Any, ...]) -> None:
+    for part in location[:-1]:
+        content = content[part]
+    content.pop(location[-1], None)
 
 
 def _with_selects(phases: list[Phase]) -> list[Phase]:

@@ -494,6 +494,20 @@ def test_a_wrong_value_and_a_wrong_sweep_are_told_together(config):
     assert any("parameters.learning_rate" in line for line in lines)
 
 
+def test_unknown_keys_and_what_else_is_wrong_are_told_together(config):
+    files = study_text(phasse=1, score={"wieght": 2}, phases=[phase(trails=3)], set={"beta2": 7})
+    lines = problems_of(load, config(files | with_sweep("learning_rate: {min: 2, max: 1}")))
+    for words in (
+        "phasse = 1",
+        "score.wieght = 2",
+        "phases.0.trails = 3",
+        "beta2 = 7",
+        "min should",
+    ):
+        assert any(words in line for line in lines), words
+    assert any("did you mean trials?" in line for line in lines)
+
+
 def test_several_bad_studies_are_told_together(config):
     folder = config({"studies/other.yaml": "name: other\nphases: []\nbase: {}"})
     lines = problems_of(load_studies, {"studies": ["other", "nowhere"]}, folder)
