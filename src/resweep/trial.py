@@ -87,13 +87,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
 def write_own_record(path: Path, status: str, reason: str) -> None:
     """Write the record of a trial that leads to no run: empty, or infeasible as configured."""
-    content: dict[str, Any] = {
-        "run_id": None,
-        "status": status,
-        "stop_reason": reason,
-        "step": 0,
-        "metrics": {},
-    }
+    content = {"run_id": None, "status": status, "stop_reason": reason, "step": 0, "metrics": {}}
     write_atomically(path, json.dumps(content, indent=2) + "\n")
 
 
