@@ -10,6 +10,7 @@ and above them what a sweep assigns; in a rerun the assignments of the best tria
 phase's own set.
 """
 
+import contextlib
 import dataclasses
 import difflib
 import re
@@ -17,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
 from resweep import yaml12
@@ -71,14 +73,12 @@ def load_studies(settings: Mapping[str, Any], config_dir: Path = Path("config"))
     Raises:
         ConfigError: All that is wrong, in all of them.
     """
-    names = compose.read_override(settings.get("studies") or [])
-    if isinstance(names, str):
-        names = yaml12.parse(names) if names.startswith("[") else [names]
+    names = _read_text("studies", settings.get("studies") or [])
     if settings.get("study") is not None:
-        names = [settings["study"]]
-    overrides = compose.read_override(settings.get("set") or {})
-    if isinstance(overrides, str):
-        overrides = yaml12.parse(overrides)
+        names = settings["study"]
+    if not isinstance(names, list):
+        names = [names]
+    overrides = _read_text("set", settings.get("set") or {})
     problems: list[Problem] = []
     if not names:
         problems.append(Problem("config/config.yaml", "studies", None, "names no study"))
@@ -102,6 +102,17 @@ def load_studies(settings: Mapping[str, Any], config_dir: Path = Path("config"))
     if problems:
         raise ConfigError(problems)
     return studies
+
+
+def _read_text(key: str, value: Any) -> Any:
+    """Read a setting of the command line, whose lists and mappings may arrive as text."""
+    value = compose.read_override(value)
+    if not isinstance(value, str):
+        return value
+    try:
+        return yaml12.parse(value)
+    except yaml.YAMLError:
+        raise ConfigError(Problem("--config", key, value, "is not valid YAML")) from None
 
 
 def load_study(
@@ -163,9 +174,14 @@ class _Resolver:
         try:
             return StudyFile.model_validate(content)
         except ValidationError as error:
-            raise ConfigError(
-                [self._file_problem(dict(details)) for details in error.errors()]
-            ) from None
+            for details in error.errors():
+                self.problems.append(self._file_problem(dict(details)))
+                if details["type"] == "extra_forbidden":
+                    _remove(content, details["loc"])
+        try:  # without the unknown keys, to tell what else is wrong
+            return StudyFile.model_validate(content)
+        except ValidationError:
+            raise ConfigError(self.problems) from None
 
     def _file_problem(self, details: dict[str, Any]) -> Problem:
         key = ".".join(str(part) for part in details["loc"])
@@ -209,16 +225,15 @@ class _Resolver:
     def _phase(
         self, given: StudyFile, position: int, part: PhaseFile, before: list[Phase]
     ) -> Phase | None:
+        told = len(self.problems)
         layers = self._layers(given, part)
-        try:
-            config = compose.merge([self._named(layer, {}) for layer in layers])
-            config = compose.merge([self._named(layer, config.content) for layer in layers])
-        except ConfigError as error:
-            self.problems += error.problems
-            return None
-        complete, wrong = compose.validate(config, str(self.path))
-        self.problems += wrong
-        if wrong:
+        config = compose.merge([self._named(layer, {}) for layer in layers])
+        config = compose.merge([self._named(layer, config.content) for layer in layers])
+        complete: dict[str, Any] = {}
+        if len(self.problems) == told:  # else what is missing is missing for a reason told already
+            complete, wrong = compose.validate(config, str(self.path))
+            self.problems += wrong
+        if not complete and part.kind == "rerun":
             return None
         common = {
             "study": given.name,
@@ -233,30 +248,36 @@ class _Resolver:
         return self._rerun_phase(given, part, where, config.content, complete, common, before)
 
     def _layers(self, given: StudyFile, part: PhaseFile) -> list[Layer]:
+        return [
+            *self._modules(given.base),
+            Layer(str(self.path), given.set),
+            *self._modules(part.base),
+            Layer(str(self.path), part.set),
+            Layer("--config set", self.overrides),
+        ]
+
+    def _modules(self, base: dict[str, Any]) -> list[Layer]:
         layers = []
-        try:
-            layers += [
-                compose.load_module(self.config_dir, section, name)
-                for base in (given.base, part.base)
-                for section, name in base.items()
-            ]
-        except ConfigError as error:
-            self.problems += error.problems
-        study_modules = len(given.base)
-        layers.insert(study_modules, Layer(str(self.path), given.set))
-        layers.append(Layer(str(self.path), part.set))
-        layers.append(Layer("--config set", self.overrides))
+        for section, name in base.items():
+            try:
+                layers.append(compose.load_module(self.config_dir, section, name))
+            except ConfigError as error:
+                self.problems += error.problems
         return layers
 
     def _named(self, layer: Layer, config: dict[str, Any]) -> Layer:
         """Give each leaf of a layer its full path."""
         flat = {}
         for name, value in compose.leaves(layer.content):
-            flat[self._resolve(layer.origin, name, config)] = value
+            try:
+                flat[self._resolve(layer.origin, name, config)] = value
+            except ConfigError as error:
+                self.problems += error.problems
         try:
             return Layer(layer.origin, compose.nest(flat))
         except ValueError as error:
-            raise ConfigError(Problem(layer.origin, "set", None, str(error))) from None
+            self.problems.append(Problem(layer.origin, "set", None, str(error)))
+            return Layer(layer.origin, {})
 
     @staticmethod
     def _resolve(origin: str, name: str, config: dict[str, Any]) -> str:
@@ -283,7 +304,7 @@ class _Resolver:
         try:
             sweep = load_sweep(self._sweep_path(part.sweep))
             self.warnings += [text for text in sweep.warnings if text not in self.warnings]
-            assignments, constants = self._trials(sweep, part, config, complete)
+            assignments, constants = self._trials(sweep, part, config)
         except ConfigError as error:
             self.problems += error.problems
             return None
@@ -301,22 +322,22 @@ class _Resolver:
         return self.config_dir / "sweep" / f"{name}.yaml"
 
     def _trials(
-        self, sweep: Sweep, part: PhaseFile, config: dict[str, Any], complete: dict[str, Any]
+        self, sweep: Sweep, part: PhaseFile, config: dict[str, Any]
     ) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
         """Name the sweep's trials; returns their assignments, and what is constant in all."""
         problems: list[Problem] = []
         paths: dict[str, str] = {}
-        fixed = {
-            self._resolve("set", name, config)
-            for layer in (part.set, self.overrides)
-            for name, _ in compose.leaves(layer)
-        }
+        fixed = self._set_paths(part, config)
         for parameter in sweep.parameters:
             try:
                 path = self._resolve(sweep.origin, parameter.name, config)
             except ConfigError as error:
                 problems += error.problems
                 continue
+            if path in paths.values():
+                problems.append(
+                    Problem(sweep.origin, parameter.name, None, f"{path} is in the sweep twice")
+                )
             paths[parameter.name] = path
             problems += self._check_values(sweep, parameter, path)
             if path in fixed and parameter.swept:
@@ -334,15 +355,29 @@ class _Resolver:
         assignments: dict[str, dict[str, Any]] = {}
         counts: dict[str, int] = {}
         for point in sweep.points(part.trials, part.seed):
-            assigned = {
-                paths[name]: compose.coerce(paths[name], value)
-                for name, value in point.items()
-                if name in swept
-            }
+            assigned = {}
+            for name, value in point.items():
+                if name not in swept:
+                    continue
+                try:
+                    assigned[paths[name]] = compose.coerce(paths[name], value)
+                except ValueError as error:  # the bounds are fine, what lies between is not
+                    raise ConfigError(
+                        Problem(sweep.origin, f"parameters.{name}", value, str(error))
+                    ) from None
             label = digest(assigned, 10)
             counts[label] = counts.get(label, 0) + 1
             assignments[label if counts[label] == 1 else f"{label}-{counts[label]}"] = assigned
         return assignments, constants
+
+    def _set_paths(self, part: PhaseFile, config: dict[str, Any]) -> set[str]:
+        """Return what the phase and the command line set, where the names are clear."""
+        paths = set()
+        for layer in (part.set, self.overrides):
+            for name, _ in compose.leaves(layer):
+                with contextlib.suppress(ConfigError):  # told with its layer
+                    paths.add(self._resolve("set", name, config))
+        return paths
 
     def _check_values(self, sweep: Sweep, parameter: Parameter, path: str) -> list[Problem]:
         """Check each value on its own; values that do not fit together are infeasible trials."""
@@ -404,6 +439,12 @@ class _Resolver:
             seeds=tuple(seeds),
             **common,
         )
+
+
+def _remove(content: Any, location: tuple[Any, ...]) -> None:
+    for part in location[:-1]:
+        content = content[part]
+    content.pop(location[-1], None)
 
 
 def _with_selects(phases: list[Phase]) -> list[Phase]:

@@ -47,13 +47,16 @@ class TrialResult:
 
     @property
     def configuration(self) -> str:
-        """What it shares with trials that differ in the seed alone."""
+        """What it shares with trials that differ in the seed alone; an empty slot is by itself."""
+        if self.record["status"] == EMPTY:
+            return f"empty {self.trial}"
         return canonical_json({k: v for k, v in self.assignments.items() if k != SEED})
 
     @property
     def finished(self) -> bool:
         """Whether it can be ranked by its values."""
-        return self.record["status"] == FINISHED and self.final is not None
+        known = self.final is not None and math.isfinite(self.final)
+        return self.record["status"] == FINISHED and known
 
 
 def early_slope(steps: list[float], values: list[float]) -> float | None:
@@ -144,12 +147,12 @@ def rank_trials(results: list[TrialResult], score: Score) -> pd.DataFrame:
         - score.final_weight * (parts[1][key] or 0.0)
         for key in complete
     }
-    ordered = sorted(complete, key=lambda key: (-scores[key], finals[key], key))
+    ordered = sorted(complete, key=lambda key: (-scores[key], signed[key], key))
     ordered += sorted(groups.keys() - complete.keys(), key=lambda key: _worst(groups[key]))
     rows = []
     for rank, key in enumerate(ordered, 1):
         done = [r.final for r in groups[key] if r.finished and r.final is not None]
-        for result in sorted(groups[key], key=lambda r: (r.final is None, r.final, r.trial)):
+        for result in sorted(groups[key], key=lambda r: _best_first(r, sign)):
             rows.append(
                 {
                     "rank": rank,
@@ -180,6 +183,13 @@ def code_warning(results: Iterable[TrialResult]) -> str | None:
         f"this ranking mixes runs of {len(digests)} versions of the training code "
         f"({', '.join(sorted(digests))}); `forget.py drifted` has the older ones trained again"
     )
+
+
+def _best_first(result: TrialResult, sign: float) -> tuple[bool, float, str]:
+    """Order the seeds of a configuration; those without a final value come last."""
+    if not result.finished or result.final is None:
+        return True, 0.0, result.trial
+    return False, sign * result.final, result.trial
 
 
 def _worst(group: list[TrialResult]) -> tuple[int, float, str]:

@@ -43,6 +43,8 @@ PARAMETER_KEYS = frozenset(
     ["value", "values", "probabilities", "distribution", "min", "max", "parameters"]
 )
 METHODS = ("grid", "random")
+CHOICES = ("constant", "categorical", "categorical_w_probabilities")
+RANGES = ("int_uniform", "uniform", "log_uniform_values")
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,10 @@ class Parameter:
         if self.distribution == "int_uniform":
             return int(self.low) + int(u * (int(self.high) - int(self.low) + 1))
         if self.distribution == "uniform":
-            return round_sampled(self.low + u * (self.high - self.low))
+            return self._inside(self.low + u * (self.high - self.low))
         if self.distribution == "log_uniform_values":
             low, high = math.log(self.low), math.log(self.high)
-            return round_sampled(min(max(math.exp(low + u * (high - low)), self.low), self.high))
+            return self._inside(math.exp(low + u * (high - low)))
         if self.probabilities is None:
             return self.values[int(u * len(self.values))]
         reached = 0.0
@@ -102,6 +104,10 @@ class Parameter:
             if u < reached:
                 return value
         return self.values[-1]
+
+    def _inside(self, value: float) -> float:
+        """Round a sampled value, without leaving the bounds by it."""
+        return min(max(round_sampled(value), float(self.low)), float(self.high))
 
 
 @dataclass(frozen=True)
@@ -271,10 +277,14 @@ def _read_parameter(name: str, spec: Any) -> Parameter:
     """
     if not isinstance(spec, dict):
         raise ValueError("should be {value: ...}, {values: [...]} or {min: ..., max: ...}")
-    unknown = spec.keys() - PARAMETER_KEYS
-    if unknown:
-        raise ValueError(f"unknown key {sorted(unknown)[0]!r}; there are {sorted(PARAMETER_KEYS)}")
     distribution = spec.get("distribution")
+    if distribution is not None and distribution not in CHOICES + RANGES:
+        raise ValueError(
+            f"distribution {distribution!r} is not one of {', '.join(CHOICES + RANGES)}"
+        )
+    unknown = sorted(str(key) for key in spec.keys() - PARAMETER_KEYS)
+    if unknown:
+        raise ValueError(f"unknown key {unknown[0]!r}; there are {sorted(PARAMETER_KEYS)}")
     if "value" in spec:
         if distribution not in (None, "constant"):
             raise ValueError(f"value: is for distribution: constant, not {distribution}")
@@ -315,11 +325,8 @@ def _read_range(name: str, spec: dict[str, Any], distribution: Any) -> Parameter
         raise ValueError("int_uniform needs whole numbers as min and max")
     if distribution == "log_uniform_values" and low <= 0:
         raise ValueError("log_uniform_values needs min above 0")
-    if distribution not in ("int_uniform", "uniform", "log_uniform_values"):
-        raise ValueError(
-            f"distribution {distribution!r} is not one of constant, categorical, int_uniform, "
-            "uniform, log_uniform_values"
-        )
+    if distribution not in RANGES:
+        raise ValueError(f"min and max are for {', '.join(RANGES)}, not {distribution}")
     return Parameter(name, distribution, low=low, high=high)
 
 

@@ -54,26 +54,36 @@ for _class in (_Yaml12Loader, _Yaml12Dumper):
 
 def _construct_int(loader: Any, node: Any) -> int:
     text = loader.construct_scalar(node)
-    if text.startswith(("0o", "0x")):
-        return int(text, 0)
-    return int(text)
+    try:
+        return int(text, 0 if text.startswith(("0o", "0x")) else 10)
+    except ValueError:
+        raise _wrong(node, f"{text[:40]} is no whole number, or one too long") from None
 
 
 def _construct_float(loader: Any, node: Any) -> float:
     text = loader.construct_scalar(node).lower().replace(".inf", "inf").replace(".nan", "nan")
-    return float(text)
+    try:
+        return float(text)
+    except ValueError:
+        raise _wrong(node, f"{text[:40]} is no number") from None
 
 
 def _construct_mapping(loader: Any, node: Any) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            continue
         key = loader.construct_object(key_node, deep=True)
+        if isinstance(key, dict | list | set):
+            raise _wrong(key_node, "a key should be plain text; quote it if it has braces")
         if key in seen:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {key!r} stands there twice", key_node.start_mark
-            )
+            raise _wrong(key_node, f"the key {key!r} stands there twice")
         seen.add(key)
     return yaml.constructor.SafeConstructor.construct_mapping(loader, node, deep=True)
+
+
+def _wrong(node: Any, problem: str) -> yaml.constructor.ConstructorError:
+    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
 
 _Yaml12Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)

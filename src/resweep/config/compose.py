@@ -130,7 +130,7 @@ def load_module(config_dir: Path, section: str, name: Any) -> Layer:
         ConfigError: There is no such module (lists those there are), or it is not a mapping.
     """
     if isinstance(name, dict):
-        return Layer(f"base.{section}", {section: nest(name)})
+        return _layer(f"base.{section}", section, name)
     folder = config_dir / section
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
         raise ConfigError(
@@ -140,11 +140,14 @@ def load_module(config_dir: Path, section: str, name: Any) -> Layer:
     if not path.is_file():
         there = ", ".join(sorted(file.stem for file in folder.glob("*.yaml"))) or "none"
         raise ConfigError(Problem(str(path), "", None, f"no such module; there are: {there}"))
-    content = yaml12.load_mapping(path)
+    return _layer(str(path), section, yaml12.load_mapping(path))
+
+
+def _layer(origin: str, section: str, content: Mapping[str, Any]) -> Layer:
     try:
-        return Layer(str(path), {section: nest(content)})
+        return Layer(origin, {section: nest(content)})
     except ValueError as error:
-        raise ConfigError(Problem(str(path), "", None, str(error))) from None
+        raise ConfigError(Problem(origin, "", None, str(error))) from None
 
 
 def read_override(value: Any) -> Any:
@@ -183,12 +186,14 @@ def validate(composed: Composed, where: str) -> tuple[dict[str, Any], list[Probl
     except ValidationError as error:
         problems += [_problem(details, composed, where) for details in error.errors()]
         return {}, problems
-    plain = config.model_dump(mode="json")
-    try:
-        canonical_json(plain)
-    except ValueError as error:
-        problems.append(Problem(where, "", None, str(error)))
-    return (plain if not problems else {}), problems
+    # Before the dump, which turns nan into null.
+    for path, value in leaves(composed.content):
+        try:
+            canonical_json(value)
+        except ValueError as error:
+            mend = f"should be a plain, finite value: {error}"
+            problems.append(Problem(composed.origin_of(path, where), path, value, mend))
+    return (config.model_dump(mode="json") if not problems else {}), problems
 
 
 def _problem(details: Any, composed: Composed, where: str) -> Problem:
@@ -260,6 +265,8 @@ def coerce(path: str, value: Any) -> Any:
         ValueError: The value is not allowed there; the message says what is.
     """
     section, _, field = path.partition(".")
+    if section in SECTIONS and not field:
+        raise ValueError(f"is a section, not a field; write {section}.FIELD")
     info = SECTIONS[section].model_fields.get(field) if section in SECTIONS else None
     if info is None:
         return value

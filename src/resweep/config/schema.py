@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 LABEL = "label"  # marks a field that is no part of a run's identity
+BYTE_TOKENS = 257  # 256 bytes and an end of text: the smallest vocabulary there is
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Model(Section):
     n_head: Positive = Field(4, description="attention heads; n_embd is a multiple of it")
     n_embd: Positive = Field(128, description="width")
     context_length: Positive = Field(128, description="tokens per sequence")
-    vocab_size: Positive | None = Field(
+    vocab_size: Annotated[Int, Field(ge=BYTE_TOKENS)] | None = Field(
         None, description="at least the data's; null takes the data's"
     )
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(

@@ -75,7 +75,8 @@ def _file_documents(file: Path, settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _json_lines(file: Path, text: str, field: str) -> Iterator[str]:
-    for number, line in enumerate(text.splitlines(), 1):
+    # Not splitlines: other separators (U+2028, U+0085) may stand inside of a JSON string.
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -86,6 +87,10 @@ def _json_lines(file: Path, text: str, field: str) -> Iterator[str]:
             raise DataError(
                 f"{file}: line {number} has no text under {field!r}; set data.text_field"
             )
+        try:
+            entry[field].encode()
+        except UnicodeEncodeError as error:
+            raise DataError(f"{file}: line {number} is not Unicode text: {error}") from None
         yield entry[field]
 
 

@@ -68,7 +68,10 @@ def find(settings: Mapping[str, Any], layout: Layout) -> Prepared | None:
         described = json.loads((folder / "data.json").read_text())
     except (OSError, ValueError):
         return None
-    if not all(_unchanged(Path(name), known) for name, known in described["sources"].items()):
+    known = described["sources"]
+    if not all(_unchanged(Path(name), fingerprint) for name, fingerprint in known.items()):
+        return None
+    if _named_files(settings) - known.keys():
         return None
     return Prepared(folder, described["digest"], described["vocab_size"], described["tokens"])
 
@@ -158,6 +161,14 @@ def _unchanged(file: Path, known: Mapping[str, Any]) -> bool:
     if status.st_size != known["size"]:
         return False
     return status.st_mtime_ns == known["mtime_ns"] or file_digest(file) == known["sha256"]
+
+
+def _named_files(settings: Mapping[str, Any]) -> set[str]:
+    """Return the source files that there are now; none where they are not mounted."""
+    try:
+        return {str(file) for file in source_files(settings)}
+    except DataError:
+        return set()
 
 
 @contextmanager

@@ -70,10 +70,11 @@ def identity(resolved: Mapping[str, Any], data: Prepared) -> dict[str, Any]:
     added later are left out while they mean "as before".
     """
     bearing: dict[str, Any] = {}
+    own: dict[str, Any] = {}  # apart, so that no hyperparameter takes the place of recipe or digest
     for section, fields in resolved.items():
         known = SECTIONS.get(section)
         if known is None:
-            bearing[section] = fields
+            own[section] = fields
             continue
         kept = {}
         for name, value in fields.items():
@@ -89,7 +90,11 @@ def identity(resolved: Mapping[str, Any], data: Prepared) -> dict[str, Any]:
     training = bearing["training"]
     training["batch_size"] *= training.pop("gradient_accumulation_steps")
     del training["num_epochs"], training["pct_warmup"]
-    bearing.setdefault("data", {})["digest"] = data.digest
+    if "data" in bearing:
+        own["data"] = bearing["data"]
+    if own:
+        bearing["own"] = own
+    bearing["data"] = {"digest": data.digest}
     bearing["recipe"] = RECIPES[resolved["model"]["kind"]]
     return bearing
 

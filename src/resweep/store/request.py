@@ -260,7 +260,7 @@ class _Advance:
         run, step = self.run, trainer.step
         if outcome is Outcome.DIVERGED:
             self._publish_metrics(step)
-            reason = f"train/loss was not a finite number at step {step}"
+            reason = f"the loss was not a finite number at step {step}"
             run.update(status=DIVERGED, step=step, reason=reason)
             return self._record(step, DIVERGED, reason, {}, rule=DIVERGED)
         metrics = last_values(read_metrics(self.folder / METRICS, step))

@@ -83,11 +83,12 @@ def train(
         if step % trainer.training["log_steps"] == 0 or step == trainer.max_steps:
             values |= trainer.interval_metrics()
             timing.write(step, clock.measure(trainer))
-            if not math.isfinite(values["train/loss"]):
-                log.warning("diverged: train/loss is %s at step %d", values["train/loss"], step)
+            if _diverged(values, "train/loss", step):
                 return Outcome.DIVERGED
         if step % trainer.training["eval_steps"] == 0 or step == trainer.max_steps:
             values |= clock.paused(lambda: trainer.evaluate("val"))
+            if _diverged(values, "val/loss", step):  # by the last update, which no train/loss saw
+                return Outcome.DIVERGED
         if values:
             metrics.write(step, values)
             clock.progress(trainer, until, values)
@@ -99,6 +100,13 @@ def train(
             clock.paused(callbacks.save)
         callbacks.beat(step)
     return Outcome.REACHED
+
+
+def _diverged(values: dict[str, Any], name: str, step: int) -> bool:
+    if math.isfinite(values[name]):
+        return False
+    log.warning("diverged: %s is %s at step %d", name, values[name], step)
+    return True
 
 
 class _Clock:

@@ -1,0 +1,100 @@
+"""A stored loss curve: numbers must not change while the recipe's version stays the same."""
+
+import pytest
+import torch
+
+from resweep.config import compose
+from resweep.config.compose import Composed
+from resweep.config.schema import Data
+from resweep.data.store import ensure
+from resweep.paths import Layout
+from resweep.store.identity import RECIPES, resolve
+from resweep.training.loop import Callbacks, train
+from resweep.training.metrics import MetricLog, read_metrics
+from resweep.training.trainer import Trainer
+
+RECIPE = "gpt/1"
+TOLERANCE = 2e-3  # other CPUs and libraries round otherwise; a changed recipe moves far more
+SETTINGS = {
+    "model": {"n_layer": 2, "n_head": 2, "n_embd": 32, "context_length": 32},
+    "training": {
+        "seed": 7,
+        "batch_size": 4,
+        "gradient_accumulation_steps": 2,
+        "max_steps": 40,
+        "learning_rate": 1e-2,
+        "scheduler": "cosine",
+        "pct_warmup": 0.2,
+        "min_lr_ratio": 0.1,
+        "log_steps": 8,
+        "eval_steps": 20,
+    },
+}
+TRAIN = {8: 4.86915, 16: 3.17396, 24: 2.95949, 32: 2.94576, 40: 2.90758}
+VAL = {0: 5.54228, 20: 2.97109, 40: 2.92528}
+DATA_DIGEST = "5b9c33a614f2163f687a8b6f018c41964b6eb6f3b766c81f6da944d6f88735b8"
+
+
+def made_up_text() -> str:
+    """Sentences that a small model learns quickly, the same on every machine."""
+    subjects = ("the cat", "a dog", "one bird", "no fish", "my horse")
+    verbs = ("sees", "likes", "follows", "hears")
+    objects = ("the moon", "a tree", "old stones", "the quiet sea", "nobody", "seven lamps")
+    sentences = [
+        f"{subjects[n % 5]} {verbs[n * n % 4]} {objects[(n * 7 + n // 5) % 6]} in year {n}."
+        for n in range(600)
+    ]
+    return "\n\n".join(sentences)
+
+
+@pytest.fixture(scope="module")
+def curve(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reference")
+    (folder / "text.txt").write_text(made_up_text())
+    data_settings = {
+        "source": "text",
+        "paths": [str(folder / "text.txt")],
+        "documents": "blank_line",
+    }
+    data = ensure(Data.model_validate(data_settings).model_dump(mode="json"), Layout(folder))
+    full, problems = compose.validate(Composed(SETTINGS | {"data": data_settings}, {}), "reference")
+    assert problems == []
+    torch.set_num_threads(1)
+    trainer = Trainer(resolve(full, data), data, torch.device("cpu"))
+    logs = [MetricLog(folder / name, 0) for name in ("metrics.jsonl", "timing.jsonl")]
+    train(trainer, 40, *logs, Callbacks(lambda: None, lambda: False, lambda step: None))
+    for log in logs:
+        log.close()
+    return data.digest, read_metrics(folder / "metrics.jsonl")
+
+
+def values(lines, name) -> dict[int, float]:
+    return {line["step"]: round(line[name], 5) for line in lines if name in line}
+
+
+def test_the_curve_of_the_recipe_is_as_it_was(curve):
+    _, lines = curve
+    train_loss, val_loss = values(lines, "train/loss"), values(lines, "val/loss")
+    assert (train_loss, val_loss) == (
+        pytest.approx(TRAIN, abs=TOLERANCE),
+        pytest.approx(VAL, abs=TOLERANCE),
+    ), (
+        "equal configurations give other numbers than before: if this change is meant, raise "
+        'RECIPES["gpt"] in resweep/store/identity.py, so that stored runs are not taken for new '
+        f"ones, and store the new curve here: train {train_loss}, val {val_loss}"
+    )
+    assert RECIPES["gpt"] == RECIPE, (
+        'RECIPES["gpt"] was raised: store its curve here, and its version in RECIPE'
+    )
+
+
+def test_the_reference_learns(curve):
+    val_loss = values(curve[1], "val/loss")
+    assert val_loss[40] < val_loss[20] < val_loss[0] - 1
+
+
+def test_the_tokens_of_the_reference_are_as_they_were(curve):
+    assert curve[0] == DATA_DIGEST, (
+        "equal text gives other tokens than before: if this change is meant, raise FORMAT in "
+        "resweep/data/store.py, so that prepared data is made anew, and store the new digest here"
+    )

@@ -1,0 +1,427 @@
+"""From records to ranks, from ranks to configurations, from configurations to reruns."""
+
+import itertools
+import json
+import math
+import random
+import statistics
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from resweep import yaml12
+from resweep.config import compose
+from resweep.config.compose import Composed
+from resweep.errors import ConfigError, StoreError
+from resweep.paths import Layout
+from resweep.scores import (
+    SEED,
+    TrialResult,
+    check_failures,
+    code_warning,
+    early_slope,
+    rank_trials,
+    read_result,
+)
+from resweep.selection import (
+    best_configs_text,
+    best_trials,
+    plan_rerun,
+    read_best_configs,
+    read_scores,
+    short_name,
+)
+from resweep.study_file import Score
+from resweep.trial import Trial, write_trial
+
+LR = "training.learning_rate"
+
+
+def result(trial, final, slope=None, status="finished", step=100, code="c1", **assignments):
+    """A trial's result; without assignments it is a configuration of its own."""
+    record = {
+        "status": status,
+        "run_id": f"run{trial}",
+        "stop_reason": None if status == "finished" else f"{status} for a reason",
+        "step": step,
+        "metrics": {},
+        "parameters": 10,
+        "code": code,
+    }
+    named = {name.replace("__", "."): value for name, value in assignments.items()}
+    return TrialResult(trial, record, named or {"mine": trial}, slope, final)
+
+
+def seeds_of(configuration, *finals, **more) -> list[TrialResult]:
+    return [
+        result(f"{configuration}{seed}", final, training__learning_rate=configuration,
+               training__seed=seed, **more)
+        for seed, final in enumerate(finals, 1)
+    ]  # fmt: skip
+
+
+def ranked(results, **score) -> pd.DataFrame:
+    return rank_trials(list(results), Score.model_validate(score))
+
+
+# Slopes and scores
+
+
+@pytest.mark.parametrize(
+    ("steps", "values", "slope"),
+    [
+        ([0, 10], [5.0, 4.0], -0.1),
+        ([1, 2, 3, 4], [2.0, 4.0, 6.0, 8.0], 2.0),
+        ([10, 20, 30], [3.0, 1.0, 2.0], -0.05),
+        ([10, 20, 30], [1.0, 1.0, 1.0], 0.0),
+        ([10], [1.0], None),
+        ([], [], None),
+        ([5, 5], [1.0, 2.0], None),
+    ],
+)
+def test_slopes_by_hand(steps, values, slope):
+    assert early_slope(steps, values) == (slope if slope is None else pytest.approx(slope))
+
+
+def test_raw_scores_by_hand():
+    table = ranked([result("a", 2.0, -0.01), result("b", 3.0, -0.5)], normalize="raw",
+                   slope_weight=4.0, final_weight=0.5)  # fmt: skip
+    scores = dict(zip(table["trial"], table["score"], strict=True))
+    assert scores == pytest.approx({"a": 4 * 0.01 - 0.5 * 2, "b": 4 * 0.5 - 0.5 * 3})
+    assert table["trial"].tolist() == ["b", "a"]
+
+
+def test_standardised_scores_by_hand():
+    slopes, finals = [-0.02, -0.01, -0.06], [2.0, 3.0, 2.5]
+    table = ranked(
+        [result(name, f, s) for name, f, s in zip("abc", finals, slopes, strict=True)],
+        slope_weight=2.0, final_weight=0.5,
+    )  # fmt: skip
+
+    def z(values):
+        return [(v - statistics.fmean(values)) / statistics.pstdev(values) for v in values]
+
+    expected = [-2.0 * s - 0.5 * f for s, f in zip(z(slopes), z(finals), strict=True)]
+    scores = dict(zip(table["trial"], table["score"], strict=True))
+    assert [scores[name] for name in "abc"] == pytest.approx(expected)
+
+
+def test_standardised_scores_do_not_depend_on_units():
+    values = [(2.0, -0.02), (3.0, -0.01), (2.5, -0.06)]
+    plain = ranked(result(n, f, s) for n, (f, s) in zip("abc", values, strict=True))
+    scaled = ranked(result(n, 100 * f + 7, s / 50) for n, (f, s) in zip("abc", values, strict=True))
+    assert plain["score"].tolist() == pytest.approx(scaled["score"].tolist())
+
+
+@pytest.mark.parametrize("normalize", ["raw", "zscore"])
+def test_equal_values_score_alike(normalize):
+    table = ranked([result("b", 2.0, -0.1), result("a", 2.0, -0.1)], normalize=normalize)
+    assert table["score"].nunique() == 1
+    assert table["rank"].tolist() == [1, 2]
+
+
+def test_a_phase_of_one_configuration_has_a_score():
+    assert ranked([result("a", 2.0, -0.1)])["score"].tolist() == [0.0]
+
+
+def test_a_curve_without_early_points_counts_as_average():
+    table = ranked([result("a", 2.0, None), result("b", 2.0, -0.2), result("c", 2.0, -0.1)])
+    assert table["trial"].tolist() == ["b", "a", "c"]
+
+
+@pytest.mark.parametrize(("goal", "first"), [("minimize", "low"), ("maximize", "high")])
+def test_the_goal_says_what_is_best(goal, first):
+    results = [result("low", 0.2), result("high", 0.9), result("mid", 0.5)]
+    assert ranked(results, goal=goal)["trial"][0] == first
+    assert ranked(results, goal=goal)["trial"][2] != first
+
+
+def test_the_best_seed_of_a_configuration_comes_first():
+    for goal, order in (("minimize", [1, 2, 3]), ("maximize", [3, 2, 1])):
+        table = ranked(seeds_of(1.0, 0.1, 0.2, 0.3), goal=goal)
+        assert table[SEED].tolist() == order
+
+
+# Seeds
+
+
+def test_seeds_of_a_configuration_are_one_rank_with_mean_and_spread():
+    table = ranked([*seeds_of(1.0, 2.0, 2.4), *seeds_of(2.0, 2.1, 2.1, 2.1), *seeds_of(3.0, 9.0)])
+    assert table["rank"].tolist() == [1, 1, 1, 2, 2, 3]
+    assert table["seeds"].tolist() == [3, 3, 3, 2, 2, 1]
+    assert table["final_mean"].tolist() == pytest.approx([2.1] * 3 + [2.2] * 2 + [9.0])
+    assert table["final_std"].tolist()[3] == pytest.approx(statistics.stdev([2.0, 2.4]))
+    assert math.isnan(table["final_std"].tolist()[5])
+
+
+def test_slopes_are_averaged_over_seeds():
+    a, b = seeds_of(1.0, 2.0, 2.0), seeds_of(2.0, 2.0, 2.0)
+    table = ranked(
+        [TrialResult(r.trial, r.record, r.assignments, slope, r.final)
+         for r, slope in zip([*a, *b], (-0.3, -0.1, -0.4, -0.2), strict=True)],
+        normalize="raw",
+    )  # fmt: skip
+    by_rate = table.groupby(LR)["score"].first()
+    assert by_rate[1.0] == pytest.approx(0.2 - 2.0)
+    assert by_rate[2.0] == pytest.approx(0.3 - 2.0)
+
+
+def test_a_configuration_with_a_diverged_seed_ranks_behind_every_finished_one():
+    random.seed(0)
+    for _ in range(50):
+        finished = [seeds_of(float(n), *(random.uniform(1, 9) for _ in range(3))) for n in range(4)]
+        broken = seeds_of(99.0, 0.01, 0.01)
+        broken.append(result("broken", None, status="diverged", training__learning_rate=99.0,
+                             training__seed=3))  # fmt: skip
+        results = [*itertools.chain(*finished), *broken]
+        random.shuffle(results)
+        table = ranked(results, goal=random.choice(["minimize", "maximize"]))
+        assert table["rank"].tolist() == sorted(table["rank"])
+        assert set(table[table["rank"] == 5][LR]) == {99.0}
+        assert table[table["rank"] == 5]["score"].isna().all()
+
+
+def test_what_did_not_finish_comes_last_with_its_reason():
+    results = [
+        result("empty", None, status="empty", step=0),
+        result("failed", None, status="failed", step=90),
+        result("early", None, status="diverged", step=10),
+        result("late", None, status="diverged", step=50),
+        result("memory", None, status="infeasible", step=0),
+        result("stopped", 1.0, status="stopped", step=50),
+        result("bad", 9.0),
+    ]
+    table = ranked(results)
+    order = ["bad", "stopped", "late", "early", "memory", "failed", "empty"]
+    assert table["trial"].tolist() == order
+    assert table["rank"].tolist() == [1, 2, 3, 4, 5, 6, 7]
+    assert table["stop_reason"].tolist()[1:] == [
+        f"{status} for a reason"
+        for status in ("stopped", "diverged", "diverged", "infeasible", "failed", "empty")
+    ]
+    assert table["score"].isna().tolist() == [False] + [True] * 6
+
+
+def test_a_final_value_that_is_no_number_spoils_no_other():
+    table = ranked([result("a", 2.0), result("nan", math.nan), result("b", 3.0)])
+    assert table["trial"].tolist() == ["a", "b", "nan"]
+    assert table["score"].notna().tolist() == [True, True, False]
+
+
+def test_an_empty_slot_spoils_no_configuration():
+    only_seed = result("01", 2.0, training__seed=1)
+    empty = TrialResult("02", {**only_seed.record, "status": "empty"}, {}, None, None)
+    assert ranked([only_seed, empty])["rank"].tolist() == [1, 2]
+
+
+def test_the_order_of_records_does_not_matter():
+    results = [
+        *seeds_of(1.0, 2.0, 2.4),
+        *seeds_of(2.0, 2.1, 2.2),
+        result("x", None, status="failed"),
+    ]
+    tables = [ranked(order).to_csv() for order in itertools.permutations(results, 5)]
+    assert len(set(tables)) == 1
+
+
+def test_hyperparameters_are_columns():
+    table = ranked([result("a", 1.0, training__learning_rate=0.1, mine="x")])
+    assert table.loc[0, [LR, "mine", "parameters"]].tolist() == [0.1, "x", 10]
+
+
+# Failures and mixed code
+
+
+def test_more_failures_than_tolerated_are_refused_with_the_mend():
+    results = [result(name, None, status="failed") for name in ("a", "b")]
+    check_failures(results, 2, "mine")
+    with pytest.raises(StoreError) as caught:
+        check_failures(results, 1, "mine")
+    message = str(caught.value)
+    assert message.startswith("2 trials failed, more than tolerate_failures = 1 (a: failed for a ")
+    assert "forget.py failed --study mine" in message
+    assert "tolerate_failures: 2 in the study" in message
+
+
+def test_other_ends_are_no_failures():
+    check_failures([result(s, None, status=s) for s in ("diverged", "infeasible", "empty")], 0, "m")
+
+
+def test_a_ranking_of_mixed_code_is_warned_about():
+    assert code_warning([result("a", 1.0), result("b", 1.0)]) is None
+    warning = code_warning([result("a", 1.0), result("b", 1.0, code="c2")])
+    assert "2 versions of the training code (c1, c2)" in warning
+
+
+# Files
+
+
+@pytest.fixture
+def phase(tmp_path):
+    """A phase with files; returns a function that adds a trial to it."""
+    layout = Layout(tmp_path)
+
+    def add(trial, final, assignments, curve=(), status="finished", step=100):
+        write_trial(
+            layout.trial("mine", "sweep", trial), Trial("mine", "sweep", trial, {}, assignments)
+        )
+        record = layout.record("mine", "sweep", trial)
+        record.parent.mkdir(parents=True, exist_ok=True)
+        metrics = {} if final is None else {"val/loss": final}
+        content = {"run_id": f"run-{trial}", "status": status, "stop_reason": None, "step": step}
+        record.write_text(json.dumps(content | {"metrics": metrics}))
+        run = layout.run(f"run-{trial}")
+        run.mkdir(parents=True)
+        lines = [json.dumps({"step": s, "train/loss": v}) for s, v in curve]
+        (run / "metrics.jsonl").write_text("\n".join([*lines, ""]))
+        return record
+
+    add.layout = layout
+    add.folder = layout.phase("mine", "sweep")
+    return add
+
+
+def write_scores(phase, **score) -> Path:
+    results = [
+        read_result(path, Score.model_validate(score), phase.layout)
+        for path in sorted(phase.folder.glob("records/*.json"))
+    ]
+    rank_trials(results, Score.model_validate(score)).to_csv(
+        phase.folder / "scores.csv", index=False
+    )
+    return phase.folder / "scores.csv"
+
+
+def test_a_result_is_read_from_record_trial_and_curve(phase):
+    curve = [(0, 99.0), (10, 5.0), (20, 4.0), (30, 3.0), (40, 99.0), (200, 0.0)]
+    record = phase("a", 2.5, {LR: 0.1}, curve)
+    read = read_result(record, Score(early_steps=30), phase.layout)
+    assert (read.trial, read.final, read.assignments) == ("a", 2.5, {LR: 0.1})
+    assert read.early_slope == pytest.approx(-0.1)
+
+
+def test_points_after_the_stop_of_a_trial_do_not_count(phase):
+    record = phase("a", 2.5, {LR: 0.1}, [(10, 5.0), (20, 4.0), (30, 0.0)], step=20)
+    assert read_result(record, Score(), phase.layout).early_slope == pytest.approx(-0.1)
+
+
+def test_a_metric_that_nobody_logged_lists_those_there_are(phase):
+    record = phase("a", 2.5, {LR: 0.1})
+    with pytest.raises(ConfigError, match=r"score\.metric = 'acc': was not logged; there are: val"):
+        read_result(record, Score(metric="acc"), phase.layout)
+
+
+def test_the_best_configurations_are_a_list_of_mappings_with_short_names(phase):
+    phase("a", 2.0, {LR: 4e-4, "training.pct_warmup": 0.1, SEED: 1})
+    phase("b", 2.2, {LR: 4e-4, "training.pct_warmup": 0.1, SEED: 2})
+    phase("c", 1.0, {LR: 1e-3, "mine": "1e-4", "model.name": "x", "model.rope": True, SEED: 1})
+    phase("d", None, {LR: 9.0}, status="diverged")
+    text = best_configs_text(write_scores(phase), 2)
+    assert yaml12.parse(text) == [
+        {"learning_rate": 1e-3, "mine": "1e-4", "model.name": "x", "model.rope": True},
+        {"learning_rate": 4e-4, "pct_warmup": 0.1},
+    ]
+    assert "# rank 1: trial c, score " in text
+    assert "over 2 seed(s)" in text
+
+
+@pytest.mark.parametrize(("top", "count"), [(1, 1), (2, 2), (9, 2)])
+def test_there_are_at_most_as_many_as_asked_for(top, count, phase):
+    phase("a", 2.0, {LR: 1.0})
+    phase("b", 3.0, {LR: 2.0})
+    phase("c", None, {LR: 3.0}, status="failed")
+    assert len(yaml12.parse(best_configs_text(write_scores(phase), top))) == count
+    assert len(best_trials(read_scores(phase.folder / "scores.csv"), top)) == count
+
+
+def test_nothing_finished_is_an_empty_list(phase):
+    phase("a", None, {LR: 1.0}, status="diverged")
+    assert yaml12.parse(best_configs_text(write_scores(phase), 3)) == []
+
+
+def test_names_of_slots_stay_text_in_the_table(phase):
+    phase("01", 2.0, {LR: 1.0})
+    assert read_scores(write_scores(phase))["trial"].tolist() == ["01"]
+
+
+@pytest.mark.parametrize("path", [LR, "model.n_layer", "mine", "model.name", "model.rope", "a.b"])
+def test_a_short_name_leads_back_to_its_path(path):
+    assert compose.resolve_name(short_name(path), {}) == path
+
+
+# Reruns
+
+
+def plan(folder: Path, text: str, trials: int, seeds=(1, 2), **overrides):
+    (folder / "best.yaml").write_text(text)
+    config, _ = compose.validate(Composed({"training": {"max_steps": 10}}, {}), "?")
+    names = [f"{n:02d}" for n in range(1, trials + 1)]
+    named = {name.replace("__", "."): value for name, value in overrides.items()}
+    return plan_rerun(folder / "best.yaml", names, study="mine", phase="rerun", config=config,
+                      overrides=named, seeds=list(seeds))  # fmt: skip
+
+
+BEST = "# by hand\n- {learning_rate: 4e-4, pct_warmup: 0.1}\n- training.learning_rate: 1e-3\n"
+
+
+def test_slots_are_filled_configurations_outermost_seeds_inside(tmp_path):
+    planned = plan(tmp_path, BEST, 4)
+    assert [trial.trial for trial in planned] == ["01", "02", "03", "04"]
+    assert [(t.assignments[LR], t.assignments[SEED]) for t in planned] == [
+        (4e-4, 1), (4e-4, 2), (1e-3, 1), (1e-3, 2),
+    ]  # fmt: skip
+    for trial in planned:
+        training = trial.config["training"]
+        assert training["learning_rate"] == trial.assignments[LR]
+        assert training["seed"] == trial.assignments[SEED]
+        assert trial.empty is None
+    assert [trial.config["training"]["pct_warmup"] for trial in planned] == [0.1, 0.1, None, None]
+
+
+def test_what_the_phase_sets_stands_above_the_best(tmp_path):
+    (trial,) = plan(tmp_path, BEST, 1, [5], training__max_steps=99, training__pct_warmup=0.5)
+    training = trial.config["training"]
+    assert (training["max_steps"], training["pct_warmup"], training["seed"]) == (99, 0.5, 5)
+
+
+def test_a_short_list_leaves_empty_slots_with_a_reason(tmp_path):
+    planned = plan(tmp_path, BEST, 6)
+    assert [trial.empty for trial in planned[:4]] == [None] * 4
+    assert {trial.empty for trial in planned[4:]} == {"best.yaml has only 2 configurations"}
+    assert all(trial.empty for trial in plan(tmp_path, "[]", 2))
+
+
+def test_planned_trials_survive_their_files(tmp_path):
+    from resweep.trial import read_trial
+
+    for trial in plan(tmp_path, BEST, 6):
+        write_trial(tmp_path / "trial.yaml", trial)
+        assert read_trial(tmp_path / "trial.yaml") == trial
+
+
+@pytest.mark.parametrize("text", ["learning_rate: 1", "[1, 2]", "just text"])
+def test_a_list_of_mappings_is_asked_for(text, tmp_path):
+    with pytest.raises(ConfigError, match=r"best.yaml: should be a list of mappings"):
+        plan(tmp_path, text, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("- {name: x}", "name: could mean model.name or run.name"),
+        ("- {learning_rte: 1}", "best.yaml: learning_rte = 1: did you mean learning_rate?"),
+        ("- {learning_rate: fast}", "best.yaml: training.learning_rate = 'fast'"),
+        ("- {learning_rate: 1}\n- {beta2: 3}", "best.yaml: training.beta2 = 3"),
+    ],
+)
+def test_what_is_wrong_with_a_list_by_hand_is_told_once(text, words, tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        plan(tmp_path, text, 4)
+    assert words in str(caught.value)
+    assert len(caught.value.problems) == 1
+
+
+def test_nested_names_by_hand_are_paths(tmp_path):
+    (tmp_path / "best.yaml").write_text("- {training: {learning_rate: 1e-3}, my: {own: 2}}")
+    assert read_best_configs(tmp_path / "best.yaml") == [{LR: 1e-3, "my.own": 2}]
