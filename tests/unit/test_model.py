@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from resweep.model.gpt import GPT, count_parameters
+from resweep.model.gpt import GPT
 from resweep.model.gpt2_format import load_weights, save_model
+from resweep.model.size import count_parameters
 from resweep.training.optimizer import AdamW, clip_gradients
 from resweep.training.schedule import learning_rate, warmup_steps
 
