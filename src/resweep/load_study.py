@@ -30,7 +30,7 @@ from resweep.study import Phase, Study, assign
 from resweep.study_file import NAME, Part, PhaseFile, Publish, Resources, Score, StudyFile, Tracking
 from resweep.sweep import Parameter, Sweep, load_sweep
 
-RESERVED_STUDIES = ("runs", "data", "trash")
+RESERVED_STUDIES = ("runs", "data", "trash", "artifacts", "wandb")
 RESERVED_PHASES = ("artifacts", "data", "wandb")
 
 

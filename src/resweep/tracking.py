@@ -8,22 +8,25 @@ their lines. Whatever happens to W&B, the training and its files stay as they ar
 
 import json
 import logging
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from select import select
+from threading import Event, Thread
 from typing import Any
 
+from resweep import wandb_process
 from resweep.config.compose import leaves
 from resweep.paths import Layout
 from resweep.training.metrics import METRICS, TIMING, read_metrics
 from resweep.trial import Trial
 
 SECONDS_BETWEEN_READS = 1.0
-SECONDS_TO_FINISH = {"offline": 20.0, "online": 60.0}
+# Online, connecting may take its whole time (wandb_process.SECONDS_TO_CONNECT) after a short run.
+SECONDS_TO_FINISH = {"offline": 15.0, "online": 30.0}
+LOG = "wandb.log"
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +43,7 @@ def follow(
     """Send a run's metrics to W&B while the body runs, and a little longer for the last ones.
 
     Args:
-        folder: Where the run's metric files grow.
+        folder: Where the run's metric files grow; they hold nothing beyond `from_step` yet.
         from_step: Lines up to this step were sent before.
         run_id: Name of the run, in W&B too: a resumed run goes on there.
         trial: The trial that has it trained, for names and groups.
@@ -51,11 +54,11 @@ def follow(
     if mode == "disabled":
         yield
         return
-    directory = layout.study(trial.study)
-    directory.mkdir(parents=True, exist_ok=True)
+    directory = layout.study(trial.study).absolute()
     order = {
         "folder": str(folder),
-        "from_step": from_step,
+        "after_step": _last_sent(folder, from_step, layout.run(run_id)),
+        "seconds_to_finish": SECONDS_TO_FINISH[mode],
         "init": {
             "id": run_id,
             "mode": mode,
@@ -69,63 +72,93 @@ def follow(
             "resume": "allow",
         },
     }
-    with (folder / "wandb.log").open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "resweep.tracking", json.dumps(order)],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
-        )
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        process = wandb_process.start("resweep.tracking", order, folder / LOG)
+    except OSError as error:
+        log.warning("W&B tracking did not start: %s; the training goes on without it", error)
+        yield
+        return
+    stopped = Event()
+    watcher = Thread(target=_watch, args=(process, folder / LOG, stopped), daemon=True)
+    watcher.start()
     try:
         yield
     finally:
-        _wait(process, SECONDS_TO_FINISH[mode], folder / "wandb.log")
+        assert process.stdin is not None
+        process.stdin.close()
+        watcher.join(SECONDS_TO_FINISH[mode] + 2.0)  # it ends by itself before that
+        if watcher.is_alive():
+            stopped.set()
+            process.kill()
+            log.warning("W&B tracking hung and was stopped; the run's own files are complete")
 
 
-def _wait(process: subprocess.Popen[bytes], seconds: float, output: Path) -> None:
-    assert process.stdin is not None
-    process.stdin.close()
-    try:
-        code = process.wait(seconds)
-        problem = f"ended with code {code}" if code else None
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        problem = f"did not finish within {seconds:.0f} s"
-    if problem:
-        log.warning("W&B tracking %s; the run's own files are complete. See %s", problem, output)
+def _last_sent(folder: Path, from_step: int, run_folder: Path) -> int:
+    """Return the step up to which lines were sent before; -1 for none.
+
+    A retraining beside the run (its weights had been pruned) repeats what the run's file has.
+    """
+    known = read_metrics(run_folder / METRICS) if folder != run_folder else []
+    if known:
+        return int(known[-1]["step"])
+    return from_step if from_step > 0 else -1
 
 
-def main() -> None:
+def _watch(process: subprocess.Popen[bytes], output: Path, stopped: Event) -> None:
+    """Say so when the follower fails, at once rather than at the end of a long training."""
+    code = process.wait()
+    if code and not stopped.is_set():
+        log.warning(
+            "W&B tracking ended with code %d (%s); the training and its files are not affected; "
+            "details: %s",
+            code,
+            wandb_process.last_line(output),
+            output,
+        )
+
+
+class _Tail:
+    """Reads the lines that were added to a metric file since the last time."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.end = 0
+
+    def new_lines(self) -> Iterator[dict[str, Any]]:
+        """Yield each new line once it is whole."""
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as file:
+            file.seek(self.end)
+            for text in file:
+                if not text.endswith(b"\n"):
+                    return
+                self.end += len(text)
+                yield json.loads(text)
+
+
+def main(order: dict[str, Any]) -> None:
     """Follow one run until standard input closes: the trainer is done, or dead."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)  # meant for the trainer; we end when it does
-    order = json.loads(sys.argv[1])
-
-    import wandb
-
-    settings = wandb.Settings(console="off", silent=True, init_timeout=30, x_disable_stats=True)
-    run = wandb.init(settings=settings, **order["init"])
-    folder, sent = Path(order["folder"]), order["from_step"]
+    folder, sent = Path(order["folder"]), order["after_step"]
+    run = wandb_process.init(**order["init"])
+    metrics, timing = _Tail(folder / METRICS), _Tail(folder / TIMING)
+    speeds: dict[int, dict[str, Any]] = {}
     ended = False
     while not ended:
         ended = bool(select([sys.stdin], [], [], SECONDS_BETWEEN_READS)[0])
-        sent = _send(run, folder, sent)
+        if ended:
+            wandb_process.leave_after(order["seconds_to_finish"])
+        lines = list(metrics.new_lines())
+        # Read second: a step's timing is written before its metrics.
+        speeds |= {line.pop("step"): line for line in timing.new_lines()}
+        for line in lines:
+            step = line.pop("step")
+            speed = {f"timing/{name}": value for name, value in speeds.pop(step, {}).items()}
+            if step > sent:
+                run.log(line | speed, step=step)
     run.finish()
 
 
-def _send(run: Any, folder: Path, sent: int) -> int:
-    """Send lines after step `sent`; returns the last step sent."""
-    timing = {line["step"]: line for line in read_metrics(folder / TIMING)}
-    for line in read_metrics(folder / METRICS):
-        step = line["step"]
-        if step > sent or (step == sent == 0):
-            speed = {f"timing/{k}": v for k, v in timing.get(step, {}).items() if k != "step"}
-            values = {name: value for name, value in line.items() if name != "step"}
-            run.log(values | speed, step=step)
-            sent = max(step, 1) if step == 0 else step
-    return sent
-
-
 if __name__ == "__main__":
-    main()
+    wandb_process.run_child(main)

@@ -176,8 +176,7 @@ class _Advance:
             if start is not None:
                 trainer.load(start)
                 log.info("run %s: continues from step %d", run.run_id, trainer.step)
-            with request.around(self.folder, from_step):
-                outcome = self._train(trainer)
+            outcome = self._train(trainer)
             end("interrupted" if outcome is Outcome.INTERRUPTED else "completed")
         except torch.OutOfMemoryError as error:
             end("out of GPU memory")
@@ -225,13 +224,15 @@ class _Advance:
             self.progress["step"] = step
 
         try:
-            outcome = train(
-                trainer,
-                self.request.until,
-                metrics,
-                timing,
-                Callbacks(save, self.request.interrupted, beat),
-            )
+            # Entered after the files were cut back to this step: who follows them reads on from it.
+            with self.request.around(self.folder, trainer.step):
+                outcome = train(
+                    trainer,
+                    self.request.until,
+                    metrics,
+                    timing,
+                    Callbacks(save, self.request.interrupted, beat),
+                )
             metrics.flush_to_disk()
             return outcome
         finally:

@@ -1,0 +1,260 @@
+"""Versioned artifacts: files under a name and a version, published to W&B, with a stamp.
+
+    files -> versions/{name}/v{n}/ (a copy that lasts) -> W&B -> {name}.json (the stamp)
+
+Beside the stamp, `versions/{name}/v{n}/` holds the files of each distinct content, and `v{n}.json`
+what is known of it, with all places that it was published to. Publishing the same content to the
+same place again sends nothing and writes the same stamp. What W&B refused is noted in the stamp
+alone, so that the same command tries again.
+"""
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from resweep import wandb_process
+from resweep.canonical import digest, file_digest
+from resweep.errors import ConfigError, Problem
+from resweep.paths import Layout, write_atomically
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
+SECONDS_TO_PUBLISH = 90.0
+SLOWEST_BYTES_PER_SECOND = 1e6
+STATUSES = {"offline": "recorded", "online": "published", "disabled": "local"}
+
+
+@dataclass(frozen=True)
+class Content:
+    """What becomes a version.
+
+    Attributes:
+        name: Of the artifact.
+        type: configs or model.
+        files: Name in the artifact -> file.
+        metadata: Where it comes from; kept as it was when the version was made.
+        link: Whether the files never change, and a hard link can stand for a copy.
+    """
+
+    name: str
+    type: str
+    files: Mapping[str, Path]
+    metadata: Mapping[str, Any]
+    link: bool = False
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to publish.
+
+    Attributes:
+        mode: offline (`wandb sync` sends it later), online or disabled (files and stamp only).
+        project, entity: In W&B.
+    """
+
+    mode: str
+    project: str
+    entity: str | None = None
+
+    def described(self) -> dict[str, Any]:
+        """Return what of it matters."""
+        if self.mode == "disabled":
+            return {"mode": self.mode}
+        return {"mode": self.mode, "project": self.project, "entity": self.entity}
+
+
+def check_name(name: str) -> str:
+    """Return a name that is fit for files and for W&B.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if not re.fullmatch(NAME, name):
+        mend = "should begin with a letter or digit, then letters, digits, _ . - (at most 128)"
+        raise ConfigError(Problem("--artifact-name", "", None, f"{name!r} {mend}"))
+    return name
+
+
+def publish(
+    content: Content, place: Place, stamp: Path, layout: Layout, again: str
+) -> dict[str, Any]:
+    """Make a version of the files unless there is one, publish it, and write the stamp.
+
+    W&B's own files go to the folder `wandb` beside the stamp's folder.
+
+    Args:
+        content: What to publish; without files, the stamp says that there is nothing.
+        place: Where to.
+        stamp: The file to write; versions lie beside it.
+        layout: Paths in the stamp are relative to its results folder.
+        again: Command that tries again, for the warning when W&B fails.
+
+    Returns:
+        The stamp's content; `status` is published (online), recorded (offline), local (disabled),
+        failed (W&B's fault, with the reason under `where`) or empty.
+
+    Raises:
+        ConfigError: The name cannot be one.
+    """
+    check_name(content.name)
+    if not content.files:
+        return _write(stamp, {"name": content.name, "type": content.type, "status": "empty"})
+    versions = stamp.parent / "versions" / content.name
+    with _locked(versions):
+        known = _version(content, versions)
+        where = next((p for p in known["places"] if place.described().items() <= p.items()), None)
+        if where is None:
+            where = place.described() | _send(known, place, versions, layout)
+            if "error" not in where:
+                where["when"] = _now()
+                known["places"].append(where)
+                _write(versions / f"{known['version']}.json", known)
+        status = "failed" if "error" in where else STATUSES[place.mode]
+        if status == "failed":
+            print(
+                f"warning: {content.name}: not published: {where['error']}; the files are in "
+                f"{versions / known['version']}, this tries again: {again}",
+                file=sys.stderr,
+            )
+        shown = {name: value for name, value in known.items() if name != "places"}
+        return _write(stamp, shown | {"status": status, "where": where})
+
+
+def _version(content: Content, versions: Path) -> dict[str, Any]:
+    """Return what is known of the version that has this content; makes it if it is new."""
+    new = versions / ".new"
+    shutil.rmtree(new, ignore_errors=True)  # of a process that was killed; we hold the lock
+    for name, file in content.files.items():
+        (new / name).parent.mkdir(parents=True, exist_ok=True)
+        _copy(file.resolve(), new / name, content.link)
+    # Digests of the copies: the originals may change meanwhile.
+    files = {name: file_digest(new / name) for name in sorted(content.files)}
+    total = digest(files)
+    numbers = sorted(int(path.stem[1:]) for path in versions.glob("v*.json"))
+    for number in numbers:
+        known = dict(json.loads((versions / f"v{number}.json").read_text()))
+        if known["digest"] == total:
+            if not (versions / f"v{number}").is_dir():  # deleted to save space
+                new.rename(versions / f"v{number}")
+            shutil.rmtree(new, ignore_errors=True)
+            return known
+    version = f"v{numbers[-1] + 1 if numbers else 0}"
+    shutil.rmtree(versions / version, ignore_errors=True)
+    new.rename(versions / version)
+    known = {
+        "name": content.name,
+        "type": content.type,
+        "version": version,
+        "digest": total,
+        "files": files,
+        "metadata": dict(content.metadata),
+        "created": _now(),
+        "places": [],
+    }
+    return _write(versions / f"{version}.json", known)
+
+
+def _copy(file: Path, copy: Path, link: bool) -> None:
+    if link:
+        try:
+            copy.hardlink_to(file)
+            return
+        except OSError:  # another file system, or one without hard links
+            pass
+    shutil.copyfile(file, copy)
+
+
+def _send(known: Mapping[str, Any], place: Place, versions: Path, layout: Layout) -> dict[str, Any]:
+    """Publish a version in a process of its own; returns where it went, or the error."""
+    if place.mode == "disabled":
+        return {}
+    folder = (versions / known["version"]).absolute()
+    directory = versions.parents[2].absolute()
+    size = sum((folder / name).stat().st_size for name in known["files"])
+    seconds = SECONDS_TO_PUBLISH + size / SLOWEST_BYTES_PER_SECOND
+    output = directory / "wandb" / f"publish-{known['name']}.log"
+    with tempfile.TemporaryDirectory() as temporary:
+        answer = Path(temporary) / "answer.json"
+        order = {
+            "folder": str(folder),
+            "answer": str(answer),
+            "seconds": seconds,
+            "artifact": {
+                "name": known["name"],
+                "type": known["type"],
+                "metadata": {**known["metadata"], **{k: known[k] for k in ("version", "digest")}},
+            },
+            "init": {
+                **place.described(),
+                "dir": str(directory),
+                "job_type": "publish",
+                "name": f"publish/{known['name']}",
+                "group": known["metadata"].get("study"),
+            },
+        }
+        try:
+            process = wandb_process.start("resweep.artifacts", order, output)
+            with process:
+                try:
+                    code = process.wait(seconds + 2.0)  # it ends by itself before that
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    return {"error": f"did not finish within {seconds:.0f} s"}
+        except OSError as error:
+            return {"error": f"did not start: {error}"}
+        if code or not answer.exists():
+            return {"error": wandb_process.last_line(output)}
+        went = dict(json.loads(answer.read_text()))
+    if "run" in went:
+        went["run"] = os.path.relpath(went["run"], layout.root.absolute())
+    return went
+
+
+def main(order: dict[str, Any]) -> None:
+    """Publish one version: the child's part."""
+    import wandb
+
+    wandb_process.leave_after(order["seconds"])
+    run = wandb_process.init(**order["init"])
+    artifact = wandb.Artifact(**order["artifact"])
+    # immutable: the version's folder is the copy to be sent, by `wandb sync` maybe days later.
+    artifact.add_dir(order["folder"], policy="immutable")
+    logged = run.log_artifact(artifact)
+    if order["init"]["mode"] == "online":
+        logged.wait(timeout=int(order["seconds"]))
+        went = {"artifact": logged.qualified_name, "url": run.url}
+    else:
+        went = {"run": str(Path(run.dir).parent)}
+    run.finish()
+    Path(order["answer"]).write_text(json.dumps(went))
+
+
+@contextmanager
+def _locked(versions: Path) -> Iterator[None]:
+    versions.mkdir(parents=True, exist_ok=True)
+    with (versions / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _write(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    write_atomically(path, json.dumps(content, indent=2) + "\n")
+    return content
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+if __name__ == "__main__":
+    wandb_process.run_child(main)

@@ -1,0 +1,92 @@
+"""What a study publishes: the configurations of a rerun, and the best model of a phase."""
+
+from pathlib import Path
+from typing import Any
+
+from resweep.errors import ConfigError, Problem, StoreError
+from resweep.paths import Layout
+from resweep.selection import best_trials, read_scores
+from resweep.store.run import Run
+from resweep.training import checkpoint
+
+MODEL_FILES = ("model.safetensors", "config.json")  # no optimizer, no trainer state
+
+
+def config_files(
+    folder: Path, best: Path | None = None, only: list[str] | None = None
+) -> dict[str, Path]:
+    """Return the YAML files of a folder, and the best configurations they come from.
+
+    Args:
+        folder: With the configurations, in subfolders too.
+        best: top{k}_best_configs.yaml.
+        only: Names in the folder, where it may hold others.
+
+    Raises:
+        ConfigError: There are none, one is missing, or one leads out of the folder.
+    """
+    found = {
+        str(path.relative_to(folder)): path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in (".yaml", ".yml") and path.is_file()
+    }
+    chosen = sorted(found) if only is None else sorted(set(only))
+    problems = [
+        Problem(str(folder / name), "", None, "there is no such file to publish")
+        for name in chosen
+        if name not in found
+    ]
+    problems += [
+        Problem(str(found[name]), "", None, "is a link out of the folder; copy the file into it")
+        for name in chosen
+        if name in found and not found[name].resolve().is_relative_to(folder.resolve())
+    ]
+    if not chosen:
+        problems.append(Problem(str(folder), "", None, "has no YAML files to publish"))
+    files = {name: found[name] for name in chosen if name in found}
+    if best is not None:
+        if not best.is_file():
+            problems.append(Problem(str(best), "", None, "there is no such file to publish"))
+        if best.name in files:
+            problems.append(Problem(str(best), "", None, f"{folder} has a file of this name too"))
+        files[best.name] = best
+    if problems:
+        raise ConfigError(problems)
+    return files
+
+
+def best_model(scores_path: Path, layout: Layout) -> tuple[dict[str, Path], dict[str, Any]]:
+    """Find the weights of a phase's best trial, and check that they are as they were written.
+
+    Returns:
+        The files, by name, and where they come from: phase, trial, run_id, step, score; no files
+        where no trial finished.
+
+    Raises:
+        StoreError: They were pruned, or are damaged.
+    """
+    phase = scores_path.parent
+    scores = read_scores(scores_path)
+    for trial in best_trials(scores, 1):
+        row = scores[scores["trial"] == trial].iloc[0]
+        run, step = Run(layout.run(row["run_id"])), int(row["step"])
+        folder = run.path / checkpoint.folder_name(step)
+        again = (
+            "`python workflow/scripts/train.py --weights --trial "
+            f"{phase}/trials/{trial}.yaml --record {phase}/records/{trial}.json` "
+            "brings them back"
+        )
+        if not folder.is_dir():
+            raise StoreError(f"{folder}: the weights of the best trial were pruned; {again}")
+        damage = checkpoint.find_damage(folder)
+        if damage is not None:
+            raise StoreError(f"{folder}: {damage}; move it away, then {again}")
+        metadata = {
+            "phase": phase.name,
+            "trial": trial,
+            "run_id": run.run_id,
+            "step": step,
+            "score": float(row["score"]),
+        }
+        return {name: folder / name for name in MODEL_FILES}, metadata
+    return {}, {"phase": phase.name}

@@ -1,0 +1,51 @@
+"""Publish the best model of a ranked phase as a versioned W&B artifact, and write its stamp.
+
+    python workflow/scripts/publish_model.py --scores results/STUDY/rerun/scores.csv \
+        --artifact-name rerun-model --project PROJECT
+
+Weights and model configuration alone, checked against their digests. The same weights again make
+no new version.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from resweep.artifacts import Content, Place, check_name, publish
+from resweep.errors import run_command
+from resweep.paths import Layout
+from resweep.publishable import best_model
+
+
+def main() -> None:
+    """Publish the weights of the best trial."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--scores", type=Path, required=True, help="the phase's scores.csv")
+    add("--artifact-name", required=True, help="name of the artifact")
+    add("--project", required=True, help="W&B project")
+    add("--entity", default="", help="W&B user or team (the account's own)")
+    add("--mode", choices=("offline", "online", "disabled"), default="offline", help="(offline)")
+    add("--metadata", default="{}", help="the study and the like, as JSON")
+    add("--stamp", type=Path, help="stamp to write (results/artifacts/NAME.json)")
+    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    a = parser.parse_args()
+    name = check_name(a.artifact_name)
+    files, metadata = best_model(a.scores, Layout(a.results))
+    stamp = publish(
+        Content(name, "model", files, json.loads(a.metadata) | metadata, link=True),
+        Place(a.mode, a.project, a.entity or None),
+        a.stamp or a.results / "artifacts" / f"{name}.json",
+        Layout(a.results),
+        again=shlex.join(["python", *sys.argv]),
+    )
+    version = stamp.get("version", "no trial finished")
+    print(f"{name}: {version}, trial {metadata.get('trial')}, {stamp['status']}")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,51 @@
+"""Publish a folder of configurations as a versioned W&B artifact, and write its stamp.
+
+    python workflow/scripts/upload_rerun_configs.py --config-dir results/STUDY/rerun/trials \
+        --artifact-name rerun-configs --project PROJECT
+
+Offline by default: `wandb sync` sends it. The same files again make no new version.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from resweep.artifacts import Content, Place, check_name, publish
+from resweep.errors import run_command
+from resweep.paths import Layout
+from resweep.publishable import config_files
+
+
+def main() -> None:
+    """Publish the YAML files of a folder."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--config-dir", type=Path, required=True, help="folder with the YAML files")
+    add("--artifact-name", required=True, help="name of the artifact")
+    add("--project", required=True, help="W&B project")
+    add("--entity", default="", help="W&B user or team (the account's own)")
+    add("--mode", choices=("offline", "online", "disabled"), default="offline", help="(offline)")
+    add("--best-yaml", type=Path, help="best configurations that they come from, published too")
+    add("--only", nargs="+", metavar="FILE", help="these files of the folder (all)")
+    add("--metadata", default="{}", help="study, phase and the like, as JSON")
+    add("--stamp", type=Path, help="stamp to write (results/artifacts/NAME.json)")
+    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    a = parser.parse_args()
+    name = check_name(a.artifact_name)
+    files = config_files(a.config_dir, a.best_yaml, a.only)
+    stamp = publish(
+        Content(name, "configs", files, json.loads(a.metadata)),
+        Place(a.mode, a.project, a.entity or None),
+        a.stamp or a.results / "artifacts" / f"{name}.json",
+        Layout(a.results),
+        again=shlex.join(["python", *sys.argv]),
+    )
+    print(f"{name}: {stamp['version']}, {len(files)} files, {stamp['status']}")
+
+
+if __name__ == "__main__":
+    run_command(main)
