@@ -26,7 +26,7 @@ from resweep.canonical import canonical_json, digest
 from resweep.config import compose
 from resweep.config.compose import Layer
 from resweep.errors import ConfigError, Problem
-from resweep.study import Phase, Study, assign
+from resweep.study import Phase, Study
 from resweep.study_file import NAME, Part, PhaseFile, Publish, Resources, Score, StudyFile, Tracking
 from resweep.sweep import Parameter, Sweep, load_sweep
 
@@ -313,7 +313,10 @@ class _Resolver:
             goal = score.goal or sweep.metric.goal
             score = score.model_copy(update={"metric": sweep.metric.name, "goal": goal})
         return Phase(
-            config=assign(complete, constants), score=score, assignments=assignments, **common
+            config=compose.assign(complete, constants),
+            score=score,
+            assignments=assignments,
+            **common,
         )
 
     def _sweep_path(self, name: str) -> Path:

@@ -18,7 +18,6 @@ from resweep.config.compose import Composed
 from resweep.errors import ConfigError, Problem
 from resweep.scores import SEED
 from resweep.store.run import FINISHED
-from resweep.study import assign
 from resweep.trial import Trial, read_trial
 
 
@@ -125,7 +124,9 @@ def plan_rerun(
             planned.append(Trial(study, phase, name, empty=reason))
             continue
         assignments = {**best[index], SEED: seeds[seed]}
-        full = assign(assign(config, {**best[index], **overrides}), {SEED: seeds[seed]})
+        full = config
+        for values in (best[index], overrides, {SEED: seeds[seed]}):
+            full = compose.assign(full, values)
         origins = dict.fromkeys(best[index], str(best_file))
         checked, wrong = compose.validate(Composed(full, origins), str(best_file))
         problems += wrong

@@ -4,7 +4,6 @@ How many trials each phase has, and what the trials of a sweep are called, follo
 configuration alone: the graph of jobs is known before the first one runs.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,7 +62,7 @@ class Phase:
     def trial_data(self, trial: str) -> dict[str, Any]:
         """Return the data settings of a trial of a sweep."""
         swept = {p: v for p, v in self.assignments[trial].items() if p.startswith("data.")}
-        return dict(assign(self.config, swept)["data"])
+        return dict(compose.assign(self.config, swept)["data"])
 
     def data_settings(self) -> list[dict[str, Any]]:
         """Return the different data settings of the phase's trials, as far as they are known."""
@@ -85,7 +84,7 @@ class Phase:
 
     def trial_config(self, trial: str) -> dict[str, Any]:
         """Return the configuration that a trial of a sweep trains."""
-        return assign(self.config, self.assignments[trial])
+        return compose.assign(self.config, self.assignments[trial])
 
     def trial_content(self, trial: str) -> str:
         """Return what the trial file of a sweep's trial holds, as canonical JSON."""
@@ -151,10 +150,3 @@ class Study:
                 for phase in self.phases
             ],
         }
-
-
-def assign(config: dict[str, Any], assignments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `config` with each dotted path of `assignments` set."""
-    for path, value in assignments.items():
-        config = compose.with_value(config, path, value)
-    return config

@@ -186,7 +186,7 @@ class Sweep:
 def uniform(seed: int, index: int, name: str) -> float:
     """Return a number in [0, 1) that depends on these three alone, on every platform."""
     text = f"{seed}/{index}/{name}".encode()
-    return int.from_bytes(hashlib.sha256(text).digest()[:7], "big") / 2**56
+    return (int.from_bytes(hashlib.sha256(text).digest()[:7], "big") >> 3) / 2**53
 
 
 def load_sweep(path: str | Path) -> Sweep:

@@ -136,6 +136,19 @@ def test_later_layers_win_leaf_by_leaf_and_keep_their_origins():
     assert merged.origin_of("model.n_layer", "?") == "?"
 
 
+def test_the_other_way_to_say_it_gives_way_to_a_later_layer():
+    merged = compose.merge(
+        [
+            Layer("module", {"training": {"pct_warmup": 0.1, "max_steps": 10}}),
+            Layer("study", {"training": {"warmup_steps": 5}}),
+            Layer("cli", {"training": {"num_epochs": 2}}),
+        ]
+    )
+    training = merged.content["training"]
+    assert (training["warmup_steps"], training["pct_warmup"]) == (5, None)
+    assert (training["num_epochs"], training["max_steps"]) == (2, None)
+
+
 def test_merging_changes_no_layer():
     layer = Layer("module", {"training": {"seed": 1}})
     compose.merge([layer, Layer("study", {"training": {"seed": 2}})])
@@ -237,7 +250,10 @@ def test_everything_wrong_is_told_at_once_with_the_place_that_set_it():
             {"model.n_embd": 100, "model.n_head": 3},
             "n_embd = 100 should be a multiple of n_head = 3",
         ),
-        ({"training.num_epochs": 2}, "give either max_steps or num_epochs"),
+        (
+            {"training.num_epochs": 2, "training.max_steps": 9},
+            "give either max_steps or num_epochs",
+        ),
         ({"training.max_steps": None}, "give either max_steps or num_epochs"),
         (
             {"training.warmup_steps": 5, "training.pct_warmup": 0.1},

@@ -9,14 +9,13 @@ import pytest
 
 from resweep import yaml12
 from resweep.config import compose
-from resweep.config.compose import Composed, Layer
+from resweep.config.compose import Composed, Layer, assign
 from resweep.config.schema import SECTIONS, AsBefore, Section
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, DataError
 from resweep.load_study import find_study, load_studies, load_study
 from resweep.store import identity as identity_module
 from resweep.store.identity import identity, last_step, resolve, run_id
-from resweep.study import assign
 from resweep.study_file import StudyFile
 from resweep.sweep import load_sweep
 

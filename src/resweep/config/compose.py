@@ -115,10 +115,31 @@ def merge(layers: list[Layer]) -> Composed:
     content: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for layer in layers:
-        for path, value in leaves(layer.content):
-            content = with_value(content, path, value)
-            origins[path] = layer.origin
+        given = dict(leaves(layer.content))
+        content = assign(content, given)
+        origins |= dict.fromkeys(given, layer.origin)
     return Composed(content, origins)
+
+
+# Two ways to say one thing: setting the one unsets the other that stood below.
+ALTERNATIVES = {
+    "training.warmup_steps": "training.pct_warmup",
+    "training.pct_warmup": "training.warmup_steps",
+    "training.max_steps": "training.num_epochs",
+    "training.num_epochs": "training.max_steps",
+}
+
+
+def assign(config: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `config` with each dotted path of `values` set."""
+    for path, value in values.items():
+        config = with_value(config, path, value)
+        other = ALTERNATIVES.get(path)
+        if other is not None and value is not None and other not in values:
+            section, _, field = other.partition(".")
+            if config[section].get(field) is not None:
+                config = with_value(config, other, None)
+    return config
 
 
 def load_module(config_dir: Path, section: str, name: Any) -> Layer:
@@ -226,14 +247,18 @@ def misspellings(content: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
 def nearest(key: str, known: Any) -> str | None:
     """Return the known key that `key` is probably a misspelling of, or None.
 
-    Two keys that differ in digits alone (`beta1`, `beta3`) are two keys; otherwise one edit is
-    forgiven in short words and two in words of more than six letters.
+    Two keys that differ in digits (`beta1`, `beta3`) or in min and max alone are two keys;
+    otherwise one edit is forgiven in short words and two in words of more than six letters.
     """
     best = min(known, key=lambda name: (_edits(key.lower(), name), name))
-    if best == key or re.sub(r"\d", "", best) == re.sub(r"\d", "", key):
+    if best == key or _same_but_counted(best) == _same_but_counted(key):
         return None
     allowed = 2 if len(best) > 6 else 1 if len(best) > 3 else 0
     return best if _edits(key.lower(), best) <= allowed else None
+
+
+def _same_but_counted(key: str) -> str:
+    return re.sub(r"\d|^(min|max)_", "", key)
 
 
 def _edits(left: str, right: str) -> int:

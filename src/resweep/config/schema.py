@@ -111,7 +111,9 @@ class Data(Section):
 class Training(Section):
     """The optimizer steps of a run: how long, how large, how fast."""
 
-    seed: Annotated[Int, Field(ge=0)] = Field(0, description="initialisation, data order, dropout")
+    seed: Annotated[Int, Field(ge=0, lt=2**63)] = Field(
+        0, description="initialisation, data order, dropout"
+    )
     batch_size: Positive = Field(16, description="sequences per accumulated batch")
     gradient_accumulation_steps: Positive = Field(
         1, description="batches of batch_size per optimizer step"
