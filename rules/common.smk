@@ -18,7 +18,7 @@ from resweep.data.store import data_id
 from resweep.errors import ResweepError
 from resweep.paths import Layout
 from resweep.resources import trial_needs
-from resweep.load_study import load_studies
+from resweep.find_studies import load_studies
 from resweep.trial import drop_dangling_records
 from snakemake.exceptions import WorkflowError
 

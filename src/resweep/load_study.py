@@ -12,107 +12,24 @@ phase's own set.
 
 import contextlib
 import dataclasses
-import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from resweep import yaml12
-from resweep.canonical import canonical_json, digest
 from resweep.config import compose
 from resweep.config.compose import Layer
 from resweep.errors import ConfigError, Problem
+from resweep.name_trials import name_trials
 from resweep.study import Phase, Study
-from resweep.study_file import NAME, Part, PhaseFile, Publish, Resources, Score, StudyFile, Tracking
-from resweep.sweep import Parameter, Sweep, load_sweep
+from resweep.study_file import Part, PhaseFile, Publish, Resources, Score, StudyFile, Tracking
+from resweep.sweep import load_sweep
 
 RESERVED_STUDIES = ("runs", "data", "trash", "artifacts", "wandb")
 RESERVED_PHASES = ("artifacts", "data", "wandb")
-
-
-def find_study(name: Any, config_dir: Path) -> Path:
-    """Return the file of a study given by name or path.
-
-    Snakemake's command line turns a name like `001` into a number; it finds its file again.
-
-    Raises:
-        ConfigError: There is no such study (lists those there are).
-    """
-    folder = config_dir / "studies"
-    known = sorted(folder.glob("*.yaml"))
-    if isinstance(name, int) and not isinstance(name, bool):
-        same = [path for path in known if path.stem.isdigit() and int(path.stem) == name]
-        if len(same) == 1:
-            return same[0]
-    text = str(name)
-    if text.endswith((".yaml", ".yml")) or "/" in text:
-        path = Path(text)
-        if not path.is_file():
-            raise ConfigError(Problem(text, "", None, "there is no such study file"))
-        return path
-    if re.fullmatch(NAME, text) and (folder / f"{text}.yaml").is_file():
-        return folder / f"{text}.yaml"
-    names = [path.stem for path in known]
-    close = difflib.get_close_matches(text, names, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(names) or 'none'}"
-    raise ConfigError(Problem(str(folder), "study", text, f"no such study; {hint}"))
-
-
-def load_studies(settings: Mapping[str, Any], config_dir: Path = Path("config")) -> list[Study]:
-    """Load the studies that Snakemake's configuration names, with its overrides.
-
-    Args:
-        settings: `study` (a name or path) or `studies` (a list, or `[a,b]` as text), and `set`
-            (path -> value) for all of them.
-        config_dir: Where studies and modules are.
-
-    Raises:
-        ConfigError: All that is wrong, in all of them.
-    """
-    names = _read_text("studies", settings.get("studies") or [])
-    if settings.get("study") is not None:
-        names = settings["study"]
-    if not isinstance(names, list):
-        names = [names]
-    overrides = _read_text("set", settings.get("set") or {})
-    problems: list[Problem] = []
-    if not names:
-        problems.append(Problem("config/config.yaml", "studies", None, "names no study"))
-    if not isinstance(overrides, dict):
-        problems.append(
-            Problem("--config", "set", overrides, "should be {path: value}, quoted as one word")
-        )
-        overrides = {}
-    studies: list[Study] = []
-    for name in names:
-        try:
-            studies.append(load_study(find_study(name, config_dir), config_dir, overrides))
-        except ConfigError as error:
-            problems += error.problems
-    seen = [study.name.replace("-", "_") for study in studies]
-    for study in studies:
-        if seen.count(study.name.replace("-", "_")) > 1:
-            problems.append(
-                Problem(study.origin, "name", study.name, "two studies share this name")
-            )
-    if problems:
-        raise ConfigError(problems)
-    return studies
-
-
-def _read_text(key: str, value: Any) -> Any:
-    """Read a setting of the command line, whose lists and mappings may arrive as text."""
-    value = compose.read_override(value)
-    if not isinstance(value, str):
-        return value
-    try:
-        return yaml12.parse(value)
-    except yaml.YAMLError:
-        raise ConfigError(Problem("--config", key, value, "is not valid YAML")) from None
 
 
 def load_study(
@@ -304,7 +221,8 @@ class _Resolver:
         try:
             sweep = load_sweep(self._sweep_path(part.sweep))
             self.warnings += [text for text in sweep.warnings if text not in self.warnings]
-            assignments, constants = self._trials(sweep, part, config)
+            fixed = self._set_paths(part, config)
+            assignments, constants = name_trials(sweep, config, fixed, part.trials, part.seed)
         except ConfigError as error:
             self.problems += error.problems
             return None
@@ -324,55 +242,6 @@ class _Resolver:
             return Path(name)
         return self.config_dir / "sweep" / f"{name}.yaml"
 
-    def _trials(
-        self, sweep: Sweep, part: PhaseFile, config: dict[str, Any]
-    ) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-        """Name the sweep's trials; returns their assignments, and what is constant in all."""
-        problems: list[Problem] = []
-        paths: dict[str, str] = {}
-        fixed = self._set_paths(part, config)
-        for parameter in sweep.parameters:
-            try:
-                path = self._resolve(sweep.origin, parameter.name, config)
-            except ConfigError as error:
-                problems += error.problems
-                continue
-            if path in paths.values():
-                problems.append(
-                    Problem(sweep.origin, parameter.name, None, f"{path} is in the sweep twice")
-                )
-            paths[parameter.name] = path
-            problems += self._check_values(sweep, parameter, path)
-            if path in fixed and parameter.swept:
-                problems.append(
-                    Problem(sweep.origin, path, None, "is swept, and set at once; drop one of them")
-                )
-        if problems:
-            raise ConfigError(problems)
-        swept = {parameter.name for parameter in sweep.parameters if parameter.swept}
-        constants = {
-            paths[parameter.name]: compose.coerce(paths[parameter.name], parameter.values[0])
-            for parameter in sweep.parameters
-            if not parameter.swept and paths[parameter.name] not in fixed
-        }
-        assignments: dict[str, dict[str, Any]] = {}
-        counts: dict[str, int] = {}
-        for point in sweep.points(part.trials, part.seed):
-            assigned = {}
-            for name, value in point.items():
-                if name not in swept:
-                    continue
-                try:
-                    assigned[paths[name]] = compose.coerce(paths[name], value)
-                except ValueError as error:  # the bounds are fine, what lies between is not
-                    raise ConfigError(
-                        Problem(sweep.origin, f"parameters.{name}", value, str(error))
-                    ) from None
-            label = digest(assigned, 10)
-            counts[label] = counts.get(label, 0) + 1
-            assignments[label if counts[label] == 1 else f"{label}-{counts[label]}"] = assigned
-        return assignments, constants
-
     def _set_paths(self, part: PhaseFile, config: dict[str, Any]) -> set[str]:
         """Return what the phase and the command line set, where the names are clear."""
         paths = set()
@@ -381,20 +250,6 @@ class _Resolver:
                 with contextlib.suppress(ConfigError):  # told with its layer
                     paths.add(self._resolve("set", name, config))
         return paths
-
-    def _check_values(self, sweep: Sweep, parameter: Parameter, path: str) -> list[Problem]:
-        """Check each value on its own; values that do not fit together are infeasible trials."""
-        problems = []
-        for value in parameter.extremes:
-            try:
-                canonical_json({path: compose.coerce(path, value)})
-            except ValueError as error:
-                problems.append(Problem(sweep.origin, parameter.name, value, str(error)))
-        head = parameter.extremes[0]
-        content = compose.with_value({}, path, head)
-        for wrong, value, meant in compose.misspellings(content):
-            problems.append(Problem(sweep.origin, wrong, value, f"did you mean {meant}?"))
-        return problems
 
     def _rerun_phase(
         self,

@@ -13,7 +13,8 @@ from resweep.config.compose import Composed, Layer, assign
 from resweep.config.schema import SECTIONS, AsBefore, Section
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, DataError
-from resweep.load_study import find_study, load_studies, load_study
+from resweep.find_studies import find_study, load_studies
+from resweep.load_study import load_study
 from resweep.store import identity as identity_module
 from resweep.store.identity import identity, last_step, resolve, run_id
 from resweep.study_file import StudyFile

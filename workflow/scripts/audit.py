@@ -10,7 +10,7 @@ from pathlib import Path
 from resweep import yaml12
 from resweep.audit import audit, audit_table
 from resweep.errors import run_command
-from resweep.load_study import load_studies
+from resweep.find_studies import load_studies
 from resweep.paths import Layout
 
 

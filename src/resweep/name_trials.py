@@ -1,0 +1,92 @@
+"""Trials of a sweep: its points, with full paths and the types of the fields, and their names."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from resweep.canonical import canonical_json, digest
+from resweep.config import compose
+from resweep.errors import ConfigError, Problem
+from resweep.sweep import Parameter, Sweep
+
+
+def name_trials(
+    sweep: Sweep,
+    config: Mapping[str, Any],
+    fixed: Collection[str],
+    limit: int | None = None,
+    seed: int | None = None,
+) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """Enumerate a sweep's trials, each named by a hash of what is swept.
+
+    Args:
+        sweep: The search space.
+        config: The configuration that its names are resolved in.
+        fixed: Paths that are set above the sweep: its constants give way, what it sweeps may not
+            be among them.
+        limit, seed: In place of the sweep's own.
+
+    Returns:
+        Assignments (path -> value) by trial, equal ones told apart by a counter; and what is
+        constant in all trials.
+
+    Raises:
+        ConfigError: All that is wrong with the sweep's names and values.
+    """
+    problems: list[Problem] = []
+    paths: dict[str, str] = {}
+    for parameter in sweep.parameters:
+        try:
+            path = compose.resolve_name(parameter.name, config)
+        except ValueError as error:
+            problems.append(Problem(sweep.origin, parameter.name, None, str(error)))
+            continue
+        if path in paths.values():
+            problems.append(
+                Problem(sweep.origin, parameter.name, None, f"{path} is in the sweep twice")
+            )
+        paths[parameter.name] = path
+        problems += _check_values(sweep, parameter, path)
+        if path in fixed and parameter.swept:
+            problems.append(
+                Problem(sweep.origin, path, None, "is swept, and set at once; drop one of them")
+            )
+    if problems:
+        raise ConfigError(problems)
+    swept = {parameter.name for parameter in sweep.parameters if parameter.swept}
+    constants = {
+        paths[parameter.name]: compose.coerce(paths[parameter.name], parameter.values[0])
+        for parameter in sweep.parameters
+        if not parameter.swept and paths[parameter.name] not in fixed
+    }
+    assignments: dict[str, dict[str, Any]] = {}
+    counts: dict[str, int] = {}
+    for point in sweep.points(limit, seed):
+        assigned = {}
+        for name, value in point.items():
+            if name not in swept:
+                continue
+            try:
+                assigned[paths[name]] = compose.coerce(paths[name], value)
+            except ValueError as error:  # the bounds are fine, what lies between is not
+                raise ConfigError(
+                    Problem(sweep.origin, f"parameters.{name}", value, str(error))
+                ) from None
+        label = digest(assigned, 10)
+        counts[label] = counts.get(label, 0) + 1
+        assignments[label if counts[label] == 1 else f"{label}-{counts[label]}"] = assigned
+    return assignments, constants
+
+
+def _check_values(sweep: Sweep, parameter: Parameter, path: str) -> list[Problem]:
+    """Check each value on its own; values that do not fit together are infeasible trials."""
+    problems = []
+    for value in parameter.extremes:
+        try:
+            canonical_json({path: compose.coerce(path, value)})
+        except ValueError as error:
+            problems.append(Problem(sweep.origin, parameter.name, value, str(error)))
+    head = parameter.extremes[0]
+    content = compose.with_value({}, path, head)
+    for wrong, value, meant in compose.misspellings(content):
+        problems.append(Problem(sweep.origin, wrong, value, f"did you mean {meant}?"))
+    return problems
