@@ -16,7 +16,7 @@ than losses: raw ranks by the final loss alone.
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,8 +100,8 @@ def read_result(record_path: Path, score: Score, layout: Layout) -> TrialResult:
     )
 
 
-def check_failures(results: Iterable[TrialResult], tolerated: int, study: str) -> None:
-    """Refuse to rank when more trials failed than the study tolerates.
+def check_rankable(results: Collection[TrialResult], tolerated: int, study: str) -> None:
+    """Refuse to rank when more trials failed than the study tolerates, or none finished.
 
     Raises:
         StoreError: Names the trials and what to do.
@@ -113,6 +113,12 @@ def check_failures(results: Iterable[TrialResult], tolerated: int, study: str) -
             f"{len(failed)} trials failed, more than tolerate_failures = {tolerated} ({listed}): "
             f"`python workflow/scripts/forget.py failed --study {study}` has them trained again, "
             f"tolerate_failures: {len(failed)} in the study ranks without them"
+        )
+    if not any(result.finished for result in results):
+        reasons = {f"{r.record['status']}: {r.record['stop_reason']}": None for r in results}
+        raise StoreError(
+            f"none of the {len(results)} trials of study {study} finished, so there is nothing to "
+            f"rank; {'; '.join(list(reasons)[:3])}"
         )
 
 

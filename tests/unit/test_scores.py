@@ -18,7 +18,7 @@ from resweep.paths import Layout
 from resweep.scores import (
     SEED,
     TrialResult,
-    check_failures,
+    check_rankable,
     code_warning,
     early_slope,
     rank_trials,
@@ -235,9 +235,9 @@ def test_hyperparameters_are_columns():
 
 def test_more_failures_than_tolerated_are_refused_with_the_mend():
     results = [result(name, None, status="failed") for name in ("a", "b")]
-    check_failures(results, 2, "mine")
+    check_rankable(results, 2, "mine")
     with pytest.raises(StoreError) as caught:
-        check_failures(results, 1, "mine")
+        check_rankable(results, 1, "mine")
     message = str(caught.value)
     assert message.startswith("2 trials failed, more than tolerate_failures = 1 (a: failed for a ")
     assert "forget.py failed --study mine" in message
@@ -245,7 +245,7 @@ def test_more_failures_than_tolerated_are_refused_with_the_mend():
 
 
 def test_other_ends_are_no_failures():
-    check_failures([result(s, None, status=s) for s in ("diverged", "infeasible", "empty")], 0, "m")
+    check_rankable([result(s, None, status=s) for s in ("diverged", "infeasible", "empty")], 0, "m")
 
 
 def test_a_ranking_of_mixed_code_is_warned_about():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from resweep.errors import run_command
 from resweep.paths import Layout
-from resweep.scores import check_failures, code_warning, rank_trials, read_result
+from resweep.scores import check_rankable, code_warning, rank_trials, read_result
 from resweep.study_file import Score
 
 
@@ -30,7 +30,7 @@ def main() -> None:
     score = Score.model_validate(json.loads(arguments.score))
     layout = Layout(arguments.results)
     results = [read_result(Path(name), score, layout) for name in names]
-    check_failures(results, arguments.tolerate_failures, arguments.study)
+    check_rankable(results, arguments.tolerate_failures, arguments.study)
     warning = code_warning(results)
     if warning:
         print(f"warning: {warning}", file=sys.stderr)

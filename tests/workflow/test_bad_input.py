@@ -1,0 +1,97 @@
+"""Bad input: every fault in one line with its mend, exit code not 0, nothing started or lost."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Checkout, tiny_study
+
+
+def with_set(**values: Any) -> Callable[[Checkout], None]:
+    """A study with more things set."""
+    settings = {name.replace("__", "."): value for name, value in values.items()}
+
+    def change(checkout: Checkout) -> None:
+        checkout.write_study(set=tiny_study("tiny")["set"] | settings)
+
+    return change
+
+
+def unreadable(checkout: Checkout) -> None:
+    (checkout.path / "config/studies/tiny.yaml").write_text("name: tiny\nphases: [\n")
+
+
+def unknown_study(checkout: Checkout) -> None:
+    checkout.write("config/config.yaml", {"studies": ["tinny"]})
+
+
+def continuous_grid(checkout: Checkout) -> None:
+    parameters = {"learning_rate": {"min": 1e-4, "max": 1e-2}}
+    checkout.write("config/sweep/rates.yaml", {"method": "grid", "parameters": parameters})
+
+
+BAD = {
+    "missing data file": (
+        with_set(data__source="text", data__paths=["nowhere/*.txt"]),
+        "data.paths: nowhere/*.txt: there is no such file",
+    ),
+    "negative learning rate": (
+        lambda checkout: checkout.write_sweep(learning_rate=[1e-3, -1e-3]),
+        "config/sweep/rates.yaml: learning_rate = -0.001: should be greater than 0",
+    ),
+    "misspelt key": (
+        with_set(training__batch_sise=4),
+        "training.batch_sise = 4: did you mean training.batch_size?",
+    ),
+    "unreadable YAML": (unreadable, "config/studies/tiny.yaml: not valid YAML: line 3"),
+    "unknown study": (unknown_study, "study = 'tinny': no such study; did you mean tiny?"),
+    "vocabulary too small": (with_set(model__vocab_size=100), "257"),
+    "heads": (with_set(model__n_head=3), "n_embd = 16 should be a multiple of n_head = 3"),
+    "continuous grid": (continuous_grid, "a grid cannot enumerate"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_one_clear_error_and_nothing_started(what: str, built: Checkout) -> None:
+    change, expected = BAD[what]
+    before = snapshot(built.path / "results")
+    change(built)
+    done = built.snakemake(check=False)
+    assert done.returncode != 0
+    assert expected in done.stdout
+    assert "Traceback" not in done.stdout
+    assert snapshot(built.path / "results") == before
+
+
+def test_all_faults_of_a_study_are_told_at_once(built: Checkout) -> None:
+    with_set(training__batch_sise=4, model__n_layer=0, training__learning_rate=-1)(built)
+    told = built.snakemake(check=False).stdout
+    for expected in ("training.batch_size?", "model.n_layer = 0", "training.learning_rate = -1"):
+        assert expected in told
+
+
+def test_text_too_short_stops_before_any_training(checkout: Checkout) -> None:
+    (checkout.path / "short.txt").write_text("a few words only")
+    settings = {"data.source": "text", "data.paths": ["short.txt"], "data.split": "contiguous"}
+    checkout.write_study(set=tiny_study("tiny")["set"] | settings)
+    done = checkout.snakemake(check=False)
+    log = (checkout.path / "logs/tiny/sweep/score.log").read_text()
+    assert done.returncode != 0 and "none of the 2 trials" in log and "give more text" in log
+    assert not (checkout.path / "results/runs").exists()
+
+
+def test_an_override_reaches_every_phase(checkout: Checkout) -> None:
+    checkout.snakemake(
+        *("--config", "set={training.max_steps: 10, training.weight_decay: 1e-2}", "--until"),
+        "train_sweep",
+    )
+    for path in (checkout.path / "results/tiny/sweep/trials").iterdir():
+        text = path.read_text()
+        assert "max_steps: 10\n" in text and "weight_decay: 0.01\n" in text
+
+
+def snapshot(folder: Path) -> dict[str, int]:
+    """Every file below a folder, with its date."""
+    return {str(path): path.lstat().st_mtime_ns for path in folder.rglob("*")}
