@@ -41,7 +41,7 @@ for study, phase in RERUNS:
             "python workflow/scripts/upload_rerun_configs.py --config-dir {params.folder} "
             "--only {params.only} --best-yaml {input.best} --artifact-name {params.name} "
             "--metadata {params.metadata:q} --mode {params.mode} --project {params.project:q} "
-            "--entity {params.entity:q} --stamp {output.stamp} 2>&1 | tee {log}"
+            "--entity={params.entity:q} --stamp {output.stamp} 2>&1 | tee {log}"
 
 
 for study in STUDIES:
@@ -72,5 +72,5 @@ for study in STUDIES:
         shell:
             "python workflow/scripts/publish_model.py --scores {input.scores} "
             "--artifact-name {params.name} --metadata {params.metadata:q} --mode {params.mode} "
-            "--project {params.project:q} --entity {params.entity:q} --stamp {output.stamp} "
+            "--project {params.project:q} --entity={params.entity:q} --stamp {output.stamp} "
             "2>&1 | tee {log}"
