@@ -25,6 +25,9 @@ for study, phase in RERUNS:
             stamp=study_file(study, f"artifacts/{phase.name}-configs.json"),
         log:
             log_file("publish_configs", study, phase),
+        localrule: True
+        conda:
+            "../envs/resweep.yaml"
         params:
             name=f"{phase.name}-configs",
             folder=phase_file(phase, "trials"),
@@ -34,14 +37,11 @@ for study, phase in RERUNS:
             project=study.tracking.project,
             entity=study.tracking.entity or "",
             code=code("artifacts", "publishable", "wandb_process"),
-        conda:
-            "../envs/resweep.yaml"
-        localrule: True
         shell:
             "python workflow/scripts/upload_rerun_configs.py --config-dir {params.folder} "
             "--only {params.only} --best-yaml {input.best} --artifact-name {params.name} "
             "--metadata {params.metadata:q} --mode {params.mode} --project {params.project:q} "
-            "--entity {params.entity:q} --stamp {output.stamp} 2>&1 | tee {log}"
+            "--entity={params.entity:q} --stamp {output.stamp} 2>&1 | tee {log}"
 
 
 for study in STUDIES:
@@ -59,6 +59,9 @@ for study in STUDIES:
             stamp=study_file(study, f"artifacts/{phase.name}-model.json"),
         log:
             log_file("publish_model", study, phase),
+        localrule: True
+        conda:
+            "../envs/resweep.yaml"
         params:
             name=f"{phase.name}-model",
             metadata=canonical_json({"study": study.name}),
@@ -66,11 +69,8 @@ for study in STUDIES:
             project=study.tracking.project,
             entity=study.tracking.entity or "",
             code=code("artifacts", "publishable", "wandb_process"),
-        conda:
-            "../envs/resweep.yaml"
-        localrule: True
         shell:
             "python workflow/scripts/publish_model.py --scores {input.scores} "
             "--artifact-name {params.name} --metadata {params.metadata:q} --mode {params.mode} "
-            "--project {params.project:q} --entity {params.entity:q} --stamp {output.stamp} "
+            "--project {params.project:q} --entity={params.entity:q} --stamp {output.stamp} "
             "2>&1 | tee {log}"
