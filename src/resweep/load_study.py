@@ -65,6 +65,10 @@ class _Resolver:
             phase = self._phase(given, position, part, phases)
             if phase is not None:
                 phases.append(phase)
+        last = phases[-1] if phases else None
+        if given.publish.models == "best" and last is not None and last.keep == "none":
+            mend = "the last phase keeps no weights; set keep: best there, or publish.models: none"
+            self._problem("publish.models", "best", mend)
         self._check_names(given)
         if self.problems:
             raise ConfigError(self.problems_in_order())

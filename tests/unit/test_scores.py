@@ -234,7 +234,7 @@ def test_hyperparameters_are_columns():
 
 
 def test_more_failures_than_tolerated_are_refused_with_the_mend():
-    results = [result(name, None, status="failed") for name in ("a", "b")]
+    results = [result(name, None, status="failed") for name in ("a", "b")] + [result("c", 1.0)]
     check_rankable(results, 2, "mine")
     with pytest.raises(StoreError) as caught:
         check_rankable(results, 1, "mine")
@@ -245,7 +245,10 @@ def test_more_failures_than_tolerated_are_refused_with_the_mend():
 
 
 def test_other_ends_are_no_failures():
-    check_rankable([result(s, None, status=s) for s in ("diverged", "infeasible", "empty")], 0, "m")
+    ended = [result(s, None, status=s) for s in ("diverged", "infeasible", "empty")]
+    check_rankable([*ended, result("a", 1.0)], 0, "m")
+    with pytest.raises(StoreError, match="none of the 3 trials of study m finished"):
+        check_rankable(ended, 0, "m")
 
 
 def test_a_ranking_of_mixed_code_is_warned_about():

@@ -43,6 +43,7 @@ def publish(folder: Path, write: Callable[[Path], None], confirm: Callable[[], N
         digests = {file.name: file_digest(file) for file in sorted(new.iterdir())}
         (new / DIGESTS).write_text(json.dumps(digests, indent=2) + "\n")
         for file in new.iterdir():
+            file.chmod(_readable_as_usual())  # safetensors makes files for their owner alone
             _flush(file)
         confirm()
         new.rename(folder)
@@ -105,6 +106,12 @@ def drop_leftovers(folder: Path) -> None:
 
 def _children(folder: Path) -> Iterator[Path]:
     return folder.iterdir() if folder.is_dir() else iter(())
+
+
+def _readable_as_usual() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
 
 
 def _flush(path: Path) -> None:
