@@ -126,7 +126,7 @@ class _Clock:
         return result
 
     def measure(self, trainer: Trainer) -> dict[str, float]:
-        """Return speed since the last call: tokens a second, model FLOPs utilisation, memory."""
+        """Return speed since the last call, peak memory, and the process's CPU seconds so far."""
         now = time.monotonic()
         seconds = max(now - self.interval_start, 1e-9)
         steps = trainer.step - self.interval_step
@@ -139,6 +139,7 @@ class _Clock:
             "tokens_per_second": round(tokens / seconds, 1),
             "mfu": round(achieved / peak, 4),
             "memory_mb": round(memory_mb(trainer.device), 1),
+            "cpu_seconds": round(time.process_time(), 3),
         }
 
     def save_is_due(self, trainer: Trainer) -> bool:

@@ -1,0 +1,26 @@
+"""Run all benchmarks, or those named: `python -m benchmarks [throughput] [start] [scale]`."""
+
+import sys
+
+from benchmarks import scale, throughput
+
+BENCHMARKS = {
+    "throughput": throughput.measure_throughput,
+    "start": throughput.measure_start,
+    "scale": scale.measure,
+}
+
+
+def main() -> None:
+    """Run what is named and print Markdown rows."""
+    names = sys.argv[1:] or list(BENCHMARKS)
+    unknown = set(names) - BENCHMARKS.keys()
+    if unknown:
+        sys.exit(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    for name in names:
+        print(f"\n## {name}\n", flush=True)
+        BENCHMARKS[name]()
+
+
+if __name__ == "__main__":
+    main()
