@@ -1,11 +1,13 @@
 """The results of a study as its report and its summary read them: rankings, decisions, reruns.
 
-    study.yaml, {phase}/scores.csv, {phase}/decisions.csv  ->  StudyResults
+study.yaml, {phase}/scores.csv, {phase}/decisions.csv  ->  StudyResults
 """
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import pandas as pd
@@ -177,8 +179,15 @@ def _find(source: PhaseResults, wanted: Mapping[str, Any]) -> "pd.Series[Any] | 
 
 
 def _same(one: Any, other: Any) -> bool:
-    numbers = isinstance(one, int | float) and isinstance(other, int | float)
-    return math.isclose(one, other, rel_tol=1e-9) if numbers else str(one) == str(other)
+    if isinstance(one, Real) and isinstance(other, Real):
+        return math.isclose(one, other, rel_tol=1e-9)
+    return str(one) == str(other)
+
+
+def data_stamps(study: str, layout: Layout) -> list[dict[str, Any]]:
+    """Return the descriptions of the data that a study was prepared with."""
+    stamps = sorted((layout.study(study) / "data").glob("*.json"))
+    return [dict(json.loads(stamp.read_text())) for stamp in stamps]
 
 
 def label(path: str) -> str:
@@ -195,3 +204,12 @@ def shown(value: Any, digits: int = 4) -> str:
     if float(value).is_integer() and abs(value) < 1e15:
         return str(int(value))
     return f"{value:.{digits}g}"
+
+
+def spread_text(mean: float | None, spread: float | None) -> str:
+    """Return a mean and its standard deviation for people: `1.736 ± 0.008`, or the mean alone."""
+    if mean is None or math.isnan(mean):
+        return ""
+    if spread is None or math.isnan(spread):
+        return f"{mean:.4f}"
+    return f"{mean:.4f} ± {spread:.4f}"
