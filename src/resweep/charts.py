@@ -5,13 +5,13 @@ Colours are left to the page, which has one set for light and one for dark: a tr
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 
-from resweep.results import Comparison, PhaseResults, label, shown
+from resweep.results import Comparison, PhaseResults, label, settings_text
 
 MOST_POINTS = 40_000  # of all lines of one chart: a few megabytes as text
 MOST_POINTS_A_LINE = 240
@@ -48,14 +48,13 @@ def thin(points: Sequence[tuple[int, float]], limit: int) -> list[tuple[int, flo
 
 
 def curves_chart(
-    phase: PhaseResults, curves: Iterable[Curve], title: str, floor: float | None = None
+    phase: PhaseResults, curves: Iterable[Curve], floor: float | None = None
 ) -> dict[str, Any] | None:
     """One line a trial over the steps; None without any point.
 
     Args:
         phase: For ranks and hyperparameters.
         curves: Of one metric.
-        title: Of the metric's axis.
         floor: A value to draw a line at: the loss of a bigram model.
     """
     known = [(c.trial, [p for p in c.points if math.isfinite(p[1])]) for c in curves]
@@ -63,7 +62,7 @@ def curves_chart(
     if not known:
         return None
     limit = max(FEWEST_POINTS_A_LINE, min(MOST_POINTS_A_LINE, MOST_POINTS // len(known)))
-    lines = [
+    lines: list[dict[str, Any]] = [
         {"t": trial, "x": step, "y": _rounded(value)}
         for trial, points in known
         for step, value in thin(points, limit)
@@ -87,14 +86,14 @@ def curves_chart(
         )
         .encode(
             x=alt.X("x:Q", title="step", axis=alt.Axis(format="~s")),
-            y=alt.Y("y:Q", title=title).scale(
+            y=alt.Y("y:Q", title=None).scale(
                 domain=[bottom - margin, ceiling + margin], nice=False, zero=False
             ),
             detail="t:N",
         )
     )
     drawn = base.mark_line(clip=True, interpolate="linear").encode(
-        color=_rank_colour(phase),
+        color=_rank_colour(phase, _legend(phase)),
         strokeWidth=alt.condition(hover, alt.value(3.5), alt.value(1.5)),
     )
     # Lines are thin: what the pointer meets is wider, and not to be seen.
@@ -115,8 +114,8 @@ def _floor_layers(floor: float) -> list[Any]:
     rule = alt.Chart(data).mark_rule(strokeDash=[5, 4], style="note").encode(y="y:Q")
     text = (
         alt.Chart(data)
-        .mark_text(align="right", baseline="bottom", dx=-4, dy=-3, style="note-text")
-        .encode(y="y:Q", x=alt.value("width"), text="label:N")
+        .mark_text(align="left", baseline="bottom", dx=4, dy=-3, style="note-text")
+        .encode(y="y:Q", x=alt.value(0), text="label:N")
     )
     return [rule, text]
 
@@ -135,11 +134,12 @@ def hyperparameter_chart(phase: PhaseResults, path: str) -> dict[str, Any] | Non
     rows = [row for row in _trials(phase) if row[_key(phase, path)] is not None]
     field = _key(phase, path)
     if numeric:
-        x = alt.X(f"{field}:Q", title=label(path)).scale(zero=False, type=_axis_type(path, present))
-        x = x.axis(format="~g", tickCount=5, labelOverlap=True)
+        scale = alt.Scale(type=_axis_type(path, present), zero=False, nice=False, padding=14)
+        axis = alt.Axis(format="~g", tickCount=5, labelOverlap=True)
+        x = alt.X(f"{field}:Q", title=label(path), scale=scale, axis=axis)
     else:
         rows = [{**row, field: str(row[field])} for row in rows]
-        x = alt.X(f"{field}:N", title=label(path)).axis(labelAngle=0)
+        x = alt.X(f"{field}:N", title=label(path), axis=alt.Axis(labelAngle=0))
     _, tooltip = _tooltip(phase)
     done = [row for row in rows if row["final"] is not None]
     lost = [row for row in rows if row["final"] is None]
@@ -149,7 +149,7 @@ def hyperparameter_chart(phase: PhaseResults, path: str) -> dict[str, Any] | Non
         layers.append(
             alt.Chart(alt.Data(values=done))
             .mark_circle(size=85, opacity=1, style="dot")
-            .encode(x=x, y=y, color=_rank_colour(phase), tooltip=tooltip)
+            .encode(x=x, y=y, color=_rank_colour(phase, None), tooltip=tooltip)
         )
     if lost:
         layers.append(
@@ -203,12 +203,7 @@ def rerun_chart(
     return _finish(alt.layer(ticks, points))
 
 
-def settings_text(hyperparameters: Mapping[str, Any]) -> str:
-    """Return hyperparameters as one line for people."""
-    return ", ".join(f"{label(path)} {shown(value)}" for path, value in hyperparameters.items())
-
-
-def _axis_type(path: str, values: Any) -> str:
+def _axis_type(path: str, values: Any) -> Literal["log", "linear"]:
     positive = values.min() > 0
     wide = positive and values.max() / values.min() >= LOG_RATIO
     return "log" if positive and (wide or path.endswith("learning_rate")) else "linear"
@@ -245,12 +240,21 @@ def _tooltip(phase: PhaseResults) -> tuple[list[str], list[alt.Tooltip]]:
     return ["rank", "status", "final", *keys], tooltip
 
 
-def _rank_colour(phase: PhaseResults) -> alt.Color:
-    last = max(2, int(phase.scores["rank"].max()))
-    scale = alt.Scale(domain=[1, last], range="ramp")
+def _legend(phase: PhaseResults) -> alt.Legend:
+    """Return a legend with the best rank on top, as in the table."""
+    last = _last_rank(phase)
     values = sorted({1, (last + 1) // 2, last})
-    legend = alt.Legend(title="rank", format="d", values=values, gradientLength=120)
-    return alt.Color("rank:Q").scale(scale).legend(legend)
+    return alt.Legend(title="rank", format="d", values=values, gradientLength=120)
+
+
+def _rank_colour(phase: PhaseResults, legend: alt.Legend | None) -> alt.Color:
+    # Turned round, since the first value of a scale lies at the bottom of its legend.
+    scale = alt.Scale(domain=[_last_rank(phase), 1], range="ramp")
+    return alt.Color("rank:Q", scale=scale, legend=legend)
+
+
+def _last_rank(phase: PhaseResults) -> int:
+    return max(2, int(phase.scores["rank"].max()))
 
 
 def _finish(chart: Any) -> dict[str, Any]:

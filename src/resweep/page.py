@@ -54,9 +54,9 @@ details[open] summary { margin-bottom: 10px; }
 # sorts; without JavaScript the tables are complete all the same.
 SCRIPT = """
 const LIGHT = {ink: '#14140f', soft: '#5c5b55', line: '#e9e8e2', mark: '#2a78d6', bad: '#b3261e',
-  ramp: ['#0d366b', '#256abf', '#86b6ef', '#cde2fb'], ring: '#ffffff'};
+  ramp: ['#a9cbf5', '#6aa3e6', '#256abf', '#0d2f5e'], ring: '#ffffff'};
 const DARK = {ink: '#f4f3ee', soft: '#b9b8ae', line: '#2f2e2a', mark: '#6da7ec', bad: '#f2938c',
-  ramp: ['#e4f0ff', '#86b6ef', '#2a78d6', '#184073'], ring: '#1d1d1b'};
+  ramp: ['#26508a', '#3579c8', '#86b6ef', '#e4f0ff'], ring: '#1d1d1b'};
 const scheme = matchMedia('(prefers-color-scheme: dark)');
 function theme(c) {
   return {background: 'transparent', font: 'system-ui, sans-serif', view: {stroke: null},
@@ -185,7 +185,9 @@ def page(title: str, body: str, charts: Charts) -> str:
 
     # `</` would end the script in the middle of a string, `<!--` begin a comment in it.
     specs = json.dumps(charts.specs, separators=(",", ":")).replace("<", "\\u003c")
-    library = vl_convert.javascript_bundle().replace("</script", "<\\/script")
+    library = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace(
+        "</script", "<\\/script"
+    )
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

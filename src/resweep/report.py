@@ -11,7 +11,6 @@ from resweep.charts import (
     curves_chart,
     hyperparameter_chart,
     rerun_chart,
-    settings_text,
 )
 from resweep.page import Cell, Charts, Column, card, escape, fold, page, table, tiles
 from resweep.paths import Layout
@@ -19,9 +18,10 @@ from resweep.results import (
     Comparison,
     PhaseResults,
     StudyResults,
+    bigram_floor,
     compare_rerun,
-    data_stamps,
     label,
+    settings_text,
     shown,
     spread_text,
 )
@@ -64,12 +64,6 @@ def _totals(results: StudyResults, layout: Layout) -> str:
     return tiles(figures)
 
 
-def bigram_floor(study: str, layout: Layout) -> float | None:
-    """Return the loss of a bigram model on the study's data; None for several data sets."""
-    floors = {stamp.get("bigram_floor") for stamp in data_stamps(study, layout)}
-    return floors.pop() if len(floors) == 1 else None
-
-
 def duration(seconds: float) -> str:
     """Return a time for people: its two largest units."""
     whole = round(seconds)
@@ -84,9 +78,9 @@ def _phase_section(
     phase: PhaseResults, results: StudyResults, layout: Layout, charts: Charts
 ) -> str:
     finished = int((phase.scores["status"] == FINISHED).sum())
-    source = f" of {phase.source}" if phase.source else ""
+    origin = f" of {phase.source}" if phase.source else ""
     about = (
-        f"{phase.kind}{source}, {len(phase.scores)} trials, {finished} finished; ranked by the "
+        f"{phase.kind}{origin}, {len(phase.scores)} trials, {finished} finished; ranked by the "
         f"final {phase.metric} and the early slope of {phase.early_metric}"
     )
     train, final = _curves(phase, layout)
@@ -94,39 +88,25 @@ def _phase_section(
     parts = [
         f'<h2 id="{escape(phase.name)}">{escape(phase.name)}</h2>\n<p>{escape(about)}</p>\n',
         _grid(
-            charts.place(phase.metric, curves_chart(phase, final, phase.metric, floor)),
-            charts.place(phase.early_metric, curves_chart(phase, train, phase.early_metric))
+            charts.place(phase.metric, curves_chart(phase, final, floor)),
+            charts.place(phase.early_metric, curves_chart(phase, train))
             if phase.early_metric != phase.metric
             else "",
         ),
         card("Ranking", _ranking(phase)),
     ]
-    source_phase = results.phase(phase.source)
-    if source_phase is not None:
-        compared = compare_rerun(source_phase, phase)
-        if compared:
-            parts.append(
-                _grid(
-                    charts.place(
-                        f"{source_phase.name} against {phase.name}: dots are seeds, bars means",
-                        rerun_chart(source_phase, phase, compared),
-                    ),
-                    card(
-                        "The same configurations again", _comparison(source_phase, phase, compared)
-                    ),
-                )
-            )
-    swept = [path for path in phase.hyperparameters if path != SEED]
-    parts.append(
-        _grid(
-            *(
-                charts.place(
-                    f"{label(path)} and final {phase.metric}", hyperparameter_chart(phase, path)
-                )
-                for path in swept
-            )
-        )
-    )
+    scatter = [
+        charts.place(f"{label(path)} and final {phase.metric}", hyperparameter_chart(phase, path))
+        for path in phase.hyperparameters
+        if path != SEED
+    ]
+    source = results.phase(phase.source)
+    compared = compare_rerun(source, phase) if source else []
+    if source and compared:
+        parts.append(card(f"As in {source.name}, once more", _comparison(source, phase, compared)))
+        title = f"{source.name} against {phase.name}: dots are seeds, bars their means"
+        scatter.insert(0, charts.place(title, rerun_chart(source, phase, compared)))
+    parts.append(_grid(*scatter))
     if len(phase.decisions):
         parts.append(fold(f"Decisions ({len(phase.decisions)})", _decisions(phase.decisions)))
     return "".join(parts)
@@ -142,7 +122,8 @@ def _curves(phase: PhaseResults, layout: Layout) -> tuple[list[Curve], list[Curv
 
     Trials come worst first, so that the best are drawn over them.
     """
-    early, final = [], []
+    early: list[Curve] = []
+    final: list[Curve] = []
     for row in reversed(phase.scores.to_dict("records")):
         if not isinstance(row["run_id"], str):
             continue
@@ -212,8 +193,8 @@ def _comparison(source: PhaseResults, rerun: PhaseResults, compared: list[Compar
     columns = [
         Column("configuration", name="wide"),
         Column(f"trial of {source.name}"),
-        Column(f"loss in {source.name}" if "loss" in source.metric else source.name, number=True),
-        Column(f"in {rerun.name}", number=True),
+        Column(f"{source.metric} in {source.name}", number=True),
+        Column(f"{rerun.metric} in {rerun.name}", number=True),
         Column("change", number=True),
     ]
     rows = [

@@ -184,10 +184,11 @@ def _same(one: Any, other: Any) -> bool:
     return str(one) == str(other)
 
 
-def data_stamps(study: str, layout: Layout) -> list[dict[str, Any]]:
-    """Return the descriptions of the data that a study was prepared with."""
+def bigram_floor(study: str, layout: Layout) -> float | None:
+    """Return the loss of a bigram model on the study's data; None for several data sets."""
     stamps = sorted((layout.study(study) / "data").glob("*.json"))
-    return [dict(json.loads(stamp.read_text())) for stamp in stamps]
+    floors = {json.loads(stamp.read_text()).get("bigram_floor") for stamp in stamps}
+    return floors.pop() if len(floors) == 1 else None
 
 
 def label(path: str) -> str:
@@ -204,6 +205,11 @@ def shown(value: Any, digits: int = 4) -> str:
     if float(value).is_integer() and abs(value) < 1e15:
         return str(int(value))
     return f"{value:.{digits}g}"
+
+
+def settings_text(hyperparameters: Mapping[str, Any]) -> str:
+    """Return hyperparameters as one line for people."""
+    return ", ".join(f"{label(path)} {shown(value)}" for path, value in hyperparameters.items())
 
 
 def spread_text(mean: float | None, spread: float | None) -> str:
