@@ -103,21 +103,23 @@ def curves_chart(
         .properties(name="target")
         .add_params(hover)
     )
-    layers: list[Any] = [drawn, target]
+    layers: list[Any] = [drawn]
     if floor is not None:
-        layers = [*_floor_layers(floor), *layers]
-    return _finish(alt.layer(*layers))
+        layers += _floor_layers(floor)
+    return _finish(alt.layer(*layers, target))
 
 
 def _floor_layers(floor: float) -> list[Any]:
     data = alt.Data(values=[{"y": floor, "label": f"bigram floor {floor:.3f}"}])
     rule = alt.Chart(data).mark_rule(strokeDash=[5, 4], style="note").encode(y="y:Q")
-    text = (
+    # Curves may pass behind the words: a rim in the colour of the page keeps them readable.
+    words = [
         alt.Chart(data)
-        .mark_text(align="left", baseline="bottom", dx=4, dy=-3, style="note-text")
+        .mark_text(align="left", baseline="bottom", dx=4, dy=-4, style=style)
         .encode(y="y:Q", x=alt.value(0), text="label:N")
-    )
-    return [rule, text]
+        for style in ("note-rim", "note-text")
+    ]
+    return [rule, *words]
 
 
 def hyperparameter_chart(phase: PhaseResults, path: str) -> dict[str, Any] | None:
@@ -163,7 +165,7 @@ def hyperparameter_chart(phase: PhaseResults, path: str) -> dict[str, Any] | Non
 def rerun_chart(
     source: PhaseResults, rerun: PhaseResults, compared: Sequence[Comparison]
 ) -> dict[str, Any] | None:
-    """Loss in the sweep against loss in the rerun: a dot a seed, a bar at their mean."""
+    """Loss in the sweep against loss in the rerun: a dot a seed, a bar where their mean lies."""
     finals = dict(zip(rerun.scores["trial"], rerun.scores["final"], strict=True))
     dots, means = [], []
     for pair in compared:
@@ -182,7 +184,7 @@ def rerun_chart(
     if not dots:
         return None
     x = alt.X("x:Q", title=f"final {source.metric} in {source.name}").scale(zero=False, padding=30)
-    x = x.axis(tickCount=5)
+    x = x.axis(tickCount=4, labelOverlap=True)
     y = alt.Y("y:Q", title=f"final {rerun.metric} in {rerun.name}").scale(zero=False, padding=20)
     about_both = [
         alt.Tooltip("source:N", title=f"trial of {source.name}"),

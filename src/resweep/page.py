@@ -65,7 +65,8 @@ function theme(c) {
       tickColor: c.line, titleFontWeight: 'normal', labelFontSize: 11, titleFontSize: 12},
     axisX: {grid: false},
     legend: {labelColor: c.soft, titleColor: c.soft, titleFontWeight: 'normal'},
-    style: {note: {stroke: c.soft}, 'note-text': {fill: c.soft, fontSize: 11},
+    style: {note: {stroke: c.soft}, 'note-rim': {stroke: c.ring, strokeWidth: 4, fontSize: 11},
+       'note-text': {fill: c.soft, fontSize: 11},
       dot: {stroke: c.ring, strokeWidth: 1.5}, lost: {fill: c.bad},
       mean: {fill: c.soft, stroke: null}}};
 }

@@ -104,7 +104,7 @@ def _phase_section(
     compared = compare_rerun(source, phase) if source else []
     if source and compared:
         parts.append(card(f"As in {source.name}, once more", _comparison(source, phase, compared)))
-        title = f"{source.name} against {phase.name}: dots are seeds, bars their means"
+        title = f"{source.name} against {phase.name} (bars: means of seeds)"
         scatter.insert(0, charts.place(title, rerun_chart(source, phase, compared)))
     parts.append(_grid(*scatter))
     if len(phase.decisions):
