@@ -80,10 +80,8 @@ def curves_chart(
         name="hover", fields=["t"], on="pointerover", clear="pointerout", empty=False
     )
     base = (
-        alt.Chart(alt.Data(values=lines))
-        .transform_lookup(
-            lookup="t", from_=alt.LookupData(alt.Data(values=_trials(phase)), "t", fields)
-        )
+        alt.Chart(alt.NamedData("lines"))
+        .transform_lookup(lookup="t", from_=alt.LookupData(alt.NamedData("trials"), "t", fields))
         .encode(
             x=alt.X("x:Q", title="step", axis=alt.Axis(format="~s")),
             y=alt.Y("y:Q", title=None).scale(
@@ -104,13 +102,15 @@ def curves_chart(
         .add_params(hover)
     )
     layers: list[Any] = [drawn]
+    data = {"lines": lines, "trials": _trials(phase)}
     if floor is not None:
-        layers += _floor_layers(floor)
-    return _finish(alt.layer(*layers, target))
+        layers += _floor_layers()
+        data["floor"] = [{"y": floor, "label": f"bigram floor {floor:.3f}"}]
+    return _finish(alt.layer(*layers, target), data)
 
 
-def _floor_layers(floor: float) -> list[Any]:
-    data = alt.Data(values=[{"y": floor, "label": f"bigram floor {floor:.3f}"}])
+def _floor_layers() -> list[Any]:
+    data = alt.NamedData("floor")
     rule = alt.Chart(data).mark_rule(strokeDash=[5, 4], style="note").encode(y="y:Q")
     # Curves may pass behind the words: a rim in the colour of the page keeps them readable.
     words = [
@@ -149,17 +149,17 @@ def hyperparameter_chart(phase: PhaseResults, path: str) -> dict[str, Any] | Non
     if done:
         y = alt.Y("final:Q", title=f"final {phase.metric}").scale(zero=False, padding=10)
         layers.append(
-            alt.Chart(alt.Data(values=done))
+            alt.Chart(alt.NamedData("done"))
             .mark_circle(size=85, opacity=1, style="dot")
             .encode(x=x, y=y, color=_rank_colour(phase, None), tooltip=tooltip)
         )
     if lost:
         layers.append(
-            alt.Chart(alt.Data(values=lost))
+            alt.Chart(alt.NamedData("lost"))
             .mark_point(shape="cross", angle=45, size=60, filled=True, style="lost")
             .encode(x=x, y=alt.value(6), tooltip=tooltip)
         )
-    return _finish(alt.layer(*layers))
+    return _finish(alt.layer(*layers), {"done": done, "lost": lost})
 
 
 def rerun_chart(
@@ -193,16 +193,16 @@ def rerun_chart(
         alt.Tooltip("y:Q", title=f"here ({rerun.name})", format=".4f"),
     ]
     points = (
-        alt.Chart(alt.Data(values=dots))
+        alt.Chart(alt.NamedData("dots"))
         .mark_circle(size=85, opacity=1, style="dot")
         .encode(x=x, y=y, tooltip=[alt.Tooltip("t:N", title="trial"), *about_both])
     )
     ticks = (
-        alt.Chart(alt.Data(values=means))
+        alt.Chart(alt.NamedData("means"))
         .mark_tick(orient="horizontal", size=30, thickness=2, style="mean")
         .encode(x=x, y=y, tooltip=about_both)
     )
-    return _finish(alt.layer(ticks, points))
+    return _finish(alt.layer(ticks, points), {"dots": dots, "means": means})
 
 
 def _axis_type(path: str, values: Any) -> Literal["log", "linear"]:
@@ -259,10 +259,14 @@ def _last_rank(phase: PhaseResults) -> int:
     return max(2, int(phase.scores["rank"].max()))
 
 
-def _finish(chart: Any) -> dict[str, Any]:
+def _finish(chart: Any, data: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Return a chart as a specification, with its data by name.
+
+    Altair would check each value against its schema: half a minute for some hundred trials.
+    """
     content: dict[str, Any] = chart.properties(width="container", height=HEIGHT).to_dict()
     content.pop("config")  # the page has its own
-    return content
+    return content | {"datasets": data}
 
 
 def _plain(value: Any) -> Any:

@@ -15,9 +15,11 @@ from resweep.results import (
     spread_text,
 )
 from resweep.scores import SEED
+from resweep.store.run import FINISHED
 
 WIDTH = 100
 MOST_ROWS = 12  # of one phase; the report has them all
+MOST_REASONS = 4
 LONGEST_CELL = 24
 
 
@@ -48,11 +50,8 @@ def _phase_lines(phase: PhaseResults) -> Iterator[str]:
     rows = []
     for rank, trials in phase.scores.groupby("rank", sort=True):
         first = trials.iloc[0]
-        undone = trials[trials["score"].isna() & trials["stop_reason"].notna()]
-        status = str(first["status"])
-        if len(undone):
-            broken = undone.iloc[-1]
-            status = f"{broken['status']}: {broken['stop_reason']}"
+        undone = trials[trials["score"].isna() & (trials["status"] != FINISHED)]
+        status = str(first["status"] if undone.empty else undone.iloc[-1]["status"])
         rows.append(
             [
                 str(rank),
@@ -67,6 +66,7 @@ def _phase_lines(phase: PhaseResults) -> Iterator[str]:
     yield from _table(titles, rows[:MOST_ROWS])
     if len(rows) > MOST_ROWS:
         yield f"  ... and {len(rows) - MOST_ROWS} more configurations: see the report"
+    yield from _reason_lines(phase)
     best = phase.best
     if best.empty:
         yield "  no configuration finished"
@@ -76,6 +76,17 @@ def _phase_lines(phase: PhaseResults) -> Iterator[str]:
     seeds = f" over {len(best)} seeds" if len(best) > 1 else ""
     value = spread_text(first["final_mean"], first["final_std"])
     yield from _wrapped(f"best: {chosen} -> {phase.metric} {value}{seeds}")
+
+
+def _reason_lines(phase: PhaseResults) -> Iterator[str]:
+    """Yield why trials did not finish, each reason once."""
+    lost = phase.scores[(phase.scores["status"] != FINISHED) & phase.scores["stop_reason"].notna()]
+    reasons = list(lost.groupby(["status", "stop_reason"], sort=False)["trial"])
+    for (status, reason), trials in reasons[:MOST_REASONS]:
+        more = f" and {len(trials) - 1} more" if len(trials) > 1 else ""
+        yield from _wrapped(f"{status}: {trials.iloc[0]}{more}: {reason}")
+    if len(reasons) > MOST_REASONS:
+        yield f"  ... and {len(reasons) - MOST_REASONS} more reasons: see the report"
 
 
 def _rerun_lines(source: PhaseResults, rerun: PhaseResults) -> Iterator[str]:

@@ -34,10 +34,12 @@ def test_everything_is_said(tmp_path: Path) -> None:
         ["3", "aaa"],
         ["4", "ddd"],
     ]
-    assert sweep[5].endswith("diverged: the loss was <nan>")
+    assert sweep[5].endswith("diverged")
+    assert sweep[6] == "  diverged: ddd: the loss was <nan>"
     rerun = lines[lines.index("rerun (rerun, 5 trials)") :]
     assert "1.5000 ± 0.0283" in line(rerun, "1  02 +1")
-    assert line(rerun, "3  05").endswith("empty: top3_best_configs.yaml has only 2 configurations")
+    assert line(rerun, "3  05").endswith("empty")
+    assert line(rerun, "empty: 05").endswith("top3_best_configs.yaml has only 2 configurations")
     assert line(rerun, "best: ").endswith("val/loss 1.5000 ± 0.0283 over 2 seeds")
     assert "2.1000 there -> 1.5000 ± 0.0283 here" in line(rerun, "sweep trial bbb")
     assert "2.4000 there -> 1.8000 ± 0.1414 here" in line(rerun, "sweep trial ccc")
@@ -90,7 +92,7 @@ def test_lines_fit_a_terminal(tmp_path: Path) -> None:
     paths = ("report: ", "model: ", "from transformers")
     assert max(len(text) for text in lines if not text.startswith(paths)) <= WIDTH
     assert "  ... and 19 more configurations: see the report" in lines
-    assert all("2.0000" in line(lines, start) for start in ("1  trial00",))
+    assert "2.0000" in line(lines, "1  trial00")
 
 
 def test_nothing_finished(tmp_path: Path) -> None:
