@@ -144,6 +144,7 @@ class Study:
                     "top": phase.top or None,
                     "seeds": list(phase.seeds) or None,
                     "overrides": phase.overrides or None,
+                    "score": phase.score.model_dump(),
                     "resources": phase.resources.model_dump(),
                     "config": phase.config,
                 }

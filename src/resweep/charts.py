@@ -1,0 +1,279 @@
+"""The charts of a study's report, as Vega-Lite specifications.
+
+Colours are left to the page, which has one set for light and one for dark: a trial's rank is on the
+`ramp` range, best first. All names are fixed, so that equal results give equal text.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import altair as alt
+
+from resweep.results import Comparison, PhaseResults, label, settings_text
+
+MOST_POINTS = 40_000  # of all lines of one chart: a few megabytes as text
+MOST_POINTS_A_LINE = 240
+FEWEST_POINTS_A_LINE = 24
+LOG_RATIO = 30.0  # a positive hyperparameter that spans more than this is on a log axis
+MOST_CATEGORIES = 20
+HEIGHT = 260
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A trial's values of one metric: (step, value) in rising steps."""
+
+    trial: str
+    points: list[tuple[int, float]]
+
+
+def thin(points: Sequence[tuple[int, float]], limit: int) -> list[tuple[int, float]]:
+    """Leave out points of a curve so that about `limit` stay.
+
+    The ends stay, and of each stretch between them the lowest and the highest: spikes are what one
+    looks for in a loss curve.
+    """
+    if len(points) <= limit:
+        return list(points)
+    inner = range(1, len(points) - 1)
+    stretches = max(1, (limit - 2) // 2)
+    kept = {0, len(points) - 1}
+    for part in range(stretches):
+        start = part * len(inner) // stretches
+        stretch = inner[start : (part + 1) * len(inner) // stretches]
+        kept |= {min(stretch, key=lambda i: points[i][1]), max(stretch, key=lambda i: points[i][1])}
+    return [points[i] for i in sorted(kept)]
+
+
+def curves_chart(
+    phase: PhaseResults, curves: Iterable[Curve], floor: float | None = None
+) -> dict[str, Any] | None:
+    """One line a trial over the steps; None without any point.
+
+    Args:
+        phase: For ranks and hyperparameters.
+        curves: Of one metric.
+        floor: A value to draw a line at: the loss of a bigram model.
+    """
+    known = [(c.trial, [p for p in c.points if math.isfinite(p[1])]) for c in curves]
+    known = [(trial, points) for trial, points in known if points]
+    if not known:
+        return None
+    limit = max(FEWEST_POINTS_A_LINE, min(MOST_POINTS_A_LINE, MOST_POINTS // len(known)))
+    lines: list[dict[str, Any]] = [
+        {"t": trial, "x": step, "y": _rounded(value)}
+        for trial, points in known
+        for step, value in thin(points, limit)
+    ]
+    finished = set(phase.finished["trial"])
+    top = [v for trial, points in known if trial in finished for _, v in points]
+    # Trials that blew up would squeeze all others into one line.
+    ceiling = max(top) if top else max(row["y"] for row in lines)
+    bottom = min(row["y"] for row in lines)
+    if floor is not None:
+        bottom = min(bottom, floor)
+    margin = 0.04 * (ceiling - bottom) or 0.1
+    fields, tooltip = _tooltip(phase)
+    hover = alt.selection_point(
+        name="hover", fields=["t"], on="pointerover", clear="pointerout", empty=False
+    )
+    base = (
+        alt.Chart(alt.NamedData("lines"))
+        .transform_lookup(lookup="t", from_=alt.LookupData(alt.NamedData("trials"), "t", fields))
+        .encode(
+            x=alt.X("x:Q", title="step", axis=alt.Axis(format="~s")),
+            y=alt.Y("y:Q", title=None).scale(
+                domain=[bottom - margin, ceiling + margin], nice=False, zero=False
+            ),
+            detail="t:N",
+        )
+    )
+    drawn = base.mark_line(clip=True, interpolate="linear").encode(
+        color=_rank_colour(phase, _legend(phase)),
+        strokeWidth=alt.condition(hover, alt.value(3.5), alt.value(1.5)),
+    )
+    # Lines are thin: what the pointer meets is wider, and not to be seen.
+    target = (
+        base.mark_line(clip=True, strokeWidth=10, opacity=0)
+        .encode(tooltip=tooltip)
+        .properties(name="target")
+        .add_params(hover)
+    )
+    layers: list[Any] = [drawn]
+    data = {"lines": lines, "trials": _trials(phase)}
+    if floor is not None:
+        layers += _floor_layers()
+        data["floor"] = [{"y": floor, "label": f"bigram floor {floor:.3f}"}]
+    return _finish(alt.layer(*layers, target), data)
+
+
+def _floor_layers() -> list[Any]:
+    data = alt.NamedData("floor")
+    rule = alt.Chart(data).mark_rule(strokeDash=[5, 4], style="note").encode(y="y:Q")
+    # Curves may pass behind the words: a rim in the colour of the page keeps them readable.
+    words = [
+        alt.Chart(data)
+        .mark_text(align="left", baseline="bottom", dx=4, dy=-4, style=style)
+        .encode(y="y:Q", x=alt.value(0), text="label:N")
+        for style in ("note-rim", "note-text")
+    ]
+    return [rule, *words]
+
+
+def hyperparameter_chart(phase: PhaseResults, path: str) -> dict[str, Any] | None:
+    """A swept hyperparameter against the final metric, one mark a trial.
+
+    Trials without a final value are crosses at the upper edge. None where the values are alike, or
+    are too many names.
+    """
+    values = phase.scores[path]
+    present = values[values.notna()]
+    numeric = present.map(lambda v: isinstance(v, int | float)).all() and values.dtype != bool
+    if present.nunique() < 2 or (not numeric and present.nunique() > MOST_CATEGORIES):
+        return None
+    rows = [row for row in _trials(phase) if row[_key(phase, path)] is not None]
+    field = _key(phase, path)
+    if numeric:
+        scale = alt.Scale(type=_axis_type(path, present), zero=False, nice=False, padding=14)
+        axis = alt.Axis(format="~g", tickCount=5, labelOverlap=True)
+        x = alt.X(f"{field}:Q", title=label(path), scale=scale, axis=axis)
+    else:
+        rows = [{**row, field: str(row[field])} for row in rows]
+        x = alt.X(f"{field}:N", title=label(path), axis=alt.Axis(labelAngle=0))
+    _, tooltip = _tooltip(phase)
+    done = [row for row in rows if row["final"] is not None]
+    lost = [row for row in rows if row["final"] is None]
+    layers = []
+    if done:
+        y = alt.Y("final:Q", title=f"final {phase.metric}").scale(zero=False, padding=10)
+        layers.append(
+            alt.Chart(alt.NamedData("done"))
+            .mark_circle(size=85, opacity=1, style="dot")
+            .encode(x=x, y=y, color=_rank_colour(phase, None), tooltip=tooltip)
+        )
+    if lost:
+        layers.append(
+            alt.Chart(alt.NamedData("lost"))
+            .mark_point(shape="cross", angle=45, size=60, filled=True, style="lost")
+            .encode(x=x, y=alt.value(6), tooltip=tooltip)
+        )
+    return _finish(alt.layer(*layers), {"done": done, "lost": lost})
+
+
+def rerun_chart(
+    source: PhaseResults, rerun: PhaseResults, compared: Sequence[Comparison]
+) -> dict[str, Any] | None:
+    """Loss in the sweep against loss in the rerun: a dot a seed, a bar where their mean lies."""
+    finals = dict(zip(rerun.scores["trial"], rerun.scores["final"], strict=True))
+    dots, means = [], []
+    for pair in compared:
+        about = {
+            "x": _rounded(pair.source_final),
+            "source": pair.source_trial,
+            "config": settings_text(pair.hyperparameters),
+        }
+        dots += [
+            {**about, "t": trial, "y": _rounded(finals[trial])}
+            for trial in pair.trials
+            if math.isfinite(finals[trial])
+        ]
+        if pair.final is not None:
+            means.append({**about, "y": _rounded(pair.final)})
+    if not dots:
+        return None
+    x = alt.X("x:Q", title=f"final {source.metric} in {source.name}").scale(zero=False, padding=30)
+    x = x.axis(tickCount=4, labelOverlap=True)
+    y = alt.Y("y:Q", title=f"final {rerun.metric} in {rerun.name}").scale(zero=False, padding=20)
+    about_both = [
+        alt.Tooltip("source:N", title=f"trial of {source.name}"),
+        alt.Tooltip("config:N", title="configuration"),
+        alt.Tooltip("x:Q", title=f"there ({source.name})", format=".4f"),
+        alt.Tooltip("y:Q", title=f"here ({rerun.name})", format=".4f"),
+    ]
+    points = (
+        alt.Chart(alt.NamedData("dots"))
+        .mark_circle(size=85, opacity=1, style="dot")
+        .encode(x=x, y=y, tooltip=[alt.Tooltip("t:N", title="trial"), *about_both])
+    )
+    ticks = (
+        alt.Chart(alt.NamedData("means"))
+        .mark_tick(orient="horizontal", size=30, thickness=2, style="mean")
+        .encode(x=x, y=y, tooltip=about_both)
+    )
+    return _finish(alt.layer(ticks, points), {"dots": dots, "means": means})
+
+
+def _axis_type(path: str, values: Any) -> Literal["log", "linear"]:
+    positive = values.min() > 0
+    wide = positive and values.max() / values.min() >= LOG_RATIO
+    return "log" if positive and (wide or path.endswith("learning_rate")) else "linear"
+
+
+def _key(phase: PhaseResults, path: str) -> str:
+    """Return a field name for a hyperparameter: Vega reads dots as paths."""
+    return f"h{phase.hyperparameters.index(path)}"
+
+
+def _trials(phase: PhaseResults) -> list[dict[str, Any]]:
+    """Return what charts tell of each trial."""
+    return [
+        {
+            "t": row["trial"],
+            "rank": int(row["rank"]),
+            "status": row["status"],
+            "final": _rounded(row["final"]),
+            **{_key(phase, path): _plain(row[path]) for path in phase.hyperparameters},
+        }
+        for row in phase.scores.to_dict("records")
+    ]
+
+
+def _tooltip(phase: PhaseResults) -> tuple[list[str], list[alt.Tooltip]]:
+    keys = {_key(phase, path): label(path) for path in phase.hyperparameters}
+    tooltip = [
+        alt.Tooltip("t:N", title="trial"),
+        alt.Tooltip("rank:Q", title="rank"),
+        alt.Tooltip("status:N", title="status"),
+        alt.Tooltip("final:Q", title=f"final {phase.metric}", format=".4f"),
+        *(alt.Tooltip(f"{key}:N", title=name) for key, name in keys.items()),
+    ]
+    return ["rank", "status", "final", *keys], tooltip
+
+
+def _legend(phase: PhaseResults) -> alt.Legend:
+    """Return a legend with the best rank on top, as in the table."""
+    last = _last_rank(phase)
+    values = sorted({1, (last + 1) // 2, last})
+    return alt.Legend(title="rank", format="d", values=values, gradientLength=120)
+
+
+def _rank_colour(phase: PhaseResults, legend: alt.Legend | None) -> alt.Color:
+    # Turned round, since the first value of a scale lies at the bottom of its legend.
+    scale = alt.Scale(domain=[_last_rank(phase), 1], range="ramp")
+    return alt.Color("rank:Q", scale=scale, legend=legend)
+
+
+def _last_rank(phase: PhaseResults) -> int:
+    return max(2, int(phase.scores["rank"].max()))
+
+
+def _finish(chart: Any, data: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Return a chart as a specification, with its data by name.
+
+    Altair would check each value against its schema: half a minute for some hundred trials.
+    """
+    content: dict[str, Any] = chart.properties(width="container", height=HEIGHT).to_dict()
+    content.pop("config")  # the page has its own
+    return content | {"datasets": data}
+
+
+def _plain(value: Any) -> Any:
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return value.item() if hasattr(value, "item") else value
+
+
+def _rounded(value: float) -> float | None:
+    return float(f"{value:.6g}") if math.isfinite(value) else None

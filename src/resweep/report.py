@@ -1,0 +1,233 @@
+"""The report of a study: one page with its curves, rankings, hyperparameters and decisions."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from resweep.charts import (
+    Curve,
+    curves_chart,
+    hyperparameter_chart,
+    rerun_chart,
+)
+from resweep.page import Cell, Charts, Column, card, escape, fold, page, table, tiles
+from resweep.paths import Layout
+from resweep.results import (
+    Comparison,
+    PhaseResults,
+    StudyResults,
+    bigram_floor,
+    compare_rerun,
+    label,
+    settings_text,
+    shown,
+    spread_text,
+)
+from resweep.scores import SEED
+from resweep.store.run import FINISHED
+from resweep.training.metrics import METRICS, read_metrics
+
+
+def render_report(results: StudyResults, layout: Layout) -> str:
+    """Return the report as HTML.
+
+    Args:
+        results: What the phases got.
+        layout: Where the curves and the study's runs.csv are.
+    """
+    charts = Charts()
+    sections = [_phase_section(phase, results, layout, charts) for phase in results.phases]
+    links = "".join(f'<a href="#{p.name}">{escape(p.name)}</a>' for p in results.phases)
+    header = f"<h1>{escape(results.name)}</h1>\n{_totals(results, layout)}<nav>{links}</nav>\n"
+    return page(f"{results.name}: report", header + "".join(sections), charts)
+
+
+def _totals(results: StudyResults, layout: Layout) -> str:
+    statuses = pd.concat([phase.scores["status"] for phase in results.phases])
+    figures = {"trials": f"{len(statuses):,}"}
+    counts = statuses.value_counts()
+    figures |= {status: f"{counts[status]:,}" for status in sorted(counts.index)}
+    file = layout.study(results.name) / "runs.csv"
+    if file.exists():
+        runs = pd.read_csv(file, dtype={"run_id": str})
+        runs = runs[runs["run_id"].notna()].drop_duplicates("run_id")  # phases may share a run
+        figures |= {
+            "steps": f"{int(runs['total_steps'].sum()):,}",
+            "training time": duration(runs["seconds"].sum()),
+            "GPU time": duration(runs["gpu_seconds"].sum()),
+        }
+    floor = bigram_floor(results.name, layout)
+    if floor is not None:
+        figures["bigram floor of the data"] = f"{floor:.3f}"
+    return tiles(figures)
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people: its two largest units."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600:,} h {whole % 3600 // 60} min"
+
+
+def _phase_section(
+    phase: PhaseResults, results: StudyResults, layout: Layout, charts: Charts
+) -> str:
+    finished = int((phase.scores["status"] == FINISHED).sum())
+    origin = f" of {phase.source}" if phase.source else ""
+    about = (
+        f"{phase.kind}{origin}, {len(phase.scores)} trials, {finished} finished; ranked by the "
+        f"final {phase.metric} and the early slope of {phase.early_metric}"
+    )
+    train, final = _curves(phase, layout)
+    floor = bigram_floor(results.name, layout) if phase.metric == "val/loss" else None
+    parts = [
+        f'<h2 id="{escape(phase.name)}">{escape(phase.name)}</h2>\n<p>{escape(about)}</p>\n',
+        _grid(
+            charts.place(phase.metric, curves_chart(phase, final, floor)),
+            charts.place(phase.early_metric, curves_chart(phase, train))
+            if phase.early_metric != phase.metric
+            else "",
+        ),
+        card("Ranking", _ranking(phase)),
+    ]
+    scatter = [
+        charts.place(f"{label(path)} and final {phase.metric}", hyperparameter_chart(phase, path))
+        for path in phase.hyperparameters
+        if path != SEED
+    ]
+    source = results.phase(phase.source)
+    compared = compare_rerun(source, phase) if source else []
+    if source and compared:
+        parts.append(card(f"As in {source.name}, once more", _comparison(source, phase, compared)))
+        title = f"{source.name} against {phase.name} (bars: means of seeds)"
+        scatter.insert(0, charts.place(title, rerun_chart(source, phase, compared)))
+    parts.append(_grid(*scatter))
+    if len(phase.decisions):
+        parts.append(fold(f"Decisions ({len(phase.decisions)})", _decisions(phase.decisions)))
+    return "".join(parts)
+
+
+def _grid(*cards: str) -> str:
+    inner = "".join(cards)
+    return f'<div class="grid">{inner}</div>\n' if inner else ""
+
+
+def _curves(phase: PhaseResults, layout: Layout) -> tuple[list[Curve], list[Curve]]:
+    """Read each trial's curves of the early metric and of the metric that ranks.
+
+    Trials come worst first, so that the best are drawn over them.
+    """
+    early: list[Curve] = []
+    final: list[Curve] = []
+    for row in reversed(phase.scores.to_dict("records")):
+        if not isinstance(row["run_id"], str):
+            continue
+        lines = read_metrics(layout.run(row["run_id"]) / METRICS, int(row["step"]))
+        for name, curves in ((phase.early_metric, early), (phase.metric, final)):
+            points = [(line["step"], line[name]) for line in lines if _known(line.get(name))]
+            curves.append(Curve(row["trial"], points))
+    return early, final
+
+
+def _known(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _number(value: Any, text: str | None = None) -> Cell:
+    if value is None or pd.isna(value):
+        return Cell("")
+    return Cell(shown(value) if text is None else text, float(value))
+
+
+def _setting(value: Any) -> Cell:
+    return _number(value) if isinstance(value, int | float) else Cell(shown(value))
+
+
+def _ranking(phase: PhaseResults) -> str:
+    swept = phase.hyperparameters
+    numeric = [pd.api.types.is_numeric_dtype(phase.scores[path]) for path in swept]
+    repeated = bool((phase.scores["seeds"] > 1).any())
+    columns = [
+        Column("rank", number=True),
+        Column("trial"),
+        *(Column(label(path), number=n) for path, n in zip(swept, numeric, strict=True)),
+        Column(f"final {phase.metric}", number=True),
+        *([Column("mean ± std over seeds", number=True)] if repeated else []),
+        Column("early slope", number=True),
+        Column("score", number=True),
+        Column("steps", number=True),
+        Column("status", name="status"),
+        Column("run"),
+    ]
+
+    def rows() -> Iterator[tuple[str, list[Cell]]]:
+        for row in phase.scores.to_dict("records"):
+            done = row["status"] == FINISHED
+            reason = f": {row['stop_reason']}" if isinstance(row["stop_reason"], str) else ""
+            mean = spread_text(row["final_mean"], row["final_std"])
+            yield (
+                ("best" if row["rank"] == 1 and done else "" if done else "lost"),
+                [
+                    _number(row["rank"]),
+                    Cell(row["trial"]),
+                    *(_setting(row[path]) for path in swept),
+                    _number(row["final"], f"{row['final']:.4f}"),
+                    *([_number(row["final_mean"], mean)] if repeated else []),
+                    _number(row["early_slope"]),
+                    _number(row["score"], f"{row['score'] or 0.0:.3f}"),
+                    _number(row["step"], f"{row['step']:,}"),
+                    Cell(f"{row['status']}{reason}"),
+                    Cell(row["run_id"] if isinstance(row["run_id"], str) else ""),
+                ],
+            )
+
+    return table(columns, rows())
+
+
+def _comparison(source: PhaseResults, rerun: PhaseResults, compared: list[Comparison]) -> str:
+    columns = [
+        Column("configuration", name="wide"),
+        Column(f"trial of {source.name}"),
+        Column(f"{source.metric} in {source.name}", number=True),
+        Column(f"{rerun.metric} in {rerun.name}", number=True),
+        Column("change", number=True),
+    ]
+    rows = [
+        (
+            "",
+            [
+                Cell(settings_text(pair.hyperparameters)),
+                Cell(pair.source_trial),
+                _number(pair.source_final, f"{pair.source_final:.4f}"),
+                _number(pair.final, spread_text(pair.final, pair.spread)),
+                Cell("")
+                if pair.final is None
+                else _number(
+                    pair.final - pair.source_final, f"{pair.final - pair.source_final:+.4f}"
+                ),
+            ],
+        )
+        for pair in compared
+    ]
+    return table(columns, rows)
+
+
+def _decisions(decisions: pd.DataFrame) -> str:
+    columns = [
+        Column(
+            name.replace("_", " "),
+            number=pd.api.types.is_numeric_dtype(decisions[name]),
+            name="wide" if name == "reason" else "",
+        )
+        for name in decisions.columns
+    ]
+    rows = [
+        ("", [_setting(row[name]) for name in decisions.columns])
+        for row in decisions.to_dict("records")
+    ]
+    return table(columns, rows)

@@ -1,0 +1,221 @@
+"""The results of a study as its report and its summary read them: rankings, decisions, reruns.
+
+study.yaml, {phase}/scores.csv, {phase}/decisions.csv  ->  StudyResults
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import pandas as pd
+
+from resweep import yaml12
+from resweep.errors import StoreError
+from resweep.paths import Layout
+from resweep.scores import SEED
+from resweep.selection import read_scores, short_name
+from resweep.store.run import FINISHED
+
+SCORE_COLUMNS = (
+    "rank", "trial", "run_id", "status", "stop_reason", "score", "final_mean", "final_std", "seeds",
+    "early_slope", "final", "step", "parameters",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PhaseResults:
+    """What a phase got.
+
+    Attributes:
+        name, kind: As in the study.
+        source: rerun: the phase whose best were rerun.
+        metric: Whose final value ranks.
+        goal: minimize or maximize.
+        early_metric: Whose early slope counts.
+        scores: scores.csv, best trial first.
+        decisions: decisions.csv.
+    """
+
+    name: str
+    kind: str
+    source: str | None
+    metric: str
+    goal: str
+    early_metric: str
+    scores: pd.DataFrame
+    decisions: pd.DataFrame
+
+    @property
+    def hyperparameters(self) -> list[str]:
+        """Paths of what distinguishes the trials, the seed among them if it does."""
+        return [column for column in self.scores.columns if column not in SCORE_COLUMNS]
+
+    @property
+    def finished(self) -> pd.DataFrame:
+        """The ranked trials that finished, best first; their configurations may not all have."""
+        known = self.scores["final"].notna()
+        return self.scores[(self.scores["status"] == FINISHED) & known]
+
+    @property
+    def best(self) -> pd.DataFrame:
+        """The trials of the best configuration, best first; empty if no configuration finished."""
+        scored = self.scores[self.scores["score"].notna()]
+        return scored[scored["rank"] == scored["rank"].min()]
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """A study's phases, in their order, as far as they have been ranked."""
+
+    name: str
+    phases: tuple[PhaseResults, ...]
+
+    def phase(self, name: str | None) -> PhaseResults | None:
+        """Return a phase by name; None if it has no results."""
+        return next((phase for phase in self.phases if phase.name == name), None)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A configuration of a rerun beside the trial that it was taken from.
+
+    Attributes:
+        hyperparameters: What both share: path -> value.
+        source_trial: The best trial of the configuration there.
+        source_final: Its configuration's mean final value there.
+        trials: The rerun's trials, best first.
+        final: Their mean final value, None if one did not finish.
+        spread: Its standard deviation over the seeds, None for a single one.
+    """
+
+    hyperparameters: dict[str, Any]
+    source_trial: str
+    source_final: float
+    trials: tuple[str, ...]
+    final: float | None
+    spread: float | None
+
+
+def read_study(study: str, layout: Layout) -> StudyResults:
+    """Read what a study has so far.
+
+    Raises:
+        StoreError: None of its phases has been ranked.
+    """
+    file = layout.study(study) / "study.yaml"
+    described = yaml12.load_mapping(file)["phases"] if file.exists() else []
+    phases = tuple(
+        _read_phase(study, part, layout)
+        for part in described
+        if (layout.phase(study, part["name"]) / "scores.csv").exists()
+    )
+    if not phases:
+        raise StoreError(
+            f"{layout.study(study)}: the study has no results yet; `snakemake --config "
+            f"study={study}` makes them"
+        )
+    return StudyResults(study, phases)
+
+
+def _read_phase(study: str, part: Mapping[str, Any], layout: Layout) -> PhaseResults:
+    folder = layout.phase(study, part["name"])
+    decisions = folder / "decisions.csv"
+    text = {"trial": str, "run_id": str}
+    score = part["score"]
+    return PhaseResults(
+        part["name"],
+        part["kind"],
+        part["of"],
+        score["metric"] or "val/loss",
+        score["goal"] or "minimize",
+        score["early_metric"],
+        read_scores(folder / "scores.csv"),
+        pd.read_csv(decisions, dtype=text) if decisions.exists() else pd.DataFrame(),
+    )
+
+
+def compare_rerun(source: PhaseResults, rerun: PhaseResults) -> list[Comparison]:
+    """Set each configuration of a rerun beside the one of its source that it repeats.
+
+    Nothing records where a slot's configuration came from, since the list of best ones may be
+    written by hand; equal hyperparameters tell. A configuration that the source does not have is
+    left out.
+    """
+    compared = []
+    for _, trials in rerun.scores.groupby("rank", sort=True):
+        first = trials.iloc[0]
+        paths = [path for path in rerun.hyperparameters if path != SEED and pd.notna(first[path])]
+        wanted = {path: first[path] for path in paths}
+        found = _find(source, wanted)
+        if found is None:
+            continue
+        whole = pd.notna(first["score"])
+        compared.append(
+            Comparison(
+                wanted,
+                str(found["trial"]),
+                float(found["final_mean"]),
+                tuple(trials["trial"]),
+                float(first["final_mean"]) if whole else None,
+                float(first["final_std"]) if whole and pd.notna(first["final_std"]) else None,
+            )
+        )
+    return compared
+
+
+def _find(source: PhaseResults, wanted: Mapping[str, Any]) -> "pd.Series[Any] | None":
+    """Return the best trial of a configuration; seeds are no part of it."""
+    swept = [path for path in source.hyperparameters if path != SEED]
+    if not wanted:
+        return None
+    for _, row in source.finished.iterrows():
+        own = {path: row[path] for path in swept if pd.notna(row[path])}
+        if own.keys() == wanted.keys() and all(_same(own[p], wanted[p]) for p in own):
+            return row
+    return None
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, Real) and isinstance(other, Real):
+        return math.isclose(one, other, rel_tol=1e-9)
+    return str(one) == str(other)
+
+
+def bigram_floor(study: str, layout: Layout) -> float | None:
+    """Return the loss of a bigram model on the study's data; None for several data sets."""
+    stamps = sorted((layout.study(study) / "data").glob("*.json"))
+    floors = {json.loads(stamp.read_text()).get("bigram_floor") for stamp in stamps}
+    return floors.pop() if len(floors) == 1 else None
+
+
+def label(path: str) -> str:
+    """Return a hyperparameter's name for people: as short as it can be."""
+    return short_name(path)
+
+
+def shown(value: Any, digits: int = 4) -> str:
+    """Return a value for people: numbers to `digits` significant digits, nothing for none."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, bool | str):
+        return str(value)
+    if float(value).is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return f"{value:.{digits}g}"
+
+
+def settings_text(hyperparameters: Mapping[str, Any]) -> str:
+    """Return hyperparameters as one line for people."""
+    return ", ".join(f"{label(path)} {shown(value)}" for path, value in hyperparameters.items())
+
+
+def spread_text(mean: float | None, spread: float | None) -> str:
+    """Return a mean and its standard deviation for people: `1.736 ± 0.008`, or the mean alone."""
+    if mean is None or math.isnan(mean):
+        return ""
+    if spread is None or math.isnan(spread):
+        return f"{mean:.4f}"
+    return f"{mean:.4f} ± {spread:.4f}"

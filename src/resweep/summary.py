@@ -1,0 +1,160 @@
+"""What a study came to, as text for a terminal: rankings, reruns, where report and model are."""
+
+from collections.abc import Iterator, Sequence
+
+from resweep.canonical import canonical_json
+from resweep.paths import Layout
+from resweep.results import (
+    PhaseResults,
+    StudyResults,
+    bigram_floor,
+    compare_rerun,
+    label,
+    settings_text,
+    shown,
+    spread_text,
+)
+from resweep.scores import SEED
+from resweep.store.run import FINISHED
+
+WIDTH = 100
+MOST_ROWS = 12  # of one phase; the report has them all
+MOST_REASONS = 4
+LONGEST_CELL = 24
+
+
+def summarize(results: StudyResults, layout: Layout) -> str:
+    """Return the summary of a study: plain text, at most 100 columns but for paths.
+
+    Args:
+        results: What its phases got.
+        layout: Where its report and models are.
+    """
+    lines = [f"study {results.name}"]
+    for phase in results.phases:
+        lines += ["", *_phase_lines(phase)]
+        source = results.phase(phase.source)
+        if source is not None:
+            lines += _rerun_lines(source, phase)
+    lines += ["", *_floor_lines(results, layout)]
+    report = layout.study(results.name) / "report.html"
+    lines.append(f"report: {report}" if report.exists() else f"report: {report} (not made yet)")
+    lines += _model_lines(results, layout)
+    return "\n".join(lines) + "\n"
+
+
+def _phase_lines(phase: PhaseResults) -> Iterator[str]:
+    """Yield the ranked table and the best configuration."""
+    swept = [path for path in phase.hyperparameters if path != SEED]
+    yield f"{phase.name} ({phase.kind}, {len(phase.scores)} trials)"
+    rows = []
+    for rank, trials in phase.scores.groupby("rank", sort=True):
+        first = trials.iloc[0]
+        undone = trials[trials["score"].isna() & (trials["status"] != FINISHED)]
+        status = str(first["status"] if undone.empty else undone.iloc[-1]["status"])
+        rows.append(
+            [
+                str(rank),
+                str(first["trial"]) + (f" +{len(trials) - 1}" if len(trials) > 1 else ""),
+                *(shown(first[path]) for path in swept),
+                spread_text(first["final_mean"], first["final_std"]),
+                shown(first["score"], 3),
+                status,
+            ]
+        )
+    titles = ["rank", "trial", *map(label, swept), f"final {phase.metric}", "score", "status"]
+    yield from _table(titles, rows[:MOST_ROWS])
+    if len(rows) > MOST_ROWS:
+        yield f"  ... and {len(rows) - MOST_ROWS} more configurations: see the report"
+    yield from _reason_lines(phase)
+    best = phase.best
+    if best.empty:
+        yield "  no configuration finished"
+        return
+    first = best.iloc[0]
+    chosen = settings_text({path: first[path] for path in swept}) or "the only one"
+    seeds = f" over {len(best)} seeds" if len(best) > 1 else ""
+    value = spread_text(first["final_mean"], first["final_std"])
+    yield from _wrapped(f"best: {chosen} -> {phase.metric} {value}{seeds}")
+
+
+def _reason_lines(phase: PhaseResults) -> Iterator[str]:
+    """Yield why trials did not finish, each reason once."""
+    lost = phase.scores[(phase.scores["status"] != FINISHED) & phase.scores["stop_reason"].notna()]
+    reasons = list(lost.groupby(["status", "stop_reason"], sort=False)["trial"])
+    for (status, reason), trials in reasons[:MOST_REASONS]:
+        more = f" and {len(trials) - 1} more" if len(trials) > 1 else ""
+        yield from _wrapped(f"{status}: {trials.iloc[0]}{more}: {reason}")
+    if len(reasons) > MOST_REASONS:
+        yield f"  ... and {len(reasons) - MOST_REASONS} more reasons: see the report"
+
+
+def _rerun_lines(source: PhaseResults, rerun: PhaseResults) -> Iterator[str]:
+    for pair in compare_rerun(source, rerun):
+        here = spread_text(pair.final, pair.spread) or "did not finish"
+        yield from _wrapped(
+            f"{source.name} trial {pair.source_trial}: {pair.source_final:.4f} there -> "
+            f"{here} here ({settings_text(pair.hyperparameters)})"
+        )
+
+
+def _floor_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
+    """Yield the best validation loss beside what a bigram model of the same data has."""
+    floor = bigram_floor(results.name, layout)
+    losses = [
+        phase.best["final"].min()
+        for phase in results.phases
+        if phase.metric == "val/loss" and not phase.best.empty
+    ]
+    if floor is None or not losses:
+        return
+    best = min(losses)
+    side = "below" if best < floor else "not below"
+    yield f"best val/loss {best:.4f}, {side} the bigram floor of the data, {floor:.4f}"
+
+
+def _model_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
+    """Yield where the best model of the last phase is, and the line that loads it."""
+    last = results.phases[-1]
+    models = layout.phase(results.name, last.name) / "models"
+    kept = [models / trial for trial in last.best["trial"] if (models / trial).exists()]
+    if not kept:
+        yield f"model: none in {models} (the study keeps no weights of this phase)"
+        return
+    yield f"model: {kept[0]}"
+    yield (
+        "from transformers import AutoModelForCausalLM; "
+        f"model = AutoModelForCausalLM.from_pretrained({canonical_json(str(kept[0]))})"
+    )
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield a table's lines; columns before the last are cut, the last takes what is left.
+
+    Where the hyperparameters alone are wider than a line, the middle ones give way.
+    """
+    cells = [[_cut(cell, LONGEST_CELL) for cell in row[:-1]] + [row[-1]] for row in (titles, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(titles) - 1)]
+    shown_columns = list(range(len(widths)))
+    while sum(widths[c] + 2 for c in shown_columns) > WIDTH - 12 and len(shown_columns) > 5:
+        shown_columns.pop(-3)  # the last hyperparameter: final value and score stay
+    for row in cells:
+        line = "  " + "  ".join(
+            row[c].ljust(widths[c]) if c == 1 else row[c].rjust(widths[c]) for c in shown_columns
+        )
+        yield _cut(f"{line}  {row[-1]}", WIDTH).rstrip()
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def _wrapped(text: str) -> Iterator[str]:
+    """Yield an indented sentence in lines, broken between words."""
+    line = "  "
+    for word in text.split(" "):
+        if len(line) + len(word) > WIDTH and line.strip():
+            yield line.rstrip()
+            line = "    "
+        line += word + " "
+    yield line.rstrip()

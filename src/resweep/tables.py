@@ -1,0 +1,264 @@
+"""The tables of runs: one of a study's trials, one of all runs of the store.
+
+    records, trial files         ->  results/{study}/runs.csv    a row a trial
+    results/runs/*/ and records  ->  results/runs.csv            a row a run
+
+Both are made anew from files each time, so they cannot drift from what they describe, and equal
+files give equal bytes. What an analysis found out later joins them by `update_metrics`.
+"""
+
+import csv
+import fcntl
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from resweep import yaml12
+from resweep.config import compose
+from resweep.errors import ConfigError, Problem, StoreError
+from resweep.paths import Layout, write_atomically
+from resweep.store.run import Run
+from resweep.trial import read_record, read_trial
+
+ADDED = "added_metrics.json"
+LEAD = (
+    "run_id", "run_name", "timestamp", "sweep_name", "study", "phase", "trial", "status",
+)  # fmt: skip
+RESULTS = {
+    "final_valid_loss": "val/loss",
+    "final_valid_perplexity": "val/perplexity",
+    "test_loss": "test/loss",
+}
+SIZES = ("total_steps", "model_size_M")
+TIMES = ("seconds", "gpu_seconds")
+TAKEN = frozenset({*LEAD, *RESULTS, *SIZES, *TIMES})
+
+
+def tabulate_study(records: Iterable[Path], layout: Layout) -> str:
+    """Return a study's table as CSV text.
+
+    Args:
+        records: `.../{phase}/records/{trial}.json` of all its trials.
+        layout: Where the runs are.
+
+    Returns:
+        One row a trial, ordered by the phases as given and by the trials' names.
+    """
+    paths = list(records)
+    phases = list(dict.fromkeys(path.parent.parent for path in paths))
+    paths.sort(key=lambda path: (phases.index(path.parent.parent), path.stem))
+    return _csv([_trial_row(path, layout) for path in paths])
+
+
+def write_runs_table(layout: Layout) -> Path:
+    """Make results/runs.csv anew from the store.
+
+    One writer reads and writes at a time, so that the last one has seen all that was there before:
+    no row gets lost.
+    """
+    with _locked(layout.runs_table.with_name(".runs.csv.lock")):
+        write_atomically(layout.runs_table, _csv(_store_rows(layout)))
+    return layout.runs_table
+
+
+def update_metrics(
+    run_id: str, metrics: Mapping[str, float | int | str | bool], layout: Layout
+) -> None:
+    """Add metrics to a run; they become columns of the tables when these are made next.
+
+    Args:
+        run_id: A run of the store.
+        metrics: Name -> value; a name that was added before gets the new value.
+        layout: Where the runs are.
+
+    Raises:
+        StoreError: There is no such run.
+        ConfigError: A name is taken by a column or metric of the run itself, or a value is neither
+            a number nor text.
+    """
+    run = Run(layout.run(run_id))
+    if not run.path.is_dir():
+        raise StoreError(f"{run_id}: no such run in {layout.runs}; runs.csv lists those there are")
+    own = TAKEN | set(run.state().get("metrics", {})) | set(_config(run))
+    problems = []
+    for name, value in metrics.items():
+        if name in own:
+            mend = "is a column of the run itself; choose another name"
+            problems.append(Problem(run_id, name, value, mend))
+        elif not isinstance(value, float | int | str):
+            mend = f"is a {type(value).__name__}; should be a number or text"
+            problems.append(Problem(run_id, name, None, mend))
+    if problems:
+        raise ConfigError(problems)
+    with _locked(run.path / f".{ADDED}.lock"):
+        merged = {**_added(run), **metrics}
+        write_atomically(run.path / ADDED, json.dumps(merged, indent=2, sort_keys=True) + "\n")
+
+
+def _config(run: Run) -> dict[str, Any]:
+    """Return every leaf of a run's configuration; none for a run that was never begun."""
+    path = run.path / "config.yaml"
+    return dict(compose.leaves(yaml12.load_mapping(path))) if path.exists() else {}
+
+
+def _added(run: Run) -> dict[str, Any]:
+    try:
+        return dict(json.loads((run.path / ADDED).read_text()))
+    except FileNotFoundError:
+        return {}
+
+
+def _trial_row(path: Path, layout: Layout) -> "Row":
+    record = read_record(path)
+    phase_folder = path.parent.parent
+    trial = read_trial(phase_folder / "trials" / f"{path.stem}.yaml")
+    row = Row(dict(compose.leaves(trial.config)))
+    row.lead = {"status": record["status"]} | _place(trial.study, trial.phase, trial.trial)
+    row.name_run(record["run_id"])
+    row.fill(record)
+    if record["run_id"] is not None:
+        row.add_stored(Run(layout.run(record["run_id"])))
+    return row
+
+
+def _store_rows(layout: Layout) -> list["Row"]:
+    places = _first_trials(layout)
+    rows = []
+    for folder in sorted(path for path in layout.runs.glob("[!.]*") if path.is_dir()):
+        run = Run(folder)
+        state = run.state()
+        row = Row(_config(run))
+        row.lead = {"status": state.get("status")}
+        if run.run_id in places:
+            row.lead |= _place(*places[run.run_id])
+        row.name_run(run.run_id)
+        seconds = [part["seconds"] for part in state.get("segments", [])]
+        row.fill(state | {"seconds": round(sum(seconds), 2), "parameters": _parameters(run)})
+        row.add_stored(run)
+        rows.append(row)
+    return rows
+
+
+def _place(study: str, phase: str, trial: str) -> dict[str, str]:
+    sweep = {"sweep_name": f"{study}/{phase}", "run_name": f"{phase}/{trial}"}
+    return {"study": study, "phase": phase, "trial": trial, **sweep}
+
+
+def _first_trials(layout: Layout) -> dict[str, tuple[str, str, str]]:
+    """Return the first trial, in the order of names, that leads to each run.
+
+    The link alone tells: nothing needs to be opened.
+    """
+    first: dict[str, tuple[str, str, str]] = {}
+    for link in sorted(layout.root.glob("*/*/records/*.json")):
+        if link.is_symlink():
+            run_id = link.readlink().parent.parent.name
+            phase = link.parent.parent
+            first.setdefault(run_id, (phase.parent.name, phase.name, link.stem))
+    return first
+
+
+def _parameters(run: Run) -> int | None:
+    """Return the size of a run's model as its records say; None before the first one."""
+    for path in run.records().values():
+        found = read_record(path).get("parameters")
+        if found is not None:
+            return int(found)
+    return None
+
+
+class Row:
+    """One row, its columns in groups: those of all rows are ordered by group.
+
+    Args:
+        config: The leaves of a configuration, path -> value.
+
+    Attributes:
+        lead: What the row is about.
+        config: The configuration, under names that no other column has.
+        results: Final values under the names of the columns above.
+        metrics: Every final metric under its own name.
+        times: What it cost.
+        added: What was added later.
+    """
+
+    GROUPS = ("lead", "config", "results", "metrics", "times", "added")
+
+    def __init__(self, config: Mapping[str, Any]):
+        self.lead: dict[str, Any] = {}
+        self.config: dict[str, Any] = {}
+        for path, value in config.items():
+            # A hyperparameter may be called `status`; ours is the row's.
+            self.config[f"config.{path}" if path in TAKEN else path] = value
+        self.results: dict[str, Any] = {}
+        self.metrics: dict[str, Any] = {}
+        self.times: dict[str, Any] = {}
+        self.added: dict[str, Any] = {}
+
+    def name_run(self, run_id: str | None) -> None:
+        """Set the id, and the name that the configuration gives, if it does."""
+        given = self.config.get("run.name")
+        self.lead |= {"run_id": run_id} | ({"run_name": given} if given else {})
+
+    def fill(self, record: Mapping[str, Any]) -> None:
+        """Take the numbers of a record, or of a run's state."""
+        self.metrics = dict(record.get("metrics", {}))
+        parameters = record.get("parameters")
+        self.results = {column: self.metrics.get(name) for column, name in RESULTS.items()}
+        self.results |= {
+            "total_steps": record.get("step"),
+            "model_size_M": None if parameters is None else round(parameters / 1e6, 6),
+        }
+        self.times = {column: record.get(column) for column in TIMES}
+
+    def add_stored(self, run: Run) -> None:
+        """Take what only the run's folder knows: since when it is there, and what was added."""
+        try:
+            begun = (run.path / "config.yaml").stat().st_mtime
+        except FileNotFoundError:
+            pass
+        else:
+            moment = datetime.fromtimestamp(int(begun), UTC)
+            self.lead["timestamp"] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.added = _added(run)
+
+    def cells(self) -> dict[str, Any]:
+        """Return the row as column -> value."""
+        return {k: v for group in reversed(self.GROUPS) for k, v in getattr(self, group).items()}
+
+
+def _csv(rows: list[Row]) -> str:
+    """Lay rows out as CSV; a column that a row does not have is left empty there."""
+    known: dict[str, list[str]] = {
+        "lead": list(LEAD),
+        "results": [*RESULTS, *SIZES],
+        "times": list(TIMES),
+    }
+    columns: dict[str, None] = {}
+    for group in Row.GROUPS:
+        names = {name: None for row in rows for name in getattr(row, group)}
+        # Fields of configurations keep the order of the files; others have none.
+        listed = list(names) if group == "config" else sorted(names)
+        columns |= dict.fromkeys(known.get(group, listed))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _cell(value) for name, value in row.cells().items()})
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, bool | list | dict) else value
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,112 @@
+"""The summary says what came out, fits a terminal, and its last line loads the model."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from resweep.paths import Layout
+from resweep.results import read_study
+from resweep.study_file import Score
+from resweep.summary import WIDTH, summarize
+from tests.conftest import ROOT
+from tests.unit.made_study import RATE, RERUN, SWEEP, Made, make_study
+
+
+def summary(layout: Layout) -> list[str]:
+    return summarize(read_study("made", layout), layout).splitlines()
+
+
+def line(lines: list[str], start: str) -> str:
+    found = [text for text in lines if text.strip().startswith(start)]
+    assert len(found) == 1, (start, found)
+    return found[0]
+
+
+def test_everything_is_said(tmp_path: Path) -> None:
+    layout = make_study(tmp_path)
+    lines = summary(layout)
+    sweep = lines[lines.index("sweep (sweep, 4 trials)") : lines.index("rerun (rerun, 5 trials)")]
+    assert [text.split()[:2] for text in sweep[2:6]] == [
+        ["1", "bbb"],
+        ["2", "ccc"],
+        ["3", "aaa"],
+        ["4", "ddd"],
+    ]
+    assert sweep[5].endswith("diverged")
+    assert sweep[6] == "  diverged: ddd: the loss was <nan>"
+    rerun = lines[lines.index("rerun (rerun, 5 trials)") :]
+    assert "1.5000 ± 0.0283" in line(rerun, "1  02 +1")
+    assert line(rerun, "3  05").endswith("empty")
+    assert line(rerun, "empty: 05").endswith("top3_best_configs.yaml has only 2 configurations")
+    assert line(rerun, "best: ").endswith("val/loss 1.5000 ± 0.0283 over 2 seeds")
+    assert "2.1000 there -> 1.5000 ± 0.0283 here" in line(rerun, "sweep trial bbb")
+    assert "2.4000 there -> 1.8000 ± 0.1414 here" in line(rerun, "sweep trial ccc")
+    floor = line(lines, "best val/loss")
+    assert floor == "best val/loss 1.4800, below the bigram floor of the data, 1.6000"
+
+
+def test_a_loss_above_the_floor_is_called_so(tmp_path: Path) -> None:
+    lines = summary(make_study(tmp_path, floor=1.2))
+    assert "1.4800, not below the bigram floor" in line(lines, "best val/loss")
+
+
+def test_best_is_the_highest_where_more_is_better(tmp_path: Path) -> None:
+    score = Score(slope_weight=0.0, goal="maximize", metric="val/loss")
+    lines = summary(make_study(tmp_path, rerun=[], score=score))
+    assert line(lines, "1  ").split()[1] == "aaa"
+
+
+def test_model_line_names_the_best_trial_of_the_last_phase(tmp_path: Path) -> None:
+    layout = make_study(tmp_path)
+    lines = summary(layout)
+    model = layout.phase("made", "rerun") / "models" / "02"
+    assert model.is_dir()
+    assert line(lines, "model: ") == f"model: {model}"
+    assert lines[-1].endswith(f'model = AutoModelForCausalLM.from_pretrained("{model}")')
+    compile(lines[-1], "summary", "exec")
+
+
+def test_a_pruned_model_is_not_promised(tmp_path: Path) -> None:
+    layout = make_study(tmp_path)
+    for link in (layout.phase("made", "rerun") / "models").iterdir():
+        link.unlink()
+    lines = summary(layout)
+    assert lines[-1].startswith("model: none in ")
+
+
+def test_report_is_named_and_said_to_be_missing(tmp_path: Path) -> None:
+    layout = make_study(tmp_path)
+    report = layout.study("made") / "report.html"
+    assert line(summary(layout), "report: ") == f"report: {report} (not made yet)"
+    report.touch()
+    assert line(summary(layout), "report: ") == f"report: {report}"
+
+
+def test_lines_fit_a_terminal(tmp_path: Path) -> None:
+    many = {f"a_rather_long_hyperparameter_{n}": "x" * 40 for n in range(8)}
+    sweep = [Made(f"trial{n:02}", {RATE: 1e-3 * 1.1**n, **many}, 2 + n / 9) for n in range(30)]
+    sweep.append(Made("lost", {RATE: 9.0, **many}, None, "failed", "because " * 40))
+    lines = summary(make_study(tmp_path, sweep=sweep, rerun=[]))
+    paths = ("report: ", "model: ", "from transformers")
+    assert max(len(text) for text in lines if not text.startswith(paths)) <= WIDTH
+    assert "  ... and 19 more configurations: see the report" in lines
+    assert "2.0000" in line(lines, "1  trial00")
+
+
+def test_nothing_finished(tmp_path: Path) -> None:
+    lines = summary(make_study(tmp_path, sweep=[SWEEP[3]], rerun=[RERUN[4]]))
+    assert lines.count("  no configuration finished") == 2
+    assert not any(text.startswith("best val/loss") for text in lines)
+
+
+@pytest.mark.parametrize("script", ["summarize.py", "report.py"])
+def test_commands_say_in_one_line_that_there_are_no_results(script: str, tmp_path: Path) -> None:
+    command = [sys.executable, ROOT / "workflow/scripts" / script, "nothing", "--results", tmp_path]
+    environment = {"PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: ")
+    assert "`snakemake --config study=nothing` makes them" in done.stderr

@@ -1,0 +1,30 @@
+"""Write the report of a study as one page that needs nothing else.
+
+python workflow/scripts/report.py STUDY --output results/STUDY/report.html
+"""
+
+import argparse
+from pathlib import Path
+
+from resweep.errors import run_command
+from resweep.paths import Layout, write_atomically
+from resweep.report import render_report
+from resweep.results import read_study
+
+
+def main() -> None:
+    """Write report.html."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add("study", help="name of the study")
+    add("--output", type=Path, help="page to write (results/STUDY/report.html)")
+    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    arguments = parser.parse_args()
+    layout = Layout(arguments.results)
+    output = arguments.output or layout.study(arguments.study) / "report.html"
+    write_atomically(output, render_report(read_study(arguments.study, layout), layout))
+    print(output)
+
+
+if __name__ == "__main__":
+    run_command(main)

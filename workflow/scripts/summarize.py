@@ -1,0 +1,26 @@
+"""Print what a study came to: rankings, reruns, and where its report and its model are.
+
+python workflow/scripts/summarize.py STUDY
+"""
+
+import argparse
+from pathlib import Path
+
+from resweep.errors import run_command
+from resweep.paths import Layout
+from resweep.results import read_study
+from resweep.summary import summarize
+
+
+def main() -> None:
+    """Print the summary."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("study", help="name of the study")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="results folder")
+    arguments = parser.parse_args()
+    layout = Layout(arguments.results)
+    print(summarize(read_study(arguments.study, layout), layout), end="")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,39 @@
+"""Write the tables of runs: a row a trial of a study, and a row a run of the store.
+
+    ls results/STUDY/*/records/*.json | python workflow/scripts/tabulate_runs.py --study STUDY \
+        --records -
+    python workflow/scripts/tabulate_runs.py                only results/runs.csv
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from resweep.errors import run_command
+from resweep.paths import Layout, write_atomically
+from resweep.tables import tabulate_study, write_runs_table
+
+
+def main() -> None:
+    """Write runs.csv of the study, if one is named, and of the store."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--study", help="name of a study")
+    add("--records", nargs="+", help="its record files, or - to read their names")
+    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    arguments = parser.parse_args()
+    if (arguments.study is None) != (arguments.records is None):
+        parser.error("--study and --records go together")
+    layout = Layout(arguments.results)
+    if arguments.study is not None:
+        piped = arguments.records == ["-"]
+        names = sys.stdin.read().splitlines() if piped else arguments.records
+        text = tabulate_study([Path(name) for name in names], layout)
+        write_atomically(layout.study(arguments.study) / "runs.csv", text)
+    write_runs_table(layout)
+
+
+if __name__ == "__main__":
+    run_command(main)
