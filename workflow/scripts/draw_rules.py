@@ -1,0 +1,37 @@
+"""Draw the rules of a study: reads a graph in the dot language, writes PREFIX.dot and PREFIX.svg.
+
+    snakemake --rulegraph dot | python workflow/scripts/draw_rules.py results/dag
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from resweep.errors import ResweepError, run_command
+
+
+def main() -> None:
+    """Write the graph, and its picture where graphviz is installed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("prefix", type=Path, help="path of the pictures, without an ending")
+    prefix = parser.parse_args().prefix
+    graph = sys.stdin.read()
+    if "digraph" not in graph:
+        raise ResweepError("no graph on standard input: pipe `snakemake --rulegraph dot` into this")
+    graph = graph[graph.index("digraph") :]
+    prefix.parent.mkdir(parents=True, exist_ok=True)
+    prefix.with_suffix(".dot").write_text(graph)
+    if shutil.which("dot") is None:
+        print(f"{prefix}.dot is written; for a picture: apt-get install graphviz, then again")
+        return
+    picture = prefix.with_suffix(".svg")
+    subprocess.run(["dot", "-Tsvg", "-o", str(picture)], input=graph, text=True, check=True)
+    print(picture)
+
+
+if __name__ == "__main__":
+    run_command(main)
