@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from typing import Any
 
@@ -182,18 +183,23 @@ class Charts:
 
 def page(title: str, body: str, charts: Charts) -> str:
     """Put a page together; `body` is HTML, the JavaScript of the charts is inlined."""
-    import vl_convert  # slow to load, and only reports need it
-
     # `</` would end the script in the middle of a string, `<!--` begin a comment in it.
     specs = json.dumps(charts.specs, separators=(",", ":")).replace("<", "\\u003c")
-    library = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace(
-        "</script", "<\\/script"
-    )
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}"
         "<noscript><p>The charts need JavaScript; the tables do not.</p></noscript>\n"
-        f"</main>\n<script>{library}</script>\n<script>const CHARTS = {specs};\n{SCRIPT}</script>\n"
+        f"</main>\n<script>{_library()}</script>\n"
+        f"<script>const CHARTS = {specs};\n{SCRIPT}</script>\n"
         "</body>\n</html>\n"
     )
+
+
+@cache
+def _library() -> str:
+    """Return the JavaScript that draws the charts."""
+    import vl_convert  # slow to load, and only reports need it
+
+    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return bundle.replace("</script", "<\\/script")
