@@ -180,7 +180,7 @@ def test_learning_rates_are_on_a_log_axis(results: StudyResults) -> None:
     chart = hyperparameter_chart(results.phases[0], RATE)
     assert chart is not None
     assert [layer["encoding"]["x"]["scale"]["type"] for layer in chart["layer"]] == ["log", "log"]
-    assert [point["t"] for point in chart["datasets"]["done"]] == ["bbb", "ccc", "aaa"]
+    assert [point["t"] for point in chart["datasets"]["done"]] == ["aaa", "ccc", "bbb"]
     assert [point["t"] for point in chart["datasets"]["lost"]] == ["ddd"]
 
 
