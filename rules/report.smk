@@ -63,7 +63,7 @@ for study in STUDIES:
             "../envs/resweep.yaml"
         params:
             study=study.name,
-            code=code("report", "charts", "results"),
+            code=code("report", "page", "charts", "results"),
         shell:
             "python workflow/scripts/report.py {params.study} --output {output.report} "
             "> {log} 2>&1"

@@ -18,6 +18,7 @@ MOST_POINTS_A_LINE = 240
 FEWEST_POINTS_A_LINE = 24
 LOG_RATIO = 30.0  # a positive hyperparameter that spans more than this is on a log axis
 MOST_CATEGORIES = 20
+CROWD = 40  # more lines than this are drawn see-through
 HEIGHT = 260
 
 
@@ -83,14 +84,15 @@ def curves_chart(
         alt.Chart(alt.NamedData("lines"))
         .transform_lookup(lookup="t", from_=alt.LookupData(alt.NamedData("trials"), "t", fields))
         .encode(
-            x=alt.X("x:Q", title="step", axis=alt.Axis(format="~s")),
+            x=alt.X("x:Q", title="step"),
             y=alt.Y("y:Q", title=None).scale(
                 domain=[bottom - margin, ceiling + margin], nice=False, zero=False
             ),
             detail="t:N",
         )
     )
-    drawn = base.mark_line(clip=True, interpolate="linear").encode(
+    crowded = len(known) > CROWD
+    drawn = base.mark_line(clip=True, opacity=0.6 if crowded else 1.0).encode(
         color=_rank_colour(phase, _legend(phase)),
         strokeWidth=alt.condition(hover, alt.value(3.5), alt.value(1.5)),
     )
@@ -143,7 +145,8 @@ def hyperparameter_chart(phase: PhaseResults, path: str) -> dict[str, Any] | Non
         rows = [{**row, field: str(row[field])} for row in rows]
         x = alt.X(f"{field}:N", title=label(path), axis=alt.Axis(labelAngle=0))
     _, tooltip = _tooltip(phase)
-    done = [row for row in rows if row["final"] is not None]
+    # The best come last, so that they are drawn over the others.
+    done = [row for row in rows[::-1] if row["final"] is not None]
     lost = [row for row in rows if row["final"] is None]
     layers = []
     if done:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from typing import Any
 
@@ -30,7 +31,7 @@ nav a { margin-right: 16px; }
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 380px), 1fr)); }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
   padding: 14px 16px; margin: 0 0 14px; min-width: 0; }
-.grid .card { margin: 0; }
+.grid .card { margin: 0; max-width: 606px; }
 .chart { width: 100%; min-height: 260px; }
 .scroll { overflow: auto; max-height: 33rem; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
@@ -39,7 +40,7 @@ th, td { padding: 5px 12px 5px 0; text-align: left; white-space: nowrap;
 th { position: sticky; top: 0; background: var(--card); color: var(--soft); font-weight: 500;
   cursor: pointer; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
-td.wide { white-space: normal; min-width: 14rem; }
+td.wide, tr.lost td.status { white-space: normal; min-width: 15rem; }
 tr.best td { font-weight: 600; }
 tr.lost td { color: var(--soft); }
 tr.lost td.status { color: var(--bad); }
@@ -65,10 +66,9 @@ function theme(c) {
       tickColor: c.line, titleFontWeight: 'normal', labelFontSize: 11, titleFontSize: 12},
     axisX: {grid: false},
     legend: {labelColor: c.soft, titleColor: c.soft, titleFontWeight: 'normal'},
-    style: {note: {stroke: c.soft}, 'note-rim': {stroke: c.ring, strokeWidth: 4, fontSize: 11},
-       'note-text': {fill: c.soft, fontSize: 11},
-      dot: {stroke: c.ring, strokeWidth: 1.5}, lost: {fill: c.bad},
-      mean: {fill: c.soft, stroke: null}}};
+    style: {note: {color: c.soft}, 'note-text': {color: c.soft, fontSize: 11},
+      'note-rim': {color: c.ring, stroke: c.ring, strokeWidth: 4, fontSize: 11},
+      dot: {stroke: c.ring, strokeWidth: 1}, lost: {color: c.bad}, mean: {color: c.soft}}};
 }
 let views = [];
 async function draw() {
@@ -182,18 +182,23 @@ class Charts:
 
 def page(title: str, body: str, charts: Charts) -> str:
     """Put a page together; `body` is HTML, the JavaScript of the charts is inlined."""
-    import vl_convert  # slow to load, and only reports need it
-
     # `</` would end the script in the middle of a string, `<!--` begin a comment in it.
     specs = json.dumps(charts.specs, separators=(",", ":")).replace("<", "\\u003c")
-    library = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace(
-        "</script", "<\\/script"
-    )
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}"
         "<noscript><p>The charts need JavaScript; the tables do not.</p></noscript>\n"
-        f"</main>\n<script>{library}</script>\n<script>const CHARTS = {specs};\n{SCRIPT}</script>\n"
+        f"</main>\n<script>{_library()}</script>\n"
+        f"<script>const CHARTS = {specs};\n{SCRIPT}</script>\n"
         "</body>\n</html>\n"
     )
+
+
+@cache
+def _library() -> str:
+    """Return the JavaScript that draws the charts."""
+    import vl_convert  # slow to load, and only reports need it
+
+    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return bundle.replace("</script", "<\\/script")

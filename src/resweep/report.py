@@ -39,7 +39,7 @@ def render_report(results: StudyResults, layout: Layout) -> str:
     """
     charts = Charts()
     sections = [_phase_section(phase, results, layout, charts) for phase in results.phases]
-    links = "".join(f'<a href="#{p.name}">{escape(p.name)}</a>' for p in results.phases)
+    links = "".join(f'<a href="#phase-{p.name}">{escape(p.name)}</a>' for p in results.phases)
     header = f"<h1>{escape(results.name)}</h1>\n{_totals(results, layout)}<nav>{links}</nav>\n"
     return page(f"{results.name}: report", header + "".join(sections), charts)
 
@@ -86,7 +86,7 @@ def _phase_section(
     train, final = _curves(phase, layout)
     floor = bigram_floor(results.name, layout) if phase.metric == "val/loss" else None
     parts = [
-        f'<h2 id="{escape(phase.name)}">{escape(phase.name)}</h2>\n<p>{escape(about)}</p>\n',
+        f'<h2 id="phase-{escape(phase.name)}">{escape(phase.name)}</h2>\n<p>{escape(about)}</p>\n',
         _grid(
             charts.place(phase.metric, curves_chart(phase, final, floor)),
             charts.place(phase.early_metric, curves_chart(phase, train))
