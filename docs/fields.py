@@ -7,10 +7,12 @@ rewrites them between their marks; a test fails while they are out of date.
 
 import json
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from resweep.config.schema import LABEL, SECTIONS
 from resweep.study_file import PhaseFile, Publish, Resources, Score, StudyFile, Tracking
@@ -25,8 +27,14 @@ MODELS: dict[str, type[BaseModel]] = {
     "resources": Resources,
     **SECTIONS,
 }
-BOUNDS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
-NAMES = {"integer": "int", "number": "float", "boolean": "bool", "string": "text"}
+BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+NAMES = {
+    "integer": "int",
+    "number": "float",
+    "boolean": "bool",
+    "string": "text",
+    "object": "mapping",
+}
 NO_BOUND = 2**63  # what limits an integer's storage tells a user nothing
 
 
@@ -45,12 +53,14 @@ def table(model: type[BaseModel]) -> str:
     schema = model.model_json_schema()
     lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
     for name, field in schema["properties"].items():
-        label = " *" if LABEL in model.model_fields[name].metadata else ""
+        info = model.model_fields[name]
+        label = " *" if LABEL in info.metadata else ""
+        kind = ", ".join([_type(field), *dict.fromkeys(_bounds(info.annotation, info.metadata))])
         default = "required"
         if name not in schema.get("required", []):
             default = f"`{json.dumps(field['default'])}`" if _plain(field["default"]) else "below"
         meaning = field.get("description", "")
-        lines.append(f"| `{name}`{label} | {_type(field)} | {default} | {meaning} |")
+        lines.append(f"| `{name}`{label} | {kind} | {default} | {meaning} |")
     return "\n".join(lines) + "\n"
 
 
@@ -69,12 +79,20 @@ def _type(field: dict[str, Any]) -> str:
         return str(field["const"])
     if field["type"] == "array":
         return f"list of {_type(field['items'])}"
-    bounds = "".join(
-        f" {sign} {field[key]:g}"
-        for key, sign in BOUNDS.items()
-        if key in field and field[key] < NO_BOUND
-    )
-    return NAMES.get(field["type"], {"object": "mapping"}.get(field["type"], "null")) + bounds
+    return NAMES.get(field["type"], "null")
+
+
+def _bounds(annotation: Any, marks: Iterable[Any]) -> Iterator[str]:
+    """Yield the bounds of a field, wherever in its annotation they stand."""
+    for mark in marks:
+        if isinstance(mark, FieldInfo):
+            yield from _bounds(None, mark.metadata)
+        for name, sign in BOUNDS.items():
+            bound = getattr(mark, name, None)
+            if isinstance(bound, int | float) and bound < NO_BOUND:
+                yield f"{sign} {bound}"
+    for part in get_args(annotation):
+        yield from _bounds(part, getattr(part, "__metadata__", ()))
 
 
 if __name__ == "__main__":
