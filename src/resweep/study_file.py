@@ -49,7 +49,7 @@ class Resources(Part):
 
     gpus: Annotated[Int, Field(ge=0)] = Field(1, description="GPUs; 0 trains on CPU nodes")
     gpu_model: str | None = Field(None, description="as the cluster calls it: a100")
-    cpus: Positive = Field(1, description="cores; here too, the job's share of them")
+    cpus: Positive = Field(1, description="cores; the training itself computes on one")
     mem_mb: Positive | None = Field(None, description="main memory")
     runtime: Positive | None = Field(None, description="minutes")
     partition: str | None = Field(None, description="null: chosen by partitions.yaml")
