@@ -22,35 +22,37 @@ class Score(Part):
     goal: Literal["minimize", "maximize"] | None = Field(None, description="of the metric")
     early_metric: str = Field("train/loss", description="whose early slope counts")
     early_steps: Positive = Field(100, description="the slope is over steps up to this one")
-    slope_weight: float = 1.0
-    final_weight: float = 1.0
-    normalize: Literal["zscore", "raw"] = "zscore"
+    slope_weight: float = Field(1.0, description="of the early slope")
+    final_weight: float = Field(1.0, description="of the final value")
+    normalize: Literal["zscore", "raw"] = Field(
+        "zscore", description="whether both are standardised over the phase first"
+    )
 
 
 class Tracking(Part):
     """Where metrics are sent beside the files."""
 
-    wandb: Literal["offline", "online", "disabled"] = "offline"
-    project: str = "resweep"
-    entity: str | None = None
+    wandb: Literal["offline", "online", "disabled"] = Field("offline", description="mode of W&B")
+    project: str = Field("resweep", description="project there")
+    entity: str | None = Field(None, description="user or team; null: the account's own")
 
 
 class Publish(Part):
     """What becomes a versioned artifact."""
 
-    configs: bool = True
-    models: Literal["best", "none"] = "best"
+    configs: bool = Field(True, description="the trial files of each rerun")
+    models: Literal["best", "none"] = Field("best", description="the last phase's best model")
 
 
 class Resources(Part):
     """What one training asks a cluster for; null is estimated from the trial (docs/slurm.md)."""
 
-    gpus: Annotated[Int, Field(ge=0)] = 1
-    gpu_model: str | None = None
-    cpus: Positive = 1
-    mem_mb: Positive | None = None
+    gpus: Annotated[Int, Field(ge=0)] = Field(1, description="GPUs; 0 trains on CPU nodes")
+    gpu_model: str | None = Field(None, description="as the cluster calls it: a100")
+    cpus: Positive = Field(1, description="cores; the training itself computes on one")
+    mem_mb: Positive | None = Field(None, description="main memory")
     runtime: Positive | None = Field(None, description="minutes")
-    partition: str | None = None
+    partition: str | None = Field(None, description="null: chosen by partitions.yaml")
     slurm_extra: str | None = Field(None, description="more sbatch options")
 
 
@@ -60,31 +62,39 @@ Keep = Literal["best", "all", "none"]
 class PhaseFile(Part):
     """One phase, as written."""
 
-    name: Annotated[str, Field(pattern=f"^{NAME}$")]
-    kind: Literal["sweep", "rerun"]
-    base: dict[str, Any] = {}
-    set: dict[str, Any] = {}
-    keep: Keep | None = None
-    resources: Resources | None = None
-    sweep: str | None = None
-    trials: Positive | None = None
-    seed: Annotated[Int, Field(ge=0)] | None = None
-    of: Annotated[str | None, Field(validate_default=False)] = None
-    top: Positive | None = None
-    seeds: list[Annotated[Int, Field(ge=0)]] | None = None
+    name: Annotated[str, Field(pattern=f"^{NAME}$")] = Field(description="folder and rule names")
+    kind: Literal["sweep", "rerun"] = Field(description="what its trials are")
+    base: dict[str, Any] = Field({}, description="modules above the study's: section, name")
+    set: dict[str, Any] = Field({}, description="values above all modules")
+    keep: Keep | None = Field(None, description="null: the study's")
+    resources: Resources | None = Field(None, description="null: the study's")
+    sweep: str | None = Field(None, description="sweep: name in config/sweep/, or a path")
+    trials: Positive | None = Field(None, description="sweep: at most so many; null: run_cap")
+    seed: Annotated[Int, Field(ge=0)] | None = Field(
+        None, description="sweep: of random draws; null: the sweep file's"
+    )
+    of: Annotated[str | None, Field(validate_default=False)] = Field(
+        None, description="rerun: the earlier phase whose best are trained"
+    )
+    top: Positive | None = Field(None, description="rerun: how many of them; null: 1")
+    seeds: list[Annotated[Int, Field(ge=0)]] | None = Field(
+        None, description="rerun: each is trained with all of these; null: training.seed"
+    )
 
 
 class StudyFile(Part):
     """A whole study, as written."""
 
-    name: Annotated[str, Field(pattern=f"^{NAME}$")]
-    description: str = ""
-    base: dict[str, Any]
-    set: dict[str, Any] = {}
-    phases: Annotated[list[PhaseFile], Field(min_length=1)]
-    score: Score = Score()
-    keep: Keep = "best"
-    tracking: Tracking = Tracking()
-    publish: Publish = Publish()
-    resources: Resources = Resources()
-    tolerate_failures: Annotated[Int, Field(ge=0)] = 0
+    name: Annotated[str, Field(pattern=f"^{NAME}$")] = Field(description="folder and rule names")
+    description: str = Field("", description="for people")
+    base: dict[str, Any] = Field(description="modules: section, name (or the content itself)")
+    set: dict[str, Any] = Field({}, description="values above the modules")
+    phases: Annotated[list[PhaseFile], Field(min_length=1)] = Field(description="in order")
+    score: Score = Field(Score(), description="how trials are ranked")
+    keep: Keep = Field("best", description="whose weights stay")
+    tracking: Tracking = Field(Tracking(), description="W&B")
+    publish: Publish = Field(Publish(), description="artifacts")
+    resources: Resources = Field(Resources(), description="of one training")
+    tolerate_failures: Annotated[Int, Field(ge=0)] = Field(
+        0, description="failed trials of a phase that may be ranked without"
+    )

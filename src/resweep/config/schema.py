@@ -138,9 +138,9 @@ class Training(Section):
     min_lr_ratio: Fraction = Field(0.0, description="final learning rate over its peak")
     decay_fraction: Fraction = Field(0.2, description="wsd: last part of the run that decays")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.1, description="on matrices only")
-    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.95
-    adam_eps: Annotated[float, Field(gt=0)] = 1e-8
+    beta1: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="of the gradient's mean")
+    beta2: Annotated[float, Field(ge=0, lt=1)] = Field(0.95, description="of its square's mean")
+    adam_eps: Annotated[float, Field(gt=0)] = Field(1e-8, description="Adam's epsilon")
     grad_clip: Annotated[float, Field(ge=0)] = Field(1.0, description="global norm; 0 is off")
     log_steps: Positive = Field(10, description="steps between lines of metrics.jsonl")
     eval_steps: Positive = Field(100, description="steps between evaluations")

@@ -1,0 +1,99 @@
+"""The tables of fields in docs/configuration.md, made of the pydantic models.
+
+python docs/fields.py
+
+rewrites them between their marks; a test fails while they are out of date.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from resweep.config.schema import LABEL, SECTIONS
+from resweep.study_file import PhaseFile, Publish, Resources, Score, StudyFile, Tracking
+
+PAGE = Path(__file__).parent / "configuration.md"
+MODELS: dict[str, type[BaseModel]] = {
+    "study": StudyFile,
+    "phase": PhaseFile,
+    "score": Score,
+    "tracking": Tracking,
+    "publish": Publish,
+    "resources": Resources,
+    **SECTIONS,
+}
+BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+NAMES = {
+    "integer": "int",
+    "number": "float",
+    "boolean": "bool",
+    "string": "text",
+    "object": "mapping",
+}
+NO_BOUND = 2**63  # what limits an integer's storage tells a user nothing
+
+
+def with_tables(text: str) -> str:
+    """Return the page with all its tables as the models are now."""
+    return re.sub(
+        r"(<!-- fields: (\w+) -->\n).*?(<!-- end -->)",
+        lambda found: found[1] + table(MODELS[found[2]]) + found[3],
+        text,
+        flags=re.DOTALL,
+    )
+
+
+def table(model: type[BaseModel]) -> str:
+    """Lay the fields of a model out: name, type, default, meaning."""
+    schema = model.model_json_schema()
+    lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    for name, field in schema["properties"].items():
+        info = model.model_fields[name]
+        label = " *" if LABEL in info.metadata else ""
+        kind = ", ".join([_type(field), *dict.fromkeys(_bounds(info.annotation, info.metadata))])
+        default = "required"
+        if name not in schema.get("required", []):
+            default = f"`{json.dumps(field['default'])}`" if _plain(field["default"]) else "below"
+        meaning = field.get("description", "")
+        lines.append(f"| `{name}`{label} | {kind} | {default} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def _plain(value: Any) -> bool:
+    return not isinstance(value, dict) or not value
+
+
+def _type(field: dict[str, Any]) -> str:
+    if "anyOf" in field:
+        return " or ".join(_type(option) for option in field["anyOf"])
+    if "$ref" in field:
+        return "mapping"
+    if "enum" in field:
+        return ", ".join(map(str, field["enum"]))
+    if "const" in field:
+        return str(field["const"])
+    if field["type"] == "array":
+        return f"list of {_type(field['items'])}"
+    return NAMES.get(field["type"], "null")
+
+
+def _bounds(annotation: Any, marks: Iterable[Any]) -> Iterator[str]:
+    """Yield the bounds of a field, wherever in its annotation they stand."""
+    for mark in marks:
+        if isinstance(mark, FieldInfo):
+            yield from _bounds(None, mark.metadata)
+        for name, sign in BOUNDS.items():
+            bound = getattr(mark, name, None)
+            if isinstance(bound, int | float) and bound < NO_BOUND:
+                yield f"{sign} {bound}"
+    for part in get_args(annotation):
+        yield from _bounds(part, getattr(part, "__metadata__", ()))
+
+
+if __name__ == "__main__":
+    PAGE.write_text(with_tables(PAGE.read_text()))

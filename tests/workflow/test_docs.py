@@ -1,0 +1,206 @@
+"""The documents: every command in a ```sh block works, every example is accepted, links lead on.
+
+Commands are run where that costs seconds. Snakemake's are dry runs; commands that need results,
+minutes, a network or a cluster are checked: the command exists, its --help knows the flags, the
+files that it names are there or in the file contract. A command of no known kind fails.
+"""
+
+import ast
+import functools
+import importlib.util
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Checkout
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+SETS = ("config/", "docs/", "profiles/", "rules/", "src/", "tests/", "workflow/")
+CONTRACT = (
+    r"results/\w+/(study\.yaml|runs\.csv|report\.html|wandb|artifacts/[\w-]+\.json)",
+    r"results/\w+/\w+/(trials(/\w+\.yaml)?|records/\w+\.json|scores\.csv|decisions\.csv|models)",
+    r"results/\w+/\w+/top\d+_best_configs\.yaml",
+)
+
+
+def blocks(page: Path, language: str) -> Iterator[str]:
+    """Yield the content of a page's fenced blocks of one language."""
+    yield from re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.M | re.S)
+
+
+def commands() -> list[str]:
+    """Every different command of all pages, without comments, continued lines joined."""
+    found: dict[str, None] = {}
+    for page in PAGES:
+        for block in blocks(page, "sh"):
+            for line in block.replace("\\\n", " ").splitlines():
+                words = shlex.split(line, comments=True)
+                if words == ["snakemake"]:
+                    words.append("-n")  # as it would be planned
+                if words:
+                    found[shlex.join(words)] = None
+    return list(found)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout with the examples of all pages, and no scheduler that would be asked."""
+    made = Checkout.new(tmp_path_factory.mktemp("docs") / "checkout")
+    for page in PAGES:
+        for block in blocks(page, "yaml"):
+            named = re.match(r"# (config/\S+\.yaml)\n", block)
+            if named:
+                (made.path / named[1]).parent.mkdir(parents=True, exist_ok=True)
+                (made.path / named[1]).write_text(block)
+    (made.path / "texts").mkdir()
+    (made.path / "texts/some.txt").write_text("some text")
+    # The SLURM plugin asks at each import; a controller that does not answer costs seconds.
+    (made.path / "bin").mkdir()
+    for name in ("scontrol", "sinfo"):
+        (made.path / "bin" / name).write_text("#!/bin/sh\nexit 1\n")
+        (made.path / "bin" / name).chmod(0o755)
+    return made
+
+
+def run(place: Checkout, *words: str) -> str:
+    """Run a command in the checkout; fails the test where the command fails."""
+    path = os.pathsep.join([str(place.path / "bin"), place.env["PATH"]])
+    return place.run(*words, env={"PATH": path, "WANDB_MODE": "offline"}).stdout
+
+
+def check_snakemake(place: Checkout, words: list[str]) -> None:
+    """Plan it: up to the last ranking, where the command names no file."""
+    study = re.search(r"study=(\w+)", " ".join(words))
+    name = study[1] if study else "quickstart"
+    phase = "sweep" if name == "inline" else "rerun"
+    target = [] if "results/" in " ".join(words) else [f"results/{name}/{phase}/scores.csv"]
+    plan = [] if "--unlock" in words else ["--dry-run"]
+    if "--forcerun" in words:
+        target = [f"results/{name}/sweep/decisions.csv"]
+    output = run(place, "snakemake", *target, *plan, *words[1:])
+    assert not plan or "Job stats:" in output
+
+
+@functools.cache
+def help_of(place: Checkout, script: str, *subcommand: str) -> str:
+    """What a script says of itself."""
+    return run(place, "python", script, *subcommand, "--help")
+
+
+def check_script(place: Checkout, words: list[str]) -> None:
+    """Its --help knows every flag, and its subcommand; audits are run."""
+    script = words[1]
+    if script == "docs/fields.py":
+        return  # run by its own test
+    known = help_of(place, script)
+    choices = re.search(r"\{([\w,]+)\} \.\.\.", known)
+    if choices:  # subcommands
+        (chosen,) = [word for word in words[2:] if word in choices[1].split(",")]
+        known += help_of(place, script, chosen)
+    flags = [word for word in words if word.startswith("--")]
+    assert [flag for flag in flags if not re.search(rf"{flag}\b", known)] == []
+    if script.endswith("audit.py"):
+        assert "to train" in run(place, *words)
+
+
+def check_make(place: Checkout, words: list[str]) -> None:
+    """Its targets are in the Makefile."""
+    makefile = (ROOT / "Makefile").read_text()
+    for target in [word for word in words[1:] if "=" not in word]:
+        assert re.search(rf"^{target}:", makefile, re.M), f"make {target}"
+
+
+def check_wandb(place: Checkout, words: list[str]) -> None:
+    """The subcommand is there, with its flags."""
+    known = run(place, "wandb", words[1], "--help")
+    assert [flag for flag in words if flag.startswith("--") and flag not in known] == []
+
+
+def check_environment(place: Checkout, words: list[str]) -> None:
+    """What `make env` builds is what is activated."""
+    assert words == [".", ".venv/bin/activate"]
+    assert "-m venv .venv" in (ROOT / "Makefile").read_text()
+
+
+def check_cluster(place: Checkout, words: list[str]) -> None:
+    """A client of SLURM: nothing to check it against here."""
+
+
+def check_pytest(place: Checkout, words: list[str]) -> None:
+    """Its paths are checked with all others."""
+
+
+KINDS = {
+    r"snakemake\b": check_snakemake,
+    r"python (workflow/scripts|docs)/\w+\.py\b": check_script,
+    r"python tests/slurm/cluster\.py\b": check_script,
+    r"make \w": check_make,
+    r"wandb \w": check_wandb,
+    r"\. ": check_environment,
+    r"(sinfo|squeue|scancel)\b": check_cluster,
+    r"pytest\b": check_pytest,
+}
+
+
+@pytest.mark.parametrize("command", commands())
+def test_commands(command: str, place: Checkout) -> None:
+    kinds = [check for pattern, check in KINDS.items() if re.match(pattern, command)]
+    assert len(kinds) == 1, f"no kind of command that is known: {command}"
+    words = shlex.split(command)
+    for word in words[1:]:
+        if word.startswith(SETS):
+            assert (ROOT / word).exists(), word
+        if word.startswith("results/"):
+            assert any(re.fullmatch(pattern, word) for pattern in CONTRACT), word
+    kinds[0](place, words)
+
+
+def test_there_are_commands() -> None:
+    assert len(commands()) > 20 and "make demo" in commands()
+
+
+def test_other_examples_can_be_read() -> None:
+    for page in PAGES:
+        for block in blocks(page, "python"):
+            ast.parse(block)
+        fences = re.findall(r"^```(\w*)$", page.read_text(), re.M)
+        assert set(fences[::2]) <= {"sh", "yaml", "python", "text"}, page
+        assert not any(fences[1::2]), page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text()):
+        name, _, heading = target.partition("#")
+        file = page.parent / name if name else page
+        assert file.exists(), target
+        if heading:
+            titles = re.findall(r"^#+ (.+)$", file.read_text(), re.M)
+            assert heading in [re.sub(r"[^\w -]", "", t.lower()).replace(" ", "-") for t in titles]
+
+
+def test_tables_of_fields_are_those_of_the_models() -> None:
+    spec = importlib.util.spec_from_file_location("fields", ROOT / "docs/fields.py")
+    assert spec is not None and spec.loader is not None
+    fields = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fields)
+    page = fields.PAGE.read_text()
+    assert page.splitlines() == fields.with_tables(page).splitlines(), "python docs/fields.py"
+    for model in fields.MODELS:
+        assert f"<!-- fields: {model} -->" in page
+
+
+def test_every_script_says_how_it_is_called() -> None:
+    for script in (ROOT / "workflow/scripts").glob("*.py"):
+        text = ast.get_docstring(ast.parse(script.read_text()))
+        assert text is not None and f"python workflow/scripts/{script.name}" in text
+
+
+def test_readme_names_every_guide() -> None:
+    text = (ROOT / "README.md").read_text()
+    linked = [page.name for page in (ROOT / "docs").glob("*.md") if f"docs/{page.name}" in text]
+    assert sorted(linked) == sorted(page.name for page in (ROOT / "docs").glob("*.md"))
