@@ -8,6 +8,7 @@ weights were pruned has no link, and its row says how to get them back.
 """
 
 import csv
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ def keep_models(
     decisions, kept = [], set()
     for row in scores.to_dict("records"):
         run_id = row["run_id"] if isinstance(row["run_id"], str) else None
-        good = row["status"] == FINISHED and row["rank"] <= limit
+        ranked_well = row["rank"] <= limit and not math.isnan(row["score"])
+        good = row["status"] == FINISHED and (ranked_well or policy == "all")
         decision, reason = "none", str(row["stop_reason"])
         if run_id is not None:
             run = Run(layout.run(run_id))

@@ -133,7 +133,9 @@ def _read_phase(study: str, part: Mapping[str, Any], layout: Layout) -> PhaseRes
         score["goal"] or "minimize",
         score["early_metric"],
         read_scores(folder / "scores.csv"),
-        pd.read_csv(decisions, dtype=text) if decisions.exists() else pd.DataFrame(),
+        pd.read_csv(decisions, dtype=text, keep_default_na=False, na_values=[""])
+        if decisions.exists()
+        else pd.DataFrame(),
     )
 
 

@@ -23,7 +23,9 @@ from resweep.trial import Trial, read_trial
 
 def read_scores(path: Path) -> pd.DataFrame:
     """Read scores.csv, with names of trials and runs as text."""
-    return pd.read_csv(path, dtype={"trial": str, "run_id": str})
+    return pd.read_csv(
+        path, dtype={"trial": str, "run_id": str}, keep_default_na=False, na_values=[""]
+    )
 
 
 def best_trials(scores: pd.DataFrame, top: int) -> list[str]:

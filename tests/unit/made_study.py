@@ -8,13 +8,13 @@ from typing import Any
 
 from resweep import yaml12
 from resweep.config import compose
-from resweep.config.compose import Composed
+from resweep.config.compose import Composed, assign
 from resweep.keep import keep_models, write_decisions
 from resweep.paths import Layout
 from resweep.scores import rank_trials, read_result
 from resweep.store.retention import claim
 from resweep.store.run import FINISHED, Run
-from resweep.study import Phase, Study, assign
+from resweep.study import Phase, Study
 from resweep.study_file import Publish, Resources, Score, Tracking
 from resweep.tables import tabulate_study, write_runs_table
 from resweep.training import checkpoint

@@ -1,6 +1,6 @@
 """Draw the rules of a study: reads a graph in the dot language, writes PREFIX.dot and PREFIX.svg.
 
-    snakemake --rulegraph dot | python workflow/scripts/draw_rules.py results/dag
+snakemake --rulegraph dot | python workflow/scripts/draw_rules.py results/dag
 """
 
 import argparse

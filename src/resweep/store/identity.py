@@ -69,7 +69,6 @@ def identity(resolved: Mapping[str, Any], data: Prepared) -> dict[str, Any]:
     renamed text is the same data; batch size and accumulation count as their product, and how it
     is cut into micro-batches counts only where there is dropout; fields added later are left out
     while they mean "as before".
-    while they mean "as before".
     """
     bearing: dict[str, Any] = {}
     own: dict[str, Any] = {}  # apart, so that no hyperparameter takes the place of recipe or digest
