@@ -30,7 +30,7 @@ for study, phase in RERUNS:
             "../envs/resweep.yaml"
         params:
             name=f"{phase.name}-configs",
-            folder=phase_file(phase, "trials"),
+            folder=lambda wildcards, input: os.path.dirname(input.trials[0]),
             only=[f"{trial}.yaml" for trial in phase.trials],
             metadata=canonical_json({"study": study.name, "phase": phase.name}),
             mode=study.tracking.wandb,

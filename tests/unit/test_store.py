@@ -1,0 +1,327 @@
+"""The run store: requests and their records, the lock and its lease, weights and forgetting."""
+
+import fcntl
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from resweep.config.schema import Config
+from resweep.data.store import Prepared
+from resweep.errors import LeaseLost, LockTimeout, StoreError
+from resweep.paths import Layout, link_relative
+from resweep.resources import trial_needs
+from resweep.store import lock as lock_module
+from resweep.store.forget import drifted_runs, failed_runs, forget_runs, runs_of_phase
+from resweep.store.identity import run_id
+from resweep.store.lock import RunLock, read_lease
+from resweep.store.request import Interrupted, Request, advance
+from resweep.store.retention import claim, release
+from resweep.store.run import Run
+from resweep.study_file import Resources
+from resweep.training.trainer import Trainer
+from tests.unit.tiny import configure, prepare
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Prepared:
+    return prepare(tmp_path / "data")
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout(tmp_path / "results")
+
+
+def request(data: Prepared, changes: dict[str, Any] | None = None, **options: Any) -> Request:
+    config = configure(data, **(changes or {}))
+    return Request(config=config, data=data, device=torch.device("cpu"), **options)
+
+
+def run_of(asked: Request, layout: Layout) -> Run:
+    return Run(layout.run(run_id(asked.config, asked.data)))
+
+
+def read(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text()))
+
+
+# Requests
+
+
+def test_a_request_is_answered_from_the_store_the_second_time(data, layout):
+    asked = request(data)
+    record = advance(asked, layout)
+    before = record.stat().st_mtime_ns
+    assert read(record)["status"] == "finished" and read(record)["step"] == 12
+    assert advance(asked, layout) == record
+    assert record.stat().st_mtime_ns == before
+    assert len(run_of(asked, layout).attempts()) == 1
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(data, layout):
+    whole = read(advance(request(data), layout))
+    other = Layout(layout.root.with_name("other"))
+    stopped = read(advance(request(data, stop=5), other))
+    assert (stopped["status"], stopped["step"], stopped["max_steps"]) == ("stopped", 5, 12)
+    assert stopped["metrics"]["val/loss"] > whole["metrics"]["val/loss"]
+    finished = read(advance(request(data), other))
+    assert finished["weights"] == whole["weights"]
+    run = run_of(request(data), other)
+    assert [segment["from_step"] for segment in run.state()["segments"]] == [0, 5]
+    here = run_of(request(data), layout).path / "metrics.jsonl"
+    assert (run.path / "metrics.jsonl").read_bytes() == here.read_bytes()
+    assert read(advance(request(data, stop=5), other)) == stopped
+
+
+def test_an_earlier_stop_of_a_finished_run_is_trained_beside_it(data, layout):
+    advance(request(data), layout)
+    run = run_of(request(data), layout)
+    metrics = (run.path / "metrics.jsonl").read_bytes()
+    stopped = read(advance(request(data, stop=5), layout))
+    assert stopped["step"] == 5
+    assert (run.path / "metrics.jsonl").read_bytes() == metrics
+    assert (run.path / "checkpoint_12").is_dir() and not (run.path / "again").exists()
+
+
+def test_an_interrupted_run_says_so_and_saves(data, layout):
+    asked = request(data, interrupted=lambda: True)
+    with pytest.raises(Interrupted, match="saved at step 1 of 12"):
+        advance(asked, layout)
+    run = run_of(asked, layout)
+    assert run.attempts()[-1]["end"] == "interrupted"
+    assert (run.path / "checkpoint_1").is_dir() and not run.records()
+    assert read(advance(request(data), layout))["status"] == "finished"
+
+
+def test_the_same_error_at_the_same_step_twice_is_a_failure(data, layout, monkeypatch):
+    step = Trainer.train_step
+
+    def broken(self: Trainer) -> None:
+        if self.step == 3:
+            raise RuntimeError("a kernel of its own")
+        step(self)
+
+    monkeypatch.setattr(Trainer, "train_step", broken)
+    asked = request(data)
+    with pytest.raises(RuntimeError):
+        advance(asked, layout)
+    record = read(advance(asked, layout))
+    assert record["status"] == "failed" and "a kernel of its own" in record["stop_reason"]
+    run = run_of(asked, layout)
+    assert failed_runs([run.run_id], layout) == [run.run_id]
+    monkeypatch.undo()
+    forget_runs([run.run_id], layout)
+    assert read(advance(asked, layout))["status"] == "finished"
+
+
+def test_a_full_device_is_infeasible_for_as_much_memory_only(data, layout, monkeypatch):
+    def full(self: Trainer) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(Trainer, "train_step", full)
+    monkeypatch.setattr("resweep.store.request.device_memory", lambda device: 1000)
+    asked = request(data)
+    record = read(advance(asked, layout))
+    assert record["status"] == "infeasible" and "memory" in record["stop_reason"]
+    run = run_of(asked, layout)
+    assert run.find_record(12, device_memory=1000) is not None
+    assert run.find_record(12, device_memory=2000) is None
+
+
+def test_diverging_ends_the_run_and_answers_later_stops(data, layout):
+    asked = request(data, {"training__learning_rate": 1e15, "training__grad_clip": 0.0})
+    record = read(advance(asked, layout))
+    assert record["status"] == "diverged" and record["metrics"] == {}
+    run = run_of(asked, layout)
+    assert run.find_record(record["step"]) is not None
+    assert run.state()["status"] == "diverged"
+
+
+def test_weights_that_nobody_keeps_are_not_saved(data, layout):
+    asked = request(data, keep_weights=False)
+    assert read(advance(asked, layout))["weights"] is None
+    assert not list(run_of(asked, layout).path.glob("checkpoint_*"))
+
+
+# Attempts
+
+
+def test_a_process_that_vanished_counts_as_killed_or_out_of_memory(tmp_path):
+    run = Run(tmp_path / "run")
+    run.path.mkdir()
+    lease = {"memory_mb": 990, "memory_limit_mb": 1000, "step": 7}
+    (run.path / "lease.json").write_text(json.dumps(lease))
+    run.begin_attempt(1, 0, "cpu")
+    assert run.attempts()[-1]["end"] == "out of memory" and run.out_of_memory_count() == 1
+    (run.path / "lease.json").write_text(json.dumps(lease | {"memory_mb": 300}))
+    assert run.attempts()[-1]["end"] == "killed" and run.out_of_memory_count() == 0
+
+
+def test_killed_at_the_same_step_again_and_again_is_used_up(data, layout):
+    asked = request(data)
+    run = run_of(asked, layout)
+    for generation in range(8):
+        run.path.mkdir(parents=True, exist_ok=True)
+        run.begin_attempt(generation, 0, "cpu")
+    record = read(advance(asked, layout))
+    assert record["status"] == "failed" and "without progress" in record["stop_reason"]
+
+
+def test_memory_grows_after_running_out_of_it_and_links_need_no_gpu(data, layout, monkeypatch):
+    monkeypatch.setattr("resweep.data.store.find", lambda settings, layout: data)
+    asked = request(data)
+    run = run_of(asked, layout)
+    wanted = Resources(gpus=2, gpu_model="a100")
+    first = trial_needs(asked.config, None, wanted, "best", layout)
+    assert first.gres == "gpu:a100:2"
+    run.path.mkdir(parents=True)
+    lease(run.path, host=socket.gethostname(), memory_mb=9, memory_limit_mb=10)
+    run.begin_attempt(1, 0, "cpu")
+    grown = trial_needs(asked.config, None, wanted, "best", layout)
+    assert grown.mem_mb == pytest.approx(1.5 * first.mem_mb, rel=0.01)
+    advance(asked, layout)
+    served = trial_needs(asked.config, None, wanted, "best", layout)
+    assert served.gres is None and served.partition is None
+
+
+# Lock and lease
+
+
+def lease(folder: Path, **changes: Any) -> None:
+    """A lease of another host, as it stands in a shared folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"generation": 4, "token": "theirs", "host": "elsewhere", "pid": 1, "beats": 1}
+    (folder / "lease.json").write_text(json.dumps(content | changes))
+
+
+def test_a_waiter_gives_up_in_time_and_says_who_holds_the_run(tmp_path):
+    with (
+        RunLock(tmp_path, timeout=1.0, details=lambda: {"step": 42}),
+        pytest.raises(LockTimeout, match=r"process .* at step 42.*run the same command again"),
+        RunLock(tmp_path, timeout=0.0),
+    ):
+        pass
+
+
+def test_a_silent_host_is_taken_over_with_a_higher_generation(tmp_path):
+    lease(tmp_path)
+    with RunLock(tmp_path, timeout=10.0, stale_after=0.3) as mine:
+        assert mine.generation == 5
+        mine.confirm()
+
+
+def test_a_host_that_is_heard_of_is_not_taken_over(tmp_path):
+    done = threading.Event()
+
+    def beat() -> None:
+        beats = 2
+        while not done.wait(0.05):
+            lease(tmp_path, beats=beats)
+            beats += 1
+
+    lease(tmp_path)
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        with pytest.raises(LockTimeout, match="held by elsewhere"):
+            RunLock(tmp_path, timeout=1.0, stale_after=0.5).__enter__()
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_a_released_lease_of_another_host_is_free_at_once(tmp_path):
+    lease(tmp_path, released=True)
+    with RunLock(tmp_path, timeout=0.0) as mine:
+        assert mine.generation == 5
+
+
+def test_who_lost_the_lease_publishes_nothing(data, layout, monkeypatch):
+    asked = request(data, {"training__save_steps": 4})
+    run = run_of(asked, layout)
+    step = Trainer.train_step
+
+    def lose(self: Trainer) -> None:
+        step(self)
+        if self.step == 3:
+            lease(run.path, generation=99)
+
+    monkeypatch.setattr(Trainer, "train_step", lose)
+    with pytest.raises(LeaseLost, match="taken over by elsewhere"):
+        advance(asked, layout)
+    assert not list(run.path.glob("checkpoint_*")) and not run.records()
+    assert read_lease(run.path)["token"] == "theirs"
+
+
+def test_the_lock_goes_with_its_process(tmp_path):
+    with (
+        RunLock(tmp_path, timeout=0.0),
+        (tmp_path / "lock").open() as file,
+        pytest.raises(BlockingIOError),
+    ):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with (tmp_path / "lock").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_the_heartbeat_goes_on_while_the_training_is_busy(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock_module, "HEARTBEAT_SECONDS", 0.02)
+    with RunLock(tmp_path, timeout=0.0):
+        first = read_lease(tmp_path)["beats"]
+        while read_lease(tmp_path)["beats"] < first + 3:
+            pass
+
+
+# Weights and forgetting
+
+
+@pytest.fixture
+def trained(data: Prepared, layout: Layout) -> Iterator[Run]:
+    asked = request(data)
+    record = advance(asked, layout)
+    link_relative(layout.record("s", "p", "t"), record)
+    yield run_of(asked, layout)
+
+
+def test_weights_stay_while_anyone_claims_them(trained):
+    claim(trained, "s", "p", "a")
+    claim(trained, "s", "q", "b")
+    release(trained, "s", "p", "a")
+    assert (trained.path / "final_checkpoint/model.safetensors").is_file()
+    release(trained, "s", "q", "b")
+    assert not list(trained.path.glob("*checkpoint*"))
+    assert trained.find_record(12) is not None
+    assert trained.find_record(12, weights=True) is None
+
+
+def test_forgetting_moves_the_run_and_leaves_its_links_dangling(trained, layout):
+    assert runs_of_phase("s", "p", layout) == [trained.run_id]
+    (place,) = forget_runs([trained.run_id], layout)
+    assert (place / "record.json").is_file() and not trained.path.exists()
+    link = layout.record("s", "p", "t")
+    assert link.is_symlink() and not link.exists()
+
+
+def test_forgetting_something_else_moves_nothing(trained, layout):
+    for name in ("../s", "nothing", "."):
+        with pytest.raises(StoreError, match="there is no run"):
+            forget_runs([trained.run_id, name], layout)
+    assert trained.path.is_dir()
+    with pytest.raises(StoreError, match="there are no records"):
+        runs_of_phase("s", "other", layout)
+
+
+def test_runs_of_older_code_have_drifted(trained, layout):
+    assert drifted_runs([trained.run_id], layout) == []
+    trained.update(code="older")
+    assert drifted_runs([trained.run_id], layout) == [trained.run_id]
+
+
+def test_the_shipped_defaults_are_a_valid_configuration():
+    assert Config.model_validate({"training": {"max_steps": 1}}).model.kind == "gpt"
