@@ -20,6 +20,7 @@ h1 { font-size: 27px; margin: 0; letter-spacing: -0.01em; }
 h2 { font-size: 20px; margin: 46px 0 4px; }
 h3 { font-size: 14px; margin: 0 0 10px; }
 p { margin: 2px 0 14px; color: var(--soft); }
+p.warning { color: var(--bad); }
 a { color: var(--accent); }
 nav a { margin-right: 16px; }
 .tiles { display: flex; flex-wrap: wrap; gap: 12px; margin: 20px 0 16px; }
@@ -50,6 +51,9 @@ details[open] summary { margin-bottom: 10px; }
 #vg-tooltip-element { font-family: inherit; }
 @media print { .scroll { max-height: none; } }
 """
+
+# Browsers then refuse what the page must never do: load or send anything. Vega needs `eval`.
+POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'"
 
 # Charts are drawn anew when the system changes between light and dark. A click on a column's head
 # sorts; without JavaScript the tables are complete all the same.
@@ -186,6 +190,7 @@ def page(title: str, body: str, charts: Charts) -> str:
     specs = json.dumps(charts.specs, separators=(",", ":")).replace("<", "\\u003c")
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}"
         "<noscript><p>The charts need JavaScript; the tables do not.</p></noscript>\n"

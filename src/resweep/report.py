@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -40,7 +41,10 @@ def render_report(results: StudyResults, layout: Layout) -> str:
     charts = Charts()
     sections = [_phase_section(phase, results, layout, charts) for phase in results.phases]
     links = "".join(f'<a href="#phase-{p.name}">{escape(p.name)}</a>' for p in results.phases)
-    header = f"<h1>{escape(results.name)}</h1>\n{_totals(results, layout)}<nav>{links}</nav>\n"
+    header = (
+        f"<h1>{escape(results.name)}</h1>\n{_newest(results)}{_totals(results, layout)}"
+        f"<nav>{links}</nav>\n"
+    )
     return page(f"{results.name}: report", header + "".join(sections), charts)
 
 
@@ -62,6 +66,15 @@ def _totals(results: StudyResults, layout: Layout) -> str:
     if floor is not None:
         figures["bigram floor of the data"] = f"{floor:.3f}"
     return tiles(figures)
+
+
+def _newest(results: StudyResults) -> str:
+    """Say how new the results are; the time of drawing would make equal results differ."""
+    times = [phase.newest for phase in results.phases if phase.newest is not None]
+    if not times:
+        return ""
+    moment = datetime.fromtimestamp(max(times), UTC)
+    return f"<p>newest record: {moment:%Y-%m-%d %H:%M} UTC</p>\n"
 
 
 def duration(seconds: float) -> str:
@@ -87,6 +100,7 @@ def _phase_section(
     floor = bigram_floor(results.name, layout) if phase.metric == "val/loss" else None
     parts = [
         f'<h2 id="phase-{escape(phase.name)}">{escape(phase.name)}</h2>\n<p>{escape(about)}</p>\n',
+        f'<p class="warning">{escape(phase.warning)}</p>\n' if phase.warning else "",
         _grid(
             charts.place(phase.metric, curves_chart(phase, final, floor)),
             charts.place(phase.early_metric, curves_chart(phase, train))

@@ -15,9 +15,10 @@ import pandas as pd
 from resweep import yaml12
 from resweep.errors import StoreError
 from resweep.paths import Layout
-from resweep.scores import SEED
+from resweep.scores import SEED, code_warning
 from resweep.selection import read_scores, short_name
 from resweep.store.run import FINISHED
+from resweep.trial import read_record
 
 SCORE_COLUMNS = (
     "rank", "trial", "run_id", "status", "stop_reason", "score", "final_mean", "final_std", "seeds",
@@ -37,6 +38,8 @@ class PhaseResults:
         early_metric: Whose early slope counts.
         scores: scores.csv, best trial first.
         decisions: decisions.csv.
+        newest: When its last record was written, in seconds since 1970; None without records.
+        warning: What to know before trusting the ranking.
     """
 
     name: str
@@ -47,6 +50,8 @@ class PhaseResults:
     early_metric: str
     scores: pd.DataFrame
     decisions: pd.DataFrame
+    newest: float | None
+    warning: str | None
 
     @property
     def hyperparameters(self) -> list[str]:
@@ -124,7 +129,9 @@ def _read_phase(study: str, part: Mapping[str, Any], layout: Layout) -> PhaseRes
     folder = layout.phase(study, part["name"])
     decisions = folder / "decisions.csv"
     text = {"trial": str, "run_id": str}
-    score = part["score"]
+    score, scores = part["score"], read_scores(folder / "scores.csv")
+    paths = [layout.record(study, part["name"], trial) for trial in scores["trial"]]
+    paths = [path for path in paths if path.exists()]
     return PhaseResults(
         part["name"],
         part["kind"],
@@ -132,10 +139,12 @@ def _read_phase(study: str, part: Mapping[str, Any], layout: Layout) -> PhaseRes
         score["metric"] or "val/loss",
         score["goal"] or "minimize",
         score["early_metric"],
-        read_scores(folder / "scores.csv"),
+        scores,
         pd.read_csv(decisions, dtype=text, keep_default_na=False, na_values=[""])
         if decisions.exists()
         else pd.DataFrame(),
+        max((path.stat().st_mtime for path in paths), default=None),
+        code_warning(read_record(path) for path in paths),
     )
 
 
@@ -210,8 +219,9 @@ def shown(value: Any, digits: int = 4) -> str:
 
 
 def settings_text(hyperparameters: Mapping[str, Any]) -> str:
-    """Return hyperparameters as one line for people."""
-    return ", ".join(f"{label(path)} {shown(value)}" for path, value in hyperparameters.items())
+    """Return hyperparameters as one line for people, without those that have no value."""
+    named = {label(path): shown(value) for path, value in hyperparameters.items()}
+    return ", ".join(f"{name} {text}" for name, text in named.items() if text)
 
 
 def spread_text(mean: float | None, spread: float | None) -> str:

@@ -180,9 +180,9 @@ def rank_trials(results: list[TrialResult], score: Score) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def code_warning(results: Iterable[TrialResult]) -> str | None:
-    """Return a warning when one ranking mixes runs of different code."""
-    digests = {r.record["code"] for r in results if r.record.get("code")}
+def code_warning(records: Iterable[Mapping[str, Any]]) -> str | None:
+    """Return a warning when the records of one ranking are of different code."""
+    digests = {record["code"] for record in records if record.get("code")}
     if len(digests) < 2:
         return None
     return (

@@ -116,13 +116,25 @@ def _trial_row(path: Path, layout: Layout) -> "Row":
     record = read_record(path)
     phase_folder = path.parent.parent
     trial = read_trial(phase_folder / "trials" / f"{path.stem}.yaml")
-    row = Row(dict(compose.leaves(trial.config)))
+    run = None if record["run_id"] is None else Run(layout.run(record["run_id"]))
+    asked = dict(compose.leaves(trial.config))
+    row = Row(asked if run is None else _filled(asked, _config(run)))
     row.lead = {"status": record["status"]} | _place(trial.study, trial.phase, trial.trial)
     row.name_run(record["run_id"])
     row.fill(record)
-    if record["run_id"] is not None:
-        row.add_stored(Run(layout.run(record["run_id"])))
+    if run is not None:
+        row.add_stored(run)
     return row
+
+
+def _filled(config: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the leaves of a configuration, its gaps filled from another.
+
+    Resolving a trial's configuration fills in some fields, and empties those that it replaced (a
+    share of warmup becomes steps), which may be the very ones that were swept: each lacks some.
+    """
+    known = {path: value for path, value in config.items() if value is not None}
+    return {**config, **other, **known}
 
 
 def _store_rows(layout: Layout) -> list["Row"]:
@@ -131,10 +143,12 @@ def _store_rows(layout: Layout) -> list["Row"]:
     for folder in sorted(path for path in layout.runs.glob("[!.]*") if path.is_dir()):
         run = Run(folder)
         state = run.state()
-        row = Row(_config(run))
-        row.lead = {"status": state.get("status")}
-        if run.run_id in places:
-            row.lead |= _place(*places[run.run_id])
+        config, place = _config(run), places.get(run.run_id)
+        file = None if place is None else layout.trial(*place)
+        if file is not None and file.exists():
+            config = _filled(config, dict(compose.leaves(read_trial(file).config)))
+        row = Row(config)
+        row.lead = {"status": state.get("status")} | (_place(*place) if place else {})
         row.name_run(run.run_id)
         seconds = [part["seconds"] for part in state.get("segments", [])]
         row.fill(state | {"seconds": round(sum(seconds), 2), "parameters": _parameters(run)})

@@ -14,7 +14,14 @@ from resweep.charts import Curve, curves_chart, hyperparameter_chart, thin
 from resweep.errors import StoreError
 from resweep.paths import Layout
 from resweep.report import duration, render_report
-from resweep.results import SCORE_COLUMNS, StudyResults, compare_rerun, read_study, shown
+from resweep.results import (
+    SCORE_COLUMNS,
+    StudyResults,
+    compare_rerun,
+    read_study,
+    settings_text,
+    shown,
+)
 from tests.unit.made_study import RATE, RERUN, SEED, SWEEP, Made, make_study
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -90,6 +97,31 @@ def test_nothing_is_loaded_from_elsewhere(html: str) -> None:
     # The schema's address is a name: Vega does not load it.
     addresses = set(re.findall(r"https?://[^\"' )]*", own_part(html)))
     assert all(address.startswith("https://vega.github.io/schema/") for address in addresses)
+
+
+def test_the_browser_is_told_to_load_nothing(html: str) -> None:
+    assert "Content-Security-Policy\" content=\"default-src 'none'; " in html
+    assert "connect-src" not in html.split("<style>")[0]
+
+
+def test_header_says_how_new_the_results_are(tmp_path: Path) -> None:
+    layout = make_study(tmp_path)
+    for path in layout.root.glob("made/*/records/*.json"):
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    os.utime(layout.record("made", "sweep", "ccc"), (1_700_000_000, 1_700_000_000))
+    html = render_report(read_study("made", layout), layout)
+    assert "newest record: 2023-11-14 22:13 UTC" in html
+
+
+def test_runs_of_different_code_in_one_ranking_are_warned_of(html: str, tmp_path: Path) -> None:
+    assert 'class="warning"' not in html
+    layout = make_study(tmp_path)
+    record = layout.record("made", "rerun", "02").resolve()
+    record.write_text(record.read_text().replace("0123456789ab", "ba9876543210"))
+    page = render_report(read_study("made", layout), layout)
+    sweep, rerun = page.split('id="phase-sweep"')[1].split('id="phase-rerun"')
+    assert "0123456789ab, ba9876543210" in rerun
+    assert 'class="warning"' not in sweep
 
 
 def test_equal_results_give_equal_pages(layout: Layout, html: str) -> None:
@@ -238,3 +270,7 @@ def test_durations_are_readable(seconds: float, text: str) -> None:
 )
 def test_numbers_are_readable(value: object, text: str) -> None:
     assert shown(value) == text
+
+
+def test_hyperparameters_that_a_trial_does_not_have_are_left_out() -> None:
+    assert settings_text({"training.learning_rate": 0.01, "mine": math.nan}) == "learning_rate 0.01"

@@ -252,8 +252,8 @@ def test_other_ends_are_no_failures():
 
 
 def test_a_ranking_of_mixed_code_is_warned_about():
-    assert code_warning([result("a", 1.0), result("b", 1.0)]) is None
-    warning = code_warning([result("a", 1.0), result("b", 1.0, code="c2")])
+    assert code_warning([result("a", 1.0).record, result("b", 1.0).record]) is None
+    warning = code_warning([result("a", 1.0).record, result("b", 1.0, code="c2").record])
     assert "2 versions of the training code (c1, c2)" in warning
 
 

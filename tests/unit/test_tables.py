@@ -9,10 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from resweep import yaml12
 from resweep.errors import ConfigError, StoreError
 from resweep.paths import Layout
 from resweep.store.run import Run
 from resweep.tables import tabulate_study, update_metrics, write_runs_table
+from resweep.trial import read_trial, write_trial
 from tests.conftest import ROOT
 from tests.unit.made_study import RATE, SWEEP, Made, make_run, make_study
 
@@ -164,3 +166,20 @@ def test_command_writes_both_tables(layout: Layout) -> None:
     )  # fmt: skip
     assert len(read(own)) == 9
     assert len(read(layout.runs_table)) == 8
+
+
+def test_what_resolving_fills_in_and_what_it_replaced_are_both_there(layout: Layout) -> None:
+    trial = layout.trial("made", "sweep", "bbb")
+    asked = read_trial(trial)
+    asked.config["training"] |= {"warmup_steps": None, "pct_warmup": 0.25}
+    write_trial(trial, asked)
+    resolved = {"training": {"warmup_steps": 10, "pct_warmup": None}, "mine": {"extra": 1}}
+    (layout.run("sweepbbb") / "config.yaml").write_text(yaml12.dump(resolved))
+    records = layout.study("made").glob("sweep/records/*.json")
+    own = layout.study("made") / "runs.csv"
+    own.write_text(tabulate_study(records, layout))
+    for table in (own, write_runs_table(layout)):
+        found = row(read(table), "bbb")
+        assert found["training.pct_warmup"] == 0.25, table
+        assert found["training.warmup_steps"] == 10, table
+        assert found["mine.extra"] == 1, table

@@ -31,7 +31,7 @@ def main() -> None:
     layout = Layout(arguments.results)
     results = [read_result(Path(name), score, layout) for name in names]
     check_rankable(results, arguments.tolerate_failures, arguments.study)
-    warning = code_warning(results)
+    warning = code_warning(result.record for result in results)
     if warning:
         print(f"warning: {warning}", file=sys.stderr)
     rank_trials(results, score).to_csv(arguments.scores, index=False)
