@@ -8,11 +8,9 @@ files give equal bytes. What an analysis found out later joins them by `update_m
 """
 
 import csv
-import fcntl
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from typing import Any
 from resweep import yaml12
 from resweep.config import compose
 from resweep.errors import ConfigError, Problem, StoreError
-from resweep.paths import Layout, write_atomically
+from resweep.paths import Layout, file_lock, write_atomically
 from resweep.store.run import Run
 from resweep.trial import read_record, read_trial
 
@@ -60,7 +58,7 @@ def write_runs_table(layout: Layout) -> Path:
     One writer reads and writes at a time, so that the last one has seen all that was there before:
     no row gets lost.
     """
-    with _locked(layout.runs_table.with_name(".runs.csv.lock")):
+    with file_lock(layout.runs_table.with_name(".runs.csv.lock")):
         write_atomically(layout.runs_table, _csv(_store_rows(layout)))
     return layout.runs_table
 
@@ -94,7 +92,7 @@ def update_metrics(
             problems.append(Problem(run_id, name, None, mend))
     if problems:
         raise ConfigError(problems)
-    with _locked(run.path / f".{ADDED}.lock"):
+    with file_lock(run.path / f".{ADDED}.lock"):
         merged = {**_added(run), **metrics}
         write_atomically(run.path / ADDED, json.dumps(merged, indent=2, sort_keys=True) + "\n")
 
@@ -268,11 +266,3 @@ def _csv(rows: list[Row]) -> str:
 
 def _cell(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, bool | list | dict) else value
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -4,13 +4,11 @@ data.json          settings, digest of the tokens, vocabulary, tokens per split,
 train.bin val.bin test.bin    tokens, little-endian uint16 (uint32 above 65536 tokens)
 """
 
-import fcntl
 import hashlib
 import json
 import math
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ import numpy as np
 from resweep.canonical import digest, file_digest
 from resweep.data.corpus import SPLITS, read_documents, source_files, split_documents
 from resweep.errors import DataError
-from resweep.paths import Layout, write_atomically
+from resweep.paths import Layout, file_lock, write_atomically
 
 FORMAT = 1  # raised when equal settings and text would give other tokens
 END_OF_TEXT = 256
@@ -86,7 +84,7 @@ def ensure(settings: Mapping[str, Any], layout: Layout) -> Prepared:
     if found is not None:
         return found
     folder = layout.data(data_id(settings))
-    with _locked(folder.with_suffix(".lock")):
+    with file_lock(folder.with_suffix(".lock")):
         found = find(settings, layout)
         if found is not None:
             return found
@@ -169,14 +167,6 @@ def _named_files(settings: Mapping[str, Any]) -> set[str]:
         return {str(file) for file in source_files(settings)}
     except DataError:
         return set()
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def describe(prepared: Prepared) -> str:
