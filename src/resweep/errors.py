@@ -44,6 +44,10 @@ class StoreError(ResweepError):
     """A run that cannot be advanced or read."""
 
 
+class Interrupted(ResweepError):
+    """Told to leave; what was trained is saved, and the same request continues it."""
+
+
 class LockTimeout(StoreError):
     """Another process held a run for longer than we were told to wait."""
 

@@ -5,6 +5,7 @@ Other tools rely on these names; nothing else in the library spells a path out.
 
 import fcntl
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,8 +61,7 @@ class Layout:
 def link_relative(link: Path, target: Path) -> None:
     """Make `link` a relative symbolic link to `target`, replacing what is there atomically."""
     link.parent.mkdir(parents=True, exist_ok=True)
-    temporary = link.with_name(f".{link.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
+    temporary = _beside(link)
     temporary.symlink_to(os.path.relpath(target.absolute(), link.parent.resolve()))
     temporary.replace(link)
 
@@ -69,13 +69,18 @@ def link_relative(link: Path, target: Path) -> None:
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file so that a reader, or a crash, finds the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = _beside(path)
     data = content.encode() if isinstance(content, str) else content
     with temporary.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def _beside(path: Path) -> Path:
+    """Return a name that no other process has: ids of processes repeat from host to host."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(6)}")
 
 
 @contextmanager

@@ -21,6 +21,19 @@ class SlurmStudy:
         self.checkout = checkout
         self.env = {**checkout.env, **cluster.env}
 
+    def train_for(self, steps: int) -> None:
+        """Make the study one trial of so many steps."""
+        self.checkout.write_study(
+            set={
+                **{"model.n_layer": 2, "model.n_embd": 32, "model.n_head": 2},
+                **{"training.max_steps": steps, "training.save_steps": 100},
+                **{"training.log_steps": 1, "training.eval_steps": 1000},
+                "training.eval_sequences": 16,
+            },
+            phases=[{"name": "sweep", "kind": "sweep", "sweep": "rates"}],
+            resources={"gpus": 1, "runtime": 5},
+        )
+
     def start(self) -> subprocess.Popen[str]:
         """Call Snakemake as the README does; jobs are looked at sooner, for a test's sake."""
         return subprocess.Popen(
@@ -81,15 +94,7 @@ def study(checkout: Checkout, cluster: Cluster) -> SlurmStudy:
 def long_study(study: SlurmStudy) -> SlurmStudy:
     """One trial of about half a minute."""
     study.checkout.write_sweep(learning_rate=[1e-3])
-    study.checkout.write_study(
-        set={
-            **{"model.n_layer": 2, "model.n_embd": 32, "model.n_head": 2},
-            **{"training.max_steps": 3000, "training.save_steps": 100, "training.log_steps": 1},
-            **{"training.eval_steps": 1000, "training.eval_sequences": 16},
-        },
-        phases=[{"name": "sweep", "kind": "sweep", "sweep": "rates"}],
-        resources={"gpus": 1, "runtime": 5},
-    )
+    study.train_for(3000)
     return study
 
 
@@ -126,12 +131,14 @@ def test_a_cancelled_job_saves_and_its_retry_resumes(long_study: SlurmStudy) -> 
 
 
 def test_a_job_at_its_time_limit_saves_and_its_retry_resumes(long_study: SlurmStudy) -> None:
+    # Long enough: SLURM looks at limits every half minute.
+    long_study.train_for(9000)
     process = long_study.start()
     long_study.wait(process, lambda: long_study.steps() > 5)
     run = long_study.run()
     assert run is not None
     job = json.loads((run / "lease.json").read_text())["job"]
-    # Limits are whole minutes: this one is moved to now. SLURM looks at it every half minute.
+    # Limits are whole minutes: this one is moved to now.
     long_study.slurm("scontrol", "update", f"JobId={job}", "EndTime=now+1")
     long_study.finish(process)
     first, second = long_study.state()["attempts"]  # type: ignore[misc]

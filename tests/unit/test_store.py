@@ -13,14 +13,14 @@ import torch
 
 from resweep.config.schema import Config
 from resweep.data.store import Prepared
-from resweep.errors import LeaseLost, LockTimeout, StoreError
+from resweep.errors import Interrupted, LeaseLost, LockTimeout, StoreError
 from resweep.paths import Layout, link_relative
 from resweep.resources import trial_needs
 from resweep.store import lock as lock_module
 from resweep.store.forget import drifted_runs, failed_runs, forget_runs, runs_of_phase
 from resweep.store.identity import run_id
 from resweep.store.lock import RunLock, read_lease
-from resweep.store.request import Interrupted, Request, advance
+from resweep.store.request import Request, advance
 from resweep.store.retention import claim, release
 from resweep.store.run import Run
 from resweep.study_file import Resources
@@ -190,7 +190,93 @@ def test_memory_grows_after_running_out_of_it_and_links_need_no_gpu(data, layout
     assert served.gres is None and served.partition is None
 
 
+def test_a_crash_while_a_retraining_is_published_loses_nothing(data, layout, monkeypatch):
+    record = advance(request(data), layout)
+    run = run_of(request(data), layout)
+    metrics = (run.path / "metrics.jsonl").read_bytes()
+    release(run, "s", "p", "t")
+    assert not list(run.path.glob("checkpoint_*"))
+    monkeypatch.setattr("resweep.store.request.shutil.rmtree", lambda *a, **k: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        advance(request(data, weights=True), layout)
+    monkeypatch.undo()
+    assert advance(request(data, weights=True), layout) == record
+    assert (run.path / "metrics.jsonl").read_bytes() == metrics
+    assert (run.path / "checkpoint_12").is_dir()
+
+
+def test_a_retraining_that_fails_takes_nothing_from_the_record(data, layout, monkeypatch):
+    record = advance(request(data), layout)
+    run = run_of(request(data), layout)
+    release(run, "s", "p", "t")
+
+    def broken(self: Trainer) -> None:
+        raise RuntimeError("broken now")
+
+    monkeypatch.setattr(Trainer, "train_step", broken)
+    for error in (RuntimeError, StoreError):
+        with pytest.raises(error, match="broken now"):
+            advance(request(data, weights=True), layout)
+    assert advance(request(data), layout) == record
+
+
+def test_memory_grows_for_each_time_it_ran_out(data, layout):
+    asked = request(data)
+    run = run_of(asked, layout)
+    for count in (1, 2):
+        lease(run.path, host=socket.gethostname(), memory_mb=9, memory_limit_mb=10, step=0)
+        with RunLock(run.path, timeout=0.0) as lock:
+            run.close_attempt(lock.previous)
+            run.begin_attempt(lock.generation, 0, "cpu")
+        lease(run.path, host=socket.gethostname(), memory_mb=9, memory_limit_mb=10, step=0)
+        assert run.out_of_memory_count() == count
+
+
+def test_a_claim_of_another_study_has_the_weights_saved(data, layout):
+    asked = request(data, keep_weights=False)
+    claim(run_of(asked, layout), "other", "p", "t")
+    assert read(advance(asked, layout))["weights"] is not None
+
+
+def test_an_error_after_the_last_step_counts_too(data, layout, monkeypatch):
+    evaluate = Trainer.evaluate
+
+    def broken(self: Trainer, split: str) -> dict[str, float]:
+        if split == "test":
+            raise RuntimeError("no room for the test")
+        return evaluate(self, split)
+
+    monkeypatch.setattr(Trainer, "evaluate", broken)
+    with pytest.raises(RuntimeError):
+        advance(request(data), layout)
+    assert read(advance(request(data), layout))["status"] == "failed"
+
+
 # Lock and lease
+
+
+def test_a_waiter_leaves_when_it_is_told_to(tmp_path):
+    with (
+        RunLock(tmp_path, timeout=0.0),
+        pytest.raises(Interrupted, match="left while waiting"),
+        RunLock(tmp_path, timeout=60.0, interrupted=lambda: True),
+    ):
+        pass
+
+
+def test_a_waiter_notices_that_the_run_was_forgotten(tmp_path):
+    folder = tmp_path / "run"
+    with RunLock(folder, timeout=0.0):
+        waiting = RunLock(folder, timeout=20.0)
+        thread = threading.Thread(target=waiting.__enter__)
+        thread.start()
+        while waiting._file is None:
+            pass
+        folder.rename(tmp_path / "trash")
+    thread.join()
+    with pytest.raises(LockTimeout):
+        RunLock(folder, timeout=0.0).__enter__()
+    waiting.__exit__(None, None, None)
 
 
 def lease(folder: Path, **changes: Any) -> None:
@@ -309,7 +395,7 @@ def test_forgetting_moves_the_run_and_leaves_its_links_dangling(trained, layout)
 
 
 def test_forgetting_something_else_moves_nothing(trained, layout):
-    for name in ("../s", "nothing", "."):
+    for name in ("../s", "nothing", ".", ".."):
         with pytest.raises(StoreError, match="there is no run"):
             forget_runs([trained.run_id, name], layout)
     assert trained.path.is_dir()

@@ -443,7 +443,7 @@ def test_damage_is_found_and_set_aside_with_a_warning(words, tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         assert checkpoint.latest_sound(tmp_path, 12) == tmp_path / "checkpoint_4"
     assert "checkpoint_8" in caplog.text
-    assert "using the checkpoint before it" in caplog.text
+    assert "using the one before it" in caplog.text
     assert not damaged.exists()
     assert (tmp_path / "checkpoint_8.damaged").is_dir()
     assert checkpoint.steps_of(tmp_path) == [4]

@@ -5,13 +5,15 @@ dangle; the next Snakemake call drops these and trains what is missing, and noth
 """
 
 import json
+import re
 import time
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 from resweep.errors import StoreError
 from resweep.paths import Layout
-from resweep.store.lock import RunLock
+from resweep.store.lock import STALE_SECONDS, RunLock
 from resweep.store.run import FAILED, Run, code_digest
 
 
@@ -52,23 +54,26 @@ def forget_runs(run_ids: Iterable[str], layout: Layout) -> list[Path]:
         StoreError: One is not in the store; then none is moved.
         LockTimeout: One is being trained.
     """
-    run_ids = list(run_ids)
+    run_ids = list(dict.fromkeys(run_ids))
     missing = [run_id for run_id in run_ids if not _is_run(layout.run(run_id))]
     if missing:
         raise StoreError(f"{layout.runs}: there is no run {', '.join(missing)}")
     trash = layout.trash / time.strftime("%Y-%m-%dT%H-%M-%S")
     moved = []
-    for run_id in run_ids:
-        place = trash / run_id
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with RunLock(layout.run(run_id), timeout=5.0):
+    with ExitStack() as locks:
+        # All locks before the first move; a holder that died on another host is waited out.
+        for run_id in run_ids:
+            locks.enter_context(RunLock(layout.run(run_id), timeout=STALE_SECONDS + 15))
+        for run_id in run_ids:
+            place = trash / run_id
+            place.parent.mkdir(parents=True, exist_ok=True)
             layout.run(run_id).rename(place)
-        moved.append(place)
+            moved.append(place)
     return moved
 
 
 def _is_run(folder: Path) -> bool:
-    return folder.parent.name == "runs" and folder.is_dir()
+    return re.fullmatch(r"[0-9a-f]{12}", folder.name) is not None and folder.is_dir()
 
 
 def describe_run(folder: Path) -> str:
@@ -77,4 +82,4 @@ def describe_run(folder: Path) -> str:
         state = json.loads((folder / "record.json").read_text())
     except (OSError, ValueError):
         return f"{folder.name}: never begun"
-    return f"{folder.name}: {state['status']} at step {state['step']} of {state['max_steps']}"
+    return f"{folder.name}: {state.get('status')} at step {state.get('step', 0)}"

@@ -19,13 +19,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from resweep.errors import LeaseLost, LockTimeout
+from resweep.errors import Interrupted, LeaseLost, LockTimeout
 from resweep.paths import write_atomically
 
 HEARTBEAT_SECONDS = 10.0
 STALE_SECONDS = 60.0
 NOTICE_SECONDS = 30.0
 POLL_SECONDS = 0.25
+# Of a holder that vanished, what tells how it ended; kept until somebody asks (Run.close_attempt).
+WITNESS = ("memory_mb", "memory_limit_mb", "step")
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +47,16 @@ class RunLock:
         folder: The run's folder; made if missing.
         timeout: Seconds to wait for another holder.
         details: Called at each heartbeat; what it returns stands in the lease (step, memory).
+        stale_after: Seconds without a heartbeat after which another host's lease is taken over.
+        interrupted: Whether to stop waiting.
+
+    Attributes:
+        previous: The lease of the holder before us.
+        lost: Whether a heartbeat found the run taken over.
 
     Raises:
         LockTimeout: On entering, after `timeout`; says who holds the run.
+        Interrupted: On entering, told to leave while waiting.
     """
 
     def __init__(
@@ -56,11 +65,15 @@ class RunLock:
         timeout: float,
         details: Callable[[], dict[str, Any]] = dict,
         stale_after: float = STALE_SECONDS,
+        interrupted: Callable[[], bool] = lambda: False,
     ):
         self.folder = folder
         self.timeout = timeout
         self.details = details
         self.stale_after = stale_after
+        self.interrupted = interrupted
+        self.previous: dict[str, Any] = {}
+        self.lost = False
         self.token = secrets.token_hex(8)
         self.generation = 0
         self._file: Any = None
@@ -69,13 +82,15 @@ class RunLock:
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        self.folder.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + self.timeout
         notice = time.monotonic() + min(NOTICE_SECONDS, 2.0)
-        self._file = (self.folder / "lock").open("w")
+        self._open()
         watch = _Watch(self.stale_after)
         while not self._try(watch):
             now = time.monotonic()
+            if self.interrupted():
+                self._file.close()
+                raise Interrupted(f"{self.folder}: left while waiting: {self._holder()}")
             if now > deadline:
                 self._file.close()
                 raise LockTimeout(
@@ -121,19 +136,37 @@ class RunLock:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        if not self._is_current():  # the run was forgotten while we waited: its lock went with it
+            self._file.close()
+            self._open()
+            return False
         lease = read_lease(self.folder)
         elsewhere = lease.get("host") != socket.gethostname()
         if lease and elsewhere and not lease.get("released") and not watch.stale(lease):
             fcntl.flock(self._file, fcntl.LOCK_UN)
             return False
+        self.previous = lease
         self.generation = int(lease.get("generation", 0)) + 1
         self._write()
         # Where flock is not shared, two hosts may get here at once: the last writer has it.
         return read_lease(self.folder).get("token") == self.token
 
+    def _open(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._file = (self.folder / "lock").open("w")
+
+    def _is_current(self) -> bool:
+        try:
+            there = (self.folder / "lock").stat()
+        except FileNotFoundError:
+            return False
+        mine = os.fstat(self._file.fileno())
+        return (there.st_ino, there.st_dev) == (mine.st_ino, mine.st_dev)
+
     def _write(self, released: bool = False) -> None:
         self._beats += 1
         lease = {
+            **{name: self.previous[name] for name in WITNESS if name in self.previous},
             "generation": self.generation,
             "token": self.token,
             "host": socket.gethostname(),
@@ -147,9 +180,13 @@ class RunLock:
 
     def _keep_beating(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
-            if read_lease(self.folder).get("token") != self.token:
-                return  # lost: `confirm` will say so
-            self._write()
+            try:
+                if read_lease(self.folder).get("token") != self.token:
+                    self.lost = True
+                    return
+                self._write()
+            except OSError as error:  # a full disk or a file system away for a moment
+                log.warning("%s: no heartbeat: %s", self.folder.name, error)
 
     def _holder(self) -> str:
         lease = read_lease(self.folder)

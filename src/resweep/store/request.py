@@ -23,12 +23,12 @@ import torch
 
 from resweep import yaml12
 from resweep.data.store import Prepared
-from resweep.errors import ResweepError, StoreError
+from resweep.errors import Interrupted, LeaseLost, ResweepError, StoreError
 from resweep.model.size import count_parameters
 from resweep.paths import Layout, link_relative, write_atomically
 from resweep.store.identity import identity, last_step, run_id
 from resweep.store.lock import RunLock
-from resweep.store.retention import drop_unclaimed
+from resweep.store.retention import drop_unclaimed, has_claims
 from resweep.store.run import (
     DIVERGED,
     FAILED,
@@ -46,12 +46,9 @@ from resweep.training.metrics import METRICS, TIMING, MetricLog, read_metrics
 from resweep.training.trainer import Trainer
 
 AGAIN = "again"  # subfolder of a retraining
+DONE = ".again"  # the same, on its way out
 
 log = logging.getLogger(__name__)
-
-
-class Interrupted(ResweepError):
-    """The run was told to leave, and saved first; the same request continues it."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +117,7 @@ def advance(request: Request, layout: Layout) -> Path:
         main_memory = round(memory_mb(torch.device("cpu")))
         return {**progress, "memory_mb": main_memory, "memory_limit_mb": request.memory_limit_mb}
 
-    with RunLock(run.path, request.lock_timeout, details) as lock:
+    with RunLock(run.path, request.lock_timeout, details, interrupted=request.interrupted) as lock:
         served = run.find_record(request.until, request.weights, memory)
         if served is not None:
             log.info("run %s: in the store by now (%s)", run.run_id, served.name)
@@ -144,12 +141,12 @@ class _Advance:
         self.lock = lock
         self.progress = progress
         self.folder = run.path
-        self.seconds_before = 0.0
 
     def go(self) -> Path:
         """Train, and write the record of what came out."""
         run, request = self.run, self.request
-        if not (run.path / "config.yaml").exists():
+        run.close_attempt(self.lock.previous)
+        if "identity" not in run.state():
             write_atomically(run.path / "config.yaml", yaml12.dump(request.config))
             run.update(
                 status="begun",
@@ -169,6 +166,7 @@ class _Advance:
         gpus = 1 if request.device.type == "cuda" else 0
 
         def end(how: str) -> None:
+            self.lock.confirm()  # else the open attempt is another process's
             run.end_attempt(how, self.progress["step"], time.monotonic() - started, gpus)
 
         try:
@@ -176,9 +174,18 @@ class _Advance:
             if start is not None:
                 trainer.load(start)
                 log.info("run %s: continues from step %d", run.run_id, trainer.step)
-            outcome = self._train(trainer)
-            end("interrupted" if outcome is Outcome.INTERRUPTED else "completed")
+            outcome = self._train(trainer, end)
+            metrics: dict[str, float] = {}
+            if outcome is Outcome.REACHED:
+                metrics = self._measure_and_save(trainer)
+            if outcome is not Outcome.INTERRUPTED:
+                end("completed")
+        except LeaseLost:
+            raise
         except torch.OutOfMemoryError as error:
+            if _is_shared(request.device):
+                end("machine: other processes hold the GPU's memory")
+                raise
             end("out of GPU memory")
             return self._infeasible(str(error))
         except (ResweepError, OSError, MemoryError) as error:
@@ -195,7 +202,7 @@ class _Advance:
                 f"run {run.run_id}: saved at step {trainer.step} of {request.until} and left; "
                 "the same command continues it"
             )
-        return self._finish(trainer, outcome)
+        return self._finish(trainer, outcome, metrics)
 
     def _choose_folder(self) -> Path | None:
         """Decide where to work and from which checkpoint; returns it, or None to begin anew.
@@ -204,6 +211,7 @@ class _Advance:
         from there is retrained in a folder beside, and what was wanted is moved over.
         """
         checkpoint.drop_leftovers(self.folder)
+        shutil.rmtree(self.run.path / DONE, ignore_errors=True)
         start = checkpoint.latest_sound(self.folder, self.request.until)
         if _step_of(start) < self.run.furthest_record():
             self.folder = self.run.path / AGAIN
@@ -212,7 +220,7 @@ class _Advance:
             start = checkpoint.latest_sound(self.folder, self.request.until)
         return start
 
-    def _train(self, trainer: Trainer) -> Outcome:
+    def _train(self, trainer: Trainer, end: Callable[[str], None]) -> Outcome:
         metrics = MetricLog(self.folder / METRICS, trainer.step)
         timing = MetricLog(self.folder / TIMING, trainer.step)
 
@@ -222,6 +230,8 @@ class _Advance:
 
         def beat(step: int) -> None:
             self.progress["step"] = step
+            if self.lock.lost:
+                self.lock.confirm()
 
         try:
             # Entered after the files were cut back to this step: who follows them reads on from it.
@@ -233,6 +243,8 @@ class _Advance:
                     timing,
                     Callbacks(save, self.request.interrupted, beat),
                 )
+                if outcome is Outcome.INTERRUPTED:
+                    end("interrupted")  # now: who follows may take longer than we are given
             metrics.flush_to_disk()
             return outcome
         finally:
@@ -240,13 +252,13 @@ class _Advance:
             timing.close()
 
     def _save(self, trainer: Trainer) -> None:
-        """Publish a checkpoint, and drop the one before it unless it is to stay."""
+        """Publish a checkpoint; of those before it the last one stays, should this be damaged."""
         folder = self.folder / checkpoint.folder_name(trainer.step)
         checkpoint.publish(folder, trainer.save, self.lock.confirm)
         self.progress["step"] = trainer.step
         if self.folder == self.run.path:
             self.run.update(step=max(trainer.step, self.run.state().get("step", 0)))
-        self._drop_before(trainer.step)
+        self._drop_before(checkpoint.steps_of(self.folder)[-2:][0])
 
     def _drop_before(self, step: int) -> None:
         """Delete checkpoints before a step that neither a record nor save_steps asks for."""
@@ -257,32 +269,32 @@ class _Advance:
             if older < step and not asked:
                 shutil.rmtree(self.folder / checkpoint.folder_name(older))
 
-    def _finish(self, trainer: Trainer, outcome: Outcome) -> Path:
-        run, step = self.run, trainer.step
-        if outcome is Outcome.DIVERGED:
-            self._publish_metrics(step)
-            reason = f"the loss was not a finite number at step {step}"
-            run.update(status=DIVERGED, step=step, reason=reason)
-            return self._record(step, DIVERGED, reason, {}, rule=DIVERGED)
-        metrics = last_values(read_metrics(self.folder / METRICS, step))
-        if step < trainer.max_steps:
+    def _measure_and_save(self, trainer: Trainer) -> dict[str, float]:
+        """Evaluate where the trial stops, and save if anybody wants the weights."""
+        metrics = last_values(read_metrics(self.folder / METRICS, trainer.step))
+        if trainer.step < trainer.max_steps:
             metrics |= trainer.evaluate("val")
         elif trainer.data.tokens["test"] > trainer.context_length:
             metrics["test/loss"] = trainer.evaluate("test")["test/loss"]
-        if self.request.keep_weights or self.request.weights:
+        if self.request.keep_weights or self.request.weights or has_claims(self.run):
             self._save(trainer)
-        self.lock.confirm()
+        return metrics
+
+    def _finish(self, trainer: Trainer, outcome: Outcome, metrics: dict[str, float]) -> Path:
+        """Publish what there is, the record last: it answers requests from then on."""
+        run, step = self.run, trainer.step
         self._publish_metrics(step)
+        if outcome is Outcome.DIVERGED:
+            reason = f"the loss was not a finite number at step {step}"
+            run.update(status=DIVERGED, step=step, reason=reason)
+            return self._record(step, DIVERGED, reason, {}, rule=DIVERGED)
+        weights = self._publish_checkpoint(step)
         finished = step == trainer.max_steps
-        record = self._record(
-            step,
-            FINISHED if finished else STOPPED,
-            None if finished else "the trial stops here",
-            metrics,
-        )
-        self._publish_checkpoint(step, finished)
+        status = FINISHED if finished else STOPPED
+        if finished and weights is not None:
+            link_relative(run.path / "final_checkpoint", run.path / checkpoint.folder_name(step))
         run.update(
-            status=FINISHED if finished else STOPPED,
+            status=status,
             step=max(step, run.state().get("step", 0)),
             metrics=metrics,
             checkpoints={
@@ -290,34 +302,36 @@ class _Advance:
                 for kept in checkpoint.steps_of(run.path)
             },
         )
+        stopped = None if finished else "the trial stops here"
+        record = self._record(step, status, stopped, metrics, weights=weights)
+        if weights is None:
+            drop_unclaimed(run)
+        else:
+            self._drop_before(step)
         return record
 
     def _publish_metrics(self, step: int) -> None:
-        """Move the files of a retraining over, if they say at least as much."""
-        if self.folder != self.run.path and step >= self.run.furthest_record():
+        """Copy the files of a retraining over, if they say more than those of the run."""
+        if self.folder != self.run.path and step > self.run.furthest_record():
             for name in (METRICS, TIMING):
-                (self.folder / name).replace(self.run.path / name)
+                write_atomically(self.run.path / name, (self.folder / name).read_bytes())
 
-    def _publish_checkpoint(self, step: int, finished: bool) -> None:
-        """Give the last checkpoint its place, and drop those that were for resuming only."""
-        name = checkpoint.folder_name(step)
+    def _publish_checkpoint(self, step: int) -> str | None:
+        """Give the checkpoint of a step its place; returns the weights' digest, if it was saved."""
+        place = self.run.path / checkpoint.folder_name(step)
         if self.folder != self.run.path:
-            made, place = self.folder / name, self.run.path / name
+            made = self.folder / place.name
             if made.is_dir() and not place.exists():
                 self._compare(made, step)
                 made.rename(place)
-            shutil.rmtree(self.folder)
+            self.folder.rename(self.run.path / DONE)  # at once: a half-deleted one would be used
+            shutil.rmtree(self.run.path / DONE)
             self.folder = self.run.path
-        kept = (self.folder / name).is_dir()
-        if kept:
-            self._drop_before(step)
-        else:
-            drop_unclaimed(self.run)
-        if finished and kept:
-            link_relative(self.folder / "final_checkpoint", self.folder / name)
+        return checkpoint.weights_digest(place) if place.is_dir() else None
 
     def _compare(self, made: Path, step: int) -> None:
-        known = json.loads(self.run.records()[str(step)].read_text())["weights"]
+        record = self.run.records().get(str(step))
+        known = json.loads(record.read_text())["weights"] if record else None
         if known is not None and checkpoint.weights_digest(made) != known:
             log.warning(
                 "run %s: retrained weights at step %d differ from those recorded: another device "
@@ -333,11 +347,11 @@ class _Advance:
         reason: str | None,
         metrics: Mapping[str, Any],
         rule: str | None = None,
+        weights: str | None = None,
         **more: Any,
     ) -> Path:
         model = self.request.config["model"]
         state = self.run.state()
-        folder = self.folder / checkpoint.folder_name(step)
         return self.run.write_record(
             step,
             {
@@ -346,7 +360,7 @@ class _Advance:
                 "step": step,
                 "max_steps": self.request.max_steps,
                 "metrics": dict(metrics),
-                "weights": checkpoint.weights_digest(folder) if folder.is_dir() else None,
+                "weights": weights,
                 "parameters": count_parameters(model, model["vocab_size"]),
                 "seconds": round(sum(part["seconds"] for part in state.get("segments", [])), 2),
                 "gpu_seconds": state.get("gpu_seconds", 0.0),
@@ -367,6 +381,8 @@ class _Advance:
         )
 
     def _give_up(self, step: int, reason: str) -> Path:
+        if self.run.furthest_record() >= self.request.until:
+            raise StoreError(f"run {self.run.run_id}: could not be trained again: {reason}")
         log.error("run %s: failed: %s", self.run.run_id, reason)
         self.run.update(status=FAILED, reason=reason)
         return self._record(step, FAILED, reason, {}, FAILED)
@@ -392,21 +408,15 @@ def _step_of(folder: Path | None) -> int:
     return int(folder.name.rsplit("_", 1)[1]) if folder is not None else 0
 
 
+def _is_shared(device: torch.device) -> bool:
+    """Whether other processes hold so much of a GPU that lack of memory says nothing of the run."""
+    if device.type != "cuda":
+        return False
+    free, total = torch.cuda.mem_get_info(device)
+    return bool(total - free - torch.cuda.memory_reserved(device) > 0.1 * total)
+
+
 def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
     return f"cpu ({os.uname().machine})"
-
-
-def require_checkpoint(folder: Path) -> Path:
-    """Return a checkpoint folder that is as it was written.
-
-    Raises:
-        StoreError: It is missing or damaged.
-    """
-    if not folder.is_dir():
-        raise StoreError(f"{folder}: there is no such checkpoint; its weights were pruned")
-    damage = checkpoint.find_damage(folder.resolve())
-    if damage is not None:
-        raise StoreError(f"{folder}: {damage}; move it away and request the weights again")
-    return folder

@@ -71,13 +71,16 @@ class Run:
             weights: Whether its weights are wanted too.
             device_memory: Bytes of the device; what did not fit as much before still does not.
         """
+        # First what was reached: a later failure to train it again takes nothing from it.
+        exact = self.path / "records" / f"{until}.json"
+        has_weights = (self.path / checkpoint.folder_name(until)).is_dir()
+        if exact.exists() and (has_weights or not weights):
+            return exact
         for stem, path in self.records().items():
             step, _, rule = stem.partition("-")
             if not rule:
-                has_weights = (self.path / checkpoint.folder_name(int(step))).is_dir()
-                if int(step) == until and (has_weights or not weights):
-                    return path
-            elif rule == INFEASIBLE:
+                continue
+            if rule == INFEASIBLE:
                 if device_memory is not None:
                     tried = json.loads(path.read_text())["device_memory"]
                     if device_memory <= tried:
@@ -135,7 +138,12 @@ class Run:
             gpu_seconds=round(state.get("gpu_seconds", 0.0) + seconds * gpus, 2),
         )
 
-    def attempts(self) -> list[dict[str, Any]]:
+    def close_attempt(self, lease: dict[str, Any]) -> None:
+        """Write down how an open attempt ended, as its lease tells; needs the lock."""
+        if self.state().get("attempts"):
+            self.update(attempts=self.attempts(lease))
+
+    def attempts(self, lease: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         """Return all attempts; one that was left open counts as killed, or as out of memory.
 
         Only its lease can tell what it died of: how much memory it had, and how much was allowed.
@@ -143,7 +151,7 @@ class Run:
         job is running.
         """
         attempts = [dict(attempt) for attempt in self.state().get("attempts", [])]
-        lease = read_lease(self.path)
+        lease = read_lease(self.path) if lease is None else lease
         if attempts and attempts[-1]["end"] is None:
             used, limit = lease.get("memory_mb", 0), lease.get("memory_limit_mb")
             full = limit and used >= NEARLY_FULL * limit

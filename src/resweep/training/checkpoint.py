@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,8 +36,7 @@ def publish(folder: Path, write: Callable[[Path], None], confirm: Callable[[], N
     """
     if folder.is_dir():
         return  # the same step of the same run: already there, and never changed
-    new = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(new, ignore_errors=True)
+    new = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}")
     new.mkdir(parents=True)
     try:
         write(new)
@@ -93,14 +93,14 @@ def latest_sound(folder: Path, at_most: int) -> Path | None:
         aside = checkpoint.with_name(f"{checkpoint.name}.damaged")
         shutil.rmtree(aside, ignore_errors=True)
         checkpoint.rename(aside)
-        log.warning("%s: %s; using the checkpoint before it", checkpoint, damage)
+        log.warning("%s: %s; using the one before it, or starting anew", checkpoint, damage)
     return None
 
 
 def drop_leftovers(folder: Path) -> None:
     """Delete half-written checkpoints of processes that were killed; needs the run's lock."""
     for child in _children(folder):
-        if re.fullmatch(r"\.checkpoint_\d+\.\d+", child.name):
+        if re.fullmatch(r"\.checkpoint_\d+\.\w+", child.name):
             shutil.rmtree(child, ignore_errors=True)
 
 

@@ -41,6 +41,8 @@ class Trainer:
         self.config = config
         self.training: Mapping[str, Any] = config["training"]
         self.data = data
+        # Opened once: the folder may be made anew from other text while this trains on.
+        self.splits = {name: data.split(name) for name in data.tokens}
         self.device = device
         self.max_steps: int = self.training["max_steps"]
         self.context_length: int = config["model"]["context_length"]
@@ -49,7 +51,7 @@ class Trainer:
         )
         seed = self.training["seed"]
         self.batches = TrainBatches(
-            data.split("train"), self.context_length, self.sequences_per_step, seed
+            self.splits["train"], self.context_length, self.sequences_per_step, seed
         )
         self.model = GPT(config["model"], config["model"]["vocab_size"])
         generator = torch.Generator().manual_seed(derive_seed(seed, "initialization"))
@@ -111,7 +113,7 @@ class Trainer:
         self.model.eval()
         total, count = 0.0, 0
         batches = eval_batches(
-            self.data.split(split),
+            self.splits[split],
             self.context_length,
             self.training["eval_batch_size"],
             self.training["eval_sequences"],
