@@ -17,7 +17,7 @@ from resweep.data.corpus import source_files
 from resweep.data.store import data_id
 from resweep.errors import ResweepError
 from resweep.paths import Layout
-from resweep.resources import trial_needs
+from resweep.resources import LINK, trial_needs
 from resweep.find_studies import load_studies
 from resweep.trial import drop_dangling_records
 from snakemake.exceptions import WorkflowError
@@ -34,10 +34,8 @@ os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.ge
 
 try:
     STUDIES = load_studies(config)
-    for _study in STUDIES:
-        for _phase in _study.phases:
-            for _settings in _phase.data_settings():
-                source_files(_settings)
+    for _settings in (data for study in STUDIES for data in study.data_settings()):
+        source_files(_settings)
 except ResweepError as error:
     raise WorkflowError(*str(error).splitlines()) from None
 
@@ -54,9 +52,9 @@ if MAIN_PROCESS:
 
 
 def rule_name(verb, study, phase=None):
-    """`train_sweep`, or `train_mystudy_sweep` where there are several studies."""
-    parts = [verb] + ([study.name] if len(STUDIES) > 1 else []) + ([phase.name] if phase else [])
-    return "_".join(parts).replace("-", "_")
+    """`train_sweep`, or `train_mystudy__sweep` where there are several studies."""
+    names = ([study.name] if len(STUDIES) > 1 else []) + ([phase.name] if phase else [])
+    return "_".join([verb] + ["__".join(names)] * bool(names)).replace("-", "_")
 
 
 def study_file(study, name):
@@ -131,13 +129,9 @@ def needs(phase, wildcards, input, attempt):
             trial = {"config": phase.trial_config(wildcards.trial)}
         elif Path(input.trial).exists():
             trial = yaml12.load(Path(input.trial))
-        answer = trial_needs(
-            trial.get("config") or phase.config,
-            trial.get("stop"),
-            phase.resources,
-            phase.keep,
-            LAYOUT,
-        )
+        wanted = (phase.resources, phase.keep, LAYOUT)
+        empty = "empty" in trial
+        answer = LINK if empty else trial_needs(trial["config"], trial.get("stop"), *wanted)
         _last_needs = (key, answer, time.monotonic())
     return answer
 

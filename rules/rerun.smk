@@ -1,5 +1,6 @@
 # REQUIRED INPUTS
 #     results/{study}/{source}/top{k}_best_configs.yaml   best configurations of an earlier phase
+#     results/{study}/data/{data_id}.json                 the prepared data
 # OUTPUTS
 #     results/{study}/{phase}/trials/{slot}.yaml          one for each best configuration and seed
 #     results/{study}/{phase}/records/{slot}.json         what it got: a link into the run store
@@ -12,6 +13,7 @@ for study, phase in RERUNS:
             rule_name("plan", study, phase)
         input:
             best=phase_file(study.phase(phase.source), f"top{phase.top}_best_configs.yaml"),
+            data=[data_stamp(study, settings) for settings in phase.data_settings()],
         output:
             trial_files(phase),
         log:

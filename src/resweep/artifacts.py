@@ -101,14 +101,19 @@ def publish(
 
     Returns:
         The stamp's content; `status` is published (online), recorded (offline), local (disabled),
-        failed (W&B's fault, with the reason under `where`) or empty.
+        failed (W&B's fault, with the reason under `where`), pruned or empty.
 
     Raises:
         ConfigError: The name cannot be one.
     """
     check_name(content.name)
     if not content.files:
-        return _write(stamp, {"name": content.name, "type": content.type, "status": "empty"})
+        missing = content.metadata.get("missing")
+        status = "pruned" if missing else "empty"
+        if missing:
+            print(f"warning: {content.name}: not published: {missing}", file=sys.stderr)
+        told = {"name": content.name, "type": content.type, "status": status}
+        return _write(stamp, told | {"metadata": content.metadata})
     versions = stamp.parent / "versions" / content.name
     with _locked(versions):
         known = _version(content, versions)

@@ -51,6 +51,8 @@ def _audit_phase(phase: Phase, layout: Layout, seen: set[str]) -> PhaseCost:
             cost.open_slots += 1
             _add_steps(cost, phase.config, _horizon(phase.config, layout))
             continue
+        if not config:
+            continue  # empty: there is nothing to train
         data = data_store.find(config["data"], layout)
         if data is None:
             key = json.dumps(config, sort_keys=True)
@@ -84,7 +86,7 @@ def _trial(phase: Phase, name: str, layout: Layout) -> tuple[dict[str, Any] | No
     if not path.exists():
         return None, None
     trial = read_trial(path)
-    return trial.config or None, trial.stop
+    return trial.config, trial.stop
 
 
 def _horizon(config: dict[str, Any], layout: Layout) -> int:

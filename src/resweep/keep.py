@@ -46,6 +46,7 @@ def keep_models(
     ranked = scores["score"].notna().sum()
     threshold = scores.loc[scores["rank"] <= limit, "score"].min()
     decisions, kept = [], set()
+    lacking = False  # rows come best first
     for row in scores.to_dict("records"):
         run_id = row["run_id"] if isinstance(row["run_id"], str) else None
         ranked_well = row["rank"] <= limit and not math.isnan(row["score"])
@@ -55,6 +56,10 @@ def keep_models(
             run = Run(layout.run(run_id))
             if good:
                 decision, reason = _link(run, int(row["step"]), models / row["trial"])
+                kept.add((run_id, row["trial"]))
+                lacking = lacking or decision == "missing"
+            elif lacking:
+                decision, reason = "spare", "one of the best lacks its weights: none are pruned"
                 kept.add((run_id, row["trial"]))
             else:
                 release(run, study, phase, row["trial"])

@@ -6,12 +6,13 @@ The layers of a phase's configuration, later ones winning:
 
     the study's base, the study's set, the phase's base, the phase's set, set of the command line
 
-and above them what a sweep assigns; in a rerun the assignments of the best trial come before the
-phase's own set.
+and above them what a sweep assigns. A rerun stands on the layers of the phase that it reruns, the
+constants of its sweep file included; the assignments of the best trial come before its own set.
 """
 
 import contextlib
 import dataclasses
+import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,9 @@ from resweep.study import Phase, Study
 from resweep.study_file import Part, PhaseFile, Publish, Resources, Score, StudyFile, Tracking
 from resweep.sweep import load_sweep
 
+METRIC_NAMES = (
+    "train/loss", "val/loss", "val/perplexity", "test/loss", "lr", "grad_norm", "tokens",
+)  # fmt: skip
 RESERVED_STUDIES = ("runs", "data", "trash", "artifacts", "wandb")
 RESERVED_PHASES = ("artifacts", "data", "wandb")
 
@@ -57,6 +61,7 @@ class _Resolver:
         self.overrides = overrides
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
+        self.layers_of: dict[str, list[Layer]] = {}
 
     def resolve(self) -> Study:
         given = self._read()
@@ -169,13 +174,13 @@ class _Resolver:
         return self._rerun_phase(given, part, where, config.content, complete, common, before)
 
     def _layers(self, given: StudyFile, part: PhaseFile) -> list[Layer]:
-        return [
-            *self._modules(given.base),
-            Layer(str(self.path), given.set),
-            *self._modules(part.base),
-            Layer(str(self.path), part.set),
-            Layer("--config set", self.overrides),
-        ]
+        """Return the layers of a phase; a rerun stands on those of the phase that it reruns."""
+        below = self.layers_of.get(part.of or "") if part.kind == "rerun" else None
+        if below is None:
+            below = [*self._modules(given.base), Layer(str(self.path), given.set)]
+        own = [*below, *self._modules(part.base), Layer(str(self.path), part.set)]
+        self.layers_of[part.name] = own
+        return [*own, Layer("--config set", self.overrides)]
 
     def _modules(self, base: dict[str, Any]) -> list[Layer]:
         layers = []
@@ -230,16 +235,31 @@ class _Resolver:
         except ConfigError as error:
             self.problems += error.problems
             return None
+        self.layers_of[part.name].append(Layer(sweep.origin, compose.nest(constants)))
         score = given.score
         if sweep.metric is not None and score.metric is None:
             goal = score.goal or sweep.metric.goal
             score = score.model_copy(update={"metric": sweep.metric.name, "goal": goal})
+        self._check_metrics(score, sweep.origin if given.score.metric is None else str(self.path))
         return Phase(
             config=compose.assign(complete, constants),
             score=score,
             assignments=assignments,
             **common,
         )
+
+    def _check_metrics(self, score: Score, origin: str) -> None:
+        """Refuse metrics that no training logs, before the first one runs."""
+        for key, name in (("metric", score.metric), ("early_metric", score.early_metric)):
+            if name is not None and name not in METRIC_NAMES:
+                meant = difflib.get_close_matches(name, METRIC_NAMES, n=1)
+                hint = (
+                    f"did you mean {meant[0]}?"
+                    if meant
+                    else f"there are: {', '.join(METRIC_NAMES)}"
+                )
+                where = origin if key == "metric" else str(self.path)
+                self.problems.append(Problem(where, key, name, f"is not logged; {hint}"))
 
     def _sweep_path(self, name: str) -> Path:
         if name.endswith((".yaml", ".yml")):

@@ -60,10 +60,10 @@ def best_model(scores_path: Path, layout: Layout) -> tuple[dict[str, Path], dict
 
     Returns:
         The files, by name, and where they come from: phase, trial, run_id, step, score; no files
-        where no trial finished.
+        where no trial finished, or where its weights were pruned (`missing` says so).
 
     Raises:
-        StoreError: They were pruned, or are damaged.
+        StoreError: They are damaged.
     """
     phase = scores_path.parent
     scores = read_scores(scores_path)
@@ -77,7 +77,8 @@ def best_model(scores_path: Path, layout: Layout) -> tuple[dict[str, Path], dict
             "brings them back"
         )
         if not folder.is_dir():
-            raise StoreError(f"{folder}: the weights of the best trial were pruned; {again}")
+            missing = f"{folder}: the weights of the best trial were pruned; {again}"
+            return {}, {"phase": phase.name, "trial": trial, "missing": missing}
         damage = checkpoint.find_damage(folder)
         if damage is not None:
             raise StoreError(f"{folder}: {damage}; move it away, then {again}")

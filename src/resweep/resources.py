@@ -7,7 +7,7 @@ Estimates, each of which a study can override under `resources:`:
              the run was killed at its limit
     time     10 minutes to start, then 6 FLOPs for each parameter and token at 2 GFLOP/s on a CPU
              core and at 5 TFLOP/s on a GPU: slower than either is, so that a limit is rarely met;
-             a run that meets it saves and continues
+             a day at most: a run that meets its limit saves and continues
 
 What the run store serves asks for a link's worth: no GPU, a few minutes.
 """
@@ -29,8 +29,8 @@ BASE_MB = 800
 BYTES_PER_PARAMETER = 16
 GROWTH = 1.5
 START_MINUTES = 10
+MOST_MINUTES = 24 * 60  # a longer run saves at its limit, and its retry goes on
 FLOPS = {"cpu": 2e9, "gpu": 5e12}
-LINK_MB, LINK_MINUTES = 1000, 10
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,6 @@ class Needs:
     gpus: int
     mem_mb: int
     runtime: int
-    cpus: int = 1
     gpu_model: str | None = None
     partition: str | None = None
     slurm_extra: str | None = None
@@ -51,6 +50,9 @@ class Needs:
         if not self.gpus:
             return None
         return ":".join(["gpu", *([self.gpu_model] if self.gpu_model else []), str(self.gpus)])
+
+
+LINK = Needs(gpus=0, mem_mb=1000, runtime=10)  # what writing a link takes
 
 
 def trial_needs(
@@ -71,10 +73,10 @@ def trial_needs(
     try:
         resolved = resolve(config, data)
     except ResweepError:
-        return Needs(0, LINK_MB, LINK_MINUTES)  # an infeasible trial writes its record and leaves
+        return LINK  # an infeasible trial writes its record and leaves
     run = Run(layout.run(run_id(resolved, data)))
     if run.find_record(last_step(resolved, stop), keep == "all") is not None:
-        return Needs(0, LINK_MB, LINK_MINUTES)
+        return LINK
     return _estimate(resolved, data, wanted, run.out_of_memory_count())
 
 
@@ -96,8 +98,7 @@ def _estimate(
     return Needs(
         gpus=wanted.gpus,
         mem_mb=round((wanted.mem_mb or mem_mb) * GROWTH**grown),
-        runtime=wanted.runtime or round(minutes),
-        cpus=wanted.cpus,
+        runtime=wanted.runtime or min(round(minutes), MOST_MINUTES),
         gpu_model=wanted.gpu_model,
         partition=wanted.partition,
         slurm_extra=wanted.slurm_extra,

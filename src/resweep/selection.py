@@ -125,7 +125,8 @@ def plan_rerun(
             reason = f"{best_file.name} has only {len(best)} configurations"
             planned.append(Trial(study, phase, name, empty=reason))
             continue
-        assignments = {**best[index], SEED: seeds[seed]}
+        told = {path: overrides.get(path, value) for path, value in best[index].items()}
+        assignments = {**told, SEED: seeds[seed]}
         full = config
         for values in (best[index], overrides, {SEED: seeds[seed]}):
             full = compose.assign(full, values)

@@ -2,11 +2,15 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from resweep.config.schema import Int, Positive
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
+
+
+# One zero: -0.0 has no canonical form.
+Weight = Annotated[float, AfterValidator(lambda value: value + 0.0)]
 
 
 class Part(BaseModel):
@@ -22,8 +26,8 @@ class Score(Part):
     goal: Literal["minimize", "maximize"] | None = Field(None, description="of the metric")
     early_metric: str = Field("train/loss", description="whose early slope counts")
     early_steps: Positive = Field(100, description="the slope is over steps up to this one")
-    slope_weight: float = Field(1.0, description="of the early slope")
-    final_weight: float = Field(1.0, description="of the final value")
+    slope_weight: Weight = Field(1.0, description="of the early slope")
+    final_weight: Weight = Field(1.0, description="of the final value")
     normalize: Literal["zscore", "raw"] = Field(
         "zscore", description="whether both are standardised over the phase first"
     )

@@ -162,16 +162,36 @@ def test_a_phase_knows_how_many_of_its_best_are_asked_for(config):
 
 
 def test_the_metric_of_the_sweep_is_ranked_by_unless_the_study_names_one(config):
-    swept = with_sweep("lr: {values: [1]}", "method: grid\nmetric: {name: acc, goal: maximize}")
+    swept = with_sweep("lr: {values: [1]}", "method: grid\nmetric: {name: tokens, goal: maximize}")
     study = load(
         config(swept | study_text(phases=yaml12.parse(FILES["studies/mine.yaml"])["phases"][:1]))
     )
-    assert (study.phases[0].score.metric, study.phases[0].score.goal) == ("acc", "maximize")
+    assert (study.phases[0].score.metric, study.phases[0].score.goal) == ("tokens", "maximize")
     named = study_text(
         score={"metric": "val/loss"},
         phases=yaml12.parse(FILES["studies/mine.yaml"])["phases"][:1],
     )
     assert load(config(swept | named)).phases[0].score.metric == "val/loss"
+
+
+def test_a_metric_that_nothing_logs_is_an_error(config):
+    swept = with_sweep("lr: {values: [1]}", "method: grid\nmetric: {name: val_loss}")
+    phases = yaml12.parse(FILES["studies/mine.yaml"])["phases"][:1]
+    (line,) = problems_of(load, config(swept | study_text(phases=phases)))
+    assert "metric = 'val_loss': is not logged; did you mean val/loss?" in line
+
+
+def test_a_rerun_stands_on_what_it_reruns(config):
+    parameters = "learning_rate: {values: [1e-3, 2e-3]}, beta2: {value: 0.5}"
+    phases = [
+        {"name": "sweep", "kind": "sweep", "sweep": "lr", "set": {"scheduler": "wsd"}},
+        {"name": "rerun", "kind": "rerun", "of": "sweep", "set": {"beta1": 0.7}},
+        {"name": "again", "kind": "rerun", "of": "rerun"},
+    ]
+    study = load(config(with_sweep(parameters) | study_text(phases=phases)))
+    for name in ("rerun", "again"):
+        training = study.phase(name).config["training"]
+        assert (training["beta2"], training["scheduler"], training["beta1"]) == (0.5, "wsd", 0.7)
 
 
 def test_constants_of_a_sweep_are_configuration_and_not_assignments(config):

@@ -91,16 +91,19 @@ def expected(long_checkout: Checkout) -> dict[str, bytes]:
     return training.bytes_of_result()
 
 
-def test_twenty_kills_change_nothing(long_checkout: Checkout, expected: dict[str, bytes]) -> None:
+@pytest.mark.parametrize("count", [20, pytest.param(80, marks=pytest.mark.long)])
+def test_kills_change_nothing(
+    long_checkout: Checkout, expected: dict[str, bytes], count: int
+) -> None:
     training = Training(long_checkout)
     chance = random.Random(0)
     kills = 0
-    while kills < 20:
+    while kills < count:
         process = training.start()
         before = training.last_step() if kills else -1
         # Some are killed while they start, most at a random moment of the training.
         if kills % 5:
-            training.wait_beyond(max(before, 18 * kills) + chance.randrange(9), process)
+            training.wait_beyond(max(before, 360 * kills // count) + chance.randrange(9), process)
         else:
             time.sleep(chance.random())
         assert process.poll() is None, "it ended before it was killed"
