@@ -1,5 +1,6 @@
 """What is built again after a change: the new, the deleted, and nothing else."""
 
+import json
 import os
 import re
 import shutil
@@ -181,6 +182,23 @@ def test_divergence_is_a_result(checkout: Checkout) -> None:
     scores = (checkout.path / "results/tiny/sweep/scores.csv").read_text().splitlines()
     assert ",diverged," in scores[-1] and "not a finite number" in scores[-1]
     assert checkout.record("tiny", "rerun", "01")["status"] == "finished"
+
+
+def test_a_best_model_that_was_pruned_is_told_and_trains_nothing(checkout: Checkout) -> None:
+    phases = [{"name": "sweep", "kind": "sweep", "sweep": "rates"}]
+    changes = {"phases": phases, "publish": {"configs": False, "models": "best"}}
+    checkout.write_study(**changes)
+    checkout.snakemake()
+    stamp = checkout.path / "results/tiny/artifacts/sweep-model.json"
+    assert json.loads(stamp.read_text())["status"] == "local"
+    weights = sorted(checkout.path.glob("results/runs/*/checkpoint_*"))
+
+    checkout.write_study(**changes, score={"slope_weight": 0.0, "final_weight": -1.0})
+    assert trained_by(checkout) == set()
+    assert json.loads(stamp.read_text())["status"] == "pruned"
+    decisions = (checkout.path / "results/tiny/sweep/decisions.csv").read_text()
+    assert ",missing," in decisions and ",spare," in decisions
+    assert sorted(checkout.path.glob("results/runs/*/checkpoint_*")) == weights
 
 
 def test_keep_policies(checkout: Checkout) -> None:
