@@ -8,7 +8,6 @@ same place again sends nothing and writes the same stamp. What W&B refused is no
 alone, so that the same command tries again.
 """
 
-import fcntl
 import json
 import os
 import re
@@ -16,8 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +24,7 @@ from typing import Any
 from resweep import wandb_process
 from resweep.canonical import digest, file_digest
 from resweep.errors import ConfigError, Problem
-from resweep.paths import Layout, write_atomically
+from resweep.paths import Layout, file_lock, write_atomically
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
 SECONDS_TO_PUBLISH = 90.0
@@ -115,7 +113,7 @@ def publish(
         told = {"name": content.name, "type": content.type, "status": status}
         return _write(stamp, told | {"metadata": content.metadata})
     versions = stamp.parent / "versions" / content.name
-    with _locked(versions):
+    with file_lock(versions / ".lock"):
         known = _version(content, versions)
         where = next((p for p in known["places"] if place.described().items() <= p.items()), None)
         if where is None:
@@ -242,14 +240,6 @@ def main(order: dict[str, Any]) -> None:
         went = {"run": str(Path(run.dir).parent)}
     run.finish()
     Path(order["answer"]).write_text(json.dumps(went))
-
-
-@contextmanager
-def _locked(versions: Path) -> Iterator[None]:
-    versions.mkdir(parents=True, exist_ok=True)
-    with (versions / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _write(path: Path, content: dict[str, Any]) -> dict[str, Any]:
