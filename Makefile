@@ -5,6 +5,7 @@
 #   make test-long   what takes longer: many kills, big studies
 #   make check       formatting, types, lint, and a dry run of every shipped study
 #   make dag         a picture of the rules: results/dag.svg
+#   make oracle      W&B's sweep engine, to compare with, in an environment of its own
 #   make bench       what docs/benchmarks.md reports
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ STUDY ?= quickstart
 JOBS ?= 2
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test test-long check dag bench env
+.PHONY: demo test test-long check dag bench env oracle
 
 env: .venv/ready
 
@@ -22,6 +23,13 @@ env: .venv/ready
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
+oracle: .venv-oracle/ready
+
+.venv-oracle/ready: envs/oracle.txt
+	$(PYTHON) -m venv .venv-oracle
+	.venv-oracle/bin/pip install --quiet --disable-pip-version-check -r envs/oracle.txt
+	touch $@
+
 demo: env
 	snakemake --quiet rules --config study=$(STUDY)
 	@python workflow/scripts/summarize.py $(STUDY)
@@ -29,7 +37,7 @@ demo: env
 test: env
 	pytest -n $(JOBS) -m "not long"
 
-test-long: env
+test-long: env oracle
 	pytest -n $(JOBS) -m long
 
 check: env
