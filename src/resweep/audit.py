@@ -13,7 +13,7 @@ from resweep.search.stages import Stage
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.run import Run
 from resweep.study import Phase, Study
-from resweep.trial import Trial, read_trial, trial_from
+from resweep.trial import Trial, read_trial
 
 
 @dataclass
@@ -89,7 +89,7 @@ def _audit_trial(trial: Trial, cost: PhaseCost, layout: Layout, seen: set[str]) 
 def _trial(phase: Phase, stage: Stage, name: str, slot: str, layout: Layout) -> Trial | None:
     """Return the trial of a slot; None while the slot is not filled."""
     if phase.static and stage.first:
-        return trial_from(json.loads(phase.trial_content(name, stage.rung.band)), name)
+        return phase.known_trial(name, stage.rung.band)
     path = layout.trial(phase.study, phase.name, slot)
     return read_trial(path) if path.exists() else None
 

@@ -27,7 +27,7 @@ from resweep.load_sweep_phase import Surroundings, load_sweep_phase
 from resweep.study import Phase, Study
 from resweep.study_file import Part, PhaseFile, Publish, Resources, Score, StudyFile, Tracking
 
-RESERVED_STUDIES = ("runs", "data", "trash", "artifacts", "wandb")
+RESERVED_STUDIES = ("runs", "data", "trash", "artifacts", "wandb", "sweeps")
 RESERVED_PHASES = ("artifacts", "data", "wandb")
 
 

@@ -175,8 +175,10 @@ def _search(
     if not swept:
         raise ConfigError(Problem(sweep.origin, "parameters", None, "should sweep something"))
     own_metric = around.score.metric is None and sweep.metric is not None
+    size = part.round_size or ROUND_SIZE
     return Search(
-        rounds=round_names(trials, part.round_size or ROUND_SIZE),
+        rounds=round_names(trials, size),
+        round_size=size,
         parameters=tuple(sorted(swept.values(), key=lambda parameter: parameter.name)),
         sampler=sweep.sampler or "auto",
         seed=sweep.seed if part.seed is None else part.seed,
