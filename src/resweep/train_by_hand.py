@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from resweep import yaml12
 from resweep.arguments import COMMAND_LINE, Given, parse_arguments
 from resweep.canonical import digest
 from resweep.config import compose, layers
 from resweep.config.compose import Layer
 from resweep.errors import ConfigError, Problem
-from resweep.find_studies import find_study
+from resweep.find_studies import default_study, find_study
 from resweep.paths import BY_HAND, Layout
 from resweep.store.run import DIVERGED, FINISHED, STOPPED
 from resweep.study_file import StudyFile, read_study_file
@@ -101,22 +100,6 @@ def plan_by_hand(
     trial = Trial(BY_HAND, study.name, digest(assignments, 10), config, assignments)
     layout = Layout(Path(options.get("results", "results")))
     return Plan(trial, layout, options.get("device", "auto"), keep, tracking)
-
-
-def default_study(config_dir: Path) -> Any:
-    """Return the one study that `config/config.yaml` names.
-
-    Raises:
-        ConfigError: It names several, or none.
-    """
-    path = config_dir / "config.yaml"
-    content = yaml12.load_mapping(path)
-    names = content.get("study", content.get("studies"))
-    names = names if isinstance(names, list) else [names]
-    if len(names) != 1 or names[0] is None:
-        mend = "should name one study whose base is meant; or say which: --study NAME"
-        raise ConfigError(Problem(str(path), "studies", names, mend))
-    return names[0]
 
 
 def agent_tracking(environment: Mapping[str, str]) -> dict[str, Any]:

@@ -37,11 +37,11 @@ from pathlib import Path
 
 from resweep.errors import ResweepError, run_command
 from resweep.paths import Layout
+from resweep.signals import SAVED_AND_LEFT, watch_signals
 from resweep.train_by_hand import describe, is_result, plan_by_hand, train_by_hand
 from resweep.train_trial import train_trial
 from resweep.trial import Trial, read_trial, trial_from, write_trial
 
-SAVED_AND_LEFT = 75  # EX_TEMPFAIL: the same command goes on
 OF_A_TRIAL = ("--trial", "--record", "--content", "--help", "-h")
 
 log = logging.getLogger("resweep.train")
@@ -103,14 +103,6 @@ def train_parameters(words: list[str]) -> int:
         return SAVED_AND_LEFT if signals else 1
     print(describe(record, plan.layout))
     return 0 if is_result(record) else 1
-
-
-def watch_signals() -> list[int]:
-    """Collect the signals that mean: save and leave."""
-    received: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
-        signal.signal(number, lambda number, _: received.append(number))
-    return received
 
 
 def end_by_signal(number: int) -> None:
