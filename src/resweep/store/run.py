@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import resweep
+from resweep.gpus import held_gpu
 from resweep.paths import write_atomically
 from resweep.store.lock import read_lease
 from resweep.training import checkpoint
@@ -111,6 +112,7 @@ class Run:
                 "process": os.getpid(),
                 "job": os.environ.get("SLURM_JOB_ID"),
                 "device": device,
+                "gpu": held_gpu(),
                 "from_step": from_step,
                 "to_step": from_step,
                 "end": None,
@@ -133,6 +135,7 @@ class Run:
             "to_step": to_step,
             "host": attempt["host"],
             "device": attempt["device"],
+            "gpu": attempt["gpu"],
             "processes": 1,
             "seconds": round(seconds, 2),
             "versions": versions(),
