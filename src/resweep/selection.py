@@ -15,6 +15,7 @@ import pandas as pd
 from resweep import yaml12
 from resweep.config import compose
 from resweep.config.compose import Composed
+from resweep.config.nesting import PathError
 from resweep.errors import ConfigError, Problem
 from resweep.scores import SEED
 from resweep.store.run import FINISHED
@@ -128,8 +129,12 @@ def plan_rerun(
         told = {path: overrides.get(path, value) for path, value in best[index].items()}
         assignments = {**told, SEED: seeds[seed]}
         full = config
-        for values in (best[index], overrides, {SEED: seeds[seed]}):
-            full = compose.assign(full, values)
+        try:
+            for values in (best[index], overrides, {SEED: seeds[seed]}):
+                full = compose.assign(full, values)
+        except PathError as error:
+            problems.append(Problem(str(best_file), error.path, None, error.mend))
+            continue
         origins = dict.fromkeys(best[index], str(best_file))
         checked, wrong = compose.validate(Composed(full, origins), str(best_file))
         problems += wrong
