@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from resweep.config.schema import EarlyStopping
 from resweep.data import store as data_store
 from resweep.data.batches import steps_for_epochs
 from resweep.errors import ResweepError
@@ -20,11 +21,11 @@ class PhaseCost:
 
     Attributes:
         trials: Slots.
-        stored: Trials that a record of the store answers.
+        stored: Trials that the store answers without training.
         partial: Trials whose run was begun, counted in `to_train` too.
         to_train: Different runs that would be trained or continued.
         open_slots: Slots not filled yet: an earlier phase decides. At most as many runs.
-        steps: Optimizer steps to train, with open slots counted in full.
+        steps: Optimizer steps to train, with open slots counted in full and none stopped early.
         tokens: Training tokens of these steps.
     """
 
@@ -67,7 +68,8 @@ def _audit_phase(phase: Phase, layout: Layout, seen: set[str]) -> PhaseCost:
             continue  # infeasible: nothing to train
         run = Run(layout.run(run_id(resolved, data)))
         until = last_step(resolved, stop)
-        if run.find_record(until) is not None:
+        monitors = EarlyStopping.model_validate(resolved["early_stopping"])
+        if run.is_served(until, weights=False, early_stopping=monitors):
             cost.stored += 1
         elif run.run_id not in seen:
             done = int(run.state().get("step", 0))
