@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from resweep.config.compose import infeasible
+from resweep.config.schema import EarlyStopping
 from resweep.data import store as data_store
 from resweep.data.batches import steps_for_epochs
 from resweep.errors import ResweepError
@@ -23,13 +24,13 @@ class PhaseCost:
 
     Attributes:
         trials: Slots.
-        stored: Trials that a record of the store answers.
+        stored: Trials that the store answers without training.
         partial: Trials whose run was begun, counted in `to_train` too.
         to_train: Different runs that would be trained or continued.
         infeasible: Trials whose values do not fit each other, or the data: they get a record that
             says so, and train nothing.
         open_slots: Slots not filled yet: an earlier phase decides. At most as many runs.
-        steps: Optimizer steps to train, with open slots counted in full.
+        steps: Optimizer steps to train, with open slots counted in full and none stopped early.
         tokens: Training tokens of these steps.
     """
 
@@ -84,7 +85,8 @@ def _audit_trial(trial: Trial, cost: PhaseCost, layout: Layout, seen: set[str]) 
     run = Run(layout.run(run_id(resolved, data)))
     until = last_step(resolved, trial.stop)
     key = f"{run.run_id} {until}"
-    if run.find_record(until) is not None:
+    monitors = EarlyStopping.model_validate(resolved["early_stopping"])
+    if run.is_served(until, weights=False, early_stopping=monitors):
         cost.stored += 1
     elif key not in seen:
         done = int(run.state().get("step", 0))

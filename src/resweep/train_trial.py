@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from resweep.config.schema import EarlyStopping
 from resweep.data import store as data_store
 from resweep.errors import ConfigError, DataError, ResweepError
 from resweep.paths import Layout
@@ -69,7 +70,8 @@ def train_trial(
     if keep != "none":  # before training, so that nobody prunes what we are about to use
         claim(run, trial.study, trial.phase, trial.trial)
     weights = weights or keep == "all"
-    served = run.find_record(last_step(config, trial.stop), weights)
+    monitors = EarlyStopping.model_validate(config["early_stopping"])
+    served = run.find_record(last_step(config, trial.stop), weights, early_stopping=monitors)
     if served is not None:
         log.info("run %s: in the store", run.run_id)
         link_record(record, served)
@@ -88,7 +90,9 @@ def train_trial(
         lock_timeout=lock_timeout,
         memory_limit_mb=memory_limit_mb,
         interrupted=interrupted,
-        around=lambda folder, step: follow(folder, step, run.run_id, trial, tracking, layout),
+        around=lambda folder, step: follow(
+            folder, step, run.run_id, trial, tracking, layout, config["training"]["max_steps"]
+        ),
     )
     try:
         made = advance(request, layout)

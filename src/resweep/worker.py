@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from resweep.config.schema import EarlyStopping
 from resweep.data import store as data_store
 from resweep.errors import ConfigError, DataError, Interrupted, LockTimeout, Problem
 from resweep.paths import Layout
@@ -164,7 +165,8 @@ def run_to_train(trial: Trial, layout: Layout) -> Run | None:
     except (ConfigError, DataError):
         return None  # infeasible: its record says so
     run = Run(layout.run(run_id(config, data)))
-    return None if run.find_record(last_step(config, trial.stop)) else run
+    monitors = EarlyStopping.model_validate(config["early_stopping"])
+    return None if run.is_served(last_step(config, trial.stop), False, monitors) else run
 
 
 def is_held(run: Run) -> bool:

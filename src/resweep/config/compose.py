@@ -183,8 +183,9 @@ def validate(composed: Composed, where: str) -> tuple[dict[str, Any], list[Probl
     try:
         config = Config.model_validate(content)
     except ValidationError as error:
-        problems += [_problem(details, composed, where) for details in error.errors()]
-        return {}, problems
+        told = {problem.key for problem in problems}
+        found = [_problem(details, composed, where) for details in error.errors()]
+        return {}, problems + [problem for problem in found if problem.key not in told]
     # Before the dump, which turns nan into null.
     for path, value in leaves(composed.content):
         try:
@@ -218,9 +219,17 @@ def _problem(details: Any, composed: Composed, where: str) -> Problem:
     message, value = _message(details), details["input"]
     if details["type"] == "missing":
         value, message = None, "is missing"
+    elif details["type"] == "extra_forbidden":
+        message = no_such_field(path)
     elif isinstance(value, dict):
         value = None
     return Problem(composed.origin_of(path, where), path, value, message)
+
+
+def no_such_field(path: str) -> str:
+    """Return what to say of an unknown key of a section that takes no others."""
+    section = path.partition(".")[0]
+    return f"is no key of {section}; there are: {', '.join(SECTIONS[section].model_fields)}"
 
 
 def misspellings(content: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
@@ -282,7 +291,7 @@ def coerce(path: str, value: Any) -> Any:
     Values of unknown hyperparameters stay as they are.
 
     Raises:
-        ValueError: The value is not allowed there; the message says what is.
+        ValueError: The value, or the field, is not allowed there; the message says what is.
     """
     section, _, field = path.partition(".")
     if section in SECTIONS and not field:
@@ -292,6 +301,8 @@ def coerce(path: str, value: Any) -> Any:
         whole = field.partition(".")[0]
         if section in SECTIONS and whole in SECTIONS[section].model_fields:
             raise ValueError(f"is inside of {section}.{whole}, which is set as a whole")
+        if section in SECTIONS and SECTIONS[section].model_config.get("extra") == "forbid":
+            raise ValueError(no_such_field(path))
         return value
     if path not in _ADAPTERS:
         _ADAPTERS[path] = TypeAdapter(info.rebuild_annotation(), config=None)
