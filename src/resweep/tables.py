@@ -18,7 +18,7 @@ from typing import Any
 from resweep import yaml12
 from resweep.config import compose
 from resweep.errors import ConfigError, Problem, StoreError
-from resweep.paths import Layout, file_lock, write_atomically
+from resweep.paths import BY_HAND, Layout, file_lock, write_atomically
 from resweep.store.run import Run
 from resweep.trial import read_record, read_trial
 
@@ -161,12 +161,14 @@ def _place(study: str, phase: str, trial: str) -> dict[str, str]:
 
 
 def _first_trials(layout: Layout) -> dict[str, tuple[str, str, str]]:
-    """Return the first trial, in the order of names, that leads to each run.
+    """Return the first trial, in the order of names, that leads to each run; by hand comes last.
 
     The link alone tells: nothing needs to be opened.
     """
     first: dict[str, tuple[str, str, str]] = {}
-    for link in sorted(layout.root.glob("*/*/records/*.json")):
+    by_hand = layout.study(BY_HAND)
+    links = layout.root.glob("*/*/records/*.json")
+    for link in sorted(links, key=lambda link: (by_hand in link.parents, link)):
         if link.is_symlink():
             run_id = link.readlink().parent.parent.name
             phase = link.parent.parent

@@ -50,7 +50,9 @@ def follow(
         from_step: Lines up to this step were sent before.
         run_id: Name of the run, in W&B too: a resumed run goes on there.
         trial: The trial that has it trained, for names and groups.
-        tracking: wandb (offline, online or disabled), project, entity.
+        tracking: wandb (offline, online or disabled), project, entity; or agent_run, the W&B run
+            that a sweep's agent opened: everything goes there from the first step on, and what
+            that run is called, and where, is the agent's.
         layout: W&B's files go to `results/{study}/wandb`.
         horizon: The run's last step, at which no monitor stops it.
     """
@@ -59,23 +61,28 @@ def follow(
         yield
         return
     directory = layout.study(trial.study).absolute()
+    agent = "agent_run" in tracking
+    own = {
+        "id": run_id,
+        "project": tracking.get("project") or "resweep",
+        "entity": tracking.get("entity"),
+        "group": f"{trial.study}/{trial.phase}",
+        "job_type": trial.phase,
+        "name": f"{trial.phase}/{trial.trial}",
+    }
     order = {
         "folder": str(folder),
-        "after_step": _last_sent(folder, from_step, layout.run(run_id)),
+        "after_step": -1 if agent else _last_sent(folder, from_step, layout.run(run_id)),
         "seconds_to_finish": SECONDS_TO_FINISH[mode],
         "early_stopping": trial.config.get("early_stopping", {}),
         "horizon": horizon,
         "init": {
-            "id": run_id,
+            "agent": agent,
             "mode": mode,
             "dir": str(directory),
-            "project": tracking.get("project") or "resweep",
-            "entity": tracking.get("entity"),
-            "group": f"{trial.study}/{trial.phase}",
-            "job_type": trial.phase,
-            "name": f"{trial.phase}/{trial.trial}",
             "config": dict(leaves(trial.config)),
             "resume": "allow",
+            **({} if agent else own),
         },
     }
     try:

@@ -5,6 +5,7 @@ trial -> data ensured -> configuration resolved -> run advanced in the store -> 
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def train_trial(
     memory_limit_mb: int | None = None,
     interrupted: Callable[[], bool] = lambda: False,
     on_run: Callable[[Path], None] = lambda folder: None,
-) -> None:
+) -> bool:
     """Advance the trial's run as far as it asks, and link its record.
 
     Args:
@@ -50,6 +51,9 @@ def train_trial(
         interrupted: Whether to save and leave.
         on_run: Told the run's folder once it is known.
 
+    Returns:
+        Whether anything was trained here, and sent to W&B; else the store answered.
+
     Raises:
         Interrupted: Told to leave, after saving.
         ResweepError: A fault of the machine or of the data; the same call may go through later.
@@ -57,14 +61,14 @@ def train_trial(
     """
     if trial.empty:
         write_own_record(record, EMPTY, trial.empty)
-        return
+        return False
     data = data_store.ensure(trial.config["data"], layout)
     try:
         config = resolve(trial.config, data)
     except (ConfigError, DataError) as error:
         log.warning("infeasible: %s", error)
         write_own_record(record, INFEASIBLE, str(error))
-        return
+        return False
     run = Run(layout.run(run_id(config, data)))
     on_run(run.path)
     if keep != "none":  # before training, so that nobody prunes what we are about to use
@@ -75,10 +79,18 @@ def train_trial(
     if served is not None:
         log.info("run %s: in the store", run.run_id)
         link_record(record, served)
-        return
+        return False
 
     from resweep.store.request import Request, advance  # torch: seconds that a link does not need
     from resweep.training.trainer import pick_device
+
+    trained = False
+
+    def around(folder: Path, step: int) -> AbstractContextManager[None]:
+        nonlocal trained
+        trained = True
+        horizon = config["training"]["max_steps"]
+        return follow(folder, step, run.run_id, trial, tracking, layout, horizon)
 
     request = Request(
         config=config,
@@ -90,9 +102,7 @@ def train_trial(
         lock_timeout=lock_timeout,
         memory_limit_mb=memory_limit_mb,
         interrupted=interrupted,
-        around=lambda folder, step: follow(
-            folder, step, run.run_id, trial, tracking, layout, config["training"]["max_steps"]
-        ),
+        around=around,
     )
     try:
         made = advance(request, layout)
@@ -102,3 +112,4 @@ def train_trial(
         log.exception("training failed; once more from the last checkpoint")
         made = advance(request, layout)
     link_record(record, made)
+    return trained

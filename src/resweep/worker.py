@@ -33,7 +33,7 @@ POLL_SECONDS = 1.0  # between looks at trials that others train
 
 log = logging.getLogger(__name__)
 
-Train = Callable[[Trial, Path, str], None]
+Train = Callable[[Trial, Path, str], bool]
 Slot = tuple[str, Trial]
 
 
@@ -44,8 +44,8 @@ class Worker:
     Attributes:
         sweep: What to work on.
         layout: Of the results folder.
-        train: Advances a trial, with the record to write and whose weights stay; raises LockTimeout
-            at once where another process trains it.
+        train: Advances a trial, with the record to write and whose weights stay; says whether it
+            was trained now, and raises LockTimeout at once where another process trains it.
         count: How many trials to take; None: all there are.
         interrupted: Whether to leave.
         taken: Names of the trials that it took.
@@ -133,17 +133,15 @@ class Worker:
         """Advance one trial; None where another process trains it, or it is not ours to take."""
         if self.interrupted():
             raise Interrupted(f"sweep {self.sweep.id}: left; the same command goes on")
-        run = run_to_train(trial, self.layout)
-        takes = run is not None and stage.first
-        if takes and not self._may_take:
+        if stage.first and not self._may_take and run_to_train(trial, self.layout) is not None:
             return None
         record = self.sweep.folder / "records" / f"{slot}.json"
         keep = "best" if phase.keep == "none" and not stage.last else phase.keep
         try:
-            self.train(trial, record, keep)
+            trained = self.train(trial, record, keep)
         except LockTimeout:
             return None
-        if takes and run is not None and run.was_advanced_here():  # not by one who was faster
+        if trained and stage.first:  # not by one who was faster
             self.taken.append(trial.trial)
         return Outcome(trial, read_record(record), record)
 

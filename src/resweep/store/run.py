@@ -164,8 +164,7 @@ class Run:
         attempts.append(
             {
                 "generation": generation,
-                "host": host(),
-                "process": os.getpid(),
+                "host": os.environ.get("SLURMD_NODENAME", socket.gethostname()),
                 "job": os.environ.get("SLURM_JOB_ID"),
                 "device": device,
                 "from_step": from_step,
@@ -174,11 +173,6 @@ class Run:
             }
         )
         self.update(attempts=attempts)
-
-    def was_advanced_here(self) -> bool:
-        """Whether this very process was the last to train the run."""
-        attempts = self.state().get("attempts") or [{}]
-        return (attempts[-1].get("host"), attempts[-1].get("process")) == (host(), os.getpid())
 
     def end_attempt(self, end: str, to_step: int, seconds: float, gpus: int) -> None:
         """Note how the open attempt ended, and add its time to the run's."""
@@ -244,11 +238,6 @@ class Run:
                 break
             count += attempt["end"] != "interrupted"
         return count
-
-
-def host() -> str:
-    """Name of this machine, as SLURM calls it."""
-    return os.environ.get("SLURMD_NODENAME", socket.gethostname())
 
 
 def versions() -> dict[str, str]:
