@@ -41,6 +41,7 @@ except ResweepError as error:
 
 PHASES = [(study, phase) for study in STUDIES for phase in study.phases]
 SWEEPS = [(study, phase) for study, phase in PHASES if phase.kind == "sweep"]
+STAGES = [(study, phase, stage) for study, phase in SWEEPS for stage in phase.stages]
 RERUNS = [(study, phase) for study, phase in PHASES if phase.kind == "rerun"]
 
 if MAIN_PROCESS:
@@ -51,10 +52,11 @@ if MAIN_PROCESS:
             print(f"{_path}: its run is gone from the store; it will be trained again")
 
 
-def rule_name(verb, study, phase=None):
-    """`train_sweep`, or `train_mystudy__sweep` where there are several studies."""
+def rule_name(verb, study, phase=None, stage=""):
+    """`train_sweep`, `train_sweep_r02_b1`; `train_mystudy__sweep` where there are several studies."""
     names = ([study.name] if len(STUDIES) > 1 else []) + ([phase.name] if phase else [])
-    return "_".join([verb] + ["__".join(names)] * bool(names)).replace("-", "_")
+    parts = [verb] + ["__".join(names)] * bool(names) + [stage] * bool(stage)
+    return "_".join(parts).replace("-", "_")
 
 
 def study_file(study, name):
@@ -68,6 +70,47 @@ def phase_file(phase, name):
 def log_file(verb, study, phase=None, *more):
     """Logs mirror results: logs/{study}/{phase}/{verb}/{trial}.log."""
     return str(Path("logs", study.name, *([phase.name] if phase else []), verb, *more)) + ".log"
+
+
+def stage_file(phase, stage, kind, name):
+    """A trial file or record of a stage; `name` may be a wildcard."""
+    return phase_file(phase, str(Path(kind, stage.folder, name)))
+
+
+def stage_trials(phase, stage):
+    return [stage_file(phase, stage, "trials", f"{name}.yaml") for name in stage.names]
+
+
+def stage_records(phase, stages):
+    """Records of all slots of some stages."""
+    return [
+        stage_file(phase, stage, "records", f"{name}.json")
+        for stage in stages
+        for name in stage.names
+    ]
+
+
+def round_files(phase, stage, kind, ending):
+    """Files of the trials of a round, after its last rung."""
+    first = phase.stages_of_round(stage)[0]
+    return [phase_file(phase, f"{kind}/{name}.{ending}") for name in first.names]
+
+
+def rung_decisions(phase, stages):
+    """Who goes on from the rungs of some stages."""
+    return [phase_file(phase, f"decisions/{s.name}.csv") for s in stages if not s.last]
+
+
+def warm_start(phase):
+    """Tables that a Bayesian sweep starts from: rankings of phases, or files."""
+    tables = []
+    for source in phase.search.warm_start:
+        if source.endswith(".csv"):
+            tables.append(source)
+        else:
+            study, _, name = source.rpartition("/")
+            tables.append(str(LAYOUT.phase(study or phase.study, name) / "scores.csv"))
+    return tables
 
 
 def records(phase):
@@ -103,13 +146,15 @@ def code(*modules):
     return total.hexdigest()[:12]
 
 
-def train_command(study, phase):
+def train_command(study, phase, stage):
     """The command of a training, with settings that never make a finished one stale.
 
-    exec: signals of the scheduler reach the trainer itself, and the job ends when it does.
+    exec: signals of the scheduler reach the trainer itself, and the job ends when it does. At a
+    rung weights stay until it is decided who goes on.
     """
+    keep = "best" if phase.keep == "none" and stage and not stage.last else phase.keep
     return (
-        f"exec python workflow/scripts/train.py --keep {phase.keep}"
+        f"exec python workflow/scripts/train.py --keep {keep}"
         f" --tracking {quoted(study.tracking.model_dump())}".replace("{", "{{").replace("}", "}}")
         + " --record {output.record} --log {log} --memory-mb {resources.mem_mb}"
     )
@@ -118,15 +163,15 @@ def train_command(study, phase):
 _last_needs = (None, None, 0.0)
 
 
-def needs(phase, wildcards, input, attempt):
+def needs(phase, stage, wildcards, input, attempt):
     """What a training asks for; Snakemake asks once a resource, so the answer is kept a second."""
     global _last_needs
-    key = (phase.study, phase.name, wildcards.trial, attempt)
+    key = (phase.study, phase.name, stage and stage.name, wildcards.trial, attempt)
     known, answer, when = _last_needs
     if known != key or time.monotonic() - when > 1.0:
         trial = {"config": phase.config}
-        if phase.static:
-            trial = {"config": phase.trial_config(wildcards.trial)}
+        if phase.static and stage.first:
+            trial = json.loads(phase.trial_content(wildcards.trial, stage.rung.band))
         elif Path(input.trial).exists():
             trial = yaml12.load(Path(input.trial))
         wanted = (phase.resources, phase.keep, LAYOUT)
@@ -136,7 +181,7 @@ def needs(phase, wildcards, input, attempt):
     return answer
 
 
-def need(phase, what):
+def need(phase, stage, what):
     """A resource function for one of `Needs`' fields; nothing for what the study never asks for."""
     if what in ("partition", "slurm_extra") and getattr(phase.resources, what) is None:
         return None
@@ -144,7 +189,7 @@ def need(phase, what):
         return None
 
     def ask(wildcards, input, attempt):
-        return getattr(needs(phase, wildcards, input, attempt), what)
+        return getattr(needs(phase, stage, wildcards, input, attempt), what)
 
     return ask
 
@@ -155,6 +200,8 @@ def everything():
     files = []
     for study, phase in PHASES:
         files += records(phase)
+        if phase.rungs:
+            files += stage_records(phase, phase.stages) + rung_decisions(phase, phase.stages)
         files += [phase_file(phase, name) for name in ("scores.csv", "decisions.csv", "models")]
         files.append(phase_file(phase, f"top{phase.selects}_best_configs.yaml"))
     for study in STUDIES:

@@ -54,6 +54,7 @@ for study, phase in PHASES:
             rule_name("keep", study, phase)
         input:
             scores=phase_file(phase, "scores.csv"),
+            rungs=rung_decisions(phase, phase.stages),
         output:
             models=directory(phase_file(phase, "models")),
             decisions=phase_file(phase, "decisions.csv"),
@@ -67,8 +68,9 @@ for study, phase in PHASES:
             phase=phase.name,
             policy=phase.keep,
             top=phase.selects,
-            code=code("keep"),
+            code=code("keep", "decisions"),
         shell:
             "python workflow/scripts/keep_models.py --study {params.study} --phase {params.phase} "
             "--policy {params.policy} --top {params.top} --scores {input.scores} "
-            "--models {output.models} --decisions {output.decisions} > {log} 2>&1"
+            "--models {output.models} --decisions {output.decisions} --rungs {input.rungs} "
+            "> {log} 2>&1"

@@ -41,10 +41,10 @@ for study, phase in RERUNS:
             "../envs/resweep.yaml"
         threads: phase.resources.cpus
         resources:
-            gres=need(phase, "gres"),
-            mem_mb=need(phase, "mem_mb"),
-            runtime=need(phase, "runtime"),
-            slurm_partition=need(phase, "partition"),
-            slurm_extra=need(phase, "slurm_extra"),
+            gres=need(phase, None, "gres"),
+            mem_mb=need(phase, None, "mem_mb"),
+            runtime=need(phase, None, "runtime"),
+            slurm_partition=need(phase, None, "partition"),
+            slurm_extra=need(phase, None, "slurm_extra"),
         shell:
-            train_command(study, phase) + " --trial {input.trial}"
+            train_command(study, phase, None) + " --trial {input.trial}"

@@ -8,10 +8,12 @@ from resweep.data import store as data_store
 from resweep.data.batches import steps_for_epochs
 from resweep.errors import ResweepError
 from resweep.paths import Layout
+from resweep.search.rungs import step_of
+from resweep.search.stages import Stage
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.run import Run
 from resweep.study import Phase, Study
-from resweep.trial import read_trial
+from resweep.trial import Trial, read_trial, trial_from
 
 
 @dataclass
@@ -45,48 +47,64 @@ def audit(study: Study, layout: Layout) -> dict[str, PhaseCost]:
 
 def _audit_phase(phase: Phase, layout: Layout, seen: set[str]) -> PhaseCost:
     cost = PhaseCost(trials=len(phase.trials))
-    for name in phase.trials:
-        config, stop = _trial(phase, name, layout)
-        if config is None:
-            cost.open_slots += 1
-            _add_steps(cost, phase.config, _horizon(phase.config, layout))
-            continue
-        if not config:
-            continue  # empty: there is nothing to train
-        data = data_store.find(config["data"], layout)
-        if data is None:
-            key = json.dumps(config, sort_keys=True)
-            if key not in seen:
-                seen.add(key)
-                cost.to_train += 1
-                _add_steps(cost, config, stop or _horizon(config, layout))
-            continue
-        try:
-            resolved = resolve(config, data)
-        except ResweepError:
-            continue  # infeasible: nothing to train
-        run = Run(layout.run(run_id(resolved, data)))
-        until = last_step(resolved, stop)
-        if run.find_record(until) is not None:
-            cost.stored += 1
-        elif run.run_id not in seen:
-            done = int(run.state().get("step", 0))
-            cost.to_train += 1
-            cost.partial += done > 0
-            _add_steps(cost, resolved, max(0, until - done))
-        seen.add(run.run_id)
+    for position, stage in enumerate(phase.stages):
+        for name, slot in zip(stage.names, stage.slots, strict=True):
+            trial = _trial(phase, stage, name, slot, layout)
+            if trial is None:
+                cost.open_slots += 1
+                _add_steps(cost, phase.config, _steps_of_stage(phase, position, layout))
+            elif trial.empty is None:
+                _audit_trial(trial, cost, layout, seen)
     return cost
 
 
-def _trial(phase: Phase, name: str, layout: Layout) -> tuple[dict[str, Any] | None, int | None]:
-    """Return a trial's configuration and stop; None for a slot that is not filled yet."""
-    if phase.static:
-        return phase.trial_config(name), None
-    path = layout.trial(phase.study, phase.name, name)
-    if not path.exists():
-        return None, None
-    trial = read_trial(path)
-    return trial.config, trial.stop
+def _audit_trial(trial: Trial, cost: PhaseCost, layout: Layout, seen: set[str]) -> None:
+    config = trial.config
+    data = data_store.find(config["data"], layout)
+    if data is None:
+        key = json.dumps([config, trial.stop], sort_keys=True)
+        if key not in seen:
+            seen.add(key)
+            cost.to_train += 1
+            horizon = _horizon(config, layout)
+            _add_steps(cost, config, min(trial.stop or horizon, horizon))
+        return
+    try:
+        resolved = resolve(config, data)
+    except ResweepError:
+        return  # infeasible: nothing to train
+    run = Run(layout.run(run_id(resolved, data)))
+    until = last_step(resolved, trial.stop)
+    key = f"{run.run_id} {until}"
+    if run.find_record(until) is not None:
+        cost.stored += 1
+    elif key not in seen:
+        done = int(run.state().get("step", 0))
+        cost.to_train += 1
+        cost.partial += done > 0
+        _add_steps(cost, resolved, max(0, until - done))
+    seen.add(key)
+
+
+def _trial(phase: Phase, stage: Stage, name: str, slot: str, layout: Layout) -> Trial | None:
+    """Return the trial of a slot; None while the slot is not filled."""
+    if phase.static and stage.first:
+        return trial_from(json.loads(phase.trial_content(name, stage.rung.band)), name)
+    path = layout.trial(phase.study, phase.name, slot)
+    return read_trial(path) if path.exists() else None
+
+
+def _steps_of_stage(phase: Phase, position: int, layout: Layout) -> int:
+    """Steps that an open slot of a stage would add, by the phase's own configuration."""
+    horizon = _horizon(phase.config, layout)
+    stage = phase.stages[position]
+
+    def end(band: int | None) -> int:
+        step = step_of(band, phase.metric, phase.config["training"])
+        return horizon if step is None else min(step, horizon)
+
+    begin = 0 if stage.first else end(phase.stages[position - 1].rung.band)
+    return end(stage.rung.band) - begin
 
 
 def _horizon(config: dict[str, Any], layout: Layout) -> int:

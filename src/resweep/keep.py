@@ -7,7 +7,6 @@ loses its checkpoints. Nothing is trained here: a trial that became one of the b
 weights were pruned has no link, and its row says how to get them back.
 """
 
-import csv
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +17,6 @@ from resweep.selection import read_scores
 from resweep.store.retention import release
 from resweep.store.run import FINISHED, Run
 from resweep.training import checkpoint
-
-COLUMNS = (
-    "trial", "run_id", "step", "decision", "rule", "value", "threshold", "compared", "reason",
-)  # fmt: skip
 
 
 def keep_models(
@@ -100,12 +95,3 @@ def _link(run: Run, step: int, link: Path) -> tuple[str, str]:
 def _claims(study: str, phase: str, layout: Layout) -> Iterator[tuple[Run, str]]:
     for file in sorted(layout.runs.glob(f"*/claims/{study}.{phase}.*")):
         yield Run(file.parent.parent), file.name.split(".", 2)[2]
-
-
-def write_decisions(path: Path, decisions: list[dict[str, Any]]) -> None:
-    """Write decisions.csv."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(decisions)

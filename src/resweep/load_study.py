@@ -12,7 +12,6 @@ constants of its sweep file included; the assignments of the best trial come bef
 
 import contextlib
 import dataclasses
-import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,14 +23,10 @@ from resweep import yaml12
 from resweep.config import compose
 from resweep.config.compose import Layer
 from resweep.errors import ConfigError, Problem
-from resweep.name_trials import name_trials
+from resweep.load_sweep_phase import Surroundings, load_sweep_phase
 from resweep.study import Phase, Study
 from resweep.study_file import Part, PhaseFile, Publish, Resources, Score, StudyFile, Tracking
-from resweep.sweep import load_sweep
 
-METRIC_NAMES = (
-    "train/loss", "val/loss", "val/perplexity", "test/loss", "lr", "grad_norm", "tokens",
-)  # fmt: skip
 RESERVED_STUDIES = ("runs", "data", "trash", "artifacts", "wandb")
 RESERVED_PHASES = ("artifacts", "data", "wandb")
 
@@ -170,7 +165,7 @@ class _Resolver:
         }
         where = f"phases.{position}"
         if part.kind == "sweep":
-            return self._sweep_phase(given, part, where, config.content, complete, common)
+            return self._sweep_phase(given, part, where, config.content, complete, common, before)
         return self._rerun_phase(given, part, where, config.content, complete, common, before)
 
     def _layers(self, given: StudyFile, part: PhaseFile) -> list[Layer]:
@@ -220,51 +215,29 @@ class _Resolver:
         config: dict[str, Any],
         complete: dict[str, Any],
         common: dict[str, Any],
+        before: list[Phase],
     ) -> Phase | None:
-        for key in ("of", "top", "seeds"):
-            if getattr(part, key) is not None:
-                self._problem(f"{where}.{key}", getattr(part, key), "is for kind: rerun")
-        if part.sweep is None:
-            self._problem(f"{where}.sweep", None, "is missing: name a file of config/sweep/")
-            return None
+        fixed = self._set_paths(part, config)
+        earlier = [phase.name for phase in before]
+        around = Surroundings(
+            str(self.path),
+            where,
+            self.config_dir,
+            config,
+            complete,
+            given.score,
+            fixed,
+            earlier,
+            common,
+        )
         try:
-            sweep = load_sweep(self._sweep_path(part.sweep))
-            self.warnings += [text for text in sweep.warnings if text not in self.warnings]
-            fixed = self._set_paths(part, config)
-            assignments, constants = name_trials(sweep, config, fixed, part.trials, part.seed)
+            loaded = load_sweep_phase(part, around)
         except ConfigError as error:
             self.problems += error.problems
             return None
-        self.layers_of[part.name].append(Layer(sweep.origin, compose.nest(constants)))
-        score = given.score
-        if sweep.metric is not None and score.metric is None:
-            goal = score.goal or sweep.metric.goal
-            score = score.model_copy(update={"metric": sweep.metric.name, "goal": goal})
-        self._check_metrics(score, sweep.origin if given.score.metric is None else str(self.path))
-        return Phase(
-            config=compose.assign(complete, constants),
-            score=score,
-            assignments=assignments,
-            **common,
-        )
-
-    def _check_metrics(self, score: Score, origin: str) -> None:
-        """Refuse metrics that no training logs, before the first one runs."""
-        for key, name in (("metric", score.metric), ("early_metric", score.early_metric)):
-            if name is not None and name not in METRIC_NAMES:
-                meant = difflib.get_close_matches(name, METRIC_NAMES, n=1)
-                hint = (
-                    f"did you mean {meant[0]}?"
-                    if meant
-                    else f"there are: {', '.join(METRIC_NAMES)}"
-                )
-                where = origin if key == "metric" else str(self.path)
-                self.problems.append(Problem(where, key, name, f"is not logged; {hint}"))
-
-    def _sweep_path(self, name: str) -> Path:
-        if name.endswith((".yaml", ".yml")):
-            return Path(name)
-        return self.config_dir / "sweep" / f"{name}.yaml"
+        self.warnings += [text for text in loaded.warnings if text not in self.warnings]
+        self.layers_of[part.name].append(Layer(loaded.sweep.origin, compose.nest(loaded.constants)))
+        return loaded.phase
 
     def _set_paths(self, part: PhaseFile, config: dict[str, Any]) -> set[str]:
         """Return what the phase and the command line set, where the names are clear."""
@@ -285,7 +258,7 @@ class _Resolver:
         common: dict[str, Any],
         before: list[Phase],
     ) -> Phase | None:
-        for key in ("sweep", "trials", "seed"):
+        for key in ("sweep", "trials", "seed", "round_size", "warm_start", "early_terminate"):
             if getattr(part, key) is not None:
                 self._problem(f"{where}.{key}", getattr(part, key), "is for kind: sweep")
         sources = {phase.name: phase for phase in before}

@@ -1,6 +1,7 @@
 """Trials of a sweep: its points, with full paths and the types of the fields, and their names."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from resweep.canonical import canonical_json, digest
@@ -9,25 +10,20 @@ from resweep.errors import ConfigError, Problem
 from resweep.sweep import Parameter, Sweep
 
 
-def name_trials(
-    sweep: Sweep,
-    config: Mapping[str, Any],
-    fixed: Collection[str],
-    limit: int | None = None,
-    seed: int | None = None,
-) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-    """Enumerate a sweep's trials, each named by a hash of what is swept.
+def resolve_parameters(
+    sweep: Sweep, config: Mapping[str, Any], fixed: Collection[str]
+) -> tuple[dict[str, Parameter], dict[str, Any]]:
+    """Give the parameters of a sweep their full paths, and check their values.
 
     Args:
         sweep: The search space.
         config: The configuration that its names are resolved in.
         fixed: Paths that are set above the sweep: its constants give way, what it sweeps may not
             be among them.
-        limit, seed: In place of the sweep's own.
 
     Returns:
-        Assignments (path -> value) by trial, equal ones told apart by a counter; and what is
-        constant in all trials.
+        The swept parameters by their names in the file, each renamed to its path; and what is
+        constant in all trials (path -> value).
 
     Raises:
         ConfigError: All that is wrong with the sweep's names and values.
@@ -52,12 +48,38 @@ def name_trials(
             )
     if problems:
         raise ConfigError(problems)
-    swept = {parameter.name for parameter in sweep.parameters if parameter.swept}
+    swept = {
+        parameter.name: replace(parameter, name=paths[parameter.name])
+        for parameter in sweep.parameters
+        if parameter.swept
+    }
     constants = {
         paths[parameter.name]: compose.coerce(paths[parameter.name], parameter.values[0])
         for parameter in sweep.parameters
         if not parameter.swept and paths[parameter.name] not in fixed
     }
+    return swept, constants
+
+
+def name_trials(
+    sweep: Sweep,
+    swept: Mapping[str, Parameter],
+    limit: int | None = None,
+    seed: int | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Enumerate the trials of a grid or random sweep, each named by a hash of what is swept.
+
+    Args:
+        sweep: The search space.
+        swept: Its parameters with their paths, as `resolve_parameters` returns them.
+        limit, seed: In place of the sweep's own.
+
+    Returns:
+        Assignments (path -> value) by trial, equal ones told apart by a counter.
+
+    Raises:
+        ConfigError: A value that is not allowed where it is assigned.
+    """
     assignments: dict[str, dict[str, Any]] = {}
     counts: dict[str, int] = {}
     for point in sweep.points(limit, seed):
@@ -65,8 +87,9 @@ def name_trials(
         for name, value in point.items():
             if name not in swept:
                 continue
+            path = swept[name].name
             try:
-                assigned[paths[name]] = compose.coerce(paths[name], value)
+                assigned[path] = compose.coerce(path, value)
             except ValueError as error:  # the bounds are fine, what lies between is not
                 raise ConfigError(
                     Problem(sweep.origin, f"parameters.{name}", value, str(error))
@@ -74,7 +97,7 @@ def name_trials(
         label = digest(assigned, 10)
         counts[label] = counts.get(label, 0) + 1
         assignments[label if counts[label] == 1 else f"{label}-{counts[label]}"] = assigned
-    return assignments, constants
+    return assignments
 
 
 def _check_values(sweep: Sweep, parameter: Parameter, path: str) -> list[Problem]:

@@ -5,11 +5,51 @@ configuration alone: the graph of jobs is known before the first one runs.
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from resweep.canonical import canonical_json
 from resweep.config import compose
+from resweep.search.promote import RungPlan
+from resweep.search.rounds import RoundPlan
+from resweep.search.rungs import step_of
+from resweep.search.stages import Stage, lay_out, numbers
 from resweep.study_file import Publish, Resources, Score, Tracking
+from resweep.sweep import EarlyTerminate, Parameter
+
+
+@dataclass(frozen=True)
+class Search:
+    """How a Bayesian sweep is filled, round by round.
+
+    Attributes:
+        rounds: Names of each round's trials.
+        parameters: The space; names are full paths.
+        sampler: auto, gp or tpe.
+        seed: What each round's own seed is derived from.
+        target: Value of the metric at which the search is over, or None.
+        warm_start: Earlier phases (`sweep`, `study/sweep`) and CSV files to start from.
+    """
+
+    rounds: tuple[tuple[str, ...], ...]
+    parameters: tuple[Parameter, ...]
+    sampler: str
+    seed: int
+    target: float | None
+    warm_start: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rungs:
+    """How trials are stopped on the way.
+
+    Attributes:
+        rule: Who goes on.
+        bands: Logged values of the metric to train to.
+    """
+
+    rule: EarlyTerminate
+    bands: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -19,12 +59,14 @@ class Phase:
     Attributes:
         study: The study's name.
         name: The phase's name.
-        kind: sweep (trials known from the files) or rerun (numbered slots).
+        kind: sweep or rerun (numbered slots).
         config: The configuration below what each trial assigns, complete and checked.
         keep: Whose weights stay: best, all or none.
         resources: For the cluster.
         score: How its trials are ranked.
-        assignments: sweep: for each trial, path -> value of what is swept.
+        assignments: sweep by grid or random: for each trial, path -> value of what is swept.
+        search: sweep by bayes: how it is filled.
+        rungs: sweep: how its trials are stopped on the way, or None.
         overrides: rerun: path -> value set above the best trial's assignments.
         source: rerun: the phase whose best are rerun.
         top: rerun: how many of them.
@@ -40,6 +82,8 @@ class Phase:
     resources: Resources
     score: Score
     assignments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    search: Search | None = None
+    rungs: Rungs | None = None
     overrides: dict[str, Any] = field(default_factory=dict)
     source: str | None = None
     top: int = 0
@@ -49,15 +93,82 @@ class Phase:
     @property
     def static(self) -> bool:
         """Whether the trials' configurations are known before any job."""
-        return self.kind == "sweep"
+        return self.kind == "sweep" and self.search is None
 
     @property
     def trials(self) -> list[str]:
         """Names of the trials: hashes of what is swept, or numbers of slots."""
+        if self.search is not None:
+            return [name for names in self.search.rounds for name in names]
         if self.static:
             return list(self.assignments)
-        count = self.top * len(self.seeds)
-        return [f"{slot:0{max(2, len(str(count)))}d}" for slot in range(1, count + 1)]
+        return list(numbers(self.top * len(self.seeds)))
+
+    @property
+    def metric(self) -> str:
+        """What trials are ranked, and searched, by."""
+        return self.score.metric or "val/loss"
+
+    @property
+    def goal(self) -> str:
+        """Minimize or maximize."""
+        return self.score.goal or "minimize"
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """Batches of trainings between which something is decided."""
+        rounds = self.search.rounds if self.search else (tuple(self.trials),)
+        rule, bands = (self.rungs.rule, self.rungs.bands) if self.rungs else (None, ())
+        return lay_out(rounds, self.search is not None, rule, bands)
+
+    @property
+    def rung_sizes(self) -> list[tuple[int | None, int]]:
+        """Band and slots of each rung of the first round; empty without rungs."""
+        if self.rungs is None:
+            return []
+        return [(stage.rung.band, stage.rung.slots) for stage in self.stages if stage.round == 1]
+
+    def stages_before(self, stage: Stage) -> list[Stage]:
+        """Return the stages of all earlier rounds."""
+        return [other for other in self.stages if other.round < stage.round]
+
+    def stages_of_round(self, stage: Stage) -> list[Stage]:
+        """Return the stages of the same round."""
+        return [other for other in self.stages if other.round == stage.round]
+
+    def round_plan(self, stage: Stage) -> RoundPlan:
+        """Return what the trials of a round are proposed from, beside records."""
+        assert self.search is not None
+        return RoundPlan(
+            self.study,
+            self.name,
+            stage.round,
+            stage.names,
+            self.config,
+            self.search.parameters,
+            self.search.sampler,
+            self.search.seed,
+            self.metric,
+            self.goal,
+            self.search.target,
+            stage.rung.band,
+        )
+
+    def rung_plan(self, stage: Stage) -> RungPlan:
+        """Return how the slots of the next rung are filled from those of `stage`."""
+        assert self.rungs is not None
+        following = self.stages[self.stages.index(stage) + 1]
+        return RungPlan(
+            self.study,
+            self.name,
+            self.rungs.rule,
+            stage.rung,
+            following.rung.band,
+            following.names,
+            self.metric,
+            self.goal,
+            self.keep,
+        )
 
     def trial_data(self, trial: str) -> dict[str, Any]:
         """Return the data settings of a trial of a sweep."""
@@ -86,17 +197,23 @@ class Phase:
         """Return the configuration that a trial of a sweep trains."""
         return compose.assign(self.config, self.assignments[trial])
 
-    def trial_content(self, trial: str) -> str:
-        """Return what the trial file of a sweep's trial holds, as canonical JSON."""
-        return canonical_json(
-            {
-                "study": self.study,
-                "phase": self.name,
-                "trial": trial,
-                "assignments": self.assignments[trial],
-                "config": self.trial_config(trial),
-            }
-        )
+    def trial_content(self, trial: str, band: int | None = None) -> str:
+        """Return what the trial file of a sweep's trial holds, as canonical JSON.
+
+        Args:
+            trial: Its name.
+            band: Logged values of the metric to train to; None: to the end.
+        """
+        config = self.trial_config(trial)
+        stop = step_of(band, self.metric, config["training"])
+        content = {
+            "study": self.study,
+            "phase": self.name,
+            "trial": trial,
+            "assignments": self.assignments[trial],
+            "config": config,
+        }
+        return canonical_json(content if stop is None else {**content, "stop": stop})
 
 
 @dataclass(frozen=True)
@@ -139,6 +256,8 @@ class Study:
                     "name": phase.name,
                     "kind": phase.kind,
                     "trials": len(phase.trials),
+                    "rounds": len(phase.search.rounds) if phase.search else None,
+                    "rungs": [list(pair) for pair in phase.rung_sizes] or None,
                     "keep": phase.keep,
                     "of": phase.source,
                     "top": phase.top or None,

@@ -77,6 +77,15 @@ class PhaseFile(Part):
     seed: Annotated[Int, Field(ge=0)] | None = Field(
         None, description="sweep: of random draws; null: the sweep file's"
     )
+    round_size: Positive | None = Field(
+        None, description="sweep by bayes: trials proposed at once; null: 8"
+    )
+    warm_start: list[str] | None = Field(
+        None, description="sweep by bayes: phases (PHASE, STUDY/PHASE) and CSV files to start from"
+    )
+    early_terminate: dict[str, Any] | Literal["off"] | None = Field(
+        None, description="sweep: in place of the sweep file's; off: all trials train to the end"
+    )
     of: Annotated[str | None, Field(validate_default=False)] = Field(
         None, description="rerun: the earlier phase whose best are trained"
     )

@@ -5,6 +5,7 @@ trial file -> data ensured -> configuration resolved -> run advanced -> record l
 
 import json
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,6 +74,33 @@ def write_trial(path: Path, trial: Trial) -> None:
     write_atomically(path, yaml12.dump(trial.content()))
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """A trial with the record that it got.
+
+    Attributes:
+        trial: What was asked for.
+        record: What came out.
+        path: The record's file, or the link to it.
+    """
+
+    trial: Trial
+    record: dict[str, Any]
+    path: Path
+
+    def value(self, metric: str) -> float | None:
+        """Last value of a metric; None where it has none, or no finite one."""
+        value = self.record["metrics"].get(metric)
+        return value if value is not None and math.isfinite(value) else None
+
+
+def read_outcome(record_path: Path) -> Outcome:
+    """Read `{phase}/records/{place}.json` and `{phase}/trials/{place}.yaml` that belongs to it."""
+    *above, place = str(record_path).rpartition("/records/")
+    trial_path = Path(above[0], "trials", place).with_suffix(".yaml")
+    return Outcome(read_trial(trial_path), read_record(record_path), record_path)
+
+
 def read_record(path: Path) -> dict[str, Any]:
     """Read a record.
 
@@ -98,7 +126,7 @@ def drop_dangling_records(layout: Layout, study: str) -> list[Path]:
     A dangling link can keep Snakemake from building its graph, and a missing record brings the
     run back.
     """
-    records = layout.study(study).glob("*/records/*.json")
+    records = layout.study(study).glob("*/records/**/*.json")
     gone = [path for path in sorted(records) if path.is_symlink() and not path.exists()]
     for path in gone:
         path.unlink()

@@ -9,7 +9,8 @@ from typing import Any
 from resweep import yaml12
 from resweep.config import compose
 from resweep.config.compose import Composed, assign
-from resweep.keep import keep_models, write_decisions
+from resweep.decisions import write_decisions
+from resweep.keep import keep_models
 from resweep.paths import Layout
 from resweep.scores import rank_trials, read_result
 from resweep.store.retention import claim

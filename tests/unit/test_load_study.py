@@ -244,10 +244,17 @@ def test_a_label_depends_on_what_is_assigned_alone(config):
 
 
 def test_equal_assignments_are_counted(config):
-    names = labels(config, "learning_rate: {values: [1, 1.0, 2, 1]}")
-    first, other = names[0], names[2]
-    assert names == [first, f"{first}-2", other, f"{first}-3"]
+    top = "method: random\nseed: 0\nrun_cap: 4"
+    names = labels(config, "learning_rate: {values: [1, 2]}", top)
+    first, other = names[0], names[3]
+    assert names == [first, f"{first}-2", f"{first}-3", other]
     assert first != other
+
+
+def test_a_grid_has_equal_values_once(config):
+    assert labels(config, "learning_rate: {values: [1, 1.0, 2, 1]}") == labels(
+        config, "learning_rate: {values: [1, 2]}"
+    )
 
 
 def test_names_of_trials_are_file_names(config):
@@ -443,13 +450,13 @@ def test_a_study_lacks_nothing(key, config):
         ("learning_rate: {values: [fast]}", "learning_rate = 'fast'"),
         ("learning_rate: {values: [1e-3], values2: [1]}", "unknown key"),
         ("learning_rate: {value: [1e-3]}", "learning_rate = [0.001]"),
-        ("learning_rate: {min: 0.0, max: 1.0}", "learning_rate = 0.0"),
+        ("learning_rate: {min: 0, max: 1}", "learning_rate = 0"),
         ("learning_rte: {values: [1]}", "did you mean learning_rate?"),
         ("training.learning_rte: {values: [1]}", "did you mean training.learning_rate?"),
         ("n_layer: {values: [2, 2.5]}", "n_layer = 2.5"),
         ("name: {values: [a]}", "could mean model.name or run.name"),
-        ("own: {values: [.nan]}", "own = nan"),
-        ("own: {values: [-0.0]}", "own = -0.0"),
+        ("own: {values: [.nan]}", "own = {'values': [nan]}"),
+        ("own: {values: [-0.0]}", "own = {'values': [-0.0]}"),
         ("vocab_size: {values: [256, 300]}", "vocab_size = 256"),
         ("model: {values: [small, large]}", "model = 'small': is a section"),
         (
@@ -489,13 +496,13 @@ def test_everything_wrong_in_a_study_is_told_at_once(config):
             rerun(of="nowhere"),
         ],
     )
-    files["sweep/bad.yaml"] = "method: bayes\nparameters: {a: {min: 2, max: 1}, b: {}}"
+    files["sweep/bad.yaml"] = "method: bayse\nparameters: {a: {min: 2, max: 1}, b: {}}"
     lines = problems_of(load, config(files))
     wanted = [
         "small",
         "docs",
         "could mean model.name or run.name",
-        "method = 'bayes'",
+        "method = 'bayse'",
         "parameters.a",
         "parameters.b",
         "phases.0.top = 2",

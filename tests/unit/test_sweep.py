@@ -39,9 +39,7 @@ def problems_of(folder: Path, text: str) -> list[str]:
     [
         ("{value: 3}", "constant"),
         ("{value: 3, distribution: constant}", "constant"),
-        ("{value: 3, values: [1, 2]}", "constant"),
         ("{values: [1, 2]}", "categorical"),
-        ("{values: [1, 2], min: 0, max: 9}", "categorical"),
         ("{values: [1, 2], distribution: categorical}", "categorical"),
         ("{values: [1, 2], probabilities: [0.3, 0.7]}", "categorical"),
         (
@@ -119,10 +117,10 @@ parameters:
   wd: {distribution: log_uniform_values, min: 1e-3, max: 1}
   ok: {values: [1]}
 """
-    with pytest.raises(ConfigError) as caught:
-        list(sweep_from(tmp_path, text).points())
-    assert [problem.key for problem in caught.value.problems] == ["lr", "wd"]
-    assert "method: random" in str(caught.value)
+    problems = problems_of(tmp_path, text)
+    assert [problem.split(": ")[1] for problem in problems] == ["parameters.lr", "parameters.wd"]
+    assert "distribution uniform" in problems[0]
+    assert all("method: random" in problem for problem in problems)
 
 
 # Random sweeps
@@ -261,19 +259,17 @@ def test_draws_have_eight_digits(tmp_path):
         ("{max: 1}", "both min and max"),
         ("{min: 2, max: 2}", "min should be smaller than max, not 2 and 2"),
         ("{min: 0.3, max: 0.2}", "min should be smaller than max"),
-        ("{min: a, max: b}", "should be numbers"),
-        ("{min: true, max: 3}", "should be numbers"),
-        ("{min: 0, max: .inf}", "should be numbers"),
+        ("{min: a, max: b}", "min should be a finite number, not 'a'"),
+        ("{min: true, max: 3}", "min should be a finite number, not True"),
+        ("{min: 0, max: .inf}", "max should be a finite number, not inf"),
         ("{min: 0.5, max: 3, distribution: int_uniform}", "whole numbers"),
         ("{min: 0, max: 1, distribution: log_uniform_values}", "min above 0"),
-        ("{min: -9.2, max: -6.9, distribution: log_uniform}", "'log_uniform' is not one of"),
-        ("{distribution: normal, mu: 0, sigma: 1}", "'normal' is not one of"),
-        ("{distribution: q_uniform, q: 2, min: 1, max: 9}", "'q_uniform' is not one of"),
-        ("{distribution: beta}", "'beta' is not one of"),
-        ("{distribution: categorical, min: 1, max: 2}", "not categorical"),
-        ("{distribution: categorical}", "should have value"),
-        ("{distribution: uniform, values: [1]}", "distribution: categorical, not uniform"),
-        ("{distribution: uniform, value: 1}", "distribution: constant, not uniform"),
+        ("{value: 3, values: [1, 2]}", "values: is not for distribution constant"),
+        ("{values: [1, 2], min: 0, max: 9}", "min: is not for distribution categorical"),
+        ("{distribution: categorical, min: 1, max: 2}", "min: is not for distribution categorical"),
+        ("{distribution: categorical}", "values: is missing"),
+        ("{distribution: uniform, values: [1]}", "values: is not for distribution uniform"),
+        ("{distribution: uniform, value: 1}", "value: is not for distribution uniform"),
         ("{values: []}", "at least one entry"),
         ("{values: 3}", "should be a list"),
         ("{values: [1, 2], probabilities: [1]}", "one number"),
@@ -281,7 +277,7 @@ def test_draws_have_eight_digits(tmp_path):
         ("{values: [1, 2], probabilities: [0.5, 0.4]}", "add up to 1, not 0.9"),
         ("{values: [1, 2], probability: [0.5, 0.5]}", "unknown key 'probability'"),
         ("{valeus: [1, 2]}", "unknown key 'valeus'"),
-        ("{parameters: 3}", "nested parameters"),
+        ("{parameters: 3}", "should map names"),
         ("{parameters: {q: {value: 1}}, value: 2}", "nested parameters"),
     ],
 )
@@ -302,7 +298,8 @@ def test_a_wrong_nested_parameter_has_its_whole_name(tmp_path):
     ("text", "key"),
     [
         ("parameters: {a: {value: 1}}", "method"),
-        ("method: bayes\nparameters: {a: {value: 1}}", "method = 'bayes'"),
+        ("method: bayse\nparameters: {a: {value: 1}}", "method = 'bayse'"),
+        ("method: custom\nparameters: {a: {value: 1}}", "method = 'custom'"),
         ("method: grid", "parameters"),
         ("method: grid\nparameters: {}", "parameters"),
         ("method: grid\nparameters: [a]", "parameters"),
@@ -330,7 +327,7 @@ metric: {name: "", goal: minimize}
 parameters: {a: {min: 1}, b: {value: 1}, c: {values: []}}
 """
     keys = [problem.split(": ")[1].split(" =")[0] for problem in problems_of(tmp_path, text)]
-    assert keys == ["method", "parameters.a", "parameters.c", "run_cap", "metric.name"]
+    assert keys == ["run_cap", "method", "parameters.a", "parameters.c", "metric.name"]
 
 
 def test_unknown_keys_at_the_top_are_warnings(tmp_path):
@@ -353,22 +350,9 @@ def test_the_metric_minimises_unless_told_otherwise(tmp_path):
 
 # Files of other people
 
-UNSUPPORTED = ("method", "early_terminate", "distribution")
-
 
 @pytest.mark.skipif(not REAL_FILES.is_dir(), reason="no shared/data/sweep_yamls beside the project")
-def test_real_files_load_or_say_what_is_not_supported():
+def test_real_files_load():
     files = sorted(REAL_FILES.glob("*.yaml"))
     assert files
-    loaded = 0
-    for file in files:
-        try:
-            sweep = load_sweep(file)
-        except ConfigError as error:
-            for problem in error.problems:
-                assert any(word in str(problem) for word in UNSUPPORTED), problem
-                assert problem.file == str(file)
-        else:
-            loaded += 1
-            assert len(list(sweep.points(limit=5))) >= 1
-    assert loaded >= 4
+    assert [load_sweep(file).origin for file in files] == [str(file) for file in files]

@@ -8,8 +8,9 @@
 import argparse
 from pathlib import Path
 
+from resweep.decisions import read_decisions, write_decisions
 from resweep.errors import run_command
-from resweep.keep import keep_models, write_decisions
+from resweep.keep import keep_models
 from resweep.paths import Layout
 
 
@@ -24,11 +25,12 @@ def main() -> None:
     add("--scores", type=Path, required=True, help="the phase's ranking")
     add("--models", type=Path, required=True, help="folder of links to write")
     add("--decisions", type=Path, required=True, help="table to write")
+    add("--rungs", type=Path, nargs="*", default=[], help="decisions of its rungs, to go before")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     a = parser.parse_args()
     layout = Layout(a.results)
     decisions = keep_models(a.study, a.phase, a.scores, a.policy, a.top, a.models, layout)
-    write_decisions(a.decisions, decisions)
+    write_decisions(a.decisions, [*read_decisions(a.rungs), *decisions])
 
 
 if __name__ == "__main__":

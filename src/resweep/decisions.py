@@ -1,0 +1,28 @@
+"""decisions.csv: each keep, stop and promotion of a phase with its evidence, a row each."""
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+COLUMNS = (
+    "trial", "run_id", "step", "decision", "rule", "value", "threshold", "compared", "reason",
+)  # fmt: skip
+
+
+def read_decisions(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """Read decision files, in order; all values are text."""
+    rows: list[dict[str, Any]] = []
+    for path in paths:
+        with path.open(newline="") as file:
+            rows += csv.DictReader(file)
+    return rows
+
+
+def write_decisions(path: Path, decisions: Iterable[dict[str, Any]]) -> None:
+    """Write decisions."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(decisions)

@@ -1,0 +1,268 @@
+"""A sweep phase from its sweep file: trials or rounds, and rungs.
+
+phase of the study file + sweep file + configuration below it -> Phase
+"""
+
+import difflib
+import math
+import re
+import sys
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from resweep.config import compose
+from resweep.errors import ConfigError, Problem
+from resweep.name_trials import name_trials, resolve_parameters
+from resweep.search.rungs import interval, step_of, values_of
+from resweep.search.stages import round_names
+from resweep.study import Phase, Rungs, Search
+from resweep.study_file import NAME, PhaseFile, Score
+from resweep.sweep import Parameter, Sweep, load_sweep
+from resweep.sweep.early_terminate import read_early_terminate
+from resweep.sweep.findings import Findings
+from resweep.training.schedule import warmup_steps
+
+METRIC_NAMES = (
+    "train/loss", "val/loss", "val/perplexity", "test/loss", "lr", "grad_norm", "tokens",
+)  # fmt: skip
+ROUND_SIZE = 8
+EARLY = 0.2  # of a training: the order of curves that are cut before says little about the end
+ADVISED = 0.25
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a sweep phase is read in.
+
+    Attributes:
+        study_path: The study file, for messages.
+        where: The phase's place in it.
+        config_dir: Where sweep files are.
+        config: The configuration as written, to resolve names in.
+        complete: The same with defaults; empty where it has problems of its own.
+        score: The study's.
+        fixed: Paths that the phase and the command line set.
+        earlier: Names of the phases before.
+        common: What every phase has.
+    """
+
+    study_path: str
+    where: str
+    config_dir: Path
+    config: dict[str, Any]
+    complete: dict[str, Any]
+    score: Score
+    fixed: Collection[str]
+    earlier: Sequence[str]
+    common: dict[str, Any]
+
+    def problem(self, key: str, value: Any, mend: str) -> Problem:
+        """Return what is wrong with a key of the phase."""
+        return Problem(self.study_path, f"{self.where}.{key}", value, mend)
+
+
+@dataclass(frozen=True)
+class LoadedSweep:
+    """A sweep phase with what its file says beside it.
+
+    Attributes:
+        phase: None where the configuration below has problems of its own.
+        sweep: The file.
+        constants: What it sets in all trials.
+        warnings: For people.
+    """
+
+    phase: Phase | None
+    sweep: Sweep
+    constants: dict[str, Any]
+    warnings: list[str]
+
+
+def load_sweep_phase(part: PhaseFile, around: Surroundings) -> LoadedSweep:
+    """Read a sweep phase.
+
+    Raises:
+        ConfigError: All that is wrong with the phase and its sweep file.
+    """
+    problems = [
+        around.problem(key, getattr(part, key), "is for kind: rerun")
+        for key in ("of", "top", "seeds")
+        if getattr(part, key) is not None
+    ]
+    if part.sweep is None:
+        mend = "is missing: name a file of config/sweep/"
+        raise ConfigError([*problems, around.problem("sweep", None, mend)])
+    try:
+        sweep = load_sweep(_sweep_path(part.sweep, around.config_dir))
+        swept, constants = resolve_parameters(sweep, around.config, around.fixed)
+    except ConfigError as error:
+        raise ConfigError([*problems, *error.problems]) from None
+    score = _score(around.score, sweep)
+    origin = sweep.origin if around.score.metric is None else around.study_path
+    problems += _check_metrics(score, origin, around.study_path)
+    problems += _check_adaptive_keys(part, sweep, around)
+    filled: dict[str, Any] = {}
+    try:
+        if sweep.method == "bayes":
+            filled["search"] = _search(part, sweep, swept, around)
+        else:
+            filled["assignments"] = name_trials(sweep, swept, part.trials, part.seed)
+    except ConfigError as error:
+        problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    if not around.complete:
+        return LoadedSweep(None, sweep, constants, list(sweep.warnings))
+    complete = compose.assign(around.complete, constants)
+    metric = score.metric or "val/loss"
+    rungs, warnings = _rungs(part, sweep, swept.values(), complete, metric, around)
+    phase = Phase(config=complete, score=score, rungs=rungs, **filled, **around.common)
+    return LoadedSweep(phase, sweep, constants, [*sweep.warnings, *warnings])
+
+
+def _sweep_path(name: str, config_dir: Path) -> Path:
+    if name.endswith((".yaml", ".yml")):
+        return Path(name)
+    return config_dir / "sweep" / f"{name}.yaml"
+
+
+def _score(score: Score, sweep: Sweep) -> Score:
+    if sweep.metric is None or score.metric is not None:
+        return score
+    goal = score.goal or sweep.metric.goal
+    return score.model_copy(update={"metric": sweep.metric.name, "goal": goal})
+
+
+def _check_metrics(score: Score, origin: str, study_path: str) -> list[Problem]:
+    """Refuse metrics that no training logs, before the first one runs."""
+    problems = []
+    for key, name in (("metric", score.metric), ("early_metric", score.early_metric)):
+        if name is not None and name not in METRIC_NAMES:
+            meant = difflib.get_close_matches(name, METRIC_NAMES, n=1)
+            hint = f"did you mean {meant[0]}?" if meant else f"there are: {', '.join(METRIC_NAMES)}"
+            where = origin if key == "metric" else study_path
+            problems.append(Problem(where, key, name, f"is not logged; {hint}"))
+    return problems
+
+
+def _check_adaptive_keys(part: PhaseFile, sweep: Sweep, around: Surroundings) -> list[Problem]:
+    problems = []
+    if sweep.method != "bayes":
+        mend = f"is for sweeps by method: bayes, and {sweep.origin} has {sweep.method}"
+        problems += [
+            around.problem(key, getattr(part, key), mend)
+            for key in ("round_size", "warm_start")
+            if getattr(part, key) is not None
+        ]
+    for source in part.warm_start or []:
+        known = source in around.earlier or source.endswith(".csv")
+        if not known and not re.fullmatch(f"{NAME}/{NAME}", source):
+            earlier = ", ".join(around.earlier) or "none"
+            mend = f"should be an earlier phase ({earlier}), STUDY/PHASE or a .csv file"
+            problems.append(around.problem("warm_start", source, mend))
+    return problems
+
+
+def _search(
+    part: PhaseFile, sweep: Sweep, swept: dict[str, Parameter], around: Surroundings
+) -> Search:
+    trials = part.trials or sweep.run_cap
+    if trials is None:
+        mend = "is missing: say how many trials a Bayesian sweep has (run_cap: 32, or trials in "
+        raise ConfigError(Problem(sweep.origin, "run_cap", None, f"{mend}the study's phase)"))
+    if not swept:
+        raise ConfigError(Problem(sweep.origin, "parameters", None, "should sweep something"))
+    own_metric = around.score.metric is None and sweep.metric is not None
+    return Search(
+        rounds=round_names(trials, part.round_size or ROUND_SIZE),
+        parameters=tuple(sorted(swept.values(), key=lambda parameter: parameter.name)),
+        sampler=sweep.sampler or "auto",
+        seed=sweep.seed if part.seed is None else part.seed,
+        target=sweep.metric.target if own_metric and sweep.metric else None,
+        warm_start=tuple(part.warm_start or ()),
+    )
+
+
+def _rungs(
+    part: PhaseFile,
+    sweep: Sweep,
+    swept: Collection[Parameter],
+    config: dict[str, Any],
+    metric: str,
+    around: Surroundings,
+) -> tuple[Rungs | None, list[str]]:
+    """Turn early_terminate into bands below the longest training's end, with what speaks against.
+
+    Raises:
+        ConfigError: The metric has no values on the way, or the training's length is not known.
+    """
+    if part.early_terminate == "off":
+        return None, []
+    rule = sweep.early_terminate
+    origin = sweep.origin
+    if part.early_terminate is not None:
+        origin = around.study_path
+        findings = Findings(origin)
+        rule = read_early_terminate(part.early_terminate, findings)
+        if findings.problems:
+            raise ConfigError(
+                replace(problem, key=f"{around.where}.{problem.key}")
+                for problem in findings.problems
+            )
+    if rule is None:
+        return None, []
+    if metric.startswith("test/"):
+        mend = "is known only at the end: rungs need a metric of every evaluation, like val/loss"
+        raise ConfigError(Problem(sweep.origin, "metric", metric, mend))
+    trainings = _extremes(config["training"], swept)
+    lengths = [values_of(metric, training) for training in trainings]
+    known = [length for length in lengths if length is not None]
+    if len(known) < len(lengths) and rule.max_iter is None and rule.type == "hyperband":
+        mend = "needs training.max_steps instead of num_epochs, or max_iter and s in its place"
+        raise ConfigError(Problem(origin, "early_terminate.min_iter", rule.min_iter, mend))
+    longest = max(known) if len(known) == len(lengths) else sys.maxsize
+    bands = rule.bands(longest)
+    if not bands:
+        return None, [
+            f"{origin}: early_terminate stops nothing: its first rung would be at or behind the "
+            f"{longest} values of {metric} that a training logs"
+        ]
+    return Rungs(rule, bands), _warn_of_early_rungs(bands[0], trainings, metric, origin)
+
+
+def _extremes(training: dict[str, Any], swept: Collection[Parameter]) -> list[dict[str, Any]]:
+    """The training section with each extreme of what is swept in it, one at a time."""
+    sections = [training]
+    for parameter in swept:
+        section, _, _ = parameter.name.partition(".")
+        if section == "training":
+            for value in parameter.extremes:
+                assigned = compose.assign({"training": training}, {parameter.name: value})
+                sections.append(assigned["training"])
+    return sections
+
+
+def _warn_of_early_rungs(
+    band: int, trainings: Sequence[dict[str, Any]], metric: str, origin: str
+) -> list[str]:
+    """Warn of a first rung at which the order of the curves says little (docs/sweeps.md)."""
+    warnings: dict[str, None] = {}
+    for training in trainings:
+        length = training["max_steps"]
+        if length is None:
+            continue
+        step = step_of(band, metric, training) or 0
+        warmup = warmup_steps(training, length)
+        advised = math.ceil(max(warmup, ADVISED * length) / interval(metric, training))
+        mend = f"set min_iter: {advised} in early_terminate, or evaluate less often"
+        at = f"{origin}: the first rung is at step {step} of {length}"
+        if step <= warmup:
+            warnings.setdefault(
+                f"{at}, inside a warmup of {warmup} steps, where those lead that warm up faster; "
+                f"{mend}"
+            )
+        elif step < EARLY * length:
+            warnings.setdefault(f"{at}, where curves still cross; {mend}")
+    return list(warnings)[:1]

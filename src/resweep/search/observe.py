@@ -1,0 +1,137 @@
+"""What a search knows: the points that were tried, and what each of them showed.
+
+    records of earlier rounds   -> observations, in canonical order
+    a CSV of earlier trainings  -> observations to start from
+
+A trial that a rung stopped has no final value. It enters with an estimate: its value there, moved
+by the median change from that rung to the end of the trials that got there. Without it a model
+would think its corner untried.
+"""
+
+import csv
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from resweep import yaml12
+from resweep.config import compose
+from resweep.errors import ConfigError, Problem
+from resweep.search.suggest import DIVERGED, FINISHED, INFEASIBLE, STOPPED, Observation
+from resweep.trial import Outcome
+
+FINAL = "final"  # the metric's column in scores.csv
+
+
+def histories(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
+    """Group outcomes by trial, in the order of their names and, within one, of its rungs."""
+    found: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        found.setdefault(outcome.trial.trial, []).append(outcome)
+    return {
+        name: sorted(found[name], key=lambda outcome: outcome.record["step"])
+        for name in sorted(found)
+    }
+
+
+def observe(outcomes: Iterable[Outcome], metric: str) -> list[Observation]:
+    """Turn the outcomes of a search so far into observations.
+
+    Args:
+        outcomes: Of all trials, at all their rungs.
+        metric: What is optimised.
+    """
+    tried = histories(outcomes)
+    changes = _changes(tried.values(), metric)
+    observations = []
+    for history in tried.values():
+        last = history[-1]
+        status, value = last.record["status"], last.value(metric)
+        point = last.trial.assignments
+        if status in (FINISHED, STOPPED) and value is not None:
+            cut = status == STOPPED and last.record.get("rule") is None
+            if cut:
+                value += changes.get(len(history), 0.0)
+            observations.append(Observation(point, value, STOPPED if cut else FINISHED))
+        elif status in (DIVERGED, INFEASIBLE):
+            observations.append(Observation(point, None, status))
+    return observations
+
+
+def _changes(tried: Iterable[Sequence[Outcome]], metric: str) -> dict[int, float]:
+    """Median change of the metric from each rung to the end, over those that reached the end."""
+    changes: dict[int, list[float]] = {}
+    for history in tried:
+        end = history[-1].value(metric)
+        if history[-1].record["status"] != FINISHED or end is None:
+            continue
+        for rung, outcome in enumerate(history[:-1], 1):
+            value = outcome.value(metric)
+            if value is not None:
+                changes.setdefault(rung, []).append(end - value)
+    return {rung: statistics.median(found) for rung, found in changes.items()}
+
+
+def reached(outcomes: Iterable[Outcome], metric: str, goal: str, target: float) -> Outcome | None:
+    """Return the first trial whose metric is as good as the target, or None."""
+    for history in histories(outcomes).values():
+        value = history[-1].value(metric)
+        good = value is not None and (value <= target if goal == "minimize" else value >= target)
+        if good and history[-1].record["status"] == FINISHED:
+            return history[-1]
+    return None
+
+
+def read_table(path: Path, metric: str, names: Sequence[str]) -> list[Observation]:
+    """Read tried points from a CSV: scores.csv of a phase, or W&B's export of a runs table.
+
+    Args:
+        path: One row a training; columns are hyperparameters, by path or short name, and the metric
+            (`final` in scores.csv).
+        metric: What is optimised.
+        names: Paths of the parameters; rows that lack one are left out.
+
+    Raises:
+        ConfigError: There is no such table, or no column for the metric or for a parameter.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            rows, columns = list(reader), list(reader.fieldnames or ())
+    except (OSError, ValueError, csv.Error) as error:
+        raise ConfigError(Problem(str(path), "warm_start", None, f"is no table: {error}")) from None
+    own = "run_id" in columns and FINAL in columns
+    column = FINAL if own else metric
+    by_path = {_path(name): name for name in columns}
+    lacking = [name for name in names if name not in by_path]
+    if column not in columns or lacking:
+        missing = column if column not in columns else lacking[0]
+        mend = f"has no column for it; there are: {', '.join(columns)}"
+        raise ConfigError(Problem(str(path), "warm_start", missing, mend))
+    found = []
+    for row in rows:
+        point = {name: yaml12.parse_scalar(row[by_path[name]] or "") for name in names}
+        value = yaml12.parse_scalar(row[column] or "")
+        if own and row["status"] != FINISHED:
+            continue
+        if None in point.values() or type(value) not in (int, float):
+            continue
+        found.append(Observation(_coerced(point), float(value)))
+    return found
+
+
+def _path(column: str) -> str:
+    try:
+        return compose.resolve_name(column, {})
+    except ValueError:
+        return column
+
+
+def _coerced(point: Mapping[str, Any]) -> dict[str, Any]:
+    coerced = {}
+    for path, value in point.items():
+        try:
+            coerced[path] = compose.coerce(path, value)
+        except ValueError:
+            coerced[path] = value  # outside of what is allowed: no point of the space either
+    return coerced

@@ -1,0 +1,130 @@
+"""From rung to rung: who goes on, and what the trials of a round got in the end.
+
+records of a rung                -> trial files of the next one, decisions
+records of all rungs, decisions  -> the record and trial file of each trial
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from resweep.paths import Layout, link_relative, write_atomically
+from resweep.search.observe import histories
+from resweep.search.rungs import STOP, Rung, Standing, decide, step_of
+from resweep.store.retention import release
+from resweep.store.run import EMPTY, STOPPED, Run
+from resweep.sweep import EarlyTerminate
+from resweep.trial import Outcome, Trial, write_own_record, write_trial
+
+
+@dataclass(frozen=True)
+class RungPlan:
+    """A rung and the one after it, as far as the settings tell.
+
+    Attributes:
+        study, phase: Its place.
+        rule: Who goes on.
+        rung: Where the trials stand.
+        band: Of the next rung; None: to the end.
+        slots: Names of the next rung's slots.
+        metric, goal: What they are compared by.
+        keep: Whose weights stay; those that stop here are released unless all stay.
+    """
+
+    study: str
+    phase: str
+    rule: EarlyTerminate
+    rung: Rung
+    band: int | None
+    slots: tuple[str, ...]
+    metric: str
+    goal: str
+    keep: str
+
+    def content(self) -> dict[str, Any]:
+        """Return the plan as plain values."""
+        return asdict(self)
+
+
+def rung_plan_from(content: dict[str, Any]) -> RungPlan:
+    """Make a plan of plain values, as `RungPlan.content` gives them."""
+    rule, rung = EarlyTerminate(**content["rule"]), Rung(**content["rung"])
+    return RungPlan(**{**content, "rule": rule, "rung": rung, "slots": tuple(content["slots"])})
+
+
+def promote(
+    plan: RungPlan, outcomes: Sequence[Outcome]
+) -> tuple[list[Trial], list[dict[str, Any]]]:
+    """Decide who goes on.
+
+    Args:
+        plan: The rung.
+        outcomes: Of all its trials.
+
+    Returns:
+        A trial for each slot of the next rung, the best first; and the decisions, as rows of
+        decisions.csv.
+    """
+    trials = {outcome.trial.trial: outcome.trial for outcome in outcomes}
+    standings = [
+        Standing(
+            outcome.trial.trial,
+            outcome.record["run_id"],
+            outcome.record["step"],
+            outcome.record["status"],
+            outcome.record.get("rule"),
+            outcome.value(plan.metric),
+        )
+        for outcome in outcomes
+        if outcome.record["status"] != EMPTY
+    ]
+    decisions = decide(plan.rule, plan.rung, standings, plan.goal)
+    going = [row["trial"] for row in decisions if row["decision"] == "promote"]
+    planned = []
+    for name in going:
+        trial = trials[name]
+        stop = step_of(plan.band, plan.metric, trial.config["training"])
+        planned.append(replace(trial, stop=stop))
+    for slot in plan.slots[len(planned) :]:
+        reason = f"only {len(planned)} of {len(standings)} trials could go on from rung"
+        empty = f"{reason} {plan.rung.number}"
+        planned.append(Trial(plan.study, plan.phase, slot, empty=empty))
+    return planned, decisions
+
+
+def release_stopped(plan: RungPlan, decisions: Sequence[dict[str, Any]], layout: Layout) -> None:
+    """Let go of the weights of trials that stop here, unless the phase keeps all."""
+    for row in decisions:
+        if row["decision"] == STOP and plan.keep != "all":
+            release(Run(layout.run(row["run_id"])), plan.study, plan.phase, row["trial"])
+
+
+def conclude(
+    outcomes: Iterable[Outcome], decisions: Sequence[dict[str, Any]], layout: Layout
+) -> None:
+    """Write the record and the trial file of each trial of a round: what it got at its last rung.
+
+    Args:
+        outcomes: Of all slots of all rungs of the round.
+        decisions: Of its rungs.
+        layout: Where they go.
+    """
+    reasons = {row["trial"]: row for row in decisions if row["decision"] == STOP}
+    # An unfilled slot of a later rung is no trial; one of the first rung is.
+    held = [o for o in outcomes if o.trial.empty is None or o.path.parent.name == "b1"]
+    for name, history in histories(held).items():
+        last = history[-1]
+        trial = last.trial
+        record = layout.record(trial.study, trial.phase, name)
+        write_trial(layout.trial(trial.study, trial.phase, name), trial)
+        if trial.empty is not None:
+            write_own_record(record, EMPTY, trial.empty)
+        elif name in reasons and last.record["status"] == STOPPED:
+            row = reasons[name]
+            content = last.record | {"stop_reason": f"{row['rule']}: {row['reason']}"}
+            write_atomically(record, json.dumps(content, indent=2) + "\n")
+        elif last.path.is_symlink():
+            link_relative(record, last.path.resolve())
+        else:
+            write_atomically(record, last.path.read_text())

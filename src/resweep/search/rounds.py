@@ -1,0 +1,206 @@
+"""A round of a Bayesian sweep: filled in view of all rounds before it.
+
+    plan (settings alone) + records of earlier rounds -> trials of this round
+
+What a replay reads: the records of earlier rounds with their trial files, the tables of a warm
+start, and `rounds/{round}.json` beside them. That file holds what a round was proposed from and
+what came out; while its digest fits, the round is taken from it, so that another machine, whose
+libraries may round otherwise, continues the same search. Without it the round is proposed again.
+"""
+
+import dataclasses
+import json
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resweep.canonical import digest
+from resweep.config import compose
+from resweep.config.compose import Composed
+from resweep.data import store as data_store
+from resweep.errors import ConfigError, DataError, Problem
+from resweep.paths import Layout, file_lock, write_atomically
+from resweep.search.observe import observe, reached, read_table
+from resweep.search.rungs import step_of
+from resweep.search.suggest import Observation, Point, suggest
+from resweep.sweep import Parameter
+from resweep.trial import Outcome, Trial
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RoundPlan:
+    """A round, as far as the settings tell.
+
+    Attributes:
+        study, phase: Its place.
+        round: From 1.
+        slots: Names of its trials.
+        config: The configuration below what is swept.
+        parameters: The space; names are full paths.
+        sampler: auto, gp or tpe.
+        seed: Of the sweep.
+        metric, goal: What is optimised.
+        target: Value of the metric at which the search is over, or None.
+        band: Logged values of the metric to train to at first; None: to the end.
+    """
+
+    study: str
+    phase: str
+    round: int
+    slots: tuple[str, ...]
+    config: dict[str, Any]
+    parameters: tuple[Parameter, ...]
+    sampler: str
+    seed: int
+    metric: str
+    goal: str
+    target: float | None = None
+    band: int | None = None
+
+    @property
+    def derived_seed(self) -> int:
+        """The round's own seed, below 2^32: a sampler that starts anew must not repeat itself."""
+        return int(digest([self.seed, self.study, self.phase, self.round], 8), 16)
+
+    def content(self) -> dict[str, Any]:
+        """Return the plan as plain values."""
+        return dataclasses.asdict(self)
+
+
+def plan_from(content: dict[str, Any]) -> RoundPlan:
+    """Make a plan of what `RoundPlan.content` gave."""
+    parameters = tuple(Parameter(**parameter) for parameter in content["parameters"])
+    return RoundPlan(**{**content, "slots": tuple(content["slots"]), "parameters": parameters})
+
+
+def propose_round(
+    plan: RoundPlan, outcomes: Iterable[Outcome], tables: Sequence[Path], layout: Layout
+) -> list[Trial]:
+    """Fill a round.
+
+    Args:
+        plan: The round.
+        outcomes: Of all earlier rounds, at all their rungs.
+        tables: CSVs of a warm start.
+        layout: Of the results folder.
+
+    Returns:
+        One trial a slot; a slot that nothing fills is empty, with the reason.
+
+    Raises:
+        ConfigError: A table cannot be read, or a proposal has a value that is not allowed.
+    """
+    outcomes = list(outcomes)
+    if plan.target is not None:
+        best = reached(outcomes, plan.metric, plan.goal, plan.target)
+        if best is not None:
+            reason = (
+                f"the target {plan.metric} = {plan.target:g} was reached by {best.trial.trial} "
+                f"({best.value(plan.metric):.5g})"
+            )
+            return [Trial(plan.study, plan.phase, slot, empty=reason) for slot in plan.slots]
+    observations = [
+        *_warm_start(plan, tables),
+        *observe(outcomes, plan.metric),
+    ]
+    file = layout.phase(plan.study, plan.phase) / "rounds" / f"r{plan.round:02d}.json"
+    with file_lock(file.with_name(f".{file.name}.lock")):
+        proposed = _known_or_new(plan, observations, file)
+    trials = [_trial(plan, slot, point) for slot, point in zip(plan.slots, proposed, strict=False)]
+    for settings in {
+        digest(trial.config["data"]): trial.config["data"] for trial in trials
+    }.values():
+        _prepare(settings, layout)
+    reason = "every point of the space that can be trained was tried"
+    lacking = plan.slots[len(trials) :]
+    return trials + [Trial(plan.study, plan.phase, slot, empty=reason) for slot in lacking]
+
+
+def _warm_start(plan: RoundPlan, tables: Sequence[Path]) -> list[Observation]:
+    names = [parameter.name for parameter in plan.parameters if parameter.swept]
+    found = []
+    for table in tables:
+        read = read_table(table, plan.metric, names)
+        log.info("%s: %d trainings to start from", table, len(read))
+        found += read
+    return found
+
+
+def _known_or_new(plan: RoundPlan, observations: Sequence[Observation], file: Path) -> list[Point]:
+    told = [dataclasses.asdict(seen) for seen in observations]
+    source = digest({"plan": plan.content(), "observations": told})
+    if file.exists():
+        known = json.loads(file.read_text())
+        if known["digest"] == source:
+            log.info("%s: proposed before", file)
+            return list(known["points"])
+    started = time.monotonic()
+    made = suggest(
+        plan.parameters,
+        observations,
+        len(plan.slots),
+        seed=plan.derived_seed,
+        goal=plan.goal,
+        sampler=plan.sampler,
+        feasible=lambda point: _fits(plan, point),
+    )
+    points = [_assigned(plan, point) for point in made.points]
+    log.info(
+        "round %d: %d points by %s from %d observations in %.1f s; passed over: %d infeasible, "
+        "%d tried before",
+        plan.round,
+        len(points),
+        made.sampler,
+        len(observations),
+        time.monotonic() - started,
+        made.infeasible,
+        made.repeated,
+    )
+    content = {
+        "round": plan.round,
+        "digest": source,
+        "sampler": made.sampler,
+        "seed": plan.derived_seed,
+        "infeasible": made.infeasible,
+        "repeated": made.repeated,
+        "points": points,
+        "observations": told,
+    }
+    write_atomically(file, json.dumps(content, indent=2) + "\n")
+    return points
+
+
+def _assigned(plan: RoundPlan, point: Point) -> dict[str, Any]:
+    """Give the values of a point the types of their fields."""
+    assigned = {}
+    for path, value in point.items():
+        try:
+            assigned[path] = compose.coerce(path, value)
+        except ValueError as error:
+            where = f"{plan.study}/{plan.phase}"
+            raise ConfigError(Problem(where, f"parameters.{path}", value, str(error))) from None
+    return assigned
+
+
+def _fits(plan: RoundPlan, point: Point) -> bool:
+    full = compose.assign(plan.config, _assigned(plan, point))
+    return not compose.validate(Composed(full, {}), plan.phase)[1]
+
+
+def _trial(plan: RoundPlan, slot: str, point: Point) -> Trial:
+    config = compose.assign(plan.config, point)
+    stop = step_of(plan.band, plan.metric, config["training"])
+    return Trial(plan.study, plan.phase, slot, config, dict(point), stop)
+
+
+def _prepare(settings: dict[str, Any], layout: Layout) -> None:
+    """Have the data of new trials ready, so that no GPU waits for it."""
+    try:
+        data_store.ensure(settings, layout)
+    except DataError as error:
+        log.warning("%s", error)  # the trial's own record will say so

@@ -1,0 +1,178 @@
+"""Rungs: how far a batch of trials trains before the best of them go on.
+
+A band counts logged values of the metric after the start (step 0 shows an untrained model). All
+trials of a batch train to the first band; with n values there, W&B's hyperband keeps those that are
+not worse than `sorted(values)[int(n / eta)]`: `int(n / eta) + 1` of them. Here they are compared
+once all are there, so that no decision depends on the order of arrival, and exactly that many go
+on. The next band does the same with those; the last ones train to the end.
+
+`one_cut`, a plain baseline: all train to one band, the best `keep` of them to the end.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from resweep.store.run import DIVERGED, FINISHED, STOPPED
+from resweep.sweep import EarlyTerminate
+
+PROMOTE, STOP, DONE, LOST = "promote", "stop", "done", "lost"
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One budget level.
+
+    Attributes:
+        number: From 1.
+        band: Logged values of the metric to train to; None: to the end.
+        slots: How many trials there are at most.
+    """
+
+    number: int
+    band: int | None
+    slots: int
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A trial at a rung, as far as the decision needs it.
+
+    Attributes:
+        trial: Its name.
+        run_id: Its run, or None.
+        step: Step that it reached.
+        status: Of its record.
+        rule: The monitor that stopped it, or None.
+        value: Of the metric there; None without one.
+    """
+
+    trial: str
+    run_id: str | None
+    step: int
+    status: str
+    rule: str | None
+    value: float | None
+
+
+def rungs(rule: EarlyTerminate, bands: Sequence[int], trials: int) -> tuple[Rung, ...]:
+    """Lay out the rungs of a batch: known from the settings alone.
+
+    Args:
+        rule: hyperband or one_cut.
+        bands: Of the rule, below the number of values that a full training logs.
+        trials: In the batch.
+    """
+    levels, slots = [], trials
+    for number, band in enumerate(bands, 1):
+        levels.append(Rung(number, band, slots))
+        slots = promoted(rule, slots)
+    return (*levels, Rung(len(bands) + 1, None, slots))
+
+
+def promoted(rule: EarlyTerminate, compared: int) -> int:
+    """How many of `compared` trials go on."""
+    if rule.type == "one_cut":
+        return min(compared, rule.keep or 1)
+    return min(compared, int(1.0 / rule.eta * compared) + 1)
+
+
+def decide(
+    rule: EarlyTerminate, rung: Rung, standings: Sequence[Standing], goal: str
+) -> list[dict[str, Any]]:
+    """Decide who goes on from a rung.
+
+    Trials that are at their end, that a monitor stopped, or that have no value take no slot of the
+    next rung; a diverged one is compared as the worst.
+
+    Args:
+        rule: hyperband or one_cut.
+        rung: Where they stand.
+        standings: All trials of the rung.
+        goal: minimize or maximize.
+
+    Returns:
+        Rows of decisions.csv, in the order of the rung: best first, ties by name.
+    """
+    sign = -1.0 if goal == "maximize" else 1.0
+
+    def order(standing: Standing) -> tuple[float, str]:
+        known = standing.value is not None and math.isfinite(standing.value)
+        return (sign * standing.value if known and standing.value is not None else math.inf), (
+            standing.trial
+        )
+
+    compared = [s for s in standings if s.status in (STOPPED, FINISHED, DIVERGED)]
+    goes_on = [s for s in compared if s.status == STOPPED and s.rule is None]
+    ranked = sorted(compared, key=order)
+    most = promoted(rule, len(compared))
+    threshold = order(ranked[most - 1])[0] * sign if ranked and most else None
+    if threshold is not None and not math.isfinite(threshold):
+        threshold = None
+    through = {s.trial for s in ranked[:most] if s in goes_on and math.isfinite(order(s)[0])}
+    what = _describe(rule, rung)
+    return [
+        {
+            "trial": standing.trial,
+            "run_id": standing.run_id,
+            "step": standing.step,
+            "decision": _outcome(standing, through),
+            "rule": what,
+            "value": standing.value,
+            "threshold": threshold,
+            "compared": len(compared),
+            "reason": _reason(standing, through, ranked, most, threshold),
+        }
+        for standing in sorted(standings, key=order)
+    ]
+
+
+def _describe(rule: EarlyTerminate, rung: Rung) -> str:
+    detail = f"keep {rule.keep}" if rule.type == "one_cut" else f"eta {rule.eta:g}"
+    return f"{rule.type} rung {rung.number}: {rung.band} values, {detail}"
+
+
+def _outcome(standing: Standing, through: set[str]) -> str:
+    if standing.trial in through:
+        return PROMOTE
+    if standing.status == FINISHED or standing.rule is not None:
+        return DONE
+    return STOP if standing.status == STOPPED else LOST
+
+
+def _reason(
+    standing: Standing,
+    through: set[str],
+    ranked: Sequence[Standing],
+    most: int,
+    threshold: float | None,
+) -> str:
+    outcome = _outcome(standing, through)
+    if outcome == DONE:
+        return "is at its end" if standing.rule is None else f"was stopped by {standing.rule}"
+    if outcome == LOST:
+        return standing.status
+    place = f"place {ranked.index(standing) + 1} of {len(ranked)}, {most} go on"
+    if outcome == PROMOTE:
+        return place
+    if standing.value is None or not math.isfinite(standing.value) or threshold is None:
+        return f"{place}; it has no value"
+    return f"{place}: {standing.value:.5g} is behind the threshold {threshold:.5g}"
+
+
+def interval(metric: str, training: Mapping[str, Any]) -> int:
+    """Steps between logged values of a metric."""
+    return int(training["eval_steps" if metric.startswith("val/") else "log_steps"])
+
+
+def values_of(metric: str, training: Mapping[str, Any]) -> int | None:
+    """How many values a full training logs after its start; None if its length is not known yet."""
+    if training["max_steps"] is None:
+        return None
+    return -(-int(training["max_steps"]) // interval(metric, training))
+
+
+def step_of(band: int | None, metric: str, training: Mapping[str, Any]) -> int | None:
+    """Step at which a training has logged `band` values; None for the end."""
+    return None if band is None else band * interval(metric, training)

@@ -1,0 +1,88 @@
+"""A sweep: what a sweep file says, checked."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from resweep.errors import ConfigError, Problem
+from resweep.sweep.early_terminate import EarlyTerminate
+from resweep.sweep.parameter import Parameter
+from resweep.sweep.points import grid_points, random_points, sobol_points, subset_points
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a sweep optimises.
+
+    Attributes:
+        goal: minimize or maximize.
+        target: The value at which a sweep has what it wants, or None.
+        impute: What stands for the metric of a trial that failed: worst, best or latest.
+    """
+
+    name: str = "val/loss"
+    goal: str = "minimize"
+    target: float | None = None
+    impute: str = "worst"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep file, checked.
+
+    Attributes:
+        origin: The file, for messages.
+        method: grid, random or bayes.
+        parameters: Sorted by name at each level of nesting, which is W&B's order of a grid.
+        metric: None where the file names none.
+        run_cap: The most trials, or None.
+        seed: Of random numbers; resweep's addition to the format, like the sampler.
+        sampler: random: None, sobol or without_replacement; bayes: None (chosen by the number of
+            trials), gp or tpe.
+        early_terminate: None where the file has none.
+        name, program, command, project, entity: Of W&B; None where the file has none.
+        warnings: What the file holds and nothing reads, or that may be meant otherwise.
+    """
+
+    origin: str
+    method: str
+    parameters: tuple[Parameter, ...]
+    metric: Metric | None = None
+    run_cap: int | None = None
+    seed: int = 0
+    sampler: str | None = None
+    early_terminate: EarlyTerminate | None = None
+    name: str | None = None
+    program: str | None = None
+    command: tuple[str, ...] | None = None
+    project: str | None = None
+    entity: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    def points(self, limit: int | None = None, seed: int | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the points of the sweep, at most `limit` (default: run_cap).
+
+        Args:
+            limit, seed: In place of the file's own.
+
+        Raises:
+            ConfigError: A random sweep has no limit, or the method is bayes, whose points depend
+                on the results of earlier ones.
+        """
+        limit = self.run_cap if limit is None else limit
+        seed = self.seed if seed is None else seed
+        if self.method == "grid":
+            yield from itertools.islice(grid_points(self.parameters), limit)
+            return
+        if self.method == "bayes":
+            mend = "has no list of points: rounds propose them from the records of earlier ones"
+            raise ConfigError(Problem(self.origin, "method", self.method, mend))
+        if limit is None:
+            mend = (
+                "is missing: say how many trials a random sweep has (run_cap: 16, or trials: in "
+                "the study's phase)"
+            )
+            raise ConfigError(Problem(self.origin, "run_cap", None, mend))
+        samplers = {"sobol": sobol_points, "without_replacement": subset_points}
+        yield from samplers.get(self.sampler or "", random_points)(self.parameters, limit, seed)

@@ -1,0 +1,51 @@
+"""What reading a sweep file finds: everything wrong with it, and what nobody reads."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from resweep.config.compose import nearest
+from resweep.errors import Problem
+
+
+@dataclass
+class Findings:
+    """Problems and warnings of one file, in the order in which they were found."""
+
+    origin: str
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def wrong(self, key: str, value: Any, mend: str) -> None:
+        """Add a problem."""
+        self.problems.append(Problem(self.origin, key, value, mend))
+
+    def warn(self, text: str) -> None:
+        """Add a warning."""
+        self.warnings.append(f"{self.origin}: {text}")
+
+    def unknown_keys(self, key: str, given: Iterable[Any], known: Iterable[str]) -> None:
+        """Add a problem for each key of the mapping `key` that is not known."""
+        for name in given:
+            if name not in known:
+                self.wrong(f"{key}.{name}", None, f"is no key of {key}; {hint(name, known)}")
+
+
+def hint(name: Any, known: Iterable[str]) -> str:
+    """Return `did you mean ...?`, or what there is."""
+    meant = nearest(str(name), known)
+    return f"did you mean {meant}?" if meant else f"there are: {', '.join(sorted(known))}"
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number other than -0.0, and no bool."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        return False
+    return value != 0 or math.copysign(1.0, value) > 0
+
+
+def is_whole(value: Any, least: int | None = None) -> bool:
+    """Whether it is an int (no bool) of at least `least`."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return whole and (least is None or value >= least)

@@ -1,0 +1,212 @@
+"""Sweep files: W&B's format, and the shorter one of `sweep_name`, `strategy` and `num_runs`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from resweep import yaml12
+from resweep.config.compose import nearest
+from resweep.errors import ConfigError
+from resweep.sweep.definition import Metric, Sweep
+from resweep.sweep.early_terminate import read_early_terminate
+from resweep.sweep.findings import Findings, is_number, is_whole
+from resweep.sweep.parameter import Parameter
+from resweep.sweep.points import MOST_POINTS, grid_size
+from resweep.sweep.read_parameter import read_parameters
+
+METHODS = ("grid", "random", "bayes")
+SAMPLERS: dict[str, tuple[str, ...]] = {
+    "random": ("sobol", "without_replacement"),
+    "bayes": ("auto", "gp", "tpe"),
+}
+METRIC_KEYS = ("name", "goal", "target", "impute", "impute_while_running")
+IMPUTED = ("worst", "best", "latest")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_controller(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("type") in ("local", "cloud")
+
+
+# Keys that need no more than a look, with what they should be.
+PLAIN_KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(
+        (
+            "name", "description", "program", "project", "entity", "job", "image_uri",
+            "apiVersion", "sweep_name",
+        ),
+        (_is_text, "should be text"),
+    ),
+    "kind": (lambda value: value == "sweep", "should be sweep"),
+    "controller": (_is_controller, "should be {type: local} or {type: cloud}"),
+    "run_cap": (lambda value: is_whole(value, least=1), "should be a whole number above 0"),
+    "num_runs": (lambda value: is_whole(value, least=1), "should be a whole number above 0"),
+    "seed": (lambda value: is_whole(value, least=0), "should be a whole number, 0 or more"),
+}  # fmt: skip
+OTHER_KEYS = (
+    "method", "strategy", "sampler", "parameters", "metric", "metrics", "command",
+    "early_terminate", "scheduler",
+)  # fmt: skip
+
+
+def load_sweep(path: str | Path) -> Sweep:
+    """Read and check a sweep file.
+
+    Unknown keys at the top level become warnings, since real files carry them. A key without a
+    value is no key.
+
+    Raises:
+        ConfigError: All that is wrong with the file, each problem naming its key or parameter.
+    """
+    content = yaml12.load_mapping(Path(path))
+    content = {key: value for key, value in content.items() if value is not None}
+    findings = Findings(str(path))
+    _check_top(content, findings)
+    method = _read_method(content, findings)
+    sampler = _read_sampler(content, method, findings)
+    parameters = read_parameters(content.get("parameters"), findings)
+    run_cap = content.get("num_runs" if "strategy" in content else "run_cap")
+    if "strategy" in content and method == "grid":
+        run_cap = None  # num_runs is of random ones
+    if method == "grid" or sampler == "without_replacement":
+        _check_grid(parameters, run_cap, findings)
+    metric = _read_metric(content["metric"], findings) if "metric" in content else None
+    command = _read_command(content["command"], findings) if "command" in content else None
+    early = None
+    if "early_terminate" in content:
+        early = read_early_terminate(content["early_terminate"], findings)
+    if findings.problems:
+        raise ConfigError(findings.problems)
+    return Sweep(
+        origin=findings.origin,
+        method=method,
+        parameters=tuple(parameters),
+        metric=metric,
+        run_cap=run_cap,
+        seed=content.get("seed", 0),
+        sampler=sampler,
+        early_terminate=early,
+        name=content.get("name", content.get("sweep_name")),
+        program=content.get("program"),
+        command=command,
+        project=content.get("project"),
+        entity=content.get("entity"),
+        warnings=tuple(findings.warnings),
+    )
+
+
+def _check_top(content: dict[str, Any], findings: Findings) -> None:
+    known = (*PLAIN_KEYS, *OTHER_KEYS)
+    for key in sorted(content.keys() - set(known)):
+        if key == "count":
+            findings.warn(
+                f"the key 'count' is of the command line of wandb agent; ignored, write run_cap: "
+                f"{content[key]}"
+            )
+            continue
+        meant = nearest(key, known)
+        findings.warn(
+            f"the key {key!r} is not of the sweep format; ignored"
+            + (f"; did you mean {meant}?" if meant else "")
+        )
+    for key, (fits, mend) in PLAIN_KEYS.items():
+        if key in content and not fits(content[key]):
+            findings.wrong(key, content[key], mend)
+    if "metrics" in content:
+        findings.wrong("metrics", None, "only W&B's hosted schedulers have several; use metric")
+    scheduler = content.get("scheduler")
+    if scheduler is not None and scheduler != {"engine": "wandb"}:
+        findings.wrong("scheduler", scheduler, "runs at W&B only; drop it, and choose a method")
+
+
+def _read_method(content: dict[str, Any], findings: Findings) -> str:
+    if "strategy" in content:
+        if "method" in content:
+            findings.wrong("strategy", content["strategy"], "says the same as method; drop one")
+        strategy = content["strategy"]
+        if strategy not in METHODS[:2]:
+            findings.wrong("strategy", strategy, "should be grid or random")
+        if strategy == "random" and "num_runs" not in content:
+            findings.wrong("num_runs", None, "is missing: how many combinations to try")
+        return str(strategy)
+    method = content.get("method")
+    if method is None:
+        like = [key for key in content if nearest(key, ("method",))]
+        mend = (
+            f"did you mean it by {like[0]}?" if like else f"should be one of {', '.join(METHODS)}"
+        )
+        findings.wrong("method", None, f"is missing; {mend}")
+    elif method == "custom":
+        mend = "is run by a scheduler at W&B; here it should be one of "
+        findings.wrong("method", method, mend + ", ".join(METHODS))
+    elif method not in METHODS:
+        findings.wrong("method", method, f"should be one of {', '.join(METHODS)}")
+    return str(method)
+
+
+def _read_sampler(content: dict[str, Any], method: str, findings: Findings) -> str | None:
+    sampler = content.get("sampler")
+    if sampler is None:
+        return "without_replacement" if content.get("strategy") == "random" else None
+    if method not in SAMPLERS:
+        findings.wrong("sampler", sampler, f"is not for method: {method}; drop it")
+    elif sampler not in SAMPLERS[method]:
+        known = ", ".join(SAMPLERS[method])
+        findings.wrong("sampler", sampler, f"should be one of {known} for method: {method}")
+    return None if sampler == "auto" else str(sampler)
+
+
+def _check_grid(parameters: list[Parameter], run_cap: int | None, findings: Findings) -> None:
+    told = len(findings.problems)
+    for parameter in parameters:
+        try:
+            count = len(parameter.grid_values())
+        except ValueError as error:
+            findings.wrong(f"parameters.{parameter.name}", None, str(error))
+            continue
+        if parameter.values and count < len(parameter.values):
+            findings.warn(
+                f"parameters.{parameter.name} has {len(parameter.values)} values, of which "
+                f"{count} are different; the grid has each once"
+            )
+    if len(findings.problems) == told and run_cap is None:
+        size = grid_size(parameters)
+        if size > MOST_POINTS:
+            mend = f"have {size:,} combinations; set run_cap, or use method: random"
+            findings.wrong("parameters", None, mend)
+
+
+def _read_metric(given: Any, findings: Findings) -> Metric:
+    if not isinstance(given, dict):
+        findings.wrong("metric", given, "should be {name: ..., goal: minimize}")
+        return Metric()
+    findings.unknown_keys("metric", given, METRIC_KEYS)
+    name, goal = given.get("name"), given.get("goal", "minimize")
+    target, impute = given.get("target"), given.get("impute", "worst")
+    if not isinstance(name, str) or not name:
+        findings.wrong("metric.name", name, "should name a logged metric")
+    if goal not in ("minimize", "maximize"):
+        findings.wrong("metric.goal", goal, "should be minimize or maximize")
+    if target is not None and not is_number(target):
+        findings.wrong("metric.target", target, "should be a number")
+    if impute not in IMPUTED:
+        findings.wrong("metric.impute", impute, f"should be one of {', '.join(IMPUTED)}")
+    running = given.get("impute_while_running", "false")
+    if running not in (*IMPUTED, "false", False):
+        mend = f"should be one of {', '.join(IMPUTED)}, false"
+        findings.wrong("metric.impute_while_running", running, mend)
+    return Metric(str(name), str(goal), target, str(impute))
+
+
+def _read_command(given: Any, findings: Findings) -> tuple[str, ...] | None:
+    plain = isinstance(given, list) and all(
+        isinstance(item, str | int | float) and not isinstance(item, bool) for item in given
+    )
+    if not plain or not given:
+        mend = "should be a list of words: [python, train.py, '${args}']"
+        findings.wrong("command", None if isinstance(given, dict) else given, mend)
+        return None
+    return tuple(str(item) for item in given)

@@ -1,0 +1,248 @@
+"""One parameter of a search space: its distribution, as W&B defines them.
+
+`draw` is the inverse distribution function and `locate` the distribution function, so that every
+sampler works on the unit interval: hashes (random), Sobol points, proposals of a model. Formulas:
+wandb/sweeps 0.3.0, `params.py`.
+"""
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+from resweep.canonical import canonical_json, round_sampled
+
+CHOICES = ("constant", "categorical")
+LOG_RANGES = ("log_uniform", "inv_log_uniform", "q_log_uniform")  # bounds are exponents of e
+LOG_RANGES_OF_VALUES = ("log_uniform_values", "inv_log_uniform_values", "q_log_uniform_values")
+RANGES = ("int_uniform", "uniform", "q_uniform", *LOG_RANGES, *LOG_RANGES_OF_VALUES)
+NORMALS = ("normal", "q_normal", "log_normal", "q_log_normal")
+BETAS = ("beta", "q_beta")
+QUANTILES = (0.01, 0.5, 0.99)  # stand for a distribution that has no bounds, or open ones
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a search space, in plain values: `asdict` and back goes through JSON.
+
+    Attributes:
+        name: As in the file; nested parameters are joined with dots.
+        distribution: W&B's name; choices with probabilities are `categorical` too.
+        values: The choices of constant (one) and categorical.
+        probabilities: Of the choices, or None for equal ones.
+        low, high: Bounds of ranges as in the file, both included: for log_uniform, inv_log_uniform
+            and q_log_uniform exponents of e (of 1/e for inv_), otherwise values.
+        mu, sigma: Mean and standard deviation of (the logarithm of) the normal ones.
+        a, b: Shape of the beta ones.
+        q: The q_ ones are rounded to multiples of it; whole numbers where it is an int.
+    """
+
+    name: str
+    distribution: str
+    values: tuple[Any, ...] = ()
+    probabilities: tuple[float, ...] | None = None
+    low: float = 0.0
+    high: float = 0.0
+    mu: float = 0.0
+    sigma: float = 1.0
+    a: float = 1.0
+    b: float = 1.0
+    q: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", tuple(self.values))
+        if self.probabilities is not None:
+            object.__setattr__(self, "probabilities", tuple(self.probabilities))
+
+    @property
+    def swept(self) -> bool:
+        """Whether trials can differ in it."""
+        return self.distribution != "constant"
+
+    @property
+    def extremes(self) -> tuple[Any, ...]:
+        """The values to check before any job: all choices, both bounds, or a few quantiles."""
+        if self.values:
+            return self.values
+        if self.distribution in NORMALS + BETAS:
+            return tuple(dict.fromkeys(self.draw(u) for u in QUANTILES))
+        if self._quantised:
+            first, last = self._multiples()
+            return self._multiple(int(first)), self._multiple(int(last))
+        if self.distribution in LOG_RANGES:
+            return self._bounds()
+        return self.low, self.high
+
+    def grid_values(self) -> tuple[Any, ...]:
+        """All values in a grid, in order, each once.
+
+        Those of q_uniform are W&B's: from min in steps of q, without max.
+
+        Raises:
+            ValueError: It has no such list; says why and what to write.
+        """
+        if self.probabilities is not None:
+            raise ValueError("a grid has every choice once; drop probabilities")
+        if self.values:
+            unique: dict[str, Any] = {}
+            for value in self.values:
+                unique.setdefault(choice_key(value), value)
+            return tuple(unique.values())
+        if self.distribution == "int_uniform":
+            return tuple(range(int(self.low), int(self.high) + 1))
+        if self.distribution == "q_uniform":
+            count = math.ceil((self.high - self.low) / self.q)
+            if isinstance(self.low, int) and isinstance(self.q, int):
+                return tuple(self.low + i * self.q for i in range(count))
+            return tuple(round_sampled(self.low + i * self.q) for i in range(count))
+        raise ValueError(
+            f"a grid cannot enumerate distribution {self.distribution}, which is continuous or "
+            "has no bounds; give values: [...], or use method: random"
+        )
+
+    def draw(self, u: float) -> Any:
+        """Map a uniform `u` in [0, 1) to a value through the inverse distribution function."""
+        if self.values:
+            return self._choice(u)
+        if self.distribution == "int_uniform":
+            return int(self.low) + int(u * (int(self.high) - int(self.low) + 1))
+        if not self._quantised:
+            low, high = self._bounds()
+            return min(max(round_sampled(self._quantile(u)), float(low)), float(high))
+        first, last = self._multiples()
+        return self._multiple(int(min(max(round(self._quantile(u) / self.q), first), last)))
+
+    def locate(self, value: Any) -> float:
+        """Return the u at which `draw` gives `value`: the distribution function.
+
+        For what is discrete it is the middle of the value's share of [0, 1].
+
+        Raises:
+            ValueError: The value cannot be drawn.
+        """
+        if self.values:
+            return self._locate_choice(value)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"{value!r} is no number")
+        if self.distribution == "int_uniform":
+            first, count = int(self.low), int(self.high) - int(self.low) + 1
+            if value != int(value) or not 0 <= value - first < count:
+                raise ValueError(f"{value!r} is no whole number from {self.low} to {self.high}")
+            return (int(value) - first + 0.5) / count
+        if self._quantised:
+            k = round(value / self.q)
+            first_multiple, last_multiple = self._multiples()
+            if not math.isclose(value, k * self.q, rel_tol=1e-6, abs_tol=1e-6 * self.q):
+                raise ValueError(f"{value!r} is no multiple of q = {self.q}")
+            if not first_multiple <= k <= last_multiple:
+                raise ValueError(f"{value!r} is outside of {self.distribution}")
+            below = 0.0 if k == first_multiple else self._share((k - 0.5) * self.q)
+            above = 1.0 if k == last_multiple else self._share((k + 0.5) * self.q)
+            return (below + above) / 2
+        low, high = self._bounds()
+        if not low <= value <= high:
+            raise ValueError(f"{value!r} is outside of {self.distribution} {low!r} to {high!r}")
+        return self._share(value)
+
+    @property
+    def _quantised(self) -> bool:
+        return self.distribution.startswith("q_")
+
+    def _choice(self, u: float) -> Any:
+        if self.probabilities is None:
+            return self.values[int(u * len(self.values))]
+        reached = 0.0
+        for value, probability in zip(self.values, self.probabilities, strict=True):
+            reached += probability
+            if u < reached:
+                return value
+        return [v for v, p in zip(self.values, self.probabilities, strict=True) if p > 0][-1]
+
+    def _locate_choice(self, value: Any) -> float:
+        wanted = choice_key(value)
+        reached, each = 0.0, 1 / len(self.values)
+        for position, choice in enumerate(self.values):
+            share = each if self.probabilities is None else self.probabilities[position]
+            if choice_key(choice) == wanted and share > 0:
+                return min(reached + share / 2, 1.0)
+            reached += share
+        raise ValueError(f"{value!r} is not among its values")
+
+    def _bounds(self) -> tuple[float, float]:
+        """Return the smallest and the largest value, before rounding to multiples of q."""
+        if self.distribution in LOG_RANGES:
+            low, high = self._log_bounds()
+            return math.exp(low), math.exp(high)
+        if self.distribution in RANGES:
+            return self.low, self.high
+        if self.distribution in BETAS:
+            return 0.0, 1.0
+        return 0.0 if "log" in self.distribution else -math.inf, math.inf
+
+    def _log_bounds(self) -> tuple[float, float]:
+        if self.distribution == "inv_log_uniform":
+            return -self.high, -self.low
+        if self.distribution in LOG_RANGES:
+            return self.low, self.high
+        return math.log(self.low), math.log(self.high)
+
+    def _multiples(self) -> tuple[float, float]:
+        """Return the first and last k with k * q inside the bounds (infinite where none)."""
+        low, high = (bound / self.q for bound in self._bounds())
+        slack = 1e-9  # 0.3 / 0.1 is a little less than 3
+        return (
+            math.ceil(low - slack * max(1, abs(low))) if math.isfinite(low) else low,
+            math.floor(high + slack * max(1, abs(high))) if math.isfinite(high) else high,
+        )
+
+    def _multiple(self, k: int) -> float:
+        return k * self.q if isinstance(self.q, int) else round_sampled(k * self.q)
+
+    def _quantile(self, u: float) -> float:
+        """Inverse distribution function of the continuous distribution."""
+        if self.distribution in ("uniform", "q_uniform"):
+            return self.low + u * (self.high - self.low)
+        if self.distribution in RANGES:
+            low, high = self._log_bounds()
+            return math.exp(low + u * (high - low))
+        u = min(max(u, 2**-54), 1 - 2**-53)
+        if self.distribution in BETAS:
+            from scipy.special import betaincinv  # slow to import, and few sweeps need it
+
+            return float(betaincinv(self.a, self.b, u))
+        value = NormalDist(self.mu, self.sigma).inv_cdf(u)
+        return math.exp(value) if "log" in self.distribution else value
+
+    def _share(self, value: float) -> float:
+        """Distribution function of the continuous distribution."""
+        low, high = self._bounds()
+        if value <= low or value >= high:
+            return 0.0 if value <= low else 1.0
+        if self.distribution in ("uniform", "q_uniform"):
+            return (value - self.low) / (self.high - self.low)
+        if self.distribution in RANGES:
+            low, high = self._log_bounds()
+            return min(max((math.log(value) - low) / (high - low), 0.0), 1.0)
+        if self.distribution in BETAS:
+            from scipy.special import betainc  # as above
+
+            return float(betainc(self.a, self.b, value))
+        value = math.log(value) if "log" in self.distribution else value
+        return 0.5 * math.erfc((self.mu - value) / (self.sigma * math.sqrt(2)))
+
+
+def choice_key(value: Any) -> str:
+    """Text that two values share exactly if they are the same choice: 1 and 1.0, not 1 and true.
+
+    Raises:
+        ValueError: The value has no canonical form.
+    """
+
+    def plain(inner: Any) -> Any:
+        if isinstance(inner, float) and inner.is_integer():
+            return int(inner)
+        if isinstance(inner, dict):
+            return {key: plain(below) for key, below in inner.items()}
+        return [plain(below) for below in inner] if isinstance(inner, list | tuple) else inner
+
+    return canonical_json(plain(value))

@@ -1,0 +1,90 @@
+"""The points of a search space: grids, random draws, Sobol sequences, combinations of a grid.
+
+Each sampler yields the same points in the same order for the same arguments, and more of them
+begin with the same ones. A random draw depends on (seed, index of the trial, name) alone, so that
+another parameter leaves the values drawn before as they were.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from resweep.sweep.parameter import Parameter
+
+Point = dict[str, Any]
+MOST_POINTS = 1_000_000  # of a grid without a limit: more is a mistake, and would take all memory
+
+
+def uniform(seed: int, index: int, name: str) -> float:
+    """Return a number in [0, 1) that depends on these three alone, on every platform."""
+    text = f"{seed}/{index}/{name}".encode()
+    return (int.from_bytes(hashlib.sha256(text).digest()[:7], "big") >> 3) / 2**53
+
+
+def grid_size(parameters: Sequence[Parameter]) -> int:
+    """Return how many combinations there are; raises ValueError as `Parameter.grid_values`."""
+    return math.prod(len(parameter.grid_values()) for parameter in parameters)
+
+
+def grid_points(parameters: Sequence[Parameter]) -> Iterator[Point]:
+    """Yield all combinations, the last parameter varying fastest."""
+    axes = _axes(parameters)
+    for position in range(math.prod(len(values) for values in axes.values())):
+        yield _combination(axes, position)
+
+
+def random_points(parameters: Sequence[Parameter], count: int, seed: int) -> Iterator[Point]:
+    """Yield independent draws."""
+    for index in range(count):
+        yield {
+            parameter.name: parameter.draw(uniform(seed, index, parameter.name))
+            for parameter in parameters
+        }
+
+
+def subset_points(parameters: Sequence[Parameter], count: int, seed: int) -> Iterator[Point]:
+    """Yield combinations of the grid in random order, none twice, until there are no more.
+
+    The start of a Fisher-Yates shuffle, of which only the moved positions are kept.
+    """
+    axes = _axes(parameters)
+    size = math.prod(len(values) for values in axes.values())
+    moved: dict[int, int] = {}
+    for index in range(min(count, size)):
+        other = index + int(uniform(seed, index, "without_replacement") * (size - index))
+        position = moved.get(other, other)
+        moved[other] = moved.pop(index, index)
+        yield _combination(axes, position)
+
+
+def sobol_points(parameters: Sequence[Parameter], count: int, seed: int) -> Iterator[Point]:
+    """Yield a scrambled Sobol sequence (Owen 1998, by scipy), one dimension a swept parameter.
+
+    The sequence depends on the seed and the names that are swept. Points come in powers of two,
+    of which the first `count` are taken: the sequence is balanced there only.
+    """
+    from scipy.stats import qmc  # slow to import, and few sweeps need it
+
+    names = sorted(parameter.name for parameter in parameters if parameter.swept)
+    text = f"{seed}/sobol/{'/'.join(names)}".encode()
+    engine = qmc.Sobol(len(names), rng=int.from_bytes(hashlib.sha256(text).digest()[:8], "big"))
+    for row in engine.random_base2(max(count - 1, 0).bit_length())[:count].tolist():
+        drawn = dict(zip(names, row, strict=True))
+        yield {
+            parameter.name: parameter.draw(drawn.get(parameter.name, 0.0))
+            for parameter in parameters
+        }
+
+
+def _axes(parameters: Sequence[Parameter]) -> dict[str, tuple[Any, ...]]:
+    return {parameter.name: parameter.grid_values() for parameter in parameters}
+
+
+def _combination(axes: dict[str, tuple[Any, ...]], position: int) -> Point:
+    """Return the combination at a position of the grid: a number whose digits are the values."""
+    digits = []
+    for values in reversed(axes.values()):
+        position, digit = divmod(position, len(values))
+        digits.append(values[digit])
+    return dict(zip(axes, reversed(digits), strict=True))

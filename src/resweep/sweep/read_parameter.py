@@ -1,0 +1,185 @@
+"""Parameters of a sweep file, by the rules of W&B's schema.
+
+Which keys a distribution has is exact, as in W&B's schema: a key that it does not have would have
+no effect, so it is an error.
+"""
+
+import math
+import re
+from typing import Any
+
+from resweep.canonical import canonical_json
+from resweep.sweep.findings import Findings, hint, is_number, is_whole
+from resweep.sweep.parameter import LOG_RANGES, LOG_RANGES_OF_VALUES, Parameter
+
+# Keys of each distribution: those that it needs, and those that have defaults.
+KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "constant": (("value",), ()),
+    "categorical": (("values",), ()),
+    "categorical_w_probabilities": (("values", "probabilities"), ()),
+    "int_uniform": (("min", "max"), ()),
+    "uniform": (("min", "max"), ()),
+    "q_uniform": (("min", "max"), ("q",)),
+    "log_uniform": (("min", "max"), ()),
+    "inv_log_uniform": (("min", "max"), ()),
+    "q_log_uniform": (("min", "max"), ("q",)),
+    "log_uniform_values": (("min", "max"), ()),
+    "inv_log_uniform_values": (("min", "max"), ()),
+    "q_log_uniform_values": (("min", "max"), ("q",)),
+    "normal": ((), ("mu", "sigma")),
+    "q_normal": ((), ("mu", "sigma", "q")),
+    "log_normal": ((), ("mu", "sigma")),
+    "q_log_normal": ((), ("mu", "sigma", "q")),
+    "beta": ((), ("a", "b")),
+    "q_beta": ((), ("a", "b", "q")),
+}
+ALL_KEYS = (
+    "distribution",
+    "parameters",
+    *dict.fromkeys(k for n, d in KEYS.values() for k in n + d),
+)
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
+LARGEST_EXPONENT = 50  # e^50 is 5e21; no hyperparameter is that large
+TAIL = 9  # standard deviations within which all draws lie
+
+
+def read_parameters(given: Any, findings: Findings, prefix: str = "") -> list[Parameter]:
+    """Read a mapping of parameters, sorted by name at each level."""
+    where = f"parameters.{prefix}".removesuffix(".")
+    if not isinstance(given, dict) or not given:
+        findings.wrong(where, given, "should map names to {value: ...}, {values: [...]} ...")
+        return []
+    parameters: list[Parameter] = []
+    for key in sorted(given, key=str):
+        name, spec = f"{prefix}{key}", given[key]
+        if not isinstance(key, str) or not NAME.fullmatch(key):
+            mend = "should be letters, digits, _ and -, joined with dots, and begin with no digit"
+            findings.wrong(f"parameters.{name}", None, f"the name {mend}")
+        elif isinstance(spec, dict) and "parameters" in spec:
+            if len(spec) > 1:
+                others = ", ".join(str(other) for other in spec if other != "parameters")
+                mend = f"nested parameters: stand alone; drop {others}"
+                findings.wrong(f"parameters.{name}", None, mend)
+            parameters += read_parameters(spec["parameters"], findings, f"{name}.")
+        else:
+            try:
+                parameters.append(_read_parameter(name, spec))
+            except ValueError as error:
+                findings.wrong(f"parameters.{name}", spec, str(error))
+    return parameters
+
+
+def _read_parameter(name: str, spec: Any) -> Parameter:
+    """Read one parameter; raises ValueError with what should be there instead."""
+    if not isinstance(spec, dict):
+        raise ValueError("should be {value: ...}, {values: [...]} or {min: ..., max: ...}")
+    for key in spec:
+        if key not in ALL_KEYS:
+            raise ValueError(f"unknown key {key!r}; {hint(key, ALL_KEYS)}")
+    distribution = _distribution(spec)
+    needed, optional = KEYS[distribution]
+    for key in spec:
+        if key not in (*needed, *optional, "distribution"):
+            has = ", ".join((*needed, *optional))
+            raise ValueError(f"{key}: is not for distribution {distribution}, which has {has}")
+    for key in needed:
+        if key not in spec:
+            raise ValueError(f"{key}: is missing; distribution {distribution} needs it")
+    if distribution == "constant":
+        _check_choice("value", spec["value"])
+        return Parameter(name, distribution, (spec["value"],))
+    if "values" in spec:
+        return _read_categorical(name, spec)
+    for key in (*needed, *optional):
+        if key in spec and not is_number(spec[key]):
+            raise ValueError(f"{key} should be a finite number, not {spec[key]!r}")
+    if "min" in spec:
+        return _read_range(name, distribution, spec)
+    return _read_unbounded(name, distribution, spec)
+
+
+def _distribution(spec: dict[str, Any]) -> str:
+    """Return the distribution, by W&B's rules of inference where it is not given."""
+    given = spec.get("distribution")
+    if given is None:
+        if "value" in spec:
+            return "constant"
+        if "values" in spec:
+            return "categorical_w_probabilities" if "probabilities" in spec else "categorical"
+        if "min" not in spec or "max" not in spec:
+            raise ValueError("should have value, values, both min and max, or a distribution")
+        whole = is_whole(spec["min"]) and is_whole(spec["max"])
+        return "int_uniform" if whole else "uniform"
+    if given not in KEYS:
+        raise ValueError(f"distribution {given!r} is not one of W&B's; {hint(given, KEYS)}")
+    return str(given)
+
+
+def _check_choice(key: str, value: Any) -> None:
+    try:
+        canonical_json(value)
+    except ValueError as error:
+        raise ValueError(
+            f"{key}: {error}; choices are plain YAML with finite numbers, keys in quotes, and 0.0 "
+            "for -0.0"
+        ) from None
+
+
+def _read_categorical(name: str, spec: dict[str, Any]) -> Parameter:
+    values, probabilities = spec["values"], spec.get("probabilities", [])
+    if not isinstance(values, list) or not values:
+        raise ValueError("values: should be a list with at least one entry")
+    for value in values:
+        _check_choice("values", value)
+    if "probabilities" in spec:
+        fits = isinstance(probabilities, list) and len(probabilities) == len(values)
+        if not fits or not all(is_number(p) and p >= 0 for p in probabilities):
+            raise ValueError("probabilities: should be one number, 0 or more, for each value")
+        if not math.isclose(sum(probabilities), 1, rel_tol=0, abs_tol=1e-5):
+            raise ValueError(f"probabilities: should add up to 1, not {sum(probabilities):g}")
+    return Parameter(
+        name, "categorical", tuple(values), tuple(probabilities) if probabilities else None
+    )
+
+
+def _read_range(name: str, distribution: str, spec: dict[str, Any]) -> Parameter:
+    low, high, q = spec["min"], spec["max"], spec.get("q", 1.0)
+    if low >= high:
+        raise ValueError(f"min should be smaller than max, not {low!r} and {high!r}")
+    if distribution == "int_uniform" and not (is_whole(low) and is_whole(high)):
+        raise ValueError("int_uniform needs whole numbers as min and max; use uniform for others")
+    if distribution in LOG_RANGES_OF_VALUES and low <= 0:
+        raise ValueError(f"{distribution} needs min above 0, not {low!r}")
+    if distribution in LOG_RANGES:
+        _check_exponents(distribution, low, high)
+    if q <= 0:
+        raise ValueError(f"q should be above 0, not {q!r}")
+    parameter = Parameter(name, distribution, low=low, high=high, q=q)
+    if distribution.startswith("q_") and parameter.extremes[0] > parameter.extremes[-1]:
+        raise ValueError(f"no multiple of q = {q!r} lies between min and max; make q smaller")
+    return parameter
+
+
+def _check_exponents(distribution: str, low: float, high: float) -> None:
+    """Refuse bounds that are certainly meant as values; raises ValueError."""
+    if not (low > 0 and high <= 1) and max(abs(low), abs(high)) <= LARGEST_EXPONENT:
+        return
+    sign = "-" if distribution.startswith("inv_") else ""
+    raise ValueError(
+        f"{distribution} takes min and max as exponents, e^{sign}{low:g} and e^{sign}{high:g}; "
+        f"for bounds of the value itself write distribution: {distribution}_values"
+    )
+
+
+def _read_unbounded(name: str, distribution: str, spec: dict[str, Any]) -> Parameter:
+    numbers = {key: value for key, value in spec.items() if key != "distribution"}
+    for key in numbers.keys() - {"mu"}:
+        if numbers[key] <= 0:
+            raise ValueError(f"{key} should be above 0, not {numbers[key]!r}")
+    parameter = Parameter(name, distribution, **numbers)
+    if "log" in distribution and abs(parameter.mu) + TAIL * parameter.sigma > LARGEST_EXPONENT:
+        raise ValueError(
+            f"{distribution} draws up to e^(mu + {TAIL} sigma), too large or too small a number; "
+            "mu and sigma are of the logarithm"
+        )
+    return parameter

@@ -1,0 +1,34 @@
+"""Write what each trial of a round got: its record and trial file at its last rung.
+
+    ls results/STUDY/PHASE/records/b*/*.json | python workflow/scripts/conclude.py --records - \
+        --decisions results/STUDY/PHASE/decisions/b1.csv
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from resweep.decisions import read_decisions
+from resweep.errors import run_command
+from resweep.paths import Layout
+from resweep.search.promote import conclude
+from resweep.trial import read_outcome
+
+
+def main() -> None:
+    """Write records/TRIAL.json and trials/TRIAL.yaml of each trial."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--records", nargs="+", required=True, help="records of all rungs; - reads their names")
+    add("--decisions", type=Path, nargs="+", required=True, help="decisions of the rungs")
+    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    arguments = parser.parse_args()
+    names = sys.stdin.read().split() if arguments.records == ["-"] else arguments.records
+    outcomes = [read_outcome(Path(name)) for name in names]
+    conclude(outcomes, read_decisions(arguments.decisions), Layout(arguments.results))
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,42 @@
+"""Decide which trials go on from a rung, and fill the slots of the next one.
+
+    ls results/STUDY/PHASE/records/b1/*.json | python workflow/scripts/promote.py --records - \
+        --plan '{"rule": ..., "rung": ...}' --trials results/STUDY/PHASE/trials/b2/01.yaml ... \
+        --decisions results/STUDY/PHASE/decisions/b1.csv
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from resweep.decisions import write_decisions
+from resweep.errors import run_command
+from resweep.paths import Layout
+from resweep.search.promote import promote, release_stopped, rung_plan_from
+from resweep.trial import read_outcome, write_trial
+
+
+def main() -> None:
+    """Write the next rung's trial files and the decisions."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--records", nargs="+", required=True, help="records of the rung; - reads their names")
+    add("--plan", required=True, help="the rung's settings as JSON")
+    add("--trials", type=Path, nargs="+", required=True, help="trial files of the next rung")
+    add("--decisions", type=Path, required=True, help="table to write")
+    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    arguments = parser.parse_args()
+    names = sys.stdin.read().split() if arguments.records == ["-"] else arguments.records
+    plan = rung_plan_from(json.loads(arguments.plan))
+    trials, decisions = promote(plan, [read_outcome(Path(name)) for name in names])
+    for path, trial in zip(arguments.trials, trials, strict=True):
+        write_trial(path, trial)
+    write_decisions(arguments.decisions, decisions)
+    release_stopped(plan, decisions, Layout(arguments.results))
+
+
+if __name__ == "__main__":
+    run_command(main)

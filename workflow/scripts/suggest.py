@@ -1,0 +1,46 @@
+"""Fill a round of a Bayesian sweep in view of all rounds before it.
+
+    ls results/STUDY/PHASE/records/r01-*.json | python workflow/scripts/suggest.py --records - \
+        --plan '{"study": ..., "phase": ..., "round": 2, ...}' \
+        --trials results/STUDY/PHASE/trials/r02-01.yaml ...
+"""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # sums of several threads differ in their last bits
+
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+
+from resweep.errors import run_command
+from resweep.paths import Layout
+from resweep.search.rounds import plan_from, propose_round
+from resweep.trial import read_outcome, write_trial
+
+
+def main() -> None:
+    """Write the trial files of the round."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--records", nargs="*", default=[], help="records of earlier rounds; - reads their names")
+    add("--warm-start", type=Path, nargs="*", default=[], help="tables to start from")
+    add("--plan", required=True, help="the round's settings as JSON")
+    add("--trials", type=Path, nargs="+", required=True, help="trial files to write")
+    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    names = sys.stdin.read().split() if arguments.records == ["-"] else arguments.records
+    plan = plan_from(json.loads(arguments.plan))
+    outcomes = [read_outcome(Path(name)) for name in names]
+    trials = propose_round(plan, outcomes, arguments.warm_start, Layout(arguments.results))
+    for path, trial in zip(arguments.trials, trials, strict=True):
+        write_trial(path, trial)
+
+
+if __name__ == "__main__":
+    run_command(main)
