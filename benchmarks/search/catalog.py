@@ -11,6 +11,7 @@ from benchmarks.search.functions import FUNCTIONS
 from benchmarks.search.interpolate import objective_from
 from benchmarks.search.measure import Method
 from benchmarks.search.methods import Bayes, OptunaLoop, Random, Sobol, WandbEngine
+from benchmarks.search.objective import Objective
 from resweep.canonical import digest, file_digest
 from resweep.search import observe, rungs, suggest
 from resweep.sweep import EarlyTerminate
@@ -48,7 +49,11 @@ ALONE = (
     Method("bayes, tpe", TPE, ROUND, version=OURS),
     Method("Optuna GPSampler", _optuna(lambda seed: GPSampler(seed=seed)), version=OTHERS),
     Method("Optuna TPESampler", _optuna(lambda seed: TPESampler(seed=seed)), version=OTHERS),
-    Method("Optuna QMCSampler", _optuna(lambda seed: QMCSampler(seed=seed)), version=OTHERS),
+    Method(
+        "Optuna QMCSampler",
+        _optuna(lambda seed: QMCSampler(seed=seed, scramble=True)),  # unscrambled: no seeds
+        version=f"{OTHERS}, scrambled",
+    ),
     Method("W&B bayes", WandbEngine, version="sweeps 0.3.0"),
 )
 WITH_RUNGS = (
@@ -63,3 +68,10 @@ WITH_RUNGS = (
     Method("bayes, gp, rung 10", GP, ROUND, LATE_RUNG, OURS),
     Method("bayes, tpe, rung 10", TPE, ROUND, LATE_RUNG, OURS),
 )
+METHODS = {method.name: method for method in (*ALONE, *WITH_RUNGS)}
+
+
+def named(table: Path, goal: str, objective: str, method: str) -> tuple[Objective, Method]:
+    """Return an objective and a method by their names; any other objective is the table's."""
+    known = {function.name: function for function in FUNCTIONS}
+    return known.get(objective) or objective_from(table, goal), METHODS[method]

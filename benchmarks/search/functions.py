@@ -90,7 +90,9 @@ def _uniform(name: str, low: float, high: float) -> Parameter:
 
 FUNCTIONS = (
     _objective("Branin", branin, 0.39788736, _uniform("x", -5, 10), _uniform("y", 0, 15)),
-    _objective("Hartmann 6", hartmann6, -3.32236801, *(_uniform(f"x{i}", 0, 1) for i in range(1, 7))),
+    _objective(
+        "Hartmann 6", hartmann6, -3.32236801, *(_uniform(f"x{i}", 0, 1) for i in range(1, 7))
+    ),
     _objective(
         "mixed Ackley",
         mixed_ackley,

@@ -7,6 +7,7 @@ observed value among those that trained furthest, judged without noise.
 """
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.search.methods import Proposer
-from benchmarks.search.objective import Objective
+from benchmarks.search.objective import Objective, Point
 from resweep.canonical import digest
 from resweep.search.observe import observe
 from resweep.search.rungs import Standing, decide, rungs
@@ -26,7 +27,21 @@ from resweep.sweep import EarlyTerminate
 from resweep.trial import Outcome, Trial
 
 METRIC = "value"
-Curve = list[tuple[int, int, float]]  # (trials so far, evaluations so far, regret)
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """The trial that a search would name as its best.
+
+    Attributes:
+        spent: Evaluations when it became that.
+        regret: Its own.
+        point: Its hyperparameters.
+    """
+
+    spent: int
+    regret: float
+    point: Point
 
 
 @dataclass(frozen=True)
@@ -63,16 +78,21 @@ class Repetition:
     Attributes:
         key: Of the measurement.
         objective, method, seed: For people.
-        curve: How the regret fell.
-        stopped: Trials that a rung stopped.
+        trials, stopped: How many were started, and how many of them a rung stopped.
+        incumbents: The best so far, whenever it changed.
     """
 
     key: str
     objective: str
     method: str
     seed: int
-    curve: Curve
+    trials: int
     stopped: int
+    incumbents: list[Incumbent]
+
+    def incumbent(self, evaluations: int) -> Incumbent:
+        """Return the best trial once so many evaluations were spent, at least one."""
+        return [best for best in self.incumbents if best.spent <= evaluations][-1]
 
 
 def search(objective: Objective, method: Method, seed: int, budget: int) -> Repetition:
@@ -93,8 +113,8 @@ def search(objective: Objective, method: Method, seed: int, budget: int) -> Repe
     finally:
         proposer.close()
     key = method.key(objective, budget)
-    curve, stopped = progress.curve, progress.stopped
-    return Repetition(key, objective.name, method.name, seed, curve, stopped)
+    counts = progress.trials, progress.stopped
+    return Repetition(key, objective.name, method.name, seed, *counts, progress.incumbents)
 
 
 class _Progress:
@@ -105,8 +125,8 @@ class _Progress:
         self.seed = seed
         self.outcomes: list[Outcome] = []
         self.trials = self.spent = self.stopped = 0
-        self.curve: Curve = []
-        self.best: tuple[int, float, float] | None = None  # evaluations, -badness, regret
+        self.incumbents: list[Incumbent] = []
+        self.best = (0, -math.inf)  # evaluations of the incumbent, and how good it looks
 
     def train(self, points: Sequence[dict[str, Any]], rule: EarlyTerminate | None) -> None:
         """Train a round, from rung to rung."""
@@ -130,11 +150,11 @@ class _Progress:
                 standings.append(Standing(name, None, band, status, None, value))
                 record = {"status": status, "step": band, "metrics": {METRIC: value}}
                 self.outcomes.append(Outcome(trial, record, Path(name)))
-                shown = (band, -sign * value, self.objective.regret(trial.assignments))
-                if self.best is None or shown[:2] > self.best[:2]:
+                shown = (band, -sign * value)
+                if shown > self.best:
                     self.best = shown
-                done = self.trials - len(points) + len(standings)
-                self.curve.append((done, self.spent, self.best[2]))
+                    regret = self.objective.regret(trial.assignments)
+                    self.incumbents.append(Incumbent(self.spent, regret, trial.assignments))
             if band < end and rule is not None:
                 (level,) = [level for level in levels if level.band == band]
                 rows = decide(rule, level, standings, self.objective.goal)
@@ -184,7 +204,8 @@ def measure(
             file.write(json.dumps(asdict(made)) + "\n")
             file.flush()
             found[made.key, made.seed] = made
-            text = f"{made.objective}, {made.method}, seed {made.seed}: {made.curve[-1][2]:.4g}"
+            regret = made.incumbents[-1].regret
+            text = f"{made.objective}, {made.method}, seed {made.seed}: {regret:.4g}"
             print(f"{done} of {len(todo)}: {text}", flush=True)
     return [found[key] for key in wanted]
 
@@ -208,10 +229,5 @@ def read_cache(path: Path) -> Iterator[Repetition]:
             content = json.loads(line)
         except ValueError:
             continue
-        yield Repetition(**{**content, "curve": [tuple(entry) for entry in content["curve"]]})
-
-
-def regret_at(curve: Curve, *, evaluations: int) -> float:
-    """Return the regret of the best trial once so many evaluations were spent; nan before any."""
-    known = [regret for _, spent, regret in curve if spent <= evaluations]
-    return known[-1] if known else float("nan")
+        incumbents = [Incumbent(**entry) for entry in content["incumbents"]]
+        yield Repetition(**{**content, "incumbents": incumbents})

@@ -8,11 +8,8 @@ new.
 import json
 import os
 import subprocess
-import sys
 import warnings
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +27,7 @@ MOST_POINTS = 1024  # of a Sobol sequence
 ENGINE_PYTHON = ROOT / ".venv-oracle/bin/python"
 
 
-class Proposer(ABC):
+class Proposer:
     """Proposes points of an objective's space.
 
     Args:
@@ -43,7 +40,6 @@ class Proposer(ABC):
         self.goal = objective.goal
         self.seed = seed
 
-    @abstractmethod
     def propose(self, count: int, observations: Sequence[Observation]) -> list[Point]:
         """Return the next points.
 
@@ -51,6 +47,7 @@ class Proposer(ABC):
             count: How many.
             observations: Of all trials so far, in the order in which they were proposed.
         """
+        raise NotImplementedError
 
     def close(self) -> None:
         """Free what it holds."""
@@ -60,6 +57,7 @@ class Random(Proposer):
     """Independent draws, as of `method: random`."""
 
     def propose(self, count: int, observations: Sequence[Observation]) -> list[Point]:
+        """Draw; the index of a trial tells its values."""
         first = len(observations)
         return [
             {p.name: p.draw(uniform(self.seed, index, p.name)) for p in self.parameters}
@@ -75,6 +73,7 @@ class Sobol(Proposer):
         self.sequence = sobol_points(self.parameters, MOST_POINTS, seed)
 
     def propose(self, count: int, observations: Sequence[Observation]) -> list[Point]:
+        """Take the next of the sequence."""
         return [next(self.sequence) for _ in range(count)]
 
 
@@ -86,6 +85,7 @@ class Bayes(Proposer):
         self.sampler = sampler
 
     def propose(self, count: int, observations: Sequence[Observation]) -> list[Point]:
+        """Propose a round."""
         return suggest(
             self.parameters,
             observations,
@@ -112,6 +112,7 @@ class OptunaLoop(Proposer):
         self.told = 0
 
     def propose(self, count: int, observations: Sequence[Observation]) -> list[Point]:
+        """Tell what is new, then ask."""
         for trial, seen in zip(self.asked[self.told :], observations[self.told :], strict=True):
             self.study.tell(trial, seen.value)
         self.told = len(observations)
@@ -156,6 +157,7 @@ class WandbEngine(Proposer):
         self.told = 0
 
     def propose(self, count: int, observations: Sequence[Observation]) -> list[Point]:
+        """Tell what is new, then ask; more than one at a time are asked for blindly."""
         points = []
         for _ in range(count):
             new = [[dict(seen.point), seen.value] for seen in observations[self.told :]]
@@ -169,6 +171,7 @@ class WandbEngine(Proposer):
         return points
 
     def close(self) -> None:
+        """End the process."""
         assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.wait()
