@@ -31,6 +31,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads must not 
 import argparse
 import json
 import logging
+import signal
 import sys
 from pathlib import Path
 
