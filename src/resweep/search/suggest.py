@@ -9,6 +9,7 @@ the other, each in view of those before it in the round (Gaussian process: expec
 the pending points; TPE: constant liar).
 """
 
+import statistics
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -170,7 +171,7 @@ def _study(
 
     A diverged training counts as the worst value that was seen: how far it went astray says
     nothing. An infeasible one is a constraint; its value, which a model of the metric needs, is the
-    middle one.
+    median.
     """
     import optuna
 
@@ -197,6 +198,6 @@ def _study(
         infeasible = seen.status == INFEASIBLE
         value = seen.value
         if value is None:
-            value = values[len(values) // 2] if infeasible else worst
+            value = statistics.median(values) if infeasible else worst
         study.add_trial(space.frozen(seen.point, value, infeasible if constrained else None))
     return study
