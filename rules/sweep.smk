@@ -86,15 +86,10 @@ for study, phase, stage in STAGES:
                 "../envs/resweep.yaml"
             params:
                 plan=canonical_json(phase.round_plan(stage).content()),
-                tables=(
-                    " ".join(["--warm-start", *warm_start(phase)])
-                    if phase.search.warm_start
-                    else ""
-                ),
-                code=code("search/suggest", "search/observe", "search/rounds"),
+                code=code("search/suggest", "search/space", "search/observe", "search/rounds"),
             shell:
                 "printf '%s\\n' {input.records} | python workflow/scripts/suggest.py --records - "
-                "{params.tables} --plan {params.plan:q} --trials {output} > {log} 2>&1"
+                "--warm-start {input.tables:q} --plan {params.plan:q} --trials {output} > {log} 2>&1"
 
     if not stage.last:
 

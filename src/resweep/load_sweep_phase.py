@@ -19,7 +19,7 @@ from resweep.search.rungs import interval, step_of, values_of
 from resweep.search.stages import round_names
 from resweep.study import Phase, Rungs, Search
 from resweep.study_file import NAME, PhaseFile, Score
-from resweep.sweep import Parameter, Sweep, load_sweep
+from resweep.sweep import EarlyTerminate, Parameter, Sweep, load_sweep
 from resweep.sweep.early_terminate import read_early_terminate
 from resweep.sweep.findings import Findings
 from resweep.training.schedule import warmup_steps
@@ -119,6 +119,7 @@ def load_sweep_phase(part: PhaseFile, around: Surroundings) -> LoadedSweep:
     metric = score.metric or "val/loss"
     rungs, warnings = _rungs(part, sweep, swept.values(), complete, metric, around)
     phase = Phase(config=complete, score=score, rungs=rungs, **filled, **around.common)
+    warnings += _warn_of_unused_target(sweep, metric)
     return LoadedSweep(phase, sweep, constants, [*sweep.warnings, *warnings])
 
 
@@ -156,9 +157,12 @@ def _check_adaptive_keys(part: PhaseFile, sweep: Sweep, around: Surroundings) ->
             for key in ("round_size", "warm_start")
             if getattr(part, key) is not None
         ]
+    own = "{study}/{name}".format(**around.common)
     for source in part.warm_start or []:
         known = source in around.earlier or source.endswith(".csv")
-        if not known and not re.fullmatch(f"{NAME}/{NAME}", source):
+        if source == own:
+            problems.append(around.problem("warm_start", source, "is this phase itself"))
+        elif not known and not re.fullmatch(f"{NAME}/{NAME}", source):
             earlier = ", ".join(around.earlier) or "none"
             mend = f"should be an earlier phase ({earlier}), STUDY/PHASE or a .csv file"
             problems.append(around.problem("warm_start", source, mend))
@@ -174,17 +178,30 @@ def _search(
         raise ConfigError(Problem(sweep.origin, "run_cap", None, f"{mend}the study's phase)"))
     if not swept:
         raise ConfigError(Problem(sweep.origin, "parameters", None, "should sweep something"))
-    own_metric = around.score.metric is None and sweep.metric is not None
     size = part.round_size or ROUND_SIZE
+    metric = sweep.metric
+    compared = metric is not None and around.score.metric in (None, metric.name)
     return Search(
         rounds=round_names(trials, size),
         round_size=size,
         parameters=tuple(sorted(swept.values(), key=lambda parameter: parameter.name)),
         sampler=sweep.sampler or "auto",
         seed=sweep.seed if part.seed is None else part.seed,
-        target=sweep.metric.target if own_metric and sweep.metric else None,
+        target=metric.target if metric is not None and compared else None,
         warm_start=tuple(part.warm_start or ()),
     )
+
+
+def _warn_of_unused_target(sweep: Sweep, metric: str) -> list[str]:
+    if sweep.metric is None or sweep.metric.target is None:
+        return []
+    if sweep.method != "bayes":
+        why = f"method: {sweep.method} plans all trials at once"
+    elif sweep.metric.name != metric:
+        why = f"the study compares trials by {metric}"
+    else:
+        return []
+    return [f"{sweep.origin}: metric.target = {sweep.metric.target:g} stops nothing: {why}"]
 
 
 def _rungs(
@@ -217,7 +234,8 @@ def _rungs(
         return None, []
     if metric.startswith("test/"):
         mend = "is known only at the end: rungs need a metric of every evaluation, like val/loss"
-        raise ConfigError(Problem(sweep.origin, "metric", metric, mend))
+        where = around.study_path if around.score.metric is not None else sweep.origin
+        raise ConfigError(Problem(where, "metric", metric, mend))
     trainings = _extremes(config["training"], swept)
     lengths = [values_of(metric, training) for training in trainings]
     known = [length for length in lengths if length is not None]
@@ -231,7 +249,7 @@ def _rungs(
             f"{origin}: early_terminate stops nothing: its first rung would be at or behind the "
             f"{longest} values of {metric} that a training logs"
         ]
-    return Rungs(rule, bands), _warn_of_early_rungs(bands[0], trainings, metric, origin)
+    return Rungs(rule, bands), _warn_of_early_rungs(rule, bands[0], trainings, metric, origin)
 
 
 def _extremes(training: dict[str, Any], swept: Collection[Parameter]) -> list[dict[str, Any]]:
@@ -247,7 +265,11 @@ def _extremes(training: dict[str, Any], swept: Collection[Parameter]) -> list[di
 
 
 def _warn_of_early_rungs(
-    band: int, trainings: Sequence[dict[str, Any]], metric: str, origin: str
+    rule: EarlyTerminate,
+    band: int,
+    trainings: Sequence[dict[str, Any]],
+    metric: str,
+    origin: str,
 ) -> list[str]:
     """Warn of a first rung at which the order of the curves says little (docs/sweeps.md)."""
     warnings: dict[str, None] = {}
@@ -257,8 +279,12 @@ def _warn_of_early_rungs(
             continue
         step = step_of(band, metric, training) or 0
         warmup = warmup_steps(training, length)
-        advised = math.ceil(max(warmup, ADVISED * length) / interval(metric, training))
-        mend = f"set min_iter: {advised} in early_terminate, or evaluate less often"
+        every = interval(metric, training)
+        advised = max(warmup // every + 1, math.ceil(ADVISED * length / every))
+        instead = " in place of max_iter and s" if rule.max_iter is not None else ""
+        mend = f"set min_iter: {advised}{instead} in early_terminate, or evaluate less often"
+        if advised * every >= length:
+            mend = "shorten the warmup, or evaluate more often"
         at = f"{origin}: the first rung is at step {step} of {length}"
         if step <= warmup:
             warnings.setdefault(

@@ -100,7 +100,7 @@ def update_metrics(
 def _config(run: Run) -> dict[str, Any]:
     """Return every leaf of a run's configuration; none for a run that was never begun."""
     path = run.path / "config.yaml"
-    return dict(compose.leaves(yaml12.load_mapping(path))) if path.exists() else {}
+    return dict(compose.leaves(yaml12.load_mapping(path), entries=True)) if path.exists() else {}
 
 
 def _added(run: Run) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def _trial_row(path: Path, layout: Layout) -> "Row":
     phase_folder = path.parent.parent
     trial = read_trial(phase_folder / "trials" / f"{path.stem}.yaml")
     run = None if record["run_id"] is None else Run(layout.run(record["run_id"]))
-    asked = dict(compose.leaves(trial.config))
+    asked = dict(compose.leaves(trial.config, entries=True))
     row = Row(asked if run is None else _filled(asked, _config(run)))
     row.lead = {"status": record["status"]} | _place(trial.study, trial.phase, trial.trial)
     row.name_run(record["run_id"])
@@ -144,7 +144,7 @@ def _store_rows(layout: Layout) -> list["Row"]:
         config, place = _config(run), places.get(run.run_id)
         file = None if place is None else layout.trial(*place)
         if file is not None and file.exists():
-            config = _filled(config, dict(compose.leaves(read_trial(file).config)))
+            config = _filled(config, dict(compose.leaves(read_trial(file).config, entries=True)))
         row = Row(config)
         row.lead = {"status": state.get("status")} | (_place(*place) if place else {})
         row.name_run(run.run_id)

@@ -188,8 +188,8 @@ def train_by_hand(
     )
     record = read_record(plan.record)
     if "agent_run" in plan.tracking and record["run_id"] is not None and not trained:
-        folder = layout.run(record["run_id"])
-        with follow(folder, 0, record["run_id"], trial, plan.tracking, layout):
+        run_id, horizon = record["run_id"], record["max_steps"]
+        with follow(layout.run(run_id), 0, run_id, trial, plan.tracking, layout, horizon):
             pass  # all there is to send is there
     return record
 

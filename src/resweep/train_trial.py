@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from resweep.config.schema import EarlyStopping
 from resweep.data import store as data_store
 from resweep.errors import ConfigError, DataError, ResweepError
 from resweep.gpus import gpu_log, lease_gpu
@@ -74,7 +75,8 @@ def train_trial(
     if keep != "none":  # before training, so that nobody prunes what we are about to use
         claim(run, trial.study, trial.phase, trial.trial)
     weights = weights or keep == "all"
-    served = run.find_record(last_step(config, trial.stop), weights)
+    monitors = EarlyStopping.model_validate(config["early_stopping"])
+    served = run.find_record(last_step(config, trial.stop), weights, early_stopping=monitors)
     if served is not None:
         log.info("run %s: in the store", run.run_id)
         link_record(record, served)
@@ -94,7 +96,8 @@ def train_trial(
         def around(folder: Path, step: int) -> AbstractContextManager[None]:
             nonlocal trained
             trained = True
-            return follow(folder, step, run.run_id, trial, tracking, layout)
+            horizon = config["training"]["max_steps"]
+            return follow(folder, step, run.run_id, trial, tracking, layout, horizon)
 
         request = Request(
             config=config,

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from resweep.config.schema import EarlyStopping
 from resweep.data import store as data_store
 from resweep.errors import ConfigError, DataError, Interrupted, LockTimeout, Problem
 from resweep.paths import Layout
@@ -32,7 +33,7 @@ POLL_SECONDS = 1.0  # between looks at trials that others train
 
 log = logging.getLogger(__name__)
 
-Train = Callable[[Trial, Path, str], None]
+Train = Callable[[Trial, Path, str], bool]
 Slot = tuple[str, Trial]
 
 
@@ -43,8 +44,8 @@ class Worker:
     Attributes:
         sweep: What to work on.
         layout: Of the results folder.
-        train: Advances a trial, with the record to write and whose weights stay; raises LockTimeout
-            at once where another process trains it.
+        train: Advances a trial, with the record to write and whose weights stay; says whether it
+            was trained now, and raises LockTimeout at once where another process trains it.
         count: How many trials to take; None: all there are.
         interrupted: Whether to leave.
         taken: Names of the trials that it took.
@@ -132,17 +133,15 @@ class Worker:
         """Advance one trial; None where another process trains it, or it is not ours to take."""
         if self.interrupted():
             raise Interrupted(f"sweep {self.sweep.id}: left; the same command goes on")
-        run = run_to_train(trial, self.layout)
-        takes = run is not None and stage.first
-        if takes and not self._may_take:
+        if stage.first and not self._may_take and run_to_train(trial, self.layout) is not None:
             return None
         record = self.sweep.folder / "records" / f"{slot}.json"
         keep = "best" if phase.keep == "none" and not stage.last else phase.keep
         try:
-            self.train(trial, record, keep)
+            trained = self.train(trial, record, keep)
         except LockTimeout:
             return None
-        if takes and run is not None and run.was_advanced_here():  # not by one who was faster
+        if trained and stage.first:  # not by one who was faster
             self.taken.append(trial.trial)
         return Outcome(trial, read_record(record), record)
 
@@ -164,7 +163,8 @@ def run_to_train(trial: Trial, layout: Layout) -> Run | None:
     except (ConfigError, DataError):
         return None  # infeasible: its record says so
     run = Run(layout.run(run_id(config, data)))
-    return None if run.find_record(last_step(config, trial.stop)) else run
+    monitors = EarlyStopping.model_validate(config["early_stopping"])
+    return None if run.is_served(last_step(config, trial.stop), False, monitors) else run
 
 
 def is_held(run: Run) -> bool:

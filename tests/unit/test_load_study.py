@@ -104,7 +104,8 @@ def test_every_shipped_module_is_a_valid_part(section):
 def test_every_shipped_sweep_loads_and_has_points():
     for path in sorted((CONFIG / "sweep").glob("*.yaml")):
         sweep = load_sweep(path)
-        assert len(list(sweep.points(limit=2))) == 2
+        if sweep.method != "bayes":  # whose points come from records
+            assert len(list(sweep.points(limit=2))) == 2
         assert sweep.warnings == ()
 
 

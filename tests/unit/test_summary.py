@@ -97,7 +97,7 @@ def test_lines_fit_a_terminal(tmp_path: Path) -> None:
 
 def test_nothing_finished(tmp_path: Path) -> None:
     lines = summary(make_study(tmp_path, sweep=[SWEEP[3]], rerun=[RERUN[4]]))
-    assert lines.count("  no configuration finished") == 2
+    assert lines.count("  no configuration has a result") == 2
     assert not any(text.startswith("best val/loss") for text in lines)
 
 

@@ -70,8 +70,8 @@ def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> in
     signals = watch_signals()
     tracking = sweep.tracking
 
-    def train(trial: Trial, record: Path, keep: str) -> None:
-        train_trial(
+    def train(trial: Trial, record: Path, keep: str) -> bool:
+        return train_trial(
             trial,
             record,
             layout,

@@ -8,16 +8,21 @@ by the median change from that rung to the end of the trials that got there. Wit
 would think its corner untried.
 """
 
+import contextlib
 import csv
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from resweep import yaml12
 from resweep.config import compose
 from resweep.errors import ConfigError, Problem
-from resweep.search.suggest import DIVERGED, FINISHED, INFEASIBLE, STOPPED, Observation
+from resweep.search.suggest import Observation
+from resweep.store.run import DIVERGED, FAILED, FINISHED, INFEASIBLE, STOPPED
 from resweep.trial import Outcome
 
 FINAL = "final"  # the metric's column in scores.csv
@@ -28,10 +33,12 @@ def histories(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
     found: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         found.setdefault(outcome.trial.trial, []).append(outcome)
-    return {
-        name: sorted(found[name], key=lambda outcome: outcome.record["step"])
-        for name in sorted(found)
-    }
+    return {name: sorted(found[name], key=_asked) for name in sorted(found)}
+
+
+def _asked(outcome: Outcome) -> float:
+    """Step that a trial was to reach: what it got may be of an earlier one, as after a failure."""
+    return math.inf if outcome.trial.stop is None else outcome.trial.stop
 
 
 def observe(outcomes: Iterable[Outcome], metric: str) -> list[Observation]:
@@ -53,7 +60,7 @@ def observe(outcomes: Iterable[Outcome], metric: str) -> list[Observation]:
             if cut:
                 value += changes.get(len(history), 0.0)
             observations.append(Observation(point, value, STOPPED if cut else FINISHED))
-        elif status in (DIVERGED, INFEASIBLE):
+        elif status in (DIVERGED, INFEASIBLE, FAILED):
             observations.append(Observation(point, None, status))
     return observations
 
@@ -87,7 +94,8 @@ def read_table(path: Path, metric: str, names: Sequence[str]) -> list[Observatio
 
     Args:
         path: One row a training; columns are hyperparameters, by path or short name, and the metric
-            (`final` in scores.csv).
+            (`final` in scores.csv). Where there is a status (W&B: State), diverged and infeasible
+            trainings count as such, and others only if they came to their end.
         metric: What is optimised.
         names: Paths of the parameters; rows that lack one are left out.
 
@@ -96,28 +104,46 @@ def read_table(path: Path, metric: str, names: Sequence[str]) -> list[Observatio
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
+            reader = csv.DictReader(file, restval="")
             rows, columns = list(reader), list(reader.fieldnames or ())
     except (OSError, ValueError, csv.Error) as error:
         raise ConfigError(Problem(str(path), "warm_start", None, f"is no table: {error}")) from None
-    own = "run_id" in columns and FINAL in columns
-    column = FINAL if own else metric
+    column = FINAL if {"run_id", "status", FINAL} <= set(columns) else metric
     by_path = {_path(name): name for name in columns}
     lacking = [name for name in names if name not in by_path]
-    if column not in columns or lacking:
-        missing = column if column not in columns else lacking[0]
+    if column not in columns:
+        lacking.insert(0, column)
+    if lacking:
         mend = f"has no column for it; there are: {', '.join(columns)}"
-        raise ConfigError(Problem(str(path), "warm_start", missing, mend))
+        raise ConfigError(Problem(str(path), "warm_start", lacking[0], mend))
     found = []
     for row in rows:
-        point = {name: yaml12.parse_scalar(row[by_path[name]] or "") for name in names}
-        value = yaml12.parse_scalar(row[column] or "")
-        if own and row["status"] != FINISHED:
+        point = {name: _cell(row[by_path[name]]) for name in names}
+        value = _cell(row[column])
+        status = _status(row)
+        known = type(value) in (int, float) and math.isfinite(value)
+        if None in point.values() or status is None or (status == FINISHED and not known):
             continue
-        if None in point.values() or type(value) not in (int, float):
-            continue
-        found.append(Observation(_coerced(point), float(value)))
+        found.append(
+            Observation(_coerced(point), float(value) if status == FINISHED else None, status)
+        )
     return found
+
+
+def _status(row: Mapping[str, str]) -> str | None:
+    """What a row says of its training; None for one that tells nothing of the end."""
+    status = row.get("status", row.get("State", FINISHED))
+    if status == STOPPED and row.get("rule"):  # by a monitor: an end of its own
+        return FINISHED
+    return status if status in (FINISHED, DIVERGED, INFEASIBLE) else None
+
+
+def _cell(text: str) -> Any:
+    """Read a cell by the rules of YAML 1.2; lists too, as choices may be lists."""
+    if text.startswith("["):
+        with contextlib.suppress(yaml.YAMLError):
+            return yaml12.parse(text)
+    return yaml12.parse_scalar(text)
 
 
 def _path(column: str) -> str:

@@ -21,10 +21,11 @@ from resweep.canonical import digest
 from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.data import store as data_store
-from resweep.errors import ConfigError, DataError, Problem
+from resweep.errors import DataError
 from resweep.paths import Layout, file_lock, write_atomically
 from resweep.search.observe import observe, reached, read_table
 from resweep.search.rungs import step_of
+from resweep.search.space import Space
 from resweep.search.suggest import Observation, Point, suggest
 from resweep.sweep import Parameter
 from resweep.trial import Outcome, Trial
@@ -93,7 +94,7 @@ def propose_round(
         One trial a slot; a slot that nothing fills is empty, with the reason.
 
     Raises:
-        ConfigError: A table cannot be read, or a proposal has a value that is not allowed.
+        ConfigError: A table cannot be read.
     """
     outcomes = list(outcomes)
     if plan.target is not None:
@@ -111,34 +112,46 @@ def propose_round(
     file = layout.phase(plan.study, plan.phase) / "rounds" / f"r{plan.round:02d}.json"
     with file_lock(file.with_name(f".{file.name}.lock")):
         proposed = _known_or_new(plan, observations, file)
-    trials = [_trial(plan, slot, point) for slot, point in zip(plan.slots, proposed, strict=False)]
+    filled = zip(plan.slots, proposed["points"], strict=False)
+    trials = [_trial(plan, slot, point) for slot, point in filled]
     for settings in {
         digest(trial.config["data"]): trial.config["data"] for trial in trials
     }.values():
         _prepare(settings, layout)
-    reason = "every point of the space that can be trained was tried"
+    reason = (
+        f"no further point was found: {proposed['infeasible']} proposals cannot be trained, "
+        f"{proposed['repeated']} were tried before"
+    )
     lacking = plan.slots[len(trials) :]
     return trials + [Trial(plan.study, plan.phase, slot, empty=reason) for slot in lacking]
 
 
 def _warm_start(plan: RoundPlan, tables: Sequence[Path]) -> list[Observation]:
-    names = [parameter.name for parameter in plan.parameters if parameter.swept]
-    found = []
+    if not tables:
+        return []
+    space = Space([parameter for parameter in plan.parameters if parameter.swept])
+    names = [parameter.name for parameter in space.parameters]
+    found: list[Observation] = []
     for table in tables:
         read = read_table(table, plan.metric, names)
-        log.info("%s: %d trainings to start from", table, len(read))
-        found += read
+        inside = [seen for seen in read if space.holds(seen.point)]
+        outside = len(read) - len(inside)
+        log.info("%s: starts from %d trainings; %d outside the space", table, len(inside), outside)
+        found += inside
     return found
 
 
-def _known_or_new(plan: RoundPlan, observations: Sequence[Observation], file: Path) -> list[Point]:
+def _known_or_new(
+    plan: RoundPlan, observations: Sequence[Observation], file: Path
+) -> dict[str, Any]:
+    """Return what a round's file holds, after writing it where it does not fit."""
     told = [dataclasses.asdict(seen) for seen in observations]
     source = digest({"plan": plan.content(), "observations": told})
     if file.exists():
-        known = json.loads(file.read_text())
+        known: dict[str, Any] = json.loads(file.read_text())
         if known["digest"] == source:
             log.info("%s: proposed before", file)
-            return list(known["points"])
+            return known
     started = time.monotonic()
     made = suggest(
         plan.parameters,
@@ -149,7 +162,7 @@ def _known_or_new(plan: RoundPlan, observations: Sequence[Observation], file: Pa
         sampler=plan.sampler,
         feasible=lambda point: _fits(plan, point),
     )
-    points = [_assigned(plan, point) for point in made.points]
+    points = [_assigned(point) for point in made.points]
     log.info(
         "round %d: %d points by %s from %d observations in %.1f s; passed over: %d infeasible, "
         "%d tried before",
@@ -172,23 +185,20 @@ def _known_or_new(plan: RoundPlan, observations: Sequence[Observation], file: Pa
         "observations": told,
     }
     write_atomically(file, json.dumps(content, indent=2) + "\n")
-    return points
+    return content
 
 
-def _assigned(plan: RoundPlan, point: Point) -> dict[str, Any]:
-    """Give the values of a point the types of their fields."""
-    assigned = {}
-    for path, value in point.items():
-        try:
-            assigned[path] = compose.coerce(path, value)
-        except ValueError as error:
-            where = f"{plan.study}/{plan.phase}"
-            raise ConfigError(Problem(where, f"parameters.{path}", value, str(error))) from None
-    return assigned
+def _assigned(point: Point) -> dict[str, Any]:
+    """Give the values of a point the types of their fields; raises ValueError."""
+    return {path: compose.coerce(path, value) for path, value in point.items()}
 
 
 def _fits(plan: RoundPlan, point: Point) -> bool:
-    full = compose.assign(plan.config, _assigned(plan, point))
+    """Whether values are allowed, on their own and together."""
+    try:
+        full = compose.assign(plan.config, _assigned(point))
+    except ValueError:  # the tail of a distribution without bounds
+        return False
     return not compose.validate(Composed(full, {}), plan.phase)[1]
 
 

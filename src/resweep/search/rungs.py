@@ -158,6 +158,8 @@ def _reason(
         return place
     if standing.value is None or not math.isfinite(standing.value) or threshold is None:
         return f"{place}; it has no value"
+    if standing.value == threshold:
+        return f"{place}: it ties with the threshold {threshold:.5g}, and names break ties"
     return f"{place}: {standing.value:.5g} is behind the threshold {threshold:.5g}"
 
 

@@ -9,14 +9,15 @@ the other, each in view of those before it in the round (Gaussian process: expec
 the pending points; TPE: constant liar).
 """
 
-import math
+import statistics
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from resweep.search.space import Space
+from resweep.store.run import FAILED, FINISHED, INFEASIBLE
 from resweep.sweep import Parameter
-from resweep.sweep.parameter import choice_key
 from resweep.sweep.points import Point, sobol_points
 
 if TYPE_CHECKING:
@@ -26,11 +27,6 @@ GP_LIMIT = 200  # observations; a suggestion costs more than their square
 TRIES = 8  # of Optuna for one slot, before a Sobol point takes it
 SPARE_POINTS = 512  # of the Sobol sequence, to fill such slots from
 
-FINISHED = "finished"
-STOPPED = "stopped"
-DIVERGED = "diverged"
-INFEASIBLE = "infeasible"
-
 
 @dataclass(frozen=True)
 class Observation:
@@ -38,8 +34,9 @@ class Observation:
 
     Attributes:
         point: Value by name of the parameter; names that the space does not have are ignored.
-        value: Of the metric; None for a diverged or infeasible one.
-        status: finished, stopped (the value is an estimate of the end), diverged or infeasible.
+        value: Of the metric; None for one that did not get that far.
+        status: finished, stopped (the value is an estimate of the end), diverged, infeasible, or
+            failed, which tells nothing of the point but that it was tried.
     """
 
     point: Mapping[str, Any]
@@ -52,8 +49,9 @@ class Suggestions:
     """A round's points.
 
     Attributes:
-        points: At most as many as asked for; fewer where the space is used up.
-        sampler: Who proposed them: sobol, gp or tpe.
+        points: At most as many as asked for; fewer where nothing else was found that can be
+            trained and was not tried.
+        sampler: Who proposed them: sobol, gp, tpe, or rest: all that was left of a small space.
         infeasible: Proposals that were passed over because they cannot be trained.
         repeated: Proposals that were passed over because they had been tried.
     """
@@ -85,35 +83,40 @@ def suggest(
         sampler: gp, tpe, or auto: gp up to 200 observations of a mostly numeric space, else tpe.
         feasible: Whether a point can be trained at all, as far as that is known beforehand.
     """
-    space = _Space([parameter for parameter in parameters if parameter.swept])
+    space = Space([parameter for parameter in parameters if parameter.swept])
     chooser = _Chooser(space, observations, feasible)
+    if space.size is not None and space.size <= len(chooser.tried) + count:
+        chooser.fill(space.all_points(), count)
+        return chooser.suggestions("rest")
     known = [seen for seen in observations if seen.value is not None and space.holds(seen.point)]
     if not known:
-        for point in _spare(space, seed, 0, count):
-            chooser.take(point)
-            if len(chooser.points) == count:
-                break
+        chooser.fill(_spare(space, seed, 0, count), count)
         return chooser.suggestions("sobol")
     name = _choose_sampler(sampler, space, len(observations))
     study = _study(name, space, observations, seed, goal)
     for slot in range(count):
-        if not _ask(study, space, chooser):
-            any(chooser.take(point) for point in _spare(space, seed, slot + 1, 1))
+        found = _ask(study, space, chooser) or chooser.fill(_spare(space, seed, slot + 1, 1), 1)
+        if not found and space.size is not None:
+            break  # every point was looked at
     return chooser.suggestions(name)
 
 
-def _choose_sampler(sampler: str, space: "_Space", observed: int) -> str:
+def _choose_sampler(sampler: str, space: Space, observed: int) -> str:
     if sampler != "auto":
         return sampler
     return "gp" if observed <= GP_LIMIT and space.mostly_numeric else "tpe"
 
 
-def _spare(space: "_Space", seed: int, stream: int, least: int) -> Iterator[Point]:
-    """Points of a scrambled Sobol sequence; a few more than needed, since some may be unusable."""
-    return sobol_points(space.parameters, least + SPARE_POINTS, seed + stream)
+def _spare(space: Space, seed: int, stream: int, least: int) -> Iterator[Point]:
+    """Points of a scrambled Sobol sequence, more than needed, since some may be unusable.
+
+    After them all points of a small space, so that none is overlooked.
+    """
+    yield from sobol_points(space.parameters, least + SPARE_POINTS, seed + stream)
+    yield from space.all_points()
 
 
-def _ask(study: "optuna.Study", space: "_Space", chooser: "_Chooser") -> bool:
+def _ask(study: "optuna.Study", space: Space, chooser: "_Chooser") -> bool:
     """Ask until a point can be used; the refused ones stay pending, which drives the next away."""
     return any(
         chooser.take(space.point(study.ask(space.distributions).params)) for _ in range(TRIES)
@@ -125,7 +128,7 @@ class _Chooser:
 
     def __init__(
         self,
-        space: "_Space",
+        space: Space,
         observations: Sequence[Observation],
         feasible: Callable[[Point], bool],
     ):
@@ -148,121 +151,27 @@ class _Chooser:
         self.points.append(point)
         return True
 
+    def fill(self, points: Iterable[Point], count: int) -> bool:
+        """Take up to `count` of some points, in their order; says whether there were as many."""
+        missing = count
+        for point in points:
+            if not missing:
+                break
+            missing -= self.take(point)
+        return not missing
+
     def suggestions(self, sampler: str) -> Suggestions:
         return Suggestions(self.points, sampler, self.infeasible, self.repeated)
 
 
-class _Space:
-    """A search space in Optuna's terms.
-
-    Numbers from a list are ranks, so that a model knows their order; ranges of whole numbers stay;
-    every other distribution is searched in its quantiles, in which the prior is flat.
-    """
-
-    def __init__(self, parameters: Sequence[Parameter]):
-        self.parameters = parameters
-        self.choices = {p.name: _ordered_choices(p) for p in parameters if p.values}
-        self.distributions = {p.name: self._distribution(p) for p in parameters}
-
-    @property
-    def mostly_numeric(self) -> bool:
-        """Whether at least half of the parameters have an order."""
-        from optuna.distributions import CategoricalDistribution
-
-        unordered = sum(isinstance(d, CategoricalDistribution) for d in self.distributions.values())
-        return 2 * unordered <= len(self.distributions)
-
-    def _distribution(self, parameter: Parameter) -> "optuna.distributions.BaseDistribution":
-        from optuna.distributions import CategoricalDistribution as Categorical
-        from optuna.distributions import FloatDistribution, IntDistribution
-
-        if parameter.values:
-            last = len(self.choices[parameter.name]) - 1
-            if _is_ordered(parameter):
-                return IntDistribution(0, last)
-            return Categorical(list(range(last + 1)))
-        if parameter.distribution == "int_uniform":
-            return IntDistribution(int(parameter.low), int(parameter.high))
-        return FloatDistribution(0.0, 1.0)
-
-    def point(self, params: Mapping[str, Any]) -> Point:
-        """Turn Optuna's parameters into values."""
-        found: Point = {}
-        for parameter in self.parameters:
-            inner = params[parameter.name]
-            if parameter.values:
-                found[parameter.name] = self.choices[parameter.name][inner]
-            elif parameter.distribution == "int_uniform":
-                found[parameter.name] = inner
-            else:
-                found[parameter.name] = parameter.draw(min(inner, math.nextafter(1.0, 0.0)))
-        return found
-
-    def inner(self, point: Mapping[str, Any]) -> dict[str, Any]:
-        """Turn values into Optuna's parameters; raises ValueError or KeyError outside the space."""
-        found: dict[str, Any] = {}
-        for parameter in self.parameters:
-            value = point[parameter.name]
-            if parameter.values:
-                found[parameter.name] = _index(self.choices[parameter.name], value)
-            elif parameter.distribution == "int_uniform":
-                parameter.locate(value)
-                found[parameter.name] = int(value)
-            else:
-                found[parameter.name] = min(max(parameter.locate(value), 0.0), 1.0)
-        return found
-
-    def holds(self, point: Mapping[str, Any]) -> bool:
-        """Whether a point has a value of this space for every parameter."""
-        try:
-            self.inner(point)
-        except (ValueError, KeyError):
-            return False
-        return True
-
-    def key(self, point: Mapping[str, Any]) -> str:
-        """Return what equal points share."""
-        return choice_key([point[parameter.name] for parameter in self.parameters])
-
-    def frozen(
-        self, point: Mapping[str, Any], value: float, infeasible: bool | None
-    ) -> "optuna.trial.FrozenTrial":
-        """Return a tried point as Optuna has it; `infeasible` None: nothing is constrained."""
-        import optuna
-
-        constraints = None if infeasible is None else {"feasible": 1.0 if infeasible else -1.0}
-        return optuna.trial.create_trial(
-            params=self.inner(point),
-            distributions=dict(self.distributions),
-            value=value,
-            constraints=constraints,
-        )
-
-
-def _ordered_choices(parameter: Parameter) -> list[Any]:
-    if _is_ordered(parameter):
-        return sorted(parameter.values)
-    return list(parameter.values)
-
-
-def _is_ordered(parameter: Parameter) -> bool:
-    numbers = all(type(value) in (int, float) for value in parameter.values)
-    return numbers and len(set(parameter.values)) == len(parameter.values)
-
-
-def _index(choices: Sequence[Any], value: Any) -> int:
-    """Return the place of a value; raises ValueError where it is none of them."""
-    return [choice_key(choice) for choice in choices].index(choice_key(value))
-
-
 def _study(
-    name: str, space: _Space, observations: Sequence[Observation], seed: int, goal: str
+    name: str, space: Space, observations: Sequence[Observation], seed: int, goal: str
 ) -> "optuna.Study":
     """Rebuild a study of Optuna's from what was tried.
 
     A diverged training counts as the worst value that was seen: how far it went astray says
     nothing. An infeasible one is a constraint; its value, which a model of the metric needs, is the
-    middle one.
+    median.
     """
     import optuna
 
@@ -284,9 +193,11 @@ def _study(
     worst = values[-1] if goal == "minimize" else values[0]
     constrained = any(seen.status == INFEASIBLE for seen in inside)
     for seen in inside:
+        if seen.status == FAILED:
+            continue
         infeasible = seen.status == INFEASIBLE
         value = seen.value
         if value is None:
-            value = values[len(values) // 2] if infeasible else worst
+            value = statistics.median(values) if infeasible else worst
         study.add_trial(space.frozen(seen.point, value, infeasible if constrained else None))
     return study

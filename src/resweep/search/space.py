@@ -1,0 +1,164 @@
+"""A search space in Optuna's terms, and back.
+
+values of parameters  <->  what a sampler of Optuna's models
+"""
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from resweep.canonical import round_sampled
+from resweep.sweep import Parameter
+from resweep.sweep.parameter import choice_key
+from resweep.sweep.points import Point
+
+if TYPE_CHECKING:
+    import optuna
+
+QUANTISED_RANGES = ("q_uniform", "q_log_uniform", "q_log_uniform_values")
+MOST_LISTED = 20_000  # points of a space that are gone through one by one
+
+
+class Space:
+    """A search space in Optuna's terms.
+
+    Numbers from a list are ranks, so that a model knows their order; ranges of whole numbers stay;
+    every other distribution is searched in its quantiles, in which the prior is flat. Choices count
+    once each, those of probability 0 not at all.
+
+    Args:
+        parameters: Those that are swept.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter]):
+        self.parameters = parameters
+        self.choices = {p.name: _choices(p) for p in parameters if p.values}
+        self.distributions = {p.name: self._distribution(p) for p in parameters}
+
+    @cached_property
+    def size(self) -> int | None:
+        """How many points there are; None where they cannot be listed, or are too many."""
+        counts = [len(values) for values in self._axes if values is not None]
+        if len(counts) < len(self._axes) or math.prod(counts) > MOST_LISTED:
+            return None
+        return math.prod(counts)
+
+    def all_points(self) -> Iterator[Point]:
+        """Yield every point of a space that has a size; none of another one."""
+        if self.size is not None:
+            names = [parameter.name for parameter in self.parameters]
+            for values in itertools.product(*(axis for axis in self._axes if axis is not None)):
+                yield dict(zip(names, values, strict=True))
+
+    @cached_property
+    def _axes(self) -> list[Sequence[Any] | None]:
+        """All values of each parameter, None for one that has no list of them."""
+        return [self._axis(parameter) for parameter in self.parameters]
+
+    def _axis(self, parameter: Parameter) -> Sequence[Any] | None:
+        if parameter.values:
+            return self.choices[parameter.name]
+        if parameter.distribution == "int_uniform":
+            return range(int(parameter.low), int(parameter.high) + 1)
+        if parameter.distribution not in QUANTISED_RANGES:
+            return None
+        first, last = parameter.extremes
+        steps = range(round((last - first) / parameter.q) + 1)
+        values = [first + step * parameter.q for step in steps[: MOST_LISTED + 1]]
+        return values if isinstance(parameter.q, int) else [round_sampled(v) for v in values]
+
+    @property
+    def mostly_numeric(self) -> bool:
+        """Whether at least half of the parameters have an order."""
+        from optuna.distributions import CategoricalDistribution
+
+        unordered = sum(isinstance(d, CategoricalDistribution) for d in self.distributions.values())
+        return 2 * unordered <= len(self.distributions)
+
+    def _distribution(self, parameter: Parameter) -> "optuna.distributions.BaseDistribution":
+        from optuna.distributions import CategoricalDistribution as Categorical
+        from optuna.distributions import FloatDistribution, IntDistribution
+
+        if parameter.values:
+            last = len(self.choices[parameter.name]) - 1
+            if _are_ordered(self.choices[parameter.name]):
+                return IntDistribution(0, last)
+            return Categorical(list(range(last + 1)))
+        if parameter.distribution == "int_uniform":
+            return IntDistribution(int(parameter.low), int(parameter.high))
+        return FloatDistribution(0.0, 1.0)
+
+    def point(self, params: Mapping[str, Any]) -> Point:
+        """Turn Optuna's parameters into values."""
+        found: Point = {}
+        for parameter in self.parameters:
+            inner = params[parameter.name]
+            if parameter.values:
+                found[parameter.name] = self.choices[parameter.name][inner]
+            elif parameter.distribution == "int_uniform":
+                found[parameter.name] = inner
+            else:
+                found[parameter.name] = parameter.draw(min(inner, math.nextafter(1.0, 0.0)))
+        return found
+
+    def inner(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """Turn values into Optuna's parameters; raises ValueError or KeyError outside the space."""
+        found: dict[str, Any] = {}
+        for parameter in self.parameters:
+            value = point[parameter.name]
+            if parameter.values:
+                found[parameter.name] = _index(self.choices[parameter.name], value)
+            elif parameter.distribution == "int_uniform":
+                parameter.locate(value)
+                found[parameter.name] = int(value)
+            else:
+                found[parameter.name] = min(max(parameter.locate(value), 0.0), 1.0)
+        return found
+
+    def holds(self, point: Mapping[str, Any]) -> bool:
+        """Whether a point has a value of this space for every parameter."""
+        try:
+            self.inner(point)
+        except (ValueError, KeyError):
+            return False
+        return True
+
+    def key(self, point: Mapping[str, Any]) -> str:
+        """Return what equal points share."""
+        return choice_key([point[parameter.name] for parameter in self.parameters])
+
+    def frozen(
+        self, point: Mapping[str, Any], value: float, infeasible: bool | None
+    ) -> "optuna.trial.FrozenTrial":
+        """Return a tried point as Optuna has it; `infeasible` None: nothing is constrained."""
+        import optuna
+
+        constraints = None if infeasible is None else {"feasible": 1.0 if infeasible else -1.0}
+        return optuna.trial.create_trial(
+            params=self.inner(point),
+            distributions=dict(self.distributions),
+            value=value,
+            constraints=constraints,
+        )
+
+
+def _choices(parameter: Parameter) -> list[Any]:
+    """Return what can be chosen, each once: numbers in their order, else in that of the file."""
+    possible = parameter.probabilities or [1.0] * len(parameter.values)
+    unique: dict[str, Any] = {}
+    for value, probability in zip(parameter.values, possible, strict=True):
+        if probability > 0:
+            unique.setdefault(choice_key(value), value)
+    choices = list(unique.values())
+    return sorted(choices) if _are_ordered(choices) else choices
+
+
+def _are_ordered(choices: Sequence[Any]) -> bool:
+    return all(type(value) in (int, float) for value in choices)
+
+
+def _index(choices: Sequence[Any], value: Any) -> int:
+    """Return the place of a value; raises ValueError where it is none of them."""
+    return [choice_key(choice) for choice in choices].index(choice_key(value))
