@@ -64,7 +64,7 @@ def test_agents_could_run_shipped_files(file, tmp_path):
     """The command of a point, as an agent would build it, is one that the script takes."""
     content = yaml12.load(file)
     assert (ROOT / content["program"]).is_file()
-    point = next(iter(load_sweep(file).points()))
+    point = {parameter.name: parameter.draw(0.5) for parameter in load_sweep(file).parameters}
     words = agent_command(content, point, tmp_path / "point.json", os.environ, str(file))
     position = words.index(content["program"]) + 1
     plan = plan_by_hand(words[position:], {}, ROOT / "config")

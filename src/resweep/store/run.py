@@ -21,6 +21,7 @@ from typing import Any
 
 import resweep
 from resweep.config.schema import EarlyStopping
+from resweep.gpus import held_gpu
 from resweep.paths import write_atomically
 from resweep.store.lock import read_lease
 from resweep.training import checkpoint
@@ -167,6 +168,7 @@ class Run:
                 "host": os.environ.get("SLURMD_NODENAME", socket.gethostname()),
                 "job": os.environ.get("SLURM_JOB_ID"),
                 "device": device,
+                "gpu": held_gpu(),
                 "from_step": from_step,
                 "to_step": from_step,
                 "end": None,
@@ -184,6 +186,7 @@ class Run:
             "to_step": to_step,
             "host": attempt["host"],
             "device": attempt["device"],
+            "gpu": attempt["gpu"],
             "processes": 1,
             "seconds": round(seconds, 2),
             "versions": versions(),
