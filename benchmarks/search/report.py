@@ -25,11 +25,15 @@ class Mean:
         return f"{self.value:.3f} ± {self.error:.3f}"
 
 
+def mean_of(values: Sequence[float]) -> Mean:
+    """Return the mean; its standard error is nan for a single value."""
+    deviation = np.std(values, ddof=1) if len(values) > 1 else math.nan
+    return Mean(float(np.mean(values)), float(deviation / math.sqrt(len(values))))
+
+
 def mean_regret(repetitions: Sequence[Repetition], evaluations: int) -> Mean:
     """Return the mean simple regret once so many evaluations were spent."""
-    regrets = [known.incumbent(evaluations).regret for known in repetitions]
-    deviation = np.std(regrets, ddof=1) if len(regrets) > 1 else math.nan
-    return Mean(float(np.mean(regrets)), float(deviation / math.sqrt(len(regrets))))
+    return mean_of([known.incumbent(evaluations).regret for known in repetitions])
 
 
 def by_method(repetitions: Iterable[Repetition], objective: str) -> dict[str, list[Repetition]]:

@@ -19,10 +19,12 @@ import argparse
 import logging
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from resweep.errors import Interrupted, run_command
 from resweep.find_studies import default_study, find_study
+from resweep.gpus import lease_gpu
 from resweep.paths import Layout
 from resweep.signals import SAVED_AND_LEFT, watch_signals
 from resweep.sweep_study import SweepStudy, create_sweep, find_sweep, read_changes
@@ -83,8 +85,11 @@ def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> in
         )
 
     worker = Worker(sweep, layout, train, count=arguments.count, interrupted=lambda: bool(signals))
+    # One GPU for all of them: torch keeps to the one that it found first.
+    name, automatic = f"sweep {sweep.id}", arguments.device in ("auto", "cuda")
     try:
-        done = worker.work()
+        with lease_gpu(name, worker.interrupted) if automatic else nullcontext():
+            done = worker.work()
     except Interrupted as error:
         log.error("%s", error)
         return SAVED_AND_LEFT

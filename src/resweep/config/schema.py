@@ -173,7 +173,7 @@ class Initialization(Section):
 class EarlyStopping(Section):
     """Monitors that stop a trial; where a trial stops is no part of a run, so all are labels.
 
-    Nothing else has a place here: what is misnamed would leave a monitor off in silence.
+    No keys of the user's own: a misnamed one would leave its monitor off in silence.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -182,13 +182,13 @@ class EarlyStopping(Section):
         None, description="stop when train/loss rose, or stayed flat, over so many lines; null: off"
     )
     loss_relative_flat_tolerance: Annotated[float, Field(ge=0), LABEL] = Field(
-        0.005, description="flat: every change from line to line is below this share of the loss"
+        0.005, description="flat: each change from line to line is at most this share of the loss"
     )
     loss_min_steps_before_check: Annotated[Int, Field(ge=0), LABEL] = Field(
         1000, description="neither rising nor flat counts before this step"
     )
     loss_smoothing: Annotated[float, Field(ge=0, lt=1), LABEL] = Field(
-        0.9, description="each line weighs so much of the next in the mean of train/loss; 0: raw"
+        0.9, description="of train/loss: weight of a line over that of the next, in a mean; 0: raw"
     )
     plateau_patience: Annotated[Positive | None, LABEL] = Field(
         None, description="stop after so many evaluations without improvement; null: off"
@@ -197,10 +197,11 @@ class EarlyStopping(Section):
         "val/loss", description="what should improve"
     )
     plateau_min_delta: Annotated[float, Field(ge=0), LABEL] = Field(
-        0.0, description="what is less below the best so far is no improvement"
+        0.0, description="an improvement is more than this below the best so far"
     )
     divergence_factor: Annotated[Annotated[float, Field(gt=1)] | None, LABEL] = Field(
-        None, description="diverged: train/loss above so many times its lowest mean; null: off"
+        None,
+        description="diverged: train/loss above so many times its lowest mean so far; null: off",
     )
 
     @property
