@@ -102,15 +102,8 @@ def rung_decisions(phase, stages):
 
 
 def warm_start(phase):
-    """Tables that a Bayesian sweep starts from: rankings of phases, or files."""
-    tables = []
-    for source in phase.search.warm_start:
-        if source.endswith(".csv"):
-            tables.append(source)
-        else:
-            study, _, name = source.rpartition("/")
-            tables.append(str(LAYOUT.phase(study or phase.study, name) / "scores.csv"))
-    return tables
+    """Tables that a Bayesian sweep starts from."""
+    return [str(path) for path in phase.warm_start_tables(LAYOUT)]
 
 
 def records(phase):
@@ -171,7 +164,7 @@ def needs(phase, stage, wildcards, input, attempt):
     if known != key or time.monotonic() - when > 1.0:
         trial = {"config": phase.config}
         if phase.static and stage.first:
-            trial = json.loads(phase.trial_content(wildcards.trial, stage.rung.band))
+            trial = phase.known_trial(wildcards.trial, stage.rung.band).content()
         elif Path(input.trial).exists():
             trial = yaml12.load(Path(input.trial))
         wanted = (phase.resources, phase.keep, LAYOUT)

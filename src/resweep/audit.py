@@ -1,9 +1,11 @@
 """What a study would cost: how many trials it has, what the store has of them, what is to train."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
+from resweep.config.compose import infeasible
+from resweep.config.schema import EarlyStopping
 from resweep.data import store as data_store
 from resweep.data.batches import steps_for_epochs
 from resweep.errors import ResweepError
@@ -13,7 +15,7 @@ from resweep.search.stages import Stage
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.run import Run
 from resweep.study import Phase, Study
-from resweep.trial import Trial, read_trial, trial_from
+from resweep.trial import Trial, read_trial
 
 
 @dataclass
@@ -22,11 +24,13 @@ class PhaseCost:
 
     Attributes:
         trials: Slots.
-        stored: Trials that a record of the store answers.
+        stored: Trials that the store answers without training.
         partial: Trials whose run was begun, counted in `to_train` too.
         to_train: Different runs that would be trained or continued.
+        infeasible: Trials whose values do not fit each other, or the data: they get a record that
+            says so, and train nothing.
         open_slots: Slots not filled yet: an earlier phase decides. At most as many runs.
-        steps: Optimizer steps to train, with open slots counted in full.
+        steps: Optimizer steps to train, with open slots counted in full and none stopped early.
         tokens: Training tokens of these steps.
     """
 
@@ -34,6 +38,7 @@ class PhaseCost:
     stored: int = 0
     partial: int = 0
     to_train: int = 0
+    infeasible: int = 0
     open_slots: int = 0
     steps: int = 0
     tokens: int = 0
@@ -60,6 +65,9 @@ def _audit_phase(phase: Phase, layout: Layout, seen: set[str]) -> PhaseCost:
 
 def _audit_trial(trial: Trial, cost: PhaseCost, layout: Layout, seen: set[str]) -> None:
     config = trial.config
+    if infeasible(config) is not None:
+        cost.infeasible += 1
+        return
     data = data_store.find(config["data"], layout)
     if data is None:
         key = json.dumps([config, trial.stop], sort_keys=True)
@@ -72,11 +80,13 @@ def _audit_trial(trial: Trial, cost: PhaseCost, layout: Layout, seen: set[str]) 
     try:
         resolved = resolve(config, data)
     except ResweepError:
-        return  # infeasible: nothing to train
+        cost.infeasible += 1
+        return
     run = Run(layout.run(run_id(resolved, data)))
     until = last_step(resolved, trial.stop)
     key = f"{run.run_id} {until}"
-    if run.find_record(until) is not None:
+    monitors = EarlyStopping.model_validate(resolved["early_stopping"])
+    if run.is_served(until, weights=False, early_stopping=monitors):
         cost.stored += 1
     elif key not in seen:
         done = int(run.state().get("step", 0))
@@ -89,7 +99,7 @@ def _audit_trial(trial: Trial, cost: PhaseCost, layout: Layout, seen: set[str]) 
 def _trial(phase: Phase, stage: Stage, name: str, slot: str, layout: Layout) -> Trial | None:
     """Return the trial of a slot; None while the slot is not filled."""
     if phase.static and stage.first:
-        return trial_from(json.loads(phase.trial_content(name, stage.rung.band)), name)
+        return phase.known_trial(name, stage.rung.band)
     path = layout.trial(phase.study, phase.name, slot)
     return read_trial(path) if path.exists() else None
 
@@ -130,8 +140,8 @@ def _add_steps(cost: PhaseCost, config: dict[str, Any], steps: int) -> None:
 
 def audit_table(study: Study, costs: dict[str, PhaseCost]) -> str:
     """Lay the counts out for people, a line a phase and a total."""
-    columns = ["trials", "stored", "partial", "to_train", "open_slots", "steps", "tokens"]
-    titles = ["trials", "in store", "begun", "to train", "open", "steps", "tokens"]
+    columns = [field.name for field in fields(PhaseCost)]
+    titles = ["trials", "in store", "begun", "to train", "infeasible", "open", "steps", "tokens"]
     rows = [(name, [getattr(cost, column) for column in columns]) for name, cost in costs.items()]
     rows.append(("total", [sum(row[1][i] for row in rows) for i in range(len(columns))]))
     lines = [f"study {study.name} ({study.origin})"]

@@ -68,8 +68,8 @@ def curves_chart(
         for trial, points in known
         for step, value in thin(points, limit)
     ]
-    finished = set(phase.finished["trial"])
-    top = [v for trial, points in known if trial in finished for _, v in points]
+    good = set(phase.with_result["trial"])
+    top = [v for trial, points in known if trial in good for _, v in points]
     # Trials that blew up would squeeze all others into one line.
     ceiling = max(top) if top else max(row["y"] for row in lines)
     bottom = min(row["y"] for row in lines)

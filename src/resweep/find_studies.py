@@ -44,6 +44,22 @@ def find_study(name: Any, config_dir: Path) -> Path:
     raise ConfigError(Problem(str(folder), "study", text, f"no such study; {hint}"))
 
 
+def default_study(config_dir: Path) -> Any:
+    """Return the one study that `config/config.yaml` names.
+
+    Raises:
+        ConfigError: It names several, or none.
+    """
+    path = config_dir / "config.yaml"
+    content = yaml12.load_mapping(path)
+    names = content.get("study", content.get("studies"))
+    names = names if isinstance(names, list) else [names]
+    if len(names) != 1 or names[0] is None:
+        mend = "should name one study whose base is meant; or say which: --study NAME"
+        raise ConfigError(Problem(str(path), "studies", names, mend))
+    return names[0]
+
+
 def load_studies(settings: Mapping[str, Any], config_dir: Path = Path("config")) -> list[Study]:
     """Load the studies that Snakemake's configuration names, with its overrides.
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from resweep.paths import Layout, link_relative
+from resweep.scores import has_result
 from resweep.selection import read_scores
 from resweep.store.retention import release
-from resweep.store.run import FINISHED, Run
+from resweep.store.run import Run
 from resweep.training import checkpoint
 
 
@@ -45,7 +46,7 @@ def keep_models(
     for row in scores.to_dict("records"):
         run_id = row["run_id"] if isinstance(row["run_id"], str) else None
         ranked_well = row["rank"] <= limit and not math.isnan(row["score"])
-        good = row["status"] == FINISHED and (ranked_well or policy == "all")
+        good = has_result(row["status"], row["rule"]) and (ranked_well or policy == "all")
         decision, reason = "none", str(row["stop_reason"])
         if run_id is not None:
             run = Run(layout.run(run_id))
@@ -59,7 +60,7 @@ def keep_models(
             else:
                 release(run, study, phase, row["trial"])
                 decision = "prune"
-                if row["status"] == FINISHED:
+                if has_result(row["status"], row["rule"]):
                     reason = f"rank {row['rank']} is beyond {limit}"
         decisions.append(
             {
@@ -84,8 +85,8 @@ def _link(run: Run, step: int, link: Path) -> tuple[str, str]:
     folder = run.path / checkpoint.folder_name(step)
     if not folder.is_dir():
         return "missing", (
-            "its weights were pruned before; `python workflow/scripts/train.py --weights --trial "
-            f"{link.parent.parent}/trials/{link.name}.yaml --record "
+            "its weights were pruned, or never saved; `python workflow/scripts/train.py --weights "
+            f"--trial {link.parent.parent}/trials/{link.name}.yaml --record "
             f"{link.parent.parent}/records/{link.name}.json` trains them again"
         )
     link_relative(link, folder)

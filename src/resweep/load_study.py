@@ -12,22 +12,19 @@ constants of its sweep file included; the assignments of the best trial come bef
 
 import contextlib
 import dataclasses
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from resweep import yaml12
-from resweep.config import compose
+from resweep.config import compose, layers
 from resweep.config.compose import Layer
 from resweep.errors import ConfigError, Problem
 from resweep.load_sweep_phase import Surroundings, load_sweep_phase
+from resweep.paths import BY_HAND
 from resweep.study import Phase, Study
-from resweep.study_file import Part, PhaseFile, Publish, Resources, Score, StudyFile, Tracking
+from resweep.study_file import PhaseFile, StudyFile, read_study_file
 
-RESERVED_STUDIES = ("runs", "data", "trash", "artifacts", "wandb")
+RESERVED_STUDIES = ("runs", "data", "trash", "artifacts", "wandb", "sweeps", BY_HAND)
 RESERVED_PHASES = ("artifacts", "data", "wandb")
 
 
@@ -59,7 +56,7 @@ class _Resolver:
         self.layers_of: dict[str, list[Layer]] = {}
 
     def resolve(self) -> Study:
-        given = self._read()
+        given, self.problems = read_study_file(self.path)
         phases: list[Phase] = []
         for position, part in enumerate(given.phases):
             phase = self._phase(given, position, part, phases)
@@ -90,46 +87,6 @@ class _Resolver:
             unique.setdefault(str(problem), problem)
         return list(unique.values())
 
-    def _read(self) -> StudyFile:
-        content = yaml12.load_mapping(self.path)
-        try:
-            return StudyFile.model_validate(content)
-        except ValidationError as error:
-            for details in error.errors():
-                self.problems.append(self._file_problem(dict(details)))
-                if details["type"] == "extra_forbidden":
-                    _remove(content, details["loc"])
-        try:  # without the unknown keys, to tell what else is wrong
-            return StudyFile.model_validate(content)
-        except ValidationError:
-            raise ConfigError(self.problems) from None
-
-    def _file_problem(self, details: dict[str, Any]) -> Problem:
-        key = ".".join(str(part) for part in details["loc"])
-        value, message = details["input"], re.sub(r"^(Value error, |Input )", "", details["msg"])
-        if details["type"] == "extra_forbidden":
-            message = "is no key of a study file" + self._meant(details["loc"])
-        elif details["type"] == "missing":
-            value, message = None, "is missing"
-        elif details["type"] == "string_pattern_mismatch":
-            message = "should be letters, digits, - and _, the first a letter or digit"
-        return Problem(str(self.path), key, None if isinstance(value, dict) else value, message)
-
-    @staticmethod
-    def _meant(location: tuple[Any, ...]) -> str:
-        parts: dict[str, type[Part]] = {
-            "phases": PhaseFile,
-            "score": Score,
-            "tracking": Tracking,
-            "publish": Publish,
-            "resources": Resources,
-        }
-        around = [parts[name] for name in map(str, location[:-1]) if name in parts]
-        holder = around[-1] if around else StudyFile
-        meant = compose.nearest(str(location[-1]), holder.model_fields)
-        known = ", ".join(sorted(holder.model_fields))
-        return f"; did you mean {meant}?" if meant else f"; there are: {known}"
-
     def _check_names(self, given: StudyFile) -> None:
         names = [part.name for part in given.phases]
         if given.name in RESERVED_STUDIES:
@@ -147,13 +104,10 @@ class _Resolver:
         self, given: StudyFile, position: int, part: PhaseFile, before: list[Phase]
     ) -> Phase | None:
         told = len(self.problems)
-        layers = self._layers(given, part)
-        config = compose.merge([self._named(layer, {}) for layer in layers])
-        config = compose.merge([self._named(layer, config.content) for layer in layers])
-        complete: dict[str, Any] = {}
-        if len(self.problems) == told:  # else what is missing is missing for a reason told already
-            complete, wrong = compose.validate(config, str(self.path))
-            self.problems += wrong
+        found = self._layers(given, part)
+        sound = len(self.problems) == told
+        complete, config, wrong = layers.complete(found, str(self.path), sound)
+        self.problems += wrong
         if not complete and part.kind == "rerun":
             return None
         common = {
@@ -165,8 +119,8 @@ class _Resolver:
         }
         where = f"phases.{position}"
         if part.kind == "sweep":
-            return self._sweep_phase(given, part, where, config.content, complete, common, before)
-        return self._rerun_phase(given, part, where, config.content, complete, common, before)
+            return self._sweep_phase(given, part, where, config, complete, common, before)
+        return self._rerun_phase(given, part, where, config, complete, common, before)
 
     def _layers(self, given: StudyFile, part: PhaseFile) -> list[Layer]:
         """Return the layers of a phase; a rerun stands on those of the phase that it reruns."""
@@ -178,34 +132,9 @@ class _Resolver:
         return [*own, Layer("--config set", self.overrides)]
 
     def _modules(self, base: dict[str, Any]) -> list[Layer]:
-        layers = []
-        for section, name in base.items():
-            try:
-                layers.append(compose.load_module(self.config_dir, section, name))
-            except ConfigError as error:
-                self.problems += error.problems
-        return layers
-
-    def _named(self, layer: Layer, config: dict[str, Any]) -> Layer:
-        """Give each leaf of a layer its full path."""
-        flat = {}
-        for name, value in compose.leaves(layer.content):
-            try:
-                flat[self._resolve(layer.origin, name, config)] = value
-            except ConfigError as error:
-                self.problems += error.problems
-        try:
-            return Layer(layer.origin, compose.nest(flat))
-        except ValueError as error:
-            self.problems.append(Problem(layer.origin, "set", None, str(error)))
-            return Layer(layer.origin, {})
-
-    @staticmethod
-    def _resolve(origin: str, name: str, config: dict[str, Any]) -> str:
-        try:
-            return compose.resolve_name(name, config)
-        except ValueError as error:
-            raise ConfigError(Problem(origin, name, None, str(error))) from None
+        modules, wrong = layers.load_modules(self.config_dir, base)
+        self.problems += wrong
+        return modules
 
     def _sweep_phase(
         self,
@@ -245,7 +174,7 @@ class _Resolver:
         for layer in (part.set, self.overrides):
             for name, _ in compose.leaves(layer):
                 with contextlib.suppress(ConfigError):  # told with its layer
-                    paths.add(self._resolve("set", name, config))
+                    paths.add(layers.resolve_name("set", name, config))
         return paths
 
     def _rerun_phase(
@@ -283,7 +212,7 @@ class _Resolver:
         overrides = {}
         for layer in (part.set, self.overrides):
             for name, value in compose.leaves(layer):
-                path = self._resolve(str(self.path), name, config)
+                path = layers.resolve_name(str(self.path), name, config)
                 overrides[path] = compose.coerce(path, value)
         return Phase(
             config=complete,
@@ -294,12 +223,6 @@ class _Resolver:
             seeds=tuple(seeds),
             **common,
         )
-
-
-def _remove(content: Any, location: tuple[Any, ...]) -> None:
-    for part in location[:-1]:
-        content = content[part]
-    content.pop(location[-1], None)
 
 
 def _with_selects(phases: list[Phase]) -> list[Phase]:

@@ -178,10 +178,12 @@ def _search(
         raise ConfigError(Problem(sweep.origin, "run_cap", None, f"{mend}the study's phase)"))
     if not swept:
         raise ConfigError(Problem(sweep.origin, "parameters", None, "should sweep something"))
+    size = part.round_size or ROUND_SIZE
     metric = sweep.metric
     compared = metric is not None and around.score.metric in (None, metric.name)
     return Search(
-        rounds=round_names(trials, part.round_size or ROUND_SIZE),
+        rounds=round_names(trials, size),
+        round_size=size,
         parameters=tuple(sorted(swept.values(), key=lambda parameter: parameter.name)),
         sampler=sweep.sampler or "auto",
         seed=sweep.seed if part.seed is None else part.seed,

@@ -1,11 +1,11 @@
 """Trials of a sweep: its points, with full paths and the types of the fields, and their names."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from resweep.canonical import canonical_json, digest
-from resweep.config import compose
+from resweep.config import compose, nesting
 from resweep.errors import ConfigError, Problem
 from resweep.sweep import Parameter, Sweep
 
@@ -46,6 +46,11 @@ def resolve_parameters(
             problems.append(
                 Problem(sweep.origin, path, None, "is swept, and set at once; drop one of them")
             )
+    free = {paths[p.name]: p for p in sweep.parameters if paths.get(p.name, "") not in (*fixed, "")}
+    try:
+        compose.assign(dict(config), {path: p.extremes[0] for path, p in free.items()})
+    except nesting.PathError as error:
+        problems.append(Problem(sweep.origin, free[error.path].name, None, error.mend))
     if problems:
         raise ConfigError(problems)
     swept = {
@@ -58,6 +63,7 @@ def resolve_parameters(
         for parameter in sweep.parameters
         if not parameter.swept and paths[parameter.name] not in fixed
     }
+    constants |= _room(constants, (parameter.name for parameter in swept.values()), config)
     return swept, constants
 
 
@@ -100,6 +106,27 @@ def name_trials(
     return assignments
 
 
+def _room(
+    constants: Mapping[str, Any], swept: Iterable[str], config: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return empty entries for the lists that constants begin and swept values complete.
+
+    Args:
+        constants: What is constant in all trials.
+        swept: The paths that are swept.
+        config: The configuration below the sweep.
+    """
+    room: dict[str, Any] = {}
+    for path in swept:
+        for place in nesting.lists_on(path):
+            entry = ".".join(path.split(".")[: place.count(".") + 2])
+            begun = any(constant.startswith(f"{place}.") for constant in constants)
+            held = any(f"{constant}.".startswith(f"{entry}.") for constant in constants)
+            if begun and not held and not isinstance(nesting.find(config, place), list):
+                room[entry] = None
+    return room
+
+
 def _check_values(sweep: Sweep, parameter: Parameter, path: str) -> list[Problem]:
     """Check each value on its own; values that do not fit together are infeasible trials."""
     problems = []
@@ -109,7 +136,7 @@ def _check_values(sweep: Sweep, parameter: Parameter, path: str) -> list[Problem
         except ValueError as error:
             problems.append(Problem(sweep.origin, parameter.name, value, str(error)))
     head = parameter.extremes[0]
-    content = compose.with_value({}, path, head)
+    content = nesting.with_value({}, path, head)
     for wrong, value, meant in compose.misspellings(content):
         problems.append(Problem(sweep.origin, wrong, value, f"did you mean {meant}?"))
     return problems

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+BY_HAND = "by-hand"  # in place of a study: trainings that belong to none
+
 
 @dataclass(frozen=True)
 class Layout:

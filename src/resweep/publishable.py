@@ -60,7 +60,7 @@ def best_model(scores_path: Path, layout: Layout) -> tuple[dict[str, Path], dict
 
     Returns:
         The files, by name, and where they come from: phase, trial, run_id, step, score; no files
-        where no trial finished, or where its weights were pruned (`missing` says so).
+        where no trial has a result, or where its weights were pruned (`missing` says so).
 
     Raises:
         StoreError: They are damaged.

@@ -26,7 +26,7 @@ from resweep.results import (
     shown,
     spread_text,
 )
-from resweep.scores import SEED
+from resweep.scores import SEED, has_result, with_result
 from resweep.store.run import FINISHED
 from resweep.training.metrics import METRICS, read_metrics
 
@@ -91,10 +91,12 @@ def _phase_section(
     phase: PhaseResults, results: StudyResults, layout: Layout, charts: Charts
 ) -> str:
     finished = int((phase.scores["status"] == FINISHED).sum())
+    stopped = int(with_result(phase.scores).sum()) - finished
+    early = f", {stopped} stopped early" if stopped else ""
     origin = f" of {phase.source}" if phase.source else ""
     about = (
-        f"{phase.kind}{origin}, {len(phase.scores)} trials, {finished} finished; ranked by the "
-        f"final {phase.metric} and the early slope of {phase.early_metric}"
+        f"{phase.kind}{origin}, {len(phase.scores)} trials, {finished} finished{early}; ranked by "
+        f"the final {phase.metric} and the early slope of {phase.early_metric}"
     )
     train, final = _curves(phase, layout)
     floor = bigram_floor(results.name, layout) if phase.metric == "val/loss" else None
@@ -181,7 +183,7 @@ def _ranking(phase: PhaseResults) -> str:
 
     def rows() -> Iterator[tuple[str, list[Cell]]]:
         for row in phase.scores.to_dict("records"):
-            done = row["status"] == FINISHED
+            done = has_result(row["status"], row["rule"])
             reason = f": {row['stop_reason']}" if isinstance(row["stop_reason"], str) else ""
             mean = spread_text(row["final_mean"], row["final_std"])
             yield (

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from resweep.config.schema import EarlyStopping
 from resweep.data import store as data_store
 from resweep.data.store import Prepared
 from resweep.errors import ResweepError
@@ -75,7 +76,8 @@ def trial_needs(
     except ResweepError:
         return LINK  # an infeasible trial writes its record and leaves
     run = Run(layout.run(run_id(resolved, data)))
-    if run.find_record(last_step(resolved, stop), keep == "all") is not None:
+    monitors = EarlyStopping.model_validate(resolved["early_stopping"])
+    if run.is_served(last_step(resolved, stop), keep == "all", monitors):
         return LINK
     return _estimate(resolved, data, wanted, run.out_of_memory_count())
 

@@ -15,14 +15,13 @@ import pandas as pd
 from resweep import yaml12
 from resweep.errors import StoreError
 from resweep.paths import Layout
-from resweep.scores import SEED, code_warning
+from resweep.scores import SEED, code_warning, with_result
 from resweep.selection import read_scores, short_name
-from resweep.store.run import FINISHED
 from resweep.trial import read_record
 
 SCORE_COLUMNS = (
-    "rank", "trial", "run_id", "status", "stop_reason", "score", "final_mean", "final_std", "seeds",
-    "early_slope", "final", "step", "parameters",
+    "rank", "trial", "run_id", "status", "rule", "stop_reason", "score", "final_mean", "final_std",
+    "seeds", "early_slope", "final", "step", "parameters",
 )  # fmt: skip
 
 
@@ -59,14 +58,13 @@ class PhaseResults:
         return [column for column in self.scores.columns if column not in SCORE_COLUMNS]
 
     @property
-    def finished(self) -> pd.DataFrame:
-        """The ranked trials that finished, best first; their configurations may not all have."""
-        known = self.scores["final"].notna()
-        return self.scores[(self.scores["status"] == FINISHED) & known]
+    def with_result(self) -> pd.DataFrame:
+        """The trials with a result, best first; not all of their configurations have a score."""
+        return self.scores[with_result(self.scores) & self.scores["final"].notna()]
 
     @property
     def best(self) -> pd.DataFrame:
-        """The trials of the best configuration, best first; empty if no configuration finished."""
+        """The trials of the best configuration, best first; empty if none has a score."""
         scored = self.scores[self.scores["score"].notna()]
         return scored[scored["rank"] == scored["rank"].min()]
 
@@ -182,7 +180,7 @@ def _find(source: PhaseResults, wanted: Mapping[str, Any]) -> "pd.Series[Any] | 
     swept = [path for path in source.hyperparameters if path != SEED]
     if not wanted:
         return None
-    for _, row in source.finished.iterrows():
+    for _, row in source.with_result.iterrows():
         own = {path: row[path] for path in swept if pd.notna(row[path])}
         if own.keys() == wanted.keys() and all(_same(own[p], wanted[p]) for p in own):
             return row

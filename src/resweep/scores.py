@@ -10,8 +10,8 @@ f the final value of the metric (its negative where more is better), a configura
     raw      -slope_weight * s    - final_weight * f
     zscore   -slope_weight * z(s) - final_weight * z(f),  z(x) = (x - mean) / standard deviation
 
-over the configurations that finished. Slopes are in loss per step, about a thousand times smaller
-than losses: raw ranks by the final loss alone.
+over the configurations that have a result: trained to the horizon, or stopped by a monitor. Slopes
+are in loss per step, about a thousand times smaller than losses: raw ranks by the final loss alone.
 """
 
 import math
@@ -53,10 +53,26 @@ class TrialResult:
         return canonical_json({k: v for k, v in self.assignments.items() if k != SEED})
 
     @property
-    def finished(self) -> bool:
+    def ranked(self) -> bool:
         """Whether it can be ranked by its values."""
         known = self.final is not None and math.isfinite(self.final)
-        return self.record["status"] == FINISHED and known
+        return has_result(self.record["status"], self.record.get("rule")) and known
+
+
+def has_result(status: str, rule: Any) -> bool:
+    """Whether a trial got to an end of its own: its horizon, or where a monitor stopped it.
+
+    Args:
+        status: Of its record.
+        rule: The monitor, as text; anything else is none: a table has nan there.
+    """
+    return status == FINISHED or (status == STOPPED and isinstance(rule, str))
+
+
+def with_result(scores: pd.DataFrame) -> "pd.Series[bool]":
+    """Return for each row of scores.csv whether its trial has a result."""
+    found = map(has_result, scores["status"], scores["rule"])
+    return pd.Series(list(found), index=scores.index, dtype=bool)
 
 
 def early_slope(steps: list[float], values: list[float]) -> float | None:
@@ -101,7 +117,7 @@ def read_result(record_path: Path, score: Score, layout: Layout) -> TrialResult:
 
 
 def check_rankable(results: Collection[TrialResult], tolerated: int, study: str) -> None:
-    """Refuse to rank when more trials failed than the study tolerates, or none finished.
+    """Refuse to rank when more trials failed than the study tolerates, or none has a result.
 
     Raises:
         StoreError: Names the trials and what to do.
@@ -114,7 +130,7 @@ def check_rankable(results: Collection[TrialResult], tolerated: int, study: str)
             f"`python workflow/scripts/forget.py failed --study {study}` has them trained again, "
             f"tolerate_failures: {len(failed)} in the study ranks without them"
         )
-    if not any(result.finished for result in results):
+    if not any(result.ranked for result in results):
         reasons = {f"{r.record['status']}: {r.record['stop_reason']}": None for r in results}
         raise StoreError(
             f"none of the {len(results)} trials of study {study} finished, so there is nothing to "
@@ -130,15 +146,15 @@ def rank_trials(results: list[TrialResult], score: Score) -> pd.DataFrame:
         score: Weights and normalisation.
 
     Returns:
-        One row a trial, best first: rank (of its configuration), trial, run_id, status,
-        stop_reason, score and final_mean, final_std, seeds (of its configuration), early_slope and
-        final (its own), step, parameters, then a column for each hyperparameter. A configuration
-        with a trial that did not finish ranks behind all that finished.
+        One row a trial, best first: rank (of its configuration), trial, run_id, status, rule (the
+        monitor that stopped it), stop_reason, score and final_mean, final_std, seeds (of its
+        configuration), early_slope and final (its own), step, parameters, then a column for each
+        hyperparameter. A configuration with a trial that has no result ranks behind all others.
     """
     groups: dict[str, list[TrialResult]] = {}
     for result in results:
         groups.setdefault(result.configuration, []).append(result)
-    complete = {key: group for key, group in groups.items() if all(r.finished for r in group)}
+    complete = {key: group for key, group in groups.items() if all(r.ranked for r in group)}
     sign = -1.0 if score.goal == "maximize" else 1.0
     slopes = {key: _mean([r.early_slope for r in group]) for key, group in complete.items()}
     finals = {key: _mean([r.final for r in group]) for key, group in complete.items()}
@@ -154,10 +170,10 @@ def rank_trials(results: list[TrialResult], score: Score) -> pd.DataFrame:
         for key in complete
     }
     ordered = sorted(complete, key=lambda key: (-scores[key], signed[key], key))
-    ordered += sorted(groups.keys() - complete.keys(), key=lambda key: _worst(groups[key]))
+    ordered += sorted(groups.keys() - complete.keys(), key=lambda key: _worst(groups[key], sign))
     rows = []
     for rank, key in enumerate(ordered, 1):
-        done = [r.final for r in groups[key] if r.finished and r.final is not None]
+        done = [r.final for r in groups[key] if r.ranked and r.final is not None]
         for result in sorted(groups[key], key=lambda r: _best_first(r, sign)):
             rows.append(
                 {
@@ -165,6 +181,7 @@ def rank_trials(results: list[TrialResult], score: Score) -> pd.DataFrame:
                     "trial": result.trial,
                     "run_id": result.record["run_id"],
                     "status": result.record["status"],
+                    "rule": result.record.get("rule"),
                     "stop_reason": result.record["stop_reason"],
                     "score": scores.get(key),
                     "final_mean": _mean(done),
@@ -191,18 +208,23 @@ def code_warning(records: Iterable[Mapping[str, Any]]) -> str | None:
     )
 
 
-def _best_first(result: TrialResult, sign: float) -> tuple[bool, float, str]:
-    """Order the seeds of a configuration; those without a final value come last."""
-    if not result.finished or result.final is None:
-        return True, 0.0, result.trial
-    return False, sign * result.final, result.trial
+def _best_first(result: TrialResult, sign: float) -> tuple[bool, int, float, str]:
+    """Order the seeds of a configuration; those without a result come last, by how far they got."""
+    reached = 0 if result.ranked else -result.record["step"]
+    return not result.ranked, reached, _signed(result.final, sign), result.trial
 
 
-def _worst(group: list[TrialResult]) -> tuple[int, float, str]:
-    """Order configurations that did not finish: by status, then by how far they got."""
-    statuses = [WORST_LAST.index(result.record["status"]) for result in group]
+def _worst(group: list[TrialResult], sign: float) -> tuple[int, int, float, str]:
+    """Order configurations without a result: by status, by how far they got, by their values."""
+    status = max(WORST_LAST.index(result.record["status"]) for result in group)
     furthest = max(result.record["step"] for result in group)
-    return max(statuses), -furthest, group[0].trial
+    value = _signed(_mean(result.final for result in group), sign)
+    return status, -furthest, value, min(result.trial for result in group)
+
+
+def _signed(value: float | None, sign: float) -> float:
+    """Turn a value around so that less is better; none, or no number, is worst."""
+    return math.inf if value is None or not math.isfinite(value) else sign * value
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

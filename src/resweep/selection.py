@@ -15,9 +15,9 @@ import pandas as pd
 from resweep import yaml12
 from resweep.config import compose
 from resweep.config.compose import Composed
+from resweep.config.nesting import PathError
 from resweep.errors import ConfigError, Problem
 from resweep.scores import SEED
-from resweep.store.run import FINISHED
 from resweep.trial import Trial, read_trial
 
 
@@ -29,17 +29,16 @@ def read_scores(path: Path) -> pd.DataFrame:
 
 
 def best_trials(scores: pd.DataFrame, top: int) -> list[str]:
-    """Return a trial of each of the `top` best finished configurations, best first."""
-    finished = scores[scores["status"] == FINISHED]
-    complete = finished[finished["score"].notna()]
+    """Return a trial of each of the `top` best configurations that have a score, best first."""
+    complete = scores[scores["score"].notna()]
     return complete.drop_duplicates("rank").sort_values("rank")["trial"].head(top).tolist()
 
 
 def best_configs_text(scores_path: Path, top: int) -> str:
     """Return the content of top{k}_best_configs.yaml.
 
-    Seeds are left out: they are not what made a configuration good. Fewer finished configurations
-    than `top` give a shorter list.
+    Seeds are left out: they are not what made a configuration good. Fewer configurations with a
+    score than `top` give a shorter list.
     """
     scores = read_scores(scores_path)
     lines = [f"# The best {top} configurations of {scores_path.parent}, best first."]
@@ -128,8 +127,12 @@ def plan_rerun(
         told = {path: overrides.get(path, value) for path, value in best[index].items()}
         assignments = {**told, SEED: seeds[seed]}
         full = config
-        for values in (best[index], overrides, {SEED: seeds[seed]}):
-            full = compose.assign(full, values)
+        try:
+            for values in (best[index], overrides, {SEED: seeds[seed]}):
+                full = compose.assign(full, values)
+        except PathError as error:
+            problems.append(Problem(str(best_file), error.path, None, error.mend))
+            continue
         origins = dict.fromkeys(best[index], str(best_file))
         checked, wrong = compose.validate(Composed(full, origins), str(best_file))
         problems += wrong

@@ -6,16 +6,19 @@ configuration alone: the graph of jobs is known before the first one runs.
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from resweep.canonical import canonical_json
 from resweep.config import compose
+from resweep.paths import Layout
 from resweep.search.promote import RungPlan
 from resweep.search.rounds import RoundPlan
 from resweep.search.rungs import step_of
 from resweep.search.stages import Stage, lay_out, numbers
 from resweep.study_file import Publish, Resources, Score, Tracking
 from resweep.sweep import EarlyTerminate, Parameter
+from resweep.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Search:
 
     Attributes:
         rounds: Names of each round's trials.
+        round_size: Trials of a whole round.
         parameters: The space; names are full paths.
         sampler: auto, gp or tpe.
         seed: What each round's own seed is derived from.
@@ -32,6 +36,7 @@ class Search:
     """
 
     rounds: tuple[tuple[str, ...], ...]
+    round_size: int
     parameters: tuple[Parameter, ...]
     sampler: str
     seed: int
@@ -136,6 +141,15 @@ class Phase:
         """Return the stages of the same round."""
         return [other for other in self.stages if other.round == stage.round]
 
+    def warm_start_tables(self, layout: Layout) -> list[Path]:
+        """Return the tables that a Bayesian sweep starts from: rankings of phases, and files."""
+        tables = []
+        for source in self.search.warm_start if self.search else ():
+            study, _, phase = source.rpartition("/")
+            ranking = layout.phase(study or self.study, phase) / "scores.csv"
+            tables.append(Path(source) if source.endswith(".csv") else ranking)
+        return tables
+
     def round_plan(self, stage: Stage) -> RoundPlan:
         """Return what the trials of a round are proposed from, beside records."""
         assert self.search is not None
@@ -197,8 +211,8 @@ class Phase:
         """Return the configuration that a trial of a sweep trains."""
         return compose.assign(self.config, self.assignments[trial])
 
-    def trial_content(self, trial: str, band: int | None = None) -> str:
-        """Return what the trial file of a sweep's trial holds, as canonical JSON.
+    def known_trial(self, trial: str, band: int | None = None) -> Trial:
+        """Return a trial of a grid or random sweep.
 
         Args:
             trial: Its name.
@@ -206,14 +220,11 @@ class Phase:
         """
         config = self.trial_config(trial)
         stop = step_of(band, self.metric, config["training"])
-        content = {
-            "study": self.study,
-            "phase": self.name,
-            "trial": trial,
-            "assignments": self.assignments[trial],
-            "config": config,
-        }
-        return canonical_json(content if stop is None else {**content, "stop": stop})
+        return Trial(self.study, self.name, trial, config, self.assignments[trial], stop)
+
+    def trial_content(self, trial: str, band: int | None = None) -> str:
+        """Return what the trial file of such a trial holds, as canonical JSON."""
+        return canonical_json(self.known_trial(trial, band).content())
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,15 @@
-"""The keys of a study file, `config/studies/NAME.yaml`, with types, bounds and defaults."""
+"""A study file, `config/studies/NAME.yaml`: its keys with types, bounds and defaults."""
 
+import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from resweep import yaml12
+from resweep.config import compose
 from resweep.config.schema import Int, Positive
+from resweep.errors import ConfigError, Problem
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 
@@ -111,3 +116,60 @@ class StudyFile(Part):
     tolerate_failures: Annotated[Int, Field(ge=0)] = Field(
         0, description="failed trials of a phase that may be ranked without"
     )
+
+
+def read_study_file(path: Path) -> tuple[StudyFile, list[Problem]]:
+    """Read a study file.
+
+    Returns:
+        What it says without its unknown keys, and what is wrong with those.
+
+    Raises:
+        ConfigError: All that is wrong, where it is more than unknown keys.
+    """
+    content = yaml12.load_mapping(path)
+    problems = []
+    try:
+        return StudyFile.model_validate(content), []
+    except ValidationError as error:
+        for details in error.errors():
+            problems.append(_problem(path, dict(details)))
+            if details["type"] == "extra_forbidden":
+                _remove(content, details["loc"])
+    try:  # to tell what else is wrong
+        return StudyFile.model_validate(content), problems
+    except ValidationError:
+        raise ConfigError(problems) from None
+
+
+def _problem(path: Path, details: dict[str, Any]) -> Problem:
+    key = ".".join(str(part) for part in details["loc"])
+    value, message = details["input"], re.sub(r"^(Value error, |Input )", "", details["msg"])
+    if details["type"] == "extra_forbidden":
+        message = "is no key of a study file" + _meant(details["loc"])
+    elif details["type"] == "missing":
+        value, message = None, "is missing"
+    elif details["type"] == "string_pattern_mismatch":
+        message = "should be letters, digits, - and _, the first a letter or digit"
+    return Problem(str(path), key, None if isinstance(value, dict) else value, message)
+
+
+def _meant(location: tuple[Any, ...]) -> str:
+    parts: dict[str, type[Part]] = {
+        "phases": PhaseFile,
+        "score": Score,
+        "tracking": Tracking,
+        "publish": Publish,
+        "resources": Resources,
+    }
+    around = [parts[name] for name in map(str, location[:-1]) if name in parts]
+    holder = around[-1] if around else StudyFile
+    meant = compose.nearest(str(location[-1]), holder.model_fields)
+    known = ", ".join(sorted(holder.model_fields))
+    return f"; did you mean {meant}?" if meant else f"; there are: {known}"
+
+
+def _remove(content: Any, location: tuple[Any, ...]) -> None:
+    for part in location[:-1]:
+        content = content[part]
+    content.pop(location[-1], None)

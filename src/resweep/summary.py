@@ -14,7 +14,7 @@ from resweep.results import (
     shown,
     spread_text,
 )
-from resweep.scores import SEED
+from resweep.scores import SEED, with_result
 from resweep.store.run import FINISHED
 
 WIDTH = 100
@@ -50,7 +50,7 @@ def _phase_lines(phase: PhaseResults) -> Iterator[str]:
     rows = []
     for rank, trials in phase.scores.groupby("rank", sort=True):
         first = trials.iloc[0]
-        undone = trials[trials["score"].isna() & (trials["status"] != FINISHED)]
+        undone = trials[trials["score"].isna() & ~with_result(trials)]
         status = str(first["status"] if undone.empty else undone.iloc[-1]["status"])
         rows.append(
             [
@@ -69,7 +69,7 @@ def _phase_lines(phase: PhaseResults) -> Iterator[str]:
     yield from _reason_lines(phase)
     best = phase.best
     if best.empty:
-        yield "  no configuration finished"
+        yield "  no configuration has a result"
         return
     first = best.iloc[0]
     chosen = settings_text({path: first[path] for path in swept}) or "the only one"

@@ -18,7 +18,7 @@ from typing import Any
 from resweep import yaml12
 from resweep.config import compose
 from resweep.errors import ConfigError, Problem, StoreError
-from resweep.paths import Layout, file_lock, write_atomically
+from resweep.paths import BY_HAND, Layout, file_lock, write_atomically
 from resweep.store.run import Run
 from resweep.trial import read_record, read_trial
 
@@ -100,7 +100,7 @@ def update_metrics(
 def _config(run: Run) -> dict[str, Any]:
     """Return every leaf of a run's configuration; none for a run that was never begun."""
     path = run.path / "config.yaml"
-    return dict(compose.leaves(yaml12.load_mapping(path))) if path.exists() else {}
+    return dict(compose.leaves(yaml12.load_mapping(path), entries=True)) if path.exists() else {}
 
 
 def _added(run: Run) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def _trial_row(path: Path, layout: Layout) -> "Row":
     phase_folder = path.parent.parent
     trial = read_trial(phase_folder / "trials" / f"{path.stem}.yaml")
     run = None if record["run_id"] is None else Run(layout.run(record["run_id"]))
-    asked = dict(compose.leaves(trial.config))
+    asked = dict(compose.leaves(trial.config, entries=True))
     row = Row(asked if run is None else _filled(asked, _config(run)))
     row.lead = {"status": record["status"]} | _place(trial.study, trial.phase, trial.trial)
     row.name_run(record["run_id"])
@@ -144,7 +144,7 @@ def _store_rows(layout: Layout) -> list["Row"]:
         config, place = _config(run), places.get(run.run_id)
         file = None if place is None else layout.trial(*place)
         if file is not None and file.exists():
-            config = _filled(config, dict(compose.leaves(read_trial(file).config)))
+            config = _filled(config, dict(compose.leaves(read_trial(file).config, entries=True)))
         row = Row(config)
         row.lead = {"status": state.get("status")} | (_place(*place) if place else {})
         row.name_run(run.run_id)
@@ -161,12 +161,14 @@ def _place(study: str, phase: str, trial: str) -> dict[str, str]:
 
 
 def _first_trials(layout: Layout) -> dict[str, tuple[str, str, str]]:
-    """Return the first trial, in the order of names, that leads to each run.
+    """Return the first trial, in the order of names, that leads to each run; by hand comes last.
 
     The link alone tells: nothing needs to be opened.
     """
     first: dict[str, tuple[str, str, str]] = {}
-    for link in sorted(layout.root.glob("*/*/records/*.json")):
+    by_hand = layout.study(BY_HAND)
+    links = layout.root.glob("*/*/records/*.json")
+    for link in sorted(links, key=lambda link: (by_hand in link.parents, link)):
         if link.is_symlink():
             run_id = link.readlink().parent.parent.name
             phase = link.parent.parent

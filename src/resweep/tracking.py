@@ -19,8 +19,10 @@ from typing import Any
 
 from resweep import wandb_process
 from resweep.config.compose import leaves
+from resweep.config.schema import EarlyStopping
 from resweep.paths import Layout
 from resweep.training.metrics import METRICS, TIMING, read_metrics
+from resweep.training.monitors import Monitors
 from resweep.trial import Trial
 
 SECONDS_BETWEEN_READS = 1.0
@@ -39,6 +41,7 @@ def follow(
     trial: Trial,
     tracking: Mapping[str, Any],
     layout: Layout,
+    horizon: int | None = None,
 ) -> Iterator[None]:
     """Send a run's metrics to W&B while the body runs, and a little longer for the last ones.
 
@@ -47,29 +50,39 @@ def follow(
         from_step: Lines up to this step were sent before.
         run_id: Name of the run, in W&B too: a resumed run goes on there.
         trial: The trial that has it trained, for names and groups.
-        tracking: wandb (offline, online or disabled), project, entity.
+        tracking: wandb (offline, online or disabled), project, entity; or agent_run, the W&B run
+            that a sweep's agent opened: everything goes there from the first step on, and what
+            that run is called, and where, is the agent's.
         layout: W&B's files go to `results/{study}/wandb`.
+        horizon: The run's last step, at which no monitor stops it.
     """
     mode = tracking.get("wandb", "disabled")
     if mode == "disabled":
         yield
         return
     directory = layout.study(trial.study).absolute()
+    agent = "agent_run" in tracking
+    own = {
+        "id": run_id,
+        "project": tracking.get("project") or "resweep",
+        "entity": tracking.get("entity"),
+        "group": f"{trial.study}/{trial.phase}",
+        "job_type": trial.phase,
+        "name": f"{trial.phase}/{trial.trial}",
+    }
     order = {
         "folder": str(folder),
-        "after_step": _last_sent(folder, from_step, layout.run(run_id)),
+        "after_step": -1 if agent else _last_sent(folder, from_step, layout.run(run_id)),
         "seconds_to_finish": SECONDS_TO_FINISH[mode],
+        "early_stopping": trial.config.get("early_stopping", {}),
+        "horizon": horizon,
         "init": {
-            "id": run_id,
+            "agent": agent,
             "mode": mode,
             "dir": str(directory),
-            "project": tracking.get("project") or "resweep",
-            "entity": tracking.get("entity"),
-            "group": f"{trial.study}/{trial.phase}",
-            "job_type": trial.phase,
-            "name": f"{trial.phase}/{trial.trial}",
             "config": dict(leaves(trial.config)),
             "resume": "allow",
+            **({} if agent else own),
         },
     }
     try:
@@ -143,6 +156,7 @@ def main(order: dict[str, Any]) -> None:
     folder, sent = Path(order["folder"]), order["after_step"]
     run = wandb_process.init(**order["init"])
     metrics, timing = _Tail(folder / METRICS), _Tail(folder / TIMING)
+    monitors = Monitors(EarlyStopping.model_validate(order["early_stopping"]), order["horizon"])
     speeds: dict[int, dict[str, Any]] = {}
     ended = False
     while not ended:
@@ -153,10 +167,13 @@ def main(order: dict[str, Any]) -> None:
         # Read second: a step's timing is written before its metrics.
         speeds |= {line.pop("step"): line for line in timing.new_lines()}
         for line in lines:
+            monitors.see(line)
             step = line.pop("step")
             speed = {f"timing/{name}": value for name, value in speeds.pop(step, {}).items()}
             if step > sent:
                 run.log(line | speed, step=step)
+    if monitors.stop is not None:
+        run.summary.update({"stop_rule": monitors.stop.rule, "stop_reason": monitors.stop.reason})
     run.finish()
 
 

@@ -19,6 +19,7 @@ from threading import Timer
 from typing import Any
 
 SECONDS_TO_CONNECT = 20.0
+AGENT_VARIABLES = ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH")
 
 
 def start(module: str, order: Mapping[str, Any], output: Path) -> subprocess.Popen[bytes]:
@@ -67,8 +68,17 @@ def run_child(main: Callable[[dict[str, Any]], None]) -> None:
         sys.exit(1)
 
 
-def init(**arguments: Any) -> Any:
-    """Call `wandb.init`, silent and bounded in time; returns the W&B run."""
+def init(agent: bool = False, **arguments: Any) -> Any:
+    """Call `wandb.init`, silent and bounded in time; returns the W&B run.
+
+    Args:
+        agent: Whether the run is the one that a sweep's agent opened and named in the environment.
+            Other runs must not end up there, though W&B would take their ids from it.
+        arguments: Of `wandb.init`.
+    """
+    if not agent:
+        for name in AGENT_VARIABLES:
+            os.environ.pop(name, None)
     import wandb
 
     settings = wandb.Settings(

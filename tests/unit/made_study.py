@@ -36,6 +36,7 @@ class Made:
     final: float | None = None
     status: str = FINISHED
     reason: str | None = None
+    rule: str | None = None
     steps: int = 40
 
 
@@ -132,6 +133,7 @@ def make_run(run: Run, config: dict[str, Any], made: Made) -> Path:
         {
             "status": made.status,
             "stop_reason": made.reason,
+            "rule": made.rule,
             "step": made.steps,
             "metrics": metrics,
             "parameters": 1_250_000,
@@ -139,7 +141,7 @@ def make_run(run: Run, config: dict[str, Any], made: Made) -> Path:
             "gpu_seconds": 3.5,
             "code": "0123456789ab",
         },
-        None if made.status == FINISHED else made.status,
+        None if made.status == FINISHED else made.rule or made.status,
     )
 
 

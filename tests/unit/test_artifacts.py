@@ -243,7 +243,9 @@ def test_pruned_and_damaged_weights(ranked):
 
 def test_nothing_finished(ranked, stamp):
     layout, scores, _ = ranked
-    scores.write_text(SCORES.replace("finished", "diverged"))
+    scores.write_text(
+        SCORES.replace("finished,1.5", "diverged,").replace("finished,-1.5", "empty,")
+    )
     made = publish_model(layout, scores, stamp)
     assert (made["name"], made["type"], made["status"]) == ("rerun-model", "model", "empty")
     assert json.loads(stamp.read_text()) == made

@@ -88,7 +88,7 @@ def test_every_shipped_study_loads(path, monkeypatch):
     assert all(phase.trials for phase in study.phases)
 
 
-@pytest.mark.parametrize("section", ["model", "data", "training"])
+@pytest.mark.parametrize("section", ["model", "data", "training", "early_stopping"])
 def test_every_shipped_module_is_a_valid_part(section):
     paths = sorted((CONFIG / section).glob("*.yaml"))
     assert paths
@@ -110,7 +110,7 @@ def test_every_shipped_sweep_loads_and_has_points():
 
 def test_every_folder_of_the_configuration_is_covered_here():
     folders = {path.name for path in CONFIG.iterdir() if path.is_dir()}
-    assert folders <= {"studies", "model", "data", "training", "sweep"}
+    assert folders <= {"studies", "model", "data", "training", "early_stopping", "sweep"}
 
 
 def test_the_shipped_default_names_studies_that_exist():
@@ -624,6 +624,8 @@ def test_what_changes_the_numbers_changes_the_name(changes):
     [
         {"model.name": "x"},
         {"run.name": "x"},
+        {"early_stopping.loss_patience": 4, "early_stopping.loss_smoothing": 0.5},
+        {"early_stopping.plateau_patience": 4, "early_stopping.divergence_factor": 2.0},
         {"training.max_gpu_batch_size": 3},
         {"training.eval_batch_size": 7},
         {"training.save_steps": 7},

@@ -38,11 +38,14 @@ from resweep.trial import Trial, write_trial
 LR = "training.learning_rate"
 
 
-def result(trial, final, slope=None, status="finished", step=100, code="c1", **assignments):
+def result(
+    trial, final, slope=None, status="finished", step=100, code="c1", rule=None, **assignments
+):
     """A trial's result; without assignments it is a configuration of its own."""
     record = {
         "status": status,
         "run_id": f"run{trial}",
+        "rule": rule,
         "stop_reason": None if status == "finished" else f"{status} for a reason",
         "step": step,
         "metrics": {},
@@ -203,6 +206,47 @@ def test_what_did_not_finish_comes_last_with_its_reason():
     assert table["score"].isna().tolist() == [False] + [True] * 6
 
 
+def test_what_a_monitor_stopped_is_ranked_by_its_last_value():
+    results = [
+        result("flat", 2.0, status="stopped", step=50, rule="loss-flat"),
+        result("worse", 3.0),
+        result("best", 1.0),
+        result("spike", 0.5, status="diverged", step=90, rule="divergence"),
+        result("cut", 0.1, status="stopped", step=90),
+    ]
+    table = ranked(results)
+    assert table["trial"].tolist() == ["best", "flat", "worse", "cut", "spike"]
+    assert table["score"].isna().tolist() == [False] * 3 + [True] * 2
+    assert table["rule"].tolist()[1] == "loss-flat"
+    assert table["stop_reason"].tolist()[1] == "stopped for a reason"
+    check_rankable(results[:1], 0, "mine")
+    with pytest.raises(StoreError, match="none of the 1 trials"):
+        check_rankable(results[-1:], 0, "mine")
+
+
+@pytest.mark.parametrize(("goal", "order"), [("minimize", "edabc"), ("maximize", "debac")])
+def test_what_was_cut_is_ordered_by_how_far_it_got_and_then_by_value(goal, order):
+    results = [
+        result("a", 1.0, status="stopped", step=50),
+        result("b", 2.0, status="stopped", step=50),
+        result("c", None, status="stopped", step=50),
+        result("d", 4.0, status="stopped", step=80),
+        result("e", 3.0, status="stopped", step=80),
+    ]
+    table = ranked([*results, result("end", 9.0)], goal=goal)
+    assert "".join(table["trial"]) == "end" + order
+    assert table["rank"].tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def test_seeds_that_were_cut_are_ordered_alike():
+    cut = [
+        result(str(seed), value, status="stopped", step=step, training__seed=seed)
+        for seed, value, step in ((1, 3.0, 50), (2, 2.0, 50), (3, 9.0, 80), (4, None, 50))
+    ]
+    whole = result("5", 1.0, training__seed=5)
+    assert ranked([*cut, whole])["trial"].tolist() == ["5", "3", "2", "1", "4"]
+
+
 def test_a_final_value_that_is_no_number_spoils_no_other():
     table = ranked([result("a", 2.0), result("nan", math.nan), result("b", 3.0)])
     assert table["trial"].tolist() == ["a", "b", "nan"]
@@ -265,7 +309,7 @@ def phase(tmp_path):
     """A phase with files; returns a function that adds a trial to it."""
     layout = Layout(tmp_path)
 
-    def add(trial, final, assignments, curve=(), status="finished", step=100):
+    def add(trial, final, assignments, curve=(), status="finished", step=100, rule=None):
         write_trial(
             layout.trial("mine", "sweep", trial), Trial("mine", "sweep", trial, {}, assignments)
         )
@@ -273,7 +317,7 @@ def phase(tmp_path):
         record.parent.mkdir(parents=True, exist_ok=True)
         metrics = {} if final is None else {"val/loss": final}
         content = {"run_id": f"run-{trial}", "status": status, "stop_reason": None, "step": step}
-        record.write_text(json.dumps(content | {"metrics": metrics}))
+        record.write_text(json.dumps(content | {"metrics": metrics, "rule": rule}))
         run = layout.run(f"run-{trial}")
         run.mkdir(parents=True)
         lines = [json.dumps({"step": s, "train/loss": v}) for s, v in curve]
@@ -313,6 +357,22 @@ def test_a_metric_that_nobody_logged_lists_those_there_are(phase):
     record = phase("a", 2.5, {LR: 0.1})
     with pytest.raises(ConfigError, match=r"score\.metric = 'acc': was not logged; there are: val"):
         read_result(record, Score(metric="acc"), phase.layout)
+
+
+def test_a_metric_of_the_end_ranks_nothing_that_a_monitor_stopped(phase):
+    """test/loss is measured at the horizon alone."""
+    record = phase("a", 2.5, {LR: 0.1}, status="stopped", rule="plateau")
+    assert read_result(record, Score(metric="test/loss"), phase.layout).ranked is False
+    assert read_result(record, Score(), phase.layout).ranked is True
+
+
+def test_what_a_monitor_stopped_is_among_the_best_configurations(phase):
+    phase("a", 2.0, {LR: 4e-4}, status="stopped", rule="loss-flat")
+    phase("b", 1.0, {LR: 4e-3}, status="stopped")
+    phase("c", 3.0, {LR: 4e-2})
+    scores = write_scores(phase)
+    assert best_trials(read_scores(scores), 3) == ["a", "c"]
+    assert yaml12.parse(best_configs_text(scores, 1)) == [{"learning_rate": 4e-4}]
 
 
 def test_the_best_configurations_are_a_list_of_mappings_with_short_names(phase):

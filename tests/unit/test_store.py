@@ -196,7 +196,7 @@ def test_a_crash_while_a_retraining_is_published_loses_nothing(data, layout, mon
     metrics = (run.path / "metrics.jsonl").read_bytes()
     release(run, "s", "p", "t")
     assert not list(run.path.glob("checkpoint_*"))
-    monkeypatch.setattr("resweep.store.request.shutil.rmtree", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr("shutil.rmtree", lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         advance(request(data, weights=True), layout)
     monkeypatch.undo()

@@ -1,5 +1,6 @@
 """The summary says what came out, fits a terminal, and its last line loads the model."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from resweep.paths import Layout
+from resweep.report import render_report
 from resweep.results import read_study
 from resweep.study_file import Score
 from resweep.summary import WIDTH, summarize
@@ -68,6 +70,24 @@ def test_model_line_names_the_best_trial_of_the_last_phase(tmp_path: Path) -> No
     compile(lines[-1], "summary", "exec")
 
 
+def test_what_a_monitor_stopped_is_kept_shown_and_explained(tmp_path: Path) -> None:
+    reason = "train/loss is flat: 2, 2, 2, 2"
+    stopped = Made("eee", {RATE: 3e-3}, 1.9, "stopped", reason, "loss-flat", steps=20)
+    cut = Made("fff", {RATE: 4e-3}, 1.0, "stopped", "the trial stops here", steps=20)
+    layout = make_study(tmp_path, sweep=[*SWEEP, stopped, cut], rerun=[])
+    lines = summary(layout)
+    assert line(lines, "1  eee").endswith("stopped")
+    assert line(lines, "stopped: eee: ") == f"  stopped: eee: {reason}"
+    assert line(lines, "5  fff").endswith("stopped")
+    model = layout.phase("made", "sweep") / "models" / "eee"
+    assert lines[-1].count(str(model)) == 1 and model.resolve().name == "checkpoint_20"
+    html = render_report(read_study("made", layout), layout)
+    assert "6 trials, 3 finished, 1 stopped early; ranked by" in html
+    ranking = re.findall(r'<tr class="(\w*)">.*?(aaa|bbb|ccc|ddd|eee|fff)<', html)
+    assert ("best", "eee") in ranking and ("lost", "fff") in ranking
+    assert f"stopped: {reason}" in html
+
+
 def test_a_pruned_model_is_not_promised(tmp_path: Path) -> None:
     layout = make_study(tmp_path)
     for link in (layout.phase("made", "rerun") / "models").iterdir():
@@ -97,7 +117,7 @@ def test_lines_fit_a_terminal(tmp_path: Path) -> None:
 
 def test_nothing_finished(tmp_path: Path) -> None:
     lines = summary(make_study(tmp_path, sweep=[SWEEP[3]], rerun=[RERUN[4]]))
-    assert lines.count("  no configuration finished") == 2
+    assert lines.count("  no configuration has a result") == 2
     assert not any(text.startswith("best val/loss") for text in lines)
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from resweep.errors import ConfigError
-from resweep.sweep import Sweep, load_sweep, uniform
+from resweep.sweep import Metric, Sweep, load_sweep, uniform
 
+STAGES = "maxwell-gao+VirtualRecursiveNetwork__config__wandb__sweep_stages"
+EXAMPLES = "wandb+sweeps__examples__"
 REAL_FILES = Path(__file__).parents[2].parent / "shared" / "data" / "sweep_yamls"
 
 
@@ -246,6 +248,93 @@ def test_draws_have_eight_digits(tmp_path):
     assert all(value == float(f"{value:.8g}") for value in values)
 
 
+# Sobol sequences
+
+SOBOL = RANDOM.replace("method: random", "method: random\nsampler: sobol")
+
+
+def test_a_sobol_sweep_is_seeded_and_more_trials_begin_with_the_same_ones(tmp_path, recwarn):
+    sweep = sweep_from(tmp_path, SOBOL)
+    few = list(sweep.points())
+    assert few == list(sweep_from(tmp_path, SOBOL).points())
+    assert list(sweep.points(100))[:6] == few
+    assert list(sweep.points(1)) == few[:1]
+    assert list(sweep.points(0)) == []
+    assert list(sweep.points(seed=4)) != few
+    assert len({str(point) for point in few}) == 6
+    assert not recwarn.list
+
+
+def test_constants_and_the_order_of_parameters_leave_a_sobol_sequence_as_it_is(tmp_path):
+    lines = SOBOL.splitlines()
+    text = "\n".join([*lines[:6], "  aaa: {value: 1}", *reversed(lines[6:])])
+    other = list(sweep_from(tmp_path, text).points())
+    assert [{k: v for k, v in point.items() if k != "aaa"} for point in other] == list(
+        sweep_from(tmp_path, SOBOL).points()
+    )
+    more = list(sweep_from(tmp_path, SOBOL + "  zzz: {min: 0, max: 9}\n").points())
+    assert [point["lr"] for point in more] != [point["lr"] for point in other]
+
+
+def test_a_sobol_sequence_fills_the_space_evenly(tmp_path):
+    points = list(sweep_from(tmp_path, SOBOL).points(64))
+    for name, values in (("size", (1, 2, 3, 4)), ("mix", range(4))):
+        drawn = [int(p[name] * 4) if name == "mix" else p[name] for p in points]
+        assert [drawn.count(value) for value in values] == [16] * 4
+    boxes = {(p["size"], int(p["mix"] * 16)) for p in points}
+    assert len(boxes) == 64  # 4 x 16 boxes, a point each: no draw does that by chance
+
+
+def test_sobol_values_have_eight_digits(tmp_path):
+    points = list(sweep_from(tmp_path, SOBOL).points(32))
+    assert all(point["lr"] == float(f"{point['lr']:.8g}") for point in points)
+
+
+# The short format, and combinations of a grid without replacement
+
+SHORT = """
+sweep_name: "learning_rate_sweep"
+parameters:
+  initialization.init_std:
+    values: [0.01, 0.02]
+  initialization.init_mean:
+    values: [0.0]
+strategy: "grid"
+num_runs: 3
+"""
+
+
+def test_the_short_format_is_a_grid(tmp_path):
+    sweep = sweep_from(tmp_path, SHORT)
+    assert (sweep.method, sweep.name, sweep.warnings) == ("grid", "learning_rate_sweep", ())
+    means = {"initialization.init_mean": 0.0}
+    assert list(sweep.points()) == [
+        means | {"initialization.init_std": std} for std in (0.01, 0.02)
+    ]
+
+
+def test_the_short_format_draws_combinations_without_replacement(tmp_path):
+    text = SHORT.replace('"grid"', "random").replace("[0.01, 0.02]", "[1, 2, 3, 4, 5]")
+    text = text.replace("[0.0]", "[0.0, 0.5]")
+    sweep = sweep_from(tmp_path, text)
+    points = [tuple(point.values()) for point in sweep.points()]
+    assert (sweep.method, len(points), len(set(points))) == ("random", 3, 3)
+    everything = [tuple(point.values()) for point in sweep.points(99)]
+    assert everything[:3] == points
+    assert sorted(everything) == sorted(itertools.product([0.0, 0.5], [1, 2, 3, 4, 5]))
+    assert everything != sorted(everything)
+    other = [tuple(point.values()) for point in sweep.points(99, seed=1)]
+    assert sorted(other) == sorted(everything)
+    assert other != everything
+
+
+def test_every_combination_is_as_likely_as_another(tmp_path):
+    text = "method: random\nsampler: without_replacement\nparameters: {a: {min: 0, max: 4}}"
+    sweep = sweep_from(tmp_path, text)
+    seconds = [list(sweep.points(2, seed=seed))[1]["a"] for seed in range(2000)]
+    assert all(seconds.count(value) == pytest.approx(400, rel=0.2) for value in range(5))
+
+
 # What is wrong
 
 
@@ -270,6 +359,31 @@ def test_draws_have_eight_digits(tmp_path):
         ("{distribution: categorical}", "values: is missing"),
         ("{distribution: uniform, values: [1]}", "values: is not for distribution uniform"),
         ("{distribution: uniform, value: 1}", "value: is not for distribution uniform"),
+        ("{distribution: gaussian}", "'gaussian' is not one of W&B's"),
+        ("{distribution: log_unifrom, min: 1, max: 2}", "did you mean log_uniform?"),
+        ("{distribution: [normal]}", "is not one of W&B's"),
+        ("{distribution: normal, min: 0, max: 1}", "min: is not for distribution normal"),
+        ("{distribution: normal, sigma: 0}", "sigma should be above 0"),
+        ("{distribution: normal, mu: .nan}", "mu should be a finite number"),
+        ("{distribution: log_normal, mu: 1e3}", "mu and sigma are of the logarithm"),
+        ("{distribution: beta, a: -1}", "a should be above 0"),
+        ("{distribution: uniform, min: 0, max: 1, q: 1}", "q: is not for distribution uniform"),
+        ("{distribution: q_uniform, min: 0, max: 1, q: 0}", "q should be above 0"),
+        ("{distribution: q_normal, q: -1}", "q should be above 0"),
+        ("{distribution: q_uniform, min: 0, max: 1, q: 1e-30}", "too small a step"),
+        ("{distribution: q_uniform, min: 1.2, max: 1.8, q: 1}", "no multiple of q = 1"),
+        ("{distribution: log_uniform, min: 1e-5, max: 1e-1}", "write distribution: log_uniform_v"),
+        ("{distribution: log_uniform, min: 16, max: 512}", "write distribution: log_uniform_v"),
+        ("{distribution: inv_log_uniform, min: 0.1, max: 1}", "e^-0.1 and e^-1"),
+        ("{distribution: inv_log_uniform_values, min: 0, max: 1}", "min above 0"),
+        ("{distribution: q_log_uniform_values, min: -1, max: 1}", "min above 0"),
+        ("{min: -0.0, max: 1.0}", "min should be a finite number, not -0.0"),
+        ("{min: 0, max: 1" + "0" * 400 + "}", "max should be a finite number"),
+        ("{min: '1e-4', max: 1.0}", "min should be a finite number, not '1e-4'"),
+        ("{values: [1, .nan]}", "0.0 for -0.0"),
+        ("{value: {a: [-0.0]}}", "a[0] = -0.0"),
+        ("{values: [{0: a}]}", "keys in quotes"),
+        ("{values: [1, 2], probabilities: [0.5, 0.5], distribution: categorical}", "probabilities"),
         ("{values: []}", "at least one entry"),
         ("{values: 3}", "should be a list"),
         ("{values: [1, 2], probabilities: [1]}", "one number"),
@@ -278,7 +392,8 @@ def test_draws_have_eight_digits(tmp_path):
         ("{values: [1, 2], probability: [0.5, 0.5]}", "unknown key 'probability'"),
         ("{valeus: [1, 2]}", "unknown key 'valeus'"),
         ("{parameters: 3}", "should map names"),
-        ("{parameters: {q: {value: 1}}, value: 2}", "nested parameters"),
+        ("{parameters: {}}", "should map names"),
+        ("{parameters: {q: {value: 1}}, value: 2}", "nested parameters: stand alone; drop value"),
     ],
 )
 def test_a_wrong_parameter_is_named_with_what_it_should_be(spec, words, tmp_path):
@@ -286,6 +401,26 @@ def test_a_wrong_parameter_is_named_with_what_it_should_be(spec, words, tmp_path
     assert words in problem
     assert "sweep.yaml: " in problem
     assert "lr" in problem.split(": ")[1]
+
+
+@pytest.mark.parametrize("name", ["2x", "a b", "a..b", ".a", "a.", "a/b", "''", "é", "7"])
+def test_a_name_that_cannot_be_one_is_refused(name, tmp_path):
+    text = f"method: grid\nparameters: {{{name}: {{value: 1}}}}"
+    assert "begin with no digit" in problems_of(tmp_path, text)[0]
+
+
+def test_all_wrong_parameters_are_told_at_once_in_one_line_each(tmp_path):
+    text = """
+method: grid
+parameters:
+  a: {min: 2, max: 1}
+  b: {distribution: normal}
+  c: {values: []}
+  d: {parameters: {e: {distribution: beta, c: 1}, f: {values: [1], probabilities: [1.0]}}}
+"""
+    keys = [problem.split(": ")[1].split(" =")[0] for problem in problems_of(tmp_path, text)]
+    wrong = [f"parameters.{name}" for name in ("a", "c", "d.e")]
+    assert keys == [*wrong, "parameters.b", "parameters.d.f"]
 
 
 def test_a_wrong_nested_parameter_has_its_whole_name(tmp_path):
@@ -310,9 +445,36 @@ def test_a_wrong_nested_parameter_has_its_whole_name(tmp_path):
         ("method: grid\nparameters: {a: {value: 1}}\nmetric: {goal: minimize}", "metric.name"),
         ("method: grid\nparameters: {a: {value: 1}}\nmetric: {name: x, goal: up}", "metric.goal"),
         (
-            "method: grid\nparameters: {a: {value: 1}}\nearly_terminate: {type: hyperband}",
-            "early_t",
+            "metod: grid\nparameters: {a: {value: 1}}",
+            "method: is missing; did you mean it by metod",
         ),
+        ("strategy: bayes\nparameters: {a: {value: 1}}", "strategy = 'bayes'"),
+        ("strategy: random\nparameters: {a: {value: 1}}", "num_runs: is missing"),
+        ("strategy: grid\nmethod: grid\nparameters: {a: {value: 1}}", "strategy = 'grid'"),
+        ("strategy: random\nnum_runs: 2\nparameters: {a: {min: 0.0, max: 1.0}}", "parameters.a"),
+        *(
+            (f"method: grid\nparameters: {{a: {{value: 1}}}}\n{text}", key)
+            for text, key in (
+                ("sampler: sobol", "sampler = 'sobol': is not for method: grid"),
+                ("metric: {name: x, goal: minimise}", "metric.goal = 'minimise'"),
+                ("metric: {name: x, target: low}", "metric.target = 'low'"),
+                ("metric: {name: x, impute: none}", "metric.impute = 'none'"),
+                ("metric: {name: x, gaol: minimize}", "metric.gaol: is no key of metric; did you"),
+                ("metric: loss", "metric = 'loss'"),
+                ("metrics: [{name: x}, {name: y}]", "metrics"),
+                ("name: 3", "name = 3: should be text"),
+                ("program: [a]", "program = ['a']"),
+                ("kind: job", "kind = 'job'"),
+                ("controller: {type: here}", "controller = {'type': 'here'}"),
+                ("scheduler: {engine: optuna}", "scheduler"),
+                ("command: python train.py", "command = 'python train.py'"),
+                ("command: []", "command = []"),
+                ("command: [{a: 1}]", "command"),
+                ("early_terminate: hyperband", "early_terminate.type = 'hyperband'"),
+            )
+        ),
+        ("method: random\nsampler: gp\nparameters: {a: {value: 1}}", "sampler = 'gp'"),
+        ("method: bayes\nsampler: sobol\nparameters: {a: {value: 1}}", "sampler = 'sobol'"),
     ],
 )
 def test_what_is_wrong_at_the_top_is_named(text, key, tmp_path):
@@ -334,6 +496,62 @@ def test_unknown_keys_at_the_top_are_warnings(tmp_path):
     text = "method: grid\nparameters: {a: {value: 1}}\ncount: 4\nprogramm: x\nprogram: y"
     sweep = sweep_from(tmp_path, text)
     assert [warning.split("'")[1] for warning in sweep.warnings] == ["count", "programm"]
+    assert "write run_cap: 4" in sweep.warnings[0]
+    assert "did you mean program?" in sweep.warnings[1]
+
+
+def test_a_key_without_a_value_is_no_key(tmp_path):
+    text = "method: grid\nparameters: {a: {value: 1}}\nmetric:\nrun_cap:\nearly_terminate:\n"
+    sweep = sweep_from(tmp_path, text)
+    assert (sweep.metric, sweep.run_cap, sweep.early_terminate) == (None, None, None)
+
+
+def test_what_the_agent_needs_is_kept(tmp_path):
+    text = """
+method: bayes
+name: mine
+description: for people
+program: train.py
+project: p
+entity: e
+command: ["${env}", python, "${program}", --depth, 3, "${args}"]
+metric: {name: acc, goal: maximize, target: 0.9, impute: latest, impute_while_running: "false"}
+controller: {type: local}
+kind: sweep
+sampler: tpe
+seed: 7
+parameters: {a: {distribution: normal}}
+"""
+    sweep = sweep_from(tmp_path, text)
+    assert (sweep.name, sweep.program, sweep.project, sweep.entity) == (
+        "mine",
+        "train.py",
+        "p",
+        "e",
+    )
+    assert sweep.command == ("${env}", "python", "${program}", "--depth", "3", "${args}")
+    assert sweep.metric == Metric("acc", "maximize", 0.9, "latest")
+    assert (sweep.sampler, sweep.seed, sweep.warnings) == ("tpe", 7, ())
+
+
+def test_bayes_has_no_list_of_points(tmp_path):
+    sweep = sweep_from(tmp_path, "method: bayes\nsampler: auto\nparameters: {a: {values: [1]}}")
+    assert sweep.sampler is None
+    with pytest.raises(ConfigError, match="rounds propose"):
+        next(sweep.points(3))
+
+
+def test_a_grid_too_large_to_enumerate_asks_for_a_limit(tmp_path):
+    text = "method: grid\nparameters: {a: {min: 1, max: 2000}, b: {min: 1, max: 2000}}"
+    (problem,) = problems_of(tmp_path, text)
+    assert "4,000,000 combinations; set run_cap" in problem
+    assert len(list(sweep_from(tmp_path, text + "\nrun_cap: 3").points())) == 3
+
+
+def test_a_value_that_a_grid_has_twice_is_told(tmp_path):
+    sweep = sweep_from(tmp_path, "method: grid\nparameters: {a: {values: [1, 1.0, 2]}}")
+    assert [point["a"] for point in sweep.points()] == [1, 2]
+    assert "parameters.a has 3 values, of which 2 are different" in sweep.warnings[0]
 
 
 def test_numbers_in_short_exponent_form_are_numbers(tmp_path):
@@ -352,7 +570,35 @@ def test_the_metric_minimises_unless_told_otherwise(tmp_path):
 
 
 @pytest.mark.skipif(not REAL_FILES.is_dir(), reason="no shared/data/sweep_yamls beside the project")
-def test_real_files_load():
-    files = sorted(REAL_FILES.glob("*.yaml"))
-    assert files
-    assert [load_sweep(file).origin for file in files] == [str(file) for file in files]
+@pytest.mark.parametrize(
+    ("name", "method", "parameters", "swept", "bands"),
+    [
+        ("00-uno-00+fluke__sweep", "bayes", 4, 4, None),
+        ("CopurOnur+ED-MTT__configs__sweep", "grid", 1, 1, None),
+        ("FeherBalazs+cora__sweeps__sweep", "grid", 62, 15, None),
+        ("FeherBalazs+cora__sweeps__sweep_random", "random", 62, 9, None),
+        ("NWeis97+ML_Ops_ExamProject__configs__sweep", "bayes", 6, 6, None),
+        ("borisdayma+dalle-mini__tools__train__sweep", "random", 14, 1, None),
+        (f"{STAGES}", "grid", 5, 5, (1, 3)),
+        (f"{STAGES}_bayes", "bayes", 5, 5, (1, 3)),
+        (f"{STAGES}_random", "random", 5, 5, (1, 3)),
+        (f"{EXAMPLES}local-controller__sweep-local-hyperband", "grid", 6, 3, (1, 3)),
+        (f"{EXAMPLES}nested-params__sweep-nested-cli", "grid", 3, 3, None),
+        (f"{EXAMPLES}sweep-grid", "grid", 6, 3, None),
+    ],
+)
+def test_real_files_load(name, method, parameters, swept, bands):
+    sweep = load_sweep(REAL_FILES / f"{name}.yaml")
+    assert (sweep.method, len(sweep.parameters)) == (method, parameters)
+    assert sum(parameter.swept for parameter in sweep.parameters) == swept
+    assert sweep.warnings == ()
+    early = sweep.early_terminate
+    assert (early and early.bands(20)) == bands
+    if method != "bayes":
+        points = list(sweep.points(limit=4))
+        assert all(len(point) == parameters for point in points)
+
+
+@pytest.mark.skipif(not REAL_FILES.is_dir(), reason="no shared/data/sweep_yamls beside the project")
+def test_every_real_file_is_covered():
+    assert len(list(REAL_FILES.glob("*.yaml"))) == 12

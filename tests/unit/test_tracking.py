@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,20 @@ def test_every_line_arrives(trial, results, untracked, caplog):
             name: value for name, value in line.items() if name != "step"
         }
     speeds = [sent["timing/tokens_per_second"] for sent in run.history[1:]]
+    assert "stop_reason" not in run.summary
     assert speeds == [line["tokens_per_second"] for line in timing]
+
+
+def test_the_reason_of_a_stop_arrives(trial, results):
+    monitors = {"loss_patience": 2, "loss_relative_flat_tolerance": 0.9}
+    monitors |= {"loss_min_steps_before_check": 0}
+    config = trial.config | {"early_stopping": trial.config["early_stopping"] | monitors}
+    folder = train(replace(trial, config=config), results, wandb="offline")
+    record = read_record(results / "tiny/sweep/records" / f"{trial.trial}.json")
+    assert (record["step"], record["rule"], folder.name) == (10, "loss-flat", record["run_id"])
+    (run,) = wandb_runs.offline_runs(results / "tiny")
+    assert run.summary["stop_rule"] == "loss-flat"
+    assert run.summary["stop_reason"] == record["stop_reason"]
 
 
 def test_without_tracking_no_trace(untracked):
@@ -143,7 +157,7 @@ def test_failure_is_told_at_once(trial, tmp_path, caplog):
     folder = tmp_path / "runs/abc"
     folder.mkdir(parents=True)
     with follow(folder, 0, "abc", trial, {"wandb": "online"}, Layout(tmp_path)):
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 120
         while not warnings(caplog) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert len(warnings(caplog)) == 1
@@ -211,7 +225,7 @@ def test_follower_of_a_killed_trainer_sends_the_rest_and_ends(tmp_path):
     write_lines(tmp_path / "runs/abc" / METRICS, [10])
     trainer.send_signal(signal.SIGKILL)
     trainer.wait()
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 120
     while _processes_about(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not _processes_about(tmp_path)

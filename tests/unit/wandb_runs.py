@@ -46,6 +46,12 @@ class OfflineRun:
             for item in self.run.config.update
         }
         self.artifacts = [r.artifact for r in found if r.WhichOneof("record_type") == "artifact"]
+        self.summary = {
+            item.key: json.loads(item.value_json)
+            for record in found
+            if record.WhichOneof("record_type") == "summary"
+            for item in record.summary.update
+        }
         self.ended = any(r.WhichOneof("record_type") == "exit" for r in found)
         self.history = [
             {

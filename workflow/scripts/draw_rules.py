@@ -1,5 +1,7 @@
 """Draw the rules of a study: reads a graph in the dot language, writes PREFIX.dot and PREFIX.svg.
 
+Rounds and rungs of a sweep are one node each rule.
+
 snakemake --rulegraph dot | python workflow/scripts/draw_rules.py results/dag
 """
 
@@ -10,6 +12,7 @@ import sys
 from pathlib import Path
 
 from resweep.errors import ResweepError, run_command
+from resweep.fold_rules import fold_rules
 
 
 def main() -> None:
@@ -22,7 +25,7 @@ def main() -> None:
     graph = sys.stdin.read()
     if "digraph" not in graph:
         raise ResweepError("no graph on standard input: pipe `snakemake --rulegraph dot` into this")
-    graph = graph[graph.index("digraph") :]
+    graph = fold_rules(graph[graph.index("digraph") :])
     prefix.parent.mkdir(parents=True, exist_ok=True)
     prefix.with_suffix(".dot").write_text(graph)
     if shutil.which("dot") is None:

@@ -43,7 +43,7 @@ def main() -> None:
         Layout(a.results),
         again=shlex.join(["python", *sys.argv]),
     )
-    version = stamp.get("version", "no trial finished")
+    version = stamp.get("version", "no trial has a result")
     print(f"{name}: {version}, trial {metadata.get('trial')}, {stamp['status']}")
 
 

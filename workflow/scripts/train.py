@@ -1,10 +1,26 @@
-"""Advance a trial's run as far as it asks, and write its record.
+"""Train one configuration, or one trial of a study, into the run store.
 
+    python workflow/scripts/train.py --learning_rate=5e-4 --n_layer=4
     python workflow/scripts/train.py --trial results/STUDY/PHASE/trials/TRIAL.yaml \
         --record results/STUDY/PHASE/records/TRIAL.json
 
 What the run store has is linked, what it has in part is continued. SIGTERM, SIGUSR1 and SIGINT
 save and leave with exit code 75; the same command continues.
+
+By hand, parameters stand above the base and set of a study. Each of these sets one, under its flat
+name or its path (training.learning_rate):
+
+    --learning_rate=5e-4   --learning_rate 5e-4   learning_rate=5e-4   +...   ++learning_rate=5e-4
+    --bias   --no-bias     a boolean
+    '{"learning_rate": 5e-4}'   parameters.json   parameters.yaml      many
+
+So W&B's sweep agents may call it with any macro, and what WANDB_SWEEP_PARAM_PATH names is read as
+well. Beside parameters:
+
+    --study NAME           whose base and set (the study of config/config.yaml)
+    --results FOLDER       results folder (results)
+    --device DEVICE        auto, cpu, cuda or cuda:N (auto)
+    --keep KEEP            best: weights stay; all: train again if they are gone; none (best)
 """
 
 import os
@@ -21,24 +37,34 @@ from pathlib import Path
 
 from resweep.errors import ResweepError, run_command
 from resweep.paths import Layout
+from resweep.signals import SAVED_AND_LEFT, watch_signals
+from resweep.train_by_hand import describe, is_result, plan_by_hand, train_by_hand
 from resweep.train_trial import train_trial
-from resweep.trial import read_trial, trial_from, write_trial
+from resweep.trial import Trial, read_trial, trial_from, write_trial
 
-SAVED_AND_LEFT = 75  # EX_TEMPFAIL: the same command goes on
+OF_A_TRIAL = ("--trial", "--record", "--content", "--help", "-h")
 
 log = logging.getLogger("resweep.train")
 
 
 def main() -> int:
-    """Train one trial; returns the exit code."""
-    arguments = parse_arguments()
+    """Train; returns the exit code."""
+    words = sys.argv[1:]
+    if any(word.partition("=")[0] in OF_A_TRIAL for word in words):
+        return train_one_trial(words)
+    return train_parameters(words)
+
+
+def train_one_trial(words: list[str]) -> int:
+    """Train a trial of a study."""
+    arguments = parse_arguments(words)
     signals = watch_signals()
     if arguments.content:
         trial = trial_from(json.loads(arguments.content), "--content")
         write_trial(arguments.trial, trial)
     else:
         trial = read_trial(arguments.trial)
-    set_up_logging(arguments.log, f"{trial.study}/{trial.phase}/{trial.trial}")
+    set_up_logging(arguments.log, trial)
     try:
         train_trial(
             trial,
@@ -59,18 +85,36 @@ def main() -> int:
     return 0
 
 
-def watch_signals() -> list[int]:
-    """Collect the signals that mean: save and leave."""
-    received: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
-        signal.signal(number, lambda number, _: received.append(number))
-    return received
+def train_parameters(words: list[str]) -> int:
+    """Train a configuration by hand, or for a W&B agent."""
+    plan = plan_by_hand(words)
+    signals = watch_signals()
+    set_up_logging(None, plan.trial)
+    try:
+        record = train_by_hand(
+            plan,
+            interrupted=lambda: bool(signals),
+            on_run=lambda folder: add_log_file(folder / "train.log"),
+        )
+    except ResweepError as error:
+        log.error("%s", error)
+        if signals and "agent_run" in plan.tracking:
+            end_by_signal(signals[0])
+        return SAVED_AND_LEFT if signals else 1
+    print(describe(record, plan.layout))
+    return 0 if is_result(record) else 1
 
 
-def set_up_logging(file: Path | None, name: str) -> None:
+def end_by_signal(number: int) -> None:
+    """End as the signal would have it: an agent takes each exit code above 0 for a failure."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+def set_up_logging(file: Path | None, trial: Trial) -> None:
     """Log to stderr under the trial's name, and to a file."""
     shown = logging.StreamHandler(sys.stderr)
-    shown.setFormatter(logging.Formatter(f"{name}: %(message)s"))
+    shown.setFormatter(logging.Formatter(f"{trial.study}/{trial.phase}/{trial.trial}: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[shown])
     if file:
         add_log_file(file)
@@ -84,10 +128,13 @@ def add_log_file(file: Path) -> None:
     logging.getLogger().addHandler(handler)
 
 
-def parse_arguments() -> argparse.Namespace:
-    """Read the command line."""
+def parse_arguments(words: list[str]) -> argparse.Namespace:
+    """Read the command line of a trial."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        usage="train.py [PARAMETER ...] | train.py --trial FILE --record FILE [...]",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     add = parser.add_argument
     add("--trial", type=Path, required=True, help="the trial file")
@@ -101,7 +148,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--lock-timeout", type=float, default=3600.0, help="seconds to wait for the run (3600)")
     add("--memory-mb", type=int, help="memory that the scheduler allows, in MB")
     add("--log", type=Path, help="also log to this file")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 if __name__ == "__main__":

@@ -170,6 +170,47 @@ class Initialization(Section):
     )
 
 
+class EarlyStopping(Section):
+    """Monitors that stop a trial; where a trial stops is no part of a run, so all are labels.
+
+    No keys of the user's own: a misnamed one would leave its monitor off in silence.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    loss_patience: Annotated[Annotated[Int, Field(ge=2)] | None, LABEL] = Field(
+        None, description="stop when train/loss rose, or stayed flat, over so many lines; null: off"
+    )
+    loss_relative_flat_tolerance: Annotated[float, Field(ge=0), LABEL] = Field(
+        0.005, description="flat: each change from line to line is at most this share of the loss"
+    )
+    loss_min_steps_before_check: Annotated[Int, Field(ge=0), LABEL] = Field(
+        1000, description="neither rising nor flat counts before this step"
+    )
+    loss_smoothing: Annotated[float, Field(ge=0, lt=1), LABEL] = Field(
+        0.9, description="of train/loss: weight of a line over that of the next, in a mean; 0: raw"
+    )
+    plateau_patience: Annotated[Positive | None, LABEL] = Field(
+        None, description="stop after so many evaluations without improvement; null: off"
+    )
+    plateau_metric: Annotated[Literal["val/loss", "val/perplexity"], LABEL] = Field(
+        "val/loss", description="what should improve"
+    )
+    plateau_min_delta: Annotated[float, Field(ge=0), LABEL] = Field(
+        0.0, description="an improvement is more than this below the best so far"
+    )
+    divergence_factor: Annotated[Annotated[float, Field(gt=1)] | None, LABEL] = Field(
+        None,
+        description="diverged: train/loss above so many times its lowest mean so far; null: off",
+    )
+
+    @property
+    def on(self) -> bool:
+        """Whether any monitor is."""
+        switches = (self.loss_patience, self.plateau_patience, self.divergence_factor)
+        return any(switch is not None for switch in switches)
+
+
 class Run(Section):
     """Labels of a run."""
 
@@ -183,6 +224,7 @@ class Config(Section):
     data: Data = Data()
     training: Training
     initialization: Initialization = Initialization()
+    early_stopping: EarlyStopping = EarlyStopping()
     run: Run = Run()
 
 
@@ -191,5 +233,6 @@ SECTIONS: dict[str, type[Section]] = {
     "data": Data,
     "training": Training,
     "initialization": Initialization,
+    "early_stopping": EarlyStopping,
     "run": Run,
 }

@@ -12,7 +12,7 @@ import contextlib
 import csv
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from resweep.config import compose
 from resweep.errors import ConfigError, Problem
 from resweep.search.suggest import Observation
 from resweep.store.run import DIVERGED, FAILED, FINISHED, INFEASIBLE, STOPPED
-from resweep.trial import Outcome
+from resweep.trial import Outcome, read_trial
 
 FINAL = "final"  # the metric's column in scores.csv
 
@@ -95,7 +95,8 @@ def read_table(path: Path, metric: str, names: Sequence[str]) -> list[Observatio
     Args:
         path: One row a training; columns are hyperparameters, by path or short name, and the metric
             (`final` in scores.csv). Where there is a status (W&B: State), diverged and infeasible
-            trainings count as such, and others only if they came to their end.
+            trainings count as such, and others only if they came to their end. What a phase did
+            not sweep is looked up in its trial files.
         metric: What is optimised.
         names: Paths of the parameters; rows that lack one are left out.
 
@@ -108,9 +109,10 @@ def read_table(path: Path, metric: str, names: Sequence[str]) -> list[Observatio
             rows, columns = list(reader), list(reader.fieldnames or ())
     except (OSError, ValueError, csv.Error) as error:
         raise ConfigError(Problem(str(path), "warm_start", None, f"is no table: {error}")) from None
-    column = FINAL if {"run_id", "status", FINAL} <= set(columns) else metric
+    of_phase = {"trial", "run_id", "status", FINAL} <= set(columns)
+    column = FINAL if of_phase else metric
     by_path = {_path(name): name for name in columns}
-    lacking = [name for name in names if name not in by_path]
+    lacking = [name for name in names if name not in by_path and not of_phase]
     if column not in columns:
         lacking.insert(0, column)
     if lacking:
@@ -118,11 +120,14 @@ def read_table(path: Path, metric: str, names: Sequence[str]) -> list[Observatio
         raise ConfigError(Problem(str(path), "warm_start", lacking[0], mend))
     found = []
     for row in rows:
-        point = {name: _cell(row[by_path[name]]) for name in names}
+        point = {name: _cell(row[by_path[name]]) for name in names if name in by_path}
+        if len(point) < len(names):
+            point |= _from_trial_file(path, row["trial"], set(names) - point.keys())
         value = _cell(row[column])
         status = _status(row)
         known = type(value) in (int, float) and math.isfinite(value)
-        if None in point.values() or status is None or (status == FINISHED and not known):
+        whole = len(point) == len(names) and None not in point.values()
+        if not whole or status is None or (status == FINISHED and not known):
             continue
         found.append(
             Observation(_coerced(point), float(value) if status == FINISHED else None, status)
@@ -130,10 +135,16 @@ def read_table(path: Path, metric: str, names: Sequence[str]) -> list[Observatio
     return found
 
 
+def _from_trial_file(scores: Path, trial: str, names: Collection[str]) -> dict[str, Any]:
+    """Return values that a trial has in its configuration, as far as it has them."""
+    config = read_trial(scores.parent / "trials" / f"{trial}.yaml").config
+    return {name: value for name, value in compose.leaves(config) if name in names}
+
+
 def _status(row: Mapping[str, str]) -> str | None:
     """What a row says of its training; None for one that tells nothing of the end."""
     status = row.get("status", row.get("State", FINISHED))
-    if status == STOPPED and row.get("rule"):  # by a monitor: an end of its own
+    if status == STOPPED and row.get("score"):  # by a monitor: an end of its own, and ranked
         return FINISHED
     return status if status in (FINISHED, DIVERGED, INFEASIBLE) else None
 

@@ -45,6 +45,22 @@ def has_claims(run: Run) -> bool:
     return folder.is_dir() and any(folder.iterdir())
 
 
+def drop_before(run: Run, folder: Path, step: int, every: int | None) -> None:
+    """Delete checkpoints before a step that no record stands for; needs the run's lock.
+
+    Args:
+        run: Whose records.
+        folder: Of the checkpoints: the run's own, or that of a retraining.
+        step: Those from here on stay.
+        every: Multiples of it stay too.
+    """
+    recorded = run.recorded_steps()
+    for older in checkpoint.steps_of(folder):
+        asked = older in recorded or (every and older % every == 0)
+        if older < step and not asked:
+            shutil.rmtree(folder / checkpoint.folder_name(older))
+
+
 def drop_unclaimed(run: Run) -> None:
     """Delete the checkpoints of a run that nobody claims; needs the run's lock."""
     if has_claims(run):

@@ -2,7 +2,7 @@
 
 config.yaml       the resolved configuration
 record.json       the run's state, replaced atomically
-records/          what a trial that stopped there got: {step}.json, {step}-{rule}.json; immutable
+records/          what a trial that ended there got: {step}.json, {step}-{rule}.json; immutable
 metrics.jsonl timing.jsonl checkpoint_{step}/ final_checkpoint/ train.log
 again/            a retraining of what was pruned, while it lasts
 claims/           the trials that want the weights to stay
@@ -14,14 +14,19 @@ import json
 import os
 import platform
 import socket
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import resweep
+from resweep.config.schema import EarlyStopping
+from resweep.gpus import held_gpu
 from resweep.paths import write_atomically
 from resweep.store.lock import read_lease
 from resweep.training import checkpoint
+from resweep.training.metrics import METRICS, read_metrics
+from resweep.training.monitors import Stop, first_stop
 
 MOST_ATTEMPTS_WITHOUT_PROGRESS = 8
 NEARLY_FULL = 0.85  # of the memory limit: a killed process that had so much ran out of it
@@ -32,6 +37,7 @@ DIVERGED = "diverged"
 INFEASIBLE = "infeasible"
 EMPTY = "empty"
 FAILED = "failed"
+NO_MONITORS = EarlyStopping()
 
 
 class Run:
@@ -62,7 +68,11 @@ class Run:
         return {path.stem: path for path in sorted((self.path / "records").glob("[0-9]*.json"))}
 
     def find_record(
-        self, until: int, weights: bool = False, device_memory: float | None = None
+        self,
+        until: int,
+        weights: bool = False,
+        device_memory: float | None = None,
+        early_stopping: EarlyStopping = NO_MONITORS,
     ) -> Path | None:
         """Return the record that already answers a request, or None.
 
@@ -70,33 +80,81 @@ class Run:
             until: The step asked for.
             weights: Whether its weights are wanted too.
             device_memory: Bytes of the device; what did not fit as much before still does not.
+            early_stopping: The trial's monitors: where they stop it is what it gets.
         """
         # First what was reached: a later failure to train it again takes nothing from it.
-        exact = self.path / "records" / f"{until}.json"
-        has_weights = (self.path / checkpoint.folder_name(until)).is_dir()
-        if exact.exists() and (has_weights or not weights):
+        stop = self.find_stop(until, early_stopping)
+        step, name = (
+            (until, f"{until}") if stop is None else (stop.step, f"{stop.step}-{stop.name}")
+        )
+        exact = self.path / "records" / f"{name}.json"
+        if exact.exists() and (self.has_weights(step) or not weights):
             return exact
+        if stop is not None:
+            return None
         for stem, path in self.records().items():
-            step, _, rule = stem.partition("-")
-            if not rule:
-                continue
+            reached, _, rule = stem.partition("-")
             if rule == INFEASIBLE:
                 if device_memory is not None:
                     tried = json.loads(path.read_text())["device_memory"]
                     if device_memory <= tried:
                         return path
-            elif rule == FAILED or int(step) <= until:
+            elif rule == FAILED or (rule == DIVERGED and int(reached) <= until):
                 return path
         return None
 
+    def find_stop(self, until: int, early_stopping: EarlyStopping) -> Stop | None:
+        """Return where monitors stop a trial, as far as the run's metrics tell.
+
+        Args:
+            until: The step that the trial asks for.
+            early_stopping: Its monitors.
+        """
+        if not early_stopping.on:
+            return None
+        lines = read_metrics(self.path / METRICS, until)
+        return first_stop(lines, early_stopping, self.state().get("max_steps"))
+
+    def is_served(self, until: int, weights: bool, early_stopping: EarlyStopping) -> bool:
+        """Whether a request needs no training: its record is there, or follows from the metrics."""
+        stop = self.find_stop(until, early_stopping)
+        if stop is not None and stop.step <= self.settled_step():
+            return self.has_weights(stop.step) or not weights
+        return self.find_record(until, weights, early_stopping=early_stopping) is not None
+
+    def has_weights(self, step: int) -> bool:
+        """Whether there is a checkpoint of this step."""
+        return (self.path / checkpoint.folder_name(step)).is_dir()
+
+    def recorded_steps(self) -> set[int]:
+        """Return the steps that trials ended at, as they asked or by a monitor."""
+        others = (DIVERGED, INFEASIBLE, FAILED)
+        return {step for step, rule in self._ends() if rule not in others}
+
     def furthest_record(self) -> int:
-        """Return the last step that a record stands for; 0 without any."""
-        return max((int(stem) for stem in self.records() if stem.isdigit()), default=0)
+        """Return the last of these; 0 without any."""
+        return max(self.recorded_steps(), default=0)
+
+    def settled_step(self) -> int:
+        """Return the last step whose lines of metrics are never written again; 0 without any.
+
+        A record stands for them, or a checkpoint goes on from there.
+        """
+        ends = [step for step, rule in self._ends() if rule not in (INFEASIBLE, FAILED)]
+        return max([*ends, *checkpoint.steps_of(self.path)], default=0)
+
+    def _record_path(self, step: int, rule: str | None) -> Path:
+        return self.path / "records" / (f"{step}-{rule}.json" if rule else f"{step}.json")
+
+    def _ends(self) -> Iterator[tuple[int, str]]:
+        """Yield the step and the rule of each record; the rule of an ordinary one is empty."""
+        for stem in self.records():
+            step, _, rule = stem.partition("-")
+            yield int(step), rule
 
     def write_record(self, step: int, content: dict[str, Any], rule: str | None = None) -> Path:
         """Write an immutable record; one that is there already stays as it is."""
-        name = f"{step}-{rule}.json" if rule else f"{step}.json"
-        path = self.path / "records" / name
+        path = self._record_path(step, rule)
         if not path.exists():
             write_atomically(path, json.dumps({"run_id": self.run_id, **content}, indent=2) + "\n")
         return path
@@ -110,6 +168,7 @@ class Run:
                 "host": os.environ.get("SLURMD_NODENAME", socket.gethostname()),
                 "job": os.environ.get("SLURM_JOB_ID"),
                 "device": device,
+                "gpu": held_gpu(),
                 "from_step": from_step,
                 "to_step": from_step,
                 "end": None,
@@ -127,6 +186,7 @@ class Run:
             "to_step": to_step,
             "host": attempt["host"],
             "device": attempt["device"],
+            "gpu": attempt["gpu"],
             "processes": 1,
             "seconds": round(seconds, 2),
             "versions": versions(),
@@ -162,6 +222,12 @@ class Run:
     def out_of_memory_count(self) -> int:
         """How often this run ended for lack of main memory: what a retry's request grows by."""
         return sum(attempt["end"] == "out of memory" for attempt in self.attempts())
+
+    def failed_alike(self, error: str) -> bool:
+        """Whether the last two attempts ended with this error at the same step."""
+        last_two = self.attempts()[-2:]
+        ends = {(attempt["end"], attempt["to_step"]) for attempt in last_two}
+        return len(last_two) == 2 and len(ends) == 1 and last_two[0]["end"] == f"error: {error}"
 
     def attempts_from(self, step: int) -> int:
         """Count the latest attempts that began at `step` and were killed or failed.

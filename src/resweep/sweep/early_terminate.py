@@ -83,7 +83,7 @@ def read_early_terminate(given: Any, findings: Findings) -> EarlyTerminate | Non
     """Check the key `early_terminate` of a sweep file; None where something is wrong with it."""
     key = "early_terminate"
     told = len(findings.problems)
-    if not isinstance(given, dict) or given.get("type") not in KEYS:
+    if not isinstance(given, dict) or given.get("type") not in tuple(KEYS):
         kind = given.get("type") if isinstance(given, dict) else given
         findings.wrong(f"{key}.type", kind, f"should be one of {', '.join(KEYS)}")
         return None

@@ -8,6 +8,8 @@ from typing import Any
 from resweep.config.compose import nearest
 from resweep.errors import Problem
 
+TOO_LARGE = 1e300  # differences and multiples of smaller numbers do not overflow
+
 
 @dataclass
 class Findings:
@@ -39,10 +41,10 @@ def hint(name: Any, known: Iterable[str]) -> str:
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a finite number other than -0.0, and no bool."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    """Whether it is a number to compute with: finite, not too large, not -0.0, and no bool."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
         return False
-    return value != 0 or math.copysign(1.0, value) > 0
+    return abs(value) < TOO_LARGE and (value != 0 or math.copysign(1.0, value) > 0)
 
 
 def is_whole(value: Any, least: int | None = None) -> bool:

@@ -11,6 +11,7 @@ from statistics import NormalDist
 from typing import Any
 
 from resweep.canonical import canonical_json, round_sampled
+from resweep.sweep.findings import is_number
 
 CHOICES = ("constant", "categorical")
 LOG_RANGES = ("log_uniform", "inv_log_uniform", "q_log_uniform")  # bounds are exponents of e
@@ -92,7 +93,7 @@ class Parameter:
             return tuple(range(int(self.low), int(self.high) + 1))
         if self.distribution == "q_uniform":
             count = math.ceil((self.high - self.low) / self.q)
-            if isinstance(self.low, int) and isinstance(self.q, int):
+            if all(isinstance(number, int) for number in (self.low, self.high, self.q)):
                 return tuple(self.low + i * self.q for i in range(count))
             return tuple(round_sampled(self.low + i * self.q) for i in range(count))
         raise ValueError(
@@ -122,8 +123,8 @@ class Parameter:
         """
         if self.values:
             return self._locate_choice(value)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(f"{value!r} is no number")
+        if not is_number(value):
+            raise ValueError(f"{value!r} is no finite number")
         if self.distribution == "int_uniform":
             first, count = int(self.low), int(self.high) - int(self.low) + 1
             if value != int(value) or not 0 <= value - first < count:
@@ -140,7 +141,7 @@ class Parameter:
             above = 1.0 if k == last_multiple else self._share((k + 0.5) * self.q)
             return (below + above) / 2
         low, high = self._bounds()
-        if not low <= value <= high:
+        if not low <= value <= high or (value <= 0 and "log" in self.distribution):
             raise ValueError(f"{value!r} is outside of {self.distribution} {low!r} to {high!r}")
         return self._share(value)
 
@@ -172,7 +173,7 @@ class Parameter:
         """Return the smallest and the largest value, before rounding to multiples of q."""
         if self.distribution in LOG_RANGES:
             low, high = self._log_bounds()
-            return math.exp(low), math.exp(high)
+            return round_sampled(math.exp(low)), round_sampled(math.exp(high))
         if self.distribution in RANGES:
             return self.low, self.high
         if self.distribution in BETAS:

@@ -10,7 +10,7 @@ from typing import Any
 
 from resweep.canonical import canonical_json
 from resweep.sweep.findings import Findings, hint, is_number, is_whole
-from resweep.sweep.parameter import LOG_RANGES, LOG_RANGES_OF_VALUES, Parameter
+from resweep.sweep.parameter import BETAS, LOG_RANGES, LOG_RANGES_OF_VALUES, Parameter
 
 # Keys of each distribution: those that it needs, and those that have defaults.
 KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -40,6 +40,7 @@ ALL_KEYS = (
 )
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
 LARGEST_EXPONENT = 50  # e^50 is 5e21; no hyperparameter is that large
+MOST_STEPS = 1e12
 TAIL = 9  # standard deviations within which all draws lie
 
 
@@ -110,9 +111,9 @@ def _distribution(spec: dict[str, Any]) -> str:
             raise ValueError("should have value, values, both min and max, or a distribution")
         whole = is_whole(spec["min"]) and is_whole(spec["max"])
         return "int_uniform" if whole else "uniform"
-    if given not in KEYS:
+    if not isinstance(given, str) or given not in KEYS:
         raise ValueError(f"distribution {given!r} is not one of W&B's; {hint(given, KEYS)}")
-    return str(given)
+    return given
 
 
 def _check_choice(key: str, value: Any) -> None:
@@ -152,12 +153,21 @@ def _read_range(name: str, distribution: str, spec: dict[str, Any]) -> Parameter
         raise ValueError(f"{distribution} needs min above 0, not {low!r}")
     if distribution in LOG_RANGES:
         _check_exponents(distribution, low, high)
+    parameter = Parameter(name, distribution, low=low, high=high, q=q)
+    if distribution.startswith("q_"):
+        largest = math.exp(high) if distribution in LOG_RANGES else max(abs(low), abs(high))
+        _check_step(q, largest)
+        if parameter.extremes[0] > parameter.extremes[-1]:
+            raise ValueError(f"no multiple of q = {q!r} lies between min and max; make q smaller")
+    return parameter
+
+
+def _check_step(q: float, largest: float) -> None:
+    """Refuse a step that is no step; raises ValueError."""
     if q <= 0:
         raise ValueError(f"q should be above 0, not {q!r}")
-    parameter = Parameter(name, distribution, low=low, high=high, q=q)
-    if distribution.startswith("q_") and parameter.extremes[0] > parameter.extremes[-1]:
-        raise ValueError(f"no multiple of q = {q!r} lies between min and max; make q smaller")
-    return parameter
+    if largest / MOST_STEPS > q:
+        raise ValueError(f"q = {q!r} is too small a step; use the distribution without q_")
 
 
 def _check_exponents(distribution: str, low: float, high: float) -> None:
@@ -173,13 +183,16 @@ def _check_exponents(distribution: str, low: float, high: float) -> None:
 
 def _read_unbounded(name: str, distribution: str, spec: dict[str, Any]) -> Parameter:
     numbers = {key: value for key, value in spec.items() if key != "distribution"}
-    for key in numbers.keys() - {"mu"}:
+    for key in numbers.keys() - {"mu", "q"}:
         if numbers[key] <= 0:
             raise ValueError(f"{key} should be above 0, not {numbers[key]!r}")
     parameter = Parameter(name, distribution, **numbers)
-    if "log" in distribution and abs(parameter.mu) + TAIL * parameter.sigma > LARGEST_EXPONENT:
+    largest = 1.0 if distribution in BETAS else abs(parameter.mu) + TAIL * parameter.sigma
+    if "log" in distribution and largest > LARGEST_EXPONENT:
         raise ValueError(
             f"{distribution} draws up to e^(mu + {TAIL} sigma), too large or too small a number; "
             "mu and sigma are of the logarithm"
         )
+    if distribution.startswith("q_"):
+        _check_step(parameter.q, math.exp(largest) if "log" in distribution else largest)
     return parameter

@@ -3,6 +3,7 @@
 batch -> loss -> gradients -> step          (resweep.training.trainer)
   every log_steps   a line of metrics.jsonl and timing.jsonl
   every eval_steps  validation loss, in the same line
+  every line        the monitors, who may stop it     (resweep.training.monitors)
   now and then      a checkpoint, from which a killed run continues bit for bit
 """
 
@@ -11,14 +12,16 @@ import logging
 import math
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import torch
 
+from resweep.config.schema import EarlyStopping
 from resweep.training.metrics import MetricLog
+from resweep.training.monitors import Monitors, Stop
 from resweep.training.trainer import Trainer
 
 SECONDS_BETWEEN_SAVES = 60.0
@@ -43,6 +46,7 @@ class Outcome(Enum):
 
     REACHED = "reached"
     INTERRUPTED = "interrupted"
+    STOPPED = "stopped"
     DIVERGED = "diverged"
 
 
@@ -62,7 +66,12 @@ class Callbacks:
 
 
 def train(
-    trainer: Trainer, until: int, metrics: MetricLog, timing: MetricLog, callbacks: Callbacks
+    trainer: Trainer,
+    until: int,
+    metrics: MetricLog,
+    timing: MetricLog,
+    callbacks: Callbacks,
+    monitors: Monitors | None = None,
 ) -> Outcome:
     """Train up to step `until`, writing metrics and checkpoints on the way.
 
@@ -72,9 +81,18 @@ def train(
         metrics: Determined values, by step.
         timing: Speed and memory, by step.
         callbacks: For saving, stopping and being seen alive.
+        monitors: Have seen the lines of metrics up to the trainer's step; see the ones after it.
     """
+    monitors = monitors or Monitors(EarlyStopping())
+
+    def write(values: Mapping[str, Any]) -> Stop | None:
+        metrics.write(trainer.step, values)
+        return monitors.see({"step": trainer.step, **values})
+
     if trainer.step == 0:
-        metrics.write(0, trainer.evaluate("val"))
+        write(trainer.evaluate("val"))
+    if monitors.stop is not None:
+        return Outcome.STOPPED
     clock = _Clock(trainer)
     while trainer.step < until:
         trainer.train_step()
@@ -90,8 +108,11 @@ def train(
             if _diverged(values, "val/loss", step):  # by the last update, which no train/loss saw
                 return Outcome.DIVERGED
         if values:
-            metrics.write(step, values)
+            stop = write(values)
             clock.progress(trainer, until, values)
+            if stop is not None:
+                log.info("stopped at step %d: %s", step, stop.reason)
+                return Outcome.STOPPED
         if callbacks.interrupted():
             clock.paused(callbacks.save)
             return Outcome.INTERRUPTED

@@ -1,0 +1,77 @@
+"""The objectives and methods that are compared, by name."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+from optuna.samplers import GPSampler, QMCSampler, TPESampler
+
+from benchmarks.search.functions import FUNCTIONS
+from benchmarks.search.interpolate import objective_from
+from benchmarks.search.measure import Method
+from benchmarks.search.methods import Bayes, OptunaLoop, Random, Sobol, WandbEngine
+from benchmarks.search.objective import Objective
+from resweep.canonical import digest, file_digest
+from resweep.search import observe, rungs, suggest
+from resweep.sweep import EarlyTerminate
+
+TABLE = Path(__file__).with_name("tiny-gpt.csv")
+ROUND = 8
+BRACKET = 27  # trials of one halving, where nothing is learned between rounds
+
+
+def _code() -> str:
+    """Digest of what resweep proposes and stops with: its changes are measured anew."""
+    files = [Path(str(module.__file__)) for module in (suggest, observe, rungs)]
+    return digest([[file.name, file_digest(file)] for file in files], 8)
+
+
+def _optuna(make: Callable[[int], optuna.samplers.BaseSampler]) -> functools.partial[OptunaLoop]:
+    return functools.partial(OptunaLoop, sampler=make)
+
+
+OURS = _code()
+OTHERS = f"optuna {optuna.__version__}"
+HALVING = EarlyTerminate("hyperband", max_iter=20, s=2, eta=3)  # bands at 6 and 2 of 20
+ONE_RUNG = EarlyTerminate("hyperband", max_iter=20, s=1, eta=3)  # 6
+LATE_RUNG = EarlyTerminate("hyperband", min_iter=10, eta=3)  # 10
+CUT_LATE = EarlyTerminate("one_cut", min_iter=10, keep=9)
+CUT_EARLY = EarlyTerminate("one_cut", min_iter=2, keep=3)  # 10 %, the best three
+
+GP = functools.partial(Bayes, sampler="gp")
+TPE = functools.partial(Bayes, sampler="tpe")
+
+ALONE = (
+    Method("random", Random),
+    Method("Sobol", Sobol),
+    Method("bayes, gp", GP, ROUND, version=OURS),
+    Method("bayes, tpe", TPE, ROUND, version=OURS),
+    Method("Optuna GPSampler", _optuna(lambda seed: GPSampler(seed=seed)), version=OTHERS),
+    Method("Optuna TPESampler", _optuna(lambda seed: TPESampler(seed=seed)), version=OTHERS),
+    Method(
+        "Optuna QMCSampler",
+        _optuna(lambda seed: QMCSampler(seed=seed, scramble=True)),  # unscrambled: no seeds
+        version=f"{OTHERS}, scrambled",
+    ),
+    Method("W&B bayes", WandbEngine, version="sweeps 0.3.0"),
+)
+WITH_RUNGS = (
+    Method("random, rungs 2 and 6", Random, BRACKET, HALVING, OURS),
+    Method("Sobol, rungs 2 and 6", Sobol, BRACKET, HALVING, OURS),
+    Method("Sobol, rung 6", Sobol, BRACKET, ONE_RUNG, OURS),
+    Method("Sobol, rung 10", Sobol, BRACKET, LATE_RUNG, OURS),
+    Method("Sobol, one cut at 2, best 3 of 27", Sobol, BRACKET, CUT_EARLY, OURS),
+    Method("Sobol, one cut at 10, best 9 of 27", Sobol, BRACKET, CUT_LATE, OURS),
+    Method("bayes, gp, rungs 2 and 6", GP, ROUND, HALVING, OURS),
+    Method("bayes, gp, rung 6", GP, ROUND, ONE_RUNG, OURS),
+    Method("bayes, gp, rung 10", GP, ROUND, LATE_RUNG, OURS),
+    Method("bayes, tpe, rung 10", TPE, ROUND, LATE_RUNG, OURS),
+)
+METHODS = {method.name: method for method in (*ALONE, *WITH_RUNGS)}
+
+
+def named(table: Path, goal: str, objective: str, method: str) -> tuple[Objective, Method]:
+    """Return an objective and a method by their names; any other objective is the table's."""
+    known = {function.name: function for function in FUNCTIONS}
+    return known.get(objective) or objective_from(table, goal), METHODS[method]

@@ -1,0 +1,84 @@
+"""Layers of a configuration as people write them: modules by name, values under flat names.
+
+base: {model: gpt-tiny}   ->  load_modules   ->  a layer for each section
+set: {learning_rate: 1}   ->  named          ->  training.learning_rate
+layers                    ->  complete       ->  one configuration, checked
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from resweep.config import compose
+from resweep.config.compose import Layer
+from resweep.errors import ConfigError, Problem
+
+
+class Completed(NamedTuple):
+    """Layers, merged.
+
+    Attributes:
+        config: Complete and checked; empty where something is wrong.
+        written: As it was written: no defaults, no coercion.
+        problems: Everything that is wrong.
+    """
+
+    config: dict[str, Any]
+    written: dict[str, Any]
+    problems: list[Problem]
+
+
+def load_modules(config_dir: Path, base: Mapping[str, Any]) -> tuple[list[Layer], list[Problem]]:
+    """Load the modules that a `base` names, section by section."""
+    layers: list[Layer] = []
+    problems: list[Problem] = []
+    for section, name in base.items():
+        try:
+            layers.append(compose.load_module(config_dir, section, name))
+        except ConfigError as error:
+            problems += error.problems
+    return layers, problems
+
+
+def resolve_name(origin: str, name: str, config: Mapping[str, Any]) -> str:
+    """Return the path that a flat name means; raises ConfigError."""
+    try:
+        return compose.resolve_name(name, config)
+    except ValueError as error:
+        raise ConfigError(Problem(origin, name, None, str(error))) from None
+
+
+def named(layer: Layer, config: Mapping[str, Any]) -> tuple[Layer, list[Problem]]:
+    """Give each leaf of a layer its full path."""
+    flat: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for name, value in compose.leaves(layer.content):
+        try:
+            flat[resolve_name(layer.origin, name, config)] = value
+        except ConfigError as error:
+            problems += error.problems
+    try:
+        return Layer(layer.origin, compose.nest(flat)), problems
+    except ValueError as error:
+        problems.append(Problem(layer.origin, "", None, str(error)))
+        return Layer(layer.origin, {}), problems
+
+
+def complete(layers: Sequence[Layer], where: str, sound: bool = True) -> Completed:
+    """Merge layers, later ones winning, and check what comes out.
+
+    Args:
+        layers: Names may be flat.
+        where: The file to name for what no layer sets.
+        sound: Whether all layers could be read; if not, nothing is checked, since what is missing
+            may be missing for a reason told already.
+    """
+    first = compose.merge([named(layer, {})[0] for layer in layers])
+    both = [named(layer, first.content) for layer in layers]
+    problems = [problem for _, wrong in both for problem in wrong]
+    merged = compose.merge([layer for layer, _ in both])
+    if not sound:
+        return Completed({}, merged.content, problems)
+    config, wrong = compose.validate(merged, where)
+    problems += wrong
+    return Completed({} if problems else config, merged.content, problems)

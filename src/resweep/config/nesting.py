@@ -1,0 +1,138 @@
+"""Dotted paths into nested mappings and lists: `arch.stages.0.repeat`.
+
+A number in a path is the index of a list. Where the configuration has no list yet, entries that
+are numbered from 0 on without a gap make one; numbers with gaps stay keys of a mapping.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+
+class PathError(ValueError):
+    """A path that cannot be set; the text says why, and what can.
+
+    Attributes:
+        path: The path.
+        mend: What to do.
+    """
+
+    def __init__(self, path: str, mend: str):
+        super().__init__(f"{path}: {mend}")
+        self.path = path
+        self.mend = mend
+
+
+def leaves(
+    nested: Mapping[str, Any], prefix: str = "", entries: bool = False
+) -> Iterator[tuple[str, Any]]:
+    """Yield `("a.b", value)` for every leaf of a nested mapping, in its order.
+
+    A list is one leaf; with `entries`, those of mappings are gone into: `("a.0.b", value)`.
+    """
+    for key, value in nested.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{path}.", entries)
+        elif entries and isinstance(value, list) and any(isinstance(v, Mapping) for v in value):
+            yield from leaves({str(i): v for i, v in enumerate(value)}, f"{path}.", entries)
+        else:
+            yield path, value
+
+
+def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn dotted keys, at any depth, into nested mappings: `{"a.b": 1}` gives `{"a": {"b": 1}}`.
+
+    Numbers stay keys: only what they are set into tells whether they are indices (`assign_paths`).
+
+    Raises:
+        ValueError: Two keys disagree whether a name is a value or holds others.
+    """
+    result: dict[str, Any] = {}
+    for path, value in leaves(flat):
+        place = result
+        *parents, leaf = path.split(".")
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise ValueError(f"{path}: {parent} is a value and holds others at once")
+        if isinstance(place.get(leaf), dict):
+            raise ValueError(f"{path} is a value and holds others at once")
+        place[leaf] = value
+    return result
+
+
+def find(config: Any, path: str) -> Any:
+    """Return what stands at a path, or None."""
+    for part in path.split("."):
+        if isinstance(config, list):
+            config = config[int(part)] if part.isdecimal() and int(part) < len(config) else None
+        else:
+            config = config.get(part) if isinstance(config, Mapping) else None
+    return config
+
+
+def with_value(config: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """Return a copy of `config` with one leaf set; what lies beside the path is shared.
+
+    Raises:
+        PathError: A list is entered by a name, or by an index that it does not have.
+    """
+    changed: dict[str, Any] = _with_value(config, path.split("."), 0, value)
+    return changed
+
+
+def _with_value(place: Any, parts: list[str], depth: int, value: Any) -> Any:
+    if depth == len(parts):
+        return value
+    part = parts[depth]
+    if isinstance(place, list):
+        position = _position(place, parts, depth)
+        entry = _with_value(place[position], parts, depth + 1, value)
+        return [*place[:position], entry, *place[position + 1 :]]
+    below = place if isinstance(place, dict) else {}
+    return {**below, part: _with_value(below.get(part), parts, depth + 1, value)}
+
+
+def _position(place: list[Any], parts: list[str], depth: int) -> int:
+    part, name = parts[depth], ".".join(parts[:depth])
+    if part.isdecimal() and int(part) < len(place):
+        return int(part)
+    there = f"entries {name}.0 to {name}.{len(place) - 1}" if place else "no entries"
+    raise PathError(".".join(parts), f"{name} is a list with {there}; {part!r} is none of them")
+
+
+def assign_paths(config: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `config` with each dotted path of `values` set, and lists made of numbered entries.
+
+    Raises:
+        PathError: As `with_value`.
+    """
+    for path, value in values.items():
+        config = with_value(config, path, value)
+    for path in values:
+        if any(part.isdecimal() for part in path.split(".")):
+            config = _with_lists(config, path.split("."))
+    return config
+
+
+def _with_lists(place: Any, parts: list[str]) -> Any:
+    """Return `place` with the mappings along a path made lists where their keys are 0, 1, ..."""
+    if isinstance(place, dict) and parts and is_numbered(place):
+        place = [place[str(position)] for position in range(len(place))]
+    if not parts or not isinstance(place, dict | list):
+        return place
+    key: Any = int(parts[0]) if isinstance(place, list) else parts[0]
+    changed = place.copy()
+    changed[key] = _with_lists(place[key], parts[1:])
+    return changed
+
+
+def is_numbered(mapping: Mapping[str, Any]) -> bool:
+    """Whether the keys of a mapping are the indices of a list: 0, 1, ... without a gap."""
+    return bool(mapping) and mapping.keys() == {str(i) for i in range(len(mapping))}
+
+
+def lists_on(path: str) -> Iterable[str]:
+    """Return the parts of a path that numbers lead into: `a.0.b.1` goes through `a`, `a.0.b`."""
+    parts = path.split(".")
+    return [".".join(parts[:i]) for i, part in enumerate(parts) if i and part.isdecimal()]

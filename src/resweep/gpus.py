@@ -1,0 +1,280 @@
+"""The GPUs of one machine, one training each, where no scheduler hands them out.
+
+    what the machine has (nvidia-smi, or RESWEEP_GPUS)  ->  of these CUDA_VISIBLE_DEVICES
+      ->  the first that is free: locked, and alone in this process's CUDA_VISIBLE_DEVICES
+
+A lease is a file lock in `/tmp/resweep-gpus-{user id}/`: all checkouts of a user on a machine see
+it, and it goes with the process. In a SLURM job, which has its GPUs already, there is none.
+"""
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import re
+import shutil
+import stat
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resweep.errors import ConfigError, Interrupted, Problem
+
+LOGS = Path("logs")
+HELD = "RESWEEP_HELD_GPU"  # says to this process and its children that they have one
+SECONDS_OF_NVIDIA_SMI = 60.0
+POLL_SECONDS = 0.25
+FIRST_NOTICE_SECONDS = 2.0
+NOTICE_SECONDS = 60.0
+
+_DEVICE = re.compile(r"GPU (\d+): .*\(UUID: (GPU-[^)]+)\)")
+_PART = re.compile(r"\s+MIG .*\(UUID: (MIG-[^)]+)\)")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU, or a MIG part of one.
+
+    Attributes:
+        name: Its index in nvidia-smi, `0`; of a part also its own, `0.1`.
+        visible: What CUDA_VISIBLE_DEVICES calls it.
+    """
+
+    name: str
+    visible: str
+
+
+def pool(environment: Mapping[str, str] = os.environ) -> list[Gpu]:
+    """Return the GPUs that a training here may take, in the order of preference.
+
+    None in a SLURM job, and none where the machine shows none.
+
+    Raises:
+        ConfigError: RESWEEP_GPUS holds something else than names.
+    """
+    if environment.get("SLURM_JOB_ID"):
+        return []
+    given = environment.get("RESWEEP_GPUS")
+    gpus = found_by_nvidia_smi() if given is None else _given(given)
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    return gpus if visible is None else restrict(gpus, visible)
+
+
+def _given(text: str) -> list[Gpu]:
+    names = _items(text)
+    wrong = [name for name in names if not re.fullmatch(r"[\w.-]+", name)]
+    if wrong or len(set(names)) < len(names):
+        mend = "should be indices as nvidia-smi has them, each once: 0,1"
+        raise ConfigError(Problem("environment", "RESWEEP_GPUS", text, mend))
+    return [Gpu(name, name) for name in names]
+
+
+def _items(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def found_by_nvidia_smi() -> list[Gpu]:
+    """Return what `nvidia-smi -L` lists; nothing where it is missing or has no driver."""
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return []
+    try:
+        done = subprocess.run(
+            [command, "-L"],
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=SECONDS_OF_NVIDIA_SMI,
+        )
+    except subprocess.TimeoutExpired:
+        log.warning("nvidia-smi did not answer; trainings may share GPUs")
+        return []
+    return read_listing(done.stdout) if done.returncode == 0 else []
+
+
+def read_listing(text: str) -> list[Gpu]:
+    """Read the output of `nvidia-smi -L`; the MIG parts of a GPU stand in its place."""
+    gpus: list[Gpu] = []
+    whole = ""
+    parts = 0
+    for line in text.splitlines():
+        if device := _DEVICE.match(line):
+            whole, parts = device[1], 0
+            gpus.append(Gpu(whole, device[2]))
+        elif part := _PART.match(line):
+            if not parts:
+                gpus.pop()
+            gpus.append(Gpu(f"{whole}.{parts}", part[1]))
+            parts += 1
+    return gpus
+
+
+def restrict(gpus: Sequence[Gpu], visible: str) -> list[Gpu]:
+    """Return those that CUDA_VISIBLE_DEVICES names, in its order.
+
+    By index, which for a GPU in parts means the first of them, or by the beginning of a UUID. What
+    comes after a name that is none is not seen by CUDA either.
+    """
+    chosen: list[Gpu] = []
+    for item in _items(visible):
+        same = [gpu for gpu in gpus if item in (gpu.name, gpu.name.partition(".")[0])]
+        if item.startswith(("GPU-", "MIG-")):
+            same = [gpu for gpu in gpus if gpu.visible.startswith(item)]
+        if not same:
+            break
+        if same[0] not in chosen:
+            chosen.append(same[0])
+    return chosen
+
+
+def held_gpu() -> str | None:
+    """Return the name of the GPU that this process, or the one that started it, has leased."""
+    return os.environ.get(HELD)
+
+
+@contextmanager
+def lease_gpu(work: str, interrupted: Callable[[], bool] = lambda: False) -> Iterator[str | None]:
+    """Have a GPU to oneself: `with lease_gpu("study/phase/trial") as gpu: ...`.
+
+    Enter it before CUDA is used in this process: CUDA_VISIBLE_DEVICES is read then, and stays as it
+    is set here after the lease, so that a process trains on one GPU all its life. Within a lease of
+    this process, or of the one that started it, the same one is given again.
+
+    Args:
+        work: What it is for, to be told to those who wait.
+        interrupted: Whether to stop waiting.
+
+    Yields:
+        The GPU's name; None where there is nothing to lease.
+
+    Raises:
+        Interrupted: Told to leave while waiting.
+        ConfigError: The folder of leases is not ours, or RESWEEP_GPUS is wrong.
+    """
+    if held_gpu() is not None:
+        yield held_gpu()
+        return
+    gpus = pool()
+    if not gpus:
+        yield None
+        return
+    folder = LeaseFolder(default_folder())
+    try:
+        gpu, file = _wait(gpus, folder, work, interrupted)
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu.visible
+        os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # indices as nvidia-smi counts
+        os.environ[HELD] = gpu.name
+        try:
+            yield gpu.name
+        finally:
+            del os.environ[HELD]
+            os.close(file)
+    finally:
+        folder.close()
+
+
+def _wait(
+    gpus: Sequence[Gpu], folder: "LeaseFolder", work: str, interrupted: Callable[[], bool]
+) -> tuple[Gpu, int]:
+    """Return the first GPU that gets free, and its locked file."""
+    notice = time.monotonic() + FIRST_NOTICE_SECONDS
+    while True:
+        for gpu in gpus:
+            file = folder.lock(gpu.name, {"work": work, "process": os.getpid()})
+            if file is not None:
+                return gpu, file
+        if interrupted():
+            raise Interrupted(f"left while waiting for a GPU: {folder.holders(gpus)}")
+        if time.monotonic() > notice:
+            log.info("waiting for a GPU: %s", folder.holders(gpus))
+            notice = time.monotonic() + NOTICE_SECONDS
+        time.sleep(POLL_SECONDS)
+
+
+def default_folder() -> Path:
+    """Return where leases are: one place for all of a user's processes on a machine.
+
+    So neither XDG_RUNTIME_DIR nor TMPDIR, which differ from one login, or job, to the next.
+    """
+    return Path("/tmp", f"resweep-gpus-{os.getuid()}")
+
+
+class LeaseFolder:
+    """The folder of leases: one file a GPU, locked by its holder, who writes into it who it is.
+
+    Args:
+        path: The folder; made if missing.
+
+    Raises:
+        ConfigError: There is one, but not ours alone: others could hold our leases.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        with contextlib.suppress(FileExistsError):
+            self.path.mkdir(mode=0o700)
+        status = self.path.lstat()
+        ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+        if not ours or status.st_mode & 0o077:
+            mend = "should be a folder of yours alone (mode 700): remove it"
+            raise ConfigError(Problem(str(self.path), "", None, mend))
+        # What cleans up /tmp leaves locked folders alone, see tmpfiles.d(5).
+        self._handle = os.open(self.path, os.O_RDONLY)
+        fcntl.flock(self._handle, fcntl.LOCK_SH)
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        os.close(self._handle)
+
+    def lock(self, name: str, holder: Mapping[str, Any]) -> int | None:
+        """Lock a GPU's file and write its holder; returns the open file, None if it is taken."""
+        path = self.path / f"{name}.lock"
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(file, 0)
+            os.write(file, json.dumps(holder).encode())
+        except BlockingIOError:
+            os.close(file)
+            return None
+        except BaseException:
+            os.close(file)
+            raise
+        return file
+
+    def holders(self, gpus: Sequence[Gpu]) -> str:
+        """Say who holds which."""
+        return ", ".join(f"{gpu.name} has {self._holder(gpu.name)}" for gpu in gpus)
+
+    def _holder(self, name: str) -> str:
+        try:
+            holder = json.loads((self.path / f"{name}.lock").read_text())
+            return f"{holder['work']} (process {holder['process']})"
+        except (OSError, ValueError):  # between taking and writing
+            return "somebody"
+
+
+@contextmanager
+def gpu_log(gpu: str | None, work: str, folder: Path = LOGS) -> Iterator[None]:
+    """Log what happens in the body to `gpu_{name}_sweep.log` too, under the name of the work."""
+    if gpu is None:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(folder / f"gpu_{gpu}_sweep.log")
+    shown = work.replace("%", "%%")
+    handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s {shown}: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,246 @@
+"""The work of a request: one holding of a run's lock, from the last checkpoint to a record.
+
+what the metrics tell of the trial's monitors  ->  where it ends
+the last sound checkpoint                      ->  where to go on, and in which folder
+training                                       ->  checkpoints, metrics, how the attempt ended
+resweep.store.publish                          ->  the record
+"""
+
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from resweep import yaml12
+from resweep.errors import Interrupted, LeaseLost, ResweepError, StoreError
+from resweep.paths import write_atomically
+from resweep.store.device import device_name, is_shared
+from resweep.store.identity import identity
+from resweep.store.lock import RunLock
+from resweep.store.publish import DONE, Publisher, last_values
+from resweep.store.retention import drop_before, drop_unclaimed, has_claims
+from resweep.store.run import MOST_ATTEMPTS_WITHOUT_PROGRESS, NO_MONITORS, Run, code_digest
+from resweep.training import checkpoint
+from resweep.training.loop import Callbacks, Outcome, train
+from resweep.training.metrics import METRICS, TIMING, MetricLog, read_metrics
+from resweep.training.monitors import Monitors, Stop
+from resweep.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from resweep.store.request import Request
+
+AGAIN = "again"  # subfolder of a retraining
+
+log = logging.getLogger(__name__)
+
+
+class Advance:
+    """Advances a run.
+
+    Args:
+        request: What is asked.
+        run: Whose lock is held.
+        lock: That lock.
+        progress: Told the step, for the lease.
+    """
+
+    def __init__(self, request: "Request", run: Run, lock: RunLock, progress: dict[str, int]):
+        self.request = request
+        self.run = run
+        self.lock = lock
+        self.progress = progress
+        self.folder = run.path
+        self.until = request.until
+        self.early_stopping = request.early_stopping
+        self.stop: Stop | None = None  # the monitor that ends the trial
+        self.publisher = Publisher(run, request.config, device_name(request.device))
+
+    def go(self) -> Path:
+        """Train, and write the record of what came out."""
+        run, request = self.run, self.request
+        run.close_attempt(self.lock.previous)
+        if "identity" not in run.state():
+            write_atomically(run.path / "config.yaml", yaml12.dump(request.config))
+            run.update(
+                status="begun",
+                step=0,
+                max_steps=request.max_steps,
+                identity=identity(request.config, request.data),
+                code=code_digest(),
+            )
+        self._ask_metrics()
+        if self.stop is not None and (run.has_weights(self.until) or not request.weights):
+            return self.publisher.replay(self.stop)
+        start = self._choose_folder()
+        from_step = _step_of(start)
+        if run.attempts_from(from_step) >= MOST_ATTEMPTS_WITHOUT_PROGRESS:
+            ends = ", ".join(attempt["end"] for attempt in run.attempts()[-3:])
+            return self._give_up(from_step, f"attempts without progress used up ({ends})")
+        self.progress["step"] = from_step
+        run.begin_attempt(self.lock.generation, from_step, device_name(request.device))
+        started = time.monotonic()
+        gpus = 1 if request.device.type == "cuda" else 0
+
+        def end(how: str) -> None:
+            self.lock.confirm()  # else the open attempt is another process's
+            run.end_attempt(how, self.progress["step"], time.monotonic() - started, gpus)
+
+        try:
+            trainer = Trainer(request.config, request.data, request.device)
+            if start is not None:
+                trainer.load(start)
+                log.info("run %s: continues from step %d", run.run_id, trainer.step)
+            outcome = self._train(trainer, end)
+            metrics: dict[str, float] = {}
+            if outcome in (Outcome.REACHED, Outcome.STOPPED):
+                metrics = self._measure_and_save(trainer)
+            if outcome is not Outcome.INTERRUPTED:
+                end("completed")
+        except LeaseLost:
+            raise
+        except torch.OutOfMemoryError as error:
+            if is_shared(request.device):
+                end("machine: other processes hold the GPU's memory")
+                raise
+            end("out of GPU memory")
+            reached = self.progress["step"]
+            return self.publisher.lack_memory(reached, str(error), request.device_memory)
+        except (ResweepError, OSError, MemoryError) as error:
+            end(f"machine: {type(error).__name__}: {error}")
+            raise
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            end(f"error: {text}")
+            if run.failed_alike(text):
+                return self._give_up(self.progress["step"], text)
+            raise
+        if outcome is Outcome.INTERRUPTED:
+            raise Interrupted(
+                f"run {run.run_id}: saved at step {trainer.step} of {self.until} and left; "
+                "the same command continues it"
+            )
+        if outcome is Outcome.DIVERGED:
+            return self.publisher.diverge(self.folder, trainer.step)
+        record = self.publisher.end(self.folder, trainer.step, metrics, self.stop)
+        self.folder = run.path
+        if run.has_weights(trainer.step):
+            self._drop_before(trainer.step)
+        else:
+            drop_unclaimed(run)
+        return record
+
+    def _ask_metrics(self) -> None:
+        """See what the run's metrics tell of the trial's monitors, as far as they are settled.
+
+        What they tell stands, even if this device rounds otherwise and would find something else.
+        """
+        settled = self.run.settled_step()
+        stop = self.run.find_stop(self.until, self.early_stopping)
+        if stop is not None and stop.step <= settled:
+            self.stop, self.until = stop, stop.step
+        if self.until <= settled:
+            self.early_stopping = NO_MONITORS
+
+    def _choose_folder(self) -> Path | None:
+        """Decide where to work and from which checkpoint; returns it, or None to begin anew.
+
+        Settled steps are never written again: what lacks the checkpoint to go on from there is
+        retrained in a folder beside, and what was wanted is moved over.
+        """
+        checkpoint.drop_leftovers(self.folder)
+        shutil.rmtree(self.run.path / DONE, ignore_errors=True)
+        start = checkpoint.latest_sound(self.folder, self.until)
+        if _step_of(start) >= self.run.settled_step():
+            return start
+        log.info("run %s: has been further; retrains beside it", self.run.run_id)
+        self.folder = self.run.path / AGAIN
+        checkpoint.drop_leftovers(self.folder)
+        beside = checkpoint.latest_sound(self.folder, self.until)
+        if _step_of(beside) >= _step_of(start):
+            return beside
+        for name in (METRICS, TIMING):  # cut back to that step when they are opened
+            write_atomically(self.folder / name, (self.run.path / name).read_bytes())
+        return start
+
+    def _train(self, trainer: Trainer, end: Callable[[str], None]) -> Outcome:
+        metrics = MetricLog(self.folder / METRICS, trainer.step)
+        timing = MetricLog(self.folder / TIMING, trainer.step)
+        monitors = Monitors(self.early_stopping, trainer.max_steps)
+        for line in read_metrics(self.folder / METRICS, trainer.step):
+            monitors.see(line)
+
+        def save() -> None:
+            metrics.flush_to_disk()
+            self._save(trainer)
+
+        def beat(step: int) -> None:
+            self.progress["step"] = step
+            if self.lock.lost:
+                self.lock.confirm()
+
+        try:
+            # Entered after the files were cut back to this step: who follows them reads on from it.
+            with self.request.around(self.folder, trainer.step):
+                outcome = train(
+                    trainer,
+                    self.until,
+                    metrics,
+                    timing,
+                    Callbacks(save, self.request.interrupted, beat),
+                    monitors,
+                )
+                if outcome is Outcome.INTERRUPTED:
+                    end("interrupted")  # now: who follows may take longer than we are given
+            metrics.flush_to_disk()
+            self.stop = self.stop or monitors.stop
+            return outcome
+        finally:
+            metrics.close()
+            timing.close()
+
+    def _save(self, trainer: Trainer) -> None:
+        """Publish a checkpoint; of those before it the last one stays, should this be damaged."""
+        folder = self.folder / checkpoint.folder_name(trainer.step)
+        checkpoint.publish(folder, trainer.save, self.lock.confirm)
+        self.progress["step"] = trainer.step
+        if self.folder == self.run.path:
+            self.run.update(step=max(trainer.step, self.run.state().get("step", 0)))
+        self._drop_before(checkpoint.steps_of(self.folder)[-2:][0])
+
+    def _drop_before(self, step: int) -> None:
+        drop_before(self.run, self.folder, step, self.request.config["training"]["save_steps"])
+
+    def _measure_and_save(self, trainer: Trainer) -> dict[str, float]:
+        """Evaluate where the trial stops, and save if anybody wants the weights."""
+        lines = read_metrics(self.folder / METRICS, trainer.step)
+        metrics = last_values(lines)
+        # What a monitor stopped got is in the file, from which its record can be made again.
+        if self.stop is None:
+            metrics |= self._measure(trainer, lines[-1:])
+        if self.request.keep_weights or self.request.weights or has_claims(self.run):
+            self._save(trainer)
+        return metrics
+
+    @staticmethod
+    def _measure(trainer: Trainer, last: list[dict[str, Any]]) -> dict[str, float]:
+        """Return what the last line of metrics does not tell of where the trial stops."""
+        if trainer.step == trainer.max_steps:
+            if trainer.data.tokens["test"] <= trainer.context_length:
+                return {}
+            return {"test/loss": trainer.evaluate("test")["test/loss"]}
+        if any(line["step"] == trainer.step and "val/loss" in line for line in last):
+            return {}  # the loop has just evaluated
+        return trainer.evaluate("val")
+
+    def _give_up(self, step: int, reason: str) -> Path:
+        if self.run.furthest_record() >= self.until:
+            raise StoreError(f"run {self.run.run_id}: could not be trained again: {reason}")
+        return self.publisher.fail(step, reason)
+
+
+def _step_of(folder: Path | None) -> int:
+    return int(folder.name.rsplit("_", 1)[1]) if folder is not None else 0

@@ -1,0 +1,199 @@
+"""Publishing what a training came to: each file to its place, the record last.
+
+    metrics, checkpoint   of a retraining, to where the run's are
+    record.json           the run's state
+    records/              what the trial got: it answers requests from then on
+
+Nothing here trains, and everything needs the run's lock.
+"""
+
+import json
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from resweep.model.size import count_parameters
+from resweep.paths import link_relative, write_atomically
+from resweep.store.run import (
+    DIVERGED,
+    FAILED,
+    FINISHED,
+    INFEASIBLE,
+    STOPPED,
+    Run,
+    code_digest,
+    versions,
+)
+from resweep.training import checkpoint
+from resweep.training.metrics import METRICS, TIMING, read_metrics
+from resweep.training.monitors import Stop
+
+DONE = ".again"  # folder of a retraining on its way out
+
+log = logging.getLogger(__name__)
+
+
+class Publisher:
+    """Publishes for one run.
+
+    Args:
+        run: Where to.
+        config: Its resolved configuration.
+        device: Name of what trains it.
+    """
+
+    def __init__(self, run: Run, config: Mapping[str, Any], device: str):
+        self.run = run
+        self.model = config["model"]
+        self.max_steps = int(config["training"]["max_steps"])
+        self.trained_by = {"device": device, "versions": versions(), "code": code_digest()}
+
+    def end(self, folder: Path, step: int, metrics: Mapping[str, float], stop: Stop | None) -> Path:
+        """Publish a training that got to where its trial ends.
+
+        Args:
+            folder: Where it was trained: the run's own, or one beside, which is gone afterwards.
+            step: Where it ended.
+            metrics: What the trial got.
+            stop: The monitor that ended it; None: the trial asked for no more.
+
+        Returns:
+            The record.
+        """
+        run = self.run
+        self._publish_metrics(folder, step)
+        weights = self._publish_checkpoint(folder, step)
+        finished = step == self.max_steps
+        if finished and weights is not None:
+            link_relative(run.path / "final_checkpoint", run.path / checkpoint.folder_name(step))
+        changes: dict[str, Any] = {
+            "checkpoints": {
+                str(kept): checkpoint.weights_digest(run.path / checkpoint.folder_name(kept))
+                for kept in checkpoint.steps_of(run.path)
+            }
+        }
+        if step >= run.state().get("step", 0):  # else the run has been further
+            status = FINISHED if finished else STOPPED
+            changes |= {"status": status, "step": step, "metrics": dict(metrics)}
+        run.update(**changes)
+        if stop is not None:
+            return self._record_stop(stop, metrics, weights)
+        if finished:
+            return self._record(step, FINISHED, None, metrics, weights=weights)
+        return self._record(step, STOPPED, "the trial stops here", metrics, weights=weights)
+
+    def replay(self, stop: Stop) -> Path:
+        """Record where a monitor stops a trial on what the run has been trained to already."""
+        run = self.run
+        state = run.state()
+        reached = [part for part in state.get("segments", []) if part["to_step"] >= stop.step]
+        # A process that was killed left no segment; what it computed with is not known then.
+        known = {"device": run.attempts()[-1]["device"], "versions": {}, "code": state["code"]}
+        self.trained_by = {name: (reached or [known])[0][name] for name in known}
+        place = run.path / checkpoint.folder_name(stop.step)
+        weights = checkpoint.weights_digest(place) if place.is_dir() else None
+        log.info("run %s: stopped at step %d: %s", run.run_id, stop.step, stop.reason)
+        metrics = last_values(read_metrics(run.path / METRICS, stop.step))
+        return self._record_stop(stop, metrics, weights)
+
+    def diverge(self, folder: Path, step: int) -> Path:
+        """Publish a training whose loss was no number; returns the record."""
+        self._publish_metrics(folder, step)
+        reason = f"the loss was not a finite number at step {step}"
+        self.run.update(status=DIVERGED, step=step, reason=reason)
+        return self._record(step, DIVERGED, reason, {}, rule=DIVERGED)
+
+    def lack_memory(self, step: int, message: str, memory: int | None) -> Path:
+        """Record that the run does not fit a device of so many bytes."""
+        reason = f"does not fit the device's memory: {message.splitlines()[0]}"
+        self.run.update(status=INFEASIBLE, reason=reason)
+        return self._record(step, INFEASIBLE, reason, {}, rule=INFEASIBLE, device_memory=memory)
+
+    def fail(self, step: int, reason: str) -> Path:
+        """Record that the run was given up."""
+        log.error("run %s: failed: %s", self.run.run_id, reason)
+        self.run.update(status=FAILED, reason=reason)
+        return self._record(step, FAILED, reason, {}, rule=FAILED)
+
+    def _publish_metrics(self, folder: Path, step: int) -> None:
+        """Copy the files of a retraining over, if they say more than those of the run."""
+        if folder != self.run.path and step > self.run.settled_step():
+            for name in (METRICS, TIMING):
+                write_atomically(self.run.path / name, (folder / name).read_bytes())
+
+    def _publish_checkpoint(self, folder: Path, step: int) -> str | None:
+        """Give the checkpoint of a step its place; returns the weights' digest, if it was saved."""
+        place = self.run.path / checkpoint.folder_name(step)
+        if folder != self.run.path:
+            made = folder / place.name
+            if made.is_dir() and not place.exists():
+                self._compare(made, step)
+                made.rename(place)
+            folder.rename(self.run.path / DONE)  # at once: a half-deleted one would be used
+            shutil.rmtree(self.run.path / DONE)
+        return checkpoint.weights_digest(place) if place.is_dir() else None
+
+    def _compare(self, made: Path, step: int) -> None:
+        records = self.run.records().items()
+        here = [path for stem, path in records if stem.partition("-")[0] == str(step)]
+        known = {json.loads(path.read_text())["weights"] for path in here} - {None}
+        if known and checkpoint.weights_digest(made) not in known:
+            log.warning(
+                "run %s: retrained weights at step %d differ from those recorded: another device "
+                "or library; the new ones are kept, the record stays",
+                self.run.run_id,
+                step,
+            )
+
+    def _record_stop(self, stop: Stop, metrics: Mapping[str, Any], weights: str | None) -> Path:
+        return self._record(
+            stop.step,
+            stop.status,
+            stop.reason,
+            metrics,
+            rule=stop.name,
+            weights=weights,
+            monitor=stop.rule,
+        )
+
+    def _record(
+        self,
+        step: int,
+        status: str,
+        reason: str | None,
+        metrics: Mapping[str, Any],
+        *,
+        rule: str | None = None,
+        monitor: str | None = None,
+        weights: str | None = None,
+        **more: Any,
+    ) -> Path:
+        state = self.run.state()
+        return self.run.write_record(
+            step,
+            {
+                "status": status,
+                "stop_reason": reason,
+                "rule": monitor,
+                "step": step,
+                "max_steps": self.max_steps,
+                "metrics": dict(metrics),
+                "weights": weights,
+                "parameters": count_parameters(self.model, self.model["vocab_size"]),
+                "seconds": round(sum(part["seconds"] for part in state.get("segments", [])), 2),
+                "gpu_seconds": state.get("gpu_seconds", 0.0),
+                **self.trained_by,
+                **more,
+            },
+            rule,
+        )
+
+
+def last_values(lines: list[dict[str, Any]]) -> dict[str, float]:
+    """Return the last value of each metric, apart from the step."""
+    values: dict[str, float] = {}
+    for line in lines:
+        values |= {name: value for name, value in line.items() if name != "step"}
+    return values

@@ -1,0 +1,163 @@
+"""A study around one sweep file: what `run_sweep.py` makes of it, and workers join.
+
+    sweep file + base of another study  ->  results/sweeps/{id}/sweep.yaml, study.yaml
+
+The id is a hash of what goes in, so that the same call finds the same sweep again. How many trials
+there are is no part of it: a sweep can grow.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resweep import yaml12
+from resweep.canonical import canonical_json, digest
+from resweep.config import compose
+from resweep.errors import ConfigError, Problem
+from resweep.load_study import load_study
+from resweep.paths import Layout, file_lock, write_atomically
+from resweep.study import Phase, Study
+from resweep.study_file import Tracking
+from resweep.sweep import load_sweep
+
+PHASE = "sweep"
+KEPT = ("base", "set", "score", "keep", "tracking", "publish", "resources", "tolerate_failures")
+
+
+@dataclass(frozen=True)
+class SweepStudy:
+    """A sweep by its id.
+
+    Attributes:
+        id: Eight hex digits.
+        folder: `results/sweeps/{id}`.
+        config_dir: Where the modules of its study are.
+    """
+
+    id: str
+    folder: Path
+    config_dir: Path
+
+    @property
+    def study_path(self) -> Path:
+        """The study file."""
+        return self.folder / "study.yaml"
+
+    def load(self) -> Study:
+        """Load the study as it is now; raises ConfigError."""
+        return load_study(self.study_path, self.config_dir)
+
+    def phase(self) -> Phase:
+        """Load its one phase."""
+        return self.load().phase(PHASE)
+
+    @property
+    def tracking(self) -> dict[str, Any]:
+        """Settings of W&B."""
+        given = yaml12.load_mapping(self.study_path).get("tracking", {})
+        return Tracking.model_validate(given).model_dump()
+
+    @property
+    def trials(self) -> int | None:
+        """How many trials the study asks for; None: as many as the sweep file says."""
+        given = yaml12.load_mapping(self.study_path)["phases"][0].get("trials")
+        return None if given is None else int(given)
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether nothing but the workers' counts limits it."""
+        sweep = load_sweep(self.folder / "sweep.yaml")
+        return sweep.method != "grid" and sweep.run_cap is None
+
+    def ask_for(self, trials: int) -> None:
+        """Have the study ask for at least so many trials."""
+        with file_lock(self.folder / ".lock"):
+            content = yaml12.load_mapping(self.study_path)
+            phase = content["phases"][0]
+            if phase.get("trials") is None or phase["trials"] < trials:
+                phase["trials"] = trials
+                write_atomically(self.study_path, yaml12.dump(content))
+
+
+def create_sweep(
+    sweep_file: Path,
+    base_study: Path,
+    config_dir: Path,
+    layout: Layout,
+    *,
+    changes: Mapping[str, Any],
+    tracking: Mapping[str, Any],
+    trials: int | None,
+) -> SweepStudy:
+    """Make the study around a sweep file, or find it again.
+
+    Args:
+        sweep_file: As W&B has them.
+        base_study: Study whose modules, values and settings it takes; not its phases.
+        config_dir: Where modules are.
+        layout: Of the results folder.
+        changes: path -> value, above those of the base study.
+        tracking: Settings of W&B in place of the base study's.
+        trials: How many; None: as many as the sweep file says.
+
+    Raises:
+        ConfigError: All that is wrong with the sweep file or with what it stands on.
+    """
+    sweep = load_sweep(sweep_file)
+    told = yaml12.load_mapping(base_study)
+    content = {key: told[key] for key in KEPT if key in told}
+    content["set"] = {**content.get("set", {}), **changes}
+    of_file = {"project": sweep.project, "entity": sweep.entity}
+    content["tracking"] = {
+        **content.get("tracking", {}),
+        **{name: value for name, value in of_file.items() if value},
+        **tracking,
+    }
+    text = sweep_file.read_text()
+    name = digest([canonical_json(yaml12.load_mapping(sweep_file)), content], 8)
+    folder = layout.root / "sweeps" / name
+    made = SweepStudy(name, folder, config_dir)
+    label = re.sub(r"[^A-Za-z0-9]+", "-", sweep.name or sweep_file.stem).strip("-")[:40] or "sweep"
+    phase = {"name": PHASE, "kind": "sweep", "sweep": str(folder / "sweep.yaml")}
+    with file_lock(folder / ".lock"):
+        write_atomically(folder / "sweep.yaml", text)
+        if not made.study_path.exists():
+            study = {"name": f"{label}-{name}", **content, "phases": [phase]}
+            write_atomically(made.study_path, yaml12.dump(study))
+    if trials is not None:
+        made.ask_for(trials)
+    if trials is not None or not made.open_ended:
+        made.load()  # everything wrong with it is told now
+    return made
+
+
+def find_sweep(name: str, config_dir: Path, layout: Layout) -> SweepStudy:
+    """Return the sweep of an id, also as W&B writes it: ENTITY/PROJECT/ID.
+
+    Raises:
+        ConfigError: There is none; lists those there are.
+    """
+    last = name.rpartition("/")[2]
+    folder = layout.root / "sweeps" / last
+    if not re.fullmatch(r"[0-9a-f]{8}", last) or not (folder / "study.yaml").is_file():
+        there = sorted(path.parent.name for path in layout.root.glob("sweeps/*/study.yaml"))
+        mend = f"no such sweep; there are: {', '.join(there) or 'none'}"
+        raise ConfigError(Problem(str(folder.parent), "--sweep-id", name, mend))
+    return SweepStudy(last, folder, config_dir)
+
+
+def read_changes(given: list[str]) -> dict[str, Any]:
+    """Read `path=value` words of a command line.
+
+    Raises:
+        ConfigError: A word without `=`.
+    """
+    changes = {}
+    for word in given:
+        name, equals, value = word.partition("=")
+        if not equals or not name:
+            raise ConfigError(Problem("--set", "", word, "should be NAME=VALUE"))
+        changes[name] = compose.read_override(value)
+    return changes

@@ -1,0 +1,178 @@
+"""A worker: advances the trials of a sweep straight in the run store, beside others.
+
+    stage -> its trials -> claim one that nobody works on -> advance its run -> ... -> next stage
+
+Workers on one machine, on several with a shared file system, and a workflow that builds the same
+study share nothing but files: the lock of a run is the claim on its trial, and what one of them
+finished is a link for the others. Rounds and rungs are filled by the same functions as in the
+workflow; a round by whoever comes first, under a lock. Nothing is written where the workflow
+writes its results: it finds the runs in the store.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from resweep.config.schema import EarlyStopping
+from resweep.data import store as data_store
+from resweep.errors import ConfigError, DataError, Interrupted, LockTimeout, Problem
+from resweep.paths import Layout
+from resweep.search.promote import promote
+from resweep.search.rounds import propose_round
+from resweep.search.stages import Stage
+from resweep.store.identity import last_step, resolve, run_id
+from resweep.store.lock import RunLock
+from resweep.store.run import Run
+from resweep.study import Phase
+from resweep.sweep_study import SweepStudy
+from resweep.trial import Outcome, Trial, read_record
+
+POLL_SECONDS = 1.0  # between looks at trials that others train
+
+log = logging.getLogger(__name__)
+
+Train = Callable[[Trial, Path, str], bool]
+Slot = tuple[str, Trial]
+
+
+@dataclass
+class Worker:
+    """One of the processes that work on a sweep.
+
+    Attributes:
+        sweep: What to work on.
+        layout: Of the results folder.
+        train: Advances a trial, with the record to write and whose weights stay; says whether it
+            was trained now, and raises LockTimeout at once where another process trains it.
+        count: How many trials to take; None: all there are.
+        interrupted: Whether to leave.
+        taken: Names of the trials that it took.
+    """
+
+    sweep: SweepStudy
+    layout: Layout
+    train: Train
+    count: int | None = None
+    interrupted: Callable[[], bool] = field(default=lambda: False)
+    taken: list[str] = field(default_factory=list)
+
+    def work(self) -> bool:
+        """Work until there is nothing to take; says whether the whole sweep is done.
+
+        A worker that has taken its count stays until its round is over, since rungs go on with
+        trials that were taken before. A sweep without run_cap grows by what the counts ask for.
+
+        Raises:
+            Interrupted: Told to leave; what was trained is saved.
+            ConfigError: Nothing says how many trials there are.
+        """
+        if self.sweep.open_ended:
+            if self.count is None:
+                mend = "is missing: the sweep has no run_cap, so say how many trials to take"
+                raise ConfigError(Problem(str(self.sweep.study_path), "--count", None, mend))
+            self.sweep.ask_for(1)
+        while True:
+            phase = self.sweep.phase()
+            done = self._work_through(phase)
+            if not self.sweep.open_ended or not self._may_take:
+                return done
+            more = phase.search.round_size if phase.search else 1
+            self.sweep.ask_for(len(phase.trials) + more)
+
+    @property
+    def _may_take(self) -> bool:
+        return self.count is None or len(self.taken) < self.count
+
+    def _work_through(self, phase: Phase) -> bool:
+        known: list[Outcome] = []
+        latest: list[Outcome] = []
+        for stage in phase.stages:
+            if stage.first and not self._may_take:
+                return False
+            outcomes = self._advance(phase, stage, self._fill(phase, stage, known, latest))
+            if outcomes is None:
+                return False
+            latest = outcomes
+            known += outcomes
+        return True
+
+    def _fill(
+        self, phase: Phase, stage: Stage, known: list[Outcome], latest: list[Outcome]
+    ) -> list[Trial]:
+        """Return the trials of a stage, in view of all stages before it and of the latest."""
+        if not stage.first:
+            before = phase.stages[phase.stages.index(stage) - 1]
+            return promote(phase.rung_plan(before), latest)[0]
+        if phase.search is not None:
+            tables = phase.warm_start_tables(self.layout)
+            return propose_round(phase.round_plan(stage), known, tables, self.layout)
+        return [phase.known_trial(name, stage.rung.band) for name in stage.names]
+
+    def _advance(self, phase: Phase, stage: Stage, trials: Sequence[Trial]) -> list[Outcome] | None:
+        """Have the records of a stage; None where trials are left to others."""
+        pending = list(zip(stage.slots, trials, strict=True))
+        outcomes: dict[str, Outcome] = {}
+        while pending:
+            waiting: list[Slot] = []
+            for slot, trial in pending:
+                outcome = self._try(phase, stage, slot, trial)
+                if outcome is None:
+                    waiting.append((slot, trial))
+                else:
+                    outcomes[slot] = outcome
+            if waiting and self._is_left_to_others(phase, stage, waiting):
+                return None
+            if len(waiting) == len(pending):
+                time.sleep(POLL_SECONDS)
+            pending = waiting
+        return [outcomes[slot] for slot in stage.slots]
+
+    def _try(self, phase: Phase, stage: Stage, slot: str, trial: Trial) -> Outcome | None:
+        """Advance one trial; None where another process trains it, or it is not ours to take."""
+        if self.interrupted():
+            raise Interrupted(f"sweep {self.sweep.id}: left; the same command goes on")
+        if stage.first and not self._may_take and run_to_train(trial, self.layout) is not None:
+            return None
+        record = self.sweep.folder / "records" / f"{slot}.json"
+        keep = "best" if phase.keep == "none" and not stage.last else phase.keep
+        try:
+            trained = self.train(trial, record, keep)
+        except LockTimeout:
+            return None
+        if trained and stage.first:  # not by one who was faster
+            self.taken.append(trial.trial)
+        return Outcome(trial, read_record(record), record)
+
+    def _is_left_to_others(self, phase: Phase, stage: Stage, waiting: Sequence[Slot]) -> bool:
+        """Whether waiting leads nowhere: nobody trains what is left, or there is more to take."""
+        if self._may_take:
+            return self.sweep.open_ended and phase.static
+        runs = [run_to_train(trial, self.layout) for _, trial in waiting]
+        return any(run is not None and not is_held(run) for run in runs)
+
+
+def run_to_train(trial: Trial, layout: Layout) -> Run | None:
+    """Return the run that a trial would advance; None where the store, or nothing, answers it."""
+    if trial.empty is not None:
+        return None
+    try:
+        data = data_store.ensure(trial.config["data"], layout)
+        config = resolve(trial.config, data)
+    except (ConfigError, DataError):
+        return None  # infeasible: its record says so
+    run = Run(layout.run(run_id(config, data)))
+    monitors = EarlyStopping.model_validate(config["early_stopping"])
+    return None if run.is_served(last_step(config, trial.stop), False, monitors) else run
+
+
+def is_held(run: Run) -> bool:
+    """Whether another process advances a run now."""
+    if not run.path.exists():
+        return False
+    try:
+        with RunLock(run.path, timeout=0.0):
+            return False
+    except LockTimeout:
+        return True

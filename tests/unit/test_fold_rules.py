@@ -1,0 +1,42 @@
+"""Folding rounds and rungs in the picture of the rules."""
+
+from resweep.fold_rules import fold_rules
+
+GRAPH = """digraph snakemake_dag {
+    graph[bgcolor=white];
+	0[label = "all", color = "red"];
+	1[label = "suggest_sweep_r01", color = "red"];
+	2[label = "train_sweep_r01_b1", color = "red"];
+	3[label = "train_sweep_r01_b2", color = "red"];
+	4[label = "suggest_sweep_r02", color = "red"];
+	5[label = "train_sweep_r02_b1", color = "red"];
+	6[label = "train_rerun", color = "red"];
+	1 -> 2
+	2 -> 3
+	3 -> 4
+	4 -> 5
+	5 -> 6
+	6 -> 0
+}
+"""
+
+
+def test_rounds_and_rungs_become_one_node() -> None:
+    folded = fold_rules(GRAPH)
+    labels = [line.split('"')[1] for line in folded.splitlines() if "label" in line]
+    assert labels == [
+        "all",
+        "suggest_sweep\\n2 rounds",
+        "train_sweep\\n2 rounds, 2 rungs",
+        "train_rerun",
+    ]
+
+
+def test_edges_are_told_once_and_none_leads_to_itself() -> None:
+    edges = [line.strip() for line in fold_rules(GRAPH).splitlines() if "->" in line]
+    assert edges == ["1 -> 2", "2 -> 1", "2 -> 6", "6 -> 0"]
+
+
+def test_a_graph_without_them_stays_as_it_is() -> None:
+    plain = 'digraph g {\n    0[label = "all"];\n    1[label = "train_sweep"];\n    1 -> 0\n}\n'
+    assert fold_rules(plain) == plain

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# One worker on each GPU of this machine, all on one sweep:
+#
+#     workflow/scripts/run_multi_gpu_sweep.sh sweep.yaml COUNT_PER_GPU PROJECT [--study NAME ...]
+#
+# What follows PROJECT is for run_sweep.py. CUDA_VISIBLE_DEVICES limits the GPUs. Each has its log,
+# logs/gpu_0_sweep.log. Interrupted, the same call goes on.
+set -euo pipefail
+
+if [ "$#" -lt 3 ]; then
+    sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+fi
+file=$1 count=$2 project=$3
+shift 3
+scripts=$(dirname "$0")
+
+read -ra gpus < <(python -c 'from resweep.gpus import pool; print(*[gpu.visible for gpu in pool()])')
+if [ "${#gpus[@]}" -eq 0 ]; then
+    echo "error: no GPU is free to take here; RESWEEP_GPUS=0,1 says which there are" >&2
+    exit 1
+fi
+id=$(python "$scripts/run_sweep.py" --sweep-config "$file" --project "$project" --create-only "$@")
+
+workers=()
+trap 'kill -TERM "${workers[@]}" 2>/dev/null' INT TERM
+for gpu in "${gpus[@]}"; do
+    CUDA_VISIBLE_DEVICES=$gpu python "$scripts/run_sweep.py" --sweep-id "$id" --count "$count" \
+        > >(trap "" INT TERM; sed -u "s/^/gpu $gpu: /") 2>&1 &
+    workers+=("$!")
+done
+failed=0
+for worker in "${workers[@]}"; do
+    while kill -0 "$worker" 2>/dev/null; do
+        wait "$worker" || failed=$?
+    done
+done
+exit "$failed"

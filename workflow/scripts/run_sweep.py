@@ -1,0 +1,138 @@
+"""Run a W&B sweep file: make a study around it and build that, or work on it beside others.
+
+    python workflow/scripts/run_sweep.py --sweep-config sweep.yaml --count 10
+    python workflow/scripts/run_sweep.py --sweep-config sweep.yaml --create-only   # prints an id
+    python workflow/scripts/run_sweep.py --sweep-id ID --count 5                   # a worker
+
+The first form trains, ranks and reports by Snakemake, on this machine or, with
+`-- --profile profiles/slurm`, on a cluster. Workers need no Snakemake: as many as you like, in
+several terminals or on machines that share this folder, each trial trained once. Interrupted, the
+same call goes on.
+"""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import argparse
+import logging
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+from resweep.errors import Interrupted, run_command
+from resweep.find_studies import default_study, find_study
+from resweep.gpus import lease_gpu
+from resweep.paths import Layout
+from resweep.signals import SAVED_AND_LEFT, watch_signals
+from resweep.sweep_study import SweepStudy, create_sweep, find_sweep, read_changes
+from resweep.train_trial import train_trial
+from resweep.trial import Trial
+from resweep.worker import Worker
+
+log = logging.getLogger("resweep.run_sweep")
+
+
+def main() -> int:
+    """Create, run or join; returns the exit code."""
+    arguments, for_snakemake = parse_arguments()
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    layout = Layout(arguments.results)
+    if arguments.sweep_id:
+        return work(find_sweep(arguments.sweep_id, arguments.config_dir, layout), arguments, layout)
+    sweep = create(arguments, layout)
+    if arguments.create_only:
+        log.info("made %s; join it with --sweep-id %s", sweep.study_path, sweep.id)
+        print(sweep.id)
+        return 0
+    command = ["snakemake", "--config", f"study={sweep.study_path}", *for_snakemake]
+    log.info("sweep %s: %s", sweep.id, " ".join(command))
+    return subprocess.run(command, check=False).returncode
+
+
+def create(arguments: argparse.Namespace, layout: Layout) -> SweepStudy:
+    """Make the study around the sweep file."""
+    base = arguments.study or default_study(arguments.config_dir)
+    given = {"project": arguments.project, "entity": arguments.entity, "wandb": arguments.wandb}
+    return create_sweep(
+        arguments.sweep_config,
+        find_study(base, arguments.config_dir),
+        arguments.config_dir,
+        layout,
+        changes=read_changes(arguments.set),
+        tracking={name: value for name, value in given.items() if value},
+        trials=arguments.count,
+    )
+
+
+def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> int:
+    """Be a worker; returns the exit code."""
+    signals = watch_signals()
+    tracking = sweep.tracking
+
+    def train(trial: Trial, record: Path, keep: str) -> bool:
+        return train_trial(
+            trial,
+            record,
+            layout,
+            device=arguments.device,
+            keep=keep,
+            tracking=tracking,
+            lock_timeout=0.0,
+            interrupted=lambda: bool(signals),
+        )
+
+    worker = Worker(sweep, layout, train, count=arguments.count, interrupted=lambda: bool(signals))
+    # One GPU for all of them: torch keeps to the one that it found first.
+    name, automatic = f"sweep {sweep.id}", arguments.device in ("auto", "cuda")
+    try:
+        with lease_gpu(name, worker.interrupted) if automatic else nullcontext():
+            done = worker.work()
+    except Interrupted as error:
+        log.error("%s", error)
+        return SAVED_AND_LEFT
+    log.info("sweep %s: this worker took %d trials", sweep.id, len(worker.taken))
+    how = "to rank them" if done else "trains what is left and ranks"
+    log.info("snakemake --config study=%s   # %s", sweep.study_path, how)
+    return 0
+
+
+def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
+    """Read the command line; what follows `--` is for Snakemake."""
+    words = sys.argv[1:]
+    own, rest = words, []
+    if "--" in words:
+        own, rest = words[: words.index("--")], words[words.index("--") + 1 :]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "--sweep-config", "--sweep_config", "--config", type=Path, help="the sweep file"
+    )
+    what.add_argument("--sweep-id", "--sweep_id", help="a sweep to join as a worker")
+    add = parser.add_argument
+    add("--create-only", "--create_only", action="store_true", help="print the id and leave")
+    add("--count", type=positive, help="trials: of the sweep, or for this worker to take")
+    add("--study", help="study whose base and settings it stands on (that of config/config.yaml)")
+    add("--set", nargs="*", default=[], metavar="NAME=VALUE", help="values above that base")
+    add("--project", help="of W&B")
+    add("--entity", help="of W&B")
+    add("--wandb", choices=("offline", "online", "disabled"), help="mode of W&B (the study's)")
+    add("--device", default="auto", help="of a worker: auto, cpu, cuda or cuda:N (auto)")
+    add("--config-dir", type=Path, default=Path("config"), help="studies and modules (config)")
+    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    return parser.parse_args(own), rest
+
+
+def positive(text: str) -> int:
+    """Read a whole number above 0."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"should be a whole number above 0, not {text!r}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    run_command(main)
