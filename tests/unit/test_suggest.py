@@ -28,7 +28,7 @@ BOTH = pytest.mark.parametrize("sampler", ["gp", "tpe"])
 
 def loss(point: Point) -> float:
     """A smooth bowl in log(rate) and width, best at 10^-2.5, 4 and gelu."""
-    kind = {"relu": 0.3, "gelu": 0.0}.get(str(point.get("kind")), 0.6)
+    kind = {"relu": 0.3, "gelu": 0.0}.get(str(point.get("kind", "gelu")), 0.6)
     return (math.log10(point["rate"]) + 2.5) ** 2 + 0.05 * (point["width"] - 4) ** 2 + kind
 
 
@@ -384,12 +384,12 @@ def best_of(
 
 
 @pytest.mark.parametrize(
-    ("sampler", "seeds", "rounds"), [("gp", 2, (6, 3, 3)), ("tpe", 12, (8, 8, 8, 8))]
+    ("sampler", "seeds", "rounds"), [("gp", 2, (6, 3, 3)), ("tpe", 10, (8, 8, 8, 8))]
 )
 def test_it_finds_the_optimum_better_than_chance(
     sampler: str, seeds: int, rounds: tuple[int, ...]
 ) -> None:
-    space = (RATE, WIDTH, Parameter("kind", "categorical", values=("relu", "gelu", "tanh")))
+    space = (RATE, WIDTH)
 
     def proposed(seed: int) -> float:
         return best_of(
@@ -406,7 +406,7 @@ def test_it_finds_the_optimum_better_than_chance(
         for seed in range(200)
     ]
     found = [proposed(seed) for seed in range(seeds)]
-    assert statistics.fmean(found) < 0.6 * statistics.fmean(drawn)
+    assert statistics.fmean(found) < 0.3 * statistics.fmean(drawn)
 
 
 def test_a_round_spreads_out() -> None:
