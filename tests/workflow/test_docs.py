@@ -60,7 +60,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     (made.path / "texts/some.txt").write_text("some text")
     # The SLURM plugin asks at each import; a controller that does not answer costs seconds.
     (made.path / "bin").mkdir()
-    for name in ("scontrol", "sinfo"):
+    for name in ("scontrol", "sinfo", "squeue"):
         (made.path / "bin" / name).write_text("#!/bin/sh\nexit 1\n")
         (made.path / "bin" / name).chmod(0o755)
     return made
