@@ -15,6 +15,8 @@ from resweep.errors import ConfigError, DataError, ResweepError
 from resweep.gpus import gpu_log, lease_gpu
 from resweep.paths import Layout
 from resweep.store.identity import last_step, resolve, run_id
+from resweep.store.lock import RunLock
+from resweep.store.publish import Publisher
 from resweep.store.retention import claim
 from resweep.store.run import EMPTY, INFEASIBLE, Run
 from resweep.tracking import follow
@@ -76,7 +78,12 @@ def train_trial(
         claim(run, trial.study, trial.phase, trial.trial)
     weights = weights or keep == "all"
     monitors = EarlyStopping.model_validate(config["early_stopping"])
-    served = run.find_record(last_step(config, trial.stop), weights, early_stopping=monitors)
+    until = last_step(config, trial.stop)
+    served = run.find_record(until, weights, early_stopping=monitors)
+    if served is None and run.is_served(until, weights, monitors):
+        with RunLock(run.path, lock_timeout, interrupted=interrupted):
+            stop = run.settled_stop(until, monitors)
+            served = None if stop is None else Publisher(run, config).replay(stop)
     if served is not None:
         log.info("run %s: in the store", run.run_id)
         link_record(record, served)

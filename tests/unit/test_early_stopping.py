@@ -18,9 +18,11 @@ from resweep.store.identity import run_id
 from resweep.store.request import Request, advance
 from resweep.store.run import Run
 from resweep.study_file import Resources
+from resweep.train_trial import train_trial
 from resweep.training.metrics import METRICS, read_metrics
 from resweep.training.monitors import first_stop
 from resweep.training.trainer import Trainer
+from resweep.trial import Trial
 from tests.unit.tiny import configure, prepare
 
 # The loss of the first lines changes by less than half of it: three lines of four steps are flat.
@@ -291,6 +293,21 @@ def test_what_the_metrics_answer_asks_for_no_gpu(data, layout, monkeypatch):
     advance(request(data), layout)
     assert trial_needs(asked.config, None, wanted, "best", layout) == LINK
     assert trial_needs(asked.config, None, wanted, "all", layout).gpus == 2
+
+
+def test_what_the_metrics_answer_needs_no_trainer(data, layout, monkeypatch):
+    def train(monitors: dict[str, Any], name: str) -> dict[str, Any]:
+        trial = Trial("s", "p", name, request(data, monitors).config)
+        record = layout.record("s", "p", name)
+        train_trial(trial, record, layout, device="cpu", tracking={}, lock_timeout=5.0)
+        return read(record)
+
+    monkeypatch.setattr("resweep.data.store.ensure", lambda settings, layout: data)
+    assert train({}, "whole")["step"] == 24
+    monkeypatch.setattr("resweep.store.request.advance", None)
+    found = train(FLAT, "flat")
+    assert (found["step"], found["rule"]) == (STOP, "loss-flat")
+    assert layout.record("s", "p", "flat").resolve().name.startswith(f"{STOP}-loss-flat-")
 
 
 # Evaluations at a stop

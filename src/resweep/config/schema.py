@@ -201,7 +201,7 @@ class EarlyStopping(Section):
     )
     divergence_factor: Annotated[Annotated[float, Field(gt=1)] | None, LABEL] = Field(
         None,
-        description="diverged: train/loss above so many times its lowest mean so far; null: off",
+        description="diverged: train/loss above so many times its lowest mean; null: off",
     )
 
     @property

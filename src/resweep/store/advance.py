@@ -139,9 +139,9 @@ class Advance:
         What they tell stands, even if this device rounds otherwise and would find something else.
         """
         settled = self.run.settled_step()
-        stop = self.run.find_stop(self.until, self.early_stopping)
-        if stop is not None and stop.step <= settled:
-            self.stop, self.until = stop, stop.step
+        self.stop = self.run.settled_stop(self.until, self.early_stopping)
+        if self.stop is not None:
+            self.until = self.stop.step
         if self.until <= settled:
             self.early_stopping = NO_MONITORS
 

@@ -41,14 +41,14 @@ class Publisher:
     Args:
         run: Where to.
         config: Its resolved configuration.
-        device: Name of what trains it.
+        device: Name of what trains it, if anything does.
     """
 
-    def __init__(self, run: Run, config: Mapping[str, Any], device: str):
+    def __init__(self, run: Run, config: Mapping[str, Any], device: str | None = None):
         self.run = run
         self.model = config["model"]
         self.max_steps = int(config["training"]["max_steps"])
-        self.trained_by = {"device": device, "versions": versions(), "code": code_digest()}
+        self.device = device
 
     def end(self, folder: Path, step: int, metrics: Mapping[str, float], stop: Stop | None) -> Path:
         """Publish a training that got to where its trial ends.
@@ -90,13 +90,13 @@ class Publisher:
         state = run.state()
         reached = [part for part in state.get("segments", []) if part["to_step"] >= stop.step]
         # A process that was killed left no segment; what it computed with is not known then.
-        known = {"device": run.attempts()[-1]["device"], "versions": {}, "code": state["code"]}
-        self.trained_by = {name: (reached or [known])[0][name] for name in known}
+        killed = {"device": run.attempts()[-1]["device"], "versions": {}, "code": state["code"]}
+        by = {name: (reached or [killed])[0][name] for name in killed}
         place = run.path / checkpoint.folder_name(stop.step)
         weights = checkpoint.weights_digest(place) if place.is_dir() else None
         log.info("run %s: stopped at step %d: %s", run.run_id, stop.step, stop.reason)
         metrics = last_values(read_metrics(run.path / METRICS, stop.step))
-        return self._record_stop(stop, metrics, weights)
+        return self._record_stop(stop, metrics, weights, by)
 
     def diverge(self, folder: Path, step: int) -> Path:
         """Publish a training whose loss was no number; returns the record."""
@@ -147,7 +147,13 @@ class Publisher:
                 step,
             )
 
-    def _record_stop(self, stop: Stop, metrics: Mapping[str, Any], weights: str | None) -> Path:
+    def _record_stop(
+        self,
+        stop: Stop,
+        metrics: Mapping[str, Any],
+        weights: str | None,
+        trained_by: Mapping[str, Any] | None = None,
+    ) -> Path:
         return self._record(
             stop.step,
             stop.status,
@@ -156,6 +162,7 @@ class Publisher:
             rule=stop.name,
             weights=weights,
             monitor=stop.rule,
+            trained_by=trained_by,
         )
 
     def _record(
@@ -168,9 +175,12 @@ class Publisher:
         rule: str | None = None,
         monitor: str | None = None,
         weights: str | None = None,
+        trained_by: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> Path:
         state = self.run.state()
+        if trained_by is None:
+            trained_by = {"device": self.device, "versions": versions(), "code": code_digest()}
         return self.run.write_record(
             step,
             {
@@ -184,7 +194,7 @@ class Publisher:
                 "parameters": count_parameters(self.model, self.model["vocab_size"]),
                 "seconds": round(sum(part["seconds"] for part in state.get("segments", [])), 2),
                 "gpu_seconds": state.get("gpu_seconds", 0.0),
-                **self.trained_by,
+                **trained_by,
                 **more,
             },
             rule,

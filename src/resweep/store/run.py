@@ -115,10 +115,15 @@ class Run:
         lines = read_metrics(self.path / METRICS, until)
         return first_stop(lines, early_stopping, self.state().get("max_steps"))
 
+    def settled_stop(self, until: int, early_stopping: EarlyStopping) -> Stop | None:
+        """Return that stop if no training can change it any more."""
+        stop = self.find_stop(until, early_stopping)
+        return stop if stop is not None and stop.step <= self.settled_step() else None
+
     def is_served(self, until: int, weights: bool, early_stopping: EarlyStopping) -> bool:
         """Whether a request needs no training: its record is there, or follows from the metrics."""
-        stop = self.find_stop(until, early_stopping)
-        if stop is not None and stop.step <= self.settled_step():
+        stop = self.settled_stop(until, early_stopping)
+        if stop is not None:
             return self.has_weights(stop.step) or not weights
         return self.find_record(until, weights, early_stopping=early_stopping) is not None
 
