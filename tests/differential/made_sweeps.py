@@ -1,5 +1,6 @@
 """Made-up sweep files for comparisons: valid ones of every kind, and the same broken at random."""
 
+import copy
 import random
 from typing import Any
 
@@ -159,14 +160,14 @@ def break_sweep(chance: random.Random, sweep: Spec) -> Spec:
 def _break_parameter(chance: random.Random, parameters: Spec, name: str) -> None:
     spec = parameters[name]
     if not isinstance(spec, dict) or chance.random() < 0.1:
-        parameters[name] = chance.choice(WRONG)
+        parameters[name] = copy.deepcopy(chance.choice(WRONG))
     elif chance.random() < 0.1:
         parameters[chance.choice(["2x", "a b", "", "é", "a/b"])] = parameters.pop(name)
     elif isinstance(spec.get("parameters"), dict) and spec["parameters"] and chance.random() < 0.8:
         _break_parameter(chance, spec["parameters"], chance.choice(sorted(spec["parameters"])))
     elif "min" in spec and "max" in spec and chance.random() < 0.2:
         spec["min"], spec["max"] = spec["max"], spec["min"]
-    elif "probabilities" in spec and chance.random() < 0.5:
+    elif isinstance(spec.get("probabilities"), list) and chance.random() < 0.5:
         spec["probabilities"] = [*spec["probabilities"], 0.1]
     else:
         _break_mapping(chance, spec, [*spec, *KEYS])
@@ -179,4 +180,4 @@ def _break_mapping(chance: random.Random, mapping: Spec, keys: list[str]) -> Non
     elif key == "distribution":
         mapping[key] = chance.choice([*DISTRIBUTIONS, "gaussian", 3])
     else:
-        mapping[key] = chance.choice(WRONG)
+        mapping[key] = copy.deepcopy(chance.choice(WRONG))

@@ -114,7 +114,9 @@ def is_zero(value: Any) -> bool:
 
 def wrong_probabilities(spec: dict[str, Any]) -> bool:
     """Whether probabilities are not one for each value, or do not add up to 1."""
-    given = spec.get("probabilities", [1])
+    given = spec.get("probabilities")
+    if not isinstance(given, list):
+        return False
     return len(given) != len(spec.get("values", given)) or abs(sum(given) - 1) > 1e-5
 
 
