@@ -189,7 +189,7 @@ def test_extremes_are_all_choices_both_bounds_or_quantiles(make):
         ("{distribution: q_uniform, min: 0, max: 3}", [0.0, 1.0, 2.0]),
         ("{min: 2, max: 4}", [2, 3, 4]),
         ("{values: [2, 1, 2.0, true, 2]}", [2, 1, True]),
-        ("{values: [[1], [1.0], [1, 2], {a: 1}, {a: 1.0}]}", [[1], [1, 2], {"a": 1}]),
+        ("{values: [[1], [1, 2], [1], {a: 1}, {a: 1}]}", [[1], [1, 2], {"a": 1}]),
     ],
 )
 def test_a_grid_has_the_values_of_wandb_each_once(spec, values, make):

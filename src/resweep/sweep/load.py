@@ -120,6 +120,10 @@ def _check_top(content: dict[str, Any], findings: Findings) -> None:
     scheduler = content.get("scheduler")
     if scheduler is not None and scheduler != {"engine": "wandb"}:
         findings.wrong("scheduler", scheduler, "runs at W&B only; drop it, and choose a method")
+    elif scheduler is not None:
+        for key in content.keys() & {"early_terminate", "controller"}:
+            if content[key] != {"type": "cloud"}:
+                findings.wrong(key, None, "does not go with scheduler; drop one of them")
 
 
 def _read_method(content: dict[str, Any], findings: Findings) -> str:
@@ -190,12 +194,12 @@ def _read_metric(given: Any, findings: Findings) -> Metric:
         findings.wrong("metric.name", name, "should name a logged metric")
     if goal not in ("minimize", "maximize"):
         findings.wrong("metric.goal", goal, "should be minimize or maximize")
-    if target is not None and not is_number(target):
+    if "target" in given and not is_number(target):
         findings.wrong("metric.target", target, "should be a number")
     if impute not in IMPUTED:
         findings.wrong("metric.impute", impute, f"should be one of {', '.join(IMPUTED)}")
     running = given.get("impute_while_running", "false")
-    if running not in (*IMPUTED, "false", False):
+    if running is not False and running not in (*IMPUTED, "false"):
         mend = f"should be one of {', '.join(IMPUTED)}, false"
         findings.wrong("metric.impute_while_running", running, mend)
     return Metric(str(name), str(goal), target, str(impute))

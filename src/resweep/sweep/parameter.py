@@ -238,12 +238,6 @@ def choice_key(value: Any) -> str:
     Raises:
         ValueError: The value has no canonical form.
     """
-
-    def plain(inner: Any) -> Any:
-        if isinstance(inner, float) and inner.is_integer():
-            return int(inner)
-        if isinstance(inner, dict):
-            return {key: plain(below) for key, below in inner.items()}
-        return [plain(below) for below in inner] if isinstance(inner, list | tuple) else inner
-
-    return canonical_json(plain(value))
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return canonical_json(value)

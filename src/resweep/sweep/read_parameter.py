@@ -40,6 +40,7 @@ ALL_KEYS = (
 )
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
 LARGEST_EXPONENT = 50  # e^50 is 5e21; no hyperparameter is that large
+SUM_TOLERANCE = 1e-5 + 1e-8  # of probabilities, numpy.isclose's
 MOST_STEPS = 1e12
 TAIL = 9  # standard deviations within which all draws lie
 
@@ -101,8 +102,7 @@ def _read_parameter(name: str, spec: Any) -> Parameter:
 
 def _distribution(spec: dict[str, Any]) -> str:
     """Return the distribution, by W&B's rules of inference where it is not given."""
-    given = spec.get("distribution")
-    if given is None:
+    if "distribution" not in spec:
         if "value" in spec:
             return "constant"
         if "values" in spec:
@@ -111,6 +111,7 @@ def _distribution(spec: dict[str, Any]) -> str:
             raise ValueError("should have value, values, both min and max, or a distribution")
         whole = is_whole(spec["min"]) and is_whole(spec["max"])
         return "int_uniform" if whole else "uniform"
+    given = spec["distribution"]
     if not isinstance(given, str) or given not in KEYS:
         raise ValueError(f"distribution {given!r} is not one of W&B's; {hint(given, KEYS)}")
     return given
@@ -136,7 +137,7 @@ def _read_categorical(name: str, spec: dict[str, Any]) -> Parameter:
         fits = isinstance(probabilities, list) and len(probabilities) == len(values)
         if not fits or not all(is_number(p) and p >= 0 for p in probabilities):
             raise ValueError("probabilities: should be one number, 0 or more, for each value")
-        if not math.isclose(sum(probabilities), 1, rel_tol=0, abs_tol=1e-5):
+        if not math.isclose(sum(probabilities), 1, rel_tol=0, abs_tol=SUM_TOLERANCE):
             raise ValueError(f"probabilities: should add up to 1, not {sum(probabilities):g}")
     return Parameter(
         name, "categorical", tuple(values), tuple(probabilities) if probabilities else None

@@ -1,0 +1,37 @@
+"""The cost of a study before it is spent: what would train, and what cannot."""
+
+from resweep.audit import audit, audit_table
+from resweep.load_study import load_study
+from resweep.paths import Layout
+
+FILES = {
+    "studies/heads.yaml": """
+name: heads
+base: {model: {n_embd: 96}, data: {source: python-docs}, training: {max_steps: 10, batch_size: 4}}
+phases:
+  - {name: sweep, kind: sweep, sweep: heads}
+  - {name: rerun, kind: rerun, of: sweep, top: 2, seeds: [1, 2]}
+""",
+    "sweep/heads.yaml": """
+method: grid
+parameters: {n_head: {values: [2, 4, 5, 6, 7]}, learning_rate: {values: [1e-3, 2e-3]}}
+""",
+}
+
+
+def load(folder):
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir()
+        (folder / name).write_text(text)
+    return load_study(folder / "studies/heads.yaml", folder)
+
+
+def test_trials_that_cannot_be_trained_are_counted_and_cost_nothing(tmp_path):
+    study = load(tmp_path)
+    costs = audit(study, Layout(tmp_path / "results"))
+    sweep, rerun = costs["sweep"], costs["rerun"]
+    assert (sweep.trials, sweep.to_train, sweep.infeasible, sweep.steps) == (10, 6, 4, 60)
+    assert (rerun.trials, rerun.open_slots, rerun.infeasible) == (4, 4, 0)
+    header, line = (row.split() for row in audit_table(study, costs).splitlines()[1:3])
+    assert [header[0], header[1], header[-4]] == ["phase", "trials", "infeasible"]
+    assert line[1:6] == ["10", "0", "0", "6", "4"]
