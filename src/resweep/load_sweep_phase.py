@@ -249,7 +249,11 @@ def _rungs(
             f"{origin}: early_terminate stops nothing: its first rung would be at or behind the "
             f"{longest} values of {metric} that a training logs"
         ]
-    return Rungs(rule, bands), _warn_of_early_rungs(rule, bands[0], trainings, metric, origin)
+    warnings = _warn_of_early_rungs(rule, bands[0], trainings, metric, origin)
+    if not rule.strict:
+        text = "early_terminate.strict = false changes nothing: rungs compare values at the band"
+        warnings.append(f"{origin}: {text}")
+    return Rungs(rule, bands), warnings
 
 
 def _extremes(training: dict[str, Any], swept: Collection[Parameter]) -> list[dict[str, Any]]:

@@ -86,11 +86,12 @@ def promote(
         trial = trials[name]
         stop = step_of(plan.band, plan.metric, trial.config["training"])
         planned.append(replace(trial, stop=stop))
-    for slot in plan.slots[len(planned) :]:
-        reason = f"only {len(planned)} of {len(standings)} trials could go on from rung"
-        empty = f"{reason} {plan.rung.number}"
-        planned.append(Trial(plan.study, plan.phase, slot, empty=empty))
-    return planned, decisions
+    reason = (
+        f"only {len(planned)} of {len(standings)} trials could go on from rung {plan.rung.number}"
+    )
+    unfilled = plan.slots[len(planned) :]
+    empty = [Trial(plan.study, plan.phase, slot, empty=reason) for slot in unfilled]
+    return planned + empty, decisions
 
 
 def release_stopped(plan: RungPlan, decisions: Sequence[dict[str, Any]], layout: Layout) -> None:

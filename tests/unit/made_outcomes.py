@@ -1,0 +1,62 @@
+"""Outcomes of trials without trainings: what a rung or a round is told."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from resweep.paths import Layout, link_relative, write_atomically
+from resweep.trial import Outcome, Trial, write_own_record, write_trial
+
+METRIC = "val/loss"
+
+
+def outcome(
+    trial: str,
+    value: float | None = None,
+    status: str = "finished",
+    stop: int | None = None,
+    point: dict[str, Any] | None = None,
+    **record: Any,
+) -> Outcome:
+    """A trial of study s, phase p; without a value it has no metrics.
+
+    Args:
+        trial: Its name.
+        value: Of the metric.
+        status: Of the record.
+        stop: Step that it asked for; None: the end, 40.
+        point: What distinguishes it.
+        record: More of the record: step, rule, stop_reason.
+    """
+    point = {"a": 1} if point is None else point
+    training = {"max_steps": 40, "eval_steps": 10, "log_steps": 5}
+    asked = Trial("s", "p", trial, {"training": training}, point, stop)
+    content = {
+        "run_id": f"run{trial}",
+        "status": status,
+        "stop_reason": None,
+        "step": stop or 40,
+        "metrics": {} if value is None else {METRIC: value, "lr": 0.1},
+    }
+    return Outcome(asked, content | record, Path(f"{trial}.json"))
+
+
+def empty(trial: str, reason: str = "nothing to do") -> Outcome:
+    """A slot that nothing fills."""
+    record = {"run_id": None, "status": "empty", "stop_reason": reason, "step": 0, "metrics": {}}
+    return Outcome(Trial("s", "p", trial, empty=reason), record, Path(f"{trial}.json"))
+
+
+def write_outcome(made: Outcome, place: str, layout: Layout) -> Outcome:
+    """Write what a training writes: trial file, record in the store, link to it."""
+    path = layout.record("s", "p", place)
+    write_trial(layout.trial("s", "p", place), made.trial)
+    if made.record["run_id"] is None:
+        write_own_record(path, made.record["status"], str(made.record["stop_reason"]))
+    else:
+        rule = made.record.get("rule")
+        name = f"{made.record['step']}{f'-{rule}' if rule else ''}.json"
+        stored = layout.run(made.record["run_id"]) / "records" / name
+        write_atomically(stored, json.dumps(made.record))
+        link_relative(path, stored)
+    return Outcome(made.trial, json.loads(path.read_text()), path)
