@@ -1,7 +1,7 @@
 """decisions.csv: each keep, stop and promotion of a phase with its evidence, a row each."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,3 +26,15 @@ def write_decisions(path: Path, decisions: Iterable[dict[str, Any]]) -> None:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(decisions)
+
+
+def typed(row: Mapping[str, str]) -> dict[str, Any]:
+    """Return a row as it was before it was written: numbers as numbers, None where nothing is."""
+    return {
+        **row,
+        "run_id": row["run_id"] or None,
+        "step": int(row["step"]),
+        "value": float(row["value"]) if row["value"] else None,
+        "threshold": float(row["threshold"]) if row["threshold"] else None,
+        "compared": int(row["compared"]),
+    }

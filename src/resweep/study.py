@@ -4,7 +4,7 @@ How many trials each phase has, and what the trials of a sweep are called, follo
 configuration alone: the graph of jobs is known before the first one runs.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,11 @@ class Rungs:
 
     rule: EarlyTerminate
     bands: tuple[int, ...]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The rule as plain values, without what it does not set."""
+        return {name: value for name, value in asdict(self.rule).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -268,6 +273,7 @@ class Study:
                     "kind": phase.kind,
                     "trials": len(phase.trials),
                     "rounds": len(phase.search.rounds) if phase.search else None,
+                    "early_terminate": phase.rungs.settings if phase.rungs else None,
                     "rungs": [list(pair) for pair in phase.rung_sizes] or None,
                     "keep": phase.keep,
                     "of": phase.source,

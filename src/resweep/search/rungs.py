@@ -10,7 +10,7 @@ on. The next band does the same with those; the last ones train to the end.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,50 +95,89 @@ def decide(
     Returns:
         Rows of decisions.csv, in the order of the rung: best first, ties by name.
     """
-    sign = -1.0 if goal == "maximize" else 1.0
-
-    def order(standing: Standing) -> tuple[float, str]:
-        known = standing.value is not None and math.isfinite(standing.value)
-        return (sign * standing.value if known and standing.value is not None else math.inf), (
-            standing.trial
-        )
-
-    compared = [s for s in standings if s.status in (STOPPED, FINISHED, DIVERGED)]
-    goes_on = [s for s in compared if s.status == STOPPED and s.rule is None]
-    ranked = sorted(compared, key=order)
-    most = promoted(rule, len(compared))
-    threshold = order(ranked[most - 1])[0] * sign if ranked and most else None
-    if threshold is not None and not math.isfinite(threshold):
-        threshold = None
-    through = {s.trial for s in ranked[:most] if s in goes_on and math.isfinite(order(s)[0])}
-    what = _describe(rule, rung)
+    order = sort_key(goal)
+    ranked = sorted(compared(standings), key=order)
+    most = promoted(rule, len(ranked))
+    threshold = ranked[most - 1].value if ranked and _has_value(ranked[most - 1]) else None
+    through = {s.trial for s in ranked[:most] if ended(s) is None and _has_value(s)}
+    what = describe(rule, rung)
     return [
-        {
-            "trial": standing.trial,
-            "run_id": standing.run_id,
-            "step": standing.step,
-            "decision": _outcome(standing, through),
-            "rule": what,
-            "value": standing.value,
-            "threshold": threshold,
-            "compared": len(compared),
-            "reason": _reason(standing, through, ranked, most, threshold),
-        }
+        row(
+            standing,
+            _outcome(standing, through),
+            what,
+            threshold,
+            len(ranked),
+            _reason(standing, through, ranked, most, threshold),
+        )
         for standing in sorted(standings, key=order)
     ]
 
 
-def _describe(rule: EarlyTerminate, rung: Rung) -> str:
+def row(
+    standing: Standing,
+    decision: str,
+    rule: str,
+    threshold: float | None,
+    compared: int,
+    reason: str,
+) -> dict[str, Any]:
+    """Return a row of decisions.csv."""
+    return {
+        "trial": standing.trial,
+        "run_id": standing.run_id,
+        "step": standing.step,
+        "decision": decision,
+        "rule": rule,
+        "value": standing.value,
+        "threshold": threshold,
+        "compared": compared,
+        "reason": reason,
+    }
+
+
+def sort_key(goal: str) -> Callable[[Standing], tuple[float, str]]:
+    """Return what trials are ordered by: the best first, those without a value last, by name."""
+    sign = -1.0 if goal == "maximize" else 1.0
+
+    def key(standing: Standing) -> tuple[float, str]:
+        value = standing.value
+        known = value is not None and math.isfinite(value)
+        return (sign * value if known and value is not None else math.inf), standing.trial
+
+    return key
+
+
+def compared(standings: Iterable[Standing]) -> list[Standing]:
+    """Return the trials that count at a rung: not those that failed, or could not be trained."""
+    return [s for s in standings if s.status in (STOPPED, FINISHED, DIVERGED)]
+
+
+def ended(standing: Standing) -> tuple[str, str] | None:
+    """Return decision and reason for a trial that ended by itself; None if it could go on."""
+    if standing.rule is not None:
+        return DONE, f"was stopped by {standing.rule}"
+    if standing.status == FINISHED:
+        return DONE, "is at its end"
+    return None if standing.status == STOPPED else (LOST, standing.status)
+
+
+def _has_value(standing: Standing) -> bool:
+    return standing.value is not None and math.isfinite(standing.value)
+
+
+def describe(rule: EarlyTerminate, rung: Rung) -> str:
+    """Return the rule at a rung, as in decisions.csv."""
     detail = f"keep {rule.keep}" if rule.type == "one_cut" else f"eta {rule.eta:g}"
-    return f"{rule.type} rung {rung.number}: {rung.band} values, {detail}"
+    values = "1 value" if rung.band == 1 else f"{rung.band} values"
+    return f"{rule.type} rung {rung.number}: {values}, {detail}"
 
 
 def _outcome(standing: Standing, through: set[str]) -> str:
-    if standing.trial in through:
-        return PROMOTE
-    if standing.status == FINISHED or standing.rule is not None:
-        return DONE
-    return STOP if standing.status == STOPPED else LOST
+    end = ended(standing)
+    if end is not None:
+        return end[0]
+    return PROMOTE if standing.trial in through else STOP
 
 
 def _reason(
@@ -148,15 +187,13 @@ def _reason(
     most: int,
     threshold: float | None,
 ) -> str:
-    outcome = _outcome(standing, through)
-    if outcome == DONE:
-        return "is at its end" if standing.rule is None else f"was stopped by {standing.rule}"
-    if outcome == LOST:
-        return standing.status
+    end = ended(standing)
+    if end is not None:
+        return end[1]
     place = f"place {ranked.index(standing) + 1} of {len(ranked)}, {most} go on"
-    if outcome == PROMOTE:
+    if standing.trial in through:
         return place
-    if standing.value is None or not math.isfinite(standing.value) or threshold is None:
+    if not _has_value(standing) or threshold is None:
         return f"{place}; it has no value"
     if standing.value == threshold:
         return f"{place}: it ties with the threshold {threshold:.5g}, and names break ties"

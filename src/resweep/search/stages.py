@@ -98,3 +98,8 @@ def round_names(trials: int, size: int) -> tuple[tuple[str, ...], ...]:
         tuple(f"r{number:02d}-{slot}" for slot in numbers(count))
         for number, count in enumerate(sizes, 1)
     )
+
+
+def round_of(trial: str) -> int:
+    """Round that a trial of a Bayesian sweep is of, from its name: 2 for r02-03."""
+    return int(trial.removeprefix("r").partition("-")[0])

@@ -1,0 +1,115 @@
+"""W&B's own rule, without waiting: each trial is compared with those that came before it.
+
+At a band the threshold is `sorted(values)[int(n / eta)]` of the n values there so far, the trial's
+own among them; what is worse stops. It is the rule of wandb/sweeps 0.3.0, `hyperband_stop_runs`, as
+an agent that trains one trial after the other meets it. With `strict: false` the best value so far
+is compared with the threshold, not the one at the band.
+
+Trials arrive in the order in which the store got the first record of their runs: that in which they
+came to the first rung of the sweep, or to their end where it has none; round after round, ties by
+name.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from resweep.search.curves import Curve
+from resweep.search.doubt import UNKNOWN, Entry, Fates, Places, unseen_row
+from resweep.search.rungs import PROMOTE, STOP, Standing, ended, promoted, row, step_of
+from resweep.sweep import EarlyTerminate
+
+
+def decide_on_arrival(
+    curves: Iterable[Curve], rule: EarlyTerminate, bands: Sequence[int], goal: str, fates: Fates
+) -> list[list[dict[str, Any]]]:
+    """Decide trials one after the other.
+
+    Args:
+        curves: In any order.
+        rule: With eta and strict.
+        bands: Where it decides, in logged values of the metric.
+        goal: minimize or maximize.
+        fates: Filled with what becomes of each trial.
+
+    Returns:
+        For each band its rows of decisions.csv, in the order of arrival.
+    """
+    levels = [_Band(rule, number, band, goal) for number, band in enumerate(bands, 1)]
+    for curve in sorted(curves, key=lambda curve: (curve.round, curve.arrived, curve.trial)):
+        entry = Entry(curve)
+        for level in levels:
+            step, decision = level.meet(entry)
+            if curve.standing(step) is None:
+                fates.lack(entry)
+            if decision == UNKNOWN:
+                entry.doubt(step)
+            elif decision != PROMOTE:
+                fates.leave(entry, min(step, curve.end), stopped=decision == STOP)
+                break
+        else:
+            fates.finish(entry)
+    return [level.rows for level in levels]
+
+
+@dataclass
+class _Band:
+    """A band, with what came there so far.
+
+    Attributes:
+        values: Those at the band, so that less is better; and whether they are there for sure.
+        unseen: How many trials came there, or may have, whose values are not known.
+        rows: Of decisions.csv.
+    """
+
+    rule: EarlyTerminate
+    number: int
+    band: int
+    goal: str
+    values: list[tuple[float, bool]] = field(default_factory=list)
+    unseen: int = 0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def meet(self, entry: Entry) -> tuple[int, str]:
+        """Decide on the next trial; returns the step, and the decision."""
+        step = entry.curve.step_at(self.band)
+        standing = entry.curve.standing(step)
+        if standing is None:
+            self.unseen += 1
+            self.rows.append(unseen_row(entry.curve, self._what, len(self.values)))
+        else:
+            self.rows.append(self._decide(entry, standing))
+        return step, self.rows[-1]["decision"]
+
+    def _decide(self, entry: Entry, standing: Standing) -> dict[str, Any]:
+        end = ended(standing)
+        sign = -1.0 if self.goal == "maximize" else 1.0
+        value = standing.value
+        if end is not None:
+            logged = step_of(self.band, entry.curve.metric, entry.curve.training)
+            if value is not None and standing.step == logged:
+                self.values.append((sign * value, entry.sure))
+            return row(standing, end[0], self._what, None, len(self.values), end[1])
+        if value is None:
+            reason = "it has no value: nothing is compared"
+            return row(standing, PROMOTE, self._what, None, len(self.values), reason)
+        own = shown = sign * value
+        if not self.rule.strict:
+            past = (v for at, v in entry.curve.points if at <= standing.step and v is not None)
+            shown = min(sign * v for v in past)
+        others = [(other < shown, sure) for other, sure in self.values]
+        places = Places(others, self.unseen, lambda count: promoted(self.rule, count))
+        decision, reason = places.judge(standing, entry.sure)
+        self.values.append((own, entry.sure))
+        known = [other for other, _ in self.values]
+        threshold = sign * self.rule.threshold(known) if places.certain else None
+        if decision == STOP and threshold is not None:
+            reason += f": {sign * shown:.5g} is behind the threshold {threshold:.5g}"
+        standing = replace(standing, value=sign * shown)
+        return row(standing, decision, self._what, threshold, len(known), reason)
+
+    @property
+    def _what(self) -> str:
+        values = "1 value" if self.band == 1 else f"{self.band} values"
+        how = "" if self.rule.strict else ", best so far"
+        return f"asynchronous band {self.number}: {values}, eta {self.rule.eta:g}{how}"

@@ -1,0 +1,234 @@
+"""The learning curves that a finished sweep recorded: what it can be decided again from.
+
+    study.yaml, scores.csv, trials, records, metrics.jsonl of the runs  ->  RecordedSweep
+
+A curve is known as far as the store has it, which is further than the trial went where another
+phase trained the same run on.
+"""
+
+import csv
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from resweep import yaml12
+from resweep.errors import ConfigError, Problem, StoreError
+from resweep.paths import Layout
+from resweep.search.rungs import Standing, step_of
+from resweep.search.stages import round_of
+from resweep.store.run import DIVERGED, EMPTY, FINISHED, STOPPED, Run
+from resweep.sweep import EarlyTerminate
+from resweep.training.metrics import METRICS, read_metrics
+from resweep.trial import Outcome, read_outcome, read_record
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What is known of a trial.
+
+    Attributes:
+        trial: Its name.
+        round: In which it was proposed, from 1.
+        run_id: Its run, or None.
+        training: The training section of its configuration.
+        metric: What `points` are values of.
+        points: (step, value) in rising steps after the start; None where it was no number.
+        known: Last step that is known.
+        status: How it ended there; None: a rung stopped it, and there would be more.
+        rule: The monitor that ended it there, or None.
+        horizon: Steps of its whole training.
+        final: Value of the phase's metric at its end; None if it has none, or it is not known.
+        trained: Steps that the phase trained it.
+        arrived: When the store got the run's first record, in seconds since 1970.
+    """
+
+    trial: str
+    round: int
+    run_id: str | None
+    training: Mapping[str, Any]
+    metric: str
+    points: tuple[tuple[int, float | None], ...]
+    known: int
+    status: str | None
+    rule: str | None
+    horizon: int
+    final: float | None
+    trained: int
+    arrived: float
+
+    @property
+    def end(self) -> int:
+        """Its last step if no rung stops it; the horizon where that is not known."""
+        return self.horizon if self.status is None else self.known
+
+    def step_at(self, band: int) -> int:
+        """Step at which it has logged `band` values of the metric, or its horizon if before."""
+        step = step_of(band, self.metric, self.training)
+        return self.horizon if step is None else min(step, self.horizon)
+
+    def value_at(self, step: int) -> float | None:
+        """Last value up to a step, None where that is no number."""
+        return next((value for at, value in reversed(self.points) if at <= step), None)
+
+    def standing(self, step: int) -> Standing | None:
+        """Where it stands when a rung trains it to a step; None where that is not known."""
+        if self.status is not None and self.known <= step:
+            value = self.value_at(self.known)
+            return Standing(self.trial, self.run_id, self.known, self.status, self.rule, value)
+        if step > self.known:
+            return None
+        return Standing(self.trial, self.run_id, step, STOPPED, None, self.value_at(step))
+
+
+@dataclass(frozen=True)
+class RecordedSweep:
+    """A finished sweep.
+
+    Attributes:
+        study, phase: Its place.
+        metric, goal: What its trials are ranked by.
+        rule: Its own early_terminate, or None.
+        bands: Of that rule.
+        rounds: Whether it was proposed in rounds.
+        curves: Of all its trials that were filled, by name.
+    """
+
+    study: str
+    phase: str
+    metric: str
+    goal: str
+    rule: EarlyTerminate | None
+    bands: tuple[int, ...]
+    rounds: bool
+    curves: tuple[Curve, ...]
+
+
+def read_sweep(study: str, phase: str, layout: Layout, metric: str | None = None) -> RecordedSweep:
+    """Read a finished sweep.
+
+    Args:
+        study, phase: Its place.
+        layout: Of the results folder.
+        metric: Whose curves to read; None: of the one that it is ranked by.
+
+    Raises:
+        StoreError: The phase has not been ranked, or a run is gone from the store.
+        ConfigError: There is no such phase, or no run logged the metric.
+    """
+    part = _described(study, phase, layout)
+    own = part["score"]["metric"] or "val/loss"
+    names = _ranked_trials(study, phase, layout)
+    outcomes = [read_outcome(layout.record(study, phase, name)) for name in names]
+    adaptive = part["rounds"] is not None
+    curves = tuple(
+        _read_curve(
+            outcome,
+            _run_of(outcome, layout),
+            round_of(outcome.trial.trial) if adaptive else 1,
+            metric or own,
+            own,
+        )
+        for outcome in outcomes
+        if outcome.record["status"] != EMPTY
+    )
+    if metric is not None and not any(curve.points for curve in curves):
+        where = str(layout.phase(study, phase))
+        raise ConfigError(Problem(where, "metric", metric, "was not logged by any of its runs"))
+    rule = part["early_terminate"]
+    return RecordedSweep(
+        study,
+        phase,
+        own,
+        part["score"]["goal"] or "minimize",
+        EarlyTerminate(**rule) if rule else None,
+        tuple(band for band, _ in part["rungs"] or () if band is not None),
+        adaptive,
+        curves,
+    )
+
+
+def _described(study: str, phase: str, layout: Layout) -> dict[str, Any]:
+    """Return what study.yaml says of a phase."""
+    file = layout.study(study) / "study.yaml"
+    if not file.exists():
+        mend = f"`snakemake --config study={study}` builds the study first"
+        raise ConfigError(Problem(str(file), "", None, f"is missing; {mend}"))
+    phases = {part["name"]: part for part in yaml12.load_mapping(file)["phases"]}
+    if phase not in phases:
+        mend = f"is no phase of it; there are: {', '.join(phases)}"
+        raise ConfigError(Problem(str(file), "phase", phase, mend))
+    return dict(phases[phase])
+
+
+def _ranked_trials(study: str, phase: str, layout: Layout) -> list[str]:
+    """Return the trials' names from scores.csv: records of trials that left the phase may stay."""
+    file = layout.phase(study, phase) / "scores.csv"
+    if not file.exists():
+        raise StoreError(
+            f"{file}: the phase has not been ranked yet; `snakemake --config study={study}` "
+            "finishes it"
+        )
+    with file.open(newline="") as table:
+        return sorted(row["trial"] for row in csv.DictReader(table))
+
+
+def _run_of(outcome: Outcome, layout: Layout) -> Run | None:
+    run_id = outcome.record["run_id"]
+    if run_id is None:
+        return None
+    run = Run(layout.run(run_id))
+    if outcome.record["step"] > 0 and not (run.path / METRICS).exists():
+        raise StoreError(
+            f"{run.path}: the curve of trial {outcome.trial.trial} is gone from the store; "
+            f"`snakemake --config study={outcome.trial.study}` trains it again"
+        )
+    return run
+
+
+def _read_curve(
+    outcome: Outcome, run: Run | None, round: int, metric: str, ranked_by: str
+) -> Curve:
+    record, training = outcome.record, outcome.trial.config["training"]
+    ends = [record]
+    arrived = outcome.path.stat().st_mtime
+    if run is not None:
+        files = run.records()
+        arrived = min([path.stat().st_mtime for path in files.values()], default=arrived)
+        if _rung_stopped(record):
+            going_on = [stem for stem in files if stem.isdigit() or stem.endswith(f"-{DIVERGED}")]
+            ends += [read_record(files[stem]) for stem in going_on]
+    last = max(ends, key=lambda end: (end["step"], end["status"] == DIVERGED))
+    status = None if _rung_stopped(last) else last["status"]
+    points = {}
+    if run is not None:
+        lines = read_metrics(run.path / METRICS, last["step"])
+        points = {line["step"]: line[metric] for line in lines if metric in line}
+    # A record holds what a decision saw, and tells where there is no value in the end.
+    points |= {end["step"]: end["metrics"][metric] for end in ends if metric in end["metrics"]}
+    if status is not None:
+        points[last["step"]] = last["metrics"].get(metric)
+    done = status == FINISHED or (status == STOPPED and last.get("rule") is not None)
+    return Curve(
+        outcome.trial.trial,
+        round,
+        record["run_id"],
+        training,
+        metric,
+        tuple((step, _finite(points[step])) for step in sorted(points) if step > 0),
+        last["step"],
+        status,
+        last.get("rule"),
+        last.get("max_steps") or training["max_steps"] or 0,
+        _finite(last["metrics"].get(ranked_by)) if done else None,
+        record["step"],
+        arrived,
+    )
+
+
+def _rung_stopped(record: Mapping[str, Any]) -> bool:
+    return record["status"] == STOPPED and record.get("rule") is None
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

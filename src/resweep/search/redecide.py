@@ -1,0 +1,164 @@
+"""Deciding a finished sweep again: who goes on from its rungs under other settings.
+
+    recorded curves + a rule  ->  rows of decisions.csv, the fate of each trial
+
+Rungs lie inside rounds as they were; what a Bayesian sweep would have proposed after other
+decisions is not known. A curve ends where the sweep itself stopped the trial. Where a rule needs
+more, the value is unknown, and the others are decided as far as no value there could change them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from resweep.search.asynchronous import decide_on_arrival
+from resweep.search.curves import Curve, RecordedSweep
+from resweep.search.doubt import UNKNOWN, Entry, Fate, Fates, Places, unseen_row
+from resweep.search.rung_summary import RungRows
+from resweep.search.rungs import (
+    PROMOTE,
+    STOP,
+    Rung,
+    Standing,
+    compared,
+    decide,
+    describe,
+    ended,
+    promoted,
+    row,
+    rungs,
+    sort_key,
+)
+from resweep.sweep import EarlyTerminate
+
+Kind = Literal["hyperband", "asynchronous", "one_cut", "none"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A rule to decide by.
+
+    Attributes:
+        kind: hyperband and one_cut wait for all trials of a round, asynchronous for none; none
+            stops nothing.
+        rule: With its settings.
+        bands: Where it decides, in logged values of the metric.
+        goal: minimize or maximize.
+    """
+
+    kind: Kind
+    rule: EarlyTerminate
+    bands: tuple[int, ...]
+    goal: str
+
+
+@dataclass(frozen=True)
+class Redecision:
+    """A sweep, decided again.
+
+    Attributes:
+        decided: Its rungs, in the order of decisions.csv.
+        fates: By trial.
+        unknown_from: The last known step of each trial whose curve ends before the rule was done
+            with it.
+    """
+
+    decided: tuple[RungRows, ...]
+    fates: dict[str, Fate]
+    unknown_from: dict[str, int]
+
+
+def redecide(sweep: RecordedSweep, choice: Choice) -> Redecision:
+    """Decide a finished sweep again."""
+    fates = Fates()
+    decided = []
+    if choice.kind == "asynchronous":
+        found = decide_on_arrival(sweep.curves, choice.rule, choice.bands, choice.goal, fates)
+        decided = [RungRows(0, number, tuple(rows)) for number, rows in enumerate(found, 1)]
+    else:
+        for number in sorted({curve.round for curve in sweep.curves}):
+            batch = [curve for curve in sweep.curves if curve.round == number]
+            decided += _decide_round(batch, number, choice, fates)
+    return Redecision(tuple(decided), fates.known, fates.unknown_from)
+
+
+def _decide_round(
+    batch: Sequence[Curve], number: int, choice: Choice, fates: Fates
+) -> list[RungRows]:
+    """Decide a round rung by rung, each once all its trials are there."""
+    decided = []
+    going = [Entry(curve) for curve in batch]
+    for rung in rungs(choice.rule, choice.bands, len(batch)):
+        if rung.band is None:
+            break
+        rows = _decide_rung(choice.rule, rung, going, choice.goal)
+        decided.append(RungRows(number, rung.number, tuple(rows)))
+        found = {row["trial"]: row for row in rows}
+        onward = []
+        for entry in going:
+            decision, step = found[entry.curve.trial]["decision"], entry.curve.step_at(rung.band)
+            if entry.curve.standing(step) is None:
+                fates.lack(entry)
+            if decision == UNKNOWN:
+                entry.doubt(step)
+            if decision in (PROMOTE, UNKNOWN):
+                onward.append(entry)
+            else:
+                fates.leave(entry, min(step, entry.curve.end), stopped=decision == STOP)
+        going = onward
+    for entry in going:
+        fates.finish(entry)
+    return decided
+
+
+def _decide_rung(
+    rule: EarlyTerminate, rung: Rung, going: Sequence[Entry], goal: str
+) -> list[dict[str, Any]]:
+    assert rung.band is not None
+    standings, unseen = [], []
+    for entry in going:
+        standing = entry.curve.standing(entry.curve.step_at(rung.band))
+        if standing is None:
+            unseen.append(entry.curve)
+        else:
+            standings.append(standing)
+    if not unseen and all(entry.sure for entry in going):
+        return decide(rule, rung, standings, goal)
+    sure = {entry.curve.trial for entry in going if entry.sure}
+    return _decide_in_part(rule, rung, standings, unseen, sure, goal)
+
+
+def _decide_in_part(
+    rule: EarlyTerminate,
+    rung: Rung,
+    standings: Sequence[Standing],
+    unseen: Sequence[Curve],
+    sure: set[str],
+    goal: str,
+) -> list[dict[str, Any]]:
+    """Decide a rung of which some values, or some of its trials, are not known.
+
+    Args:
+        rule: hyperband or one_cut.
+        rung: The rung.
+        standings: Trials that are there, or may be, whose values are known.
+        unseen: Those whose values are not.
+        sure: Names of the trials that are there for sure.
+        goal: minimize or maximize.
+    """
+    ranked = sorted(compared(standings), key=sort_key(goal))
+    what = describe(rule, rung)
+    rows = []
+    for standing in sorted(standings, key=sort_key(goal)):
+        end = ended(standing)
+        if end is None:
+            place = ranked.index(standing)
+            others = [
+                (position < place, other.trial in sure)
+                for position, other in enumerate(ranked)
+                if position != place
+            ]
+            places = Places(others, len(unseen), lambda count: promoted(rule, count))
+            end = places.judge(standing, standing.trial in sure)
+        rows.append(row(standing, end[0], what, None, len(ranked), end[1]))
+    return rows + [unseen_row(curve, what, len(ranked)) for curve in unseen]

@@ -1,0 +1,125 @@
+"""The rungs of a sweep, each in one line: what was decided there over all rounds.
+
+{phase}/decisions/{stage}.csv, or a re-decision  ->  RungRows  ->  RungSummary of each rung
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resweep.decisions import read_decisions, typed
+from resweep.search.doubt import UNKNOWN
+from resweep.search.foretell import Foretold
+from resweep.search.rungs import PROMOTE, STOP
+
+
+@dataclass(frozen=True)
+class RungRows:
+    """What was decided at a rung.
+
+    Attributes:
+        round: From 1; 0 where all rounds are decided as one.
+        rung: From 1.
+        rows: Of decisions.csv.
+    """
+
+    round: int
+    rung: int
+    rows: tuple[dict[str, Any], ...]
+
+    def steps(self) -> Iterator[int]:
+        """Yield the steps at which it was decided who goes on."""
+        for row in self.rows:
+            if row["decision"] in (PROMOTE, STOP):
+                yield row["step"]
+
+    def thresholds(self) -> Iterator[float]:
+        """Yield the different thresholds, as far as they are known."""
+        yield from {row["threshold"]: None for row in self.rows if row["threshold"] is not None}
+
+    def count(self, decision: str) -> int:
+        """How many rows have a decision."""
+        return sum(row["decision"] == decision for row in self.rows)
+
+
+@dataclass(frozen=True)
+class RungSummary:
+    """A rung over all rounds.
+
+    Attributes:
+        rung: From 1.
+        steps: At which trials stood there; several where trials differ in their intervals.
+        compared: Trials whose values were compared.
+        went_on, stopped, unknown: Decisions.
+        thresholds: In the order of the rounds.
+        foretold: How well the order there foretold the end.
+    """
+
+    rung: int
+    steps: tuple[int, ...]
+    compared: int
+    went_on: int
+    stopped: int
+    unknown: int
+    thresholds: tuple[float, ...]
+    foretold: Foretold
+
+    @property
+    def steps_text(self) -> str:
+        """The steps for people: `100`, or `100 to 300`."""
+        ends = sorted({self.steps[0], self.steps[-1]}) if self.steps else []
+        return " to ".join(f"{step:,}" for step in ends)
+
+    @property
+    def thresholds_text(self) -> str:
+        """The thresholds for people: `2.31`, or that of the first round `to` that of the last."""
+        ends = dict.fromkeys([self.thresholds[0], self.thresholds[-1]] if self.thresholds else [])
+        return " to ".join(f"{threshold:.4g}" for threshold in ends)
+
+
+def read_rungs(phase: Path, rounds: int | None, rungs: int) -> tuple[RungRows, ...]:
+    """Read what a phase's rungs decided, as far as it did.
+
+    Args:
+        phase: Its folder.
+        rounds: How many it has; None: it is no sweep in rounds.
+        rungs: How many it has, the end not counted.
+    """
+    found = []
+    for number in range(1, (rounds or 1) + 1):
+        for rung in range(1, rungs + 1):
+            name = f"b{rung}" if rounds is None else f"r{number:02d}_b{rung}"
+            path = phase / "decisions" / f"{name}.csv"
+            if path.exists():
+                rows = tuple(typed(row) for row in read_decisions([path]))
+                found.append(RungRows(number, rung, rows))
+    return tuple(found)
+
+
+def summarize_rungs(
+    decided: Iterable[RungRows], foretold: Mapping[int, Foretold]
+) -> list[RungSummary]:
+    """Sum rungs up over the rounds.
+
+    Args:
+        decided: All rungs of all rounds.
+        foretold: By rung.
+    """
+    by_rung: dict[int, list[RungRows]] = {}
+    for rows in decided:
+        by_rung.setdefault(rows.rung, []).append(rows)
+    return [_summary(rung, by_rung[rung], foretold[rung]) for rung in sorted(by_rung)]
+
+
+def _summary(rung: int, parts: Sequence[RungRows], foretold: Foretold) -> RungSummary:
+    return RungSummary(
+        rung,
+        tuple(sorted({step for part in parts for step in part.steps()})),
+        sum(max((row["compared"] for row in part.rows), default=0) for part in parts),
+        sum(part.count(PROMOTE) for part in parts),
+        sum(part.count(STOP) for part in parts),
+        sum(part.count(UNKNOWN) for part in parts),
+        tuple(threshold for part in parts for threshold in part.thresholds()),
+        foretold,
+    )

@@ -1,0 +1,56 @@
+"""Decide a finished sweep again, from its recorded curves: which trials another rule would stop.
+
+    python workflow/scripts/decide.py STUDY PHASE
+    python workflow/scripts/decide.py STUDY PHASE --eta 2 --csv FILE
+    python workflow/scripts/decide.py STUDY PHASE --rule asynchronous
+
+Without options it is decided as it was. Nothing of the study is changed.
+"""
+
+import argparse
+from pathlib import Path
+
+from resweep.decisions import write_decisions
+from resweep.errors import run_command
+from resweep.paths import Layout
+from resweep.search.choose_rule import KINDS, choose_rule
+from resweep.search.curves import read_sweep
+from resweep.search.redecide import redecide
+from resweep.search.verdict_text import describe_redecision
+
+
+def main() -> None:
+    """Print what the rule comes to, and write its decisions."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("study", help="name of the study")
+    add("phase", help="name of the phase")
+    add("--rule", choices=KINDS, help="asynchronous: W&B's, in the order of arrival")
+    add("--eta", type=float, help="about one of eta trials stays at each band")
+    add("--min-iter", type=int, help="first band, in logged values of the metric")
+    add("--max-iter", type=int, help="instead: bands at max_iter / eta, max_iter / eta^2 ...")
+    add("--s", type=int, help="how many of these")
+    add(
+        "--strict",
+        action=argparse.BooleanOptionalAction,
+        help="asynchronous: whether the value at the band decides, or the best one so far",
+    )
+    add("--keep", type=int, help="one_cut: how many trials go on from --min-iter")
+    add("--metric", help="what trials are compared by at the bands (what they are ranked by)")
+    add("--goal", choices=("minimize", "maximize"), help="of that metric (the sweep's)")
+    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    add("--csv", type=Path, help="table to write, with the columns of decisions.csv")
+    a = parser.parse_args()
+    sweep = read_sweep(a.study, a.phase, Layout(a.results), a.metric)
+    names = ("rule", "eta", "min_iter", "max_iter", "s", "strict", "keep")
+    choice = choose_rule(sweep, {name: getattr(a, name) for name in names}, a.goal)
+    redecision = redecide(sweep, choice)
+    print(describe_redecision(sweep, choice, redecision), end="")
+    if a.csv is not None:
+        write_decisions(a.csv, [row for rung in redecision.decided for row in rung.rows])
+
+
+if __name__ == "__main__":
+    run_command(main)
