@@ -100,7 +100,7 @@ def test_the_best_go_on_in_their_order_and_the_evidence_is_told() -> None:
         "run_id": "runb",
         "step": 10,
         "decision": "promote",
-        "rule": "hyperband rung 1: 1 values, eta 2",
+        "rule": "hyperband rung 1: 1 value, eta 2",
         "value": 1.0,
         "threshold": 3.0,
         "compared": 4,
@@ -208,7 +208,7 @@ def test_a_trial_without_a_value_does_not_go_on(value: float | None) -> None:
 def test_one_cut_keeps_as_many_as_it_says() -> None:
     rows = decided({"a": 3.0, "b": 1.0, "c": 2.0, "d": 4.0}, CUT)
     assert going(rows) == ["b", "c"]
-    assert rows[0]["rule"] == "one_cut rung 1: 1 values, keep 2"
+    assert rows[0]["rule"] == "one_cut rung 1: 1 value, keep 2"
     assert going(decided({"a": 3.0}, CUT)) == ["a"]
 
 

@@ -7,11 +7,18 @@ import pytest
 from resweep.config import compose
 from resweep.config.compose import Layer
 from resweep.errors import ConfigError
-from resweep.name_trials import name_trials
+from resweep.name_trials import name_trials, resolve_parameters
 from resweep.sweep import load_sweep
 
 REAL_FILES = Path(__file__).parents[2].parent / "shared" / "data" / "sweep_yamls"
 STAGES = {"arch": {"stages": [{"repeat": 3, "inputs": True}, {"repeat": 2}, {"repeat": 1}]}}
+
+
+def enumerate_trials(file: Path, config, fixed=()) -> tuple[dict, dict]:
+    """Assignments by trial, and the constants of all."""
+    sweep = load_sweep(file)
+    swept, constants = resolve_parameters(sweep, config, fixed)
+    return name_trials(sweep, swept), constants
 
 
 def trials(folder: Path, parameters: str, config=None, fixed=()) -> list[dict]:
@@ -19,7 +26,7 @@ def trials(folder: Path, parameters: str, config=None, fixed=()) -> list[dict]:
     file = folder / "sweep.yaml"
     file.write_text(f"method: grid\nparameters: {{{parameters}}}")
     config = config or {}
-    assignments, constants = name_trials(load_sweep(file), config, fixed)
+    assignments, constants = enumerate_trials(file, config, fixed)
     below = compose.assign(config, constants)
     layered = compose.merge([Layer("config", config), Layer("sweep", compose.nest(constants))])
     assert layered.content == below, "a rerun, which is made of layers, stands on the same"
@@ -87,7 +94,7 @@ def test_unbounded_distributions_are_checked_before_any_job(tmp_path):
         "method: random\nrun_cap: 2\nparameters: {learning_rate: {distribution: normal}}"
     )
     with pytest.raises(ConfigError, match=r"learning_rate = -2\.3.*greater than 0"):
-        name_trials(load_sweep(file), {}, ())
+        enumerate_trials(file, {})
 
 
 @pytest.mark.parametrize("value", ["[a, b]", "{x: {y: 1}}", "0", "0.0", "false", "null"])
@@ -102,7 +109,7 @@ def test_choices_of_any_type_are_assigned_as_they_are(value, tmp_path):
 @pytest.mark.parametrize("config", [{}, STAGES])
 def test_the_real_stage_sweep_has_its_256_trials(config):
     file = REAL_FILES / "maxwell-gao+VirtualRecursiveNetwork__config__wandb__sweep_stages.yaml"
-    assignments, constants = name_trials(load_sweep(file), config, ())
+    assignments, constants = enumerate_trials(file, config)
     assert (len(assignments), constants) == (256, {})
     made = [compose.assign(config, assigned)["arch"]["stages"] for assigned in assignments.values()]
     assert [len(stages) for stages in made] == [3] * 256

@@ -125,9 +125,9 @@ class Space:
             return False
         return True
 
-    def key(self, point: Mapping[str, Any]) -> str:
+    def key(self, point: Mapping[str, Any]) -> tuple[str, ...]:
         """Return what equal points share."""
-        return choice_key([point[parameter.name] for parameter in self.parameters])
+        return tuple(choice_key(point[parameter.name]) for parameter in self.parameters)
 
     def frozen(
         self, point: Mapping[str, Any], value: float, infeasible: bool | None
