@@ -13,7 +13,7 @@ from benchmarks.search.measure import Method
 from benchmarks.search.methods import Bayes, OptunaLoop, Random, Sobol, WandbEngine
 from benchmarks.search.objective import Objective
 from resweep.canonical import digest, file_digest
-from resweep.search import observe, rungs, suggest
+from resweep.search import observe, rungs, space, suggest
 from resweep.sweep import EarlyTerminate
 
 TABLE = Path(__file__).with_name("tiny-gpt.csv")
@@ -23,7 +23,7 @@ BRACKET = 27  # trials of one halving, where nothing is learned between rounds
 
 def _code() -> str:
     """Digest of what resweep proposes and stops with: its changes are measured anew."""
-    files = [Path(str(module.__file__)) for module in (suggest, observe, rungs)]
+    files = [Path(str(module.__file__)) for module in (suggest, space, observe, rungs)]
     return digest([[file.name, file_digest(file)] for file in files], 8)
 
 
