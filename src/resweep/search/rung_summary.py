@@ -16,15 +16,13 @@ from resweep.search.rungs import PROMOTE, STOP
 
 @dataclass(frozen=True)
 class RungRows:
-    """What was decided at a rung.
+    """What was decided at a rung of one round.
 
     Attributes:
-        round: From 1; 0 where all rounds are decided as one.
         rung: From 1.
         rows: Of decisions.csv.
     """
 
-    round: int
     rung: int
     rows: tuple[dict[str, Any], ...]
 
@@ -93,7 +91,7 @@ def read_rungs(phase: Path, rounds: int | None, rungs: int) -> tuple[RungRows, .
             path = phase / "decisions" / f"{name}.csv"
             if path.exists():
                 rows = tuple(typed(row) for row in read_decisions([path]))
-                found.append(RungRows(number, rung, rows))
+                found.append(RungRows(rung, rows))
     return tuple(found)
 
 

@@ -25,7 +25,7 @@ def describe_redecision(sweep: RecordedSweep, choice: Choice, redecision: Redeci
     lines = [*_head(sweep, choice, verdict), ""]
     rungs = summarize_rungs(redecision.decided, foretell(sweep, choice))
     if rungs:
-        lines += [*_rung_table(rungs), ""]
+        lines += [*_rung_table(rungs), *_caveat(sweep), ""]
     lines += [*_trial_table(sweep, redecision, verdict), ""]
     lines += [*_cost(verdict), *_winner(sweep, verdict), *_unknown(redecision, verdict)]
     return "\n".join(lines) + "\n"
@@ -65,8 +65,13 @@ def _rung_table(rungs: Sequence[RungSummary]) -> Iterator[str]:
             for rung in rungs
         ],
     )
-    yield "  foretells end: rank correlation of the values there with the final ones, over the"
-    yield "  trials whose ends are known; where rungs stopped the others, survivors only"
+
+
+def _caveat(sweep: RecordedSweep) -> Iterator[str]:
+    yield "  foretells end: rank correlation of the values there with the final ones"
+    lacking = sum(curve.status is None for curve in sweep.curves)
+    if lacking:
+        yield f"  (of survivors: the ends of {lacking} trials that a rung stopped are not known)"
 
 
 def _trial_table(sweep: RecordedSweep, redecision: Redecision, verdict: Verdict) -> Iterator[str]:
@@ -106,8 +111,8 @@ def _cost(verdict: Verdict) -> Iterator[str]:
     if verdict.most != verdict.least:
         steps += f" to {verdict.most:,}"
         share += f" to {verdict.most / max(1, verdict.full):.0%}"
-    yield f"cost: {steps} steps, {share} of the {verdict.full:,} to all ends"
-    yield f"      {verdict.trained:,} steps were trained"
+    yield f"cost: {steps} steps, {share} of the {verdict.full:,} that all trials would take"
+    yield f"      the sweep itself trained {verdict.trained:,}"
 
 
 def _winner(sweep: RecordedSweep, verdict: Verdict) -> Iterator[str]:
