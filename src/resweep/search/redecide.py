@@ -5,6 +5,7 @@
 Rungs lie inside rounds as they were; what a Bayesian sweep would have proposed after other
 decisions is not known. A curve ends where the sweep itself stopped the trial. Where a rule needs
 more, the value is unknown, and the others are decided as far as no value there could change them.
+What nobody saw has a price all the same: no training is taken to end by itself there.
 """
 
 from collections.abc import Sequence

@@ -140,10 +140,11 @@ def _unknown(redecision: Redecision, verdict: Verdict) -> Iterator[str]:
         return
     named = ", ".join(f"{trial} from step {step:,}" for trial, step in lacking[:MOST_NAMES])
     more = f" and {len(lacking) - MOST_NAMES} more" if len(lacking) > MOST_NAMES else ""
-    yield f"unknown: {len(lacking)} of the trials were stopped before this rule is done with them:"
+    yield "unknown: what comes after the sweep had stopped trials that this rule would train on:"
     yield f"         {named}{more}"
     if verdict.open:
-        yield f"         {verdict.open} of them would, or might, get to an end that nobody saw"
+        ends = "an end" if verdict.open == 1 else f"{verdict.open} ends"
+        yield f"         so {ends} that nobody saw, of trials that would, or might, get there"
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
