@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from resweep.search.curves import Curve, RecordedSweep
 from resweep.search.doubt import Fate
 from resweep.search.redecide import Choice, Redecision
-from resweep.search.rung_summary import RungSummary, summarize_rungs
+from resweep.search.rung_summary import rung_table, summarize_rungs
 from resweep.search.verdict import Verdict, foretell, judge
 from resweep.store.run import FINISHED
 
@@ -25,7 +25,7 @@ def describe_redecision(sweep: RecordedSweep, choice: Choice, redecision: Redeci
     lines = [*_head(sweep, choice, verdict), ""]
     rungs = summarize_rungs(redecision.decided, foretell(sweep, choice))
     if rungs:
-        lines += [*_rung_table(rungs), *_caveat(sweep), ""]
+        lines += [*_table(*rung_table(rungs)), *_caveat(sweep), ""]
     lines += [*_trial_table(sweep, redecision, verdict), ""]
     lines += [*_cost(verdict), *_winner(sweep, verdict), *_unknown(redecision, verdict)]
     return "\n".join(lines) + "\n"
@@ -45,26 +45,6 @@ def _head(sweep: RecordedSweep, choice: Choice, verdict: Verdict) -> Iterator[st
         detail += ", the best value so far decides"
     bands = ", ".join(map(str, choice.bands))
     yield f"rule: {choice.kind} at values {bands} of {metric}, {choice.goal}, {detail}"
-
-
-def _rung_table(rungs: Sequence[RungSummary]) -> Iterator[str]:
-    titles = ("rung", "step", "compared", "go on", "stop", "unknown", "threshold", "foretells end")
-    yield from _table(
-        titles,
-        [
-            (
-                str(rung.rung),
-                rung.steps_text,
-                str(rung.compared),
-                str(rung.went_on),
-                str(rung.stopped),
-                str(rung.unknown),
-                rung.thresholds_text,
-                str(rung.foretold),
-            )
-            for rung in rungs
-        ],
-    )
 
 
 def _caveat(sweep: RecordedSweep) -> Iterator[str]:
