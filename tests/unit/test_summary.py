@@ -98,7 +98,7 @@ def test_rungs_have_a_line_each_and_their_stops_no_reason(tmp_path: Path) -> Non
     assert "survivors only" in lines[lines.index(title) + 2]
     assert not any(text.startswith("  stopped: ") for text in lines)
     assert line(lines, "diverged: r02-03")
-    assert not any("rung" in text for text in summary(make_study(tmp_path / "without")))
+    assert not any("foretells" in text for text in summary(make_study(tmp_path / "without")))
 
 
 def test_a_pruned_model_is_not_promised(tmp_path: Path) -> None:
