@@ -1,6 +1,7 @@
 # REQUIRED INPUTS
 #     results/{study}/{phase}/records/{trial}.json      of all trials of all phases
 #     results/{study}/{phase}/scores.csv, decisions.csv of all phases
+#     results/{study}/{phase}/decisions/{rung}.csv      of phases with rungs
 # OUTPUTS
 #     results/{study}/study.yaml                        the study as it was resolved
 #     results/{study}/runs.csv                          one row a trial
@@ -54,6 +55,7 @@ for study in STUDIES:
             table=study_file(study, "runs.csv"),
             scores=[phase_file(phase, "scores.csv") for phase in study.phases],
             decisions=[phase_file(phase, "decisions.csv") for phase in study.phases],
+            rungs=[f for phase in study.phases for f in rung_decisions(phase, phase.stages)],
         output:
             report=study_file(study, "report.html"),
         log:
@@ -63,7 +65,7 @@ for study in STUDIES:
             "../envs/resweep.yaml"
         params:
             study=study.name,
-            code=code("report", "page", "charts", "results"),
+            code=code("report", "page", "charts", "search_charts", "results", "search/rung_summary"),
         shell:
             "python workflow/scripts/report.py {params.study} --output {output.report} "
             "> {log} 2>&1"

@@ -64,7 +64,7 @@ def curves_chart(
         return None
     limit = max(FEWEST_POINTS_A_LINE, min(MOST_POINTS_A_LINE, MOST_POINTS // len(known)))
     lines: list[dict[str, Any]] = [
-        {"t": trial, "x": step, "y": _rounded(value)}
+        {"t": trial, "x": step, "y": rounded(value)}
         for trial, points in known
         for step, value in thin(points, limit)
     ]
@@ -76,7 +76,7 @@ def curves_chart(
     if floor is not None:
         bottom = min(bottom, floor)
     margin = 0.04 * (ceiling - bottom) or 0.1
-    fields, tooltip = _tooltip(phase)
+    fields, tooltip = trial_tooltip(phase)
     hover = alt.selection_point(
         name="hover", fields=["t"], on="pointerover", clear="pointerout", empty=False
     )
@@ -93,7 +93,7 @@ def curves_chart(
     )
     crowded = len(known) > CROWD
     drawn = base.mark_line(clip=True, opacity=0.6 if crowded else 1.0).encode(
-        color=_rank_colour(phase, _legend(phase)),
+        color=rank_colour(phase, _legend(phase)),
         strokeWidth=alt.condition(hover, alt.value(3.5), alt.value(1.5)),
     )
     # Lines are thin: what the pointer meets is wider, and not to be seen.
@@ -104,11 +104,11 @@ def curves_chart(
         .add_params(hover)
     )
     layers: list[Any] = [drawn]
-    data = {"lines": lines, "trials": _trials(phase)}
+    data = {"lines": lines, "trials": trial_data(phase)}
     if floor is not None:
         layers += _floor_layers()
         data["floor"] = [{"y": floor, "label": f"bigram floor {floor:.3f}"}]
-    return _finish(alt.layer(*layers, target), data)
+    return finish(alt.layer(*layers, target), data)
 
 
 def _floor_layers() -> list[Any]:
@@ -135,7 +135,7 @@ def hyperparameter_chart(phase: PhaseResults, path: str) -> dict[str, Any] | Non
     numeric = present.map(lambda v: isinstance(v, int | float)).all() and values.dtype != bool
     if present.nunique() < 2 or (not numeric and present.nunique() > MOST_CATEGORIES):
         return None
-    rows = [row for row in _trials(phase) if row[_key(phase, path)] is not None]
+    rows = [row for row in trial_data(phase) if row[_key(phase, path)] is not None]
     field = _key(phase, path)
     if numeric:
         scale = alt.Scale(type=_axis_type(path, present), zero=False, nice=False, padding=14)
@@ -144,7 +144,7 @@ def hyperparameter_chart(phase: PhaseResults, path: str) -> dict[str, Any] | Non
     else:
         rows = [{**row, field: str(row[field])} for row in rows]
         x = alt.X(f"{field}:N", title=label(path), axis=alt.Axis(labelAngle=0))
-    _, tooltip = _tooltip(phase)
+    _, tooltip = trial_tooltip(phase)
     # The best come last, so that they are drawn over the others.
     done = [row for row in rows[::-1] if row["final"] is not None]
     lost = [row for row in rows if row["final"] is None]
@@ -154,7 +154,7 @@ def hyperparameter_chart(phase: PhaseResults, path: str) -> dict[str, Any] | Non
         layers.append(
             alt.Chart(alt.NamedData("done"))
             .mark_circle(size=85, opacity=1, style="dot")
-            .encode(x=x, y=y, color=_rank_colour(phase, None), tooltip=tooltip)
+            .encode(x=x, y=y, color=rank_colour(phase, None), tooltip=tooltip)
         )
     if lost:
         layers.append(
@@ -162,7 +162,7 @@ def hyperparameter_chart(phase: PhaseResults, path: str) -> dict[str, Any] | Non
             .mark_point(shape="cross", angle=45, size=60, filled=True, style="lost")
             .encode(x=x, y=alt.value(6), tooltip=tooltip)
         )
-    return _finish(alt.layer(*layers), {"done": done, "lost": lost})
+    return finish(alt.layer(*layers), {"done": done, "lost": lost})
 
 
 def rerun_chart(
@@ -173,17 +173,17 @@ def rerun_chart(
     dots, means = [], []
     for pair in compared:
         about = {
-            "x": _rounded(pair.source_final),
+            "x": rounded(pair.source_final),
             "source": pair.source_trial,
             "config": settings_text(pair.hyperparameters),
         }
         dots += [
-            {**about, "t": trial, "y": _rounded(finals[trial])}
+            {**about, "t": trial, "y": rounded(finals[trial])}
             for trial in pair.trials
             if math.isfinite(finals[trial])
         ]
         if pair.final is not None:
-            means.append({**about, "y": _rounded(pair.final)})
+            means.append({**about, "y": rounded(pair.final)})
     if not dots:
         return None
     x = alt.X("x:Q", title=f"final {source.metric} in {source.name}").scale(zero=False, padding=30)
@@ -205,7 +205,7 @@ def rerun_chart(
         .mark_tick(orient="horizontal", size=30, thickness=2, style="mean")
         .encode(x=x, y=y, tooltip=about_both)
     )
-    return _finish(alt.layer(ticks, points), {"dots": dots, "means": means})
+    return finish(alt.layer(ticks, points), {"dots": dots, "means": means})
 
 
 def _axis_type(path: str, values: Any) -> Literal["log", "linear"]:
@@ -219,21 +219,22 @@ def _key(phase: PhaseResults, path: str) -> str:
     return f"h{phase.hyperparameters.index(path)}"
 
 
-def _trials(phase: PhaseResults) -> list[dict[str, Any]]:
+def trial_data(phase: PhaseResults) -> list[dict[str, Any]]:
     """Return what charts tell of each trial."""
     return [
         {
             "t": row["trial"],
             "rank": int(row["rank"]),
             "status": row["status"],
-            "final": _rounded(row["final"]),
+            "final": rounded(row["final"]),
             **{_key(phase, path): _plain(row[path]) for path in phase.hyperparameters},
         }
         for row in phase.scores.to_dict("records")
     ]
 
 
-def _tooltip(phase: PhaseResults) -> tuple[list[str], list[alt.Tooltip]]:
+def trial_tooltip(phase: PhaseResults) -> tuple[list[str], list[alt.Tooltip]]:
+    """Return the fields of `trial_data` that a tooltip shows beside the name, and the tooltip."""
     keys = {_key(phase, path): label(path) for path in phase.hyperparameters}
     tooltip = [
         alt.Tooltip("t:N", title="trial"),
@@ -252,7 +253,8 @@ def _legend(phase: PhaseResults) -> alt.Legend:
     return alt.Legend(title="rank", format="d", values=values, gradientLength=120)
 
 
-def _rank_colour(phase: PhaseResults, legend: alt.Legend | None) -> alt.Color:
+def rank_colour(phase: PhaseResults, legend: alt.Legend | None) -> alt.Color:
+    """Return the colour of a trial by its rank."""
     # Turned round, since the first value of a scale lies at the bottom of its legend.
     scale = alt.Scale(domain=[_last_rank(phase), 1], range="ramp")
     return alt.Color("rank:Q", scale=scale, legend=legend)
@@ -262,7 +264,7 @@ def _last_rank(phase: PhaseResults) -> int:
     return max(2, int(phase.scores["rank"].max()))
 
 
-def _finish(chart: Any, data: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+def finish(chart: Any, data: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """Return a chart as a specification, with its data by name.
 
     Altair would check each value against its schema: half a minute for some hundred trials.
@@ -278,5 +280,6 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _rounded(value: float) -> float | None:
+def rounded(value: float) -> float | None:
+    """Return a value to six digits; None for one that is not finite."""
     return float(f"{value:.6g}") if math.isfinite(value) else None

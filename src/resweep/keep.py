@@ -40,7 +40,7 @@ def keep_models(
     scores = read_scores(scores_path)
     limit = {"best": top, "all": len(scores), "none": 0}[policy]
     ranked = scores["score"].notna().sum()
-    threshold = scores.loc[scores["rank"] <= limit, "score"].min()
+    threshold = _known(scores.loc[scores["rank"] <= limit, "score"].min())
     decisions, kept = [], set()
     lacking = False  # rows come best first
     for row in scores.to_dict("records"):
@@ -69,7 +69,7 @@ def keep_models(
                 "step": row["step"],
                 "decision": decision,
                 "rule": f"keep: {policy}, rank <= {limit}",
-                "value": row["score"],
+                "value": _known(row["score"]),
                 "threshold": threshold,
                 "compared": ranked,
                 "reason": reason,
@@ -79,6 +79,10 @@ def keep_models(
         if (run.run_id, trial) not in kept:
             release(run, study, phase, trial)  # trials that left the phase
     return decisions
+
+
+def _known(score: float) -> float | None:
+    return None if math.isnan(score) else score
 
 
 def _link(run: Run, step: int, link: Path) -> tuple[str, str]:

@@ -27,6 +27,8 @@ from resweep.results import (
     spread_text,
 )
 from resweep.scores import SEED, has_result, with_result
+from resweep.search.rung_summary import rung_table
+from resweep.search_charts import rounds_chart, rungs_chart
 from resweep.store.run import FINISHED
 from resweep.training.metrics import METRICS, read_metrics
 
@@ -110,6 +112,11 @@ def _phase_section(
             else "",
         ),
         card("Ranking", _ranking(phase)),
+        card("Rungs", _rungs(phase)) if phase.rungs else "",
+        _grid(
+            charts.place("Places at the rungs", rungs_chart(phase)),
+            charts.place("Best so far", rounds_chart(phase)),
+        ),
     ]
     scatter = [
         charts.place(f"{label(path)} and final {phase.metric}", hyperparameter_chart(phase, path))
@@ -203,6 +210,19 @@ def _ranking(phase: PhaseResults) -> str:
             )
 
     return table(columns, rows())
+
+
+def _rungs(phase: PhaseResults) -> str:
+    titles, rows = rung_table(phase.rung_summaries)
+    body = table(
+        [Column(title, number=True) for title in titles],
+        [("", list(map(Cell, row))) for row in rows],
+    )
+    return (
+        f"{body}<p>foretells end: rank correlation of the values there with the final ones; 1: the "
+        "order stayed, 0: it told nothing. Of survivors only: how those would have ended "
+        "that a rung stopped is not known. decide.py decides again by other rules.</p>"
+    )
 
 
 def _comparison(source: PhaseResults, rerun: PhaseResults, compared: list[Comparison]) -> str:

@@ -1,6 +1,6 @@
 """The results of a study as its report and its summary read them: rankings, decisions, reruns.
 
-study.yaml, {phase}/scores.csv, {phase}/decisions.csv  ->  StudyResults
+study.yaml, {phase}/scores.csv, decisions.csv, decisions/{rung}.csv  ->  StudyResults
 """
 
 import json
@@ -16,6 +16,13 @@ from resweep import yaml12
 from resweep.errors import StoreError
 from resweep.paths import Layout
 from resweep.scores import SEED, code_warning, with_result
+from resweep.search.rung_summary import (
+    RungRows,
+    RungSummary,
+    foretold_by_rung,
+    read_rungs,
+    summarize_rungs,
+)
 from resweep.selection import read_scores, short_name
 from resweep.trial import read_record
 
@@ -37,6 +44,8 @@ class PhaseResults:
         early_metric: Whose early slope counts.
         scores: scores.csv, best trial first.
         decisions: decisions.csv.
+        rounds: sweep by bayes: how many there are, else None.
+        rungs: What was decided at each rung of each round; none without rungs.
         newest: When its last record was written, in seconds since 1970; None without records.
         warning: What to know before trusting the ranking.
     """
@@ -49,6 +58,8 @@ class PhaseResults:
     early_metric: str
     scores: pd.DataFrame
     decisions: pd.DataFrame
+    rounds: int | None
+    rungs: tuple[RungRows, ...]
     newest: float | None
     warning: str | None
 
@@ -61,6 +72,13 @@ class PhaseResults:
     def with_result(self) -> pd.DataFrame:
         """The trials with a result, best first; not all of their configurations have a score."""
         return self.scores[with_result(self.scores) & self.scores["final"].notna()]
+
+    @property
+    def rung_summaries(self) -> list[RungSummary]:
+        """The rungs over all rounds, the first one first."""
+        known = self.with_result
+        finals = dict(zip(known["trial"], known["final"], strict=True))
+        return summarize_rungs(self.rungs, foretold_by_rung(self.rungs, finals))
 
     @property
     def best(self) -> pd.DataFrame:
@@ -141,6 +159,8 @@ def _read_phase(study: str, part: Mapping[str, Any], layout: Layout) -> PhaseRes
         pd.read_csv(decisions, dtype=text, keep_default_na=False, na_values=[""])
         if decisions.exists()
         else pd.DataFrame(),
+        part["rounds"],
+        read_rungs(folder, part["rounds"], len(part["rungs"] or ()) - 1),
         max((path.stat().st_mtime for path in paths), default=None),
         code_warning(read_record(path) for path in paths),
     )

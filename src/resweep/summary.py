@@ -15,7 +15,8 @@ from resweep.results import (
     spread_text,
 )
 from resweep.scores import SEED, with_result
-from resweep.store.run import FINISHED
+from resweep.search.rung_summary import rung_table
+from resweep.store.run import FINISHED, STOPPED
 
 WIDTH = 100
 MOST_ROWS = 12  # of one phase; the report has them all
@@ -66,6 +67,7 @@ def _phase_lines(phase: PhaseResults) -> Iterator[str]:
     yield from _table(titles, rows[:MOST_ROWS])
     if len(rows) > MOST_ROWS:
         yield f"  ... and {len(rows) - MOST_ROWS} more configurations: see the report"
+    yield from _rung_lines(phase)
     yield from _reason_lines(phase)
     best = phase.best
     if best.empty:
@@ -78,9 +80,18 @@ def _phase_lines(phase: PhaseResults) -> Iterator[str]:
     yield from _wrapped(f"best: {chosen} -> {phase.metric} {value}{seeds}")
 
 
+def _rung_lines(phase: PhaseResults) -> Iterator[str]:
+    """Yield a line for each rung."""
+    if phase.rungs:
+        yield from _table(*rung_table(phase.rung_summaries))
+        yield "  foretells end: rank correlation of values there with final ones, of survivors only"
+
+
 def _reason_lines(phase: PhaseResults) -> Iterator[str]:
-    """Yield why trials did not finish, each reason once."""
+    """Yield why trials did not finish, each reason once; rungs have a table of their own."""
     lost = phase.scores[(phase.scores["status"] != FINISHED) & phase.scores["stop_reason"].notna()]
+    at_rung = (lost["status"] == STOPPED) & lost["rule"].isna()
+    lost = lost[~at_rung] if phase.rungs else lost
     reasons = list(lost.groupby(["status", "stop_reason"], sort=False)["trial"])
     for (status, reason), trials in reasons[:MOST_REASONS]:
         more = f" and {len(trials) - 1} more" if len(trials) > 1 else ""
@@ -140,7 +151,8 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str
         shown_columns.pop(-3)  # the last hyperparameter: final value and score stay
     for row in cells:
         line = "  " + "  ".join(
-            row[c].ljust(widths[c]) if c == 1 else row[c].rjust(widths[c]) for c in shown_columns
+            row[c].ljust(widths[c]) if titles[c] == "trial" else row[c].rjust(widths[c])
+            for c in shown_columns
         )
         yield _cut(f"{line}  {row[-1]}", WIDTH).rstrip()
 

@@ -17,6 +17,7 @@ import pytest
 from resweep import yaml12
 from resweep.canonical import round_sampled
 from resweep.errors import ConfigError
+from resweep.search.redecide import Choice, redecide
 from resweep.sweep import EarlyTerminate, Parameter, Sweep, load_sweep
 from tests.differential.made_sweeps import (
     DISTRIBUTIONS,
@@ -26,6 +27,7 @@ from tests.differential.made_sweeps import (
     make_spec,
     make_sweep,
 )
+from tests.unit.made_curves import EVERY, METRIC, made_curve, made_sweep
 
 ROOT = Path(__file__).parents[2]
 ENGINE = ROOT / ".venv-oracle" / "bin" / "python"
@@ -414,3 +416,30 @@ def test_bands_and_thresholds_are_the_same():
             assert rule.threshold(there) == thresholds[band]
             compared += 1
     assert compared > 300
+
+
+def test_one_after_the_other_the_same_trainings_stop():
+    chance = random.Random("arrivals")
+    cases = []
+    while len(cases) < 60:
+        longest = chance.randint(3, 30)
+        rule = make_hyperband(chance)
+        if not EarlyTerminate(**rule).bands(longest):
+            continue
+        # Rising and falling, so that the best value so far is not the last one.
+        curves = [
+            [chance.gauss(3 - step / longest, 0.5) for step in range(longest)]
+            for _ in range(chance.randint(2, 25))
+        ]
+        metric = {"name": METRIC, "goal": chance.choice(["minimize", "maximize"])}
+        cases.append(({"metric": metric, "early_terminate": rule}, curves))
+    theirs = ask([["arrivals", config, curves] for config, curves in cases])
+    stopped = 0
+    for (config, curves), lengths in zip(cases, theirs, strict=True):
+        rule, goal = EarlyTerminate(**config["early_terminate"]), config["metric"]["goal"]
+        arriving = [made_curve(f"t{n:02}", curve) for n, curve in enumerate(curves)]
+        choice = Choice("asynchronous", rule, rule.bands(len(curves[0])), goal)
+        fates = redecide(made_sweep(arriving, goal=goal), choice).fates
+        assert [fates[curve.trial].most // EVERY for curve in arriving] == lengths, config
+        stopped += sum(length < len(curves[0]) for length in lengths)
+    assert stopped > 100

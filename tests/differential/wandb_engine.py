@@ -84,6 +84,27 @@ def hyperband(config: dict[str, Any], histories: list[list[float]]) -> dict[str,
     return {"bands": told["bands"], "thresholds": [float(value) for value in told["thresholds"]]}
 
 
+def arrivals(config: dict[str, Any], curves: list[list[float]]) -> list[int]:
+    """How many values each training logs, one after the other, with the rule asked at each."""
+
+    def run(name: str, state: RunState, values: list[float]) -> SweepRun:
+        history = [{config["metric"]["name"]: value} for value in values]
+        return SweepRun(name=name, state=state, history=history)
+
+    before: list[SweepRun] = []
+    for curve in curves:
+        length = next(
+            (
+                count
+                for count in range(1, len(curve) + 1)
+                if hyperband_stop_runs([*before, run("", RunState.running, curve[:count])], config)
+            ),
+            len(curve),
+        )
+        before.append(run(str(len(before)), RunState.finished, curve[:length]))
+    return [len(one.history) for one in before]
+
+
 def _flat(config: dict[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     delimiter = HyperParameterSet.NESTING_DELIMITER
@@ -113,6 +134,7 @@ KINDS = {
     "quantiles": quantiles,
     "samples": samples,
     "hyperband": hyperband,
+    "arrivals": arrivals,
 }
 
 if __name__ == "__main__":

@@ -13,10 +13,12 @@ from resweep.decisions import write_decisions
 from resweep.keep import keep_models
 from resweep.paths import Layout
 from resweep.scores import rank_trials, read_result
+from resweep.search.rungs import Rung, Standing, decide
 from resweep.store.retention import claim
 from resweep.store.run import FINISHED, Run
 from resweep.study import Phase, Study
 from resweep.study_file import Publish, Resources, Score, Tracking
+from resweep.sweep import EarlyTerminate
 from resweep.tables import tabulate_study, write_runs_table
 from resweep.training import checkpoint
 from resweep.training.metrics import METRICS, MetricLog
@@ -86,6 +88,46 @@ def make_study(
         records += paths
     (layout.study(name) / "runs.csv").write_text(tabulate_study(records, layout))
     write_runs_table(layout)
+    return layout
+
+
+ADAPTIVE = [
+    Made("r01-01", {RATE: 1e-4}, 2.6),
+    Made("r01-02", {RATE: 1e-3}, 2.4),
+    Made("r01-03", {RATE: 1e-2}, 3.9, "stopped", "behind", steps=20),
+    Made("r02-01", {RATE: 2e-3}, 2.1),
+    Made("r02-02", {RATE: 3e-3}, 2.9),
+    Made("r02-03", {RATE: 1.0}, None, "diverged", "the loss was nan", steps=20),
+]
+AT_RUNG = [
+    {"r01-01": 3.1, "r01-02": 3.3, "r01-03": 3.9},
+    {"r02-01": 2.7, "r02-02": 3.2, "r02-03": None},
+]
+
+
+def make_adaptive_study(root: Path) -> Layout:
+    """Write a study of two rounds with a rung at step 20."""
+    layout = make_study(root, sweep=ADAPTIVE, rerun=[])
+    file = layout.study("made") / "study.yaml"
+    described = yaml12.load_mapping(file)
+    described["phases"][0] |= {"rounds": 2, "rungs": [[2, 3], [None, 2]]}
+    file.write_text(yaml12.dump(described))
+    statuses = {made.name: made.status for made in ADAPTIVE}
+    for number, values in enumerate(AT_RUNG, 1):
+        standings = [
+            Standing(
+                trial,
+                f"sweep{trial}",
+                20,
+                "diverged" if statuses[trial] == "diverged" else "stopped",
+                None,
+                value,
+            )
+            for trial, value in values.items()
+        ]
+        rule = EarlyTerminate(min_iter=2, eta=2)
+        rows = decide(rule, Rung(1, 2, 3), standings, "minimize")
+        write_decisions(layout.phase("made", "sweep") / f"decisions/r{number:02}_b1.csv", rows)
     return layout
 
 

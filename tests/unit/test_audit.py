@@ -18,9 +18,25 @@ parameters: {n_head: {values: [2, 4, 5, 6, 7]}, learning_rate: {values: [1e-3, 2
 """,
 }
 
+ADAPTIVE = {
+    "studies/heads.yaml": """
+name: heads
+base: {data: {source: python-docs}, training: {max_steps: 40, eval_steps: 4, batch_size: 4}}
+phases:
+  - {name: sweep, kind: sweep, sweep: rates, round_size: 4}
+""",
+    "sweep/rates.yaml": """
+method: bayes
+run_cap: 8
+metric: {name: val/loss, goal: minimize}
+parameters: {learning_rate: {distribution: log_uniform_values, min: 1e-4, max: 1e-2}}
+early_terminate: {type: hyperband, min_iter: 3, eta: 2}
+""",
+}
 
-def load(folder):
-    for name, text in FILES.items():
+
+def load(folder, files=FILES):
+    for name, text in files.items():
         (folder / name).parent.mkdir()
         (folder / name).write_text(text)
     return load_study(folder / "studies/heads.yaml", folder)
@@ -35,3 +51,13 @@ def test_trials_that_cannot_be_trained_are_counted_and_cost_nothing(tmp_path):
     header, line = (row.split() for row in audit_table(study, costs).splitlines()[1:3])
     assert [header[0], header[1], header[-4]] == ["phase", "trials", "infeasible"]
     assert line[1:6] == ["10", "0", "0", "6", "4"]
+
+
+def test_rounds_and_rungs_cost_no_more_than_their_slots(tmp_path):
+    study = load(tmp_path, ADAPTIVE)
+    layout = Layout(tmp_path / "results")
+    cost = audit(study, layout)["sweep"]
+    # In each round four train to step 12, three from there to 24, two from there to the end.
+    assert (cost.trials, cost.open_slots, cost.to_train) == (8, 2 * (4 + 3 + 2), 0)
+    assert cost.steps == 2 * (4 * 12 + 3 * 12 + 2 * 16)
+    assert cost.tokens == cost.steps * 4 * study.phases[0].config["model"]["context_length"]

@@ -22,7 +22,16 @@ from resweep.results import (
     settings_text,
     shown,
 )
-from tests.unit.made_study import RATE, RERUN, SEED, SWEEP, Made, make_study
+from resweep.search_charts import rounds_chart, rungs_chart
+from tests.unit.made_study import (
+    RATE,
+    RERUN,
+    SEED,
+    SWEEP,
+    Made,
+    make_adaptive_study,
+    make_study,
+)
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 OFFLINE = (
@@ -223,6 +232,53 @@ def test_a_trial_that_blew_up_does_not_squeeze_the_others(results: StudyResults)
     low, high = chart["layer"][0]["encoding"]["y"]["scale"]["domain"]
     assert low < 2.1
     assert 5.0 < high < 6.0
+
+
+def test_rungs_are_a_table_with_what_it_cannot_say(tmp_path: Path) -> None:
+    layout = make_adaptive_study(tmp_path)
+    html = render_report(read_study("made", layout), layout)
+    assert rows_of(html, "Rungs") == [["1", "20", "6", "4", "1", "3.3 to 3.2", "0.40 (4 trials)"]]
+    assert "Of survivors only" in html.split("<h3>Rungs</h3>")[1].split("</section>")[0]
+    page = tmp_path / "report.html"
+    page.write_text(html)
+    dom = render(page, tmp_path / "profile")
+    for title in ("Places at the rungs", "Best so far"):
+        assert "<svg" in dom.split(f"<h3>{title}</h3>")[1].split("</section>")[0]
+
+
+def test_places_at_rungs_and_at_the_end_are_a_line_a_trial(tmp_path: Path) -> None:
+    (sweep,) = read_study("made", make_adaptive_study(tmp_path)).phases
+    chart = rungs_chart(sweep)
+    assert chart is not None
+    places: dict[str, list[int]] = {}
+    for point in chart["datasets"]["lines"]:
+        places.setdefault(point["t"], []).append(point["y"])
+    assert places == {
+        "r01-01": [2, 3],
+        "r01-02": [4, 2],
+        "r01-03": [5],
+        "r02-01": [1, 1],
+        "r02-02": [3, 4],
+    }
+    assert [point["t"] for point in chart["datasets"]["stopped"]] == ["r01-03"]
+    assert {point["x"] for point in chart["datasets"]["lines"]} == {"1 (step 20)", "end"}
+
+
+def test_best_so_far_never_gets_worse(tmp_path: Path) -> None:
+    (sweep,) = read_study("made", make_adaptive_study(tmp_path)).phases
+    chart = rounds_chart(sweep)
+    assert chart is not None
+    assert chart["datasets"]["best"] == [{"round": 1, "y": 2.4}, {"round": 2, "y": 2.1}]
+    assert {dot["t"]: dot["round"] for dot in chart["datasets"]["done"]} == {
+        "r01-01": 1, "r01-02": 1, "r02-01": 2, "r02-02": 2,
+    }  # fmt: skip
+
+
+def test_a_sweep_without_rungs_and_rounds_has_no_place_for_them(
+    results: StudyResults, html: str
+) -> None:
+    assert rungs_chart(results.phases[0]) is None and rounds_chart(results.phases[0]) is None
+    assert "<h3>Rungs" not in html and "<h3>Best so far" not in html
 
 
 def test_thin_keeps_ends_and_spikes() -> None:

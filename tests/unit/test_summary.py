@@ -13,7 +13,7 @@ from resweep.results import read_study
 from resweep.study_file import Score
 from resweep.summary import WIDTH, summarize
 from tests.conftest import ROOT
-from tests.unit.made_study import RATE, RERUN, SWEEP, Made, make_study
+from tests.unit.made_study import RATE, RERUN, SWEEP, Made, make_adaptive_study, make_study
 
 
 def summary(layout: Layout) -> list[str]:
@@ -86,6 +86,19 @@ def test_what_a_monitor_stopped_is_kept_shown_and_explained(tmp_path: Path) -> N
     ranking = re.findall(r'<tr class="(\w*)">.*?(aaa|bbb|ccc|ddd|eee|fff)<', html)
     assert ("best", "eee") in ranking and ("lost", "fff") in ranking
     assert f"stopped: {reason}" in html
+
+
+def test_rungs_have_a_line_each_and_their_stops_no_reason(tmp_path: Path) -> None:
+    lines = summary(make_adaptive_study(tmp_path))
+    title = line(lines, "rung ")
+    assert title.split()[-4:] == ["stop", "threshold", "foretells", "end"]
+    assert lines[lines.index(title) + 1].split() == [
+        "1", "20", "6", "4", "1", "3.3", "to", "3.2", "0.40", "(4", "trials)",
+    ]  # fmt: skip
+    assert "survivors only" in lines[lines.index(title) + 2]
+    assert not any(text.startswith("  stopped: ") for text in lines)
+    assert line(lines, "diverged: r02-03")
+    assert not any("foretells" in text for text in summary(make_study(tmp_path / "without")))
 
 
 def test_a_pruned_model_is_not_promised(tmp_path: Path) -> None:

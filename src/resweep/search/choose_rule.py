@@ -1,11 +1,11 @@
 """Which rule to decide a sweep by: its own, with what the user changes of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 from resweep.errors import ConfigError, Problem
-from resweep.search.curves import RecordedSweep
+from resweep.search.curves import Curve, RecordedSweep
 from resweep.search.redecide import Choice, Kind
 from resweep.search.rungs import values_of
 from resweep.sweep import EarlyTerminate
@@ -32,32 +32,45 @@ def choose_rule(
     """
     said = {name: value for name, value in options.items() if value is not None}
     goal = goal or sweep.goal
-    if not said and sweep.rule is not None:
-        return Choice(_kind(sweep.rule.type), sweep.rule, sweep.bands, goal)
     default = sweep.rule.type if sweep.rule else "hyperband" if said else "none"
-    kind = _kind(said.pop("rule", default))
+    kind: Kind = said.pop("rule", default)
+    for name in said:
+        if kind not in _kinds_with(name):
+            fitting = " or ".join(_kinds_with(name))
+            raise _wrong(name, said, f"goes with --rule {fitting}, not {kind}")
     if kind == "none":
-        if said:
-            raise _wrong(next(iter(said)), said, "is nothing for --rule none")
         return Choice(kind, EarlyTerminate(), (), goal)
     rule = _read(kind, said, sweep.rule)
-    # Of trainings that began: what could not be trained has no end.
-    trained = [curve for curve in sweep.curves if curve.run_id is not None]
-    lengths = [
-        values_of(curve.metric, {**curve.training, "max_steps": curve.horizon}) or 0
-        for curve in trained
-    ]
-    bands = rule.bands(max(lengths, default=0))
+    as_it_was = rule == sweep.rule and kind == rule.type
+    if as_it_was and all(curve.metric == sweep.metric for curve in sweep.curves):
+        return Choice(kind, rule, sweep.bands, goal)
+    longest = _most_values(sweep.curves)
+    bands = rule.bands(longest)
     if not bands:
         key = "min_iter" if rule.max_iter is None else "max_iter"
-        mend = f"has no band below the {max(lengths, default=0)} values that a training logs"
+        mend = f"has no band below the {longest} values that a training logs; lower it"
         raise _wrong(key, asdict(rule), mend)
     return Choice(kind, rule, bands, goal)
 
 
-def _kind(name: str) -> Kind:
-    assert name in KINDS, name
-    return cast(Kind, name)
+def _most_values(curves: Iterable[Curve]) -> int:
+    """Return how many values the longest training logs; what could not be trained has no end."""
+    trained = [curve for curve in curves if curve.run_id is not None]
+    found = (values_of(c.metric, {**c.training, "max_steps": c.horizon}) or 0 for c in trained)
+    return max(found, default=0)
+
+
+def _kinds_with(name: str) -> list[Kind]:
+    """Return the kinds of rules that have a setting."""
+    if name == "strict":
+        return ["asynchronous"]
+    kinds: list[Kind] = ["hyperband", "asynchronous", "one_cut"]
+    return [kind for kind in kinds if name in KEYS[_family(kind)]]
+
+
+def _family(kind: Kind) -> str:
+    """Return the type in a sweep file that has the settings of a kind."""
+    return "hyperband" if kind == "asynchronous" else kind
 
 
 def _read(kind: Kind, said: Mapping[str, Any], own: EarlyTerminate | None) -> EarlyTerminate:
@@ -68,12 +81,7 @@ def _read(kind: Kind, said: Mapping[str, Any], own: EarlyTerminate | None) -> Ea
         said: What the user says.
         own: The sweep's; a rule of the same type keeps what nobody changes.
     """
-    family = "one_cut" if kind == "one_cut" else "hyperband"
-    for name in said:
-        if name not in KEYS[family]:
-            raise _wrong(name, said, f"is nothing for --rule {kind}")
-    if "strict" in said and kind != "asynchronous":
-        raise _wrong("strict", said, "is for --rule asynchronous: rungs compare values at the band")
+    family = _family(kind)
     if "min_iter" in said and ("max_iter" in said or "s" in said):
         raise _wrong("min_iter", said, "goes without --max-iter and --s, which say where bands are")
     given = asdict(own) if own is not None and own.type == family else {}

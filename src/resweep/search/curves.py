@@ -62,6 +62,11 @@ class Curve:
         """Its last step if no rung stops it; the horizon where that is not known."""
         return self.horizon if self.status is None else self.known
 
+    @property
+    def logged_before_end(self) -> bool:
+        """Whether it has a value on the way that it could be compared by."""
+        return any(step < self.end and value is not None for step, value in self.points)
+
     def step_at(self, band: int) -> int:
         """Step at which it has logged `band` values of the metric, or its horizon if before."""
         step = step_of(band, self.metric, self.training)
@@ -114,7 +119,7 @@ def read_sweep(study: str, phase: str, layout: Layout, metric: str | None = None
 
     Raises:
         StoreError: The phase has not been ranked, or a run is gone from the store.
-        ConfigError: There is no such phase, or no run logged the metric.
+        ConfigError: There is no such phase, or no run logged the metric on its way.
     """
     part = _described(study, phase, layout)
     own = part["score"]["metric"] or "val/loss"
@@ -132,9 +137,10 @@ def read_sweep(study: str, phase: str, layout: Layout, metric: str | None = None
         for outcome in outcomes
         if outcome.record["status"] != EMPTY
     )
-    if metric is not None and not any(curve.points for curve in curves):
+    if metric is not None and not any(curve.logged_before_end for curve in curves):
         where = str(layout.phase(study, phase))
-        raise ConfigError(Problem(where, "metric", metric, "was not logged by any of its runs"))
+        mend = "was logged by none of its runs before their ends: choose one that was"
+        raise ConfigError(Problem(where, "metric", metric, mend))
     rule = part["early_terminate"]
     return RecordedSweep(
         study,

@@ -5,6 +5,7 @@
 Rungs lie inside rounds as they were; what a Bayesian sweep would have proposed after other
 decisions is not known. A curve ends where the sweep itself stopped the trial. Where a rule needs
 more, the value is unknown, and the others are decided as far as no value there could change them.
+What nobody saw has a price all the same: no training is taken to end by itself there.
 """
 
 from collections.abc import Sequence
@@ -74,17 +75,15 @@ def redecide(sweep: RecordedSweep, choice: Choice) -> Redecision:
     decided = []
     if choice.kind == "asynchronous":
         found = decide_on_arrival(sweep.curves, choice.rule, choice.bands, choice.goal, fates)
-        decided = [RungRows(0, number, tuple(rows)) for number, rows in enumerate(found, 1)]
+        decided = [RungRows(number, tuple(rows)) for number, rows in enumerate(found, 1)]
     else:
         for number in sorted({curve.round for curve in sweep.curves}):
             batch = [curve for curve in sweep.curves if curve.round == number]
-            decided += _decide_round(batch, number, choice, fates)
+            decided += _decide_round(batch, choice, fates)
     return Redecision(tuple(decided), fates.known, fates.unknown_from)
 
 
-def _decide_round(
-    batch: Sequence[Curve], number: int, choice: Choice, fates: Fates
-) -> list[RungRows]:
+def _decide_round(batch: Sequence[Curve], choice: Choice, fates: Fates) -> list[RungRows]:
     """Decide a round rung by rung, each once all its trials are there."""
     decided = []
     going = [Entry(curve) for curve in batch]
@@ -92,7 +91,7 @@ def _decide_round(
         if rung.band is None:
             break
         rows = _decide_rung(choice.rule, rung, going, choice.goal)
-        decided.append(RungRows(number, rung.number, tuple(rows)))
+        decided.append(RungRows(rung.number, tuple(rows)))
         found = {row["trial"]: row for row in rows}
         onward = []
         for entry in going:

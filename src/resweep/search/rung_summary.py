@@ -10,21 +10,21 @@ from typing import Any
 
 from resweep.decisions import read_decisions, typed
 from resweep.search.doubt import UNKNOWN
-from resweep.search.foretell import Foretold
+from resweep.search.foretell import Foretold, foretold
 from resweep.search.rungs import PROMOTE, STOP
+
+COLUMNS = ("rung", "step", "compared", "go on", "stop", "unknown", "threshold", "foretells end")
 
 
 @dataclass(frozen=True)
 class RungRows:
-    """What was decided at a rung.
+    """What was decided at a rung of one round.
 
     Attributes:
-        round: From 1; 0 where all rounds are decided as one.
         rung: From 1.
         rows: Of decisions.csv.
     """
 
-    round: int
     rung: int
     rows: tuple[dict[str, Any], ...]
 
@@ -65,6 +65,12 @@ class RungSummary:
     thresholds: tuple[float, ...]
     foretold: Foretold
 
+    def cells(self) -> list[str]:
+        """Return a row of text, as under COLUMNS."""
+        counts = (self.compared, self.went_on, self.stopped, self.unknown)
+        ends = (self.thresholds_text, str(self.foretold))
+        return [str(self.rung), self.steps_text, *map(str, counts), *ends]
+
     @property
     def steps_text(self) -> str:
         """The steps for people: `100`, or `100 to 300`."""
@@ -93,26 +99,57 @@ def read_rungs(phase: Path, rounds: int | None, rungs: int) -> tuple[RungRows, .
             path = phase / "decisions" / f"{name}.csv"
             if path.exists():
                 rows = tuple(typed(row) for row in read_decisions([path]))
-                found.append(RungRows(number, rung, rows))
+                found.append(RungRows(rung, rows))
     return tuple(found)
 
 
+def foretold_by_rung(
+    decided: Iterable[RungRows], finals: Mapping[str, float]
+) -> dict[int, Foretold]:
+    """Return for each rung how well its order foretold the end.
+
+    Args:
+        decided: All rungs of all rounds.
+        finals: Final values of the trials that got to an end of their own.
+
+    Returns:
+        Of the trials that went on and got there: the others' ends are not known.
+    """
+    pairs: dict[int, list[tuple[float, float]]] = {}
+    for part in decided:
+        pairs.setdefault(part.rung, []).extend(
+            (row["value"], finals[row["trial"]])
+            for row in part.rows
+            if row["decision"] == PROMOTE and row["trial"] in finals
+        )
+    return {rung: foretold(found) for rung, found in pairs.items()}
+
+
+def rung_table(rungs: Sequence[RungSummary]) -> tuple[list[str], list[list[str]]]:
+    """Return titles and rows for people; without `unknown` where nothing is."""
+    shown = [
+        i for i, name in enumerate(COLUMNS) if name != "unknown" or any(r.unknown for r in rungs)
+    ]
+    rows = [rung.cells() for rung in rungs]
+    return [COLUMNS[i] for i in shown], [[row[i] for i in shown] for row in rows]
+
+
 def summarize_rungs(
-    decided: Iterable[RungRows], foretold: Mapping[int, Foretold]
+    decided: Iterable[RungRows], correlations: Mapping[int, Foretold]
 ) -> list[RungSummary]:
     """Sum rungs up over the rounds.
 
     Args:
         decided: All rungs of all rounds.
-        foretold: By rung.
+        correlations: How well each rung foretold the end, by rung.
     """
     by_rung: dict[int, list[RungRows]] = {}
     for rows in decided:
         by_rung.setdefault(rows.rung, []).append(rows)
-    return [_summary(rung, by_rung[rung], foretold[rung]) for rung in sorted(by_rung)]
+    return [_summary(rung, by_rung[rung], correlations[rung]) for rung in sorted(by_rung)]
 
 
-def _summary(rung: int, parts: Sequence[RungRows], foretold: Foretold) -> RungSummary:
+def _summary(rung: int, parts: Sequence[RungRows], correlation: Foretold) -> RungSummary:
     return RungSummary(
         rung,
         tuple(sorted({step for part in parts for step in part.steps()})),
@@ -121,5 +158,5 @@ def _summary(rung: int, parts: Sequence[RungRows], foretold: Foretold) -> RungSu
         sum(part.count(STOP) for part in parts),
         sum(part.count(UNKNOWN) for part in parts),
         tuple(threshold for part in parts for threshold in part.thresholds()),
-        foretold,
+        correlation,
     )

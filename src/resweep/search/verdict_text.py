@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from resweep.search.curves import Curve, RecordedSweep
 from resweep.search.doubt import Fate
 from resweep.search.redecide import Choice, Redecision
-from resweep.search.rung_summary import RungSummary, summarize_rungs
+from resweep.search.rung_summary import rung_table, summarize_rungs
 from resweep.search.verdict import Verdict, foretell, judge
 from resweep.store.run import FINISHED
 
@@ -25,7 +25,7 @@ def describe_redecision(sweep: RecordedSweep, choice: Choice, redecision: Redeci
     lines = [*_head(sweep, choice, verdict), ""]
     rungs = summarize_rungs(redecision.decided, foretell(sweep, choice))
     if rungs:
-        lines += [*_rung_table(rungs), ""]
+        lines += [*_table(*rung_table(rungs)), *_caveat(sweep), ""]
     lines += [*_trial_table(sweep, redecision, verdict), ""]
     lines += [*_cost(verdict), *_winner(sweep, verdict), *_unknown(redecision, verdict)]
     return "\n".join(lines) + "\n"
@@ -47,26 +47,11 @@ def _head(sweep: RecordedSweep, choice: Choice, verdict: Verdict) -> Iterator[st
     yield f"rule: {choice.kind} at values {bands} of {metric}, {choice.goal}, {detail}"
 
 
-def _rung_table(rungs: Sequence[RungSummary]) -> Iterator[str]:
-    titles = ("rung", "step", "compared", "go on", "stop", "unknown", "threshold", "foretells end")
-    yield from _table(
-        titles,
-        [
-            (
-                str(rung.rung),
-                rung.steps_text,
-                str(rung.compared),
-                str(rung.went_on),
-                str(rung.stopped),
-                str(rung.unknown),
-                rung.thresholds_text,
-                str(rung.foretold),
-            )
-            for rung in rungs
-        ],
-    )
-    yield "  foretells end: rank correlation of the values there with the final ones, over the"
-    yield "  trials whose ends are known; where rungs stopped the others, survivors only"
+def _caveat(sweep: RecordedSweep) -> Iterator[str]:
+    yield "  foretells end: rank correlation of the values there with the final ones"
+    lacking = sum(curve.status is None for curve in sweep.curves)
+    if lacking:
+        yield f"  (of survivors: the ends of {lacking} trials that a rung stopped are not known)"
 
 
 def _trial_table(sweep: RecordedSweep, redecision: Redecision, verdict: Verdict) -> Iterator[str]:
@@ -106,8 +91,8 @@ def _cost(verdict: Verdict) -> Iterator[str]:
     if verdict.most != verdict.least:
         steps += f" to {verdict.most:,}"
         share += f" to {verdict.most / max(1, verdict.full):.0%}"
-    yield f"cost: {steps} steps, {share} of the {verdict.full:,} to all ends"
-    yield f"      {verdict.trained:,} steps were trained"
+    yield f"cost: {steps} steps, {share} of the {verdict.full:,} that all trials would take"
+    yield f"      the sweep itself trained {verdict.trained:,}"
 
 
 def _winner(sweep: RecordedSweep, verdict: Verdict) -> Iterator[str]:
@@ -135,10 +120,11 @@ def _unknown(redecision: Redecision, verdict: Verdict) -> Iterator[str]:
         return
     named = ", ".join(f"{trial} from step {step:,}" for trial, step in lacking[:MOST_NAMES])
     more = f" and {len(lacking) - MOST_NAMES} more" if len(lacking) > MOST_NAMES else ""
-    yield f"unknown: {len(lacking)} of the trials were stopped before this rule is done with them:"
+    yield "unknown: what comes after the sweep had stopped trials that this rule would train on:"
     yield f"         {named}{more}"
     if verdict.open:
-        yield f"         {verdict.open} of them would, or might, get to an end that nobody saw"
+        ends = "an end" if verdict.open == 1 else f"{verdict.open} ends"
+        yield f"         so {ends} that nobody saw, of trials that would, or might, get there"
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
