@@ -22,7 +22,7 @@ class Mean:
     error: float
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} ± {self.error:.3f}"
+        return f"{self.value:.3g} ± {self.error:.2g}"
 
 
 def mean_of(values: Sequence[float]) -> Mean:

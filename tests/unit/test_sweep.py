@@ -530,8 +530,10 @@ parameters: {a: {distribution: normal}}
         "e",
     )
     assert sweep.command == ("${env}", "python", "${program}", "--depth", "3", "${args}")
-    assert sweep.metric == Metric("acc", "maximize", 0.9, "latest")
-    assert (sweep.sampler, sweep.seed, sweep.warnings) == ("tpe", 7, ())
+    assert sweep.metric == Metric("acc", "maximize", 0.9)
+    assert (sweep.sampler, sweep.seed) == ("tpe", 7)
+    (warning,) = sweep.warnings
+    assert "metric.impute has no effect" in warning
 
 
 def test_bayes_has_no_list_of_points(tmp_path):

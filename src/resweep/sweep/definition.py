@@ -18,13 +18,11 @@ class Metric:
     Attributes:
         goal: minimize or maximize.
         target: The value at which a sweep has what it wants, or None.
-        impute: What stands for the metric of a trial that failed: worst, best or latest.
     """
 
     name: str = "val/loss"
     goal: str = "minimize"
     target: float | None = None
-    impute: str = "worst"
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ SAMPLERS: dict[str, tuple[str, ...]] = {
     "bayes": ("auto", "gp", "tpe"),
 }
 METRIC_KEYS = ("name", "goal", "target", "impute", "impute_while_running")
-IMPUTED = ("worst", "best", "latest")
+WORST = "worst"
+IMPUTED = (WORST, "best", "latest")
 
 
 def _is_text(value: Any) -> bool:
@@ -189,7 +190,7 @@ def _read_metric(given: Any, findings: Findings) -> Metric:
         return Metric()
     findings.unknown_keys("metric", given, METRIC_KEYS)
     name, goal = given.get("name"), given.get("goal", "minimize")
-    target, impute = given.get("target"), given.get("impute", "worst")
+    target, impute = given.get("target"), given.get("impute", WORST)
     if not isinstance(name, str) or not name:
         findings.wrong("metric.name", name, "should name a logged metric")
     if goal not in ("minimize", "maximize"):
@@ -202,7 +203,12 @@ def _read_metric(given: Any, findings: Findings) -> Metric:
     if running is not False and running not in (*IMPUTED, "false"):
         mend = f"should be one of {', '.join(IMPUTED)}, false"
         findings.wrong("metric.impute_while_running", running, mend)
-    return Metric(str(name), str(goal), target, str(impute))
+    if (impute in IMPUTED and impute != WORST) or running in IMPUTED:
+        findings.warn(
+            "metric.impute has no effect: a search counts a training that diverged as the worst "
+            "value seen, one that failed not at all, and waits for those that run"
+        )
+    return Metric(str(name), str(goal), target)
 
 
 def _read_command(given: Any, findings: Findings) -> tuple[str, ...] | None:
