@@ -12,6 +12,7 @@ f the final value of the metric (its negative where more is better), a configura
 
 over the configurations that have a result: trained to the horizon, or stopped by a monitor. Slopes
 are in loss per step, about a thousand times smaller than losses: raw ranks by the final loss alone.
+A configuration is scored without those of its trials that a rung stopped while others went on.
 """
 
 import math
@@ -57,6 +58,11 @@ class TrialResult:
         """Whether it can be ranked by its values."""
         known = self.final is not None and math.isfinite(self.final)
         return has_result(self.record["status"], self.record.get("rule")) and known
+
+    @property
+    def cut(self) -> bool:
+        """Whether a rung stopped it: no fault of its configuration."""
+        return self.record["status"] == STOPPED and self.record.get("rule") is None
 
 
 def has_result(status: str, rule: Any) -> bool:
@@ -149,12 +155,14 @@ def rank_trials(results: list[TrialResult], score: Score) -> pd.DataFrame:
         One row a trial, best first: rank (of its configuration), trial, run_id, status, rule (the
         monitor that stopped it), stop_reason, score and final_mean, final_std, seeds (of its
         configuration), early_slope and final (its own), step, parameters, then a column for each
-        hyperparameter. A configuration with a trial that has no result ranks behind all others.
+        hyperparameter. A configuration with a trial that has no result ranks behind all others,
+        unless its other trials have one and this was stopped at a rung; it has no score itself.
     """
     groups: dict[str, list[TrialResult]] = {}
     for result in results:
         groups.setdefault(result.configuration, []).append(result)
-    complete = {key: group for key, group in groups.items() if all(r.ranked for r in group)}
+    counted = {key: [r for r in group if not r.cut] or group for key, group in groups.items()}
+    complete = {key: group for key, group in counted.items() if all(r.ranked for r in group)}
     sign = -1.0 if score.goal == "maximize" else 1.0
     slopes = {key: _mean([r.early_slope for r in group]) for key, group in complete.items()}
     finals = {key: _mean([r.final for r in group]) for key, group in complete.items()}
@@ -183,10 +191,10 @@ def rank_trials(results: list[TrialResult], score: Score) -> pd.DataFrame:
                     "status": result.record["status"],
                     "rule": result.record.get("rule"),
                     "stop_reason": result.record["stop_reason"],
-                    "score": scores.get(key),
+                    "score": None if result.cut else scores.get(key),
                     "final_mean": _mean(done),
                     "final_std": statistics.stdev(done) if len(done) > 1 else None,
-                    "seeds": len(groups[key]),
+                    "seeds": len(counted[key]),
                     "early_slope": result.early_slope,
                     "final": result.final,
                     "step": result.record["step"],

@@ -83,7 +83,8 @@ def train_trial(
     if served is None and run.is_served(until, weights, monitors):
         with RunLock(run.path, lock_timeout, interrupted=interrupted):
             stop = run.settled_stop(until, monitors)
-            served = None if stop is None else Publisher(run, config).replay(stop)
+            if stop is not None or run.tells_end(until):
+                served = Publisher(run, config).replay(until, stop)
     if served is not None:
         log.info("run %s: in the store", run.run_id)
         link_record(record, served)

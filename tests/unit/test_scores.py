@@ -247,6 +247,19 @@ def test_seeds_that_were_cut_are_ordered_alike():
     assert ranked([*cut, whole])["trial"].tolist() == ["5", "3", "2", "1", "4"]
 
 
+def test_seeds_that_a_rung_stopped_spoil_no_configuration():
+    """Only those at their end are compared; what diverged still counts against it."""
+    cut = result("cut", 0.5, status="stopped", step=50, training__learning_rate=1.0)
+    spike = result("spike", None, status="diverged", training__learning_rate=2.0)
+    table = ranked([*seeds_of(1.0, 2.0, 2.2), cut, *seeds_of(2.0, 1.0), spike, *seeds_of(3.0, 3.0)])
+    assert table["trial"].tolist() == ["1.01", "1.02", "cut", "3.01", "2.01", "spike"]
+    assert table["rank"].tolist() == [1, 1, 1, 2, 3, 3]
+    assert table["score"].isna().tolist() == [False, False, True, False, True, True]
+    assert table["final_mean"].tolist()[:3] == pytest.approx([2.1] * 3)
+    assert table["seeds"].tolist()[:3] == [2] * 3
+    assert best_trials(table, 3) == ["1.01", "3.01"]
+
+
 def test_a_final_value_that_is_no_number_spoils_no_other():
     table = ranked([result("a", 2.0), result("nan", math.nan), result("b", 3.0)])
     assert table["trial"].tolist() == ["a", "b", "nan"]

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from resweep.store.identity import run_id
 from resweep.store.lock import RunLock, read_lease
 from resweep.store.request import Request, advance
 from resweep.store.retention import claim, release
-from resweep.store.run import Run
+from resweep.store.run import NO_MONITORS, Run
 from resweep.study_file import Resources
 from resweep.training.trainer import Trainer
 from tests.unit.tiny import configure, prepare
@@ -87,6 +88,40 @@ def test_an_earlier_stop_of_a_finished_run_is_trained_beside_it(data, layout):
     assert stopped["step"] == 5
     assert (run.path / "metrics.jsonl").read_bytes() == metrics
     assert (run.path / "checkpoint_12").is_dir() and not (run.path / "again").exists()
+
+
+@pytest.mark.parametrize("stop", [6, 12])
+def test_an_earlier_stop_at_an_evaluation_is_told_by_the_metrics(stop, data, layout):
+    """As if it had been trained to there, apart from the weights: at 12 they are the run's own."""
+    other = Layout(layout.root.with_name("other"))
+    expected = read(advance(request(data, stop=stop), other))
+    advance(request(data), layout)
+    run = run_of(request(data), layout)
+    assert run.is_served(stop, weights=False, early_stopping=NO_MONITORS)
+    told = read(advance(request(data, stop=stop), layout))
+    assert len(run.attempts()) == 1
+    measured = ("seconds", "gpu_seconds", "weights")
+    assert {k: v for k, v in told.items() if k not in measured} == {
+        k: v for k, v in expected.items() if k not in measured
+    }
+    assert told["weights"] == (expected["weights"] if stop == 12 else None)
+
+
+def test_weights_of_an_earlier_stop_are_trained_beside_the_run(data, layout):
+    advance(request(data), layout)
+    run = run_of(request(data), layout)
+    assert not run.is_served(6, weights=True, early_stopping=NO_MONITORS)
+    assert read(advance(request(data, stop=6, weights=True), layout))["weights"]
+    assert run.has_weights(6) and len(run.attempts()) == 2
+
+
+def test_what_is_not_settled_tells_nothing(data, layout):
+    """Lines behind the last checkpoint are written again, on who knows what device."""
+    advance(request(data), layout)
+    run = run_of(request(data), layout)
+    shutil.rmtree(run.path / "records")
+    shutil.rmtree(run.path / "checkpoint_12")
+    assert not run.is_served(6, weights=False, early_stopping=NO_MONITORS)
 
 
 def test_an_interrupted_run_says_so_and_saves(data, layout):

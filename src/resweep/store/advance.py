@@ -73,8 +73,9 @@ class Advance:
                 code=code_digest(),
             )
         self._ask_metrics()
-        if self.stop is not None and (run.has_weights(self.until) or not request.weights):
-            return self.publisher.replay(self.stop)
+        told = self.stop is not None or run.tells_end(self.until)
+        if told and (run.has_weights(self.until) or not request.weights):
+            return self.publisher.replay(self.until, self.stop)
         start = self._choose_folder()
         from_step = _step_of(start)
         if run.attempts_from(from_step) >= MOST_ATTEMPTS_WITHOUT_PROGRESS:

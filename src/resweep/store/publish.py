@@ -31,6 +31,7 @@ from resweep.training.metrics import METRICS, TIMING, read_metrics
 from resweep.training.monitors import Stop
 
 DONE = ".again"  # folder of a retraining on its way out
+ASKED = "the trial stops here"  # it asked for no more
 
 log = logging.getLogger(__name__)
 
@@ -82,21 +83,29 @@ class Publisher:
             return self._record_stop(stop, metrics, weights)
         if finished:
             return self._record(step, FINISHED, None, metrics, weights=weights)
-        return self._record(step, STOPPED, "the trial stops here", metrics, weights=weights)
+        return self._record(step, STOPPED, ASKED, metrics, weights=weights)
 
-    def replay(self, stop: Stop) -> Path:
-        """Record where a monitor stops a trial on what the run has been trained to already."""
+    def replay(self, until: int, stop: Stop | None) -> Path:
+        """Record where a trial ends on what the run has been trained to already.
+
+        Args:
+            until: The step that it asked for.
+            stop: The monitor that ends it before; None: it ends there.
+        """
         run = self.run
+        step, reason = (until, ASKED) if stop is None else (stop.step, stop.reason)
         state = run.state()
-        reached = [part for part in state.get("segments", []) if part["to_step"] >= stop.step]
+        reached = [part for part in state.get("segments", []) if part["to_step"] >= step]
         # A process that was killed left no segment; what it computed with is not known then.
         killed = {"device": run.attempts()[-1]["device"], "versions": {}, "code": state["code"]}
         by = {name: (reached or [killed])[0][name] for name in killed}
-        place = run.path / checkpoint.folder_name(stop.step)
+        place = run.path / checkpoint.folder_name(step)
         weights = checkpoint.weights_digest(place) if place.is_dir() else None
-        log.info("run %s: stopped at step %d: %s", run.run_id, stop.step, stop.reason)
-        metrics = last_values(read_metrics(run.path / METRICS, stop.step))
-        return self._record_stop(stop, metrics, weights, by)
+        log.info("run %s: stopped at step %d: %s", run.run_id, step, reason)
+        metrics = last_values(read_metrics(run.path / METRICS, step))
+        if stop is not None:
+            return self._record_stop(stop, metrics, weights, by)
+        return self._record(step, STOPPED, ASKED, metrics, weights=weights, trained_by=by)
 
     def diverge(self, folder: Path, step: int) -> Path:
         """Publish a training whose loss was no number; returns the record."""

@@ -120,12 +120,24 @@ class Run:
         stop = self.find_stop(until, early_stopping)
         return stop if stop is not None and stop.step <= self.settled_step() else None
 
+    def tells_end(self, until: int) -> bool:
+        """Whether the metrics hold all that a trial gets which asks for a step before the last.
+
+        The run has been further, and was evaluated there.
+        """
+        if until > self.settled_step() or until >= self.state()["max_steps"]:
+            return False
+        lines = read_metrics(self.path / METRICS, until)
+        return bool(lines) and lines[-1]["step"] == until and "val/loss" in lines[-1]
+
     def is_served(self, until: int, weights: bool, early_stopping: EarlyStopping) -> bool:
         """Whether a request needs no training: its record is there, or follows from the metrics."""
         stop = self.settled_stop(until, early_stopping)
         if stop is not None:
             return self.has_weights(stop.step) or not weights
-        return self.find_record(until, weights, early_stopping=early_stopping) is not None
+        if self.find_record(until, weights, early_stopping=early_stopping) is not None:
+            return True
+        return self.tells_end(until) and (self.has_weights(until) or not weights)
 
     def has_weights(self, step: int) -> bool:
         """Whether there is a checkpoint of this step."""
