@@ -56,6 +56,10 @@ ALONE = (
     ),
     Method("W&B bayes", WandbEngine, version="sweeps 0.3.0"),
 )
+ROUND_SIZES = (
+    Method("bayes, gp, rounds of 4", GP, 4, version=OURS),
+    Method("bayes, gp, one by one", GP, 1, version=OURS),
+)
 WITH_RUNGS = (
     Method("random, rungs 2 and 6", Random, BRACKET, HALVING, OURS),
     Method("Sobol, rungs 2 and 6", Sobol, BRACKET, HALVING, OURS),
@@ -68,7 +72,7 @@ WITH_RUNGS = (
     Method("bayes, gp, rung 10", GP, ROUND, LATE_RUNG, OURS),
     Method("bayes, tpe, rung 10", TPE, ROUND, LATE_RUNG, OURS),
 )
-METHODS = {method.name: method for method in (*ALONE, *WITH_RUNGS)}
+METHODS = {method.name: method for method in (*ALONE, *ROUND_SIZES, *WITH_RUNGS)}
 
 
 def named(table: Path, goal: str, objective: str, method: str) -> tuple[Objective, Method]:

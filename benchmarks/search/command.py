@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.search import cost, report
-from benchmarks.search.catalog import ALONE, FUNCTIONS, TABLE, WITH_RUNGS, named
+from benchmarks.search.catalog import ALONE, FUNCTIONS, ROUND_SIZES, TABLE, WITH_RUNGS, named
 from benchmarks.search.interpolate import Accuracy, interpolation, objective_from
 from benchmarks.search.measure import Method, Repetition, measure
 from benchmarks.search.objective import Objective
@@ -32,7 +32,7 @@ def run(given: argparse.Namespace) -> None:
         for function in FUNCTIONS:
             print(report.regret_table(found, function.name, 1, given.budget), end="\n\n")
         _draw(found, FUNCTIONS, "search-functions.svg", "trainings", given)
-    for part, methods in (("curves", ALONE), ("rungs", (*ALONE[:3], *WITH_RUNGS))):
+    for part, methods in (("curves", (*ALONE, *ROUND_SIZES)), ("rungs", (*ALONE[:3], *WITH_RUNGS))):
         if part not in parts:
             continue
         _section(part)
