@@ -10,7 +10,7 @@ from resweep.search.verdict import Verdict, foretell, judge
 from resweep.store.run import FINISHED
 
 MOST_TRIALS = 30
-MOST_NAMES = 5
+MOST_NAMES = 3
 
 
 def describe_redecision(sweep: RecordedSweep, choice: Choice, redecision: Redecision) -> str:
@@ -86,11 +86,9 @@ def _fate_text(curve: Curve, fate: Fate) -> str:
 
 
 def _cost(verdict: Verdict) -> Iterator[str]:
-    steps = f"{verdict.least:,}"
-    share = f"{verdict.least / max(1, verdict.full):.0%}"
-    if verdict.most != verdict.least:
-        steps += f" to {verdict.most:,}"
-        share += f" to {verdict.most / max(1, verdict.full):.0%}"
+    ends = dict.fromkeys([verdict.least, verdict.most])
+    steps = " to ".join(f"{end:,}" for end in ends)
+    share = " to ".join(dict.fromkeys(f"{end / max(1, verdict.full):.0%}" for end in ends))
     yield f"cost: {steps} steps, {share} of the {verdict.full:,} that all trials would take"
     yield f"      the sweep itself trained {verdict.trained:,}"
 
@@ -120,11 +118,11 @@ def _unknown(redecision: Redecision, verdict: Verdict) -> Iterator[str]:
         return
     named = ", ".join(f"{trial} from step {step:,}" for trial, step in lacking[:MOST_NAMES])
     more = f" and {len(lacking) - MOST_NAMES} more" if len(lacking) > MOST_NAMES else ""
-    yield "unknown: what comes after the sweep had stopped trials that this rule would train on:"
+    trials = "1 trial" if len(lacking) == 1 else f"{len(lacking)} trials"
+    yield f"unknown: the sweep stopped {trials} that this rule would, or might, train on:"
     yield f"         {named}{more}"
     if verdict.open:
-        ends = "an end" if verdict.open == 1 else f"{verdict.open} ends"
-        yield f"         so {ends} that nobody saw, of trials that would, or might, get there"
+        yield f"         {verdict.open} of them would, or might, get to an end that nobody saw"
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
