@@ -30,7 +30,7 @@ def test_a_sweep_is_decided_again_from_its_curves(checkout: Checkout, tmp_path: 
     """First with rungs, where stopped curves end; then the same trials in full."""
     settings = tiny_study("tiny")["set"] | {"training.eval_steps": 4}  # five values
     phase = {"name": "sweep", "kind": "sweep", "sweep": "rates", "early_terminate": RULE}
-    checkout.write_sweep(learning_rate=[1e-5, 1e-4, 1e-3, 1e-2])
+    checkout.write_sweep(learning_rate=[1e-5, 1e-3, 1e-2])
     checkout.write_study(set=settings, phases=[phase])
     checkout.snakemake(*[f"results/tiny/{name}" for name in NEEDED])
     before = files(checkout)
@@ -39,16 +39,16 @@ def test_a_sweep_is_decided_again_from_its_curves(checkout: Checkout, tmp_path: 
     text = decide(checkout, "tiny", "sweep", "--csv", str(own))
     results = checkout.path / "results"
     recorded = [row for row in rows(results / "tiny/sweep/decisions.csv") if "rung" in row[4]]
-    assert rows(own) == recorded and len(recorded) == 4
-    # Four trials to step 12, three to 20.
-    assert "cost: 72 steps, 90% of the 80 that all trials would take" in text
-    assert "the sweep itself trained 72" in text
+    assert rows(own) == recorded and len(recorded) == 3
+    # Three trials to step 12, two to 20.
+    assert "cost: 52 steps, 87% of the 60 that all trials would take" in text
+    assert "the sweep itself trained 52" in text
     assert "unknown" not in text.splitlines()[-1] and "gets to its end" in text
 
     later = decide(checkout, "tiny", "sweep", "--min-iter", "4", "--csv", str(other))
     assert {row[3] for row in rows(other) if int(row[2]) < 16} == {"unknown"}
     assert "unknown: " in later
-    assert "asynchronous at values 3" in decide(checkout, "tiny", "sweep", "--rule", "asynchronous")
+    assert "asynchronous at value 3" in decide(checkout, "tiny", "sweep", "--rule", "asynchronous")
     wrong = decide(checkout, "tiny", "sweep", "--metric", "test/loss", check=False)
     assert wrong.startswith("error: ") and wrong.count("\n") == 1
     assert files(checkout) == before, "nothing is written but --csv"
@@ -58,7 +58,7 @@ def test_a_sweep_is_decided_again_from_its_curves(checkout: Checkout, tmp_path: 
     checkout.snakemake(*[f"results/whole/{name}" for name in NEEDED])
     text = decide(checkout, "whole", "sweep", "--min-iter", "3", "--eta", "2", "--csv", str(other))
     assert rows(other) == recorded, "what the sweep with rungs decided"
-    assert "cost: 72 steps, 90% of the 80" in text and "the sweep itself trained 80" in text
-    assert re.search(r"foretells end\n +1 .* \(4 trials\)$", text, re.M)
+    assert "cost: 52 steps, 87% of the 60" in text and "the sweep itself trained 60" in text
+    assert re.search(r"foretells end\n +1 .* \(3 trials\)$", text, re.M)
     # The store has the whole curves now, so that the first study is decided from them too.
     assert "unknown: " not in decide(checkout, "tiny", "sweep", "--min-iter", "4")

@@ -43,8 +43,8 @@ def _head(sweep: RecordedSweep, choice: Choice, verdict: Verdict) -> Iterator[st
     detail = f"keep {choice.rule.keep}" if choice.kind == "one_cut" else f"eta {choice.rule.eta:g}"
     if choice.kind == "asynchronous" and not choice.rule.strict:
         detail += ", the best value so far decides"
-    bands = ", ".join(map(str, choice.bands))
-    yield f"rule: {choice.kind} at values {bands} of {metric}, {choice.goal}, {detail}"
+    bands = ("values " if len(choice.bands) > 1 else "value ") + ", ".join(map(str, choice.bands))
+    yield f"rule: {choice.kind} at {bands} of {metric}, {choice.goal}, {detail}"
 
 
 def _caveat(sweep: RecordedSweep) -> Iterator[str]:
