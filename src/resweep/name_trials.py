@@ -6,6 +6,7 @@ from typing import Any
 
 from resweep.canonical import canonical_json, digest
 from resweep.config import compose, nesting
+from resweep.config.spelling import misspellings
 from resweep.errors import ConfigError, Problem
 from resweep.sweep import Parameter, Sweep
 
@@ -137,6 +138,6 @@ def _check_values(sweep: Sweep, parameter: Parameter, path: str) -> list[Problem
             problems.append(Problem(sweep.origin, parameter.name, value, str(error)))
     head = parameter.extremes[0]
     content = nesting.with_value({}, path, head)
-    for wrong, value, meant in compose.misspellings(content):
+    for wrong, value, meant in misspellings(content):
         problems.append(Problem(sweep.origin, wrong, value, f"did you mean {meant}?"))
     return problems

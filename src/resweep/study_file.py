@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from resweep import yaml12
-from resweep.config import compose
 from resweep.config.schema import Int, Positive
+from resweep.config.spelling import nearest
 from resweep.errors import ConfigError, Problem
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
@@ -164,7 +164,7 @@ def _meant(location: tuple[Any, ...]) -> str:
     }
     around = [parts[name] for name in map(str, location[:-1]) if name in parts]
     holder = around[-1] if around else StudyFile
-    meant = compose.nearest(str(location[-1]), holder.model_fields)
+    meant = nearest(str(location[-1]), holder.model_fields)
     known = ", ".join(sorted(holder.model_fields))
     return f"; did you mean {meant}?" if meant else f"; there are: {known}"
 

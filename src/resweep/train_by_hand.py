@@ -19,6 +19,7 @@ from resweep.arguments import COMMAND_LINE, Given, parse_arguments
 from resweep.canonical import digest
 from resweep.config import compose, layers
 from resweep.config.compose import Layer
+from resweep.config.spelling import nearest
 from resweep.errors import ConfigError, Problem
 from resweep.find_studies import default_study, find_study
 from resweep.paths import BY_HAND, Layout
@@ -84,7 +85,7 @@ def plan_by_hand(
     problems += [
         Problem(one.origin, one.name, one.value, f"did you mean {meant}?")
         for one in arguments.given
-        if (meant := compose.nearest(one.name, OPTIONS))
+        if (meant := nearest(one.name, OPTIONS))
     ]
     try:
         name = options.get("study")

@@ -5,6 +5,7 @@ import pytest
 from resweep.config import compose
 from resweep.config.compose import Composed, Layer
 from resweep.config.schema import SECTIONS
+from resweep.config.spelling import _edits, nearest
 from resweep.errors import ConfigError
 
 MINIMAL = {"training": {"max_steps": 10}}
@@ -109,7 +110,7 @@ def test_no_known_field_looks_like_a_misspelling_of_another():
     for name, section in SECTIONS.items():
         for field in section.model_fields:
             others = [other for other in section.model_fields if other != field]
-            meant = compose.nearest(field, others) if others else None
+            meant = nearest(field, others) if others else None
             assert meant is None, f"{name}.{field} reads like {meant}"
 
 
@@ -118,7 +119,7 @@ def test_no_known_field_looks_like_a_misspelling_of_another():
     [("", "", 0), ("a", "", 1), ("lr", "rl", 1), ("seed", "sede", 1), ("kitten", "sitting", 3)],
 )
 def test_edits_count_swaps_as_one(left, right, edits):
-    assert compose._edits(left, right) == compose._edits(right, left) == edits
+    assert _edits(left, right) == _edits(right, left) == edits
 
 
 def test_later_layers_win_leaf_by_leaf_and_keep_their_origins():

@@ -11,6 +11,7 @@ from resweep import yaml12
 from resweep.config import compose
 from resweep.config.compose import Composed, Layer, assign
 from resweep.config.schema import SECTIONS, AsBefore, Section
+from resweep.config.spelling import nearest
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, DataError
 from resweep.find_studies import find_study, load_studies
@@ -552,7 +553,7 @@ def test_the_study_file_itself_may_be_missing_or_no_yaml(config):
 def test_the_keys_of_a_study_file_do_not_look_alike():
     for name in StudyFile.model_fields:
         others = [other for other in StudyFile.model_fields if other != name]
-        assert compose.nearest(name, others) is None
+        assert nearest(name, others) is None
 
 
 # What a run is called

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from resweep.config.compose import nearest
+from resweep.config.spelling import nearest
 from resweep.errors import Problem
 
 TOO_LARGE = 1e300  # differences and multiples of smaller numbers do not overflow

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from resweep import yaml12
-from resweep.config.compose import nearest
+from resweep.config.spelling import nearest
 from resweep.errors import ConfigError
 from resweep.sweep.definition import Metric, Sweep
 from resweep.sweep.early_terminate import read_early_terminate
