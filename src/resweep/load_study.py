@@ -106,7 +106,7 @@ class _Resolver:
         told = len(self.problems)
         found = self._layers(given, part)
         sound = len(self.problems) == told
-        complete, config, wrong = layers.complete(found, str(self.path), sound)
+        complete, config, wrong = layers.complete(found, str(self.path), given.own, sound)
         self.problems += wrong
         if not complete and part.kind == "rerun":
             return None
@@ -116,6 +116,7 @@ class _Resolver:
             "kind": part.kind,
             "keep": part.keep or given.keep,
             "resources": part.resources or given.resources,
+            "own": tuple(given.own),
         }
         where = f"phases.{position}"
         if part.kind == "sweep":

@@ -96,7 +96,9 @@ def load_sweep_phase(part: PhaseFile, around: Surroundings) -> LoadedSweep:
         raise ConfigError([*problems, around.problem("sweep", None, mend)])
     try:
         sweep = load_sweep(_sweep_path(part.sweep, around.config_dir))
-        swept, constants = resolve_parameters(sweep, around.config, around.fixed)
+        swept, constants = resolve_parameters(
+            sweep, around.config, around.fixed, around.common["own"]
+        )
     except ConfigError as error:
         raise ConfigError([*problems, *error.problems]) from None
     score = _score(around.score, sweep)

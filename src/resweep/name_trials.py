@@ -12,7 +12,7 @@ from resweep.sweep import Parameter, Sweep
 
 
 def resolve_parameters(
-    sweep: Sweep, config: Mapping[str, Any], fixed: Collection[str]
+    sweep: Sweep, config: Mapping[str, Any], fixed: Collection[str], own: Collection[str] = ()
 ) -> tuple[dict[str, Parameter], dict[str, Any]]:
     """Give the parameters of a sweep their full paths, and check their values.
 
@@ -21,6 +21,7 @@ def resolve_parameters(
         config: The configuration that its names are resolved in.
         fixed: Paths that are set above the sweep: its constants give way, what it sweeps may not
             be among them.
+        own: Names of hyperparameters of the user's own, which are no misspellings.
 
     Returns:
         The swept parameters by their names in the file, each renamed to its path; and what is
@@ -42,7 +43,7 @@ def resolve_parameters(
                 Problem(sweep.origin, parameter.name, None, f"{path} is in the sweep twice")
             )
         paths[parameter.name] = path
-        problems += _check_values(sweep, parameter, path)
+        problems += _check_values(sweep, parameter, path, own)
         if path in fixed and parameter.swept:
             problems.append(
                 Problem(sweep.origin, path, None, "is swept, and set at once; drop one of them")
@@ -128,7 +129,9 @@ def _room(
     return room
 
 
-def _check_values(sweep: Sweep, parameter: Parameter, path: str) -> list[Problem]:
+def _check_values(
+    sweep: Sweep, parameter: Parameter, path: str, own: Collection[str]
+) -> list[Problem]:
     """Check each value on its own; values that do not fit together are infeasible trials."""
     problems = []
     for value in parameter.extremes:
@@ -138,6 +141,6 @@ def _check_values(sweep: Sweep, parameter: Parameter, path: str) -> list[Problem
             problems.append(Problem(sweep.origin, parameter.name, value, str(error)))
     head = parameter.extremes[0]
     content = nesting.with_value({}, path, head)
-    for wrong, value, meant in misspellings(content):
-        problems.append(Problem(sweep.origin, wrong, value, f"did you mean {meant}?"))
+    for wrong, value, mend in misspellings(content, own):
+        problems.append(Problem(sweep.origin, wrong, value, mend))
     return problems

@@ -6,7 +6,7 @@ The best configurations are a plain list of mappings, `- {learning_rate: 0.004, 
 best first; one written by hand serves as well.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,7 @@ def plan_rerun(
     config: dict[str, Any],
     overrides: Mapping[str, Any],
     seeds: list[int],
+    own: Collection[str] = (),
 ) -> list[Trial]:
     """Fill the slots of a rerun: each best configuration with each seed, from scratch.
 
@@ -108,6 +109,7 @@ def plan_rerun(
         config: The configuration below assignments.
         overrides: path -> value above them.
         seeds: Of each configuration.
+        own: Names of hyperparameters of the user's own, which are no misspellings.
 
     Returns:
         One trial a slot; slots beyond the list are empty, with the reason.
@@ -134,8 +136,9 @@ def plan_rerun(
             problems.append(Problem(str(best_file), error.path, None, error.mend))
             continue
         origins = dict.fromkeys(best[index], str(best_file))
-        checked, wrong = compose.validate(Composed(full, origins), str(best_file))
-        problems += wrong
+        composed = Composed(full, origins)
+        checked, wrong = compose.validate(composed, str(best_file))
+        problems += compose.check_spelling(composed, str(best_file), own) + wrong
         planned.append(Trial(study, phase, name, checked, assignments))
     if problems:
         raise ConfigError({str(problem): problem for problem in problems}.values())

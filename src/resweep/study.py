@@ -74,6 +74,7 @@ class Phase:
         keep: Whose weights stay: best, all or none.
         resources: For the cluster.
         score: How its trials are ranked.
+        own: Names of hyperparameters of the user's own, which are no misspellings.
         assignments: sweep by grid or random: for each trial, path -> value of what is swept.
         search: sweep by bayes: how it is filled.
         rungs: sweep: how its trials are stopped on the way, or None.
@@ -91,6 +92,7 @@ class Phase:
     keep: str
     resources: Resources
     score: Score
+    own: tuple[str, ...] = ()
     assignments: dict[str, dict[str, Any]] = field(default_factory=dict)
     search: Search | None = None
     rungs: Rungs | None = None
@@ -210,6 +212,7 @@ class Phase:
             "config": self.config,
             "overrides": self.overrides,
             "seeds": list(self.seeds),
+            "own": list(self.own),
         }
 
     def trial_config(self, trial: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from resweep import yaml12
-from resweep.config.schema import Int, Positive
+from resweep.config.schema import FIELDS, PATHS, SECTIONS, Int, Positive
 from resweep.config.spelling import nearest
 from resweep.errors import ConfigError, Problem
 
@@ -22,6 +22,14 @@ class Part(BaseModel):
     """Base of all parts of a study file: immutable, strict, nothing unknown."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def _unknown(name: str) -> str:
+    """Refuse a field of the code's as a hyperparameter of the user's own."""
+    known = [name] if name in PATHS or name in SECTIONS else FIELDS.get(name)
+    if known:
+        raise ValueError(f"is a key of resweep's ({' or '.join(known)}); drop it")
+    return name
 
 
 class Score(Part):
@@ -107,6 +115,9 @@ class StudyFile(Part):
     description: str = Field("", description="for people")
     base: dict[str, Any] = Field(description="modules: section, name (or the content itself)")
     set: dict[str, Any] = Field({}, description="values above the modules")
+    own: list[Annotated[str, AfterValidator(_unknown)]] = Field(
+        [], description="hyperparameters of your own, which resweep does not read"
+    )
     phases: Annotated[list[PhaseFile], Field(min_length=1)] = Field(description="in order")
     score: Score = Field(Score(), description="how trials are ranked")
     keep: Keep = Field("best", description="whose weights stay")

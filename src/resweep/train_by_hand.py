@@ -19,7 +19,8 @@ from resweep.arguments import COMMAND_LINE, Given, parse_arguments
 from resweep.canonical import digest
 from resweep.config import compose, layers
 from resweep.config.compose import Layer
-from resweep.config.spelling import nearest
+from resweep.config.schema import PATHS
+from resweep.config.spelling import WAY_OUT, is_own, nearest
 from resweep.errors import ConfigError, Problem
 from resweep.find_studies import default_study, find_study
 from resweep.paths import BY_HAND, Layout
@@ -82,16 +83,16 @@ def plan_by_hand(
     keep = options.get("keep", "best")
     if keep not in KEEP:
         problems.append(Problem(COMMAND_LINE, "keep", keep, f"should be one of {', '.join(KEEP)}"))
-    problems += [
-        Problem(one.origin, one.name, one.value, f"did you mean {meant}?")
-        for one in arguments.given
-        if (meant := nearest(one.name, OPTIONS))
-    ]
     try:
         name = options.get("study")
         path = find_study(default_study(config_dir) if name is None else name, config_dir)
         study, problems_of_study = read_study_file(path)
         problems += problems_of_study
+        problems += [
+            Problem(one.origin, one.name, one.value, f"did you mean {meant}? {WAY_OUT}")
+            for one in arguments.given
+            if (meant := nearest(one.name, OPTIONS)) and not is_own(one.name, study.own)
+        ]
         tracking = agent_tracking(environment) or study.tracking.model_dump()
         config, assignments = _resolve(study, path, config_dir, arguments.given)
     except ConfigError as error:
@@ -129,7 +130,7 @@ def _resolve(
         by_origin.setdefault(one.origin, {})[one.name] = _for_its_field(one)
     above = [Layer(origin, content) for origin, content in by_origin.items()]
     below = [*modules, Layer(str(path), study.set)]
-    done = layers.complete([*below, *above], str(path), sound=not problems)
+    done = layers.complete([*below, *above], str(path), study.own, sound=not problems)
     if problems or done.problems:
         raise ConfigError([*problems, *done.problems])
     assignments: dict[str, Any] = {}
@@ -172,7 +173,7 @@ def train_by_hand(
         ResweepError: A fault of the machine or of the data; the same call may go through later.
     """
     trial, layout = plan.trial, plan.layout
-    own = sorted(trial.assignments.keys() - compose.known_paths())
+    own = sorted(trial.assignments.keys() - PATHS)
     if own:
         log.info("hyperparameters of your own, which only name the run: %s", ", ".join(own))
     write_trial(layout.trial(trial.study, trial.phase, trial.trial), trial)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from resweep.config import compose
+from resweep.config import compose, layers
 from resweep.config.compose import Composed, Layer
 from resweep.config.schema import SECTIONS
 from resweep.config.spelling import _edits, nearest
@@ -11,10 +11,11 @@ from resweep.errors import ConfigError
 MINIMAL = {"training": {"max_steps": 10}}
 
 
-def check(**changes):
-    """Validate a minimal configuration with flat `changes`; returns it and the problems."""
-    layers = [Layer("base", MINIMAL), Layer("changes", compose.nest(changes))]
-    return compose.validate(compose.merge(layers), "study")
+def check(own=(), **changes):
+    """Check a minimal configuration with flat `changes`; returns it and the problems."""
+    made = [Layer("base", MINIMAL), Layer("changes", compose.nest(changes))]
+    done = layers.complete(made, "study", own)
+    return done.config, done.problems
 
 
 def test_a_minimal_configuration_gets_all_defaults():
@@ -79,14 +80,56 @@ def test_an_ambiguous_name_lists_what_it_could_mean(name, config):
         ("data.path", "data.paths"),
         ("data.val_fracton", "data.val_fraction"),
         ("initialization.init_sdt", "initialization.init_std"),
-        ("learning_rte", "learning_rate"),
+        ("learning_rte", "training.learning_rate"),
+        ("patch_size", "training.batch_size"),
+        ("nme", "model.name or run.name"),
         ("trainig.x", "training"),
         ("modle.x", "model"),
     ],
 )
 def test_misspellings_are_errors_that_name_both(wrong, meant):
     _, problems = check(**{wrong: 3})
-    assert any(p.key in wrong and p.mend == f"did you mean {meant}?" for p in problems)
+    (problem,) = problems
+    assert problem.key in wrong
+    assert problem.mend == (
+        f"did you mean {meant}? If it is a hyperparameter of your own, add it to own: in the study"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "own"),
+    [
+        ("patch_size", "patch_size"),
+        ("patch_size.x", "patch_size"),
+        ("model.n_heads", "n_heads"),
+        ("model.n_heads", "model.n_heads"),
+        ("model.n_heads.first", "n_heads"),
+        ("training.max_step", "max_step"),
+        ("seeds", "seeds"),
+        ("dropouts", "dropouts"),
+        ("data.path", "data.path"),
+    ],
+)
+def test_a_name_that_the_study_calls_its_own_is_no_misspelling(path, own):
+    assert check(**{path: 3})[1] != []
+    config, problems = check(own=[own], **{path: 3})
+    assert problems == []
+    assert dict(compose.leaves(config))[path] == 3
+
+
+@pytest.mark.parametrize("own", ["n_head", "heads", "data.n_heads", "n_heads.x", "s"])
+def test_only_whole_parts_of_a_name_are_its_own(own):
+    assert [p.key for p in check(own=[own], **{"model.n_heads": 3})[1]] == ["model.n_heads"]
+
+
+def test_a_section_that_takes_no_others_has_no_names_of_ones_own():
+    _, problems = check(own=["loss_patence"], **{"early_stopping.loss_patence": 3})
+    assert [(p.key, p.mend) for p in problems] == [
+        (
+            "early_stopping.loss_patence",
+            "is no key of early_stopping; did you mean early_stopping.loss_patience?",
+        )
+    ]
 
 
 @pytest.mark.parametrize(
@@ -229,12 +272,12 @@ def test_values_that_are_not_allowed_are_refused_alone_and_in_a_configuration(pa
 
 
 def test_everything_wrong_is_told_at_once_with_the_place_that_set_it():
-    layers = [
+    made = [
         Layer("model.yaml", {"model": {"n_layer": 0, "n_headz": 2}}),
         Layer("study.yaml", {"training": {"learning_rate": "fast", "max_steps": 5}}),
         Layer("cli", {"training": {"beta2": 2}}),
     ]
-    _, problems = compose.validate(compose.merge(layers), "?")
+    problems = layers.complete(made, "?").problems
     assert {(p.file, p.key, p.value) for p in problems} == {
         ("model.yaml", "model.n_layer", 0),
         ("model.yaml", "model.n_headz", 2),

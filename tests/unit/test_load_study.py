@@ -16,6 +16,7 @@ from resweep.data.store import Prepared
 from resweep.errors import ConfigError, DataError
 from resweep.find_studies import find_study, load_studies
 from resweep.load_study import load_study
+from resweep.selection import plan_rerun
 from resweep.store import identity as identity_module
 from resweep.store.identity import identity, last_step, resolve, run_id
 from resweep.study_file import StudyFile
@@ -358,7 +359,7 @@ def test_a_misspelt_study_gets_a_hint(config):
         ({"studies": "[mine"}, "is not valid YAML"),
         ({"studies": ["mine", "mine"]}, "two studies share this name"),
         ({"study": "mine", "set": {"name": "x"}}, "could mean model.name or run.name"),
-        ({"study": "mine", "set": {"max_stepz": 3}}, "did you mean max_steps?"),
+        ({"study": "mine", "set": {"max_stepz": 3}}, "did you mean training.max_steps?"),
         (
             {"study": "mine", "set": {"max_steps": "many"}},
             "--config set: training.max_steps = 'many'",
@@ -409,7 +410,11 @@ def rerun(**changes) -> dict:
         ({"tolerate_failures": -1}, "tolerate_failures = -1"),
         ({"base": {"model": "smal", "data": "docs", "training": "short"}}, "there are: small"),
         ({"base": {"model": "../small", "data": "docs", "training": "short"}}, "name of a module"),
-        ({"set": {"learning_rte": 1}}, "did you mean learning_rate?"),
+        ({"set": {"learning_rte": 1}}, "did you mean training.learning_rate?"),
+        ({"own": ["batch_size"]}, "own.0 = 'batch_size': is a key of resweep's (training.batch"),
+        ({"own": ["mine", "data.paths"]}, "own.1 = 'data.paths': is a key of resweep's"),
+        ({"own": ["model"]}, "own.0 = 'model': is a key of resweep's (model); drop it"),
+        ({"own": "patch_size"}, "own = 'patch_size': should be a valid list"),
         ({"set": {"learning_rate": -1}}, "training.learning_rate = -1"),
         ({"set": {"vocab_size": 256}}, "model.vocab_size = 256"),
         ({"set": {"training": {"seed": 1}, "training.seed.x": 2}}, "holds others at once"),
@@ -453,7 +458,7 @@ def test_a_study_lacks_nothing(key, config):
         ("learning_rate: {values: [1e-3], values2: [1]}", "unknown key"),
         ("learning_rate: {value: [1e-3]}", "learning_rate = [0.001]"),
         ("learning_rate: {min: 0, max: 1}", "learning_rate = 0"),
-        ("learning_rte: {values: [1]}", "did you mean learning_rate?"),
+        ("learning_rte: {values: [1]}", "did you mean training.learning_rate?"),
         ("training.learning_rte: {values: [1]}", "did you mean training.learning_rate?"),
         ("n_layer: {values: [2, 2.5]}", "n_layer = 2.5"),
         ("name: {values: [a]}", "could mean model.name or run.name"),
@@ -470,6 +475,25 @@ def test_a_study_lacks_nothing(key, config):
 def test_what_is_wrong_with_a_swept_value_is_told(parameters, words, config):
     lines = problems_of(load, config(with_sweep(parameters)))
     assert any(words in line and "lr.yaml" in line for line in lines), lines
+
+
+def test_a_name_of_ones_own_goes_through_sweep_base_set_and_rerun(config):
+    """One that looks like a misspelling; the rerun's plan is told of it too."""
+    own = {"own": ["patch_size", "model.n_heads", "seeds", "path"]}
+    files = with_sweep("learning_rate: {values: [1, 2]}, patch_size: {values: [2, 4]}")
+    files |= {"model/small.yaml": FILES["model/small.yaml"].replace("}", ", n_heads: 3}")}
+    told = problems_of(load, config(files | study_text(set={"seeds": 3, "data.path": "x"})))
+    assert {line.split(": ")[1].split(" =")[0] for line in told} == {
+        "model.n_heads", "seeds", "data.path", "patch_size",
+    }  # fmt: skip
+    study = load(config(files | study_text(set={"seeds": 3, "data.path": "x"}, **own)))
+    sweep, last = study.phases
+    assert {a["patch_size"] for a in sweep.assignments.values()} == {2, 4}
+    assert last.config["model"]["n_heads"] == 3 and last.config["seeds"] == 3
+    best = config.root / "best.yaml"
+    best.write_text("- {learning_rate: 1e-3, patch_size: 2}")
+    (trial,) = plan_rerun(best, ["01"], **last.plan())
+    assert trial.assignments["patch_size"] == 2
 
 
 def test_a_range_of_fractions_for_a_whole_number_is_told(config):

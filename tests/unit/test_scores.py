@@ -486,7 +486,10 @@ def test_a_list_of_mappings_is_asked_for(text, tmp_path):
     ("text", "words"),
     [
         ("- {name: x}", "name: could mean model.name or run.name"),
-        ("- {learning_rte: 1}", "best.yaml: learning_rte = 1: did you mean learning_rate?"),
+        (
+            "- {learning_rte: 1}",
+            "learning_rte = 1: did you mean training.learning_rate?",
+        ),
         ("- {learning_rate: fast}", "best.yaml: training.learning_rate = 'fast'"),
         ("- {learning_rate: 1}\n- {beta2: 3}", "best.yaml: training.beta2 = 3"),
     ],

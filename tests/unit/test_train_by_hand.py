@@ -115,11 +115,21 @@ def test_everything_wrong_is_told_at_once():
     )
     told = ["foo: is no parameter", "keep = 'some'", "devise = 'cpu': did you mean device?"]
     told += ["name: could mean model.name or run.name", "n_layer = 'x'", "n_embd = 2.5", "bias = 2"]
-    told += ["learning_rat = 0.001: did you mean learning_rate?"]
+    told += ["learning_rat = 0.001: did you mean training.learning_rate?"]
     assert len(lines) == len(told), lines
     assert all(line.startswith("command line: ") for line in lines)
     for text in told:
         assert any(text in line for line in lines), text
+
+
+def test_names_of_ones_own_are_those_of_the_study(tmp_path):
+    own = {"name": "mine", "base": {"training": {"max_steps": 1}}, "own": ["patch_size", "keeps"]}
+    phases = [{"name": "sweep", "kind": "sweep", "sweep": "lr-warmup"}]
+    words = ("--patch_size=4", "--keeps=1", f"--study={tmp_path / 'own.yaml'}")
+    (tmp_path / "own.yaml").write_text(yaml12.dump(own | {"phases": phases}))
+    assert plan(*words).trial.assignments == {"patch_size": 4, "keeps": 1}
+    (tmp_path / "own.yaml").write_text(yaml12.dump(own | {"phases": phases, "own": []}))
+    assert [line.split(": ")[1] for line in problems(*words)] == ["keeps = 1", "patch_size = 4"]
 
 
 def test_values_that_do_not_fit_together():
@@ -166,7 +176,7 @@ def test_agents_file_stands_below_the_command_line(tmp_path):
     assert config["run"]["name"] == "5"
     file.write_text("wandb_version: 1\nlearning_rat:\n  value: 0.002\n")
     (line,) = problems(WANDB_SWEEP_PARAM_PATH=str(file))
-    assert line.startswith(f"{file}: learning_rat = 0.002: did you mean learning_rate?")
+    assert line.startswith(f"{file}: learning_rat = 0.002: did you mean training.learning_rate?")
 
 
 def test_which_run_of_wandb():
@@ -220,7 +230,8 @@ def test_what_cannot_be_trained_says_why(tmp_path):
     output, code = train(tmp_path, "--learning_rat=3")
     assert (code, output) == (
         1,
-        "error: command line: learning_rat = 3: did you mean learning_rate?\n",
+        "error: command line: learning_rat = 3: did you mean training.learning_rate? "
+        "If it is a hyperparameter of your own, add it to own: in the study\n",
     )
     output, code = train(tmp_path, "--vocab_size=300", "--context_length=100000000")
     assert code == 1 and "infeasible: " in output and "shorter context" in output

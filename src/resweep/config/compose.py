@@ -5,7 +5,7 @@ are kept by leaf, so that an error names the file in which the wrong value stand
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,8 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from resweep import yaml12
 from resweep.canonical import canonical_json
 from resweep.config.nesting import PathError, assign_paths, leaves, nest, with_value
-from resweep.config.schema import SECTIONS, Config
-from resweep.config.spelling import misspellings
+from resweep.config.schema import FIELDS, SECTIONS, Config
+from resweep.config.spelling import misspellings, no_such_field
 from resweep.errors import ConfigError, Problem
 
 
@@ -40,18 +40,6 @@ class Composed(NamedTuple):
         return inside[-1] if inside else default
 
 
-def known_paths() -> list[str]:
-    """Return every field that the code knows, as `section.field`."""
-    return [
-        f"{name}.{field}" for name, section in SECTIONS.items() for field in section.model_fields
-    ]
-
-
-_LEAVES: dict[str, list[str]] = {}
-for _path in known_paths():
-    _LEAVES.setdefault(_path.split(".", 1)[1], []).append(_path)
-
-
 def resolve_name(name: str, config: Mapping[str, Any]) -> str:
     """Turn a flat name (`learning_rate`) into the one path it can mean; paths stay as they are.
 
@@ -63,7 +51,7 @@ def resolve_name(name: str, config: Mapping[str, Any]) -> str:
     """
     if "." in name or name in SECTIONS:
         return name
-    candidates = set(_LEAVES.get(name, ()))
+    candidates = set(FIELDS.get(name, ()))
     candidates |= {
         f"{section}.{name}"
         for section, fields in config.items()
@@ -164,6 +152,20 @@ def read_override(value: Any) -> Any:
     return value
 
 
+def check_spelling(composed: Composed, where: str, own: Collection[str]) -> list[Problem]:
+    """Return a problem for each name that looks like a misspelling.
+
+    Args:
+        composed: What to check.
+        where: The file to name where nothing in the configuration has an origin.
+        own: Hyperparameters of the user's own, which are none.
+    """
+    return [
+        Problem(composed.origin_of(path, where), path, value, mend)
+        for path, value, mend in misspellings(composed.content, own)
+    ]
+
+
 def validate(composed: Composed, where: str) -> tuple[dict[str, Any], list[Problem]]:
     """Check a configuration; returns it with defaults filled in and types coerced, or problems.
 
@@ -174,19 +176,14 @@ def validate(composed: Composed, where: str) -> tuple[dict[str, Any], list[Probl
     Returns:
         The plain configuration (empty where there are problems), and everything wrong with it.
     """
-    problems = [
-        Problem(composed.origin_of(path, where), path, value, f"did you mean {meant}?")
-        for path, value, meant in misspellings(composed.content)
-    ]
     content = (
         composed.content if "training" in composed.content else {**composed.content, "training": {}}
     )
     try:
         config = Config.model_validate(content)
     except ValidationError as error:
-        told = {problem.key for problem in problems}
-        found = [_problem(details, composed, where) for details in error.errors()]
-        return {}, problems + [problem for problem in found if problem.key not in told]
+        return {}, [_problem(details, composed, where) for details in error.errors()]
+    problems = []
     # Before the dump, which turns nan into null.
     for path, value in leaves(composed.content):
         try:
@@ -225,12 +222,6 @@ def _problem(details: Any, composed: Composed, where: str) -> Problem:
     elif isinstance(value, dict):
         value = None
     return Problem(composed.origin_of(path, where), path, value, message)
-
-
-def no_such_field(path: str) -> str:
-    """Return what to say of an unknown key of a section that takes no others."""
-    section = path.partition(".")[0]
-    return f"is no key of {section}; there are: {', '.join(SECTIONS[section].model_fields)}"
 
 
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {}

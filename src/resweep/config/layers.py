@@ -5,7 +5,7 @@ set: {learning_rate: 1}   ->  named          ->  training.learning_rate
 layers                    ->  complete       ->  one configuration, checked
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,12 +64,15 @@ def named(layer: Layer, config: Mapping[str, Any]) -> tuple[Layer, list[Problem]
         return Layer(layer.origin, {}), problems
 
 
-def complete(layers: Sequence[Layer], where: str, sound: bool = True) -> Completed:
+def complete(
+    layers: Sequence[Layer], where: str, own: Collection[str] = (), sound: bool = True
+) -> Completed:
     """Merge layers, later ones winning, and check what comes out.
 
     Args:
         layers: Names may be flat.
         where: The file to name for what no layer sets.
+        own: Hyperparameters of the user's own, which are no misspellings.
         sound: Whether all layers could be read; if not, nothing is checked, since what is missing
             may be missing for a reason told already.
     """
@@ -80,5 +83,5 @@ def complete(layers: Sequence[Layer], where: str, sound: bool = True) -> Complet
     if not sound:
         return Completed({}, merged.content, problems)
     config, wrong = compose.validate(merged, where)
-    problems += wrong
+    problems += compose.check_spelling(merged, where, own) + wrong
     return Completed({} if problems else config, merged.content, problems)

@@ -236,3 +236,8 @@ SECTIONS: dict[str, type[Section]] = {
     "early_stopping": EarlyStopping,
     "run": Run,
 }
+FIELDS: dict[str, list[str]] = {}  # flat name of a field -> its paths
+for _name, _section in SECTIONS.items():
+    for _field in _section.model_fields:
+        FIELDS.setdefault(_field, []).append(f"{_name}.{_field}")
+PATHS = frozenset(path for paths in FIELDS.values() for path in paths)

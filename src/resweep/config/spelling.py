@@ -1,28 +1,60 @@
-"""Names that look like misspellings of known ones."""
+"""Names that the code does not know: misspelt, or hyperparameters of the user's own."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from resweep.config.schema import SECTIONS
+from resweep.config.schema import FIELDS, SECTIONS
 
-FIELDS = {field for section in SECTIONS.values() for field in section.model_fields}
+WAY_OUT = "If it is a hyperparameter of your own, add it to own: in the study"
 
 
-def misspellings(content: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
-    """Yield `(path, value, known path)` for unknown keys that look like a known one."""
+def is_own(path: str, own: Collection[str]) -> bool:
+    """Whether a path is one of the user's own hyperparameters, or lies in one.
+
+    Args:
+        path: `patch_size`, `model.rope.theta`.
+        own: Their names, flat or full: one or more whole parts of a path, in its order.
+    """
+    return any(f".{name}." in f".{path}." for name in own)
+
+
+def misspellings(
+    content: Mapping[str, Any], own: Collection[str] = ()
+) -> Iterator[tuple[str, Any, str]]:
+    """Yield `(path, value, mend)` for unknown keys that look like a known one.
+
+    Args:
+        content: A configuration; sections that take no unknown keys are left to their check.
+        own: Hyperparameters of the user's own.
+    """
     for section, fields in content.items():
         known_section = SECTIONS.get(section)
         if known_section is None:
             meant = nearest(section, [*SECTIONS, *FIELDS])
-            if meant:
-                yield section, None if isinstance(fields, Mapping) else fields, meant
-        elif isinstance(fields, Mapping):
+            if meant and not is_own(section, own):
+                value = None if isinstance(fields, Mapping) else fields
+                yield section, value, _mend(" or ".join(FIELDS.get(meant, [meant])))
+        elif isinstance(fields, Mapping) and known_section.model_config["extra"] == "allow":
             for key, value in fields.items():
-                if key not in known_section.model_fields:
+                path = f"{section}.{key}"
+                if key not in known_section.model_fields and not is_own(path, own):
                     meant = nearest(key, known_section.model_fields)
                     if meant:
-                        yield f"{section}.{key}", value, f"{section}.{meant}"
+                        yield path, value, _mend(f"{section}.{meant}")
+
+
+def _mend(meant: str) -> str:
+    return f"did you mean {meant}? {WAY_OUT}"
+
+
+def no_such_field(path: str) -> str:
+    """Return what to say of an unknown key of a section that takes no others."""
+    section, _, key = path.partition(".")
+    known = SECTIONS[section].model_fields
+    meant = nearest(key, known)
+    hint = f"did you mean {section}.{meant}?" if meant else f"there are: {', '.join(known)}"
+    return f"is no key of {section}; {hint}"
 
 
 def nearest(key: str, known: Any) -> str | None:
