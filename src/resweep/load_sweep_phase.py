@@ -3,7 +3,6 @@
 phase of the study file + sweep file + configuration below it -> Phase
 """
 
-import difflib
 import math
 import re
 import sys
@@ -12,9 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from resweep.choose_metric import choose_metric, warn_of_unused
 from resweep.config import compose
 from resweep.errors import ConfigError, Problem
-from resweep.name_trials import name_trials, resolve_parameters
+from resweep.name_trials import check_unread, name_trials, resolve_parameters
 from resweep.search.rungs import interval, step_of, values_of
 from resweep.search.stages import round_names
 from resweep.study import Phase, Rungs, Search
@@ -24,9 +24,6 @@ from resweep.sweep.early_terminate import read_early_terminate
 from resweep.sweep.findings import Findings
 from resweep.training.schedule import warmup_steps
 
-METRIC_NAMES = (
-    "train/loss", "val/loss", "val/perplexity", "test/loss", "lr", "grad_norm", "tokens",
-)  # fmt: skip
 ROUND_SIZE = 8
 EARLY = 0.2  # of a training: the order of curves that are cut before says little about the end
 ADVISED = 0.25
@@ -94,16 +91,22 @@ def load_sweep_phase(part: PhaseFile, around: Surroundings) -> LoadedSweep:
     if part.sweep is None:
         mend = "is missing: name a file of config/sweep/"
         raise ConfigError([*problems, around.problem("sweep", None, mend)])
+    own = around.common["own"]
     try:
         sweep = load_sweep(_sweep_path(part.sweep, around.config_dir))
-        swept, constants = resolve_parameters(
-            sweep, around.config, around.fixed, around.common["own"]
-        )
+        swept, constants = resolve_parameters(sweep, around.config, around.fixed, own)
     except ConfigError as error:
         raise ConfigError([*problems, *error.problems]) from None
-    score = _score(around.score, sweep)
-    origin = sweep.origin if around.score.metric is None else around.study_path
-    problems += _check_metrics(score, origin, around.study_path)
+    score, warnings = around.score, list(sweep.warnings)
+    try:
+        warnings += check_unread(sweep, swept, own)
+    except ConfigError as error:
+        problems += error.problems
+    try:
+        score = choose_metric(score, sweep, around.study_path)
+        warnings += warn_of_unused(score, sweep, around.study_path)
+    except ConfigError as error:
+        problems += error.problems
     problems += _check_adaptive_keys(part, sweep, around)
     filled: dict[str, Any] = {}
     try:
@@ -116,38 +119,19 @@ def load_sweep_phase(part: PhaseFile, around: Surroundings) -> LoadedSweep:
     if problems:
         raise ConfigError(problems)
     if not around.complete:
-        return LoadedSweep(None, sweep, constants, list(sweep.warnings))
+        return LoadedSweep(None, sweep, constants, warnings)
     complete = compose.assign(around.complete, constants)
     metric = score.metric or "val/loss"
-    rungs, warnings = _rungs(part, sweep, swept.values(), complete, metric, around)
+    rungs, doubts = _rungs(part, sweep, swept.values(), complete, metric, around)
     phase = Phase(config=complete, score=score, rungs=rungs, **filled, **around.common)
-    warnings += _warn_of_unused_target(sweep, metric)
-    return LoadedSweep(phase, sweep, constants, [*sweep.warnings, *warnings])
+    warnings += doubts + _warn_of_infeasible(phase, sweep)
+    return LoadedSweep(phase, sweep, constants, warnings)
 
 
 def _sweep_path(name: str, config_dir: Path) -> Path:
     if name.endswith((".yaml", ".yml")):
         return Path(name)
     return config_dir / "sweep" / f"{name}.yaml"
-
-
-def _score(score: Score, sweep: Sweep) -> Score:
-    if sweep.metric is None or score.metric is not None:
-        return score
-    goal = score.goal or sweep.metric.goal
-    return score.model_copy(update={"metric": sweep.metric.name, "goal": goal})
-
-
-def _check_metrics(score: Score, origin: str, study_path: str) -> list[Problem]:
-    """Refuse metrics that no training logs, before the first one runs."""
-    problems = []
-    for key, name in (("metric", score.metric), ("early_metric", score.early_metric)):
-        if name is not None and name not in METRIC_NAMES:
-            meant = difflib.get_close_matches(name, METRIC_NAMES, n=1)
-            hint = f"did you mean {meant[0]}?" if meant else f"there are: {', '.join(METRIC_NAMES)}"
-            where = origin if key == "metric" else study_path
-            problems.append(Problem(where, key, name, f"is not logged; {hint}"))
-    return problems
 
 
 def _check_adaptive_keys(part: PhaseFile, sweep: Sweep, around: Surroundings) -> list[Problem]:
@@ -194,16 +178,16 @@ def _search(
     )
 
 
-def _warn_of_unused_target(sweep: Sweep, metric: str) -> list[str]:
-    if sweep.metric is None or sweep.metric.target is None:
-        return []
-    if sweep.method != "bayes":
-        why = f"method: {sweep.method} plans all trials at once"
-    elif sweep.metric.name != metric:
-        why = f"the study compares trials by {metric}"
-    else:
-        return []
-    return [f"{sweep.origin}: metric.target = {sweep.metric.target:g} stops nothing: {why}"]
+def _warn_of_infeasible(phase: Phase, sweep: Sweep) -> list[str]:
+    """Warn where none of the named trials can be trained; goes no further than to one that can."""
+    first = None
+    for trial in phase.assignments:
+        why = compose.infeasible(phase.trial_config(trial))
+        if why is None:
+            return []
+        first = first or why
+    told = f"none of its {len(phase.assignments)} trials can be trained: {first}"
+    return [f"{sweep.origin}: {told}"] if first else []
 
 
 def _rungs(

@@ -6,7 +6,8 @@ from typing import Any
 
 from resweep.canonical import canonical_json, digest
 from resweep.config import compose, nesting
-from resweep.config.spelling import misspellings
+from resweep.config.schema import PATHS
+from resweep.config.spelling import is_own, misspellings
 from resweep.errors import ConfigError, Problem
 from resweep.sweep import Parameter, Sweep
 
@@ -106,6 +107,33 @@ def name_trials(
         counts[label] = counts.get(label, 0) + 1
         assignments[label if counts[label] == 1 else f"{label}-{counts[label]}"] = assigned
     return assignments
+
+
+def check_unread(sweep: Sweep, swept: Mapping[str, Parameter], own: Collection[str]) -> list[str]:
+    """Return a warning of what is swept and nothing reads, apart from the user's own.
+
+    Args:
+        sweep: The search space.
+        swept: Its parameters with their paths.
+        own: Names of hyperparameters of the user's own.
+
+    Raises:
+        ConfigError: Nothing else is swept.
+    """
+    paths = [parameter.name for parameter in swept.values()]
+    unread = [path for path in paths if path not in PATHS and not is_own(path, own)]
+    if not unread:
+        return []
+    told = f"nothing in resweep reads {', '.join(unread)}"
+    if len(unread) == len(paths):
+        mend = (
+            f"{told}, so all trials would be the same training; sweep names that it reads "
+            "(docs/configuration.md), or, if that is meant, say so under own: in the study"
+        )
+        raise ConfigError(Problem(sweep.origin, "parameters", None, mend))
+    names = "it only names" if len(unread) == 1 else "they only name"
+    way_out = "if that is meant, say so under own: in the study"
+    return [f"{sweep.origin}: {told}; {names} the run; {way_out}"]
 
 
 def _room(

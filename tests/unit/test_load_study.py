@@ -165,7 +165,9 @@ def test_a_phase_knows_how_many_of_its_best_are_asked_for(config):
 
 
 def test_the_metric_of_the_sweep_is_ranked_by_unless_the_study_names_one(config):
-    swept = with_sweep("lr: {values: [1]}", "method: grid\nmetric: {name: tokens, goal: maximize}")
+    swept = with_sweep(
+        "beta2: {values: [0.9]}", "method: grid\nmetric: {name: tokens, goal: maximize}"
+    )
     study = load(
         config(swept | study_text(phases=yaml12.parse(FILES["studies/mine.yaml"])["phases"][:1]))
     )
@@ -178,7 +180,7 @@ def test_the_metric_of_the_sweep_is_ranked_by_unless_the_study_names_one(config)
 
 
 def test_a_metric_that_nothing_logs_is_an_error(config):
-    swept = with_sweep("lr: {values: [1]}", "method: grid\nmetric: {name: val_loss}")
+    swept = with_sweep("beta2: {values: [0.9]}", "method: grid\nmetric: {name: val_loss}")
     phases = yaml12.parse(FILES["studies/mine.yaml"])["phases"][:1]
     (line,) = problems_of(load, config(swept | study_text(phases=phases)))
     assert "metric = 'val_loss': is not logged; did you mean val/loss?" in line
@@ -214,8 +216,10 @@ def test_the_command_line_overrides_a_constant_of_a_sweep(config):
 def test_unknown_hyperparameters_reach_the_trials(config):
     swept = with_sweep("my_gain: {values: [1, 2]}, model.rope: {values: [true]}")
     phases = yaml12.parse(FILES["studies/mine.yaml"])["phases"][:1]
-    phase = load(config(swept | study_text(phases=phases))).phase("sweep")
+    study = load(config(swept | study_text(phases=phases, own=["my_gain", "rope"])))
+    phase = study.phase("sweep")
     trial = phase.trial_config(phase.trials[1])
+    assert study.warnings == ()
     assert trial["my_gain"] == 2
     assert trial["model"]["rope"] is True
 
@@ -261,7 +265,8 @@ def test_a_grid_has_equal_values_once(config):
 
 
 def test_names_of_trials_are_file_names(config):
-    names = labels(config, "tag: {values: [../../x, 'a b', '', null, [1], {a: 1}]}")
+    swept = "tag: {values: [../../x, 'a b', '', null, [1], {a: 1}]}, beta2: {values: [0.9]}"
+    names = labels(config, swept)
     assert len(set(names)) == 6
     assert all(name.isalnum() for name in names)
 

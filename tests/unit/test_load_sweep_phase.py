@@ -193,8 +193,92 @@ def test_a_target_that_stops_nothing_is_told(
     sweep: str, score: dict[str, Any], why: str, tmp_path: Path
 ) -> None:
     metric = "metric: {name: val/loss, goal: minimize, target: 2.5}\n"
-    (line,) = warnings_of(tmp_path, sweep + metric, score=score)
+    *_, line = warnings_of(tmp_path, sweep + metric, score=score)
     assert line == f"sweep/file.yaml: metric.target = 2.5 stops nothing: {why}"
+
+
+# What trials are compared by
+
+
+def test_another_metric_of_the_study_decides_and_that_is_told(tmp_path: Path) -> None:
+    told = warnings_of(tmp_path, GRID + METRIC, score={"metric": "test/loss"})
+    assert told == [
+        "studies/mine.yaml: score.metric = test/loss decides, not metric.name = val/loss of "
+        "sweep/file.yaml"
+    ]
+    accuracy = "metric: {name: accuracy, goal: maximize}\n"
+    phase = sweep_phase(tmp_path, GRID + accuracy, score={"metric": "val/loss"})
+    assert (phase.metric, phase.goal) == ("val/loss", "minimize")
+    assert warnings_of(tmp_path, GRID, score={"metric": "test/loss"}) == []
+
+
+@pytest.mark.parametrize("score", [{}, {"metric": "tokens"}, {"goal": "maximize"}])
+def test_the_sweeps_goal_is_that_of_its_metric(score: dict[str, Any], tmp_path: Path) -> None:
+    metric = "metric: {name: tokens, goal: maximize}\n"
+    study = load(tmp_path, GRID + metric, score=score)
+    phase = study.phase("sweep")
+    assert (phase.metric, phase.goal, study.warnings) == ("tokens", "maximize", ())
+
+
+@pytest.mark.parametrize("score", [{}, {"metric": "val/loss"}])
+def test_opposite_goals_of_one_metric_are_an_error(score: dict[str, Any], tmp_path: Path) -> None:
+    assert problem_of(tmp_path, GRID + METRIC, score=score | {"goal": "maximize"}) == (
+        "studies/mine.yaml: score.goal = 'maximize': sweep/file.yaml has minimize for val/loss; "
+        "write the same in both"
+    )
+
+
+def test_a_metric_that_no_training_logs_has_a_way_out(tmp_path: Path) -> None:
+    metric = "metric: {name: accuracy, goal: maximize}\n"
+    told = problem_of(tmp_path, GRID + metric)
+    assert told.startswith("sweep/file.yaml: metric = 'accuracy': is not logged; there are: train/")
+    assert told.endswith(
+        "; to compare trials by another, write score: {metric: val/loss, goal: minimize} in the "
+        "study (run_sweep.py --metric val/loss)"
+    )
+    told = problem_of(tmp_path, GRID, score={"metric": "accuracy"})
+    assert (
+        told.startswith("studies/mine.yaml: metric = 'accuracy': is not") and "score:" not in told
+    )
+
+
+# What nothing reads
+
+
+def grid(**values: Any) -> str:
+    parameters = {name: {"values": listed} for name, listed in values.items()}
+    return yaml12.dump({"method": "grid", "parameters": parameters})
+
+
+def test_what_is_swept_and_nothing_reads_is_told(tmp_path: Path) -> None:
+    swept = grid(learning_rate=[1e-3, 2e-3], lr=[1, 2], hidden_dim=[8, 16])
+    assert warnings_of(tmp_path, swept) == [
+        "sweep/file.yaml: nothing in resweep reads hidden_dim, lr; they only name the run; if that "
+        "is meant, say so under own: in the study"
+    ]
+    (line,) = warnings_of(tmp_path, swept, own=["lr"])
+    assert "reads hidden_dim; it only names the run" in line
+    assert warnings_of(tmp_path, swept, own=["lr", "hidden_dim"]) == []
+
+
+def test_a_sweep_of_nothing_that_is_read_trains_one_thing(tmp_path: Path) -> None:
+    swept = grid(lr=[1, 2], **{"arch.depth": [8, 16]})
+    assert problem_of(tmp_path, swept) == (
+        "sweep/file.yaml: parameters: nothing in resweep reads arch.depth, lr, so all trials would "
+        "be the same training; sweep names that it reads (docs/configuration.md), or, if that is "
+        "meant, say so under own: in the study"
+    )
+    (line,) = warnings_of(tmp_path, swept, own=["lr"])
+    assert "reads arch.depth; it only names" in line
+    assert warnings_of(tmp_path, swept, own=["lr", "arch"]) == []
+
+
+def test_a_sweep_in_which_no_trial_can_be_trained_is_told(tmp_path: Path) -> None:
+    assert warnings_of(tmp_path, grid(n_head=[3, 5], seed=[1, 2])) == [
+        "sweep/file.yaml: none of its 4 trials can be trained: model: n_embd = 16 should be a "
+        "multiple of n_head = 3"
+    ]
+    assert warnings_of(tmp_path, grid(n_head=[3, 4])) == []
 
 
 # What is wrong
