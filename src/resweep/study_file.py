@@ -10,6 +10,7 @@ from resweep import yaml12
 from resweep.config.schema import FIELDS, PATHS, SECTIONS, Int, Positive
 from resweep.config.spelling import nearest
 from resweep.errors import ConfigError, Problem
+from resweep.sweep.points import MOST_POINTS
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 
@@ -86,7 +87,9 @@ class PhaseFile(Part):
     keep: Keep | None = Field(None, description="null: the study's")
     resources: Resources | None = Field(None, description="null: the study's")
     sweep: str | None = Field(None, description="sweep: name in config/sweep/, or a path")
-    trials: Positive | None = Field(None, description="sweep: at most so many; null: run_cap")
+    trials: Annotated[Positive, Field(le=MOST_POINTS)] | None = Field(
+        None, description="sweep: at most so many; null: run_cap"
+    )
     seed: Annotated[Int, Field(ge=0)] | None = Field(
         None, description="sweep: of random draws; null: the sweep file's"
     )

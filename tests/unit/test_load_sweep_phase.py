@@ -378,6 +378,13 @@ def test_a_wrong_rule_of_the_phase_is_told_with_its_place(
     assert any(line.startswith(f"studies/mine.yaml: {words}") for line in lines), lines
 
 
+@pytest.mark.parametrize("sweep", [GRID, BAYES])
+def test_a_phase_has_no_more_than_a_million_trials(sweep: str, tmp_path: Path) -> None:
+    assert problem_of(tmp_path, sweep, {"trials": 10**11}) == (
+        "studies/mine.yaml: phases.0.trials = 100000000000: should be less than or equal to 1000000"
+    )
+
+
 def test_everything_wrong_with_a_phase_is_told_at_once(tmp_path: Path) -> None:
     sweep = BAYES.replace("run_cap: 12\n", "") + "metric: {name: val/los}\n"
     with pytest.raises(ConfigError) as caught:

@@ -313,6 +313,24 @@ def test_the_short_format_is_a_grid(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("strategy", "run_cap", "points"), [("grid", 1, 1), ("random", 1, 1), ("random", 9, 2)]
+)
+def test_run_cap_counts_in_the_short_format_too(strategy, run_cap, points, tmp_path):
+    text = SHORT.replace('"grid"', strategy).replace("num_runs: 3", "num_runs: 2")
+    sweep = sweep_from(tmp_path, f"{text}run_cap: {run_cap}")
+    assert len(list(sweep.points())) == points
+
+
+def test_num_runs_beside_method_is_told(tmp_path):
+    sweep = sweep_from(tmp_path, "method: grid\nnum_runs: 1\nparameters: {a: {values: [1, 2]}}")
+    assert len(list(sweep.points())) == 2
+    (line,) = sweep.warnings
+    assert line.endswith(
+        "the key 'num_runs' is of the short format, with strategy; ignored, write run_cap: 1"
+    )
+
+
 def test_the_short_format_draws_combinations_without_replacement(tmp_path):
     text = SHORT.replace('"grid"', "random").replace("[0.01, 0.02]", "[1, 2, 3, 4, 5]")
     text = text.replace("[0.0]", "[0.0, 0.5]")
@@ -548,6 +566,39 @@ def test_a_grid_too_large_to_enumerate_asks_for_a_limit(tmp_path):
     (problem,) = problems_of(tmp_path, text)
     assert "4,000,000 combinations; set run_cap" in problem
     assert len(list(sweep_from(tmp_path, text + "\nrun_cap: 3").points())) == 3
+
+
+HUGE = [
+    "{min: 0, max: 100000000000}",
+    "{min: 0, max: 1" + "0" * 30 + "}",
+    "{distribution: q_uniform, min: 0, max: 1, q: 1e-11}",
+]
+
+
+@pytest.mark.parametrize("spec", HUGE)
+@pytest.mark.parametrize("top", ["method: grid", "method: random\nsampler: without_replacement"])
+def test_a_huge_grid_is_counted_and_never_listed(spec, top, tmp_path):
+    text = f"{top}\nparameters: {{a: {spec}, b: {{values: [1, 2]}}}}"
+    (problem,) = problems_of(tmp_path, text)
+    assert "00 combinations; set run_cap to at most 1,000,000" in problem.replace("02 c", "00 c")
+    (problem,) = problems_of(tmp_path, f"{text}\nrun_cap: 1000001")
+    assert " combinations; set run_cap to at most 1,000,000" in problem
+    assert len(list(sweep_from(tmp_path, f"{text}\nrun_cap: 3").points())) == 3
+
+
+@pytest.mark.parametrize(
+    "top", ["method: random", "method: random\nsampler: sobol", "method: bayes"]
+)
+def test_a_sweep_has_no_more_than_a_million_trials(top, tmp_path):
+    text = f"method: {top}\nparameters: {{a: {{min: 0.0, max: 1.0}}}}\nrun_cap: "
+    (problem,) = problems_of(tmp_path, f"{text}100000000000")
+    assert "run_cap = 100000000000: should be at most 1,000,000" in problem
+    assert sweep_from(tmp_path, f"{text}1000000").run_cap == 1_000_000
+
+
+def test_a_small_grid_may_have_any_cap(tmp_path):
+    text = "method: grid\nrun_cap: 100000000000\nparameters: {a: {values: [1, 2]}}"
+    assert len(list(sweep_from(tmp_path, text).points())) == 2
 
 
 def test_a_value_that_a_grid_has_twice_is_told(tmp_path):

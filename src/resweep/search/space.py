@@ -61,7 +61,7 @@ class Space:
         if parameter.values:
             return self.choices[parameter.name]
         if parameter.distribution == "int_uniform":
-            return range(int(parameter.low), int(parameter.high) + 1)
+            return range(int(parameter.low), int(parameter.high) + 1)[: MOST_LISTED + 1]
         if parameter.distribution not in QUANTISED_RANGES:
             return None
         first, last = parameter.extremes

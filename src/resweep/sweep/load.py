@@ -69,11 +69,11 @@ def load_sweep(path: str | Path) -> Sweep:
     method = _read_method(content, findings)
     sampler = _read_sampler(content, method, findings)
     parameters = read_parameters(content.get("parameters"), findings)
-    run_cap = content.get("num_runs" if "strategy" in content else "run_cap")
-    if "strategy" in content and method == "grid":
-        run_cap = None  # num_runs is of random ones
+    run_cap = _read_run_cap(content, method)
     if method == "grid" or sampler == "without_replacement":
         _check_grid(parameters, run_cap, findings)
+    elif run_cap is not None and run_cap > MOST_POINTS:
+        findings.wrong("run_cap", run_cap, f"should be at most {MOST_POINTS:,}")
     metric = _read_metric(content["metric"], findings) if "metric" in content else None
     command = _read_command(content["command"], findings) if "command" in content else None
     early = None
@@ -112,6 +112,11 @@ def _check_top(content: dict[str, Any], findings: Findings) -> None:
         findings.warn(
             f"the key {key!r} is not of the sweep format; ignored"
             + (f"; did you mean {meant}?" if meant else "")
+        )
+    if "num_runs" in content and "strategy" not in content:
+        findings.warn(
+            f"the key 'num_runs' is of the short format, with strategy; ignored, write run_cap: "
+            f"{content['num_runs']}"
         )
     for key, (fits, mend) in PLAIN_KEYS.items():
         if key in content and not fits(content[key]):
@@ -152,6 +157,15 @@ def _read_method(content: dict[str, Any], findings: Findings) -> str:
     return str(method)
 
 
+def _read_run_cap(content: dict[str, Any], method: str) -> int | None:
+    """Return the most trials: of `run_cap` and, in the short format, `num_runs` the smaller."""
+    keys = ["run_cap"]
+    if "strategy" in content and method == "random":
+        keys.append("num_runs")
+    limits = [content[key] for key in keys if is_whole(content.get(key), least=1)]
+    return min(limits, default=None)
+
+
 def _read_sampler(content: dict[str, Any], method: str, findings: Findings) -> str | None:
     sampler = content.get("sampler")
     if sampler is None:
@@ -168,7 +182,7 @@ def _check_grid(parameters: list[Parameter], run_cap: int | None, findings: Find
     told = len(findings.problems)
     for parameter in parameters:
         try:
-            count = len(parameter.grid_values())
+            count = parameter.grid_count()
         except ValueError as error:
             findings.wrong(f"parameters.{parameter.name}", None, str(error))
             continue
@@ -177,11 +191,12 @@ def _check_grid(parameters: list[Parameter], run_cap: int | None, findings: Find
                 f"parameters.{parameter.name} has {len(parameter.values)} values, of which "
                 f"{count} are different; the grid has each once"
             )
-    if len(findings.problems) == told and run_cap is None:
-        size = grid_size(parameters)
-        if size > MOST_POINTS:
-            mend = f"have {size:,} combinations; set run_cap, or use method: random"
-            findings.wrong("parameters", None, mend)
+    if len(findings.problems) > told:
+        return
+    size = grid_size(parameters)
+    if min(size, run_cap or size) > MOST_POINTS:
+        mend = f"have {size:,} combinations; set run_cap to at most {MOST_POINTS:,}"
+        findings.wrong("parameters", None, f"{mend}, or use method: random")
 
 
 def _read_metric(given: Any, findings: Findings) -> Metric:

@@ -7,6 +7,7 @@ wandb/sweeps 0.3.0, `params.py`.
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import NormalDist
 from typing import Any
 
@@ -74,32 +75,45 @@ class Parameter:
             return self._bounds()
         return self.low, self.high
 
-    def grid_values(self) -> tuple[Any, ...]:
-        """All values in a grid, in order, each once.
-
-        Those of q_uniform are W&B's: from min in steps of q, without max.
+    def grid_count(self) -> int:
+        """How many values it has in a grid; may be too many to be listed.
 
         Raises:
-            ValueError: It has no such list; says why and what to write.
+            ValueError: They cannot be counted; says why and what to write.
         """
         if self.probabilities is not None:
             raise ValueError("a grid has every choice once; drop probabilities")
         if self.values:
-            unique: dict[str, Any] = {}
-            for value in self.values:
-                unique.setdefault(choice_key(value), value)
-            return tuple(unique.values())
+            return len(self._different)
         if self.distribution == "int_uniform":
-            return tuple(range(int(self.low), int(self.high) + 1))
+            return int(self.high) - int(self.low) + 1
         if self.distribution == "q_uniform":
-            count = math.ceil((self.high - self.low) / self.q)
-            if all(isinstance(number, int) for number in (self.low, self.high, self.q)):
-                return tuple(self.low + i * self.q for i in range(count))
-            return tuple(round_sampled(self.low + i * self.q) for i in range(count))
+            return math.ceil((self.high - self.low) / self.q)
         raise ValueError(
             f"a grid cannot enumerate distribution {self.distribution}, which is continuous or "
             "has no bounds; give values: [...], or use method: random"
         )
+
+    def grid_value(self, position: int) -> Any:
+        """Return the value at a position of the grid, in order, each once.
+
+        Those of q_uniform are W&B's: from min in steps of q, without max.
+        """
+        if self.values:
+            return self._different[position]
+        if self.distribution == "int_uniform":
+            return int(self.low) + position
+        value = self.low + position * self.q
+        whole = all(isinstance(number, int) for number in (self.low, self.high, self.q))
+        return value if whole else round_sampled(value)
+
+    @cached_property
+    def _different(self) -> tuple[Any, ...]:
+        """The choices, equal ones once."""
+        unique: dict[str, Any] = {}
+        for value in self.values:
+            unique.setdefault(choice_key(value), value)
+        return tuple(unique.values())
 
     def draw(self, u: float) -> Any:
         """Map a uniform `u` in [0, 1) to a value through the inverse distribution function."""

@@ -13,7 +13,7 @@ from typing import Any
 from resweep.sweep.parameter import Parameter
 
 Point = dict[str, Any]
-MOST_POINTS = 1_000_000  # of a grid without a limit: more is a mistake, and would take all memory
+MOST_POINTS = 1_000_000  # of a sweep: more is a mistake, and would take all memory
 
 
 def uniform(seed: int, index: int, name: str) -> float:
@@ -23,15 +23,14 @@ def uniform(seed: int, index: int, name: str) -> float:
 
 
 def grid_size(parameters: Sequence[Parameter]) -> int:
-    """Return how many combinations there are; raises ValueError as `Parameter.grid_values`."""
-    return math.prod(len(parameter.grid_values()) for parameter in parameters)
+    """Return how many combinations there are; raises ValueError as `Parameter.grid_count`."""
+    return math.prod(parameter.grid_count() for parameter in parameters)
 
 
 def grid_points(parameters: Sequence[Parameter]) -> Iterator[Point]:
     """Yield all combinations, the last parameter varying fastest."""
-    axes = _axes(parameters)
-    for position in range(math.prod(len(values) for values in axes.values())):
-        yield _combination(axes, position)
+    for position in range(grid_size(parameters)):
+        yield _combination(parameters, position)
 
 
 def random_points(parameters: Sequence[Parameter], count: int, seed: int) -> Iterator[Point]:
@@ -48,14 +47,13 @@ def subset_points(parameters: Sequence[Parameter], count: int, seed: int) -> Ite
 
     The start of a Fisher-Yates shuffle, of which only the moved positions are kept.
     """
-    axes = _axes(parameters)
-    size = math.prod(len(values) for values in axes.values())
+    size = grid_size(parameters)
     moved: dict[int, int] = {}
     for index in range(min(count, size)):
         other = index + int(uniform(seed, index, "without_replacement") * (size - index))
         position = moved.get(other, other)
         moved[other] = moved.pop(index, index)
-        yield _combination(axes, position)
+        yield _combination(parameters, position)
 
 
 def sobol_points(parameters: Sequence[Parameter], count: int, seed: int) -> Iterator[Point]:
@@ -77,14 +75,10 @@ def sobol_points(parameters: Sequence[Parameter], count: int, seed: int) -> Iter
         }
 
 
-def _axes(parameters: Sequence[Parameter]) -> dict[str, tuple[Any, ...]]:
-    return {parameter.name: parameter.grid_values() for parameter in parameters}
-
-
-def _combination(axes: dict[str, tuple[Any, ...]], position: int) -> Point:
+def _combination(parameters: Sequence[Parameter], position: int) -> Point:
     """Return the combination at a position of the grid: a number whose digits are the values."""
-    digits = []
-    for values in reversed(axes.values()):
-        position, digit = divmod(position, len(values))
-        digits.append(values[digit])
-    return dict(zip(axes, reversed(digits), strict=True))
+    values = []
+    for parameter in reversed(parameters):
+        position, digit = divmod(position, parameter.grid_count())
+        values.append((parameter.name, parameter.grid_value(digit)))
+    return dict(reversed(values))
