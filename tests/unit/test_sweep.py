@@ -441,6 +441,29 @@ parameters:
     assert keys == [*wrong, "parameters.b", "parameters.d.f"]
 
 
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ("a: {value: 1}, a.b: {values: [2, 3]}", "a: is a value, and a.b lies in it; drop one"),
+        ("a: {values: [1]}, a.b.c: {value: 2}", "a: is a value, and a.b.c lies in it"),
+        ("a.b: {value: 1}, a: {parameters: {b.c: {value: 1}}}", "a.b: is a value, and a.b.c lies"),
+        (
+            "a.b: {value: 1}, a: {parameters: {b: {value: 2}}}",
+            "a.b: stands there twice, nested and",
+        ),
+    ],
+)
+def test_a_name_that_is_given_twice_or_lies_in_another_is_told_once(parameters, words, tmp_path):
+    (problem,) = problems_of(tmp_path, f"method: grid\nparameters: {{{parameters}}}")
+    assert f"sweep.yaml: parameters.{words}" in problem
+
+
+def test_names_that_begin_alike_are_apart(tmp_path):
+    given = ", ".join(f"{name}: {{value: 1}}" for name in ("a", "ab", "c.a", "c-a"))
+    sweep = sweep_from(tmp_path, f"method: grid\nparameters: {{{given}}}")
+    assert len(sweep.parameters) == 4
+
+
 def test_a_wrong_nested_parameter_has_its_whole_name(tmp_path):
     text = "method: grid\nparameters: {opt: {parameters: {lr: {min: 1}}}}"
     (problem,) = problems_of(tmp_path, text)
@@ -586,9 +609,7 @@ def test_a_huge_grid_is_counted_and_never_listed(spec, top, tmp_path):
     assert len(list(sweep_from(tmp_path, f"{text}\nrun_cap: 3").points())) == 3
 
 
-@pytest.mark.parametrize(
-    "top", ["method: random", "method: random\nsampler: sobol", "method: bayes"]
-)
+@pytest.mark.parametrize("top", ["random", "random\nsampler: sobol", "bayes"])
 def test_a_sweep_has_no_more_than_a_million_trials(top, tmp_path):
     text = f"method: {top}\nparameters: {{a: {{min: 0.0, max: 1.0}}}}\nrun_cap: "
     (problem,) = problems_of(tmp_path, f"{text}100000000000")

@@ -45,8 +45,26 @@ MOST_STEPS = 1e12
 TAIL = 9  # standard deviations within which all draws lie
 
 
-def read_parameters(given: Any, findings: Findings, prefix: str = "") -> list[Parameter]:
+def read_parameters(given: Any, findings: Findings) -> list[Parameter]:
     """Read a mapping of parameters, sorted by name at each level."""
+    parameters = _read_level(given, findings)
+    names: set[str] = set()
+    for parameter in parameters:
+        if parameter.name in names:
+            mend = "stands there twice, nested and with dots; drop one of them"
+            findings.wrong(f"parameters.{parameter.name}", None, mend)
+        names.add(parameter.name)
+    for name in sorted(names):
+        whole = name
+        while whole := whole.rpartition(".")[0]:
+            if whole in names:
+                mend = f"is a value, and {name} lies in it; drop one of them"
+                findings.wrong(f"parameters.{whole}", None, mend)
+    return parameters
+
+
+def _read_level(given: Any, findings: Findings, prefix: str = "") -> list[Parameter]:
+    """Read one level of nesting, and those in it."""
     where = f"parameters.{prefix}".removesuffix(".")
     if not isinstance(given, dict) or not given:
         findings.wrong(where, given, "should map names to {value: ...}, {values: [...]} ...")
@@ -62,7 +80,7 @@ def read_parameters(given: Any, findings: Findings, prefix: str = "") -> list[Pa
                 others = ", ".join(str(other) for other in spec if other != "parameters")
                 mend = f"nested parameters: stand alone; drop {others}"
                 findings.wrong(f"parameters.{name}", None, mend)
-            parameters += read_parameters(spec["parameters"], findings, f"{name}.")
+            parameters += _read_level(spec["parameters"], findings, f"{name}.")
         else:
             try:
                 parameters.append(_read_parameter(name, spec))
