@@ -13,9 +13,11 @@ from resweep.paths import Layout
 from resweep.search.rungs import step_of
 from resweep.search.stages import Stage
 from resweep.store.identity import last_step, resolve, run_id
-from resweep.store.run import Run
+from resweep.store.run import INFEASIBLE, Run
 from resweep.study import Phase, Study
 from resweep.trial import Trial, read_trial
+
+STORED, TO_TRAIN = "stored", "to train"
 
 
 @dataclass
@@ -23,13 +25,14 @@ class PhaseCost:
     """Counts of one phase.
 
     Attributes:
-        trials: Slots.
-        stored: Trials that the store answers without training.
-        partial: Trials whose run was begun, counted in `to_train` too.
+        trials: How many there are; one that goes on from rung to rung is one.
+        stored: Trials that the store answers without training, at all rungs that they are known at.
+        partial: Runs that were begun, counted in `to_train` too.
         to_train: Different runs that would be trained or continued.
         infeasible: Trials whose values do not fit each other, or the data: they get a record that
             says so, and train nothing.
-        open_slots: Slots not filled yet: an earlier phase decides. At most as many runs.
+        open_slots: Slots not filled yet: an earlier phase, round or rung decides. At most as many
+            runs.
         steps: Optimizer steps to train, with open slots counted in full and none stopped early.
         tokens: Training tokens of these steps.
     """
@@ -46,12 +49,20 @@ class PhaseCost:
 
 def audit(study: Study, layout: Layout) -> dict[str, PhaseCost]:
     """Count each phase of a study; a run that two phases share is trained in the first."""
-    seen: set[str] = set()
+    seen: dict[str, int] = {}
     return {phase.name: _audit_phase(phase, layout, seen) for phase in study.phases}
 
 
-def _audit_phase(phase: Phase, layout: Layout, seen: set[str]) -> PhaseCost:
+def _audit_phase(phase: Phase, layout: Layout, seen: dict[str, int]) -> PhaseCost:
+    """Count one phase.
+
+    Args:
+        phase: The phase.
+        layout: Of the results folder.
+        seen: Steps that the runs of earlier phases would be trained to; adds its own.
+    """
     cost = PhaseCost(trials=len(phase.trials))
+    answers: dict[str, set[str]] = {}
     for position, stage in enumerate(phase.stages):
         for name, slot in zip(stage.names, stage.slots, strict=True):
             trial = _trial(phase, stage, name, slot, layout)
@@ -59,41 +70,47 @@ def _audit_phase(phase: Phase, layout: Layout, seen: set[str]) -> PhaseCost:
                 cost.open_slots += 1
                 _add_steps(cost, phase.config, _steps_of_stage(phase, position, layout))
             elif trial.empty is None:
-                _audit_trial(trial, cost, layout, seen)
+                answer = _audit_trial(trial, cost, layout, seen)
+                answers.setdefault(trial.trial, set()).add(answer)
+    cost.stored = sum(found == {STORED} for found in answers.values())
+    cost.infeasible = sum(INFEASIBLE in found for found in answers.values())
     return cost
 
 
-def _audit_trial(trial: Trial, cost: PhaseCost, layout: Layout, seen: set[str]) -> None:
+def _audit_trial(trial: Trial, cost: PhaseCost, layout: Layout, seen: dict[str, int]) -> str:
+    """Return what a trial's slot would get, and add what is to train for it."""
     config = trial.config
     if infeasible(config) is not None:
-        cost.infeasible += 1
-        return
+        return INFEASIBLE
     data = data_store.find(config["data"], layout)
     if data is None:
-        key = json.dumps([config, trial.stop], sort_keys=True)
-        if key not in seen:
-            seen.add(key)
-            cost.to_train += 1
-            horizon = _horizon(config, layout)
-            _add_steps(cost, config, min(trial.stop or horizon, horizon))
-        return
+        horizon = _horizon(config, layout)
+        until = min(trial.stop or horizon, horizon)
+        _add_run(cost, json.dumps(config, sort_keys=True), config, 0, until, seen)
+        return TO_TRAIN
     try:
         resolved = resolve(config, data)
     except ResweepError:
-        cost.infeasible += 1
-        return
+        return INFEASIBLE
     run = Run(layout.run(run_id(resolved, data)))
     until = last_step(resolved, trial.stop)
-    key = f"{run.run_id} {until}"
     monitors = EarlyStopping.model_validate(resolved["early_stopping"])
     if run.is_served(until, weights=False, early_stopping=monitors):
-        cost.stored += 1
-    elif key not in seen:
-        done = int(run.state().get("step", 0))
+        return STORED
+    _add_run(cost, run.run_id, resolved, int(run.state().get("step", 0)), until, seen)
+    return TO_TRAIN
+
+
+def _add_run(
+    cost: PhaseCost, run: str, config: dict[str, Any], done: int, until: int, seen: dict[str, int]
+) -> None:
+    """Add what is to train of a run, beyond what it is trained to already."""
+    if run not in seen:
         cost.to_train += 1
         cost.partial += done > 0
-        _add_steps(cost, resolved, max(0, until - done))
-    seen.add(key)
+    begin = seen.get(run, done)
+    _add_steps(cost, config, max(0, until - begin))
+    seen[run] = max(begin, until)
 
 
 def _trial(phase: Phase, stage: Stage, name: str, slot: str, layout: Layout) -> Trial | None:
@@ -148,6 +165,6 @@ def audit_table(study: Study, costs: dict[str, PhaseCost]) -> str:
     lines.append(f"{'phase':<14}" + "".join(f"{title:>14}" for title in titles))
     lines += [f"{name:<14}" + "".join(f"{count:>14,}" for count in row) for name, row in rows]
     lines.append(
-        "open: slots that an earlier phase fills; each may turn out to be in the store already"
+        "open: slots that an earlier phase, round or rung fills; each may be in the store already"
     )
     return "\n".join(lines)

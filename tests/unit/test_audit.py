@@ -1,8 +1,11 @@
 """The cost of a study before it is spent: what would train, and what cannot."""
 
 from resweep.audit import audit, audit_table
+from resweep.config.compose import assign
 from resweep.load_study import load_study
 from resweep.paths import Layout
+from resweep.search.rungs import step_of
+from resweep.trial import Trial, write_trial
 
 FILES = {
     "studies/heads.yaml": """
@@ -51,6 +54,22 @@ def test_trials_that_cannot_be_trained_are_counted_and_cost_nothing(tmp_path):
     header, line = (row.split() for row in audit_table(study, costs).splitlines()[1:3])
     assert [header[0], header[1], header[-4]] == ["phase", "trials", "infeasible"]
     assert line[1:6] == ["10", "0", "0", "6", "4"]
+
+
+def test_a_trial_that_goes_through_rungs_is_one_trial_and_one_run(tmp_path):
+    """Slots of the first round filled, its runs lost: no step is counted twice."""
+    phase = (study := load(tmp_path, ADAPTIVE)).phases[0]
+    layout = Layout(tmp_path / "results")
+    for stage in phase.stages_of_round(phase.stages[0]):
+        stop = step_of(stage.rung.band, phase.metric, phase.config["training"])
+        for number, slot in enumerate(stage.slots):
+            rate = {"training.learning_rate": 1e-3 * (number + 1)}
+            config = assign(phase.config, rate)
+            path = layout.trial(study.name, phase.name, slot)
+            write_trial(path, Trial(study.name, phase.name, f"r01-0{number}", config, rate, stop))
+    cost = audit(study, layout)["sweep"]
+    assert (cost.trials, cost.to_train, cost.open_slots) == (8, 4, 4 + 3 + 2)
+    assert cost.steps == 2 * (4 * 12 + 3 * 12 + 2 * 16)
 
 
 def test_rounds_and_rungs_cost_no_more_than_their_slots(tmp_path):

@@ -72,6 +72,16 @@ def test_all_faults_of_a_study_are_told_at_once(built: Checkout) -> None:
         assert expected in told
 
 
+def test_an_audit_tells_what_is_wrong_and_what_is_doubtful(checkout: Checkout) -> None:
+    audit = ("python", "workflow/scripts/audit.py", "tiny")
+    wrong = checkout.run(*audit, "--set", "{", check=False)
+    assert wrong.stdout == "error: --config: set = '{': is not valid YAML\n"
+    checkout.write_sweep(learning_rate=[1e-3], lr=[1, 2])
+    told = checkout.run(*audit).stdout
+    assert "warning: config/sweep/rates.yaml: nothing in resweep reads lr;" in told
+    assert "study tiny (" in told
+
+
 def test_text_too_short_stops_before_any_training(checkout: Checkout) -> None:
     (checkout.path / "short.txt").write_text("a few words only")
     settings = {"data.source": "text", "data.paths": ["short.txt"], "data.split": "contiguous"}

@@ -72,6 +72,7 @@ def test_steps_and_jobs_are_those_planned_and_no_step_is_trained_twice(searched:
     assert searched.plan["train_search_r02_b1"] == 4 and searched.plan["train_search_r02_b2"] == 1
     done = audited(searched.checkout, "tiny")["search"]
     assert done["steps"] == done["open"] == done["to train"] == 0
+    assert done["in store"] == done["trials"] == 8
 
 
 def test_a_second_call_has_nothing_to_do(searched: Built) -> None:

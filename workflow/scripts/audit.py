@@ -5,9 +5,9 @@ python workflow/scripts/audit.py quickstart --set '{training.max_steps: 50}'
 """
 
 import argparse
+import sys
 from pathlib import Path
 
-from resweep import yaml12
 from resweep.audit import audit, audit_table
 from resweep.errors import run_command
 from resweep.find_studies import load_studies
@@ -23,8 +23,10 @@ def main() -> None:
     parser.add_argument("--set", default="{}", help="overrides, as in snakemake --config set=...")
     parser.add_argument("--results", type=Path, default=Path("results"), help="results folder")
     arguments = parser.parse_args()
-    settings = {"study": arguments.study, "set": yaml12.parse(arguments.set)}
+    settings = {"study": arguments.study, "set": arguments.set}
     for study in load_studies(settings):
+        for warning in study.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
         print(audit_table(study, audit(study, Layout(arguments.results))))
 
 
