@@ -15,6 +15,7 @@ from resweep.choose_metric import choose_metric, warn_of_unused
 from resweep.config import compose
 from resweep.errors import ConfigError, Problem
 from resweep.name_trials import check_unread, name_trials, resolve_parameters
+from resweep.search.observe import check_tables
 from resweep.search.rungs import interval, step_of, values_of
 from resweep.search.stages import round_names
 from resweep.study import Phase, Rungs, Search
@@ -111,7 +112,11 @@ def load_sweep_phase(part: PhaseFile, around: Surroundings) -> LoadedSweep:
     filled: dict[str, Any] = {}
     try:
         if sweep.method == "bayes":
-            filled["search"] = _search(part, sweep, swept, around)
+            search = filled["search"] = _search(part, sweep, swept, around)
+            names = [parameter.name for parameter in search.parameters]
+            # Rankings of phases may not be there yet.
+            tables = [Path(name) for name in search.warm_start if name.endswith(".csv")]
+            problems += check_tables(tables, score.metric or "val/loss", names)
         else:
             filled["assignments"] = name_trials(sweep, swept, part.trials, part.seed)
     except ConfigError as error:

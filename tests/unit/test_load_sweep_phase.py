@@ -319,14 +319,37 @@ def test_a_warm_start_from_itself(tmp_path: Path) -> None:
     assert "is this phase itself" in problem_of(tmp_path, BAYES, {"warm_start": ["mine/sweep"]})
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "warm_start: is no table: [Errno 2] No such file or directory"),
+        ("rate,val/loss\n", "warm_start = 'training.learning_rate': has no column for it; there"),
+        (
+            "learning_rate,loss\n",
+            "warm_start = 'val/loss': has no column for it; there are: learni",
+        ),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_told_before_any_job(
+    text: str | None, words: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "runs.csv"
+    if text is not None:
+        file.write_text(text)
+    told = problem_of(tmp_path, BAYES, {"warm_start": [str(file)]})
+    assert told.startswith(f"runs.csv: {words}")
+
+
 def test_a_warm_start_names_earlier_phases_other_studies_and_tables(tmp_path: Path) -> None:
+    file = tmp_path / "runs.csv"
+    file.write_text("learning_rate,val/loss\n1e-3,2\n")
     phases = [
         {"name": "first", "kind": "sweep", "sweep": "file"},
         {"name": "sweep", "kind": "sweep", "sweep": "file"}
-        | {"warm_start": ["first", "other/sweep", "../runs.csv"]},
+        | {"warm_start": ["first", "other/sweep", str(file)]},
     ]
     phase = sweep_phase(tmp_path, BAYES, phases=phases)
-    assert phase.search.warm_start == ("first", "other/sweep", "../runs.csv")
+    assert phase.search.warm_start == ("first", "other/sweep", str(file))
 
 
 @pytest.mark.parametrize("where", ["sweep", "study"])

@@ -109,6 +109,11 @@ def test_a_target_is_reached_by_trials_at_their_end() -> None:
     assert reached([empty("e"), outcome("f", None)], METRIC, "minimize", 9.0) is None
 
 
+def test_a_trial_that_a_monitor_stopped_reaches_a_target_too() -> None:
+    told = [outcome("a", 1.0, "stopped", 10), outcome("b", 1.5, "stopped", step=23, rule="plateau")]
+    assert reached(told, METRIC, "minimize", 2.0).trial.trial == "b"
+
+
 # Tables
 
 

@@ -56,13 +56,18 @@ def observe(outcomes: Iterable[Outcome], metric: str) -> list[Observation]:
         status, value = last.record["status"], last.value(metric)
         point = last.trial.assignments
         if status in (FINISHED, STOPPED) and value is not None:
-            cut = status == STOPPED and last.record.get("rule") is None
-            if cut:
+            if not (ended := _ended(last)):
                 value += changes.get(len(history), 0.0)
-            observations.append(Observation(point, value, STOPPED if cut else FINISHED))
+            observations.append(Observation(point, value, FINISHED if ended else STOPPED))
         elif status in (DIVERGED, INFEASIBLE, FAILED):
             observations.append(Observation(point, None, status))
     return observations
+
+
+def _ended(outcome: Outcome) -> bool:
+    """Whether a trial came to an end of its own: the schedule's, or one that a monitor set."""
+    status = outcome.record["status"]
+    return status == FINISHED or (status == STOPPED and outcome.record.get("rule") is not None)
 
 
 def _changes(tried: Iterable[Sequence[Outcome]], metric: str) -> dict[int, float]:
@@ -84,7 +89,7 @@ def reached(outcomes: Iterable[Outcome], metric: str, goal: str, target: float) 
     for history in histories(outcomes).values():
         value = history[-1].value(metric)
         good = value is not None and (value <= target if goal == "minimize" else value >= target)
-        if good and history[-1].record["status"] == FINISHED:
+        if good and _ended(history[-1]):
             return history[-1]
     return None
 
@@ -103,21 +108,7 @@ def read_table(path: Path, metric: str, names: Sequence[str]) -> list[Observatio
     Raises:
         ConfigError: There is no such table, or no column for the metric or for a parameter.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restval="")
-            rows, columns = list(reader), list(reader.fieldnames or ())
-    except (OSError, ValueError, csv.Error) as error:
-        raise ConfigError(Problem(str(path), "warm_start", None, f"is no table: {error}")) from None
-    of_phase = {"trial", "run_id", "status", FINAL} <= set(columns)
-    column = FINAL if of_phase else metric
-    by_path = {_path(name): name for name in columns}
-    lacking = [name for name in names if name not in by_path and not of_phase]
-    if column not in columns:
-        lacking.insert(0, column)
-    if lacking:
-        mend = f"has no column for it; there are: {', '.join(columns)}"
-        raise ConfigError(Problem(str(path), "warm_start", lacking[0], mend))
+    rows, column, by_path = _read_rows(path, metric, names)
     found = []
     for row in rows:
         point = {name: _cell(row[by_path[name]]) for name in names if name in by_path}
@@ -133,6 +124,39 @@ def read_table(path: Path, metric: str, names: Sequence[str]) -> list[Observatio
             Observation(_coerced(point), float(value) if status == FINISHED else None, status)
         )
     return found
+
+
+def check_tables(paths: Iterable[Path], metric: str, names: Sequence[str]) -> list[Problem]:
+    """Return what `read_table` would refuse."""
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            _read_rows(path, metric, names)
+        except ConfigError as error:
+            problems += error.problems
+    return problems
+
+
+def _read_rows(
+    path: Path, metric: str, names: Sequence[str]
+) -> tuple[list[dict[str, str]], str, dict[str, str]]:
+    """Return the rows of a table, the column of the metric, and columns by path."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, restval="")
+            rows, columns = list(reader), list(reader.fieldnames or ())
+    except (OSError, ValueError, csv.Error) as error:
+        raise ConfigError(Problem(str(path), "warm_start", None, f"is no table: {error}")) from None
+    of_phase = {"trial", "run_id", "status", FINAL} <= set(columns)
+    column = FINAL if of_phase else metric
+    by_path = {_path(name): name for name in columns}
+    lacking = [name for name in names if name not in by_path and not of_phase]
+    if column not in columns:
+        lacking.insert(0, column)
+    if lacking:
+        mend = f"has no column for it; there are: {', '.join(columns)}"
+        raise ConfigError(Problem(str(path), "warm_start", lacking[0], mend))
+    return rows, column, by_path
 
 
 def _from_trial_file(scores: Path, trial: str, names: Collection[str]) -> dict[str, Any]:
