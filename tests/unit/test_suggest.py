@@ -354,6 +354,19 @@ def test_observations_outside_the_space_are_ignored() -> None:
 # Which sampler
 
 
+@pytest.mark.parametrize("sampler", ["gp", "tpe"])
+def test_a_model_needs_one_value_more_than_there_are_dimensions(sampler: str) -> None:
+    """From a single row of a warm start a Gaussian process would go to the corners."""
+    space = tuple(Parameter(f"x{i}", "uniform", low=0.0, high=1.0) for i in range(3))
+    points = suggest(space, [], 4, seed=1).points
+    told = [Observation(point, float(number)) for number, point in enumerate(points)]
+    lost = [Observation({name: 0.5 for name in points[0]}, None, "diverged")]
+    few = suggest(space, told[:3] + lost, 8, seed=0, sampler=sampler)
+    assert few.sampler == "sobol"
+    assert few.points == suggest(space, [], 8, seed=0).points
+    assert suggest(space, told + lost, 1, seed=0, sampler=sampler).sampler == sampler
+
+
 def test_auto_is_gp_up_to_200_observations_of_a_mostly_numeric_space() -> None:
     rate = Parameter("rate", "uniform", low=0.0, high=1.0)
     many = [Observation({"rate": i / 1000}, (i - 300) ** 2 / 1e5) for i in range(GP_LIMIT + 1)]
@@ -367,7 +380,7 @@ def test_auto_is_tpe_where_most_parameters_have_no_order(unordered: int, sampler
     kinds = [Parameter(f"k{i}", "categorical", values=("a", "b", "c")) for i in range(unordered)]
     steps = Parameter("steps", "categorical", values=(10, 20, 40))
     space = (*kinds, steps, RATE)
-    seen = [Observation(p, 1.0) for p in suggest(space, [], 2, seed=0).points]
+    seen = [Observation(p, 1.0) for p in suggest(space, [], 6, seed=0).points]
     assert suggest(space, seen, 1, seed=0).sampler == sampler
 
 

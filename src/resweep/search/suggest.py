@@ -3,10 +3,11 @@
     parameters + observations (in a fixed order) + seed  ->  points
 
 A pure function of its arguments: the same observations in the same order and the same seed give the
-same points, bit for bit, on the same versions of Optuna, torch and the machine's libraries. Without
-observations the points are a scrambled Sobol sequence. Afterwards Optuna proposes one point after
-the other, each in view of those before it in the round (Gaussian process: expected improvement over
-the pending points; TPE: constant liar).
+same points, bit for bit, on the same versions of Optuna, torch and the machine's libraries. While
+no more points have a value than the space has dimensions, a round is a scrambled Sobol sequence: a
+model of so few knows no direction, and goes to the corners. Afterwards Optuna proposes one
+point after the other, each in view of those before it in the round (Gaussian process: expected
+improvement over the pending points; TPE: constant liar).
 """
 
 import statistics
@@ -89,7 +90,7 @@ def suggest(
         chooser.fill(space.all_points(), count)
         return chooser.suggestions("rest")
     known = [seen for seen in observations if seen.value is not None and space.holds(seen.point)]
-    if not known:
+    if len(known) <= len(space.parameters):
         chooser.fill(_spare(space, seed, 0, count), count)
         return chooser.suggestions("sobol")
     name = _choose_sampler(sampler, space, len(observations))
