@@ -217,11 +217,23 @@ def _has_value(entry: Any) -> bool:
 
 def _mapping_of_json(text: str, origin: str = COMMAND_LINE) -> dict[str, Any]:
     try:
-        content = json.loads(text)
+        content = json.loads(text, object_pairs_hook=_without_repetition)
+    except RecursionError:
+        raise ConfigError(Problem(origin, text[:40], None, "is nested too deeply")) from None
     except ValueError as error:
-        raise ConfigError(Problem(origin, text[:40], None, f"is no JSON: {error}")) from None
+        raise ConfigError(Problem(origin, text[:40], None, f"is no valid JSON: {error}")) from None
     if not isinstance(content, dict):
         raise ConfigError(Problem(origin, text[:40], None, "should be a JSON object: {...}"))
+    return content
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a JSON object; raises ValueError where a key stands twice, as the last would win."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} stands there twice")
     return content
 
 

@@ -1,6 +1,6 @@
 """Errors that a user can mend: one line each, no stack trace.
 
-Everything that is not a `ResweepError` is a bug and keeps its trace.
+Everything that is neither a `ResweepError` nor the file system's is a bug and keeps its trace.
 """
 
 import sys
@@ -59,13 +59,18 @@ class LeaseLost(StoreError):
 def run_command(main: Callable[[], int | None]) -> None:
     """Run a command's `main` and leave the process with its exit code.
 
-    A `ResweepError` becomes `error: ...` lines on stderr and exit code 1; anything else is a bug
-    and keeps its stack trace.
+    A `ResweepError` becomes `error: ...` lines on stderr and exit code 1, and so does a file that
+    cannot be read or made; anything else is a bug and keeps its stack trace.
     """
     try:
         code = main()
     except ResweepError as error:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
+        code = 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
         code = 1
     sys.exit(code or 0)

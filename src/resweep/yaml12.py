@@ -82,6 +82,10 @@ def _construct_mapping(loader: Any, node: Any) -> dict[Any, Any]:
     return yaml.constructor.SafeConstructor.construct_mapping(loader, node, deep=True)
 
 
+def _construct_sequence(loader: Any, node: Any) -> list[Any]:
+    return list(yaml.constructor.SafeConstructor.construct_sequence(loader, node, deep=True))
+
+
 def _wrong(node: Any, problem: str) -> yaml.constructor.ConstructorError:
     return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
@@ -89,11 +93,15 @@ def _wrong(node: Any, problem: str) -> yaml.constructor.ConstructorError:
 _Yaml12Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
 _Yaml12Loader.add_constructor("tag:yaml.org,2002:float", _construct_float)
 _Yaml12Loader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
+_Yaml12Loader.add_constructor("tag:yaml.org,2002:seq", _construct_sequence)
 
 
 def parse(text: str) -> Any:
     """Parse YAML text; raises `yaml.YAMLError`."""
-    return yaml.load(text, Loader=_Yaml12Loader)
+    try:
+        return yaml.load(text, Loader=_Yaml12Loader)
+    except RecursionError:
+        raise yaml.YAMLError("lists or mappings are nested too deeply") from None
 
 
 def parse_scalar(text: str) -> Any:

@@ -4,11 +4,11 @@ import json
 
 import pytest
 from sweep_points import MACROS, PLAIN, TRICKY, RealAgent, random_points
+from wandb_command import agent_arguments, agent_command
 
 from resweep import yaml12
 from resweep.arguments import parse_arguments, read_parameters, read_value
 from resweep.errors import ConfigError
-from resweep.wandb_command import agent_arguments, agent_command
 
 
 def values(*words, swept=None):
@@ -86,9 +86,23 @@ def test_all_that_means_nothing_is_told_at_once(tmp_path):
     assert len(found) == 7 and all("\n" not in text for text in found)
     for word, text in zip(words[:4], found, strict=False):
         assert text.startswith(f"command line: {word}: is no parameter")
-    assert "no JSON" in found[4]
+    assert "no valid JSON" in found[4]
     assert str(missing) in found[5] and "cannot be read" in found[5]
     assert "--bias=a=2, or --bias=true a=2" in found[6]
+
+
+def test_json_that_says_a_thing_twice_is_refused(tmp_path):
+    """As YAML is: the last would win in silence."""
+    for text, key in (('{"lr": 1, "n": 2, "lr": 3}', "lr"), ('{"a": {"x": 1, "x": 1}}', "x")):
+        (tmp_path / "a.json").write_text(text)
+        for word in (text, str(tmp_path / "a.json")):
+            (problem,) = problems(word)
+            assert problem.endswith(f"is no valid JSON: the key '{key}' stands there twice")
+
+
+def test_json_that_is_nested_too_deeply_is_refused():
+    (problem,) = problems('{"a": ' * 100_000 + "1" + "}" * 100_000)
+    assert problem.endswith("is nested too deeply")
 
 
 def test_files(tmp_path):
@@ -167,13 +181,3 @@ def test_command_of_a_sweep_file(tmp_path):
         *("torchrun", "--nproc-per-node=2", "4", str(file)),
     ]
     assert json.loads(file.read_text()) == {"lr": 0.15}
-
-
-def test_wrong_commands():
-    sweep = {"parameters": {"lr": {}}, "command": ["${program}", "${arg}", "${HOME}"]}
-    with pytest.raises(ConfigError) as caught:
-        agent_command(sweep, {"lr": 1}, None, {}, "some.yaml")
-    assert [problem.value for problem in caught.value.problems] == ["${arg}", "${HOME}", None]
-    assert "${args}" in str(caught.value) and "some.yaml: program" in str(caught.value)
-    with pytest.raises(ConfigError, match="list of words"):
-        agent_command({**sweep, "command": "python train.py"}, {"lr": 1}, None, {})

@@ -237,6 +237,21 @@ def test_what_cannot_be_trained_says_why(tmp_path):
     assert code == 1 and "infeasible: " in output and "shorter context" in output
 
 
+def test_places_that_are_not_there_are_one_line(tmp_path):
+    output, code = train(tmp_path / "results", "--device=foo")
+    assert code == 1 and "Traceback" not in output
+    assert output.splitlines()[-1].endswith(
+        "command line: --device = 'foo': should be auto, cpu, cuda or cuda:N"
+    )
+    output, code = train(tmp_path / "results", "--device=cuda:99")
+    assert code == 1 and "--device = 'cuda:99': is not there: torch finds " in output
+    (tmp_path / "file").write_text("in the way")
+    output, code = train(tmp_path / "file/results")
+    assert code == 1 and "Traceback" not in output
+    last = output.splitlines()[-1]
+    assert last.startswith(f"error: {tmp_path}/file/results/") and last.endswith("Not a directory")
+
+
 @pytest.mark.parametrize("macro", ["args", "no_boolean_flags", "json_file"])
 def test_wandbs_agent_gets_every_line_under_its_ids(macro, tmp_path, monkeypatch):
     """The real agent starts the real command; the W&B run is the one that the agent named."""

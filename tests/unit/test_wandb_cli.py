@@ -10,11 +10,11 @@ import pytest
 import wandb_runs
 from test_train_by_hand import TRAIN, tiny
 from wandb.sdk.launch.sweeps.utils import load_sweep_config
+from wandb_command import agent_command
 
 from resweep import yaml12
 from resweep.sweep import load_sweep
 from resweep.train_by_hand import plan_by_hand
-from resweep.wandb_command import agent_command
 
 ROOT = Path(__file__).resolve().parents[2]
 SWEEPS = sorted((ROOT / "config/sweep").glob("*.yaml"))
@@ -65,7 +65,7 @@ def test_agents_could_run_shipped_files(file, tmp_path):
     content = yaml12.load(file)
     assert (ROOT / content["program"]).is_file()
     point = {parameter.name: parameter.draw(0.5) for parameter in load_sweep(file).parameters}
-    words = agent_command(content, point, tmp_path / "point.json", os.environ, str(file))
+    words = agent_command(content, point, tmp_path / "point.json", os.environ)
     position = words.index(content["program"]) + 1
     plan = plan_by_hand(words[position:], {}, ROOT / "config")
     assert sorted(plan.trial.assignments.values(), key=str) == sorted(point.values(), key=str)

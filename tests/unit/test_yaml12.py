@@ -133,6 +133,15 @@ def test_what_is_no_yaml_is_one_line_that_names_file_and_line(text, line, tmp_pa
     assert len(message.splitlines()) == 1
 
 
+@pytest.mark.parametrize("text", ["{a: " * 2000 + "1" + "}" * 2000, "[" * 2000 + "]" * 2000])
+def test_what_is_nested_too_deeply_is_one_line(text, tmp_path):
+    (tmp_path / "file.yaml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        yaml12.load(tmp_path / "file.yaml")
+    assert str(caught.value).endswith("not valid YAML: lists or mappings are nested too deeply")
+    assert yaml12.parse_scalar(text) == text
+
+
 def test_a_missing_file_is_one_line(tmp_path):
     with pytest.raises(ConfigError, match=r"no-such.yaml: there is no such file"):
         yaml12.load(tmp_path / "no-such.yaml")

@@ -7,6 +7,7 @@ saved: a trainer restored from a checkpoint continues bit for bit.
 import json
 import math
 import os
+import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -18,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from resweep.canonical import digest
 from resweep.data.batches import TrainBatches, eval_batches
 from resweep.data.store import Prepared
+from resweep.errors import ConfigError, Problem
 from resweep.model.gpt import GPT
 from resweep.model.gpt2_format import load_weights, save_model
 from resweep.training.optimizer import AdamW, clip_gradients
@@ -172,9 +174,18 @@ def pick_device(name: str = "auto") -> torch.device:
     """Return the device to train on, set up to give equal results on equal devices.
 
     On a CPU one thread computes: several trials share a machine better than threads do.
+
+    Raises:
+        ConfigError: There is no such device.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        mend = "should be auto, cpu, cuda or cuda:N"
+        raise ConfigError(Problem("command line", "--device", name, mend))
+    if name != "cpu" and int(name.partition(":")[2] or 0) >= torch.cuda.device_count():
+        mend = f"is not there: torch finds {torch.cuda.device_count()} GPUs"
+        raise ConfigError(Problem("command line", "--device", name, mend))
     if name.startswith("cuda"):
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at the first matmul
         torch.use_deterministic_algorithms(True, warn_only=True)
