@@ -109,8 +109,8 @@ def draw(
     base = alt.Chart(alt.Data(values=rows)).encode(
         x=alt.X("spent:Q", title=title).scale(domain=[FIRST_SHOWN, budget], nice=False),
         color=alt.Color("method:N", title=None)
-        .scale(domain=methods, scheme="tableau10")
-        .legend(labelLimit=260),
+        .scale(domain=methods, scheme="tableau10" if len(methods) <= 10 else "tableau20")
+        .legend(labelLimit=260, symbolOpacity=1),
     )
     regret = alt.Y("regret:Q", title="mean simple regret").scale(type="log", nice=False)
     band = base.mark_area(opacity=0.15).encode(y=alt.Y("low:Q").scale(type="log"), y2="high:Q")
@@ -125,4 +125,5 @@ def draw(
         ).resolve_scale(y="independent")
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    chart.configure(background="white").save(path)
+    padding = {"left": 5, "right": 40, "top": 5, "bottom": 5}  # text is measured too narrow
+    chart.configure(background="white", padding=padding).save(path)

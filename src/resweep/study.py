@@ -165,6 +165,7 @@ class Phase:
             self.name,
             stage.round,
             stage.names,
+            self.search.round_size,
             self.config,
             self.search.parameters,
             self.search.sampler,

@@ -7,8 +7,9 @@ there are is no part of it: a sweep can grow.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,21 @@ from resweep.errors import ConfigError, Problem
 from resweep.load_study import load_study
 from resweep.paths import Layout, file_lock, write_atomically
 from resweep.study import Phase, Study
-from resweep.study_file import Tracking
+from resweep.study_file import Tracking, read_study_file
 from resweep.sweep import load_sweep
 
 PHASE = "sweep"
-KEPT = ("base", "set", "score", "keep", "tracking", "publish", "resources", "tolerate_failures")
+KEPT = (
+    "base",
+    "set",
+    "own",
+    "score",
+    "keep",
+    "tracking",
+    "publish",
+    "resources",
+    "tolerate_failures",
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,21 @@ class SweepStudy:
         """The study file."""
         return self.folder / "study.yaml"
 
+    @property
+    def sweep_path(self) -> Path:
+        """The copy of the sweep file."""
+        return self.folder / "sweep.yaml"
+
+    @property
+    def draft_path(self) -> Path:
+        """A study file that is being checked."""
+        return self.folder / ".study.yaml"
+
+    @property
+    def lock_path(self) -> Path:
+        """Lock on the study files of all sweeps."""
+        return self.folder.parent / ".lock"
+
     def load(self) -> Study:
         """Load the study as it is now; raises ConfigError."""
         return load_study(self.study_path, self.config_dir)
@@ -52,6 +78,18 @@ class SweepStudy:
     def phase(self) -> Phase:
         """Load its one phase."""
         return self.load().phase(PHASE)
+
+    def check(self, study: Mapping[str, Any], trials: int | None) -> None:
+        """Check a study before it is written; raises ConfigError."""
+        write_atomically(self.draft_path, yaml12.dump(_with_trials(study, trials)))
+        try:
+            load_study(self.draft_path, self.config_dir)
+        finally:
+            self.draft_path.unlink()
+
+    def write(self, study: Mapping[str, Any], trials: int | None) -> None:
+        """Write the study, with how many trials it asks for; None: what the sweep file says."""
+        write_atomically(self.study_path, yaml12.dump(_with_trials(study, trials)))
 
     @property
     def tracking(self) -> dict[str, Any]:
@@ -68,17 +106,29 @@ class SweepStudy:
     @property
     def open_ended(self) -> bool:
         """Whether nothing but the workers' counts limits it."""
-        sweep = load_sweep(self.folder / "sweep.yaml")
+        sweep = load_sweep(self.sweep_path)
         return sweep.method != "grid" and sweep.run_cap is None
 
     def ask_for(self, trials: int) -> None:
         """Have the study ask for at least so many trials."""
-        with file_lock(self.folder / ".lock"):
-            content = yaml12.load_mapping(self.study_path)
-            phase = content["phases"][0]
-            if phase.get("trials") is None or phase["trials"] < trials:
-                phase["trials"] = trials
-                write_atomically(self.study_path, yaml12.dump(content))
+        self._change_trials(lambda asked: max(asked, trials))
+
+    def ask_for_more(self, trials: int, known: int) -> None:
+        """Have the study ask for so many trials more, unless it has others than those known."""
+        self._change_trials(lambda asked: asked + trials if asked == known else asked)
+
+    def _change_trials(self, change: Callable[[int], int]) -> None:
+        with file_lock(self.lock_path):
+            asked = self.trials or 0
+            if change(asked) != asked:
+                self.write(yaml12.load_mapping(self.study_path), change(asked))
+
+
+def _with_trials(study: Mapping[str, Any], trials: int | None) -> dict[str, Any]:
+    phase = {key: value for key, value in study["phases"][0].items() if key != "trials"}
+    if trials is not None:
+        phase["trials"] = trials
+    return {**study, "phases": [phase]}
 
 
 def create_sweep(
@@ -89,6 +139,8 @@ def create_sweep(
     *,
     changes: Mapping[str, Any],
     tracking: Mapping[str, Any],
+    score: Mapping[str, Any],
+    own: Sequence[str],
     trials: int | None,
 ) -> SweepStudy:
     """Make the study around a sweep file, or find it again.
@@ -100,12 +152,18 @@ def create_sweep(
         layout: Of the results folder.
         changes: path -> value, above those of the base study.
         tracking: Settings of W&B in place of the base study's.
+        score: Settings of the ranking in place of the base study's.
+        own: Names of hyperparameters that nothing here knows, beside the base study's.
         trials: How many; None: as many as the sweep file says.
 
     Raises:
-        ConfigError: All that is wrong with the sweep file or with what it stands on.
+        ConfigError: All that is wrong with the sweep file or with what it stands on; nothing is
+            left behind then.
     """
     sweep = load_sweep(sweep_file)
+    problems = read_study_file(base_study)[1]
+    if problems:
+        raise ConfigError(problems)
     told = yaml12.load_mapping(base_study)
     content = {key: told[key] for key in KEPT if key in told}
     content["set"] = {**content.get("set", {}), **changes}
@@ -115,21 +173,33 @@ def create_sweep(
         **{name: value for name, value in of_file.items() if value},
         **tracking,
     }
-    text = sweep_file.read_text()
+    if score:
+        content["score"] = {**content.get("score", {}), **score}
+    if own:
+        content["own"] = [*content.get("own", ()), *own]
     name = digest([canonical_json(yaml12.load_mapping(sweep_file)), content], 8)
-    folder = layout.root / "sweeps" / name
-    made = SweepStudy(name, folder, config_dir)
+    made = SweepStudy(name, layout.root / "sweeps" / name, config_dir)
     label = re.sub(r"[^A-Za-z0-9]+", "-", sweep.name or sweep_file.stem).strip("-")[:40] or "sweep"
-    phase = {"name": PHASE, "kind": "sweep", "sweep": str(folder / "sweep.yaml")}
-    with file_lock(folder / ".lock"):
-        write_atomically(folder / "sweep.yaml", text)
-        if not made.study_path.exists():
-            study = {"name": f"{label}-{name}", **content, "phases": [phase]}
-            write_atomically(made.study_path, yaml12.dump(study))
-    if trials is not None:
-        made.ask_for(trials)
-    if trials is not None or not made.open_ended:
-        made.load()  # everything wrong with it is told now
+    phase: dict[str, Any] = {"name": PHASE, "kind": "sweep", "sweep": str(made.sweep_path)}
+    with file_lock(made.lock_path):
+        new = not made.study_path.exists()
+        if new:
+            write_atomically(made.sweep_path, sweep_file.read_text())
+        asked = trials
+        if made.open_ended and not new:
+            asked = max(made.trials or 0, trials or 0) or None
+        study = {"name": f"{label}-{name}", **content, "phases": [phase]}
+        try:
+            made.check(study, asked or (1 if made.open_ended else None))
+        except ConfigError as error:
+            if new:
+                shutil.rmtree(made.folder)
+            places = {str(made.sweep_path): sweep_file, str(made.draft_path): base_study}
+            raise ConfigError(
+                replace(problem, file=str(places.get(problem.file, problem.file)))
+                for problem in error.problems
+            ) from None
+        made.write(study, asked)
     return made
 
 

@@ -5,8 +5,9 @@
 Workers on one machine, on several with a shared file system, and a workflow that builds the same
 study share nothing but files: the lock of a run is the claim on its trial, and what one of them
 finished is a link for the others. Rounds and rungs are filled by the same functions as in the
-workflow; a round by whoever comes first, under a lock. Nothing is written where the workflow
-writes its results: it finds the runs in the store.
+workflow; a round by whoever comes first, under a lock, into the file of proposals that the workflow
+reads as well. Nothing is written where the workflow declares its results: it finds the runs in the
+store.
 """
 
 import logging
@@ -30,6 +31,8 @@ from resweep.sweep_study import SweepStudy
 from resweep.trial import Outcome, Trial, read_record
 
 POLL_SECONDS = 1.0  # between looks at trials that others train
+NOTICE_SECONDS = 30.0  # between lines about waiting
+MOST_IDLE_PASSES = 3  # in which a sweep without run_cap grew, and nothing was there to train
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +52,7 @@ class Worker:
         count: How many trials to take; None: all there are.
         interrupted: Whether to leave.
         taken: Names of the trials that it took.
+        exhausted: Why a search proposes nothing more, once it does not.
     """
 
     sweep: SweepStudy
@@ -57,6 +61,8 @@ class Worker:
     count: int | None = None
     interrupted: Callable[[], bool] = field(default=lambda: False)
     taken: list[str] = field(default_factory=list)
+    exhausted: str | None = None
+    _noticed: float = field(default_factory=time.monotonic)
 
     def work(self) -> bool:
         """Work until there is nothing to take; says whether the whole sweep is done.
@@ -68,18 +74,25 @@ class Worker:
             Interrupted: Told to leave; what was trained is saved.
             ConfigError: Nothing says how many trials there are.
         """
-        if self.sweep.open_ended:
-            if self.count is None:
-                mend = "is missing: the sweep has no run_cap, so say how many trials to take"
-                raise ConfigError(Problem(str(self.sweep.study_path), "--count", None, mend))
-            self.sweep.ask_for(1)
+        if not self.sweep.open_ended:
+            return self._work_through(self.sweep.phase())
+        if self.count is None:
+            mend = "is missing: the sweep has no run_cap, so say how many trials to take"
+            raise ConfigError(Problem(str(self.sweep.study_path), "--count", None, mend))
+        self.sweep.ask_for(self.count)
+        idle = 0
         while True:
-            phase = self.sweep.phase()
+            before, phase = len(self.taken), self.sweep.phase()
             done = self._work_through(phase)
-            if not self.sweep.open_ended or not self._may_take:
+            missing = self.count - len(self.taken)
+            if missing == 0:
                 return done
-            more = phase.search.round_size if phase.search else 1
-            self.sweep.ask_for(len(phase.trials) + more)
+            idle = 0 if len(self.taken) > before else idle + 1
+            if self.exhausted is not None or idle > MOST_IDLE_PASSES:
+                why = self.exhausted or "new trials are known to the store, or cannot be trained"
+                log.warning("sweep %s: no more to take: %s", self.sweep.id, why)
+                return done
+            self.sweep.ask_for_more(missing, len(phase.trials))
 
     @property
     def _may_take(self) -> bool:
@@ -139,11 +152,20 @@ class Worker:
         keep = "best" if phase.keep == "none" and not stage.last else phase.keep
         try:
             trained = self.train(trial, record, keep)
-        except LockTimeout:
+        except LockTimeout as error:
+            self._notice(slot, error)
             return None
+        if trial.empty is not None:
+            self.exhausted = trial.empty
         if trained and stage.first:  # not by one who was faster
             self.taken.append(trial.trial)
         return Outcome(trial, read_record(record), record)
+
+    def _notice(self, slot: str, held: LockTimeout) -> None:
+        """Say now and then what is waited for."""
+        if time.monotonic() - self._noticed > NOTICE_SECONDS:
+            self._noticed = time.monotonic()
+            log.info("sweep %s: others train %s: %s", self.sweep.id, slot, held)
 
     def _is_left_to_others(self, phase: Phase, stage: Stage, waiting: Sequence[Slot]) -> bool:
         """Whether waiting leads nowhere: nobody trains what is left, or there is more to take."""

@@ -41,7 +41,7 @@ def plan(tmp_path: Path) -> RoundPlan:
     data = {"data.source": "text", "data.paths": [str(text)], "data.split": "contiguous"}
     config, problems = compose.validate(Composed(compose.nest(BASE | data), {}), "made")
     assert not problems
-    return RoundPlan("s", "p", 1, SLOTS, config, SPACE, "tpe", 3, METRIC, "minimize")
+    return RoundPlan("s", "p", 1, SLOTS, len(SLOTS), config, SPACE, "tpe", 3, METRIC, "minimize")
 
 
 def later(plan: RoundPlan, **changes: Any) -> RoundPlan:

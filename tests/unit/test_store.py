@@ -337,6 +337,16 @@ def test_a_silent_host_is_taken_over_with_a_higher_generation(tmp_path):
         mine.confirm()
 
 
+def test_who_only_looks_in_finds_a_silent_host_as_well(tmp_path):
+    lease(tmp_path)
+    for beats in (1, 2):  # it is heard of in between
+        lease(tmp_path, beats=beats)
+        with pytest.raises(LockTimeout):
+            RunLock(tmp_path, timeout=0.0, stale_after=0.0).__enter__()
+    with RunLock(tmp_path, timeout=0.0, stale_after=0.0) as mine:
+        assert mine.generation == 5
+
+
 def test_a_host_that_is_heard_of_is_not_taken_over(tmp_path):
     done = threading.Event()
 

@@ -1,6 +1,7 @@
 """run_sweep.py: a study around any sweep file, and workers that share it through the run store."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -104,15 +105,75 @@ def test_bad_calls_are_told_in_one_line(place: Checkout) -> None:
             "error: results/sweeps: --sweep-id = '0123abcd': no such sweep",
         ),
         (["--sweep-id", "../../etc"], "no such sweep"),
+        (["--sweep-id", ""], "no such sweep"),
+        (["--sweep-id", "0123abcd", "--project", "p"], "--project goes with --sweep-config"),
+        (["--sweep-config", "bayes.yaml", "--device", "cpu"], "--device goes with --sweep-id"),
         (["--sweep-config", "missing.yaml"], "missing.yaml"),
         (["--sweep-config", "bayes.yaml", "--set", "learning_rate"], "should be NAME=VALUE"),
         (["--sweep-config", "bayes.yaml", "--count", "0"], "whole number above 0"),
         (["--sweep-config", "bayes.yaml", "--study", "nosuch"], "no such study"),
     ):
-        done = place.run("python", RUN_SWEEP, *arguments, "--create-only", check=False)
+        done = place.run("python", RUN_SWEEP, *arguments, check=False)
         assert done.returncode != 0 and told in done.stdout, done.stdout
         assert "Traceback" not in done.stdout
     assert not list(place.path.glob("results/*/*/records"))
+
+
+def test_a_count_is_of_its_call(place: Checkout) -> None:
+    def trials() -> int | None:
+        return find_sweep(name, Path("config"), Layout(place.path / "results")).trials
+
+    name = create(place, "random.yaml", "--count", "2")
+    assert trials() == 2
+    assert create(place, "random.yaml") == name and trials() is None  # run_cap
+    name = create(place, "open.yaml", "--count", "3")
+    assert create(place, "open.yaml", "--count", "2") == name and trials() == 3  # it has no other
+
+
+def test_what_cannot_run_leaves_nothing_and_is_told_of_the_users_file(place: Checkout) -> None:
+    place.write("accuracy.yaml", {**_plain(BAYES), "metric": {"name": "acc", "goal": "maximize"}})
+    for sweep in ("accuracy.yaml", "open.yaml"):
+        more = ["--set", "n_layer=none"] if sweep == "open.yaml" else []
+        call = ["python", RUN_SWEEP, "--sweep-config", sweep, "--create-only", *more]
+        done = place.run(*call, check=False)
+        assert done.returncode == 1 and "results/sweeps" not in done.stdout, done.stdout
+    assert (
+        "error: accuracy.yaml"
+        in place.run(
+            "python", RUN_SWEEP, "--sweep-config", "accuracy.yaml", "--create-only", check=False
+        ).stdout
+    )
+    assert not list(place.path.glob("results/sweeps/*/study.yaml"))
+    create(place, "accuracy.yaml", "--metric", "val/loss", "--goal", "minimize")
+
+
+def test_warnings_are_shown(place: Checkout) -> None:
+    place.write("warned.yaml", {**BAYES, "patience": 3})
+    done = place.run("python", RUN_SWEEP, "--sweep-config", "warned.yaml", "--create-only")
+    assert "warning: " in done.stdout and "'patience' is not of the sweep format" in done.stdout
+
+
+def test_an_interrupted_call_is_made_again(place: Checkout) -> None:
+    command = [sys.executable, RUN_SWEEP, "--config", "random.yaml", "--count", "3"]
+    call = subprocess.Popen(
+        [*command, "--", "--cores", "1"],
+        cwd=place.path,
+        env=place.env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # a terminal sends its signals to all of them
+    )
+    assert call.stdout is not None
+    for line in call.stdout:
+        if "train_sweep" in line:
+            break
+    os.killpg(call.pid, signal.SIGINT)
+    call.communicate()
+    assert call.returncode != 0
+    place.run(*command, "--", "--cores", "2")
+    (scores,) = place.path.glob("results/random-*/sweep/scores.csv")
+    assert scores.read_text().count("finished") == 3
 
 
 def test_two_workers_and_snakemake_train_each_trial_once(place: Checkout) -> None:
@@ -151,6 +212,32 @@ def test_a_sweep_without_end_grows_by_what_workers_ask_for(place: Checkout) -> N
     assert [taken(finish(worker)) for worker in workers] == [2, 2]
     assert len(trained(place)) == 4
     assert find_sweep(name, Path("config"), Layout(place.path / "results")).trials == 4
+
+
+def test_a_sweep_without_end_ends_where_there_is_nothing_new(place: Checkout) -> None:
+    few = {**_plain(BAYES), "method": "random", "parameters": {"beta2": {"values": [0.9, 0.95]}}}
+    del few["run_cap"]
+    place.write("few.yaml", few)
+    output = finish(start(place, "--sweep-id", create(place, "few.yaml"), "--count", "30"))
+    assert taken(output) == 2 == len(trained(place))
+    assert "no more to take: new trials are known to the store" in output
+    place.write("few.yaml", {**few, "method": "bayes"})
+    output = finish(start(place, "--sweep-id", create(place, "few.yaml"), "--count", "30"))
+    assert "no more to take: no further point was found" in output
+
+
+def test_a_round_is_completed_with_the_points_it_began_with(place: Checkout) -> None:
+    adaptive = _plain(BAYES)
+    del adaptive["run_cap"]
+    place.write("adaptive.yaml", adaptive)
+    name = create(place, "adaptive.yaml")
+    proposals = []
+    for count, asked in ((2, 2), (7, 9)):
+        finish(start(place, "--sweep-id", name, "--count", str(count)))
+        assert find_sweep(name, Path("config"), Layout(place.path / "results")).trials == asked
+        (first,) = place.path.glob("results/adaptive-*/sweep/rounds/r01.json")
+        proposals.append(first.read_text())
+    assert proposals[0] == proposals[1] and len(trained(place)) == 9
 
 
 def test_a_killed_worker_loses_nothing_and_the_same_call_goes_on(place: Checkout) -> None:

@@ -17,7 +17,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import argparse
 import logging
-import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -32,6 +31,19 @@ from resweep.train_trial import train_trial
 from resweep.trial import Trial
 from resweep.worker import Worker
 
+OF_WORKERS = ("device",)
+OF_NEW_SWEEPS = (
+    "create_only",
+    "study",
+    "set",
+    "project",
+    "entity",
+    "wandb",
+    "metric",
+    "goal",
+    "own",
+)
+
 log = logging.getLogger("resweep.run_sweep")
 
 
@@ -40,16 +52,19 @@ def main() -> int:
     arguments, for_snakemake = parse_arguments()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     layout = Layout(arguments.results)
-    if arguments.sweep_id:
+    if arguments.sweep_id is not None:
         return work(find_sweep(arguments.sweep_id, arguments.config_dir, layout), arguments, layout)
     sweep = create(arguments, layout)
+    if sweep.trials is not None or not sweep.open_ended:
+        tell_warnings(sweep)
     if arguments.create_only:
         log.info("made %s; join it with --sweep-id %s", sweep.study_path, sweep.id)
         print(sweep.id)
         return 0
     command = ["snakemake", "--config", f"study={sweep.study_path}", *for_snakemake]
     log.info("sweep %s: %s", sweep.id, " ".join(command))
-    return subprocess.run(command, check=False).returncode
+    # In place of this process, so that signals reach it, and it ends as it would by hand.
+    os.execv(sys.executable, [sys.executable, "-m", *command])
 
 
 def create(arguments: argparse.Namespace, layout: Layout) -> SweepStudy:
@@ -63,30 +78,44 @@ def create(arguments: argparse.Namespace, layout: Layout) -> SweepStudy:
         layout,
         changes=read_changes(arguments.set),
         tracking={name: value for name, value in given.items() if value},
+        score={
+            name: getattr(arguments, name)
+            for name in ("metric", "goal")
+            if getattr(arguments, name)
+        },
+        own=arguments.own,
         trials=arguments.count,
     )
+
+
+def tell_warnings(sweep: SweepStudy) -> None:
+    """Say what a user should see, and what stops nothing."""
+    for warning in sweep.load().warnings:
+        log.warning("warning: %s", warning)
 
 
 def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> int:
     """Be a worker; returns the exit code."""
     signals = watch_signals()
-    tracking = sweep.tracking
+    tracking, device = sweep.tracking, arguments.device or "auto"
 
     def train(trial: Trial, record: Path, keep: str) -> bool:
         return train_trial(
             trial,
             record,
             layout,
-            device=arguments.device,
+            device=device,
             keep=keep,
             tracking=tracking,
             lock_timeout=0.0,
             interrupted=lambda: bool(signals),
         )
 
+    if not sweep.open_ended:
+        tell_warnings(sweep)
     worker = Worker(sweep, layout, train, count=arguments.count, interrupted=lambda: bool(signals))
     # One GPU for all of them: torch keeps to the one that it found first.
-    name, automatic = f"sweep {sweep.id}", arguments.device in ("auto", "cuda")
+    name, automatic = f"sweep {sweep.id}", device in ("auto", "cuda")
     try:
         with lease_gpu(name, worker.interrupted) if automatic else nullcontext():
             done = worker.work()
@@ -121,10 +150,24 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     add("--project", help="of W&B")
     add("--entity", help="of W&B")
     add("--wandb", choices=("offline", "online", "disabled"), help="mode of W&B (the study's)")
-    add("--device", default="auto", help="of a worker: auto, cpu, cuda or cuda:N (auto)")
+    add("--metric", help="rank by this metric in place of the sweep file's")
+    add("--goal", choices=("minimize", "maximize"), help="of that metric")
+    add("--own", nargs="*", default=[], metavar="NAME", help="hyperparameters of your own")
+    add("--device", help="of a worker: auto, cpu, cuda or cuda:N (auto)")
     add("--config-dir", type=Path, default=Path("config"), help="studies and modules (config)")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
-    return parser.parse_args(own), rest
+    given = parser.parse_args(own)
+    if given.sweep_id is None:
+        wrong = [name for name in OF_WORKERS if getattr(given, name)]
+        beside = "--sweep-id"
+    else:
+        wrong = [name for name in OF_NEW_SWEEPS if getattr(given, name)]
+        beside = "--sweep-config"
+        if rest:
+            parser.error("what follows -- is for Snakemake, which a worker does without")
+    if wrong:
+        parser.error(f"--{wrong[0].replace('_', '-')} goes with {beside}")
+    return given, rest
 
 
 def positive(text: str) -> int:

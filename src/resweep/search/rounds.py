@@ -41,6 +41,8 @@ class RoundPlan:
         study, phase: Its place.
         round: From 1.
         slots: Names of its trials.
+        size: Of a whole round. So many points are proposed, whatever the number of slots, so that
+            a round that is begun can be completed later.
         config: The configuration below what is swept.
         parameters: The space; names are full paths.
         sampler: auto, gp or tpe.
@@ -54,6 +56,7 @@ class RoundPlan:
     phase: str
     round: int
     slots: tuple[str, ...]
+    size: int
     config: dict[str, Any]
     parameters: tuple[Parameter, ...]
     sampler: str
@@ -146,7 +149,8 @@ def _known_or_new(
 ) -> dict[str, Any]:
     """Return what a round's file holds, after writing it where it does not fit."""
     told = [dataclasses.asdict(seen) for seen in observations]
-    source = digest({"plan": plan.content(), "observations": told})
+    settings = {key: value for key, value in plan.content().items() if key != "slots"}
+    source = digest({"plan": settings, "observations": told})
     if file.exists():
         known: dict[str, Any] = json.loads(file.read_text())
         if known["digest"] == source:
@@ -156,7 +160,7 @@ def _known_or_new(
     made = suggest(
         plan.parameters,
         observations,
-        len(plan.slots),
+        plan.size,
         seed=plan.derived_seed,
         goal=plan.goal,
         sampler=plan.sampler,

@@ -29,6 +29,10 @@ POLL_SECONDS = 0.25
 # Of a holder that vanished, what tells how it ended; kept until somebody asks (Run.close_attempt).
 WITNESS = ("memory_mb", "memory_limit_mb", "step")
 
+# The last heartbeat of other hosts, and when this process saw it first: whoever only looks in now
+# and then, without waiting, finds a dead holder as well.
+_SEEN: dict[Path, tuple[tuple[Any, Any], float]] = {}
+
 log = logging.getLogger(__name__)
 
 
@@ -85,8 +89,7 @@ class RunLock:
         deadline = time.monotonic() + self.timeout
         notice = time.monotonic() + min(NOTICE_SECONDS, 2.0)
         self._open()
-        watch = _Watch(self.stale_after)
-        while not self._try(watch):
+        while not self._try():
             now = time.monotonic()
             if self.interrupted():
                 self._file.close()
@@ -131,7 +134,7 @@ class RunLock:
                 "while this process was not heard of; its work goes on there"
             )
 
-    def _try(self, watch: "_Watch") -> bool:
+    def _try(self) -> bool:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -142,7 +145,7 @@ class RunLock:
             return False
         lease = read_lease(self.folder)
         elsewhere = lease.get("host") != socket.gethostname()
-        if lease and elsewhere and not lease.get("released") and not watch.stale(lease):
+        if lease and elsewhere and not lease.get("released") and not self._is_stale(lease):
             fcntl.flock(self._file, fcntl.LOCK_UN)
             return False
         self.previous = lease
@@ -150,6 +153,15 @@ class RunLock:
         self._write()
         # Where flock is not shared, two hosts may get here at once: the last writer has it.
         return read_lease(self.folder).get("token") == self.token
+
+    def _is_stale(self, lease: dict[str, Any]) -> bool:
+        """Whether a lease's heartbeat stands still, by our own clock alone."""
+        beat = (lease.get("token"), lease.get("beats"))
+        seen, since = _SEEN.get(self.folder, (None, 0.0))
+        if beat != seen:
+            _SEEN[self.folder] = beat, time.monotonic()
+            return False
+        return time.monotonic() - since > self.stale_after
 
     def _open(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -193,18 +205,3 @@ class RunLock:
         job = f", job {lease['job']}" if lease.get("job") else ""
         step = f", at step {lease['step']}" if "step" in lease else ""
         return f"held by {lease.get('host', 'another host')}, process {lease.get('pid')}{job}{step}"
-
-
-class _Watch:
-    """Tells whether a lease's heartbeat stands still, by our own clock alone."""
-
-    def __init__(self, stale_after: float):
-        self.stale_after = stale_after
-        self.seen: tuple[Any, Any] | None = None
-        self.since = 0.0
-
-    def stale(self, lease: dict[str, Any]) -> bool:
-        beat = (lease.get("token"), lease.get("beats"))
-        if beat != self.seen:
-            self.seen, self.since = beat, time.monotonic()
-        return time.monotonic() - self.since > self.stale_after
