@@ -124,15 +124,15 @@ def check_unread(sweep: Sweep, swept: Mapping[str, Parameter], own: Collection[s
     unread = [path for path in paths if path not in PATHS and not is_own(path, own)]
     if not unread:
         return []
+    way_out = "if that is meant, say so under own: in the study (run_sweep.py --own)"
     told = f"nothing in resweep reads {', '.join(unread)}"
     if len(unread) == len(paths):
         mend = (
             f"{told}, so all trials would be the same training; sweep names that it reads "
-            "(docs/configuration.md), or, if that is meant, say so under own: in the study"
+            f"(docs/configuration.md), or, {way_out}"
         )
         raise ConfigError(Problem(sweep.origin, "parameters", None, mend))
     names = "it only names" if len(unread) == 1 else "they only name"
-    way_out = "if that is meant, say so under own: in the study"
     return [f"{sweep.origin}: {told}; {names} the run; {way_out}"]
 
 

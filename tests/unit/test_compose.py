@@ -92,7 +92,8 @@ def test_misspellings_are_errors_that_name_both(wrong, meant):
     (problem,) = problems
     assert problem.key in wrong
     assert problem.mend == (
-        f"did you mean {meant}? If it is a hyperparameter of your own, add it to own: in the study"
+        f"did you mean {meant}? If it is a hyperparameter of your own, add it to own: in the study "
+        "(run_sweep.py --own)"
     )
 
 

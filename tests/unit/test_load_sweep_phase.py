@@ -254,7 +254,7 @@ def test_what_is_swept_and_nothing_reads_is_told(tmp_path: Path) -> None:
     swept = grid(learning_rate=[1e-3, 2e-3], lr=[1, 2], hidden_dim=[8, 16])
     assert warnings_of(tmp_path, swept) == [
         "sweep/file.yaml: nothing in resweep reads hidden_dim, lr; they only name the run; if that "
-        "is meant, say so under own: in the study"
+        "is meant, say so under own: in the study (run_sweep.py --own)"
     ]
     (line,) = warnings_of(tmp_path, swept, own=["lr"])
     assert "reads hidden_dim; it only names the run" in line
@@ -266,7 +266,7 @@ def test_a_sweep_of_nothing_that_is_read_trains_one_thing(tmp_path: Path) -> Non
     assert problem_of(tmp_path, swept) == (
         "sweep/file.yaml: parameters: nothing in resweep reads arch.depth, lr, so all trials would "
         "be the same training; sweep names that it reads (docs/configuration.md), or, if that is "
-        "meant, say so under own: in the study"
+        "meant, say so under own: in the study (run_sweep.py --own)"
     )
     (line,) = warnings_of(tmp_path, swept, own=["lr"])
     assert "reads arch.depth; it only names" in line

@@ -231,7 +231,7 @@ def test_what_cannot_be_trained_says_why(tmp_path):
     assert (code, output) == (
         1,
         "error: command line: learning_rat = 3: did you mean training.learning_rate? "
-        "If it is a hyperparameter of your own, add it to own: in the study\n",
+        "If it is a hyperparameter of your own, add it to own: in the study (run_sweep.py --own)\n",
     )
     output, code = train(tmp_path, "--vocab_size=300", "--context_length=100000000")
     assert code == 1 and "infeasible: " in output and "shorter context" in output

@@ -6,7 +6,7 @@ from typing import Any
 
 from resweep.config.schema import FIELDS, SECTIONS
 
-WAY_OUT = "If it is a hyperparameter of your own, add it to own: in the study"
+WAY_OUT = "If it is a hyperparameter of your own, add it to own: in the study (run_sweep.py --own)"
 
 
 def is_own(path: str, own: Collection[str]) -> bool:
