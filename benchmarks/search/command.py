@@ -49,8 +49,8 @@ def run(given: argparse.Namespace) -> None:
         else:
             curves = objective_from(given.table, given.goal)
             found = _measure([curves], ALONE, given)
-            marks = [at * len(curves.steps) for at in (32, 64) if at <= given.budget]
-            print(verify(found, marks, given.cache, given.processes))
+            marks = [at for at in (32, 64) if at <= given.budget]
+            print(verify(found, marks, len(curves.steps), given.cache, given.processes))
     if "cost" in parts:
         _section("cost")
         cost.measure()

@@ -22,7 +22,9 @@ class Mean:
     error: float
 
     def __str__(self) -> str:
-        return f"{self.value:.3g} ± {self.error:.2g}"
+        known = math.isfinite(self.error) and self.error > 0
+        digits = max(0, 1 - math.floor(math.log10(self.error))) if known else 4
+        return f"{self.value:.{digits}f} ± {self.error:.{digits}f}"
 
 
 def mean_of(values: Sequence[float]) -> Mean:

@@ -23,13 +23,18 @@ SEED = 10_000  # of the first repetition's training: none of the table's
 
 
 def verify(
-    repetitions: Sequence[Repetition], marks: Sequence[int], folder: Path, processes: int
+    repetitions: Sequence[Repetition],
+    marks: Sequence[int],
+    per_training: int,
+    folder: Path,
+    processes: int,
 ) -> str:
     """Return a Markdown table: the last value of the winners' trainings, a row a method.
 
     Args:
         repetitions: On the table that `make_table` made.
-        marks: Evaluations spent, at which the winner is taken.
+        marks: Full trainings spent, at which the winner is taken.
+        per_training: Evaluations of a full training.
         folder: For the text, and for what was trained before.
         processes: How many trainings at once.
     """
@@ -37,7 +42,7 @@ def verify(
     names: dict[str, dict[int, list[str]]] = {}
     for known in repetitions:
         for mark in marks:
-            point, seed = known.incumbent(mark).point, SEED + known.seed
+            point, seed = known.incumbent(mark * per_training).point, SEED + known.seed
             name = canonical_json([point, seed])
             jobs[name] = point, seed
             names.setdefault(known.method, {}).setdefault(mark, []).append(name)
