@@ -8,9 +8,10 @@ from resweep.config.compose import infeasible
 from resweep.config.schema import EarlyStopping
 from resweep.data import store as data_store
 from resweep.data.batches import steps_for_epochs
+from resweep.decisions import read_decisions
 from resweep.errors import ResweepError
 from resweep.paths import Layout
-from resweep.search.rungs import step_of
+from resweep.search.rungs import describe, step_of
 from resweep.search.stages import Stage
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.run import INFEASIBLE, Run
@@ -31,8 +32,8 @@ class PhaseCost:
         to_train: Different runs that would be trained or continued.
         infeasible: Trials whose values do not fit each other, or the data: they get a record that
             says so, and train nothing.
-        open_slots: Slots not filled yet: an earlier phase, round or rung decides. At most as many
-            runs.
+        open_slots: Slots not filled yet, or filled by a rule of rungs that has changed since: an
+            earlier phase, round or rung decides. At most as many runs.
         steps: Optimizer steps to train, with open slots counted in full and none stopped early.
         tokens: Training tokens of these steps.
     """
@@ -63,9 +64,13 @@ def _audit_phase(phase: Phase, layout: Layout, seen: dict[str, int]) -> PhaseCos
     """
     cost = PhaseCost(trials=len(phase.trials))
     answers: dict[str, set[str]] = {}
+    outdated = False
     for position, stage in enumerate(phase.stages):
+        outdated = outdated or (
+            not stage.first and _is_outdated(phase, phase.stages[position - 1], layout)
+        )
         for name, slot in zip(stage.names, stage.slots, strict=True):
-            trial = _trial(phase, stage, name, slot, layout)
+            trial = None if outdated else _trial(phase, stage, name, slot, layout)
             if trial is None:
                 cost.open_slots += 1
                 _add_steps(cost, phase.config, _steps_of_stage(phase, position, layout))
@@ -119,6 +124,15 @@ def _trial(phase: Phase, stage: Stage, name: str, slot: str, layout: Layout) -> 
         return phase.known_trial(name, stage.rung.band)
     path = layout.trial(phase.study, phase.name, slot)
     return read_trial(path) if path.exists() else None
+
+
+def _is_outdated(phase: Phase, stage: Stage, layout: Layout) -> bool:
+    """Whether the decisions of a rung were made by another rule than the phase's present one."""
+    path = layout.phase(phase.study, phase.name) / "decisions" / f"{stage.name}.csv"
+    if phase.rungs is None or not path.exists():
+        return False
+    now = describe(phase.rungs.rule, stage.rung)
+    return any(row["rule"] != now for row in read_decisions([path]))
 
 
 def _steps_of_stage(phase: Phase, position: int, layout: Layout) -> int:

@@ -10,14 +10,18 @@ import yaml
 
 from resweep import yaml12
 from resweep.config import compose
+from resweep.config.spelling import nearest
 from resweep.errors import ConfigError, Problem
 from resweep.load_study import load_study
 from resweep.study import Study
 from resweep.study_file import NAME
 
+KEYS = ("study", "studies", "set")
+SWEEPS = Path("results/sweeps")  # what run_sweep.py made
+
 
 def find_study(name: Any, config_dir: Path) -> Path:
-    """Return the file of a study given by name or path.
+    """Return the file of a study given by name or path; of a sweep's own study also by its id.
 
     Snakemake's command line turns a name like `001` into a number; it finds its file again.
 
@@ -38,10 +42,18 @@ def find_study(name: Any, config_dir: Path) -> Path:
         return path
     if re.fullmatch(NAME, text) and (folder / f"{text}.yaml").is_file():
         return folder / f"{text}.yaml"
+    made = sorted(SWEEPS.glob("*/study.yaml"))
+    same = [path for path in made if text in (path.parent.name, _name(path))]
+    if len(same) == 1:
+        return same[0]
     names = [path.stem for path in known]
     close = difflib.get_close_matches(text, names, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(names) or 'none'}"
     raise ConfigError(Problem(str(folder), "study", text, f"no such study; {hint}"))
+
+
+def _name(path: Path) -> Any:
+    return yaml12.load_mapping(path).get("name")
 
 
 def default_study(config_dir: Path) -> Any:
@@ -77,7 +89,11 @@ def load_studies(settings: Mapping[str, Any], config_dir: Path = Path("config"))
     if not isinstance(names, list):
         names = [names]
     overrides = _read_text("set", settings.get("set") or {})
-    problems: list[Problem] = []
+    problems = [
+        Problem("--config", key, settings[key], f"is no key; did you mean {meant}?")
+        for key in settings.keys() - set(KEYS)
+        if (meant := nearest(str(key), KEYS))
+    ]
     if not names:
         problems.append(Problem("config/config.yaml", "studies", None, "names no study"))
     if not isinstance(overrides, dict):

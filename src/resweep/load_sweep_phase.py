@@ -129,7 +129,7 @@ def load_sweep_phase(part: PhaseFile, around: Surroundings) -> LoadedSweep:
     metric = score.metric or "val/loss"
     rungs, doubts = _rungs(part, sweep, swept.values(), complete, metric, around)
     phase = Phase(config=complete, score=score, rungs=rungs, **filled, **around.common)
-    warnings += doubts + _warn_of_infeasible(phase, sweep)
+    warnings += [*doubts, *_warn_of_infeasible(phase, sweep), *_warn_of_idle(phase, sweep)]
     return LoadedSweep(phase, sweep, constants, warnings)
 
 
@@ -156,6 +156,9 @@ def _check_adaptive_keys(part: PhaseFile, sweep: Sweep, around: Surroundings) ->
         elif not known and not re.fullmatch(f"{NAME}/{NAME}", source):
             earlier = ", ".join(around.earlier) or "none"
             mend = f"should be an earlier phase ({earlier}), STUDY/PHASE or a .csv file"
+            problems.append(around.problem("warm_start", source, mend))
+        elif not known and source.partition("/")[0] == around.common["study"]:
+            mend = f"is no earlier phase of this study; there are: {', '.join(around.earlier)}"
             problems.append(around.problem("warm_start", source, mend))
     return problems
 
@@ -193,6 +196,25 @@ def _warn_of_infeasible(phase: Phase, sweep: Sweep) -> list[str]:
         first = first or why
     told = f"none of its {len(phase.assignments)} trials can be trained: {first}"
     return [f"{sweep.origin}: {told}"] if first else []
+
+
+def _warn_of_idle(phase: Phase, sweep: Sweep) -> list[str]:
+    """Warn of rounds that learn nothing, and of rungs at which nobody stops."""
+    found = []
+    if phase.search is not None and len(phase.search.rounds) == 1:
+        count = len(phase.trials)
+        found.append(
+            f"{sweep.origin}: {count} trials are one round of up to {phase.search.round_size}: "
+            "nothing is proposed from results; set a smaller round_size in the study's phase "
+            "(run_sweep.py --round-size)"
+        )
+    sizes = {size for _, size in phase.rung_sizes}
+    if phase.rungs is not None and len(sizes) == 1:
+        found.append(
+            f"{sweep.origin}: early_terminate stops nothing: all of a batch so small go on at "
+            "every rung; have more trials, or a larger round_size or eta"
+        )
+    return found
 
 
 def _rungs(

@@ -113,7 +113,7 @@ def _floor_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
     """Yield the best validation loss beside what a bigram model of the same data has."""
     floor = bigram_floor(results.name, layout)
     losses = [
-        phase.best["final"].min()
+        phase.scores.loc[with_result(phase.scores), "final"].min()
         for phase in results.phases
         if phase.metric == "val/loss" and not phase.best.empty
     ]
@@ -121,7 +121,7 @@ def _floor_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
         return
     best = min(losses)
     side = "below" if best < floor else "not below"
-    yield f"best val/loss {best:.4f}, {side} the bigram floor of the data, {floor:.4f}"
+    yield f"lowest val/loss {best:.4f}, {side} the bigram floor of the data, {floor:.4f}"
 
 
 def _model_lines(results: StudyResults, layout: Layout) -> Iterator[str]:

@@ -104,6 +104,11 @@ class SweepStudy:
         return None if given is None else int(given)
 
     @property
+    def name(self) -> str:
+        """Name of the study: of its folder in results."""
+        return str(yaml12.load_mapping(self.study_path)["name"])
+
+    @property
     def open_ended(self) -> bool:
         """Whether nothing but the workers' counts limits it."""
         sweep = load_sweep(self.sweep_path)
@@ -141,6 +146,7 @@ def create_sweep(
     tracking: Mapping[str, Any],
     score: Mapping[str, Any],
     own: Sequence[str],
+    round_size: int | None,
     trials: int | None,
 ) -> SweepStudy:
     """Make the study around a sweep file, or find it again.
@@ -152,8 +158,10 @@ def create_sweep(
         layout: Of the results folder.
         changes: path -> value, above those of the base study.
         tracking: Settings of W&B in place of the base study's.
-        score: Settings of the ranking in place of the base study's.
+        score: Settings of the ranking in place of the base study's; without any, the metric alone
+            decides.
         own: Names of hyperparameters that nothing here knows, beside the base study's.
+        round_size: Trials of a round of a Bayesian sweep, or None.
         trials: How many; None: as many as the sweep file says.
 
     Raises:
@@ -173,14 +181,17 @@ def create_sweep(
         **{name: value for name, value in of_file.items() if value},
         **tracking,
     }
-    if score:
-        content["score"] = {**content.get("score", {}), **score}
+    # Whoever brings a W&B sweep has one thing in mind that is best: its metric.
+    content["score"] = {**content.get("score", {}), "slope_weight": 0.0, **score}
     if own:
         content["own"] = [*content.get("own", ()), *own]
-    name = digest([canonical_json(yaml12.load_mapping(sweep_file)), content], 8)
+    phase: dict[str, Any] = {"name": PHASE, "kind": "sweep"}
+    if round_size is not None:
+        phase["round_size"] = round_size
+    name = digest([canonical_json(yaml12.load_mapping(sweep_file)), content, phase], 8)
     made = SweepStudy(name, layout.root / "sweeps" / name, config_dir)
     label = re.sub(r"[^A-Za-z0-9]+", "-", sweep.name or sweep_file.stem).strip("-")[:40] or "sweep"
-    phase: dict[str, Any] = {"name": PHASE, "kind": "sweep", "sweep": str(made.sweep_path)}
+    phase["sweep"] = str(made.sweep_path)
     with file_lock(made.lock_path):
         new = not made.study_path.exists()
         if new:

@@ -159,7 +159,11 @@ class Worker:
             self.exhausted = trial.empty
         if trained and stage.first:  # not by one who was faster
             self.taken.append(trial.trial)
-        return Outcome(trial, read_record(record), record)
+        outcome = Outcome(trial, read_record(record), record)
+        if trained:
+            told = outcome.record
+            log.info("trial %s: %s at step %s", trial.trial, told["status"], told["step"])
+        return outcome
 
     def _notice(self, slot: str, held: LockTimeout) -> None:
         """Say now and then what is waited for."""

@@ -2,9 +2,10 @@
 
 from resweep.audit import audit, audit_table
 from resweep.config.compose import assign
+from resweep.decisions import COLUMNS, write_decisions
 from resweep.load_study import load_study
 from resweep.paths import Layout
-from resweep.search.rungs import step_of
+from resweep.search.rungs import describe, step_of
 from resweep.trial import Trial, write_trial
 
 FILES = {
@@ -70,6 +71,22 @@ def test_a_trial_that_goes_through_rungs_is_one_trial_and_one_run(tmp_path):
     cost = audit(study, layout)["sweep"]
     assert (cost.trials, cost.to_train, cost.open_slots) == (8, 4, 4 + 3 + 2)
     assert cost.steps == 2 * (4 * 12 + 3 * 12 + 2 * 16)
+
+
+def test_what_another_rule_decided_is_open_again(tmp_path):
+    phase = (study := load(tmp_path, ADAPTIVE)).phases[0]
+    layout = Layout(tmp_path / "results")
+    first, second = phase.stages_of_round(phase.stages[0])[:2]
+    for slot in (*first.slots, *second.slots):
+        trial = Trial(study.name, phase.name, "r01-01", phase.config, {}, None)
+        write_trial(layout.trial(study.name, phase.name, slot), trial)
+    decided = layout.phase(study.name, phase.name) / "decisions" / f"{first.name}.csv"
+    decided.parent.mkdir(parents=True)
+    known = audit(study, layout)["sweep"].open_slots
+    for rule, more in ((describe(phase.rungs.rule, first.rung), 0), ("another", 3)):
+        row = dict.fromkeys(COLUMNS, "") | {"rule": rule}
+        write_decisions(decided, [row])
+        assert audit(study, layout)["sweep"].open_slots == known + more
 
 
 def test_rounds_and_rungs_cost_no_more_than_their_slots(tmp_path):

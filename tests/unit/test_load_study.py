@@ -348,6 +348,20 @@ def test_names_that_are_no_study_are_refused(name, config):
     assert "no such study" in line
 
 
+def test_a_sweeps_study_is_found_by_its_id_and_name(config, tmp_path, monkeypatch):
+    folder = config().absolute()
+    monkeypatch.chdir(tmp_path)
+    made = Path("results/sweeps/0123abcd/study.yaml")
+    made.parent.mkdir(parents=True)
+    made.write_text("name: mine-0123abcd")
+    assert find_study("0123abcd", folder) == find_study("mine-0123abcd", folder) == made
+
+
+def test_a_misspelt_key_of_the_command_line_is_told(config):
+    (line,) = problems_of(load_studies, {"study": "mine", "studdy": "other"}, config())
+    assert "did you mean study?" in line
+
+
 def test_a_misspelt_study_gets_a_hint(config):
     (line,) = problems_of(find_study, "mien", config())
     assert "did you mean mine?" in line

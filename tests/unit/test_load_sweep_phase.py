@@ -502,3 +502,11 @@ def test_what_strict_would_change_is_told(tmp_path: Path) -> None:
         "sweep/file.yaml: early_terminate.strict = false changes nothing: rungs compare values at "
         "the band"
     ]
+
+
+def test_rounds_that_learn_nothing_and_rungs_that_stop_nobody_are_told(tmp_path: Path) -> None:
+    (line,) = warnings_of(tmp_path, BAYES.replace("run_cap: 12", "run_cap: 8"))
+    assert "8 trials are one round of up to 8: nothing is proposed from results" in line
+    rule = {"type": "hyperband", "min_iter": 3, "eta": 2}
+    (line,) = warnings_of(tmp_path, BAYES, phase={"round_size": 2, "early_terminate": rule})
+    assert "early_terminate stops nothing: all of a batch so small go on at every rung" in line

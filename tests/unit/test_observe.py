@@ -1,5 +1,7 @@
 """Observations: what trials of a search and rows of tables tell."""
 
+import dataclasses
+import json
 import math
 import random
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 import pytest
 
 from resweep.errors import ConfigError
+from resweep.paths import write_atomically
 from resweep.search.observe import histories, observe, reached, read_table
 from resweep.search.space import Space
 from resweep.search.suggest import Observation
@@ -146,17 +149,29 @@ def test_scores_of_a_phase(tmp_path: Path) -> None:
     assert type(seen[2].point[RATE]) is float
 
 
-def test_what_a_phase_did_not_sweep_is_in_its_trial_files(tmp_path: Path) -> None:
+def test_a_phase_is_read_from_its_records_at_all_rungs(tmp_path: Path) -> None:
+    """What was not swept is in the configurations; from the rung the others went down by 1."""
     folder = tmp_path / "phase"
-    for name, width in (("a", 16), ("b", 32)):
-        config = {"model": {"n_embd": width}, "training": {"learning_rate": 9.0}}
-        write_trial(folder / "trials" / f"{name}.yaml", Trial("s", "phase", name, config))
-    text = "\n".join(SCORES.splitlines()[:3])
-    seen = read_table(table(folder, text), METRIC, [RATE, "model.n_embd"])
-    assert [o.point for o in seen] == [
-        {RATE: 0.001, "model.n_embd": 16}, {RATE: 0.01, "model.n_embd": 32},
-    ]  # fmt: skip
-    assert read_table(table(folder, text), METRIC, [RATE, "nobody.has.it"]) == []
+    ends = {"a": ("finished", 2.0), "b": ("stopped", 9.0)}
+    for name, (status, value) in ends.items():
+        config = {"model": {"n_embd": 16}, "training": {"learning_rate": 0.25}}
+        trial = Trial("s", "phase", name, config, {RATE: 0.25})
+        for place, step in ((f"b1/{name}", 10), (name, 40 if status == "finished" else 10)):
+            write_trial(folder / f"trials/{place}.yaml", dataclasses.replace(trial, stop=step))
+            record = {"run_id": name, "status": status if step == 40 else "stopped", "step": step}
+            record["metrics"] = {METRIC: value if step == 40 or name == "b" else value + 1}
+            write_atomically(folder / f"records/{place}.json", json.dumps(record))
+    trial = Trial("s", "phase", "a", config, {RATE: 0.25})
+    write_trial(folder / "trials/b2/01.yaml", trial)
+    record = {"run_id": "a", "status": "finished", "step": 40, "metrics": {METRIC: 2.0}}
+    write_atomically(folder / "records/b2/01.json", json.dumps(record))
+    scores = table(folder, SCORES)
+    point = {RATE: 0.25, "model.n_embd": 16}
+    assert read_table(scores, METRIC, [RATE, "model.n_embd"]) == [
+        Observation(point, 2.0, "finished"),
+        Observation(point, 8.0, "stopped"),
+    ]
+    assert read_table(scores, METRIC, [RATE, "nobody.has.it"]) == []
 
 
 def test_short_names_missing_cells_and_a_byte_order_mark(tmp_path: Path) -> None:

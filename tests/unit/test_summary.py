@@ -45,13 +45,13 @@ def test_everything_is_said(tmp_path: Path) -> None:
     assert line(rerun, "best: ").endswith("val/loss 1.5000 ± 0.0283 over 2 seeds")
     assert "2.1000 there -> 1.5000 ± 0.0283 here" in line(rerun, "sweep trial bbb")
     assert "2.4000 there -> 1.8000 ± 0.1414 here" in line(rerun, "sweep trial ccc")
-    floor = line(lines, "best val/loss")
-    assert floor == "best val/loss 1.4800, below the bigram floor of the data, 1.6000"
+    floor = line(lines, "lowest val/loss")
+    assert floor == "lowest val/loss 1.4800, below the bigram floor of the data, 1.6000"
 
 
 def test_a_loss_above_the_floor_is_called_so(tmp_path: Path) -> None:
     lines = summary(make_study(tmp_path, floor=1.2))
-    assert "1.4800, not below the bigram floor" in line(lines, "best val/loss")
+    assert "1.4800, not below the bigram floor" in line(lines, "lowest val/loss")
 
 
 def test_best_is_the_highest_where_more_is_better(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_lines_fit_a_terminal(tmp_path: Path) -> None:
 def test_nothing_finished(tmp_path: Path) -> None:
     lines = summary(make_study(tmp_path, sweep=[SWEEP[3]], rerun=[RERUN[4]]))
     assert lines.count("  no configuration has a result") == 2
-    assert not any(text.startswith("best val/loss") for text in lines)
+    assert not any(text.startswith("lowest val/loss") for text in lines)
 
 
 @pytest.mark.parametrize("script", ["summarize.py", "report.py"])

@@ -112,7 +112,9 @@ def test_forced_jobs_are_served_by_the_store(built: Checkout) -> None:
 
 
 def test_equal_trials_are_trained_once(checkout: Checkout) -> None:
-    checkout.write_sweep(learning_rate=[1e-3, 1e-3])
+    parameters = {"learning_rate": {"values": [1e-3, 1e-3]}, "weight_decay": {"value": 0.1}}
+    sweep = {"method": "random", "run_cap": 2, "parameters": parameters}
+    checkout.write("config/sweep/rates.yaml", sweep)
     checkout.run("snakemake", "--cores", "2", "results/tiny/sweep/scores.csv")
     assert len(trials(checkout)) == 2
     assert set(checkout.trainings().values()) == {1} and len(checkout.trainings()) == 1

@@ -7,6 +7,7 @@
 
 import argparse
 import json
+import logging
 import sys
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from resweep.decisions import write_decisions
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.search.promote import promote, release_stopped, rung_plan_from
+from resweep.search.rungs import PROMOTE
 from resweep.trial import read_outcome, write_trial
+
+log = logging.getLogger("resweep.promote")
 
 
 def main() -> None:
@@ -29,12 +33,15 @@ def main() -> None:
     add("--decisions", type=Path, required=True, help="table to write")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     names = sys.stdin.read().split() if arguments.records == ["-"] else arguments.records
     plan = rung_plan_from(json.loads(arguments.plan))
     trials, decisions = promote(plan, [read_outcome(Path(name)) for name in names])
     for path, trial in zip(arguments.trials, trials, strict=True):
         write_trial(path, trial)
     write_decisions(arguments.decisions, decisions)
+    going = [row["trial"] for row in decisions if row["decision"] == PROMOTE]
+    log.info("%d of %d go on: %s", len(going), len(decisions), ", ".join(going))
     release_stopped(plan, decisions, Layout(arguments.results))
 
 

@@ -26,6 +26,7 @@ from resweep.find_studies import default_study, find_study
 from resweep.gpus import lease_gpu
 from resweep.paths import Layout
 from resweep.signals import SAVED_AND_LEFT, watch_signals
+from resweep.sweep import load_sweep
 from resweep.sweep_study import SweepStudy, create_sweep, find_sweep, read_changes
 from resweep.train_trial import train_trial
 from resweep.trial import Trial
@@ -42,6 +43,7 @@ OF_NEW_SWEEPS = (
     "metric",
     "goal",
     "own",
+    "round_size",
 )
 
 log = logging.getLogger("resweep.run_sweep")
@@ -55,14 +57,18 @@ def main() -> int:
     if arguments.sweep_id is not None:
         return work(find_sweep(arguments.sweep_id, arguments.config_dir, layout), arguments, layout)
     sweep = create(arguments, layout)
-    if sweep.trials is not None or not sweep.open_ended:
-        tell_warnings(sweep)
+    if arguments.create_only and (sweep.trials is not None or not sweep.open_ended):
+        tell_warnings(sweep)  # else Snakemake does
+    cap = load_sweep(sweep.sweep_path).run_cap
+    if arguments.count is not None and cap is not None and arguments.count != cap:
+        log.info("%d trials, in place of the file's run_cap: %d", arguments.count, cap)
     if arguments.create_only:
         log.info("made %s; join it with --sweep-id %s", sweep.study_path, sweep.id)
         print(sweep.id)
         return 0
     command = ["snakemake", "--config", f"study={sweep.study_path}", *for_snakemake]
     log.info("sweep %s: %s", sweep.id, " ".join(command))
+    log.info("afterwards: python workflow/scripts/summarize.py %s", sweep.name)
     # In place of this process, so that signals reach it, and it ends as it would by hand.
     os.execv(sys.executable, [sys.executable, "-m", *command])
 
@@ -84,6 +90,7 @@ def create(arguments: argparse.Namespace, layout: Layout) -> SweepStudy:
             if getattr(arguments, name)
         },
         own=arguments.own,
+        round_size=arguments.round_size,
         trials=arguments.count,
     )
 
@@ -123,7 +130,7 @@ def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> in
         log.error("%s", error)
         return SAVED_AND_LEFT
     log.info("sweep %s: this worker took %d trials", sweep.id, len(worker.taken))
-    how = "to rank them" if done else "trains what is left and ranks"
+    how = "all is trained; ranks and reports" if done else "trains what is left, ranks and reports"
     log.info("snakemake --config study=%s   # %s", sweep.study_path, how)
     return 0
 
@@ -152,6 +159,7 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     add("--wandb", choices=("offline", "online", "disabled"), help="mode of W&B (the study's)")
     add("--metric", help="rank by this metric in place of the sweep file's")
     add("--goal", choices=("minimize", "maximize"), help="of that metric")
+    add("--round-size", type=positive, help="trials of a round of a Bayesian sweep")
     add("--own", nargs="*", default=[], metavar="NAME", help="hyperparameters of your own")
     add("--device", help="of a worker: auto, cpu, cuda or cuda:N (auto)")
     add("--config-dir", type=Path, default=Path("config"), help="studies and modules (config)")

@@ -13,6 +13,7 @@ import csv
 import math
 import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from resweep.config import compose
 from resweep.errors import ConfigError, Problem
 from resweep.search.suggest import Observation
 from resweep.store.run import DIVERGED, FAILED, FINISHED, INFEASIBLE, STOPPED
-from resweep.trial import Outcome, read_trial
+from resweep.trial import Outcome, read_outcome
 
 FINAL = "final"  # the metric's column in scores.csv
 
@@ -100,8 +101,8 @@ def read_table(path: Path, metric: str, names: Sequence[str]) -> list[Observatio
     Args:
         path: One row a training; columns are hyperparameters, by path or short name, and the metric
             (`final` in scores.csv). Where there is a status (W&B: State), diverged and infeasible
-            trainings count as such, and others only if they came to their end. What a phase did
-            not sweep is looked up in its trial files.
+            trainings count as such, and others only if they came to their end. Of a phase the
+            records beside the table are read: trials that a rung stopped enter as in a search.
         metric: What is optimised.
         names: Paths of the parameters; rows that lack one are left out.
 
@@ -109,21 +110,35 @@ def read_table(path: Path, metric: str, names: Sequence[str]) -> list[Observatio
         ConfigError: There is no such table, or no column for the metric or for a parameter.
     """
     rows, column, by_path = _read_rows(path, metric, names)
+    if column == FINAL and (path.parent / "records").is_dir():
+        return _observe_phase(path.parent, metric, names)
     found = []
     for row in rows:
-        point = {name: _cell(row[by_path[name]]) for name in names if name in by_path}
-        if len(point) < len(names):
-            point |= _from_trial_file(path, row["trial"], set(names) - point.keys())
+        point = {name: _cell(row[by_path[name]]) for name in names}
         value = _cell(row[column])
         status = _status(row)
         known = type(value) in (int, float) and math.isfinite(value)
-        whole = len(point) == len(names) and None not in point.values()
-        if not whole or status is None or (status == FINISHED and not known):
+        if None in point.values() or status is None:
             continue
-        found.append(
-            Observation(_coerced(point), float(value) if status == FINISHED else None, status)
-        )
+        if status != FINISHED or known:
+            value = float(value) if status == FINISHED else None
+            found.append(Observation(_coerced(point), value, status))
     return found
+
+
+def _observe_phase(folder: Path, metric: str, names: Collection[str]) -> list[Observation]:
+    """Observe the trials of a ranked phase, at all their rungs where it has any.
+
+    What it did not sweep is taken from the configurations of its trials.
+    """
+    records = sorted(folder.glob("records/**/b*/*.json")) or sorted(folder.glob("records/*.json"))
+    outcomes = []
+    for outcome in map(read_outcome, records):
+        values = dict(compose.leaves(outcome.trial.config))
+        point = {name: values[name] for name in names if name in values}
+        if len(point) == len(names) and None not in point.values():
+            outcomes.append(replace(outcome, trial=replace(outcome.trial, assignments=point)))
+    return observe(outcomes, metric)
 
 
 def check_tables(paths: Iterable[Path], metric: str, names: Sequence[str]) -> list[Problem]:
@@ -150,19 +165,14 @@ def _read_rows(
     of_phase = {"trial", "run_id", "status", FINAL} <= set(columns)
     column = FINAL if of_phase else metric
     by_path = {_path(name): name for name in columns}
-    lacking = [name for name in names if name not in by_path and not of_phase]
+    records = of_phase and (path.parent / "records").is_dir()
+    lacking = [name for name in names if name not in by_path and not records]
     if column not in columns:
         lacking.insert(0, column)
     if lacking:
         mend = f"has no column for it; there are: {', '.join(columns)}"
         raise ConfigError(Problem(str(path), "warm_start", lacking[0], mend))
     return rows, column, by_path
-
-
-def _from_trial_file(scores: Path, trial: str, names: Collection[str]) -> dict[str, Any]:
-    """Return values that a trial has in its configuration, as far as it has them."""
-    config = read_trial(scores.parent / "trials" / f"{trial}.yaml").config
-    return {name: value for name, value in compose.leaves(config) if name in names}
 
 
 def _status(row: Mapping[str, str]) -> str | None:

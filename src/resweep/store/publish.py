@@ -31,7 +31,7 @@ from resweep.training.metrics import METRICS, TIMING, read_metrics
 from resweep.training.monitors import Stop
 
 DONE = ".again"  # folder of a retraining on its way out
-ASKED = "the trial stops here"  # it asked for no more
+ASKED = "as far as it was to go for now"  # a rung, or a smaller request
 
 log = logging.getLogger(__name__)
 
