@@ -142,12 +142,10 @@ def code(*modules):
 def train_command(study, phase, stage):
     """The command of a training, with settings that never make a finished one stale.
 
-    exec: signals of the scheduler reach the trainer itself, and the job ends when it does. At a
-    rung weights stay until it is decided who goes on.
+    exec: signals of the scheduler reach the trainer itself, and the job ends when it does.
     """
-    keep = "best" if phase.keep == "none" and stage and not stage.last else phase.keep
     return (
-        f"exec python workflow/scripts/train.py --keep {keep}"
+        f"exec python workflow/scripts/train.py --keep {phase.keep_at(stage)}"
         f" --tracking {quoted(study.tracking.model_dump())}".replace("{", "{{").replace("}", "}}")
         + " --record {output.record} --log {log} --memory-mb {resources.mem_mb}"
     )

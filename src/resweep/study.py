@@ -140,6 +140,15 @@ class Phase:
             return []
         return [(stage.rung.band, stage.rung.slots) for stage in self.stages if stage.round == 1]
 
+    def keep_at(self, stage: Stage | None) -> str:
+        """Return whose weights stay at a stage: at a rung all do until it is decided who goes on.
+
+        None: a rerun, which has no stages.
+        """
+        if stage is not None and not stage.last and self.keep == "none":
+            return "best"
+        return self.keep
+
     def stages_before(self, stage: Stage) -> list[Stage]:
         """Return the stages of all earlier rounds."""
         return [other for other in self.stages if other.round < stage.round]

@@ -6,7 +6,8 @@ trial file -> data ensured -> configuration resolved -> run advanced -> record l
 import json
 import logging
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,15 @@ class Outcome:
         """Last value of a metric; None where it has none, or no finite one."""
         value = self.record["metrics"].get(metric)
         return value if value is not None and math.isfinite(value) else None
+
+
+def record_paths(names: Sequence[str]) -> list[Path]:
+    """Return paths of records; a single `-` stands for names on standard input, one a line.
+
+    A command line has no room for those of thousands of trials.
+    """
+    given = sys.stdin.read().splitlines() if list(names) == ["-"] else names
+    return [Path(name) for name in given if name]
 
 
 def read_outcome(record_path: Path) -> Outcome:

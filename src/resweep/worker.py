@@ -149,9 +149,8 @@ class Worker:
         if stage.first and not self._may_take and run_to_train(trial, self.layout) is not None:
             return None
         record = self.sweep.folder / "records" / f"{slot}.json"
-        keep = "best" if phase.keep == "none" and not stage.last else phase.keep
         try:
-            trained = self.train(trial, record, keep)
+            trained = self.train(trial, record, phase.keep_at(stage))
         except LockTimeout as error:
             self._notice(slot, error)
             return None

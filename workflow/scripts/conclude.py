@@ -5,14 +5,13 @@
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from resweep.decisions import read_decisions
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.search.promote import conclude
-from resweep.trial import read_outcome
+from resweep.trial import read_outcome, record_paths
 
 
 def main() -> None:
@@ -25,8 +24,7 @@ def main() -> None:
     add("--decisions", type=Path, nargs="+", required=True, help="decisions of the rungs")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
-    names = sys.stdin.read().split() if arguments.records == ["-"] else arguments.records
-    outcomes = [read_outcome(Path(name)) for name in names]
+    outcomes = [read_outcome(path) for path in record_paths(arguments.records)]
     conclude(outcomes, read_decisions(arguments.decisions), Layout(arguments.results))
 
 

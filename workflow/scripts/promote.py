@@ -16,7 +16,7 @@ from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.search.promote import promote, release_stopped, rung_plan_from
 from resweep.search.rungs import PROMOTE
-from resweep.trial import read_outcome, write_trial
+from resweep.trial import read_outcome, record_paths, write_trial
 
 log = logging.getLogger("resweep.promote")
 
@@ -34,9 +34,10 @@ def main() -> None:
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    names = sys.stdin.read().split() if arguments.records == ["-"] else arguments.records
     plan = rung_plan_from(json.loads(arguments.plan))
-    trials, decisions = promote(plan, [read_outcome(Path(name)) for name in names])
+    trials, decisions = promote(
+        plan, [read_outcome(path) for path in record_paths(arguments.records)]
+    )
     for path, trial in zip(arguments.trials, trials, strict=True):
         write_trial(path, trial)
     write_decisions(arguments.decisions, decisions)

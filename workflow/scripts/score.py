@@ -13,6 +13,7 @@ from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.scores import check_rankable, code_warning, rank_trials, read_result
 from resweep.study_file import Score
+from resweep.trial import record_paths
 
 
 def main() -> None:
@@ -26,10 +27,9 @@ def main() -> None:
     add("--tolerate-failures", type=int, default=0, help="failed trials to rank without (0)")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
-    names = sys.stdin.read().split() if arguments.records == ["-"] else arguments.records
     score = Score.model_validate(json.loads(arguments.score))
     layout = Layout(arguments.results)
-    results = [read_result(Path(name), score, layout) for name in names]
+    results = [read_result(path, score, layout) for path in record_paths(arguments.records)]
     check_rankable(results, arguments.tolerate_failures, arguments.study)
     warning = code_warning(result.record for result in results)
     if warning:

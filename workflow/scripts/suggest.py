@@ -12,13 +12,12 @@ os.environ["OMP_NUM_THREADS"] = "1"  # sums of several threads differ in their l
 import argparse
 import json
 import logging
-import sys
 from pathlib import Path
 
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.search.rounds import plan_from, propose_round
-from resweep.trial import read_outcome, write_trial
+from resweep.trial import read_outcome, record_paths, write_trial
 
 
 def main() -> None:
@@ -34,9 +33,8 @@ def main() -> None:
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    names = sys.stdin.read().split() if arguments.records == ["-"] else arguments.records
     plan = plan_from(json.loads(arguments.plan))
-    outcomes = [read_outcome(Path(name)) for name in names]
+    outcomes = [read_outcome(path) for path in record_paths(arguments.records)]
     trials = propose_round(plan, outcomes, arguments.warm_start, Layout(arguments.results))
     for path, trial in zip(arguments.trials, trials, strict=True):
         write_trial(path, trial)

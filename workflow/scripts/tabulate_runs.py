@@ -6,12 +6,12 @@
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from resweep.errors import run_command
 from resweep.paths import Layout, write_atomically
 from resweep.tables import tabulate_study, write_runs_table
+from resweep.trial import record_paths
 
 
 def main() -> None:
@@ -28,9 +28,7 @@ def main() -> None:
         parser.error("--study and --records go together")
     layout = Layout(arguments.results)
     if arguments.study is not None:
-        piped = arguments.records == ["-"]
-        names = sys.stdin.read().splitlines() if piped else arguments.records
-        text = tabulate_study([Path(name) for name in names], layout)
+        text = tabulate_study(record_paths(arguments.records), layout)
         write_atomically(layout.study(arguments.study) / "runs.csv", text)
     write_runs_table(layout)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from resweep.paths import Layout, link_relative, write_atomically
 from resweep.search.observe import histories
-from resweep.search.rungs import STOP, Rung, Standing, decide, step_of
+from resweep.search.rungs import PROMOTE, STOP, Rung, Standing, decide, step_of
 from resweep.store.retention import release
 from resweep.store.run import EMPTY, STOPPED, Run
 from resweep.sweep import EarlyTerminate
@@ -80,7 +80,7 @@ def promote(
         if outcome.record["status"] != EMPTY
     ]
     decisions = decide(plan.rule, plan.rung, standings, plan.goal)
-    going = [row["trial"] for row in decisions if row["decision"] == "promote"]
+    going = [row["trial"] for row in decisions if row["decision"] == PROMOTE]
     planned = []
     for name in going:
         trial = trials[name]
