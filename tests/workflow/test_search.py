@@ -238,8 +238,11 @@ def test_a_diverged_trial_is_learned_from_and_the_search_goes_on(varied: Built) 
 
 
 def test_phases_share_their_runs(varied: Built) -> None:
-    """What bayes asks for was trained by the grid: one run goes on, nothing is done twice."""
-    steps_trained(varied.checkout)
+    """What bayes asks for is in the grid too.
+
+    Which of them comes first is not said: if the grid's rung has let the weights go by then, the
+    run begins anew.
+    """
     begun = {phase: {row["run_id"] for row in scores(varied, phase)} for phase in PHASES}
     listed = {run for run in begun["grid"] if isinstance(run, str)}
     assert len(listed) == 3
