@@ -34,7 +34,7 @@ def bare(steps: int) -> float:
     from resweep.model.gpt import GPT
 
     model = GPT({**MODEL, "dropout": 0.0, "bias": True}, VOCAB)
-    model.initialize(0.02, torch.Generator().manual_seed(0))
+    model.initialize({"init_std": 0.02}, torch.Generator().manual_seed(0))
     matrices = [p for p in model.parameters() if p.dim() >= 2]
     others = [p for p in model.parameters() if p.dim() < 2]
     groups = [

@@ -52,6 +52,10 @@ class LockTimeout(StoreError):
     """Another process held a run for longer than we were told to wait."""
 
 
+class ProcessLost(ResweepError):
+    """Another process of the same training is gone: a fault of the machine, or its own error."""
+
+
 class LeaseLost(StoreError):
     """Another process took the run over while we were working on it."""
 

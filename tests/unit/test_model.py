@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from resweep.errors import ConfigError
 from resweep.model.gpt import GPT
-from resweep.model.gpt2_format import load_weights, save_model
 from resweep.model.size import count_parameters
-from resweep.training.optimizer import AdamW, clip_gradients
+from resweep.training.optimizer import AdamW, clip_gradients, parameter_groups
 from resweep.training.schedule import learning_rate, warmup_steps
 
 VOCABULARY = 61
@@ -24,7 +24,7 @@ def shape(**changes) -> dict:
 
 def make(init_std: float = 0.1, seed: int = 0, **changes) -> GPT:
     model = GPT(shape(**changes), VOCABULARY)
-    model.initialize(init_std, torch.Generator().manual_seed(seed))
+    model.initialize({"init_std": init_std}, torch.Generator().manual_seed(seed))
     return model
 
 
@@ -47,7 +47,7 @@ def test_transformers_computes_the_same_from_a_checkpoint(bias, tmp_path):
 
     model = make(bias=bias)
     shake(model)
-    save_model(model, shape(bias=bias), tmp_path)
+    model.write(model.state_dict(), tmp_path)
     theirs = AutoModelForCausalLM.from_pretrained(tmp_path)
     with torch.no_grad():
         torch.testing.assert_close(
@@ -59,18 +59,18 @@ def test_transformers_computes_the_same_from_a_checkpoint(bias, tmp_path):
 def test_a_saved_model_is_loaded_bit_for_bit(bias, tmp_path):
     model, other = make(bias=bias), make(seed=1, bias=bias)
     shake(model)
-    save_model(model, shape(bias=bias), tmp_path)
-    load_weights(other, tmp_path)
-    pairs = zip(model.state_dict().values(), other.state_dict().values(), strict=True)
-    assert all(torch.equal(a, b) for a, b in pairs)
+    model.write(model.state_dict(), tmp_path)
+    read = other.read(tmp_path)
+    assert read.keys() == model.state_dict().keys()
+    assert all(torch.equal(tensor, read[name]) for name, tensor in model.state_dict().items())
 
 
 def test_weights_of_another_shape_are_refused(tmp_path):
-    save_model(make(), shape(), tmp_path)
-    with pytest.raises(RuntimeError, match="size mismatch"):
-        load_weights(GPT(shape(n_embd=64), VOCABULARY), tmp_path)
-    with pytest.raises(RuntimeError, match="Missing key"):
-        load_weights(GPT(shape(n_layer=4), VOCABULARY), tmp_path)
+    make().write(make().state_dict(), tmp_path)
+    with pytest.raises(ConfigError, match=r"c_attn.bias is 96 there, 192 here"):
+        GPT(shape(n_embd=64), VOCABULARY).read(tmp_path)
+    with pytest.raises(ConfigError, match=r"h\.3\..* is missing there"):
+        GPT(shape(n_layer=4), VOCABULARY).read(tmp_path)
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -168,7 +168,7 @@ def test_planning_imports_no_torch():
 def test_adamw_is_torchs_step_by_step_with_decay_on_matrices(weight_decay):
     ours, theirs = make(), make()
     theirs.load_state_dict(ours.state_dict())
-    optimizer = AdamW(ours, beta1=0.8, beta2=0.9, eps=1e-6, weight_decay=weight_decay)
+    optimizer = AdamW(ours, parameter_groups(ours, weight_decay), beta1=0.8, beta2=0.9, eps=1e-6)
     matrices = [p for p in theirs.parameters() if p.dim() >= 2]
     others = [p for p in theirs.parameters() if p.dim() < 2]
     reference = torch.optim.AdamW(
@@ -196,7 +196,7 @@ def test_adamw_is_torchs_step_by_step_with_decay_on_matrices(weight_decay):
 def test_weights_without_a_gradient_stay():
     model = make()
     before = {name: p.clone() for name, p in model.named_parameters()}
-    optimizer = AdamW(model, beta1=0.9, beta2=0.9, eps=1e-8, weight_decay=0.5)
+    optimizer = AdamW(model, parameter_groups(model, 0.5), beta1=0.9, beta2=0.9, eps=1e-8)
     model.transformer.wpe.weight.grad = torch.ones_like(model.transformer.wpe.weight)
     optimizer.step(0.1)
     changed = [name for name, p in model.named_parameters() if not torch.equal(p, before[name])]
@@ -213,7 +213,7 @@ def test_the_state_of_the_optimizer_continues_bit_for_bit():
             optimizer.step(1e-2)
 
     def adam(model):
-        return AdamW(model, beta1=0.9, beta2=0.95, eps=1e-8, weight_decay=0.1)
+        return AdamW(model, parameter_groups(model, 0.1), beta1=0.9, beta2=0.95, eps=1e-8)
 
     whole, half, rest = make(), make(), make(seed=9)
     whole_adam, half_adam, rest_adam = adam(whole), adam(half), adam(rest)

@@ -45,14 +45,14 @@ def run(trainer: Trainer, until: int, folder: Path, save=lambda: None, interrupt
 
 
 def tensors(trainer: Trainer) -> dict[str, torch.Tensor]:
-    return dict(trainer.model.state_dict()) | trainer.optimizer.state()
+    return dict(trainer.model.state_dict()) | trainer.engine.state()[1]
 
 
 def assert_equal(left: Trainer, right: Trainer) -> None:
     mine, theirs = tensors(left), tensors(right)
     assert mine.keys() == theirs.keys()
     assert [name for name in mine if not torch.equal(mine[name], theirs[name])] == []
-    assert (left.step, left.optimizer.steps) == (right.step, right.optimizer.steps)
+    assert (left.step, left.engine.optimizer_steps) == (right.step, right.engine.optimizer_steps)
 
 
 def assert_close(left: Trainer, right: Trainer, tolerance: float = 1e-5) -> None:
@@ -218,7 +218,7 @@ def test_a_training_that_was_cut_ends_bit_for_bit_the_same(cut, changes, data, t
     saved.mkdir()
     asked = itertools.count(1)
     interrupted = lambda: next(asked) == cut  # noqa: E731
-    outcome = run(first, 12, tmp_path / "cut", lambda: first.save(saved), interrupted)
+    outcome = run(first, 12, tmp_path / "cut", lambda: first.snapshot().write(saved), interrupted)
     assert (outcome, first.step) == (Outcome.INTERRUPTED, cut)
     rest.load(saved)
     torch.manual_seed(99)
@@ -233,7 +233,7 @@ def test_a_training_continues_from_a_checkpoint_older_than_its_metrics(data, tmp
     run(whole, 12, tmp_path / "whole")
     run(first, 6, tmp_path / "cut")
     (tmp_path / "saved").mkdir()
-    first.save(tmp_path / "saved")
+    first.snapshot().write(tmp_path / "saved")
     run(first, 9, tmp_path / "cut")
     rest.load(tmp_path / "saved")
     run(rest, 12, tmp_path / "cut")
@@ -253,13 +253,13 @@ def test_checkpoints_are_saved_when_asked_and_not_at_the_end(data, tmp_path):
 def test_saving_changes_no_numbers(save_steps, data, tmp_path):
     trainer, plain = make(data, training__save_steps=save_steps), make(data)
     (tmp_path / "saved").mkdir()
-    run(trainer, 12, tmp_path / "a", lambda: trainer.save(tmp_path / "saved"))
+    run(trainer, 12, tmp_path / "a", lambda: trainer.snapshot().write(tmp_path / "saved"))
     run(plain, 12, tmp_path / "b")
     assert_equal(trainer, plain)
 
 
 def test_a_checkpoint_is_what_transformers_and_the_trainer_need(data, tmp_path):
-    make(data).save(tmp_path)
+    make(data).snapshot().write(tmp_path)
     assert {file.name for file in tmp_path.iterdir()} == {
         "model.safetensors",
         "config.json",
@@ -292,14 +292,14 @@ def test_a_weight_that_is_no_number_is_noticed(data, tmp_path):
 
 def test_a_last_update_that_breaks_the_weights_is_noticed(data, tmp_path, caplog):
     trainer = make(data)
-    step = trainer.optimizer.step
+    step = trainer.engine.optimizer.step
 
     def break_at_the_end(rate):
         step(rate)
         if trainer.step == 11:
             trainer.model.transformer.wte.weight.data.fill_(math.nan)
 
-    trainer.optimizer.step = break_at_the_end
+    trainer.engine.optimizer.step = break_at_the_end
     assert run(trainer, 12, tmp_path) is Outcome.DIVERGED
     assert "diverged: val/loss is nan at step 12" in caplog.text
     assert "NaN" not in (tmp_path / "metrics.jsonl").read_text()
@@ -472,7 +472,7 @@ def test_a_trainer_survives_its_checkpoint_on_disk(data, tmp_path):
     for _ in range(5):
         trainer.train_step()
     path = tmp_path / "checkpoint_5"
-    checkpoint.publish(path, trainer.save, lambda: None)
+    checkpoint.publish(path, trainer.snapshot().write, lambda: None)
     assert checkpoint.find_damage(path) is None
     other.load(path)
     assert_equal(trainer, other)

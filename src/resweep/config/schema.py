@@ -150,8 +150,31 @@ class Training(Section):
     save_steps: Annotated[Positive | None, LABEL] = Field(
         None, description="keep a checkpoint every so many steps; null: one a minute, latest only"
     )
+    distributed: Annotated[Literal["none", "ddp", "zero1", "zero2", "zero3"], LABEL] = Field(
+        "none", description="how processes share the work; zero: DeepSpeed's stages"
+    )
+    processes: Annotated[Positive, LABEL] = Field(
+        1, description="that train one run together, each on a GPU of its own or on a core"
+    )
+    nodes: Annotated[Positive, LABEL] = Field(1, description="machines that the processes are on")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast")
     compile: bool = Field(False, description="torch.compile")
+
+    @model_validator(mode="after")
+    def _processes_share_the_batch(self) -> "Training":
+        if self.distributed == "none" and self.processes * self.nodes > 1:
+            raise ValueError(f"processes = {self.processes} need distributed: ddp, or zero1 to 3")
+        if self.processes % self.nodes:
+            raise ValueError(
+                f"processes = {self.processes} should be a multiple of nodes = {self.nodes}"
+            )
+        sequences = self.batch_size * self.gradient_accumulation_steps
+        if sequences % self.processes:
+            raise ValueError(
+                f"batch_size * gradient_accumulation_steps = {sequences} should be a multiple of "
+                f"processes = {self.processes}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_length_one_warmup(self) -> "Training":

@@ -6,11 +6,15 @@ Projections are stored (in, out) as GPT-2 does, so that a state dict is a GPT-2 
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from resweep.model.gpt2_format import read_weights, write_model
+from resweep.model.language_model import LanguageModel
 
 
 class Projection(nn.Module):
@@ -123,7 +127,7 @@ class Transformer(nn.Module):
         return self.ln_f(x)
 
 
-class GPT(nn.Module):
+class GPT(LanguageModel):
     """A causal language model whose output head shares the token embeddings.
 
     Args:
@@ -133,6 +137,7 @@ class GPT(nn.Module):
 
     def __init__(self, config: Mapping[str, Any], vocab_size: int):
         super().__init__()
+        self.config = config
         self.vocab_size = vocab_size
         self.context_length = config["context_length"]
         self.transformer = Transformer(
@@ -161,12 +166,13 @@ class GPT(nn.Module):
             logits.view(-1, self.vocab_size), sequences[:, 1:].reshape(-1), reduction=reduction
         )
 
-    def initialize(self, init_std: float, generator: torch.Generator) -> None:
+    def initialize(self, settings: Mapping[str, Any], generator: torch.Generator) -> None:
         """Draw all weights anew: normal, projections into the residual stream scaled down.
 
         Matrices ~ N(0, init_std), those into the residual stream over sqrt(2 n_layer) (GPT-2,
         Radford et al. 2019, section 2.3); norms 1, biases 0.
         """
+        init_std = settings["init_std"]
         residual_std = init_std / math.sqrt(2 * len(self.transformer.h))
         with torch.no_grad():
             for name, parameter in self.named_parameters():
@@ -186,3 +192,11 @@ class GPT(nn.Module):
         parameters = sum(p.numel() for p in self.parameters()) - self.transformer.wpe.weight.numel()
         attention = 12 * len(self.transformer.h) * self.transformer.wte.embedding_dim
         return 6 * parameters + attention * self.context_length
+
+    def write(self, state: Mapping[str, Tensor], folder: Path) -> None:
+        """Write a GPT-2 folder of these parameters (`resweep.model.gpt2_format`)."""
+        write_model(state, self.config, self.vocab_size, folder)
+
+    def read(self, folder: Path) -> dict[str, Tensor]:
+        """Return the parameters of a GPT-2 folder; raises ConfigError where they do not fit."""
+        return read_weights(self, folder)

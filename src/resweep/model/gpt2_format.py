@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from resweep.data.store import END_OF_TEXT
-from resweep.model.gpt import GPT
+from resweep.errors import ConfigError, Problem
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -44,28 +44,46 @@ def gpt2_config(config: Mapping[str, Any], vocab_size: int) -> dict[str, Any]:
     }
 
 
-def save_model(model: GPT, config: Mapping[str, Any], folder: Path) -> None:
-    """Write weights and config of a model into an existing folder."""
-    state = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
-    }
+def write_model(
+    state: Mapping[str, Tensor], config: Mapping[str, Any], vocab_size: int, folder: Path
+) -> None:
+    """Write the weights and the config of a model into an existing folder.
+
+    Args:
+        state: Its parameters by name, whole and on the CPU.
+        config: The `model` section of its configuration.
+        vocab_size: Number of tokens.
+        folder: Where to.
+    """
+    weights = dict(state)
     if not config["bias"]:
-        state |= _zero_biases(state)
-    save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
-    text = json.dumps(gpt2_config(config, model.vocab_size), indent=2, sort_keys=True)
+        weights |= _zero_biases(weights)
+    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+    text = json.dumps(gpt2_config(config, vocab_size), indent=2, sort_keys=True)
     (folder / CONFIG).write_text(text + "\n")
 
 
-def load_weights(model: GPT, folder: Path) -> None:
-    """Load weights that `save_model` wrote into a model of the same shape.
+def read_weights(model: nn.Module, folder: Path) -> dict[str, Tensor]:
+    """Return the parameters by name that `write_model` wrote for a model of the same shape.
 
     Raises:
-        RuntimeError: Names or shapes do not fit.
+        ConfigError: Names or shapes do not fit.
     """
     state = load_file(folder / WEIGHTS)
-    known = model.state_dict().keys()
-    extra_biases = {name for name in state if name.endswith(".bias")} - known
-    model.load_state_dict({name: state[name] for name in state if name not in extra_biases})
+    known = {name: parameter.shape for name, parameter in model.named_parameters()}
+    extra_biases = {name for name in state if name.endswith(".bias")} - known.keys()
+    kept = {name: state[name] for name in state if name not in extra_biases}
+    shapes = {name: tensor.shape for name, tensor in kept.items()}
+    if shapes != known:
+        odd = sorted(name for name in known.keys() | shapes if known.get(name) != shapes.get(name))
+        mend = f"does not fit the model: {odd[0]} is {_shape(shapes, odd[0])} there, "
+        mend += f"{_shape(known, odd[0])} here"
+        raise ConfigError(Problem(str(folder / WEIGHTS), "", None, mend))
+    return kept
+
+
+def _shape(shapes: Mapping[str, torch.Size], name: str) -> str:
+    return "x".join(map(str, shapes[name])) if name in shapes else "missing"
 
 
 def _zero_biases(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -206,7 +206,7 @@ class Advance:
     def _save(self, trainer: Trainer) -> None:
         """Publish a checkpoint; of those before it the last one stays, should this be damaged."""
         folder = self.folder / checkpoint.folder_name(trainer.step)
-        checkpoint.publish(folder, trainer.save, self.lock.confirm)
+        checkpoint.publish(folder, trainer.snapshot().write, self.lock.confirm)
         self.progress["step"] = trainer.step
         if self.folder == self.run.path:
             self.run.update(step=max(trainer.step, self.run.state().get("step", 0)))

@@ -156,6 +156,7 @@ class _Clock:
         self.interval_start, self.interval_step = now, trainer.step
         achieved = trainer.model.flops_per_token() * tokens / seconds
         peak = peak_flops(trainer.device, trainer.training["precision"])
+        peak *= trainer.processes.world_size
         return {
             "tokens_per_second": round(tokens / seconds, 1),
             "mfu": round(achieved / peak, 4),

@@ -5,38 +5,62 @@ trial a second of start-up. This calls the same fused kernel; a test compares th
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters that are updated alike.
+
+    Attributes:
+        names: Which.
+        weight_decay: Times the group's learning rate, subtracted as a share of the weight.
+        lr_scale: The group's learning rate over that of the schedule.
+    """
+
+    names: tuple[str, ...]
+    weight_decay: float
+    lr_scale: float = 1.0
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[Group]:
+    """Return what is trained: parameters with two or more dimensions decay, the others do not."""
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    matrices = tuple(name for name, p in trained.items() if p.dim() >= 2)
+    others = tuple(name for name, p in trained.items() if p.dim() < 2)
+    groups = [Group(matrices, weight_decay), Group(others, 0.0)]
+    return [group for group in groups if group.names]
 
 
 class AdamW:
     """Updates the parameters of a model in place.
 
     Args:
-        model: Its parameters with two or more dimensions decay, the others do not.
+        model: Whose parameters.
+        groups: Which of them, and how.
         beta1, beta2, eps: Of Adam.
-        weight_decay: Times the learning rate, subtracted as a share of the weight.
     """
 
     def __init__(
-        self, model: nn.Module, *, beta1: float, beta2: float, eps: float, weight_decay: float
+        self, model: nn.Module, groups: Sequence[Group], *, beta1: float, beta2: float, eps: float
     ):
         self.beta1, self.beta2, self.eps = beta1, beta2, eps
-        self.parameters = dict(model.named_parameters())
+        self.groups = groups
+        named = dict(model.named_parameters())
+        self.parameters = {name: named[name] for group in groups for name in group.names}
         self.exp_avg = {name: torch.zeros_like(p) for name, p in self.parameters.items()}
         self.exp_avg_sq = {name: torch.zeros_like(p) for name, p in self.parameters.items()}
         self.steps = 0
-        matrices = [name for name, p in self.parameters.items() if p.dim() >= 2]
-        others = [name for name, p in self.parameters.items() if p.dim() < 2]
-        self._groups = [(matrices, weight_decay), (others, 0.0)]
 
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
         """Apply one update from the gradients; parameters without one stay."""
         self.steps += 1
-        for names, weight_decay in self._groups:
-            used = [name for name in names if self.parameters[name].grad is not None]
+        for group in self.groups:
+            used = [name for name in group.names if self.parameters[name].grad is not None]
             if not used:
                 continue
             parameters: list[Tensor] = [self.parameters[name] for name in used]
@@ -49,10 +73,10 @@ class AdamW:
                 [self.exp_avg_sq[name] for name in used],
                 [],
                 counts,
-                lr=learning_rate,
+                lr=learning_rate * group.lr_scale,
                 beta1=self.beta1,
                 beta2=self.beta2,
-                weight_decay=weight_decay,
+                weight_decay=group.weight_decay,
                 eps=self.eps,
                 amsgrad=False,
                 maximize=False,
@@ -64,10 +88,10 @@ class AdamW:
             parameter.grad = None
 
     def state(self) -> dict[str, Tensor]:
-        """Moments by name, as tensors on the CPU: `exp_avg.NAME`, `exp_avg_sq.NAME`."""
+        """Return the moments by name: `exp_avg.NAME`, `exp_avg_sq.NAME`."""
         moments = {"exp_avg": self.exp_avg, "exp_avg_sq": self.exp_avg_sq}
         return {
-            f"{kind}.{name}": tensor.cpu()
+            f"{kind}.{name}": tensor
             for kind, tensors in moments.items()
             for name, tensor in tensors.items()
         }

@@ -1,32 +1,36 @@
-"""A training in memory: model, optimizer, batches and the step reached.
+"""A training in memory: model, engine, batches and the step reached.
 
 All randomness is derived from (seed, step), nothing is drawn from a stream that would have to be
 saved: a trainer restored from a checkpoint continues bit for bit.
+
+Where several processes train together, each has a trainer and calls the same methods: those marked
+`together` are called on all when rank 0 calls them.
 """
 
-import json
+import logging
 import math
 import os
 import re
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from resweep.canonical import digest
 from resweep.data.batches import TrainBatches, eval_batches
+from resweep.data.prefetch import Prefetch
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, Problem
-from resweep.model.gpt import GPT
-from resweep.model.gpt2_format import load_weights, save_model
-from resweep.training.optimizer import AdamW, clip_gradients
+from resweep.model.build import build_model
+from resweep.training.engine import make_engine
+from resweep.training.optimizer import parameter_groups
+from resweep.training.processes import ALONE, Processes, together
 from resweep.training.schedule import learning_rate
+from resweep.training.snapshot import Snapshot, read_counters, read_moments, to_memory
 
-OPTIMIZER = "optimizer.safetensors"
-STATE = "trainer.json"
+log = logging.getLogger(__name__)
 
 
 class Trainer:
@@ -37,70 +41,111 @@ class Trainer:
             `vocab_size` are numbers.
         data: The prepared data set.
         device: Where to compute.
+        processes: Those that train together.
+        most_sequences: Sequences per forward and process that are known to fit; None: unknown.
+
+    Attributes:
+        micro_batch: Sequences per forward and process.
     """
 
-    def __init__(self, config: Mapping[str, Any], data: Prepared, device: torch.device):
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        data: Prepared,
+        device: torch.device,
+        processes: Processes = ALONE,
+        most_sequences: int | None = None,
+    ):
         self.config = config
         self.training: Mapping[str, Any] = config["training"]
         self.data = data
         # Opened once: the folder may be made anew from other text while this trains on.
         self.splits = {name: data.split(name) for name in data.tokens}
         self.device = device
+        self.processes = processes
         self.max_steps: int = self.training["max_steps"]
         self.context_length: int = config["model"]["context_length"]
         self.sequences_per_step: int = (
             self.training["batch_size"] * self.training["gradient_accumulation_steps"]
         )
+        self.sequences_here = self.sequences_per_step // processes.world_size
+        self.first_row = processes.rank * self.sequences_here
+        limits = (self.training["max_gpu_batch_size"], most_sequences, self.sequences_here)
+        self.micro_batch = min(self.training["batch_size"], *(n for n in limits if n))
         seed = self.training["seed"]
         self.batches = TrainBatches(
             self.splits["train"], self.context_length, self.sequences_per_step, seed
         )
-        self.model = GPT(config["model"], config["model"]["vocab_size"])
+        self.prefetch = Prefetch(self._rows_at, device, self.max_steps)
+        self.model = build_model(config["model"])
         generator = torch.Generator().manual_seed(derive_seed(seed, "initialization"))
-        self.model.initialize(config["initialization"]["init_std"], generator)
+        self.model.initialize(config["initialization"], generator)
         self.model.to(device)
-        self.parameters = list(self.model.parameters())
-        self.optimizer = AdamW(
-            self.model,
-            beta1=self.training["beta1"],
-            beta2=self.training["beta2"],
-            eps=self.training["adam_eps"],
-            weight_decay=self.training["weight_decay"],
-        )
-        self.loss = torch.compile(self.model.loss) if self.training["compile"] else self.model.loss
+        groups = parameter_groups(self.model, self.training["weight_decay"])
+        self.engine = make_engine(self.model, groups, self.training, device, processes)
         self.step = 0
         # Losses since the last line of metrics.jsonl: part of the state, so that a resumed run
-        # averages over the same steps.
+        # averages over the same steps. Of this process's sequences alone, until they are read.
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
         self.loss_count = 0
         self.grad_norm = torch.zeros((), device=device)
+        self.kept_gradients: dict[str, Tensor] | None = None
 
     @property
     def tokens(self) -> int:
         """Training tokens seen."""
         return self.step * self.sequences_per_step * self.context_length
 
-    def train_step(self) -> None:
-        """Do one optimizer step on the next batch, in micro-batches that fit the device."""
-        sequences = torch.from_numpy(self.batches.at(self.step)).to(self.device, non_blocking=True)
-        micro = self._micro_batch()
-        self.optimizer.zero_grad()
-        for first in range(0, self.sequences_per_step, micro):
-            part = sequences[first : first + micro]
-            self._seed_dropout(first)
-            with self._autocast():
-                loss = self.loss(part) * (len(part) / self.sequences_per_step)
-            loss.backward()
-            self.loss_sum += loss.detach()
-        self.grad_norm = clip_gradients(self.parameters, self.training["grad_clip"])
-        self.optimizer.step(learning_rate(self.step, self.training, self.max_steps))
+    @together
+    def train_step(self, keep_gradients: bool = False) -> None:
+        """Do one optimizer step on the next batch.
+
+        Args:
+            keep_gradients: Keep its gradients for the next snapshot.
+        """
+        rows = self.prefetch.at(self.step)
+        self.loss_sum += self._compute_gradients(rows)
+        self.kept_gradients = to_memory(self.engine.gradients()) if keep_gradients else None
+        rate = learning_rate(self.step, self.training, self.max_steps)
+        self.grad_norm = self.engine.update(rate, self.training["grad_clip"])
         self.loss_count += 1
         self.step += 1
 
+    def _compute_gradients(self, rows: Tensor) -> Tensor:
+        """Go through this process's rows in micro-batches, smaller ones where memory is short.
+
+        Returns:
+            The sum of their mean losses by their shares of the step.
+
+        Raises:
+            torch.OutOfMemoryError: A single sequence does not fit; or, where there are other
+                processes, a micro-batch: they would wait for this one forever.
+        """
+        while True:
+            try:
+                return self._accumulate(rows)
+            except torch.OutOfMemoryError:
+                if self.micro_batch == 1 or self.processes.together:
+                    raise
+            torch.cuda.empty_cache()
+            self.micro_batch //= 2
+            log.warning("out of memory: goes on with %d sequences a forward", self.micro_batch)
+
+    def _accumulate(self, rows: Tensor) -> Tensor:
+        self.engine.begin()
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        for first in range(0, len(rows), self.micro_batch):
+            part = rows[first : first + self.micro_batch]
+            self._seed_dropout(self.first_row + first)
+            last = first + len(part) == len(rows)
+            total += self.engine.accumulate(part, len(part) / self.sequences_per_step, last)
+        return total
+
+    @together
     def interval_metrics(self) -> dict[str, float]:
         """Return metrics of the steps since the last call, and start a new interval."""
         metrics = {
-            "train/loss": self.loss_sum.item() / max(1, self.loss_count),
+            "train/loss": self.processes.sum(self.loss_sum).item() / max(1, self.loss_count),
             "lr": learning_rate(self.step - 1, self.training, self.max_steps),
             "grad_norm": self.grad_norm.item(),
             "tokens": self.tokens,
@@ -109,55 +154,53 @@ class Trainer:
         self.loss_count = 0
         return metrics
 
-    @torch.no_grad()
+    @together
     def evaluate(self, split: str) -> dict[str, float]:
         """Return `{split}/loss` (nats per token) and `{split}/perplexity`; changes nothing."""
-        self.model.eval()
-        total, count = 0.0, 0
         batches = eval_batches(
             self.splits[split],
             self.context_length,
             self.training["eval_batch_size"],
             self.training["eval_sequences"],
         )
-        for batch in batches:
-            with self._autocast():
-                loss = self.model.loss(torch.from_numpy(batch).to(self.device), reduction="sum")
-            total += loss.item()
-            count += batch.shape[0] * self.context_length
+        self.model.eval()
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        rank, world_size = self.processes.rank, self.processes.world_size
+        for first in range(0, len(batches), world_size):
+            # All processes compute, since shards of a model can only be gathered together.
+            mine = batches[min(first + rank, len(batches) - 1)]
+            loss = self.engine.eval_loss(torch.from_numpy(mine).to(self.device))
+            if first + rank < len(batches):
+                total += loss
         self.model.train()
-        mean = total / count
+        mean = self.processes.sum(total).item() / (sum(map(len, batches)) * self.context_length)
         return {f"{split}/loss": mean, f"{split}/perplexity": math.exp(min(mean, 700.0))}
 
-    def save(self, folder: Path) -> None:
-        """Write all of the training into an existing folder: weights, optimizer, counters."""
-        save_model(self.model, self.config["model"], folder)
-        save_file(self.optimizer.state(), folder / OPTIMIZER)
-        state = {
+    @together
+    def snapshot(self) -> Snapshot:
+        """Return all of the training as it is now, in main memory; on rank 0 of use."""
+        weights, moments = self.engine.state()
+        counters = {
             "step": self.step,
-            "optimizer_steps": self.optimizer.steps,
-            "loss_sum": self.loss_sum.item(),
+            "optimizer_steps": self.engine.optimizer_steps,
+            "loss_sum": self.processes.sum(self.loss_sum).item(),
             "loss_count": self.loss_count,
         }
-        (folder / STATE).write_text(json.dumps(state, indent=2) + "\n")
+        kept = self.kept_gradients
+        return Snapshot(self.model, to_memory(weights), to_memory(moments), counters, kept)
 
+    @together
     def load(self, folder: Path) -> None:
-        """Continue from what `save` wrote."""
-        state = json.loads((folder / STATE).read_text())
-        load_weights(self.model, folder)
-        self.optimizer.load_state(load_file(folder / OPTIMIZER), state["optimizer_steps"])
-        self.step = state["step"]
-        self.loss_sum.fill_(state["loss_sum"])
-        self.loss_count = state["loss_count"]
+        """Continue from a checkpoint, whichever engine made it."""
+        counters = read_counters(folder)
+        self.engine.load(self.model.read(folder), read_moments(folder), counters["optimizer_steps"])
+        self.step = counters["step"]
+        self.loss_sum.fill_(counters["loss_sum"] if self.processes.rank == 0 else 0.0)
+        self.loss_count = counters["loss_count"]
 
-    def _micro_batch(self) -> int:
-        limit = self.training["max_gpu_batch_size"] or self.training["batch_size"]
-        return min(limit, self.training["batch_size"])
-
-    def _autocast(self) -> AbstractContextManager[Any]:
-        if self.training["precision"] == "bf16":
-            return torch.autocast(self.device.type, dtype=torch.bfloat16)
-        return nullcontext()
+    def _rows_at(self, step: int) -> Any:
+        rows = self.batches.at(step)
+        return rows[self.first_row : self.first_row + self.sequences_here]
 
     def _seed_dropout(self, first: int) -> None:
         """Dropout draws from torch's global generator: seed it for exactly this micro-batch."""

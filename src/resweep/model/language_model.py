@@ -1,0 +1,55 @@
+"""What a training asks of a model, whatever it is made of."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class LanguageModel(nn.Module, ABC):
+    """A causal language model.
+
+    Attributes:
+        vocab_size: Number of tokens.
+        context_length: Tokens per sequence.
+    """
+
+    vocab_size: int
+    context_length: int
+
+    @abstractmethod
+    def loss(self, sequences: Tensor, reduction: str = "mean") -> Tensor:
+        """Cross-entropy of each token given those before it, in nats.
+
+        Args:
+            sequences: (batch, tokens + 1), int64.
+            reduction: `mean` or `sum` over all predicted tokens.
+        """
+
+    @abstractmethod
+    def initialize(self, settings: Mapping[str, Any], generator: torch.Generator) -> None:
+        """Draw all weights anew, as the `initialization` section says."""
+
+    @abstractmethod
+    def flops_per_token(self) -> float:
+        """Floating-point operations of one training step per token."""
+
+    @abstractmethod
+    def write(self, state: Mapping[str, Tensor], folder: Path) -> None:
+        """Write a folder that transformers loads.
+
+        Args:
+            state: All parameters by name, whole and on the CPU.
+            folder: An existing folder.
+        """
+
+    @abstractmethod
+    def read(self, folder: Path) -> dict[str, Tensor]:
+        """Return the parameters by name that `write`, or transformers, wrote.
+
+        Raises:
+            ConfigError: Names or shapes do not fit this model.
+        """

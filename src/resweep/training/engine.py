@@ -1,0 +1,215 @@
+"""How gradients are computed and applied: by one process, or by several on parts of each batch.
+
+    accumulate(part, ...)   forward and backward of a micro-batch    once a micro-batch
+    gradients()             the step's gradients, whole              where they are wanted
+    update(lr, max_norm)    clip, and apply                          once a step
+
+Engines differ in what each process holds: all of it (`OneProcess`, `Ddp`), or a shard of moments,
+gradients and parameters (`resweep.training.zero`). What goes in and out is always whole, so that a
+checkpoint tells nothing of the engine, and any other may go on from it.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from resweep.model.language_model import LanguageModel
+from resweep.training.optimizer import AdamW, Group, clip_gradients
+from resweep.training.processes import Processes
+
+NONE, DDP = "none", "ddp"
+
+
+class Engine(Protocol):
+    """One process's share of the work; all processes call the same methods at the same time."""
+
+    @property
+    def optimizer_steps(self) -> int:
+        """Updates so far."""
+
+    def begin(self) -> None:
+        """Drop the gradients of the step before."""
+
+    def accumulate(self, part: Tensor, share: float, last: bool) -> Tensor:
+        """Add the gradients of a micro-batch.
+
+        Args:
+            part: (sequences, tokens + 1) of this process.
+            share: Its sequences over those of the whole step, all processes together.
+            last: Whether it is this process's last one of the step.
+
+        Returns:
+            Its mean loss times `share`, detached.
+        """
+
+    def gradients(self) -> dict[str, Tensor]:
+        """Return the step's gradients by name, whole, before clipping; on rank 0 of use."""
+
+    def update(self, learning_rate: float, max_norm: float) -> Tensor:
+        """Clip to a global norm (0: not at all) and apply; returns the norm before clipping."""
+
+    def eval_loss(self, batch: Tensor) -> Tensor:
+        """Return the sum of the losses of a batch, without gradients."""
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return parameters and moments by name, whole; on rank 0 of use."""
+
+    def load(
+        self, weights: Mapping[str, Tensor], moments: Mapping[str, Tensor], steps: int
+    ) -> None:
+        """Restore what `state` gave; without moments the optimizer starts anew."""
+
+
+class LossModule(nn.Module):
+    """A model whose forward is its loss: what engines wrap."""
+
+    def __init__(self, model: LanguageModel, training: Mapping[str, Any], device: torch.device):
+        super().__init__()
+        self.model = model
+        self._type = device.type
+        self._bf16 = training["precision"] == "bf16"
+        self._loss: Any = model.loss
+        if training["compile"]:
+            self._loss = torch.compile(model.loss)
+
+    def forward(self, sequences: Tensor, reduction: str = "mean") -> Tensor:
+        """(sequences, tokens + 1) -> loss; `sum` is for evaluations, which are not compiled."""
+        with self._autocast():
+            if reduction == "sum":
+                return self.model.loss(sequences, reduction)
+            return self._loss(sequences)
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self._bf16:
+            return torch.autocast(self._type, dtype=torch.bfloat16)
+        return nullcontext()
+
+
+class OneProcess:
+    """Everything in this process."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        groups: list[Group],
+        training: Mapping[str, Any],
+        device: torch.device,
+        processes: Processes,
+    ):
+        self.model = model
+        self.processes = processes
+        self.module: nn.Module = LossModule(model, training, device)
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.optimizer = AdamW(
+            model,
+            groups,
+            beta1=training["beta1"],
+            beta2=training["beta2"],
+            eps=training["adam_eps"],
+        )
+
+    @property
+    def optimizer_steps(self) -> int:
+        """Updates so far."""
+        return self.optimizer.steps
+
+    def begin(self) -> None:
+        """Drop the gradients of the step before."""
+        self.optimizer.zero_grad()
+
+    def accumulate(self, part: Tensor, share: float, last: bool) -> Tensor:
+        """Add the gradients of a micro-batch; returns its mean loss times `share`."""
+        loss = self.module(part) * share
+        loss.backward()
+        return loss.detach()
+
+    def gradients(self) -> dict[str, Tensor]:
+        """Return the step's gradients by name."""
+        named = self.optimizer.parameters.items()
+        return {name: p.grad for name, p in named if p.grad is not None}
+
+    def update(self, learning_rate: float, max_norm: float) -> Tensor:
+        """Clip and apply; returns the norm before clipping."""
+        norm = clip_gradients(self.parameters, max_norm)
+        self.optimizer.step(learning_rate)
+        return norm
+
+    @torch.no_grad()
+    def eval_loss(self, batch: Tensor) -> Tensor:
+        """Return the sum of the losses of a batch."""
+        loss: Tensor = self.module(batch, "sum")
+        return loss
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return parameters and moments by name."""
+        weights = {name: p.detach() for name, p in self.model.named_parameters()}
+        return weights, self.optimizer.state()
+
+    @torch.no_grad()
+    def load(
+        self, weights: Mapping[str, Tensor], moments: Mapping[str, Tensor], steps: int
+    ) -> None:
+        """Restore what `state` gave; without moments the optimizer starts anew."""
+        for name, parameter in self.model.named_parameters():
+            parameter.copy_(weights[name])
+        if moments:
+            self.optimizer.load_state(moments, steps)
+
+
+class Ddp(OneProcess):
+    """Each process has all of the model and a part of the batch; gradients are averaged.
+
+    torch averages over processes, so each scales its loss by their number: the sum is that of the
+    whole batch.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        groups: list[Group],
+        training: Mapping[str, Any],
+        device: torch.device,
+        processes: Processes,
+    ):
+        super().__init__(model, groups, training, device, processes)
+        self.module = self.wrapped = DistributedDataParallel(
+            self.module,
+            device_ids=[device.index or 0] if device.type == "cuda" else None,
+            broadcast_buffers=False,
+            gradient_as_bucket_view=True,
+        )
+
+    def accumulate(self, part: Tensor, share: float, last: bool) -> Tensor:
+        """Add the gradients of a micro-batch, the last one with those of the other processes."""
+        with nullcontext() if last else self.wrapped.no_sync():
+            loss = self.module(part) * share
+            (loss * self.processes.world_size).backward()
+        return loss.detach()
+
+    @torch.no_grad()
+    def eval_loss(self, batch: Tensor) -> Tensor:
+        """Return the sum of the losses of a batch, without the other processes."""
+        loss: Tensor = self.wrapped.module(batch, "sum")
+        return loss
+
+
+def make_engine(
+    model: LanguageModel,
+    groups: list[Group],
+    training: Mapping[str, Any],
+    device: torch.device,
+    processes: Processes,
+) -> Engine:
+    """Return the engine that `training.distributed` names."""
+    kind = training["distributed"]
+    if kind == NONE or (kind == DDP and not processes.together):
+        return OneProcess(model, groups, training, device, processes)
+    if kind == DDP:
+        return Ddp(model, groups, training, device, processes)
+    from resweep.training.zero import Zero  # deepspeed takes seconds to import
+
+    return Zero(model, groups, training, device, processes)

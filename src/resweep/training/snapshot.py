@@ -1,0 +1,74 @@
+"""All of a training at one step, in main memory, apart from the training: what a checkpoint holds.
+
+model.safetensors config.json    transformers loads them
+optimizer.safetensors            both moments of every trained parameter
+trainer.json                     counters
+gradients.pt                     name -> gradient of that step, before clipping; if asked for
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from resweep.model.language_model import LanguageModel
+
+OPTIMIZER = "optimizer.safetensors"
+STATE = "trainer.json"
+GRADIENTS = "gradients.pt"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A training at one step.
+
+    Attributes:
+        model: Writes its weights.
+        weights: All parameters by name.
+        moments: `exp_avg.NAME` and `exp_avg_sq.NAME`.
+        counters: What trainer.json holds.
+        gradients: By name; None if nobody wants them.
+    """
+
+    model: LanguageModel
+    weights: dict[str, Tensor]
+    moments: dict[str, Tensor]
+    counters: dict[str, Any]
+    gradients: dict[str, Tensor] | None
+
+    @property
+    def step(self) -> int:
+        """Its step."""
+        return int(self.counters["step"])
+
+    def write(self, folder: Path) -> None:
+        """Write all of it into an existing folder."""
+        self.model.write(self.weights, folder)
+        save_file(self.moments, folder / OPTIMIZER)
+        (folder / STATE).write_text(json.dumps(self.counters, indent=2) + "\n")
+        if self.gradients is not None:
+            torch.save(self.gradients, folder / GRADIENTS)
+
+
+def read_moments(folder: Path) -> dict[str, Tensor]:
+    """Return the moments of a checkpoint."""
+    return load_file(folder / OPTIMIZER)
+
+
+def read_counters(folder: Path) -> dict[str, Any]:
+    """Return the counters of a checkpoint."""
+    return dict(json.loads((folder / STATE).read_text()))
+
+
+def to_memory(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copy tensors to main memory, so that what is trained on does not change them."""
+    return {
+        name: tensor.detach().clone(memory_format=torch.contiguous_format)
+        if tensor.device.type == "cpu"
+        else tensor.detach().cpu().contiguous()
+        for name, tensor in tensors.items()
+    }
