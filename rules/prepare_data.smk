@@ -22,7 +22,14 @@ for study in STUDIES:
                 "../envs/resweep.yaml"
             params:
                 settings=canonical_json(settings),
-                code=code("data/corpus", "data/hub", "data/tokens", "data/bigram", "data/store"),
+                code=code(
+                    "data/corpus",
+                    "data/hub",
+                    "data/cut_text",
+                    "data/tokens",
+                    "data/bigram",
+                    "data/store",
+                ),
             shell:
                 "python workflow/scripts/prepare_data.py --settings {params.settings:q} "
                 "--stamp {output} > {log} 2>&1"

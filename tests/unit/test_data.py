@@ -35,7 +35,7 @@ def bytes_of(documents: list[str]) -> int:
 
 
 def encode_bytes(documents: list[str]) -> np.ndarray:
-    return np.concatenate([*token_batches(ByteTokens(), documents), np.empty(0, "<u2")])
+    return np.concatenate([*token_batches(ByteTokens(), documents, ""), np.empty(0, "<u2")])
 
 
 def one_line(call, *arguments) -> str:

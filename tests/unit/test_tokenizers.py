@@ -13,11 +13,12 @@ from pydantic import ValidationError
 from transformers import AutoTokenizer
 
 from resweep.config.schema import Data
-from resweep.data import store, tokens
+from resweep.data import cut_text, store
 from resweep.data.corpus import SPLITS, read_documents, source_files, split_documents
+from resweep.data.cut_text import text_batches
 from resweep.data.hub import not_here, why_offline
 from resweep.data.store import Prepared, ensure
-from resweep.data.tokens import BATCH_CHARACTERS, text_batches, token_batches, train_bpe
+from resweep.data.tokens import token_batches, train_bpe
 from resweep.errors import DataError
 from resweep.paths import Layout
 from tests.conftest import ROOT
@@ -156,10 +157,11 @@ def test_the_end_of_a_text_is_never_read_out_of_it(bpe):
 
 
 @pytest.mark.parametrize("characters", [1, 50, 1000])
-def test_long_documents_are_cut_where_no_token_changes(characters):
+def test_long_documents_are_cut_where_no_token_changes(characters, monkeypatch):
     tokenizer = train_bpe(DOCUMENTS, 500)
+    monkeypatch.setattr(cut_text, "BATCH_CHARACTERS", characters)
     text = "\n".join(DOCUMENTS) + " \n  \x1c \u00a0 end "
-    pieces = [piece for batch in text_batches([text, ""], True, characters) for piece in batch]
+    pieces = [piece for batch in text_batches([text, ""], True, "") for piece in batch]
     assert "".join(piece for piece, _ in pieces) == text
     assert [last for _, last in pieces].count(True) == 2
     ids = [token for ids in tokenizer.encode([piece for piece, _ in pieces]) for token in ids]
@@ -167,31 +169,34 @@ def test_long_documents_are_cut_where_no_token_changes(characters):
     assert len(pieces) > len(text) / (characters + 20) / 2
 
 
-def test_batches_are_bounded_and_whole_documents_stay_whole_where_cuts_would_matter():
+def test_batches_are_bounded_and_whole_documents_stay_whole_where_cuts_would_matter(monkeypatch):
+    monkeypatch.setattr(cut_text, "BATCH_CHARACTERS", 120)
     documents = ["word " * 10] * 100
-    batches = list(text_batches(documents, False, 120))
+    batches = list(text_batches(documents, False, ""))
     assert max(sum(len(piece) for piece, _ in batch) for batch in batches) < 120 + 50
     assert [piece for batch in batches for piece, _ in batch] == documents
-    (batch,) = text_batches(["word " * BATCH_CHARACTERS], False)
-    assert len(batch) == 1
+    assert list(text_batches(["word " * 100], False, "")) == [[("word " * 100, True)]]
+    assert list(text_batches(["x" * 500], True, "")) == [[("x" * 500, True)]]
 
 
 def test_documents_longer_than_a_batch_end_once(monkeypatch):
     tokenizer = train_bpe(DOCUMENTS, 300)
-    expected = np.concatenate(list(token_batches(tokenizer, DOCUMENTS)))
-    small = lambda documents, cuts: text_batches(documents, cuts, 30)  # noqa: E731
-    monkeypatch.setattr(tokens, "text_batches", small)
-    read = list(token_batches(tokenizer, DOCUMENTS))
+    expected = np.concatenate(list(token_batches(tokenizer, DOCUMENTS, "")))
+    monkeypatch.setattr(cut_text, "BATCH_CHARACTERS", 30)
+    read = list(token_batches(tokenizer, DOCUMENTS, ""))
     assert len(read) > len(DOCUMENTS)
     assert np.concatenate(read).tolist() == expected.tolist()
 
 
 def test_long_work_says_how_far_it_is(monkeypatch, corpus, tmp_path, capsys):
-    monkeypatch.setattr(store, "PROGRESS_SECONDS", -1)
+    monkeypatch.setattr(cut_text, "PROGRESS_SECONDS", -1)
+    monkeypatch.setattr(cut_text, "BATCH_CHARACTERS", 1000)
     ensure(bpe_settings(corpus), Layout(tmp_path))
-    output = capsys.readouterr().out
-    assert "training a BPE of 320 tokens" in output
-    assert "characters tokenised" in output
+    lines = capsys.readouterr().out.splitlines()
+    for name in ("words of a BPE of 320 tokens", "tokens of train", "tokens of val"):
+        told = [line for line in lines if line.startswith(f"{name}: ")]
+        counts = [int(line.split()[-4].replace(",", "")) for line in told]
+        assert len(counts) > 0 and counts == sorted(set(counts))
 
 
 def test_vocabularies_that_differ_are_different_data(corpus, tmp_path):

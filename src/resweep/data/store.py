@@ -8,8 +8,7 @@ tokenizer.json ...            what transformers.AutoTokenizer reads; not for byt
 import hashlib
 import json
 import shutil
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,6 @@ from resweep.paths import Layout, file_lock, write_atomically
 
 FORMAT = 1  # raised when equal settings and text would give other tokens
 END_OF_TEXT = 256  # of bytes
-PROGRESS_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -122,8 +120,6 @@ def _prepare(settings: Mapping[str, Any], folder: Path) -> Prepared:
     files = source_files(settings)
     before = {str(file): _fingerprint(file) for file in files}
     splits = split_documents(read_documents(settings), settings)
-    if settings["tokens"] == "bpe":
-        print(f"training a BPE of {settings['bpe_vocab_size']} tokens", flush=True)
     tokenizer = make_tokenizer(settings, splits["train"])
 
     new = folder.with_suffix(".new")
@@ -131,7 +127,9 @@ def _prepare(settings: Mapping[str, Any], folder: Path) -> Prepared:
     new.mkdir(parents=True)
     tokenizer.save(new)
     for name in SPLITS:
-        _write_tokens(tokenizer, splits[name], new / f"{name}.bin")
+        with (new / f"{name}.bin").open("wb") as file:
+            for batch in token_batches(tokenizer, splits[name], f"tokens of {name}"):
+                file.write(batch.tobytes())
     tokens = {name: _read_tokens(new / f"{name}.bin", tokenizer.vocab_size) for name in SPLITS}
     val_bytes = sum(len(document.encode()) for document in splits["val"])
     floor = bigram_floor(tokens["train"], tokens["val"], tokenizer.vocab_size)
@@ -151,24 +149,6 @@ def _prepare(settings: Mapping[str, Any], folder: Path) -> Prepared:
         shutil.rmtree(folder)
     new.rename(folder)
     return _described(folder, described)
-
-
-def _write_tokens(tokenizer: Tokenizer, documents: list[str], path: Path) -> None:
-    """Tokenise documents into a file, and tell now and then how far that is."""
-    told, read, total = time.monotonic(), 0, sum(map(len, documents))
-
-    def counted() -> Iterator[str]:
-        nonlocal read
-        for document in documents:
-            read += len(document)
-            yield document
-
-    with path.open("wb") as file:
-        for batch in token_batches(tokenizer, counted()):
-            file.write(batch.tobytes())
-            if time.monotonic() - told > PROGRESS_SECONDS:
-                told = time.monotonic()
-                print(f"{path.stem}: {read:,} of {total:,} characters tokenised", flush=True)
 
 
 def _digest(tokenizer: Tokenizer, tokens: Mapping[str, np.ndarray]) -> str:

@@ -5,8 +5,7 @@ Text is tokenised in batches of bounded size; each document is followed by an en
 
 import json
 import os
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,10 +14,10 @@ import numpy as np
 
 from resweep.canonical import digest
 from resweep.config.schema import BYTE_TOKENS
+from resweep.data.cut_text import text_batches
 from resweep.data.hub import local_copy, not_here, offline, one_line, why_offline
 from resweep.errors import DataError
 
-BATCH_CHARACTERS = 2**20  # some 100 MB of working memory
 END_OF_TEXT_NAME = "<|endoftext|>"
 # What tokenizers are read from; weights that lie beside them are no source of tokens.
 TOKENIZER_FILES = (
@@ -178,16 +177,22 @@ def train_bpe(documents: list[str], vocab_size: int) -> BytePairTokens:
         show_progress=False,
     )
     with _one_thread():
-        batches = text_batches(documents, cuts=True)
+        batches = text_batches(documents, True, f"words of a BPE of {vocab_size} tokens")
         tokenizer.train_from_iterator(([text for text, _ in batch] for batch in batches), trainer)
     return BytePairTokens(tokenizer)
 
 
-def token_batches(tokenizer: Tokenizer, documents: Iterable[str]) -> Iterator[np.ndarray]:
-    """Yield the tokens of documents, each followed by the end of text: shape (tokens,) a batch."""
+def token_batches(tokenizer: Tokenizer, documents: list[str], name: str) -> Iterator[np.ndarray]:
+    """Yield the tokens of documents, each followed by the end of text: shape (tokens,) a batch.
+
+    Args:
+        tokenizer: Text to ids.
+        documents: Text.
+        name: What lines about the progress call them.
+    """
     dtype = token_dtype(tokenizer.vocab_size)
     end = np.array([tokenizer.end_of_text], dtype)
-    for batch in text_batches(documents, tokenizer.cuts):
+    for batch in text_batches(documents, tokenizer.cuts, name):
         parts = []
         encoded = tokenizer.encode([text for text, _ in batch])
         for ids, (_, last) in zip(encoded, batch, strict=True):
@@ -198,43 +203,6 @@ def token_batches(tokenizer: Tokenizer, documents: Iterable[str]) -> Iterator[np
 def token_dtype(vocab_size: int) -> np.dtype:
     """Return the smallest type of token files that holds the vocabulary."""
     return np.dtype("<u2") if vocab_size <= 2**16 else np.dtype("<u4")
-
-
-def text_batches(
-    documents: Iterable[str], cuts: bool, characters: int = BATCH_CHARACTERS
-) -> Iterator[list[tuple[str, bool]]]:
-    """Yield pieces of documents in batches of about `characters` characters.
-
-    Args:
-        documents: Text.
-        cuts: Whether long documents may be cut, always before a space or newline after a word.
-        characters: A batch ends when it has as many; a document that has more is cut there.
-
-    Yields:
-        Lists of (piece, whether its document ends with it).
-    """
-    batch: list[tuple[str, bool]] = []
-    filled = 0
-    for document in documents:
-        start = 0
-        while True:
-            stop = len(document)
-            if cuts and stop - start > characters:
-                found = _AFTER_WORD.search(document, start + characters)
-                stop = found.start() if found else stop
-            batch.append((document[start:stop], stop == len(document)))
-            filled += stop - start
-            start = stop
-            if filled >= characters:
-                yield batch
-                batch, filled = [], 0
-            if stop == len(document):
-                break
-    if batch:
-        yield batch
-
-
-_AFTER_WORD = re.compile(r"(?<=\S)[ \n]")
 
 
 def tokenizer_sources(settings: Mapping[str, Any]) -> list[Path]:
