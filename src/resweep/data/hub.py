@@ -139,6 +139,8 @@ def read_dataset(settings: Mapping[str, Any]) -> Iterator[str]:
             if reason and isinstance(error, OSError):  # ConnectionError too
                 raise not_here("data.dataset", name, reason) from None
             raise DataError(f"data.dataset: {name}: {one_line(error)}") from None
+        if reason:
+            _check_revision(name, settings["dataset_revision"], rows)
         if field not in rows.column_names:
             columns = ", ".join(rows.column_names)
             raise DataError(
@@ -153,6 +155,25 @@ def read_dataset(settings: Mapping[str, Any]) -> Iterator[str]:
                     "data.text_field"
                 )
             yield text
+
+
+def _check_revision(name: str, revision: str | None, rows: Any) -> None:
+    """Refuse what `datasets` takes from its cache of another revision: it takes the latest."""
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    if revision is None:
+        return
+    folder = Path(constants.HF_HUB_CACHE, repo_folder_name(repo_id=name, repo_type="dataset"))
+    known = folder / "refs" / revision  # what a branch or tag was when it was last asked for
+    wanted = known.read_text().strip() if known.is_file() else revision
+    commits = {Path(file["filename"]).parent.name for file in rows.cache_files}
+    if commits != {wanted}:
+        raise DataError(
+            f"data.dataset_revision: {revision}: the cache of Hugging Face has {name} as of "
+            f"{', '.join(sorted(commits))}, and the hub cannot be asked; name that, or run this "
+            "once with a network"
+        )
 
 
 def _load_rows(settings: Mapping[str, Any], path: Path | None, cache: str | None) -> Any:
