@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from resweep.config.schema import Initialization
 from resweep.errors import ConfigError
 from resweep.model.gpt import GPT
 from resweep.model.size import count_parameters
@@ -24,7 +25,8 @@ def shape(**changes) -> dict:
 
 def make(init_std: float = 0.1, seed: int = 0, **changes) -> GPT:
     model = GPT(shape(**changes), VOCABULARY)
-    model.initialize({"init_std": init_std}, torch.Generator().manual_seed(seed))
+    settings = Initialization(init_std=init_std).model_dump()
+    model.initialize(settings, torch.Generator().manual_seed(seed))
     return model
 
 
