@@ -19,11 +19,17 @@ class LanguageModel(nn.Module, ABC):
         vocab_size: Number of tokens.
         context_length: Tokens per sequence.
         sample_keys: Of the samples of the next forward, from which dropout draws its masks.
+        shapes: Of all parameters by name, noted when built: an engine may cut them into shards.
     """
 
     vocab_size: int
     context_length: int
     sample_keys: SampleKeys
+    shapes: dict[str, torch.Size]
+
+    def note_shapes(self) -> None:
+        """Set `shapes`; for the end of a constructor."""
+        self.shapes = {name: parameter.shape for name, parameter in self.named_parameters()}
 
     @abstractmethod
     def loss(self, sequences: Tensor, reduction: str = "mean") -> Tensor:
