@@ -1,4 +1,4 @@
-"""Run all benchmarks, or those named: `python -m benchmarks [throughput] [start] [scale] [mup] ...`."""
+"""Run all benchmarks, or those named: `python -m benchmarks [throughput] [start] [mup] ...`."""
 
 import sys
 
