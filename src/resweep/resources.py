@@ -7,8 +7,8 @@ Estimates, each of which a study can override under `resources:`:
              micro-batch, and once more the 12 bytes that a snapshot copies; DeepSpeed's shards are
              counted as if they were whole, since loading and saving gathers them. Half as much
              again for each time that the run was killed at its limit
-    time     10 minutes to start, then 6 FLOPs for each parameter and token at 2 GFLOP/s on a CPU
-             core and at 5 TFLOP/s on a GPU, for each process: slower than either is, so that a limit
+    time     10 minutes to start, then 6 FLOPs for each parameter and token, at 2 GFLOP/s on a CPU
+             core and at 5 TFLOP/s on a GPU for each process: slower than either is, so that a limit
              is rarely met; a day at most: a run that meets its limit saves and continues
     cores    those of the study for each process of a node
     GPUs     those of the study, at least one for each process of a node; none where it says 0
