@@ -1,4 +1,4 @@
-"""Many processes train what one does, whatever the engine, and go on from each other's checkpoints."""
+"""Many processes train what one does, with any engine, and go on from each other's checkpoints."""
 
 import json
 import subprocess
@@ -71,7 +71,10 @@ def test_losses_and_weights_are_those_of_one_process(folder: Path, name: str) ->
     assert one["losses"]["50"] < one["losses"]["1"] - 1
     last = f"checkpoint_{STEPS}"
     for file in ("model.safetensors", "optimizer.safetensors"):
-        mine, theirs = load_file(folder / "one" / last / file), load_file(folder / name / last / file)
+        mine, theirs = (
+            load_file(folder / "one" / last / file),
+            load_file(folder / name / last / file),
+        )
         assert mine.keys() == theirs.keys()
         for key, tensor in mine.items():
             torch.testing.assert_close(theirs[key], tensor, atol=1e-3, rtol=0, msg=key)
