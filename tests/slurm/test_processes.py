@@ -54,3 +54,24 @@ def test_processes_of_one_node_and_of_two_train_what_one_does(study: SlurmStudy)
     for seed, state in states(study.checkout).items():
         assert state["run_id"] == made[seed]["run_id"]
         assert state["metrics"] == pytest.approx(made[seed]["metrics"], abs=1e-4)
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_a_notice_before_the_end_saves_and_the_retry_resumes(
+    checkout: Checkout, cluster: Cluster, nodes: int
+) -> None:
+    study = SlurmStudy(checkout, cluster)
+    checkout.write_sweep(learning_rate=[1e-3])
+    many = {"training.distributed": "ddp", "training.processes": 2, "training.nodes": nodes}
+    study.train_for(1500, **many)
+    process = study.start()
+    study.wait(process, lambda: study.steps() > 150)
+    run = study.run()
+    assert run is not None
+    # What `--signal=USR1@120` does two minutes before the limit.
+    job = json.loads((run / "lease.json").read_text())["job"]
+    study.slurm("scancel", "--signal=USR1", job)
+    study.finish(process)
+    first, second = study.state()["attempts"]  # type: ignore[misc]
+    assert first["end"] == "interrupted" and second["end"] == "completed"
+    assert first["to_step"] == second["from_step"] > 150
