@@ -33,7 +33,7 @@ class SlurmStudy:
                 **settings,
             },
             phases=[{"name": "sweep", "kind": "sweep", "sweep": "rates"}],
-            resources={"gpus": 1, "runtime": 5},
+            resources={"gpus": 1, "runtime": 30},
         )
 
     def start(self) -> subprocess.Popen[str]:
