@@ -9,7 +9,7 @@ from resweep.config.schema import EarlyStopping
 from resweep.data import store as data_store
 from resweep.data.batches import steps_for_epochs
 from resweep.decisions import read_decisions
-from resweep.errors import ResweepError
+from resweep.errors import ResweepError, StoreError
 from resweep.paths import Layout
 from resweep.search.rungs import describe, step_of
 from resweep.search.stages import Stage
@@ -94,7 +94,11 @@ def _audit_trial(trial: Trial, cost: PhaseCost, layout: Layout, seen: dict[str, 
         _add_run(cost, json.dumps(config, sort_keys=True), config, 0, until, seen)
         return TO_TRAIN
     try:
-        resolved = resolve(config, data)
+        resolved = resolve(config, data, layout)
+    except StoreError:  # weights that the training fetches, or that another one makes
+        until = min(trial.stop or _horizon(config, layout), _horizon(config, layout))
+        _add_run(cost, json.dumps(config, sort_keys=True), config, 0, until, seen)
+        return TO_TRAIN
     except ResweepError:
         return INFEASIBLE
     run = Run(layout.run(run_id(resolved, data)))

@@ -3,11 +3,13 @@
 Estimates, each of which a study can override under `resources:`:
 
     memory   800 MB for Python and torch, 16 bytes a parameter (weights, gradients, two moments, all
-             in float32), activations of one micro-batch; half as much again for each time that
-             the run was killed at its limit
+             in float32; 8 a frozen one: once more while it is read), activations of one
+             micro-batch; half as much again for each time that the run was killed at its limit
     time     10 minutes to start, then 6 FLOPs for each parameter and token at 2 GFLOP/s on a CPU
              core and at 5 TFLOP/s on a GPU: slower than either is, so that a limit is rarely met;
              a day at most: a run that meets its limit saves and continues
+
+The size of kind hf is itself an estimate (`resweep.model.size`).
 
 What the run store serves asks for a link's worth: no GPU, a few minutes.
 """
@@ -19,8 +21,8 @@ from typing import Any
 from resweep.config.schema import EarlyStopping
 from resweep.data import store as data_store
 from resweep.data.store import Prepared
-from resweep.errors import ResweepError
-from resweep.model.size import count_parameters
+from resweep.errors import ResweepError, StoreError
+from resweep.model.size import count_parameters, shape_of
 from resweep.paths import Layout
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.run import Run
@@ -28,6 +30,7 @@ from resweep.study_file import Resources
 
 BASE_MB = 800
 BYTES_PER_PARAMETER = 16
+BYTES_PER_FROZEN_PARAMETER = 8
 GROWTH = 1.5
 START_MINUTES = 10
 MOST_MINUTES = 24 * 60  # a longer run saves at its limit, and its retry goes on
@@ -72,7 +75,9 @@ def trial_needs(
     if data is None:
         return _estimate(config, None, wanted, 0)
     try:
-        resolved = resolve(config, data)
+        resolved = resolve(config, data, layout)
+    except StoreError:
+        return _estimate(config, data, wanted, 0)  # its weights will be there by then
     except ResweepError:
         return LINK  # an infeasible trial writes its record and leaves
     run = Run(layout.run(run_id(resolved, data)))
@@ -91,9 +96,12 @@ def _estimate(
     sequences = training["batch_size"] * training["gradient_accumulation_steps"]
     micro = min(training["batch_size"], training["max_gpu_batch_size"] or training["batch_size"])
     # Per token: about 16 vectors of the width a layer, and logits with their gradient.
-    floats = 16 * model["n_layer"] * model["n_embd"] + 3 * vocab_size
+    shape = shape_of(model)
+    floats = 16 * shape.layers * shape.width + 3 * vocab_size
     activations = 4 * floats * micro * model["context_length"]
-    mem_mb = BASE_MB + (BYTES_PER_PARAMETER * parameters + activations) / 2**20
+    frozen = model.get("lora_rank") is not None
+    bytes_each = BYTES_PER_FROZEN_PARAMETER if frozen else BYTES_PER_PARAMETER
+    mem_mb = BASE_MB + (bytes_each * parameters + activations) / 2**20
     tokens = (training["max_steps"] or 0) * sequences * model["context_length"]
     flops = FLOPS["gpu" if wanted.gpus else "cpu"]
     minutes = START_MINUTES + 6 * parameters * tokens / flops / 60

@@ -16,6 +16,7 @@ from resweep.gpus import gpu_log, lease_gpu
 from resweep.paths import Layout
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.lock import RunLock
+from resweep.store.parent import fetch_parent, require_parent
 from resweep.store.publish import Publisher
 from resweep.store.retention import claim
 from resweep.store.run import EMPTY, INFEASIBLE, Run
@@ -66,8 +67,9 @@ def train_trial(
         write_own_record(record, EMPTY, trial.empty)
         return False
     data = data_store.ensure(trial.config["data"], layout)
+    fetch_parent(trial.config, layout)
     try:
-        config = resolve(trial.config, data)
+        config = resolve(trial.config, data, layout)
     except (ConfigError, DataError) as error:
         log.warning("infeasible: %s", error)
         write_own_record(record, INFEASIBLE, str(error))
@@ -96,9 +98,16 @@ def train_trial(
         if gpu is not None:
             log.info("has GPU %s", gpu)
         # torch: seconds that a link does not need, and it reads which GPUs there are
+        from resweep.model.build import check_model
         from resweep.store.request import Request, advance
         from resweep.training.trainer import pick_device
 
+        try:
+            check_model(config["model"], require_parent(config))
+        except ConfigError as error:
+            log.warning("infeasible: %s", error)
+            write_own_record(record, INFEASIBLE, str(error))
+            return False
         trained = False
 
         def around(folder: Path, step: int) -> AbstractContextManager[None]:

@@ -4,7 +4,6 @@ Pre-norm blocks, GELU (tanh approximation), fused scaled-dot-product attention, 
 Projections are stored (in, out) as GPT-2 does, so that a state dict is a GPT-2 checkpoint as it is.
 """
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from resweep.model.gpt2_format import read_weights, write_model
+from resweep.model.initialization import draw_matrices
 from resweep.model.language_model import LanguageModel
 
 
@@ -167,20 +167,11 @@ class GPT(LanguageModel):
         )
 
     def initialize(self, settings: Mapping[str, Any], generator: torch.Generator) -> None:
-        """Draw all weights anew: normal, projections into the residual stream scaled down.
-
-        Matrices ~ N(0, init_std), those into the residual stream over sqrt(2 n_layer) (GPT-2,
-        Radford et al. 2019, section 2.3); norms 1, biases 0.
-        """
-        init_std = settings["init_std"]
-        residual_std = init_std / math.sqrt(2 * len(self.transformer.h))
+        """Draw all weights anew (`resweep.model.initialization`); norms 1, biases 0."""
+        draw_matrices(self.named_parameters(), settings, len(self.transformer.h), generator)
         with torch.no_grad():
             for name, parameter in self.named_parameters():
-                if name.endswith("c_proj.weight"):
-                    parameter.normal_(0.0, residual_std, generator=generator)
-                elif parameter.dim() == 2:
-                    parameter.normal_(0.0, init_std, generator=generator)
-                else:
+                if parameter.dim() == 1:
                     parameter.fill_(1.0 if name.endswith("weight") else 0.0)
 
     def flops_per_token(self) -> float:

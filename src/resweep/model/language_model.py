@@ -53,3 +53,11 @@ class LanguageModel(nn.Module, ABC):
         Raises:
             ConfigError: Names or shapes do not fit this model.
         """
+
+    def read_parent(self, folder: Path) -> dict[str, Tensor]:
+        """Return all parameters to start with, by name, where a run starts from a folder's weights.
+
+        Raises:
+            ConfigError: Names or shapes do not fit this model.
+        """
+        return self.read(folder)

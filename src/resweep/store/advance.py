@@ -92,7 +92,10 @@ class Advance:
 
         try:
             trainer = Trainer(request.config, request.data, request.device)
-            if start is not None:
+            run.update(parameters=trainer.parameters)
+            if start is None:
+                trainer.begin()
+            else:
                 trainer.load(start)
                 log.info("run %s: continues from step %d", run.run_id, trainer.step)
             outcome = self._train(trainer, end)

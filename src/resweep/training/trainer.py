@@ -46,6 +46,8 @@ class Trainer:
 
     Attributes:
         micro_batch: Sequences per forward and process.
+        parent: Folder of the weights that the run starts from, if it starts from any.
+        parameters: How many the model has.
     """
 
     def __init__(
@@ -77,9 +79,12 @@ class Trainer:
             self.splits["train"], self.context_length, self.sequences_per_step, seed
         )
         self.prefetch = Prefetch(self._rows_at, device, self.max_steps)
-        self.model = build_model(config["model"])
+        checkpoint = config["run"]["checkpoint"]
+        self.parent = None if checkpoint is None else Path(checkpoint)
+        self.model = build_model(config["model"], self.parent)
         generator = torch.Generator().manual_seed(derive_seed(seed, "initialization"))
         self.model.initialize(config["initialization"], generator)
+        self.parameters = sum(p.numel() for p in self.model.parameters())
         self.model.to(device)
         groups = parameter_groups(self.model, self.training["weight_decay"])
         self.engine = make_engine(self.model, groups, self.training, device, processes)
@@ -190,6 +195,12 @@ class Trainer:
         return Snapshot(self.model, to_memory(weights), to_memory(moments), counters, kept)
 
     @together
+    def begin(self) -> None:
+        """Start from the weights that the configuration names, if it names any; optimizer anew."""
+        if self.parent is not None:
+            self.engine.load(self.model.read_parent(self.parent), {}, 0)
+
+    @together
     def load(self, folder: Path) -> None:
         """Continue from a checkpoint, whichever engine made it."""
         counters = read_counters(folder)
@@ -204,7 +215,8 @@ class Trainer:
 
     def _seed_dropout(self, first: int) -> None:
         """Dropout draws from torch's global generator: seed it for exactly this micro-batch."""
-        if self.config["model"]["dropout"] > 0:
+        model = self.config["model"]
+        if max(model["dropout"], model.get("lora_dropout", 0.0)) > 0:
             torch.manual_seed(derive_seed(self.training["seed"], "dropout", self.step, first))
 
 
