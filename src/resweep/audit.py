@@ -88,19 +88,17 @@ def _audit_trial(trial: Trial, cost: PhaseCost, layout: Layout, seen: dict[str, 
     if infeasible(config) is not None:
         return INFEASIBLE
     data = data_store.find(config["data"], layout)
-    if data is None:
+    try:
+        resolved = resolve(config, data, layout) if data is not None else None
+    except StoreError:  # weights that the training fetches, or that another one makes
+        resolved = None
+    except ResweepError:
+        return INFEASIBLE
+    if data is None or resolved is None:
         horizon = _horizon(config, layout)
         until = min(trial.stop or horizon, horizon)
         _add_run(cost, json.dumps(config, sort_keys=True), config, 0, until, seen)
         return TO_TRAIN
-    try:
-        resolved = resolve(config, data, layout)
-    except StoreError:  # weights that the training fetches, or that another one makes
-        until = min(trial.stop or _horizon(config, layout), _horizon(config, layout))
-        _add_run(cost, json.dumps(config, sort_keys=True), config, 0, until, seen)
-        return TO_TRAIN
-    except ResweepError:
-        return INFEASIBLE
     run = Run(layout.run(run_id(resolved, data)))
     until = last_step(resolved, trial.stop)
     monitors = EarlyStopping.model_validate(resolved["early_stopping"])

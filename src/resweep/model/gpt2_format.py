@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from resweep.data.store import END_OF_TEXT
 from resweep.errors import ConfigError, Problem
@@ -63,15 +63,18 @@ def write_model(
     (folder / CONFIG).write_text(text + "\n")
 
 
-def read_weights(model: nn.Module, folder: Path) -> dict[str, Tensor]:
+def read_weights(known: Mapping[str, torch.Size], folder: Path) -> dict[str, Tensor]:
     """Return the parameters by name of a GPT-2 folder, whoever wrote it.
 
     Positions beyond those of the model are dropped: what came before them computes the same.
 
+    Args:
+        known: The shapes that the model has.
+        folder: Where from.
+
     Raises:
         ConfigError: Names or shapes do not fit, or it has biases and the model has none.
     """
-    known = {name: parameter.shape for name, parameter in model.named_parameters()}
     kept: dict[str, Tensor] = {}
     for stored, tensor in read_tensors(folder):
         name = stored if stored.startswith("transformer.") else f"transformer.{stored}"

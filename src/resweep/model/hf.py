@@ -109,6 +109,7 @@ class HfModel(LanguageModel):
                 said = str(error).strip().splitlines()[0]
                 kind = hf_config.model_type
                 raise _problem("config.model_type", kind, f"cannot be built: {said}") from None
+        self.note_shapes()
 
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
@@ -149,12 +150,16 @@ class HfModel(LanguageModel):
         used = None if head is None else head.weight
         embeddings = [part for part in self.hf.modules() if isinstance(part, nn.Embedding)]
         looked_up = {id(part.weight) for part in embeddings if part.weight is not used}
-        counted = [p for p in self.parameters() if id(p) not in looked_up]
+        products = sum(
+            self.shapes[name].numel() * (6 if parameter.requires_grad else 4)
+            for name, parameter in self.named_parameters()
+            if id(parameter) not in looked_up
+        )
         config = self.hf.config
         heads = config.num_attention_heads
         width = heads * (getattr(config, "head_dim", None) or config.hidden_size // heads)
         attention = 12 * config.num_hidden_layers * width * self.context_length
-        return sum(p.numel() * (6 if p.requires_grad else 4) for p in counted) + attention
+        return products + attention
 
     def write(self, state: Mapping[str, Tensor], folder: Path) -> None:
         """Write a folder as transformers does, weights in one file."""

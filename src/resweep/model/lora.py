@@ -18,6 +18,7 @@ from peft.tuners.lora import Linear, LoraLayer
 from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from transformers.pytorch_utils import Conv1D
 
 from resweep.errors import ConfigError, Problem
 from resweep.model.hf import HfModel
@@ -51,6 +52,7 @@ class LoraModel(HfModel):
             r=config["lora_rank"],
             lora_alpha=config["lora_alpha"],
             lora_dropout=config["lora_dropout"],
+            fan_in_fan_out=any(isinstance(part, Conv1D) for part in self.hf.modules()),
             target_modules=ALL if list(targets) == [ALL] else list(targets),
             task_type="CAUSAL_LM",
             base_model_name_or_path=config["name_or_path"] or str(parent),
@@ -66,6 +68,7 @@ class LoraModel(HfModel):
                 if not isinstance(part, Linear):
                     raise _problem(targets, f"{name} is no linear layer")
                 self.layers[name] = part
+        self.note_shapes()
         self.settings.target_modules = sorted(self.settings.target_modules or ())
 
     @torch.no_grad()
