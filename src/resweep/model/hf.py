@@ -7,27 +7,29 @@ Weights are float32 and named as transformers names them, tied ones once. Attent
 one. All dropout probabilities of the configuration are `model.dropout`.
 """
 
+import copy
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedConfig
+from transformers.core_model_loading import revert_weight_conversion
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.utils import logging
 
 from resweep.config.spelling import nearest
 from resweep.errors import ConfigError, Problem
-from resweep.model.folder import is_dropout
+from resweep.model.folder import WEIGHTS, is_dropout
 from resweep.model.initialization import draw_matrices
 from resweep.model.language_model import LanguageModel
 
 # Names that config classes take though they are none of their fields.
 ALSO_KNOWN = frozenset({"rope_theta", "rope_scaling", "partial_rotary_factor", "n_ctx"})
-ONE_FILE = "1000TB"
 SPECIAL_TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 logging.set_verbosity_error()
@@ -162,11 +164,20 @@ class HfModel(LanguageModel):
         return products + attention
 
     def write(self, state: Mapping[str, Tensor], folder: Path) -> None:
-        """Write a folder as transformers does, weights in one file."""
+        """Write a folder as transformers does, weights in one file.
+
+        Its `save_pretrained` does the same, but imports DeepSpeed first, which takes seconds.
+        """
         constants = {name for name, _ in self.hf.named_buffers()}
         kept = {name: t for name, t in self.hf.state_dict().items() if name in constants}
-        whole = {**kept, **state}  # a copy: transformers empties what it is given
-        self.hf.save_pretrained(folder, state_dict=whole, max_shard_size=ONE_FILE)
+        stored = revert_weight_conversion(self.hf, {**kept, **state})
+        whole = {name: tensor.contiguous() for name, tensor in stored.items()}
+        save_file(whole, folder / WEIGHTS, metadata={"format": "pt"})
+        config = copy.deepcopy(self.hf.config)
+        config.architectures, config.dtype = [type(self.hf).__name__], "float32"
+        config.save_pretrained(folder)
+        if self.hf.can_generate():
+            self.hf.generation_config.save_pretrained(folder)
 
     def read(self, folder: Path) -> dict[str, Tensor]:
         """Return the parameters of a folder that transformers loads; raises ConfigError."""
