@@ -2,12 +2,17 @@
 
 Estimates, each of which a study can override under `resources:`:
 
-    memory   800 MB for Python and torch, 16 bytes a parameter (weights, gradients, two moments, all
-             in float32; 8 a frozen one: once more while it is read), activations of one
-             micro-batch; half as much again for each time that the run was killed at its limit
+    memory   of a node, for each of its processes: 800 MB for Python and torch, 16 bytes a
+             parameter (weights, gradients, two moments, all in float32), activations of one
+             micro-batch, and once more the 12 bytes that a snapshot copies (8 and 4 where the weights
+             are frozen, which are read twice); DeepSpeed's shards are counted as if they were
+             whole, since loading and saving gathers them. Half as much again for each time that
+             the run was killed at its limit
     time     10 minutes to start, then 6 FLOPs for each parameter and token at 2 GFLOP/s on a CPU
-             core and at 5 TFLOP/s on a GPU: slower than either is, so that a limit is rarely met;
-             a day at most: a run that meets its limit saves and continues
+             core and at 5 TFLOP/s on a GPU, for each process: slower than either is, so that a limit
+             is rarely met; a day at most: a run that meets its limit saves and continues
+    cores    those of the study for each process of a node
+    GPUs     those of the study, at least one for each process of a node; none where it says 0
 
 The size of kind hf is itself an estimate (`resweep.model.size`).
 
@@ -30,7 +35,8 @@ from resweep.study_file import Resources
 
 BASE_MB = 800
 BYTES_PER_PARAMETER = 16
-BYTES_PER_FROZEN_PARAMETER = 8
+BYTES_PER_SNAPSHOT = 12
+FROZEN_BYTES, FROZEN_SNAPSHOT = 8, 4
 GROWTH = 1.5
 START_MINUTES = 10
 MOST_MINUTES = 24 * 60  # a longer run saves at its limit, and its retry goes on
@@ -39,11 +45,21 @@ FLOPS = {"cpu": 2e9, "gpu": 5e12}
 
 @dataclass(frozen=True)
 class Needs:
-    """What one training job asks for; None leaves it to the cluster's default."""
+    """What one training job asks for; None leaves it to the cluster's default.
+
+    Attributes:
+        gpus: On each node.
+        mem_mb: On each node.
+        runtime: Minutes.
+        cpus: On each node.
+        nodes: How many.
+    """
 
     gpus: int
     mem_mb: int
     runtime: int
+    cpus: int = 1
+    nodes: int = 1
     gpu_model: str | None = None
     partition: str | None = None
     slurm_extra: str | None = None
@@ -54,6 +70,21 @@ class Needs:
         if not self.gpus:
             return None
         return ":".join(["gpu", *([self.gpu_model] if self.gpu_model else []), str(self.gpus)])
+
+    @property
+    def several_nodes(self) -> int | None:
+        """How many, if there are several."""
+        return self.nodes if self.nodes > 1 else None
+
+    @property
+    def mpi(self) -> str | None:
+        """How the job reaches its other nodes: the plugin starts it on the first one alone."""
+        return "srun" if self.nodes > 1 else None
+
+    @property
+    def tasks_per_gpu(self) -> int | None:
+        """None of the plugin's own: `tasks` counts a torchrun on each node."""
+        return 0 if self.nodes > 1 and self.gpus else None
 
 
 LINK = Needs(gpus=0, mem_mb=1000, runtime=10)  # what writing a link takes
@@ -91,24 +122,32 @@ def _estimate(
     config: Mapping[str, Any], data: Prepared | None, wanted: Resources, grown: int
 ) -> Needs:
     model, training = config["model"], config["training"]
-    vocab_size = model["vocab_size"] or (data.vocab_size if data else 257)
+    vocab_size = model["vocab_size"] or model.get("config", {}).get("vocab_size")
+    vocab_size = vocab_size or (data.vocab_size if data else 257)
     parameters = count_parameters(model, vocab_size)
     sequences = training["batch_size"] * training["gradient_accumulation_steps"]
-    micro = min(training["batch_size"], training["max_gpu_batch_size"] or training["batch_size"])
+    processes, nodes = training["processes"], training["nodes"]
+    here = processes // nodes
+    limits = (training["batch_size"], training["max_gpu_batch_size"], sequences // processes)
+    micro = min(n for n in limits if n)
     # Per token: about 16 vectors of the width a layer, and logits with their gradient.
     shape = shape_of(model)
     floats = 16 * shape.layers * shape.width + 3 * vocab_size
     activations = 4 * floats * micro * model["context_length"]
-    frozen = model.get("lora_rank") is not None
-    bytes_each = BYTES_PER_FROZEN_PARAMETER if frozen else BYTES_PER_PARAMETER
-    mem_mb = BASE_MB + (bytes_each * parameters + activations) / 2**20
+    each, copied = BYTES_PER_PARAMETER, BYTES_PER_SNAPSHOT
+    if model.get("lora_rank") is not None:
+        each, copied = FROZEN_BYTES, FROZEN_SNAPSHOT
+    mem_mb = here * (BASE_MB + (each * parameters + activations) / 2**20)
+    mem_mb += copied * parameters / 2**20
     tokens = (training["max_steps"] or 0) * sequences * model["context_length"]
     flops = FLOPS["gpu" if wanted.gpus else "cpu"]
-    minutes = START_MINUTES + 6 * parameters * tokens / flops / 60
+    minutes = START_MINUTES + 6 * parameters * tokens / (flops * processes) / 60
     return Needs(
-        gpus=wanted.gpus,
+        gpus=max(wanted.gpus, here) if wanted.gpus else 0,
         mem_mb=round((wanted.mem_mb or mem_mb) * GROWTH**grown),
         runtime=wanted.runtime or min(round(minutes), MOST_MINUTES),
+        cpus=wanted.cpus * here,
+        nodes=nodes,
         gpu_model=wanted.gpu_model,
         partition=wanted.partition,
         slurm_extra=wanted.slurm_extra,

@@ -17,6 +17,7 @@ from typing import Any
 
 from resweep.canonical import digest, file_digest
 from resweep.config.nesting import assign_paths, leaves
+from resweep.data.hub import one_line, why_offline
 from resweep.errors import ConfigError, Problem, StoreError
 from resweep.model.folder import CONFIG, WEIGHTS, is_dropout, read_config, weight_files
 from resweep.paths import Layout, write_atomically
@@ -257,15 +258,19 @@ def _snapshot(name: str, download: bool) -> Path | None:
         pass
     if not download:
         return None
+    reason = why_offline()
     try:
-        folder = get([*small, "*.safetensors"], local=False)
-        return folder if weight_files(folder) else get([*small, "pytorch_model*.bin"], local=False)
+        if reason is None:
+            folder = get([*small, "*.safetensors"], local=False)
+            if not weight_files(folder):
+                folder = get([*small, "pytorch_model*.bin"], local=False)
+            return folder
     except (HfHubHTTPError, OSError) as error:
-        said = str(error).strip().splitlines()[0]
-        raise StoreError(
-            f"model.name_or_path = {name!r}: is no folder here, and cannot be downloaded from the "
-            f"Hugging Face hub: {type(error).__name__}: {said}"
-        ) from None
+        reason = one_line(error)
+    raise StoreError(
+        f"model.name_or_path = {name!r}: is no folder here, and cannot be downloaded from the "
+        f"Hugging Face hub ({reason}); run this once with a network, or give a folder"
+    )
 
 
 def _problem(key: str, value: Any, mend: str) -> ConfigError:
