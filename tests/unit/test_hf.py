@@ -21,12 +21,16 @@ from resweep.errors import ConfigError, StoreError
 from resweep.model.build import build_model, check_model
 from resweep.model.size import count_parameters
 from resweep.paths import Layout
+from resweep.resources import trial_needs
 from resweep.store.identity import identity, resolve, run_id
 from resweep.store.parent import fetch_parent, require_parent
 from resweep.store.request import Request, advance
 from resweep.store.run import Run
+from resweep.study_file import Resources
+from resweep.train_trial import train_trial
 from resweep.training import checkpoint
 from resweep.training.trainer import Trainer
+from resweep.trial import Trial
 
 CPU = torch.device("cpu")
 SMALL = {
@@ -618,3 +622,72 @@ def test_layers_that_take_no_adapter_are_told(targets, data, layout, tmp_path):
     with pytest.raises(ConfigError, match=rf"model\.lora_targets = \['{targets}'\]: ") as caught:
         Trainer(configure(data, layout, changes), data, CPU)
     assert len(str(caught.value).splitlines()) == 1
+
+
+# Jobs
+
+
+def made_up_text(folder: Path) -> dict[str, Any]:
+    """Data settings of text that is the same everywhere."""
+    folder.mkdir(exist_ok=True)
+    sentences = [f"Line {n} says {n * n % 97} and {n * 31 % 89}." for n in range(400)]
+    (folder / "text.txt").write_text("\n\n".join(sentences))
+    return {
+        "data.source": "text",
+        "data.paths": [str(folder / "text.txt")],
+        "data.documents": "blank_line",
+    }
+
+
+def train_job(changes: dict[str, Any], layout: Layout, tmp_path: Path, name: str = "t"):
+    """Train a trial as a job does; returns its record, and whether anything was trained."""
+    base = {k: v for k, v in BASE.items() if not k.startswith("model.n_")}
+    flat = base | {"training.max_steps": 4} | made_up_text(tmp_path / "text") | changes
+    full, problems = compose.validate(Composed(compose.nest(flat), {}), "test")
+    assert not problems
+    record = layout.record("study", "phase", name)
+    here = train_trial(
+        Trial("study", "phase", name, full, {}),
+        record,
+        layout,
+        device="cpu",
+        tracking={"wandb": "disabled", "project": "x", "entity": None},
+        lock_timeout=10.0,
+    )
+    return json.loads(record.read_text()), here
+
+
+def test_a_finished_run_is_served_without_its_weights_to_start_from(layout, tmp_path):
+    folder = theirs(tmp_path / "theirs")
+    asked = from_weights(folder, model__lora_rank=2)
+    first, trained_here = train_job(asked, layout, tmp_path)
+    assert (first["status"], trained_here) == ("finished", True)
+    shutil.rmtree(folder)
+    again, trained_here = train_job(asked, layout, tmp_path, "again")
+    assert (again, trained_here) == (first, False)
+    with pytest.raises(StoreError, match="the weights to start from are gone"):
+        train_job(asked | {"training.seed": 9}, layout, tmp_path, "other")
+
+
+def test_a_config_that_transformers_refuses_is_a_record(layout, tmp_path):
+    asked = hf({**CONFIGS["llama"], "hiden_size": 3})
+    record, trained_here = train_job(asked, layout, tmp_path)
+    assert (record["status"], trained_here) == ("infeasible", False)
+    assert "did you mean hidden_size?" in record["stop_reason"]
+    assert list(layout.runs.glob("*/record.json")) == []
+
+
+def test_a_job_asks_for_less_where_weights_are_frozen(layout, tmp_path):
+    base = {"training.max_steps": 4, **made_up_text(tmp_path / "text")}
+    wide = {**CONFIGS["llama"], "hidden_size": 1024, "intermediate_size": 4096}
+
+    def memory(changes: dict[str, Any]) -> int:
+        flat = base | {"model.kind": "hf", "model.config": wide} | changes
+        full, problems = compose.validate(Composed(compose.nest(flat), {}), "test")
+        assert not problems
+        return trial_needs(full, None, Resources(), "best", layout).mem_mb
+
+    frozen = {"model.lora_rank": 4, "model.name_or_path": "no/such"}
+    assert memory({}) > memory(frozen) > 800
+    deep = {"model.config": {**wide, "num_hidden_layers": 4}}
+    assert memory(deep) > memory({})
