@@ -19,6 +19,7 @@ from resweep.config.compose import Composed
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, StoreError
 from resweep.model.build import build_model, check_model
+from resweep.model.dropout import SampleDropout
 from resweep.model.size import count_parameters
 from resweep.paths import Layout
 from resweep.resources import trial_needs
@@ -215,9 +216,52 @@ def test_dropout_is_the_models_one_setting(data, layout):
     assert build_model(configure(data, layout, hf("gpt2"))["model"]).hf.config.attn_pdrop == 0
     with pytest.raises(ConfigError, match=r"model\.config\.attn_pdrop = 0\.1: .*model\.dropout"):
         configure(data, layout, hf({**CONFIGS["gpt2"], "attn_pdrop": 0.1}))
-    assert (
-        trained(config, data, 1).interval_metrics() == trained(config, data, 1).interval_metrics()
-    )
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "qwen3"])
+def test_masks_belong_to_samples(kind, data, layout):
+    def losses(**changes: Any) -> list[float]:
+        given = {"model__dropout": 0.3} | changes
+        trainer = trained(configure(data, layout, hf(kind, **given)), data, 0)
+        found = []
+        for _ in range(3):
+            trainer.train_step()
+            found.append(trainer.interval_metrics()["train/loss"])
+        return found
+
+    whole = losses()
+    torch.manual_seed(1)
+    torch.rand(7)
+    assert losses() == whole
+    assert losses(training__max_gpu_batch_size=2) == pytest.approx(whole, abs=1e-5)
+    assert losses(training__gradient_checkpointing=True) == pytest.approx(whole, abs=1e-6)
+    assert losses(model__dropout=0.0) != pytest.approx(whole, abs=1e-4)
+    evaluated = [
+        Trainer(configure(data, layout, hf(kind, model__dropout=p)), data, CPU).evaluate("val")
+        for p in (0.0, 0.3)
+    ]
+    assert evaluated[0]["val/loss"] == pytest.approx(evaluated[1]["val/loss"], abs=1e-6)
+
+
+def test_attention_with_masks_is_the_fused_one_but_for_them(data, layout):
+    with_masks = build_model(configure(data, layout, hf("llama", model__dropout=0.5))["model"])
+    plain = build_model(configure(data, layout, hf("llama"))["model"])
+    plain.load_state_dict(with_masks.state_dict())
+    dropouts = [part for part in with_masks.modules() if isinstance(part, SampleDropout)]
+    assert len(dropouts) == 2  # one a layer
+    for part in dropouts:
+        part.forward = lambda x: x
+    torch.testing.assert_close(with_masks(tokens()), plain(tokens()), atol=1e-6, rtol=1e-5)
+
+
+def test_dropout_that_cannot_be_repeated_is_refused(data, layout):
+    shape = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "ffn_dim": 48}
+    config = {"model_type": "opt", **shape, "word_embed_proj_dim": 32}
+    build_model(configure(data, layout, hf(config))["model"])
+    with pytest.raises(
+        ConfigError, match=r"model\.dropout: opt draws masks of dropout that cannot"
+    ):
+        build_model(configure(data, layout, hf(config, model__dropout=0.1))["model"])
 
 
 @pytest.mark.parametrize(("kind", "looked_up"), [("llama", 257 * 32), ("gpt2", 64 * 32)])
@@ -277,6 +321,7 @@ def problems_of(changes: dict[str, Any]) -> list[str]:
         (hf(model__lora_rank=4), "lora_rank needs weights"),
         (from_weights("x", model__lora_alpha=4.0), "lora_alpha = 4.0 needs lora_rank"),
         (hf(model__lora_rank=0), "greater than 0"),
+        (hf(initialization__mup_base_width=32), "mup_base_width is for model.kind: gpt"),
     ],
     ids=str,
 )

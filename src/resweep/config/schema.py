@@ -249,6 +249,9 @@ class Training(Section):
     nodes: Annotated[Positive, LABEL] = Field(1, description="machines that the processes are on")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast")
     compile: bool = Field(False, description="torch.compile")
+    gradient_checkpointing: Annotated[bool, LABEL] = Field(
+        False, description="keep each block's input alone, and compute the rest again in backward"
+    )
 
     @model_validator(mode="after")
     def _processes_share_the_batch(self) -> "Training":
@@ -276,11 +279,30 @@ class Training(Section):
 
 
 class Initialization(Section):
-    """How weights start."""
+    """How weights start, and what the width changes about it."""
 
-    init_std: Annotated[float, Field(gt=0)] = Field(
-        0.02, description="normal; projections into the residual stream: over sqrt(2 n_layer)"
+    init_type: Annotated[Literal["normal", "gaussian"], AsBefore("normal")] = Field(
+        "normal",
+        description="of matrices; normal: N(0, init_std), projections into the residual stream "
+        "over sqrt(2 n_layer); gaussian: N(init_mean, init_std), all alike",
     )
+    init_mean: Annotated[float, AsBefore(0.0)] = Field(0.0, description="for gaussian")
+    init_std: Annotated[float, Field(gt=0)] = Field(0.02, description="standard deviation")
+    scale_residual: Annotated[bool | None, AsBefore(None)] = Field(
+        None, description="whether sqrt(2 n_layer) divides; null: for normal, not for gaussian"
+    )
+    init_seed: Annotated[Annotated[Int, Field(ge=0, lt=2**63)] | None, AsBefore(None)] = Field(
+        None, description="of the initial weights alone; null: training.seed"
+    )
+    mup_base_width: Annotated[Positive | None, AsBefore(None)] = Field(
+        None, description="muP: the n_embd at which nothing is scaled; null: off"
+    )
+
+    @model_validator(mode="after")
+    def _mean_fits_type(self) -> "Initialization":
+        if self.init_mean and self.init_type == "normal":
+            raise ValueError(f"init_mean = {self.init_mean} is for init_type: gaussian")
+        return self
 
 
 class EarlyStopping(Section):
@@ -347,13 +369,15 @@ class Config(Section):
     run: Run = Run()
 
     @model_validator(mode="after")
-    def _something_to_start_from(self) -> "Config":
+    def _sections_fit_each_other(self) -> "Config":
         weights = self.run.checkpoint or self.model.name_or_path
         if self.model.kind == "hf" and not weights and "model_type" not in self.model.config:
             raise ValueError(
                 "model.kind: hf needs model.config.model_type, or weights to start from: "
                 "model.name_or_path or run.checkpoint"
             )
+        if self.model.kind != "gpt" and self.initialization.mup_base_width is not None:
+            raise ValueError("initialization.mup_base_width is for model.kind: gpt")
         if self.model.lora_rank is not None and not weights:
             raise ValueError("model.lora_rank needs weights: model.name_or_path or run.checkpoint")
         return self

@@ -24,9 +24,11 @@ from transformers.utils import logging
 
 from resweep.config.spelling import nearest
 from resweep.errors import ConfigError, Problem
+from resweep.model.dropout import SampleKeys
 from resweep.model.folder import WEIGHTS, is_dropout
 from resweep.model.initialization import draw_matrices
 from resweep.model.language_model import LanguageModel
+from resweep.model.masked_attention import DROPPING, require_no_other_dropout, use_keys
 
 # Names that config classes take though they are none of their fields.
 ALSO_KNOWN = frozenset({"rope_theta", "rope_scaling", "partial_rotary_factor", "n_ctx"})
@@ -89,12 +91,13 @@ class HfModel(LanguageModel):
         parent: Folder of the weights to start from, if there are any.
 
     Raises:
-        ConfigError: transformers has no such model.
+        ConfigError: transformers has no such model, or its dropout cannot be repeated.
     """
 
     def __init__(self, config: Mapping[str, Any], parent: Path | None = None):
         super().__init__()
         self.config = config
+        self.parent = parent
         self.vocab_size = config["vocab_size"]
         self.context_length = config["context_length"]
         hf_config = make_config(config, parent)
@@ -103,7 +106,7 @@ class HfModel(LanguageModel):
             try:
                 self.hf = AutoModelForCausalLM.from_config(
                     hf_config,
-                    attn_implementation="sdpa",
+                    attn_implementation=DROPPING if config["dropout"] else "sdpa",
                     dtype=torch.float32,
                     trust_remote_code=False,
                 )
@@ -111,7 +114,15 @@ class HfModel(LanguageModel):
                 said = str(error).strip().splitlines()[0]
                 kind = hf_config.model_type
                 raise _problem("config.model_type", kind, f"cannot be built: {said}") from None
+        self.add_adapters()
         self.note_shapes()
+        self.sample_keys = SampleKeys()
+        if max(config["dropout"], config["lora_dropout"]) > 0:
+            self.sample_keys = use_keys(self.hf, config["dropout"])
+            require_no_other_dropout(self.hf, self.sample_keys)
+
+    def add_adapters(self) -> None:
+        """Change the module before it is used; the plain model stays as it is."""
 
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
@@ -140,6 +151,13 @@ class HfModel(LanguageModel):
         """Draw all matrices anew (`resweep.model.initialization`); vectors are transformers'."""
         layers = self.hf.config.num_hidden_layers
         draw_matrices(self.named_parameters(), settings, layers, generator)
+
+    def checkpoint_blocks(self, on: bool) -> None:
+        """Keep each block's input alone for backward, and compute the rest again: or stop it."""
+        if on:
+            self.hf.activation_checkpointing_enable({"use_reentrant": False})
+        else:
+            self.hf.activation_checkpointing_disable()
 
     def flops_per_token(self) -> float:
         """Floating-point operations of one training step per token.

@@ -40,10 +40,15 @@ class LoraModel(HfModel):
         ConfigError: transformers has no such model, or it has none of `lora_targets`.
     """
 
+    parent: Path
+
     def __init__(self, config: Mapping[str, Any], parent: Path):
         super().__init__(config, parent)
-        self.parent = parent
         self.drawn: dict[str, Tensor] = {}
+
+    def add_adapters(self) -> None:
+        """Put adapters beside the layers that they are for; only they are trained."""
+        config = self.config
         targets = config["lora_targets"]
         if targets is None:
             usual = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
@@ -55,7 +60,7 @@ class LoraModel(HfModel):
             fan_in_fan_out=any(isinstance(part, Conv1D) for part in self.hf.modules()),
             target_modules=ALL if list(targets) == [ALL] else list(targets),
             task_type="CAUSAL_LM",
-            base_model_name_or_path=config["name_or_path"] or str(parent),
+            base_model_name_or_path=config["name_or_path"] or str(self.parent),
         )
         with torch.random.fork_rng(devices=[]):
             try:
@@ -68,7 +73,6 @@ class LoraModel(HfModel):
                 if not isinstance(part, Linear):
                     raise _problem(targets, f"{name} is no linear layer")
                 self.layers[name] = part
-        self.note_shapes()
         self.settings.target_modules = sorted(self.settings.target_modules or ())
 
     @torch.no_grad()
