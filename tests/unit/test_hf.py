@@ -19,7 +19,7 @@ from resweep.config.compose import Composed
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, StoreError
 from resweep.model.build import build_model, check_model
-from resweep.model.dropout import SampleDropout
+from resweep.model.dropout import SampleDropout, sample_keys
 from resweep.model.size import count_parameters
 from resweep.paths import Layout
 from resweep.resources import trial_needs
@@ -160,6 +160,20 @@ def test_transformers_loads_what_was_trained(kind, data, layout, tmp_path):
     again.train_step()
     again.train_step()
     assert all(torch.equal(tensor, state_of(again)[n]) for n, tensor in state_of(whole).items())
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_no_token_sees_those_after_it(kind, dropout, data, layout):
+    model = build_model(configure(data, layout, hf(kind, model__dropout=dropout))["model"])
+    sequence, changed = tokens(), tokens()
+    changed[:, 10:] = (changed[:, 10:] + 1) % 257
+    found = []
+    for part in (sequence, changed):
+        model.sample_keys.set(sample_keys(0, 0, 2))
+        found.append(model(part))
+    torch.testing.assert_close(found[0][:, :10], found[1][:, :10])
+    assert not torch.allclose(found[0][:, 10:], found[1][:, 10:])
 
 
 def test_parameters_have_transformers_names(data, layout):
