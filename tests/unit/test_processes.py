@@ -1,4 +1,4 @@
-"""Many processes train what one does, whatever the engine, and go on from each other's checkpoints."""
+"""Many processes train what one does, with any engine, and go on from each other's checkpoints."""
 
 import json
 import subprocess
