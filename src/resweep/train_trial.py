@@ -20,7 +20,7 @@ from resweep.gpus import gpu_log, lease_gpu
 from resweep.paths import Layout
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.lock import RunLock
-from resweep.store.parent import fetch_parent, require_parent
+from resweep.store.parent import fetch_parent
 from resweep.store.publish import Publisher
 from resweep.store.retention import claim
 from resweep.store.run import EMPTY, INFEASIBLE, Run
@@ -147,7 +147,7 @@ def train_trial(
         from resweep.training.processes import ALONE
 
         try:
-            check_model(config["model"], require_parent(config))
+            check_model(config["model"], config["run"]["checkpoint"] is not None)
         except ConfigError as error:
             log.warning("infeasible: %s", error)
             write_own_record(record, INFEASIBLE, str(error))

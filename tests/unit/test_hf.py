@@ -310,7 +310,7 @@ def test_what_transformers_would_not_build_is_told(changes, message, data, layou
     base = {} if changes.get("model_type") == "bert" else CONFIGS["llama"]
     config = configure(data, layout, hf({**base, **changes}))
     with pytest.raises(ConfigError, match=message) as caught:
-        check_model(config["model"])
+        check_model(config["model"], False)
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -506,7 +506,7 @@ def test_the_digest_outlives_the_weights_and_is_not_computed_twice(data, layout,
     known = json.loads(note.read_text())
     note.write_text(json.dumps(known | {"digest": "f" * 64}))
     assert configure(data, layout, from_weights(folder))["run"]["weights"] == "f" * 64
-    with pytest.raises(StoreError, match="changed since this was planned"):
+    with pytest.raises(StoreError, match="not as they were when this was planned"):
         require_parent(configure(data, layout, from_weights(folder)))
     note.write_text(json.dumps(known))
     require_parent(config)
@@ -750,3 +750,18 @@ def test_a_job_asks_for_less_where_weights_are_frozen(layout, tmp_path):
     assert memory({}) > memory(frozen) > 800
     deep = {"model.config": {**wide, "num_hidden_layers": 4}}
     assert memory(deep) > memory({})
+
+
+def test_a_checkpoint_that_was_damaged_is_no_start(data, layout):
+    shape = {"model.n_layer": 1, "model.n_head": 2, "model.n_embd": 16}
+    first = configure(data, layout, shape)
+    advance(Request(first, data, CPU), layout)
+    name = run_id(first, data)
+    following = configure(data, layout, shape | {"run.checkpoint": name})
+    weights = layout.run(name) / "checkpoint_6" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(StoreError, match="not as they were when this was planned"):
+        advance(Request(following, data, CPU), layout)
+    assert Run(layout.run(run_id(following, data))).attempts() == []

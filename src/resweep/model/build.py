@@ -30,8 +30,12 @@ def build_model(config: Mapping[str, Any], parent: Path | None = None) -> Langua
     return LoraModel(config, parent)
 
 
-def check_model(config: Mapping[str, Any], parent: Path | None = None) -> None:
-    """Refuse what transformers would not build, without building it; arguments as `build_model`.
+def check_model(config: Mapping[str, Any], from_weights: bool) -> None:
+    """Refuse what transformers would not build, without building it.
+
+    Args:
+        config: A resolved `model` section.
+        from_weights: Whether it starts from weights.
 
     Raises:
         ConfigError: Names the key.
@@ -39,4 +43,4 @@ def check_model(config: Mapping[str, Any], parent: Path | None = None) -> None:
     if config["kind"] == "hf":
         from resweep.model.hf import make_config
 
-        make_config(config, parent)
+        make_config(config, from_weights)

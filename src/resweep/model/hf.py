@@ -38,12 +38,12 @@ logging.set_verbosity_error()
 logging.disable_progress_bar()
 
 
-def make_config(model: Mapping[str, Any], parent: Path | None = None) -> PreTrainedConfig:
+def make_config(model: Mapping[str, Any], from_weights: bool) -> PreTrainedConfig:
     """Return the configuration of transformers that a resolved `model` section describes.
 
     Args:
         model: The section.
-        parent: Folder of the weights to start from, whose config.json may hold any other keys.
+        from_weights: Whether it starts from weights, whose config.json may hold any other keys.
 
     Raises:
         ConfigError: A key or value that transformers does not know, or too long a context.
@@ -60,7 +60,7 @@ def make_config(model: Mapping[str, Any], parent: Path | None = None) -> PreTrai
         meant = nearest(key, sorted(known))
         if meant:
             raise _problem(f"config.{key}", given[key], f"did you mean {meant}?")
-        if parent is None:
+        if not from_weights:
             raise _problem(f"config.{key}", given[key], f"is no key of a {model_type} config")
     try:
         config: PreTrainedConfig = kind(**given, vocab_size=model["vocab_size"])
@@ -100,7 +100,7 @@ class HfModel(LanguageModel):
         self.parent = parent
         self.vocab_size = config["vocab_size"]
         self.context_length = config["context_length"]
-        hf_config = make_config(config, parent)
+        hf_config = make_config(config, parent is not None)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # for what `initialize` leaves as transformers draws it
             try:

@@ -117,9 +117,14 @@ def _is_hub_name(name: str) -> bool:
 
 
 def _digest_of(folder: Path, files: list[Path]) -> str:
-    """SHA-256 of the weights: of the one file, or of the names and digests of several."""
+    """Digest of a folder's weights; what a checkpoint of ours says of itself is believed."""
     if (folder / checkpoint.DIGESTS).is_file():
         return checkpoint.weights_digest(folder)
+    return _computed_digest(files)
+
+
+def _computed_digest(files: list[Path]) -> str:
+    """SHA-256 of the one file, or of the names and digests of several."""
     digests = {file.name: file_digest(file) for file in files}
     return digests[files[0].name] if len(files) == 1 else digest(digests)
 
@@ -196,18 +201,15 @@ def _require_gpt2(model: Mapping[str, Any], parent: Parent) -> None:
             raise _problem("model.kind", model["kind"], f"{mend}set kind: hf")
 
 
-def require_parent(resolved: Mapping[str, Any]) -> Path | None:
+def require_parent(resolved: Mapping[str, Any]) -> None:
     """Refuse to train without the weights to start from, or from others than were planned with.
-
-    Returns:
-        Their folder; None where a run starts from none.
 
     Raises:
         StoreError: Names the folder and what to do.
     """
     digest_of_weights = resolved["run"]["weights"]
     if digest_of_weights is None:
-        return None
+        return
     folder = Path(resolved["run"]["checkpoint"])
     files = weight_files(folder)
     if not files or not all(file.is_file() for file in files):
@@ -215,9 +217,8 @@ def require_parent(resolved: Mapping[str, Any]) -> Path | None:
             f"{folder}: the weights to start from are gone; bring them back (a run: train it again "
             "with keep: all; of the hub: hf download), or set run.checkpoint to where they are"
         )
-    if _digest_of(folder, files) != digest_of_weights:
-        raise StoreError(f"{folder}: the weights changed since this was planned; call again")
-    return folder
+    if _computed_digest(files) != digest_of_weights:
+        raise StoreError(f"{folder}: the weights are not as they were when this was planned")
 
 
 def fetch_parent(config: Mapping[str, Any], layout: Layout) -> None:
