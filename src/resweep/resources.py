@@ -39,6 +39,7 @@ BYTES_PER_SNAPSHOT = 12
 FROZEN_BYTES, FROZEN_SNAPSHOT = 8, 4
 GROWTH = 1.5
 START_MINUTES = 10
+NOTICE = "--signal=USR1@120"  # SLURM tells a training two minutes before its limit
 MOST_MINUTES = 24 * 60  # a longer run saves at its limit, and its retry goes on
 FLOPS = {"cpu": 2e9, "gpu": 5e12}
 
@@ -150,5 +151,5 @@ def _estimate(
         nodes=nodes,
         gpu_model=wanted.gpu_model,
         partition=wanted.partition,
-        slurm_extra=wanted.slurm_extra,
+        slurm_extra=NOTICE if wanted.slurm_extra is None else wanted.slurm_extra,
     )
