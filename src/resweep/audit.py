@@ -9,7 +9,7 @@ from resweep.config.schema import EarlyStopping
 from resweep.data import store as data_store
 from resweep.data.batches import steps_for_epochs
 from resweep.decisions import read_decisions
-from resweep.errors import ResweepError
+from resweep.errors import ResweepError, StoreError
 from resweep.paths import Layout
 from resweep.search.rungs import describe, step_of
 from resweep.search.stages import Stage
@@ -88,15 +88,17 @@ def _audit_trial(trial: Trial, cost: PhaseCost, layout: Layout, seen: dict[str, 
     if infeasible(config) is not None:
         return INFEASIBLE
     data = data_store.find(config["data"], layout)
-    if data is None:
+    try:
+        resolved = resolve(config, data, layout) if data is not None else None
+    except StoreError:  # weights that the training fetches, or that another one makes
+        resolved = None
+    except ResweepError:
+        return INFEASIBLE
+    if data is None or resolved is None:
         horizon = _horizon(config, layout)
         until = min(trial.stop or horizon, horizon)
         _add_run(cost, json.dumps(config, sort_keys=True), config, 0, until, seen)
         return TO_TRAIN
-    try:
-        resolved = resolve(config, data)
-    except ResweepError:
-        return INFEASIBLE
     run = Run(layout.run(run_id(resolved, data)))
     until = last_step(resolved, trial.stop)
     monitors = EarlyStopping.model_validate(resolved["early_stopping"])

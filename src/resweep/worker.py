@@ -25,6 +25,7 @@ from resweep.search.rounds import propose_round
 from resweep.search.stages import Stage
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.lock import RunLock
+from resweep.store.parent import fetch_parent
 from resweep.store.run import Run
 from resweep.study import Phase
 from resweep.sweep_study import SweepStudy
@@ -184,7 +185,8 @@ def run_to_train(trial: Trial, layout: Layout) -> Run | None:
         return None
     try:
         data = data_store.ensure(trial.config["data"], layout)
-        config = resolve(trial.config, data)
+        fetch_parent(trial.config, layout)
+        config = resolve(trial.config, data, layout)
     except (ConfigError, DataError):
         return None  # infeasible: its record says so
     run = Run(layout.run(run_id(config, data)))

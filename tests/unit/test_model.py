@@ -21,7 +21,7 @@ VOCABULARY = 61
 
 def shape(**changes) -> dict:
     base = {"n_layer": 3, "n_head": 4, "n_embd": 32, "context_length": 24, "dropout": 0.0}
-    return base | {"bias": True} | changes
+    return base | {"kind": "gpt", "bias": True} | changes
 
 
 def make(init_std: float = 0.1, seed: int = 0, **changes) -> GPT:

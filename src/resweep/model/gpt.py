@@ -239,8 +239,7 @@ class GPT(LanguageModel):
         6 for each parameter, 12 n_layer n_embd context_length for attention (PaLM, Chowdhery et
         al. 2022, appendix B); position embeddings multiply nothing and do not count.
         """
-        sizes = {name: shape.numel() for name, shape in self.shapes.items()}
-        parameters = sum(sizes.values()) - sizes["transformer.wpe.weight"]
+        parameters = self.size - self.shapes["transformer.wpe.weight"].numel()
         attention = 12 * len(self.transformer.h) * self.transformer.wte.embedding_dim
         return 6 * parameters + attention * self.context_length
 

@@ -31,6 +31,11 @@ class LanguageModel(nn.Module, ABC):
         """Set `shapes`; for the end of a constructor."""
         self.shapes = {name: parameter.shape for name, parameter in self.named_parameters()}
 
+    @property
+    def size(self) -> int:
+        """Number of parameters, frozen ones too; tied ones count once."""
+        return sum(shape.numel() for shape in self.shapes.values())
+
     @abstractmethod
     def loss(self, sequences: Tensor, reduction: str = "mean") -> Tensor:
         """Cross-entropy of each token given those before it, in nats.
@@ -83,3 +88,11 @@ class LanguageModel(nn.Module, ABC):
         Raises:
             ConfigError: Names or shapes do not fit this model.
         """
+
+    def read_parent(self, folder: Path) -> dict[str, Tensor]:
+        """Return all parameters to start with, by name, where a run starts from a folder's weights.
+
+        Raises:
+            ConfigError: Names or shapes do not fit this model.
+        """
+        return self.read(folder)

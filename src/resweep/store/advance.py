@@ -20,6 +20,7 @@ from resweep.errors import Interrupted, LeaseLost, ResweepError, StoreError
 from resweep.paths import write_atomically
 from resweep.store.identity import identity
 from resweep.store.lock import RunLock
+from resweep.store.parent import require_parent
 from resweep.store.publish import DONE, Publisher, last_values
 from resweep.store.retention import drop_before, drop_unclaimed, has_claims
 from resweep.store.run import MOST_ATTEMPTS_WITHOUT_PROGRESS, NO_MONITORS, Run, code_digest
@@ -79,6 +80,8 @@ class Advance:
             return self.publisher.replay(self.until, self.stop)
         start = self._choose_folder()
         from_step = _step_of(start)
+        if start is None or request.config["model"].get("lora_rank") is not None:
+            require_parent(request.config)
         if run.attempts_from(from_step) >= MOST_ATTEMPTS_WITHOUT_PROGRESS:
             ends = ", ".join(attempt["end"] for attempt in run.attempts()[-3:])
             return self._give_up(from_step, f"attempts without progress used up ({ends})")
@@ -96,7 +99,10 @@ class Advance:
         trainer: Trainer | None = None
         try:
             trainer = self._build()
-            if start is not None:
+            run.update(parameters=trainer.model.size)
+            if start is None:
+                trainer.begin()
+            else:
                 trainer.load(start)
                 log.info("run %s: continues from step %d", run.run_id, trainer.step)
             outcome = self._train(trainer, end)

@@ -47,7 +47,7 @@ class Publisher:
 
     def __init__(self, run: Run, config: Mapping[str, Any], device: str | None = None):
         self.run = run
-        self.model = config["model"]
+        self.model: Mapping[str, Any] = config["model"]
         self.max_steps = int(config["training"]["max_steps"])
         self.device = device
 
@@ -200,7 +200,7 @@ class Publisher:
                 "max_steps": self.max_steps,
                 "metrics": dict(metrics),
                 "weights": weights,
-                "parameters": count_parameters(self.model, self.model["vocab_size"]),
+                "parameters": state.get("parameters", self._count_parameters()),
                 "seconds": round(sum(part["seconds"] for part in state.get("segments", [])), 2),
                 "gpu_seconds": state.get("gpu_seconds", 0.0),
                 **trained_by,
@@ -208,6 +208,12 @@ class Publisher:
             },
             rule,
         )
+
+    def _count_parameters(self) -> int | None:
+        """Return what a run that was never built has; None where only building it tells."""
+        if self.model["kind"] != "gpt":
+            return None
+        return count_parameters(self.model, self.model["vocab_size"])
 
 
 def last_values(lines: list[dict[str, Any]]) -> dict[str, float]:

@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import socket
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -267,11 +268,13 @@ def versions() -> dict[str, str]:
     import numpy
     import torch
 
+    used = {name: sys.modules[name] for name in ("transformers", "peft") if name in sys.modules}
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": numpy.__version__,
         "resweep": resweep.__version__,
+        **{name: module.__version__ for name, module in used.items()},
     }
 
 

@@ -40,11 +40,14 @@ def publish(folder: Path, write: Callable[[Path], None], confirm: Callable[[], N
     new.mkdir(parents=True)
     try:
         write(new)
-        digests = {file.name: file_digest(file) for file in sorted(new.iterdir())}
+        files = sorted(file for file in new.rglob("*") if file.is_file())
+        digests = {file.relative_to(new).as_posix(): file_digest(file) for file in files}
         (new / DIGESTS).write_text(json.dumps(digests, indent=2) + "\n")
-        for file in new.iterdir():
+        for file in [*files, new / DIGESTS]:
             file.chmod(_readable_as_usual())  # safetensors makes files for their owner alone
             _flush(file)
+        for inner in {file.parent for file in files}:
+            _flush(inner)
         confirm()
         new.rename(folder)
         _flush(folder.parent)

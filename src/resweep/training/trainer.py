@@ -47,6 +47,7 @@ class Trainer:
 
     Attributes:
         micro_batch: Sequences per forward and process.
+        parent: Folder of the weights that the run starts from, if it starts from any.
     """
 
     def __init__(
@@ -80,7 +81,9 @@ class Trainer:
             self.splits["train"], self.context_length, self.sequences_per_step, seed
         )
         self.prefetch = Prefetch(self._rows_at, device, self.max_steps)
-        self.model = build_model(config["model"])
+        checkpoint = config["run"]["checkpoint"]
+        self.parent = None if checkpoint is None else Path(checkpoint)
+        self.model = build_model(config["model"], self.parent)
         start = config["initialization"]
         init_seed = seed if start["init_seed"] is None else start["init_seed"]
         generator = torch.Generator().manual_seed(derive_seed(init_seed, "initialization"))
@@ -199,6 +202,12 @@ class Trainer:
         }
         kept = self.kept_gradients
         return Snapshot(self.model, to_memory(weights), to_memory(moments), counters, kept)
+
+    @together
+    def begin(self) -> None:
+        """Start from the weights that the configuration names, if it names any; optimizer anew."""
+        if self.parent is not None:
+            self.engine.load(self.model.read_parent(self.parent), {}, 0)
 
     @together
     def load(self, folder: Path) -> None:
