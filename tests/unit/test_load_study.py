@@ -654,7 +654,7 @@ def test_run_ids_of_the_shipped_quickstart_are_pinned():
         {"initialization.init_std": 0.03},
         {"initialization.init_type": "gaussian"},
         {"initialization.scale_residual": True},
-        {"initialization.init_seed": 0},
+        {"initialization.weight_seed": 0},
         {"initialization.mup_base_width": 64},
         {"my_own": 1},
         {"model.my_own": 1},
