@@ -24,6 +24,7 @@ from resweep.config.schema import Config
 
 BASE = 64
 HEAD = 16  # width of a head: the same in all
+INIT_STD = 0.1  # about 1 / sqrt(BASE), so that blocks compute something from the first step on
 PLACE = ROOT / "benchmarks/.cache/mup"
 MODES = {"off": None, "on": BASE}
 
@@ -40,7 +41,7 @@ class Plan:
     """
 
     widths: tuple[int, ...] = (64, 128, 256)
-    exponents: tuple[int, ...] = (-10, -9, -8, -7, -6, -5, -4, -3)
+    exponents: tuple[int, ...] = (-10, -9, -8, -7, -6, -5)
     seeds: tuple[int, ...] = (0, 1)
     steps: int = 300
 
@@ -78,7 +79,7 @@ def configuration(point: Point, steps: int) -> dict[str, Any]:
             "eval_steps": steps,
             "eval_sequences": 512,
         },
-        "initialization": {"mup_base_width": MODES[point.mup]},
+        "initialization": {"init_std": INIT_STD, "mup_base_width": MODES[point.mup]},
     }
     return Config.model_validate(config).model_dump(mode="json")
 

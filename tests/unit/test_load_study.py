@@ -10,7 +10,7 @@ import pytest
 from resweep import yaml12
 from resweep.config import compose
 from resweep.config.compose import Composed, Layer, assign
-from resweep.config.schema import SECTIONS, AsBefore, Section
+from resweep.config.schema import SECTIONS, AsBefore, Initialization
 from resweep.config.spelling import nearest
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, DataError
@@ -654,7 +654,7 @@ def test_run_ids_of_the_shipped_quickstart_are_pinned():
         {"initialization.init_std": 0.03},
         {"initialization.init_type": "gaussian"},
         {"initialization.scale_residual": True},
-        {"initialization.init_seed": 0},
+        {"initialization.weight_seed": 0},
         {"initialization.mup_base_width": 64},
         {"my_own": 1},
         {"model.my_own": 1},
@@ -753,8 +753,7 @@ def test_no_hyperparameter_takes_the_place_of_what_is_identity(name):
 
 @pytest.mark.parametrize(("value", "left_out"), [(1.0, True), (2.0, False)])
 def test_a_later_field_is_left_out_while_it_means_as_before(value, left_out, monkeypatch):
-    class Later(Section):
-        init_std: float = 0.02
+    class Later(Initialization):
         gain: Annotated[float, AsBefore(1.0)] = 1.0
 
     before = identity(resolved(), DATA)

@@ -130,9 +130,9 @@ def test_recomputed_blocks_train_bit_for_bit_the_same(dropout, data):
 
 
 def test_the_initial_weights_may_have_a_seed_of_their_own(data):
-    same = make(data, training__seed=4, initialization__init_seed=3)
+    same = make(data, training__seed=4, initialization__weight_seed=3)
     assert_equal(make(data), same)
-    others = [make(data, training__seed=4), make(data, initialization__init_seed=9)]
+    others = [make(data, training__seed=4), make(data, initialization__weight_seed=9)]
     weights = [trainer.model.transformer.wte.weight for trainer in (same, *others)]
     assert not torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])

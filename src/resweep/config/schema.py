@@ -291,7 +291,7 @@ class Initialization(Section):
     scale_residual: Annotated[bool | None, AsBefore(None)] = Field(
         None, description="whether sqrt(2 n_layer) divides; null: for normal, not for gaussian"
     )
-    init_seed: Annotated[Annotated[Int, Field(ge=0, lt=2**63)] | None, AsBefore(None)] = Field(
+    weight_seed: Annotated[Annotated[Int, Field(ge=0, lt=2**63)] | None, AsBefore(None)] = Field(
         None, description="of the initial weights alone; null: training.seed"
     )
     mup_base_width: Annotated[Positive | None, AsBefore(None)] = Field(

@@ -85,8 +85,8 @@ class Trainer:
         self.parent = None if checkpoint is None else Path(checkpoint)
         self.model = build_model(config["model"], self.parent)
         start = config["initialization"]
-        init_seed = seed if start["init_seed"] is None else start["init_seed"]
-        generator = torch.Generator().manual_seed(derive_seed(init_seed, "initialization"))
+        weight_seed = seed if start["weight_seed"] is None else start["weight_seed"]
+        generator = torch.Generator().manual_seed(derive_seed(weight_seed, "initialization"))
         self.model.initialize(start, generator)
         self.model.checkpoint_blocks(self.training["gradient_checkpointing"])
         self.model.to(device)
