@@ -2,9 +2,10 @@
 
 Estimates, each of which a study can override under `resources:`:
 
-    memory   800 MB for Python and torch, 16 bytes a parameter (weights, gradients, two moments, all
-             in float32), activations of one micro-batch; half as much again for each time that
-             the run was killed at its limit
+    memory   800 MB for Python and torch, 28 bytes a parameter (weights, gradients, two moments, all
+             in float32, and the copy that a checkpoint is written from), 4 for each gradient saved,
+             activations of one micro-batch; half as much again for each time that the run was
+             killed at its limit
     time     10 minutes to start, then 6 FLOPs for each parameter and token at 2 GFLOP/s on a CPU
              core and at 5 TFLOP/s on a GPU: slower than either is, so that a limit is rarely met;
              a day at most: a run that meets its limit saves and continues
@@ -25,9 +26,11 @@ from resweep.paths import Layout
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.run import Run
 from resweep.study_file import Resources
+from resweep.training.gradients import Wish
 
 BASE_MB = 800
-BYTES_PER_PARAMETER = 16
+BYTES_PER_PARAMETER = 28
+BYTES_PER_GRADIENT = 4
 GROWTH = 1.5
 START_MINUTES = 10
 MOST_MINUTES = 24 * 60  # a longer run saves at its limit, and its retry goes on
@@ -77,7 +80,8 @@ def trial_needs(
         return LINK  # an infeasible trial writes its record and leaves
     run = Run(layout.run(run_id(resolved, data)))
     monitors = EarlyStopping.model_validate(resolved["early_stopping"])
-    if run.is_served(last_step(resolved, stop), keep == "all", monitors):
+    gradients = Wish.of(resolved["training"])
+    if run.is_served(last_step(resolved, stop), keep == "all", monitors, gradients):
         return LINK
     return _estimate(resolved, data, wanted, run.out_of_memory_count())
 
@@ -93,7 +97,9 @@ def _estimate(
     # Per token: about 16 vectors of the width a layer, and logits with their gradient.
     floats = 16 * model["n_layer"] * model["n_embd"] + 3 * vocab_size
     activations = 4 * floats * micro * model["context_length"]
-    mem_mb = BASE_MB + (BYTES_PER_PARAMETER * parameters + activations) / 2**20
+    gradients = training["save_gradients"] * (1 + 2 * (training["gradient_samples"] or 0))
+    per_parameter = BYTES_PER_PARAMETER + BYTES_PER_GRADIENT * gradients
+    mem_mb = BASE_MB + (per_parameter * parameters + activations) / 2**20
     tokens = (training["max_steps"] or 0) * sequences * model["context_length"]
     flops = FLOPS["gpu" if wanted.gpus else "cpu"]
     minutes = START_MINUTES + 6 * parameters * tokens / flops / 60
