@@ -2,12 +2,13 @@
 
 import sys
 
-from benchmarks import scale, throughput
+from benchmarks import saves, scale, throughput
 from benchmarks.search import command as search
 
 BENCHMARKS = {
     "throughput": throughput.measure_throughput,
     "start": throughput.measure_start,
+    "saves": saves.measure,
     "scale": scale.measure,
     "search": lambda: search.main([]),
 }
