@@ -24,7 +24,8 @@ from resweep.errors import ConfigError, Problem, run_command
 from resweep.paths import Layout
 from resweep.store.identity import resolve
 from resweep.sweep import Parameter
-from resweep.training.trainer import Trainer, pick_device
+from resweep.training.device import pick_device
+from resweep.training.trainer import Trainer
 
 STEPS = 300
 EVALUATIONS = 20

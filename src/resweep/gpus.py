@@ -1,7 +1,7 @@
-"""The GPUs of one machine, one training each, where no scheduler hands them out.
+"""The GPUs of one machine, one training on each, where no scheduler hands them out.
 
     what the machine has (nvidia-smi, or RESWEEP_GPUS)  ->  of these CUDA_VISIBLE_DEVICES
-      ->  the first that is free: locked, and alone in this process's CUDA_VISIBLE_DEVICES
+      ->  the first that are free: locked, and alone in this process's CUDA_VISIBLE_DEVICES
 
 A lease is a file lock in `/tmp/resweep-gpus-{user id}/`: all checkouts of a user on a machine see
 it, and it goes with the process. In a SLURM job, which has its GPUs already, there is none.
@@ -135,13 +135,15 @@ def restrict(gpus: Sequence[Gpu], visible: str) -> list[Gpu]:
 
 
 def held_gpu() -> str | None:
-    """Return the name of the GPU that this process, or the one that started it, has leased."""
+    """Return the GPU that this process, or the one that started it, has leased; several: `0,1`."""
     return os.environ.get(HELD)
 
 
 @contextmanager
-def lease_gpu(work: str, interrupted: Callable[[], bool] = lambda: False) -> Iterator[str | None]:
-    """Have a GPU to oneself: `with lease_gpu("study/phase/trial") as gpu: ...`.
+def lease_gpu(
+    work: str, interrupted: Callable[[], bool] = lambda: False, count: int = 1
+) -> Iterator[str | None]:
+    """Have a GPU, or several, to oneself: `with lease_gpu("study/phase/trial") as gpu: ...`.
 
     Enter it before CUDA is used in this process: CUDA_VISIBLE_DEVICES is read then, and stays as it
     is set here after the lease, so that a process trains on one GPU all its life. Within a lease of
@@ -150,50 +152,64 @@ def lease_gpu(work: str, interrupted: Callable[[], bool] = lambda: False) -> Ite
     Args:
         work: What it is for, to be told to those who wait.
         interrupted: Whether to stop waiting.
+        count: How many; they are taken together or not at all, so that nobody waits for half.
 
     Yields:
-        The GPU's name; None where there is nothing to lease.
+        The GPU's name, of several `0,1`; None where there is nothing to lease.
 
     Raises:
         Interrupted: Told to leave while waiting.
-        ConfigError: The folder of leases is not ours, or RESWEEP_GPUS is wrong.
+        ConfigError: The folder of leases is not ours, RESWEEP_GPUS is wrong, or there are too few.
     """
-    if held_gpu() is not None:
-        yield held_gpu()
-        return
-    gpus = pool()
+    held = held_gpu()
+    gpus = [] if held is not None else pool()
+    there = len(held.split(",")) if held is not None else len(gpus)
+    if 0 < there < count:
+        mend = f"should be at most {there}, the GPUs of this machine that may be used"
+        raise ConfigError(Problem(work, "training.processes", count, mend))
     if not gpus:
-        yield None
+        yield held
         return
     folder = LeaseFolder(default_folder())
     try:
-        gpu, file = _wait(gpus, folder, work, interrupted)
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu.visible
+        leased = _wait(gpus, count, folder, work, interrupted)
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpu.visible for gpu in leased)
         os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # indices as nvidia-smi counts
-        os.environ[HELD] = gpu.name
+        os.environ[HELD] = ",".join(gpu.name for gpu in leased)
         try:
-            yield gpu.name
+            yield os.environ[HELD]
         finally:
             del os.environ[HELD]
-            os.close(file)
+            for file in leased.values():
+                os.close(file)
     finally:
         folder.close()
 
 
 def _wait(
-    gpus: Sequence[Gpu], folder: "LeaseFolder", work: str, interrupted: Callable[[], bool]
-) -> tuple[Gpu, int]:
-    """Return the first GPU that gets free, and its locked file."""
+    gpus: Sequence[Gpu],
+    count: int,
+    folder: "LeaseFolder",
+    work: str,
+    interrupted: Callable[[], bool],
+) -> dict[Gpu, int]:
+    """Return the first GPUs that get free, and their locked files."""
     notice = time.monotonic() + FIRST_NOTICE_SECONDS
     while True:
+        taken: dict[Gpu, int] = {}
         for gpu in gpus:
             file = folder.lock(gpu.name, {"work": work, "process": os.getpid()})
             if file is not None:
-                return gpu, file
+                taken[gpu] = file
+            if len(taken) == count:
+                return taken
+        for file in taken.values():
+            os.close(file)
         if interrupted():
             raise Interrupted(f"left while waiting for a GPU: {folder.holders(gpus)}")
         if time.monotonic() > notice:
-            log.info("waiting for a GPU: %s", folder.holders(gpus))
+            what = "a GPU" if count == 1 else f"{count} GPUs"
+            log.info("waiting for %s: %s", what, folder.holders(gpus))
             notice = time.monotonic() + NOTICE_SECONDS
         time.sleep(POLL_SECONDS)
 
@@ -268,7 +284,7 @@ def gpu_log(gpu: str | None, work: str, folder: Path = LOGS) -> Iterator[None]:
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(folder / f"gpu_{gpu}_sweep.log")
+    handler = logging.FileHandler(folder / f"gpu_{gpu.replace(',', '-')}_sweep.log")
     shown = work.replace("%", "%%")
     handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s {shown}: %(message)s"))
     root = logging.getLogger()

@@ -1,14 +1,18 @@
 """Get a trial its record: the whole of a training job.
 
 trial -> data ensured -> configuration resolved -> run advanced in the store -> record linked
+
+Where several processes train the run, this one starts them, and rank 0 of them does the same again.
 """
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from resweep import launch
 from resweep.config.schema import EarlyStopping
 from resweep.data import store as data_store
 from resweep.errors import ConfigError, DataError, ResweepError
@@ -21,7 +25,13 @@ from resweep.store.retention import claim
 from resweep.store.run import EMPTY, INFEASIBLE, Run
 from resweep.tracking import follow
 from resweep.training.gradients import Wish
-from resweep.trial import Trial, link_record, write_own_record
+from resweep.training.shortage import Shortage
+from resweep.trial import Trial, link_record, write_own_record, write_trial
+
+if TYPE_CHECKING:
+    from resweep.training.processes import Processes
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +47,8 @@ def train_trial(
     tracking: Mapping[str, Any],
     lock_timeout: float,
     memory_limit_mb: int | None = None,
+    log_file: Path | None = None,
+    processes: "Processes | None" = None,
     interrupted: Callable[[], bool] = lambda: False,
     on_run: Callable[[Path], None] = lambda folder: None,
 ) -> bool:
@@ -52,6 +64,8 @@ def train_trial(
         tracking: Settings of W&B: wandb, project, entity.
         lock_timeout: Seconds to wait for another process that advances the run.
         memory_limit_mb: What the scheduler allows.
+        log_file: Where other processes of the training log as well.
+        processes: Those that train together, if this is rank 0 of them.
         interrupted: Whether to save, or to stop waiting, and leave.
         on_run: Told the run's folder once it is known.
 
@@ -92,27 +106,58 @@ def train_trial(
         link_record(record, served)
         return False
 
+    training = config["training"]
     work = f"{trial.study}/{trial.phase}/{trial.trial}"
-    leased = lease_gpu(work, interrupted) if device in ("auto", "cuda") else nullcontext()
+    here = training["processes"] // training["nodes"]
+    automatic = device in ("auto", "cuda")
+    leased = lease_gpu(work, interrupted, here) if automatic else nullcontext()
     with leased as gpu, gpu_log(gpu, work):
         if gpu is not None:
             log.info("has GPU %s", gpu)
+        if launch.is_wanted(training) and processes is None:
+
+            def arguments(folder: Path) -> list[str]:
+                write_trial(folder / "trial.yaml", trial)
+                words = ["--trial", f"{folder / 'trial.yaml'}", "--record", f"{record}"]
+                words += ["--results", f"{layout.root}", "--device", device, "--keep", keep]
+                words += ["--tracking", json.dumps(dict(tracking))]
+                words += ["--lock-timeout", f"{lock_timeout}"]
+                words += ["--weights"] if weights else []
+                words += ["--memory-mb", f"{memory_limit_mb}"] if memory_limit_mb else []
+                return words + (["--log", f"{log_file}"] if log_file else [])
+
+            shortage = Shortage(run.path, None)
+
+            def start() -> bool:
+                while True:
+                    known = shortage.limit()
+                    try:
+                        return launch.launch(training, arguments, interrupted)
+                    except launch.Crashed:
+                        if shortage.limit() == known:
+                            raise
+                    log.info("out of memory: once more, with %s sequences", shortage.limit())
+
+            return twice(start)
+
         # torch: seconds that a link does not need, and it reads which GPUs there are
         from resweep.store.request import Request, advance
-        from resweep.training.trainer import pick_device
+        from resweep.training.device import pick_device
+        from resweep.training.processes import ALONE
 
         trained = False
 
         def around(folder: Path, step: int) -> AbstractContextManager[None]:
             nonlocal trained
             trained = True
-            horizon = config["training"]["max_steps"]
+            horizon = training["max_steps"]
             return follow(folder, step, run.run_id, trial, tracking, layout, horizon)
 
         request = Request(
             config=config,
             data=data,
-            device=pick_device(device),
+            device=pick_device(device, processes.local_rank if processes else None),
+            processes=processes or ALONE,
             stop=trial.stop,
             weights=weights,
             keep_weights=keep != "none",
@@ -121,12 +166,20 @@ def train_trial(
             interrupted=interrupted,
             around=around,
         )
-        try:
-            made = advance(request, layout)
-        except (ResweepError, OSError, MemoryError):
-            raise
-        except Exception:
-            log.exception("training failed; once more from the last checkpoint")
-            made = advance(request, layout)
+        # Processes that one of them left in the middle cannot begin anew.
+        made = advance(request, layout) if processes else twice(lambda: advance(request, layout))
         link_record(record, made)
     return trained
+
+
+def twice(work: Callable[[], T]) -> T:
+    """Do it, and once more if it fails by itself: what fails twice alike is a result."""
+    try:
+        return work()
+    except launch.Crashed as error:
+        log.error("%s; once more from the last checkpoint", error)
+    except (ResweepError, OSError, MemoryError):
+        raise
+    except Exception:
+        log.exception("training failed; once more from the last checkpoint")
+    return work()

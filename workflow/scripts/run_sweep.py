@@ -121,10 +121,11 @@ def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> in
     if not sweep.open_ended:
         tell_warnings(sweep)
     worker = Worker(sweep, layout, train, count=arguments.count, interrupted=lambda: bool(signals))
-    # One GPU for all of them: torch keeps to the one that it found first.
+    # The same GPUs for all of them: torch keeps to those that it found first.
     name, automatic = f"sweep {sweep.id}", device in ("auto", "cuda")
+    each = sweep.phase().config["training"]["processes"]
     try:
-        with lease_gpu(name, worker.interrupted) if automatic else nullcontext():
+        with lease_gpu(name, worker.interrupted, each) if automatic else nullcontext():
             done = worker.work()
     except Interrupted as error:
         log.error("%s", error)

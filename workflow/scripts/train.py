@@ -36,6 +36,7 @@ import sys
 from pathlib import Path
 
 from resweep.errors import ResweepError, run_command
+from resweep.launch import Answer, under_torchrun
 from resweep.paths import Layout
 from resweep.signals import SAVED_AND_LEFT, watch_signals
 from resweep.train_by_hand import describe, is_result, plan_by_hand, train_by_hand
@@ -66,6 +67,8 @@ def train_one_trial(words: list[str]) -> int:
         trial = read_trial(arguments.trial)
     set_up_logging(arguments.log, trial)
     try:
+        if under_torchrun():
+            return train_together(arguments, trial, signals)
         train_trial(
             trial,
             arguments.record,
@@ -76,12 +79,53 @@ def train_one_trial(words: list[str]) -> int:
             tracking=json.loads(arguments.tracking),
             lock_timeout=arguments.lock_timeout,
             memory_limit_mb=arguments.memory_mb,
+            log_file=arguments.log,
             interrupted=lambda: bool(signals),
             on_run=lambda folder: add_log_file(folder / "train.log"),
         )
     except ResweepError as error:
         log.error("%s", error)
         return SAVED_AND_LEFT if signals else 1
+    return 0
+
+
+def train_together(arguments: argparse.Namespace, trial: Trial, signals: list[int]) -> int:
+    """Be one of several processes that train a trial, as `resweep.launch` starts them.
+
+    Rank 0 answers for all: what is no fault of the code ends with code 0 here.
+    """
+    from resweep.training.device import pick_device
+    from resweep.training.follow import follow
+    from resweep.training.processes import Processes
+
+    processes = Processes(os.environ)
+    device = pick_device(arguments.device, processes.local_rank)
+    if processes.rank > 0:  # rank 0 says when to leave, and hears the same signals
+        processes.meet(device)
+        follow(processes, device)
+        return 0
+    answer = Answer()
+    processes.meet(device)
+    try:
+        trained = train_trial(
+            trial,
+            arguments.record,
+            Layout(arguments.results),
+            device=arguments.device,
+            keep=arguments.keep,
+            weights=arguments.weights,
+            tracking=json.loads(arguments.tracking),
+            lock_timeout=arguments.lock_timeout,
+            memory_limit_mb=arguments.memory_mb,
+            processes=processes,
+            interrupted=lambda: bool(signals),
+            on_run=lambda folder: add_log_file(folder / "train.log"),
+        )
+        answer.trained(trained)
+    except ResweepError as error:
+        answer.failed(error)
+    finally:
+        processes.part()
     return 0
 
 

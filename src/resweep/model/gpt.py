@@ -149,6 +149,7 @@ class GPT(LanguageModel):
             config["dropout"],
             config["bias"],
         )
+        self.note_shapes()
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(batch, tokens) of int64 -> logits (batch, tokens, vocab_size)."""
@@ -189,7 +190,8 @@ class GPT(LanguageModel):
         6 for each parameter, 12 n_layer n_embd context_length for attention (PaLM, Chowdhery et
         al. 2022, appendix B); position embeddings multiply nothing and do not count.
         """
-        parameters = sum(p.numel() for p in self.parameters()) - self.transformer.wpe.weight.numel()
+        sizes = {name: shape.numel() for name, shape in self.shapes.items()}
+        parameters = sum(sizes.values()) - sizes["transformer.wpe.weight"]
         attention = 12 * len(self.transformer.h) * self.transformer.wte.embedding_dim
         return 6 * parameters + attention * self.context_length
 
@@ -199,4 +201,4 @@ class GPT(LanguageModel):
 
     def read(self, folder: Path) -> dict[str, Tensor]:
         """Return the parameters of a GPT-2 folder; raises ConfigError where they do not fit."""
-        return read_weights(self, folder)
+        return read_weights(self.shapes, folder)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from resweep.data.store import END_OF_TEXT
 from resweep.errors import ConfigError, Problem
@@ -63,14 +63,17 @@ def write_model(
     (folder / CONFIG).write_text(text + "\n")
 
 
-def read_weights(model: nn.Module, folder: Path) -> dict[str, Tensor]:
-    """Return the parameters by name that `write_model` wrote for a model of the same shape.
+def read_weights(known: Mapping[str, torch.Size], folder: Path) -> dict[str, Tensor]:
+    """Return the parameters by name that `write_model` wrote.
+
+    Args:
+        known: The shapes that the model has.
+        folder: Where from.
 
     Raises:
         ConfigError: Names or shapes do not fit.
     """
     state = load_file(folder / WEIGHTS)
-    known = {name: parameter.shape for name, parameter in model.named_parameters()}
     extra_biases = {name for name in state if name.endswith(".bias")} - known.keys()
     kept = {name: state[name] for name in state if name not in extra_biases}
     shapes = {name: tensor.shape for name, tensor in kept.items()}

@@ -15,10 +15,16 @@ class LanguageModel(nn.Module, ABC):
     Attributes:
         vocab_size: Number of tokens.
         context_length: Tokens per sequence.
+        shapes: Of all parameters by name, noted when built: an engine may cut them into shards.
     """
 
     vocab_size: int
     context_length: int
+    shapes: dict[str, torch.Size]
+
+    def note_shapes(self) -> None:
+        """Set `shapes`; for the end of a constructor."""
+        self.shapes = {name: parameter.shape for name, parameter in self.named_parameters()}
 
     @abstractmethod
     def loss(self, sequences: Tensor, reduction: str = "mean") -> Tensor:

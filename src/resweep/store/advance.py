@@ -19,7 +19,6 @@ import torch
 from resweep import yaml12
 from resweep.errors import Interrupted, LeaseLost, ResweepError, StoreError
 from resweep.paths import write_atomically
-from resweep.store.device import device_name, is_shared
 from resweep.store.identity import identity
 from resweep.store.lock import RunLock
 from resweep.store.publish import DONE, Publisher, last_values
@@ -27,9 +26,11 @@ from resweep.store.retention import Policy, add_policy, drop_before, drop_unclai
 from resweep.store.run import MOST_ATTEMPTS_WITHOUT_PROGRESS, NO_MONITORS, Run, code_digest
 from resweep.store.saver import Saver
 from resweep.training import checkpoint
+from resweep.training.device import device_name, is_shared
 from resweep.training.loop import Callbacks, Outcome, train
 from resweep.training.metrics import METRICS, TIMING, MetricLog, read_metrics, val_losses
 from resweep.training.monitors import Monitors, Stop
+from resweep.training.shortage import Shortage
 from resweep.training.trainer import Trainer
 from resweep.training.writer import Writer
 
@@ -88,14 +89,17 @@ class Advance:
         add_policy(run, Policy.of(request.config["training"]))
         run.begin_attempt(self.lock.generation, from_step, device_name(request.device))
         started = time.monotonic()
-        gpus = 1 if request.device.type == "cuda" else 0
+        processes = request.processes
+        gpus = processes.world_size if request.device.type == "cuda" else 0
 
         def end(how: str) -> None:
             self.lock.confirm()  # else the open attempt is another process's
-            run.end_attempt(how, self.progress["step"], time.monotonic() - started, gpus)
+            seconds = time.monotonic() - started
+            run.end_attempt(how, self.progress["step"], seconds, gpus, processes.world_size)
 
+        trainer: Trainer | None = None
         try:
-            trainer = Trainer(request.config, request.data, request.device)
+            trainer = self._build()
             if start is not None:
                 trainer.load(start)
                 log.info("run %s: continues from step %d", run.run_id, trainer.step)
@@ -107,6 +111,9 @@ class Advance:
         except torch.OutOfMemoryError as error:
             if is_shared(request.device):
                 end("machine: other processes hold the GPU's memory")
+                raise
+            if trainer is not None and processes.together:
+                end("machine: out of GPU memory; the next attempt takes fewer sequences a forward")
                 raise
             end("out of GPU memory")
             reached = self.progress["step"]
@@ -135,6 +142,17 @@ class Advance:
         else:
             drop_unclaimed(run)
         return record
+
+    def _build(self) -> Trainer:
+        """Return a new trainer, and have one built in all other processes."""
+        request = self.request
+        shortage = Shortage(self.run.path, request.device_memory)
+        most = shortage.limit()
+        if most == 0:
+            raise torch.OutOfMemoryError("one sequence does not fit the GPUs of the processes")
+        limits = (most, shortage)
+        request.processes.tell("build", request.config, request.data, *limits)
+        return Trainer(request.config, request.data, request.device, request.processes, *limits)
 
     def _ask_metrics(self) -> None:
         """See what the run's metrics tell of the trial's monitors, as far as they are settled.

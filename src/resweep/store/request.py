@@ -21,12 +21,13 @@ from resweep.config.schema import EarlyStopping
 from resweep.data.store import Prepared
 from resweep.paths import Layout
 from resweep.store.advance import Advance
-from resweep.store.device import device_memory
 from resweep.store.identity import last_step, run_id
 from resweep.store.lock import RunLock
 from resweep.store.run import Run
+from resweep.training.device import device_memory
 from resweep.training.gradients import Wish
 from resweep.training.loop import memory_mb
+from resweep.training.processes import ALONE, Processes
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Request:
         config: The resolved configuration.
         data: Its prepared data.
         device: Where to train.
+        processes: Those that train together; this is rank 0 of them.
         stop: Step that the trial asks the run to reach; None: its horizon.
         weights: Whether the weights at that step are wanted, even if they were pruned.
         keep_weights: Whether weights are saved at the end when it has to be trained.
@@ -51,6 +53,7 @@ class Request:
     config: dict[str, Any]
     data: Prepared
     device: torch.device
+    processes: Processes = ALONE
     stop: int | None = None
     weights: bool = False
     keep_weights: bool = True
@@ -114,7 +117,9 @@ def advance(request: Request, layout: Layout) -> Path:
     progress = {"step": 0}
 
     def details() -> dict[str, Any]:
-        main_memory = round(memory_mb(torch.device("cpu")))
+        # The others of this machine count against the same limit, and need about as much.
+        here = request.processes.local_world_size
+        main_memory = round(memory_mb(torch.device("cpu")) * here)
         return {**progress, "memory_mb": main_memory, "memory_limit_mb": request.memory_limit_mb}
 
     with RunLock(run.path, request.lock_timeout, details, interrupted=request.interrupted) as lock:

@@ -211,7 +211,9 @@ class Run:
         )
         self.update(attempts=attempts)
 
-    def end_attempt(self, end: str, to_step: int, seconds: float, gpus: int) -> None:
+    def end_attempt(
+        self, end: str, to_step: int, seconds: float, gpus: int, processes: int = 1
+    ) -> None:
         """Note how the open attempt ended, and add its time to the run's."""
         state = self.state()
         attempt = state["attempts"][-1]
@@ -222,7 +224,7 @@ class Run:
             "host": attempt["host"],
             "device": attempt["device"],
             "gpu": attempt["gpu"],
-            "processes": 1,
+            "processes": processes,
             "seconds": round(seconds, 2),
             "versions": versions(),
             "code": code_digest(),

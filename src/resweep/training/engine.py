@@ -179,7 +179,7 @@ class Ddp(OneProcess):
         self.module = self.wrapped = DistributedDataParallel(
             self.module,
             device_ids=[device.index or 0] if device.type == "cuda" else None,
-            broadcast_buffers=False,
+            forward_sync_buffers=False,
             gradient_as_bucket_view=True,
         )
 

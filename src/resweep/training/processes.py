@@ -9,8 +9,8 @@ by torchrun, which sets RANK, WORLD_SIZE, LOCAL_RANK and where to meet.
 """
 
 import functools
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -22,7 +22,7 @@ from resweep.errors import ProcessLost
 
 # Who follows waits as long as rank 0 waits for a lock, or writes; a dead one is noticed at once.
 PATIENCE = timedelta(days=7)
-_REASON_SECONDS = 10.0
+SECONDS_FOR_A_WORD = 5.0
 
 
 class Processes:
@@ -50,6 +50,8 @@ class Processes:
 
     def meet(self, device: torch.device) -> None:
         """Wait for the others: gloo between CPUs, NCCL between GPUs."""
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
         backend = "nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, timeout=timedelta(minutes=30))
         self._words = dist.new_group(backend="gloo", timeout=PATIENCE)
@@ -57,21 +59,20 @@ class Processes:
     def part(self) -> None:
         """Let the others go, and leave the group."""
         if self._words is not None:
-            self.tell("end")
+            with suppress(RuntimeError):  # whoever is not there needs no word
+                self.tell("end")
             self._words = None
             dist.destroy_process_group()
 
     def tell(self, name: str, *arguments: Any) -> None:
         """Have the others call a method of their trainer; only rank 0 tells."""
         if self._words is not None and self.rank == 0:
-            with self.watched():
-                dist.broadcast_object_list([name, arguments], 0, group=self._words)
+            dist.broadcast_object_list([name, arguments], 0, group=self._words)
 
     def listen(self) -> tuple[str, tuple[Any, ...]]:
         """Wait for what rank 0 tells: the name of a method, and its arguments."""
         told: list[Any] = [None, None]
-        with self.watched():
-            dist.broadcast_object_list(told, 0, group=self._words)
+        dist.broadcast_object_list(told, 0, group=self._words)
         return told[0], told[1]
 
     def sum(self, tensor: Tensor) -> Tensor:
@@ -79,60 +80,56 @@ class Processes:
         if self._words is None:
             return tensor
         total = tensor.clone()
-        with self.watched():
-            dist.all_reduce(total)
+        dist.all_reduce(total)
         return total
 
-    def fail(self, reason: str) -> None:
-        """Leave word why this process ends, for those who will miss it."""
+    def leave_word(self, reason: str) -> None:
+        """Say why this process ends, to those who will miss it."""
         if self._words is not None:
-            _word_board().set("failed", reason)
+            _board().set("failed", f"process {self.rank}: {reason}")
 
-    def watched(self) -> "_Watched":
-        """While in it, an error because another process is gone says so (`ProcessLost`)."""
-        return _Watched(self)
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Tell errors that come from the loss of another process from all others.
 
-    def why_lost(self) -> str:
-        """Return the word that a process left, or that it left none."""
+        Raises:
+            ProcessLost: Another process is gone, and nobody knows why: a fault of the machine.
+            RuntimeError: It left word of an error of its own.
+        """
         try:
-            board = _word_board()
-            board.wait(["failed"], timedelta(seconds=_REASON_SECONDS))
-            return board.get("failed").decode()
-        except (RuntimeError, dist.DistError):
-            return "another process of the training is gone"
+            yield
+        except RuntimeError as error:
+            if self._words is None or not _is_of_the_group(error):
+                raise
+            self._words = None  # nobody is there to be told anything
+            word = _last_word()
+            if word is None:
+                raise ProcessLost("another process of the training is gone") from error
+            raise RuntimeError(word) from error
 
 
 ALONE = Processes()
-
-
-class _Watched:
-    """Tells the loss of another process from all other errors."""
-
-    def __init__(self, processes: Processes):
-        self.processes = processes
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, RuntimeError) and self.processes.together and _is_of_the_group(error):
-            raise ProcessLost(self.processes.why_lost()) from error
 
 
 def _is_of_the_group(error: RuntimeError) -> bool:
     if isinstance(error, dist.DistError):
         return True
     text = str(error).lower()
-    return any(word in text for word in ("gloo", "connection", "nccl", "peer"))
+    return any(word in text for word in ("gloo", "nccl", "connection", "peer"))
 
 
-def _word_board() -> dist.Store:
+def _board() -> dist.Store:
+    """Where words are left: it is held by torchrun, and outlives the processes."""
     return dist.distributed_c10d._get_default_store()
 
 
-def under_torchrun(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether torchrun started this process."""
-    return "TORCHELASTIC_RUN_ID" in environment and "RANK" in environment
+def _last_word() -> str | None:
+    try:
+        board = _board()
+        board.wait(["failed"], timedelta(seconds=SECONDS_FOR_A_WORD))
+        return str(board.get("failed").decode())
+    except RuntimeError:
+        return None
 
 
 def together(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -140,7 +137,8 @@ def together(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def called(self: Any, *arguments: Any) -> Any:
-        self.processes.tell(method.__name__, *arguments)
-        return method(self, *arguments)
+        with self.processes.watched():
+            self.processes.tell(method.__name__, *arguments)
+            return method(self, *arguments)
 
     return called

@@ -9,8 +9,6 @@ Where several processes train together, each has a trainer and calls the same me
 
 import logging
 import math
-import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,13 +20,14 @@ from resweep.canonical import digest
 from resweep.data.batches import TrainBatches, eval_batches
 from resweep.data.prefetch import Prefetch
 from resweep.data.store import Prepared
-from resweep.errors import ConfigError, Problem
 from resweep.model.build import build_model
+from resweep.training.device import is_shared
 from resweep.training.engine import make_engine
 from resweep.training.gradients import SAMPLE_COUNT
 from resweep.training.optimizer import parameter_groups
 from resweep.training.processes import ALONE, Processes, together
 from resweep.training.schedule import learning_rate
+from resweep.training.shortage import Shortage
 from resweep.training.snapshot import Snapshot, read_counters, read_moments, to_memory
 
 log = logging.getLogger(__name__)
@@ -44,6 +43,7 @@ class Trainer:
         device: Where to compute.
         processes: Those that train together.
         most_sequences: Sequences per forward and process that are known to fit; None: unknown.
+        shortage: Where one of several processes leaves word that they do not.
 
     Attributes:
         micro_batch: Sequences per forward and process.
@@ -56,6 +56,7 @@ class Trainer:
         device: torch.device,
         processes: Processes = ALONE,
         most_sequences: int | None = None,
+        shortage: Shortage | None = None,
     ):
         self.config = config
         self.training: Mapping[str, Any] = config["training"]
@@ -71,6 +72,7 @@ class Trainer:
         )
         self.sequences_here = self.sequences_per_step // processes.world_size
         self.first_row = processes.rank * self.sequences_here
+        self.shortage = shortage
         limits = (self.training["max_gpu_batch_size"], most_sequences, self.sequences_here)
         self.micro_batch = min(self.training["batch_size"], *(n for n in limits if n))
         seed = self.training["seed"]
@@ -135,6 +137,8 @@ class Trainer:
             try:
                 return self._accumulate(rows, first_row, sequences)
             except torch.OutOfMemoryError:
+                if self.processes.together and self.shortage and not is_shared(self.device):
+                    self.shortage.note(self.micro_batch // 2)
                 if self.micro_batch == 1 or self.processes.together:
                     raise
             torch.cuda.empty_cache()
@@ -251,27 +255,3 @@ class Trainer:
 def derive_seed(*parts: Any) -> int:
     """Return a seed below 2^63 that depends on all parts."""
     return int(digest(list(parts), 16), 16) >> 1
-
-
-def pick_device(name: str = "auto") -> torch.device:
-    """Return the device to train on, set up to give equal results on equal devices.
-
-    On a CPU one thread computes: several trials share a machine better than threads do.
-
-    Raises:
-        ConfigError: There is no such device.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        mend = "should be auto, cpu, cuda or cuda:N"
-        raise ConfigError(Problem("command line", "--device", name, mend))
-    if name != "cpu" and int(name.partition(":")[2] or 0) >= torch.cuda.device_count():
-        mend = f"is not there: torch finds {torch.cuda.device_count()} GPUs"
-        raise ConfigError(Problem("command line", "--device", name, mend))
-    if name.startswith("cuda"):
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at the first matmul
-        torch.use_deterministic_algorithms(True, warn_only=True)
-    else:
-        torch.set_num_threads(1)
-    return torch.device(name)

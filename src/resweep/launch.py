@@ -1,0 +1,187 @@
+"""Start the processes of one training, and wait for what they got.
+
+    train.py  (this process: no torch, waits)
+      torchrun  (of several nodes: srun, and a torchrun on each)
+        train.py, rank 0      the whole of a training job, as if it were alone
+        train.py, rank 1...   what rank 0 tells (resweep.training.follow)
+
+Rank 0 leaves its process id and its answer in a folder that is made for the launch. Signals go from
+here to it alone: it saves, and lets the others go.
+"""
+
+import contextlib
+import ctypes
+import json
+import logging
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from signal import SIGTERM
+from typing import Any
+
+from resweep.errors import (
+    ConfigError,
+    Interrupted,
+    LeaseLost,
+    LockTimeout,
+    Problem,
+    ProcessLost,
+    ResweepError,
+)
+from resweep.paths import write_atomically
+
+FOLDER = "RESWEEP_LAUNCH"  # says to the processes where the answer goes
+POLL_SECONDS = 0.2
+# Rank 0 saves within the grace that a scheduler gives; torchrun must not kill it before.
+GRACE_SECONDS = 3600
+SIGNALS = "SIGTERM,SIGINT,SIGUSR1,SIGHUP,SIGQUIT"
+SCRIPT = Path("workflow", "scripts", "train.py")
+TOLD = {kind.__name__: kind for kind in (Interrupted, LeaseLost, LockTimeout, ProcessLost)}
+PR_SET_PDEATHSIG = 1
+
+log = logging.getLogger(__name__)
+
+
+class Crashed(ResweepError):
+    """The processes of a training ended without an answer."""
+
+
+def is_wanted(training: Mapping[str, Any]) -> bool:
+    """Whether a training needs torchrun: several processes, or DeepSpeed in one."""
+    return bool(training["processes"] > 1 or training["distributed"].startswith("zero"))
+
+
+def under_torchrun(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether torchrun started this process, for a launch of ours."""
+    return FOLDER in environment and "RANK" in environment
+
+
+def command(
+    training: Mapping[str, Any],
+    arguments: Sequence[str],
+    environment: Mapping[str, str] = os.environ,
+) -> list[str]:
+    """Return the command that starts the processes, each with these arguments of train.py.
+
+    Raises:
+        ConfigError: Several nodes, and no SLURM job that has them.
+    """
+    nodes = training["nodes"]
+    here = training["processes"] // nodes
+    torchrun = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={here}"]
+    torchrun += [f"--signals-to-handle={SIGNALS}", f"--shutdown-timeout={GRACE_SECONDS}"]
+    if nodes == 1:
+        return [*torchrun, "--standalone", str(SCRIPT), *arguments]
+    if "SLURM_JOB_ID" not in environment:
+        mend = "needs a SLURM job that has them: snakemake --profile profiles/slurm"
+        raise ConfigError(Problem("trial", "training.nodes", nodes, mend))
+    # The first node is this one: srun counts from it, and so is rank 0 where its signals come from.
+    meeting = [f"--nnodes={nodes}", f"--master-addr={socket.gethostname()}"]
+    meeting += [f"--master-port={_free_port()}"]
+    line = shlex.join([*torchrun, *meeting, str(SCRIPT), *arguments])
+    line = line.replace(" --nproc", ' --node-rank="$SLURM_NODEID" --nproc', 1)
+    return [
+        *("srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"),
+        *("--kill-on-bad-exit=1", "--wait=0", "bash", "-c", f"exec {line}"),
+    ]
+
+
+def launch(
+    training: Mapping[str, Any],
+    arguments: Callable[[Path], Sequence[str]],
+    interrupted: Callable[[], bool],
+) -> bool:
+    """Start the processes of a training, and wait for them.
+
+    Args:
+        training: The `training` section of its configuration.
+        arguments: Given the folder of the launch, returns those of train.py.
+        interrupted: Whether to save and leave.
+
+    Returns:
+        Whether anything was trained, as rank 0 says.
+
+    Raises:
+        Crashed: They ended without an answer.
+        ResweepError: What rank 0 raised.
+    """
+    with tempfile.TemporaryDirectory(prefix="resweep-") as name:
+        folder = Path(name)
+        started = command(training, arguments(folder))
+        log.info("starts %d processes (%s)", training["processes"], training["distributed"])
+        environment = {**os.environ, FOLDER: name}
+        process = subprocess.Popen(
+            started, env=environment, start_new_session=True, preexec_fn=_end_with_parent
+        )
+        try:
+            told = False
+            while process.poll() is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(POLL_SECONDS)
+                if interrupted() and not told:
+                    told = _signal(folder)
+        finally:
+            if process.poll() is None:  # an error of ours: nobody waits for them any more
+                process.terminate()
+                process.wait()
+        return _read_answer(folder, process.returncode)
+
+
+def _end_with_parent() -> None:
+    """Have the kernel send SIGTERM when the process that started this one is gone: they save."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGTERM)
+
+
+def _signal(folder: Path) -> bool:
+    """Tell rank 0 to save and leave; returns whether it is there yet."""
+    try:
+        os.kill(int((folder / "pid").read_text()), SIGTERM)
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return True
+
+
+def _read_answer(folder: Path, code: int) -> bool:
+    try:
+        answer = json.loads((folder / "answer.json").read_text())
+    except FileNotFoundError:
+        raise Crashed(f"the processes of the training ended with code {code}") from None
+    if "error" not in answer:
+        return bool(answer["trained"])
+    raise TOLD.get(answer["error"], ResweepError)(answer["text"])
+
+
+class Answer:
+    """Rank 0's side: says who it is, and what came out.
+
+    Args:
+        environment: Names the folder of the launch, if there is one.
+    """
+
+    def __init__(self, environment: Mapping[str, str] = os.environ):
+        self.folder = Path(environment[FOLDER]) if FOLDER in environment else None
+        if self.folder is not None:
+            write_atomically(self.folder / "pid", str(os.getpid()))
+
+    def trained(self, trained: bool) -> None:
+        """Say that the trial has its record."""
+        self._write({"trained": trained})
+
+    def failed(self, error: ResweepError) -> None:
+        """Say what was raised."""
+        self._write({"error": type(error).__name__, "text": str(error)})
+
+    def _write(self, content: Mapping[str, Any]) -> None:
+        if self.folder is not None:
+            write_atomically(self.folder / "answer.json", json.dumps(content))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,60 @@
+"""The device that trains: picked, named, and how much memory it has."""
+
+import os
+import re
+
+import torch
+
+from resweep.errors import ConfigError, Problem
+
+
+def device_name(device: torch.device) -> str:
+    """Return what records call the device."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return f"cpu ({os.uname().machine})"
+
+
+def device_memory(device: torch.device) -> int | None:
+    """Bytes of a GPU's memory; None for main memory, which a retry can have more of."""
+    if device.type != "cuda":
+        return None
+    return int(torch.cuda.get_device_properties(device).total_memory)
+
+
+def is_shared(device: torch.device) -> bool:
+    """Whether other processes hold so much of a GPU that lack of memory says nothing of the run."""
+    if device.type != "cuda":
+        return False
+    free, total = torch.cuda.mem_get_info(device)
+    return bool(total - free - torch.cuda.memory_reserved(device) > 0.1 * total)
+
+
+def pick_device(name: str = "auto", local_rank: int | None = None) -> torch.device:
+    """Return the device to train on, set up to give equal results on equal devices.
+
+    On a CPU one thread computes: several trials share a machine better than threads do.
+
+    Args:
+        name: auto, cpu, cuda or cuda:N.
+        local_rank: Of processes that train together on a machine, each has the GPU of its number.
+
+    Raises:
+        ConfigError: There is no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and local_rank is not None:
+        name = f"cuda:{local_rank}"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        mend = "should be auto, cpu, cuda or cuda:N"
+        raise ConfigError(Problem("command line", "--device", name, mend))
+    if name != "cpu" and int(name.partition(":")[2] or 0) >= torch.cuda.device_count():
+        mend = f"is not there: torch finds {torch.cuda.device_count()} GPUs"
+        raise ConfigError(Problem("command line", "--device", name, mend))
+    if name.startswith("cuda"):
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at the first matmul
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    else:
+        torch.set_num_threads(1)
+    return torch.device(name)

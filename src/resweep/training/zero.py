@@ -1,0 +1,164 @@
+"""ZeRO through DeepSpeed (Rajbhandari et al. 2020): each process keeps a shard of the training.
+
+    stage 1    of the moments
+    stage 2    and of the gradients
+    stage 3    and of the parameters
+
+DeepSpeed's own checkpoints belong to a number of processes. Here shards are gathered, parameter by
+parameter, into whole tensors when a snapshot is taken, and cut again when one is loaded.
+"""
+
+import logging
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from resweep.model.language_model import LanguageModel
+from resweep.training.engine import LossModule
+from resweep.training.optimizer import Group
+from resweep.training.processes import Processes
+
+os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")
+
+import deepspeed
+from deepspeed.utils import (
+    safe_get_full_grad,
+    safe_get_full_optimizer_state,
+    safe_set_full_fp32_param,
+    safe_set_full_optimizer_state,
+)
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
+
+
+class Zero:
+    """DeepSpeed's engine behind the interface of `resweep.training.engine`."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        groups: list[Group],
+        training: Mapping[str, Any],
+        device: torch.device,
+        processes: Processes,
+    ):
+        self.model = model
+        self.processes = processes
+        self.stage = int(training["distributed"][-1])
+        self.groups = groups
+        named = dict(model.named_parameters())
+        self.trained = {name: named[name] for group in groups for name in group.names}
+        optimizer = torch.optim.AdamW(
+            [
+                {
+                    "params": [named[name] for name in group.names],
+                    "weight_decay": group.weight_decay,
+                }
+                for group in groups
+            ],
+            lr=training["learning_rate"],
+            betas=(training["beta1"], training["beta2"]),
+            eps=training["adam_eps"],
+            fused=True,
+        )
+        settings = {
+            "train_micro_batch_size_per_gpu": 1,  # of no effect: boundaries are set by hand
+            "gradient_accumulation_steps": 1,
+            "gradient_clipping": training["grad_clip"],
+            "zero_optimization": {"stage": self.stage},
+            "zero_allow_untested_optimizer": True,
+            "steps_per_print": 10**9,
+        }
+        self.engine, self.optimizer, _, _ = deepspeed.initialize(
+            model=LossModule(model, training, device),
+            optimizer=optimizer,
+            config=settings,
+            dist_init_required=False,
+        )
+        self._begin_moments()
+
+    @property
+    def optimizer_steps(self) -> int:
+        """Updates so far."""
+        state = next(iter(self.optimizer.optimizer.state.values()))
+        return int(state["step"])
+
+    def begin(self) -> None:
+        """Drop the gradients of the step before; DeepSpeed did when it was applied."""
+        self.engine.zero_grad()
+
+    def accumulate(self, part: Tensor, share: float, last: bool) -> Tensor:
+        """Add the gradients of a micro-batch; returns its mean loss times `share`."""
+        self.engine.set_gradient_accumulation_boundary(last)
+        loss = self.engine(part) * share
+        self.engine.backward(loss * self.processes.world_size)  # averaged over processes
+        return loss.detach()
+
+    def gradients(self) -> dict[str, Tensor]:
+        """Return the step's gradients by name, gathered."""
+        return {name: safe_get_full_grad(p) for name, p in self.trained.items()}
+
+    def update(self, learning_rate: float, max_norm: float) -> Tensor:
+        """Clip, as DeepSpeed was told at the start, and apply; returns the norm before clipping."""
+        for given, group in zip(self.optimizer.param_groups, self.groups, strict=True):
+            given["lr"] = learning_rate * group.lr_scale
+        self.engine.step()
+        return torch.as_tensor(self.engine.get_global_grad_norm(), dtype=torch.float32)
+
+    @torch.no_grad()
+    def eval_loss(self, batch: Tensor) -> Tensor:
+        """Return the sum of the losses of a batch."""
+        loss: Tensor = self.engine(batch, "sum")
+        return loss
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return parameters and moments by name, gathered into main memory."""
+        weights: dict[str, Tensor] = {}
+        for name, parameter in self.model.named_parameters():
+            with deepspeed.zero.GatheredParameters([parameter], enabled=self.stage == 3):
+                weights[name] = parameter.detach().cpu().clone()
+        moments = {
+            f"{kind}.{name}": safe_get_full_optimizer_state(parameter, kind).cpu()
+            for kind in MOMENTS
+            for name, parameter in self.trained.items()
+        }
+        return weights, moments
+
+    @torch.no_grad()
+    def load(
+        self, weights: Mapping[str, Tensor], moments: Mapping[str, Tensor], steps: int
+    ) -> None:
+        """Restore what `state` gave; without moments the optimizer starts anew."""
+        for name, parameter in self.model.named_parameters():
+            whole = weights[name]
+            with deepspeed.zero.GatheredParameters(
+                [parameter], modifier_rank=0, enabled=self.stage == 3
+            ):
+                parameter.copy_(whole)
+            if name in self.trained:
+                safe_set_full_fp32_param(parameter, whole.to(parameter.device))
+        for kind in MOMENTS if moments else ():
+            for name, parameter in self.trained.items():
+                whole = moments[f"{kind}.{name}"].to(parameter.device)
+                safe_set_full_optimizer_state(parameter, whole, kind)
+        for state in self.optimizer.optimizer.state.values():
+            state["step"].fill_(steps)
+
+    def _begin_moments(self) -> None:
+        """Make the moments, which DeepSpeed would at the first step, so that they can be set."""
+        if self.stage == 3:
+            shards = self.optimizer.fp32_partitioned_groups_flat
+        else:
+            shards = self.optimizer.single_partition_of_fp32_groups
+        for shard in shards:
+            self.optimizer.optimizer.state[shard] = {
+                "step": torch.zeros((), dtype=torch.float32, device=shard.device),
+                **{kind: torch.zeros_like(shard) for kind in MOMENTS},
+            }
+        if self.stage != 3:
+            self.optimizer._lazy_init_hp_params_optimizer_state()
