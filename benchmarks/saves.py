@@ -20,8 +20,8 @@ from resweep.training.writer import Writer
 
 # 10.8 million parameters: with both moments, a checkpoint has 130 MB.
 MODEL = {"n_layer": 6, "n_head": 6, "n_embd": 384, "context_length": 128}
-BATCH = 4
-EVERY = 6  # steps; longer than a checkpoint takes to write
+BATCH = 2
+EVERY = 4  # steps; longer than a checkpoint takes to write
 SAVES = 3
 ROUNDS = 5
 MINUTE = 60.0

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from resweep.training.trainer import Trainer
 from tests.conftest import ROOT
 from tests.unit.tiny import BASE, configure, prepare
 
+GUIDE = ROOT / "docs/gradients.md"
 CPU = torch.device("cpu")
 FLAT = {"loss_patience": 3, "loss_relative_flat_tolerance": 0.5, "loss_min_steps_before_check": 0}
 
@@ -416,3 +418,17 @@ def test_an_earlier_stop_may_want_them_too(data, layout):
     assert Wish(True).is_met(run.path / "checkpoint_5")
     assert not Wish(True).is_met(run.path / "checkpoint_12")
     assert run.state()["status"] == "finished" and run.state()["step"] == 12
+
+
+def test_the_guide_reads_them(data, layout):
+    asked = request(data, training__gradient_samples=3, **WANTED)
+    advance(asked, layout)
+    (example,) = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(), re.M | re.S)
+    command = [sys.executable, "-c", example]
+    said = subprocess.run(command, cwd=layout.root.parent, check=True, capture_output=True)
+    lines = said.stdout.decode().splitlines()
+    assert lines[0].endswith("checkpoint_12")
+    assert [line.split()[0] for line in lines[1:6]] == ["wte", "wpe", "h.0", "h.1", "ln_f"]
+    gradients = load(run_of(asked, layout).path / "checkpoint_12").values()
+    square = sum(tensor.square().sum().item() for tensor in gradients)
+    assert float(lines[-1].split()[-1]) == pytest.approx(square, rel=1e-3)

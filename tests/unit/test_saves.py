@@ -125,6 +125,18 @@ def test_the_best_are_the_same_for_a_run_that_was_interrupted(at, data, layout):
     assert saved(run) == saved(whole)
 
 
+def test_the_evaluation_before_the_first_step_is_no_rival_of_a_resumed_run(data, layout):
+    """From the first step on everything is worse than at the start: still the best is saved."""
+    bad = {"learning_rate": 3.0, "pct_warmup": 0.0, "grad_clip": 0.0, "scheduler": "constant"}
+    asked = {"keep_best": 1, "eval_steps": 4, **bad}
+    train(request(data, options={"stop": 1}, **asked), layout)
+    run, _ = train(request(data, **asked), layout)
+    losses = losses_of(run)
+    assert losses[0] < min(losses[step] for step in (4, 8, 12))
+    best = min((4, 8, 12), key=lambda step: losses[step])
+    assert best in saved(run) and run.state()["best_checkpoints"][0]["step"] == best
+
+
 def test_rungs_stay_beside_the_last_and_the_best(data, layout):
     asked = {"keep_last": 1, "keep_best": 1, "save_steps": 2}
     for stop in (5, 7, 12):

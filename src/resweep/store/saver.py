@@ -48,13 +48,13 @@ class Saver:
         self.losses = losses
         self.writer = writer
         self.flush = flush
-        self.newest = 0  # it may not have its name yet
+        self.newest: set[int] = set()  # it may not have its name yet
 
     def save(self, trainer: Trainer) -> None:
         """Save the training as it is now."""
         self.writer.wait()  # two copies at a time would be one too many
         snapshot = trainer.snapshot()
-        self.newest = snapshot.step
+        self.newest = {snapshot.step}
         self.writer.begin(lambda: self._publish(snapshot))
 
     def is_best(self, step: int, loss: float) -> bool:
@@ -62,7 +62,7 @@ class Saver:
         self.losses[step] = loss
         if self.keep_best is None:
             return False
-        steps = {*checkpoint.steps_of(self.folder), self.newest, step}
+        steps = {*checkpoint.steps_of(self.folder), *self.newest, step}
         return step in best_first(steps, self.losses)[: self.keep_best]
 
     def _publish(self, snapshot: Snapshot) -> None:
