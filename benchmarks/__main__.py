@@ -1,8 +1,8 @@
-"""Run all benchmarks, or those named: `python -m benchmarks [throughput] [start] [scale] ...`."""
+"""Run all benchmarks, or those named: `python -m benchmarks [throughput] [start] [mup] ...`."""
 
 import sys
 
-from benchmarks import saves, scale, throughput
+from benchmarks import mup, saves, scale, throughput
 from benchmarks.search import command as search
 
 BENCHMARKS = {
@@ -10,6 +10,7 @@ BENCHMARKS = {
     "start": throughput.measure_start,
     "saves": saves.measure,
     "scale": scale.measure,
+    "mup": mup.main,
     "search": lambda: search.main([]),
 }
 

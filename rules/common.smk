@@ -173,16 +173,25 @@ def needs(phase, stage, wildcards, input, attempt):
 
 
 def need(phase, stage, what):
-    """A resource function for one of `Needs`' fields; nothing for what the study never asks for."""
-    if what in ("partition", "slurm_extra") and getattr(phase.resources, what) is None:
-        return None
-    if what == "gres" and not phase.resources.gpus:
-        return None
+    """A resource function for one of `Needs`' fields."""
 
     def ask(wildcards, input, attempt):
         return getattr(needs(phase, stage, wildcards, input, attempt), what)
 
     return ask
+
+
+def train_resources(phase, stage):
+    """The resources of a training rule: functions of the trial. What a study never asks for is not
+    among them."""
+    names = {"mem_mb": "mem_mb", "runtime": "runtime"}
+    names |= {"gres": "gres"} if phase.resources.gpus else {}
+    names |= {"slurm_partition": "partition"} if phase.resources.partition else {}
+    names |= {"slurm_extra": "slurm_extra"} if phase.resources.slurm_extra else {}
+    several = {"nodes": "several_nodes", "tasks": "several_nodes"}
+    several |= {"mpi": "mpi", "tasks_per_gpu": "tasks_per_gpu"}
+    names |= several
+    return {name: need(phase, stage, what) for name, what in names.items()}
 
 
 def everything():

@@ -1,5 +1,6 @@
 # REQUIRED INPUTS
-#     the text files that a study's data settings name (none for python-docs)
+#     the local files that a study's data settings name: text, data sets, tokenizers (none for
+#     python-docs and for names on the hub)
 # OUTPUTS
 #     results/{study}/data/{data_id}.json    description and digest; the tokens lie in results/data/
 
@@ -21,7 +22,14 @@ for study in STUDIES:
                 "../envs/resweep.yaml"
             params:
                 settings=canonical_json(settings),
-                code=code("data/corpus", "data/store"),
+                code=code(
+                    "data/corpus",
+                    "data/hub",
+                    "data/cut_text",
+                    "data/tokens",
+                    "data/bigram",
+                    "data/store",
+                ),
             shell:
                 "python workflow/scripts/prepare_data.py --settings {params.settings:q} "
                 "--stamp {output} > {log} 2>&1"

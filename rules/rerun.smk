@@ -39,12 +39,8 @@ for study, phase in RERUNS:
             log_file("train", study, phase, "{trial}"),
         conda:
             "../envs/resweep.yaml"
-        threads: phase.resources.cpus
+        threads: need(phase, None, "cpus")
         resources:
-            gres=need(phase, None, "gres"),
-            mem_mb=need(phase, None, "mem_mb"),
-            runtime=need(phase, None, "runtime"),
-            slurm_partition=need(phase, None, "partition"),
-            slurm_extra=need(phase, None, "slurm_extra"),
+            **train_resources(phase, None),
         shell:
             train_command(study, phase, None) + " --trial {input.trial}"

@@ -28,13 +28,9 @@ for study, phase, stage in STAGES:
                 log_file("train", study, phase, stage.folder, "{trial}"),
             conda:
                 "../envs/resweep.yaml"
-            threads: phase.resources.cpus
+            threads: need(phase, stage, "cpus")
             resources:
-                gres=need(phase, stage, "gres"),
-                mem_mb=need(phase, stage, "mem_mb"),
-                runtime=need(phase, stage, "runtime"),
-                slurm_partition=need(phase, stage, "partition"),
-                slurm_extra=need(phase, stage, "slurm_extra"),
+                **train_resources(phase, stage),
             params:
                 content=lambda wildcards, p=phase, s=stage: p.trial_content(
                     wildcards.trial, s.rung.band
@@ -58,13 +54,9 @@ for study, phase, stage in STAGES:
                 trial="|".join(stage.names),
             conda:
                 "../envs/resweep.yaml"
-            threads: phase.resources.cpus
+            threads: need(phase, stage, "cpus")
             resources:
-                gres=need(phase, stage, "gres"),
-                mem_mb=need(phase, stage, "mem_mb"),
-                runtime=need(phase, stage, "runtime"),
-                slurm_partition=need(phase, stage, "partition"),
-                slurm_extra=need(phase, stage, "slurm_extra"),
+                **train_resources(phase, stage),
             shell:
                 train_command(study, phase, stage) + " --trial {input.trial}"
 

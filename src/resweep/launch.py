@@ -75,15 +75,16 @@ def command(
     here = training["processes"] // nodes
     torchrun = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={here}"]
     torchrun += [f"--signals-to-handle={SIGNALS}", f"--shutdown-timeout={GRACE_SECONDS}"]
+    script = ["--", str(SCRIPT), *arguments]  # else torchrun takes --log for one of its own
     if nodes == 1:
-        return [*torchrun, "--standalone", str(SCRIPT), *arguments]
+        return [*torchrun, "--standalone", *script]
     if "SLURM_JOB_ID" not in environment:
         mend = "needs a SLURM job that has them: snakemake --profile profiles/slurm"
         raise ConfigError(Problem("trial", "training.nodes", nodes, mend))
     # The first node is this one: srun counts from it, and so is rank 0 where its signals come from.
     meeting = [f"--nnodes={nodes}", f"--master-addr={socket.gethostname()}"]
     meeting += [f"--master-port={_free_port()}"]
-    line = shlex.join([*torchrun, *meeting, str(SCRIPT), *arguments])
+    line = shlex.join([*torchrun, *meeting, *script])
     line = line.replace(" --nproc", ' --node-rank="$SLURM_NODEID" --nproc', 1)
     return [
         *("srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"),

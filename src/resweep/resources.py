@@ -2,13 +2,17 @@
 
 Estimates, each of which a study can override under `resources:`:
 
-    memory   800 MB for Python and torch, 28 bytes a parameter (weights, gradients, two moments, all
-             in float32, and the copy that a checkpoint is written from), 4 for each gradient saved,
-             activations of one micro-batch; half as much again for each time that the run was
+    memory   of a node, for each of its processes: 800 MB for Python and torch, 16 bytes a
+             parameter (weights, gradients, two moments, all in float32), activations of one
+             micro-batch, and once more the 12 bytes that a snapshot copies, with 4 for each
+             gradient that it saves; DeepSpeed's shards are counted as if they were whole, since
+             loading and saving gathers them. Half as much again for each time that the run was
              killed at its limit
-    time     10 minutes to start, then 6 FLOPs for each parameter and token at 2 GFLOP/s on a CPU
-             core and at 5 TFLOP/s on a GPU: slower than either is, so that a limit is rarely met;
-             a day at most: a run that meets its limit saves and continues
+    time     10 minutes to start, then 6 FLOPs for each parameter and token, at 2 GFLOP/s on a CPU
+             core and at 5 TFLOP/s on a GPU for each process: slower than either is, so that a limit
+             is rarely met; a day at most: a run that meets its limit saves and continues
+    cores    those of the study for each process of a node
+    GPUs     those of the study, at least one for each process of a node; none where it says 0
 
 What the run store serves asks for a link's worth: no GPU, a few minutes.
 """
@@ -29,8 +33,9 @@ from resweep.study_file import Resources
 from resweep.training.gradients import Wish
 
 BASE_MB = 800
-BYTES_PER_PARAMETER = 28
-BYTES_PER_GRADIENT = 4
+BYTES_PER_PARAMETER = 16
+BYTES_PER_SNAPSHOT = 12
+BYTES_PER_GRADIENT = 4  # samples twice, while they are stacked
 GROWTH = 1.5
 START_MINUTES = 10
 MOST_MINUTES = 24 * 60  # a longer run saves at its limit, and its retry goes on
@@ -39,11 +44,21 @@ FLOPS = {"cpu": 2e9, "gpu": 5e12}
 
 @dataclass(frozen=True)
 class Needs:
-    """What one training job asks for; None leaves it to the cluster's default."""
+    """What one training job asks for; None leaves it to the cluster's default.
+
+    Attributes:
+        gpus: On each node.
+        mem_mb: On each node.
+        runtime: Minutes.
+        cpus: On each node.
+        nodes: How many.
+    """
 
     gpus: int
     mem_mb: int
     runtime: int
+    cpus: int = 1
+    nodes: int = 1
     gpu_model: str | None = None
     partition: str | None = None
     slurm_extra: str | None = None
@@ -54,6 +69,21 @@ class Needs:
         if not self.gpus:
             return None
         return ":".join(["gpu", *([self.gpu_model] if self.gpu_model else []), str(self.gpus)])
+
+    @property
+    def several_nodes(self) -> int | None:
+        """How many, if there are several."""
+        return self.nodes if self.nodes > 1 else None
+
+    @property
+    def mpi(self) -> str | None:
+        """How the job reaches its other nodes: the plugin starts it on the first one alone."""
+        return "srun" if self.nodes > 1 else None
+
+    @property
+    def tasks_per_gpu(self) -> int | None:
+        """None of the plugin's own: `tasks` counts a torchrun on each node."""
+        return 0 if self.nodes > 1 and self.gpus else None
 
 
 LINK = Needs(gpus=0, mem_mb=1000, runtime=10)  # what writing a link takes
@@ -93,20 +123,25 @@ def _estimate(
     vocab_size = model["vocab_size"] or (data.vocab_size if data else 257)
     parameters = count_parameters(model, vocab_size)
     sequences = training["batch_size"] * training["gradient_accumulation_steps"]
-    micro = min(training["batch_size"], training["max_gpu_batch_size"] or training["batch_size"])
+    processes, nodes = training["processes"], training["nodes"]
+    here = processes // nodes
+    limits = (training["batch_size"], training["max_gpu_batch_size"], sequences // processes)
+    micro = min(n for n in limits if n)
     # Per token: about 16 vectors of the width a layer, and logits with their gradient.
     floats = 16 * model["n_layer"] * model["n_embd"] + 3 * vocab_size
     activations = 4 * floats * micro * model["context_length"]
+    mem_mb = here * (BASE_MB + (BYTES_PER_PARAMETER * parameters + activations) / 2**20)
     gradients = training["save_gradients"] * (1 + 2 * (training["gradient_samples"] or 0))
-    per_parameter = BYTES_PER_PARAMETER + BYTES_PER_GRADIENT * gradients
-    mem_mb = BASE_MB + (per_parameter * parameters + activations) / 2**20
+    mem_mb += (BYTES_PER_SNAPSHOT + BYTES_PER_GRADIENT * gradients) * parameters / 2**20
     tokens = (training["max_steps"] or 0) * sequences * model["context_length"]
     flops = FLOPS["gpu" if wanted.gpus else "cpu"]
-    minutes = START_MINUTES + 6 * parameters * tokens / flops / 60
+    minutes = START_MINUTES + 6 * parameters * tokens / (flops * processes) / 60
     return Needs(
-        gpus=wanted.gpus,
+        gpus=max(wanted.gpus, here) if wanted.gpus else 0,
         mem_mb=round((wanted.mem_mb or mem_mb) * GROWTH**grown),
         runtime=wanted.runtime or min(round(minutes), MOST_MINUTES),
+        cpus=wanted.cpus * here,
+        nodes=nodes,
         gpu_model=wanted.gpu_model,
         partition=wanted.partition,
         slurm_extra=wanted.slurm_extra,

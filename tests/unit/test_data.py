@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from resweep.config.schema import Data
-from resweep.data import store
+from resweep.data import bigram, store
 from resweep.data.batches import TrainBatches, eval_batches, steps_for_epochs, windows_per_epoch
 from resweep.data.corpus import SPLITS, read_documents, source_files, split_documents
-from resweep.data.store import Prepared, bigram_floor, encode_bytes, ensure, require_tokens
+from resweep.data.store import Prepared, ensure, require_tokens
+from resweep.data.tokens import ByteTokens, token_batches
 from resweep.errors import DataError
 from resweep.paths import Layout
 
@@ -31,6 +32,10 @@ def text_settings(*paths, **changes) -> dict:
 
 def bytes_of(documents: list[str]) -> int:
     return sum(len(document.encode()) for document in documents)
+
+
+def encode_bytes(documents: list[str]) -> np.ndarray:
+    return np.concatenate([*token_batches(ByteTokens(), documents, ""), np.empty(0, "<u2")])
 
 
 def one_line(call, *arguments) -> str:
@@ -204,6 +209,29 @@ def test_what_is_prepared_is_what_the_text_says(text, tmp_path):
     assert described["documents"] == {name: len(splits[name]) for name in SPLITS}
 
 
+def test_fields_that_came_later_leave_the_names_of_data_as_they_were():
+    assert store.data_id(settings()) == "01cd8e17331f"
+    assert store.data_id(settings(source="jsonl", paths=["a"])) == "f15ea777d176"
+    assert store.data_id(settings(bpe_vocab_size=300)) != "01cd8e17331f"
+
+
+def test_data_of_bytes_that_says_no_end_of_text_has_that_of_bytes(text, tmp_path):
+    layout = Layout(tmp_path / "results")
+    first = ensure(blank_lines(text), layout)
+    described = json.loads((first.folder / "data.json").read_text())
+    assert described.pop("end_of_text") == first.end_of_text == 256
+    (first.folder / "data.json").write_text(json.dumps(described))
+    assert ensure(blank_lines(text), layout) == first
+    assert first.tokenizer_files() == []
+
+
+def test_bytes_per_token_count_the_ends_of_documents(text, tmp_path):
+    data = ensure(blank_lines(text), Layout(tmp_path / "results"))
+    described = json.loads((data.folder / "data.json").read_text())
+    ends = described["documents"]["val"]
+    assert described["bytes_per_token"] == 1 - ends / data.tokens["val"]
+
+
 def test_preparing_again_does_nothing(text, tmp_path):
     layout = Layout(tmp_path / "results")
     first = ensure(blank_lines(text), layout)
@@ -337,11 +365,11 @@ def test_the_floor_of_bigrams_by_hand():
     train, val = np.array([0, 1, 0, 1, 0]), np.array([0, 1, 1])
     # After 0: 1 twice of 2 -> (2+1)/(2+2); after 1: 0 twice, 1 never -> (0+1)/(2+2).
     expected = -(math.log(3 / 4) + math.log(1 / 4)) / 2
-    assert bigram_floor(train, val, 2) == pytest.approx(expected, abs=1e-12)
+    assert bigram.bigram_floor(train, val, 2) == pytest.approx(expected, abs=1e-12)
 
 
 def test_the_floor_without_data_is_that_of_guessing():
-    assert bigram_floor(np.array([0, 1]), np.array([1]), 257) == math.log(257)
+    assert bigram.bigram_floor(np.array([0, 1]), np.array([1]), 257) == math.log(257)
 
 
 def test_the_shipped_documentation_has_a_floor_worth_beating(tmp_path):
@@ -351,6 +379,18 @@ def test_the_shipped_documentation_has_a_floor_worth_beating(tmp_path):
     assert sum(data.tokens.values()) > 400_000
     assert all(data.tokens[name] > 1000 for name in SPLITS)
     assert "tokens, vocabulary 257" in store.describe(data)
+
+
+def test_the_floor_of_large_vocabularies_is_counted_pair_by_pair(monkeypatch):
+    monkeypatch.setattr(bigram, "CHUNK", 7)
+    random = np.random.default_rng(0)
+    train, val = random.integers(0, 40, 200), random.integers(0, 40, 50)
+    counts = np.ones((60, 60))
+    np.add.at(counts, (train[:-1], train[1:]), 1)
+    expected = -np.log(counts / counts.sum(1, keepdims=True))[val[:-1], val[1:]].mean()
+    assert bigram.bigram_floor(train, val, 60) == pytest.approx(expected, abs=1e-12)
+    large = bigram.bigram_floor(train.astype("<u4"), val.astype("<u4"), 2**20)
+    assert 0.9 * math.log(2**20) < large < math.log(2**20)
 
 
 # Batches

@@ -135,6 +135,15 @@ def test_samples_are_of_equal_parts_and_their_mean_is_the_gradient(count, micro,
     assert_close({name: tensor.mean(0) for name, tensor in samples.items()}, load(tmp_path), 1e-6)
 
 
+def test_samples_have_the_masks_of_the_step(data):
+    trainer = make(data, training__gradient_samples=3, model__dropout=0.3)
+    trainer.train_step(True)
+    snapshot = trainer.snapshot()
+    assert snapshot.gradients is not None and snapshot.gradient_samples is not None
+    means = {name: tensor.mean(0) for name, tensor in snapshot.gradient_samples.items()}
+    assert_close(means, snapshot.gradients, 1e-6)
+
+
 @pytest.mark.parametrize("changes", [{}, {"model__dropout": 0.3}], ids=str)
 def test_keeping_them_changes_no_numbers(changes, data):
     watched = make(data, training__gradient_samples=3, **changes)

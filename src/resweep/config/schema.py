@@ -76,13 +76,29 @@ class Model(Section):
 class Data(Section):
     """Where text comes from, how it is split and turned into tokens."""
 
-    source: Literal["python-docs", "text", "jsonl"] = Field(
-        "python-docs", description="Python's own documentation, text files or JSON lines"
+    source: Literal["python-docs", "text", "jsonl", "hub"] = Field(
+        "python-docs",
+        description="Python's own documentation, text files, JSON lines, or a data set of the "
+        "Hugging Face hub",
     )
     paths: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = Field(
         (), description="files or globs, for text and jsonl"
     )
-    text_field: str = Field("text", description="jsonl: the key that holds a document's text")
+    dataset: Annotated[str | None, AsBefore(None)] = Field(
+        None, min_length=1, description="hub: name there, or path of a local copy"
+    )
+    dataset_config: Annotated[str | None, AsBefore(None)] = Field(
+        None, description="hub: which of its configurations"
+    )
+    dataset_split: Annotated[str, AsBefore("train")] = Field(
+        "train", description="hub: which of its splits is read (and then split by `split`)"
+    )
+    dataset_revision: Annotated[str | None, AsBefore(None)] = Field(
+        None, description="hub: branch, tag or commit; null: what is there when it is read"
+    )
+    text_field: str = Field(
+        "text", description="jsonl, hub: the key or column that holds a document's text"
+    )
     documents: Literal["file", "blank_line"] = Field(
         "file", description="text: what one document is"
     )
@@ -97,14 +113,38 @@ class Data(Section):
     test_fraction: Annotated[float, Field(ge=0, lt=0.5)] = Field(
         0.05, description="share of bytes for the test"
     )
-    tokens: Literal["bytes"] = Field("bytes", description="256 bytes and an end of text: 257")
+    tokens: Literal["bytes", "bpe", "tokenizer"] = Field(
+        "bytes",
+        description="bytes: 256 and an end of text; bpe: trained on the training split; "
+        "tokenizer: a model's own",
+    )
+    bpe_vocab_size: Annotated[Int, Field(ge=BYTE_TOKENS), AsBefore(4096)] = Field(
+        4096, description="bpe: entries; fewer where the text is too small"
+    )
+    tokenizer: Annotated[str | None, AsBefore(None)] = Field(
+        None, min_length=1, description="tokenizer: folder, or name on the hub"
+    )
 
     @model_validator(mode="after")
     def _paths_fit_source(self) -> "Data":
         if self.source == "python-docs" and self.paths:
             raise ValueError("paths are for source: text or jsonl; python-docs is built in")
-        if self.source != "python-docs" and not self.paths:
+        if self.source == "hub" and self.paths:
+            raise ValueError("paths are for source: text or jsonl; hub takes dataset: NAME or PATH")
+        if self.source in ("text", "jsonl") and not self.paths:
             raise ValueError(f"source: {self.source} needs paths: [FILE or GLOB, ...]")
+        if self.source == "hub" and self.dataset is None:
+            raise ValueError("source: hub needs dataset: NAME or PATH")
+        if self.source != "hub" and self.dataset is not None:
+            raise ValueError(f"dataset is for source: hub, not {self.source}")
+        return self
+
+    @model_validator(mode="after")
+    def _tokenizer_fits_tokens(self) -> "Data":
+        if self.tokens == "tokenizer" and self.tokenizer is None:
+            raise ValueError("tokens: tokenizer needs tokenizer: NAME or PATH")
+        if self.tokens != "tokenizer" and self.tokenizer is not None:
+            raise ValueError(f"tokenizer is for tokens: tokenizer, not {self.tokens}")
         return self
 
 
@@ -173,6 +213,9 @@ class Training(Section):
     nodes: Annotated[Positive, LABEL] = Field(1, description="machines that the processes are on")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast")
     compile: bool = Field(False, description="torch.compile")
+    gradient_checkpointing: Annotated[bool, LABEL] = Field(
+        False, description="keep each block's input alone, and compute the rest again in backward"
+    )
 
     @model_validator(mode="after")
     def _processes_share_the_batch(self) -> "Training":
@@ -217,11 +260,30 @@ class Training(Section):
 
 
 class Initialization(Section):
-    """How weights start."""
+    """How weights start, and what the width changes about it."""
 
-    init_std: Annotated[float, Field(gt=0)] = Field(
-        0.02, description="normal; projections into the residual stream: over sqrt(2 n_layer)"
+    init_type: Annotated[Literal["normal", "gaussian"], AsBefore("normal")] = Field(
+        "normal",
+        description="of matrices; normal: N(0, init_std), projections into the residual stream "
+        "over sqrt(2 n_layer); gaussian: N(init_mean, init_std), all alike",
     )
+    init_mean: Annotated[float, AsBefore(0.0)] = Field(0.0, description="for gaussian")
+    init_std: Annotated[float, Field(gt=0)] = Field(0.02, description="standard deviation")
+    scale_residual: Annotated[bool | None, AsBefore(None)] = Field(
+        None, description="whether sqrt(2 n_layer) divides; null: for normal, not for gaussian"
+    )
+    init_seed: Annotated[Annotated[Int, Field(ge=0, lt=2**63)] | None, AsBefore(None)] = Field(
+        None, description="of the initial weights alone; null: training.seed"
+    )
+    mup_base_width: Annotated[Positive | None, AsBefore(None)] = Field(
+        None, description="muP: the n_embd at which nothing is scaled; null: off"
+    )
+
+    @model_validator(mode="after")
+    def _mean_fits_type(self) -> "Initialization":
+        if self.init_mean and self.init_type == "normal":
+            raise ValueError(f"init_mean = {self.init_mean} is for init_type: gaussian")
+        return self
 
 
 class EarlyStopping(Section):

@@ -13,17 +13,25 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from resweep.data.hub import dataset_files, read_dataset
+from resweep.data.tokens import tokenizer_sources
 from resweep.errors import DataError
 
 SPLITS = ("train", "val", "test")
 
 
 def source_files(settings: Mapping[str, Any]) -> list[Path]:
-    """Return the files that the settings' paths and globs name, in sorted order.
+    """Return the files that text and tokenizer are read from, in sorted order.
 
     Raises:
         DataError: A path or glob matches no file.
     """
+    texts = dataset_files(settings) if settings["source"] == "hub" else _text_files(settings)
+    return sorted({*texts, *tokenizer_sources(settings)})
+
+
+def _text_files(settings: Mapping[str, Any]) -> list[Path]:
+    """Return the files that the settings' paths and globs name, in sorted order."""
     files: set[Path] = set()
     for pattern in settings["paths"]:
         found = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207 (absolute patterns too)
@@ -38,14 +46,17 @@ def read_documents(settings: Mapping[str, Any]) -> list[str]:
     """Read all documents of a source, in a fixed order.
 
     Raises:
-        DataError: A file is missing, not UTF-8, or lacks the text field; or there is no text.
+        DataError: A file or data set is missing, not UTF-8, or lacks the text field; or there is
+            no text.
     """
     if settings["source"] == "python-docs":
         documents = list(_python_documentation())
+    elif settings["source"] == "hub":
+        documents = list(read_dataset(settings))
     else:
         documents = [
             document
-            for file in source_files(settings)
+            for file in _text_files(settings)
             for document in _file_documents(file, settings)
         ]
     documents = [document for document in documents if document.strip()]

@@ -2,11 +2,11 @@
 
 data.json          settings, digest of the tokens, vocabulary, tokens per split, source files
 train.bin val.bin test.bin    tokens, little-endian uint16 (uint32 above 65536 tokens)
+tokenizer.json ...            what transformers.AutoTokenizer reads; not for bytes
 """
 
 import hashlib
 import json
-import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,12 +16,15 @@ from typing import Any
 import numpy as np
 
 from resweep.canonical import digest, file_digest
+from resweep.config.schema import AsBefore, Data
+from resweep.data.bigram import bigram_floor
 from resweep.data.corpus import SPLITS, read_documents, source_files, split_documents
+from resweep.data.tokens import Tokenizer, make_tokenizer, token_batches, token_dtype
 from resweep.errors import DataError
 from resweep.paths import Layout, file_lock, write_atomically
 
 FORMAT = 1  # raised when equal settings and text would give other tokens
-END_OF_TEXT = 256
+END_OF_TEXT = 256  # of bytes
 
 
 @dataclass(frozen=True)
@@ -33,30 +36,42 @@ class Prepared:
         digest: SHA-256 over the tokens of all splits, and the vocabulary.
         vocab_size: Number of different tokens there can be.
         tokens: Tokens per split.
+        end_of_text: The token that follows each document.
     """
 
     folder: Path
     digest: str
     vocab_size: int
     tokens: dict[str, int]
+    end_of_text: int = END_OF_TEXT
 
     def split(self, name: str) -> np.ndarray:
         """Return the tokens of a split, memory-mapped: shape (tokens,), uint16 or uint32."""
-        path = self.folder / f"{name}.bin"
-        dtype = token_dtype(self.vocab_size)
-        if path.stat().st_size == 0:
-            return np.empty(0, dtype)
-        return np.memmap(path, dtype=dtype, mode="r")
+        return _read_tokens(self.folder / f"{name}.bin", self.vocab_size)
+
+    def tokenizer_files(self) -> list[Path]:
+        """Return the files that transformers.AutoTokenizer reads, sorted; none for bytes."""
+        files = [path for path in self.folder.iterdir() if path.is_file()]
+        return sorted(f for f in files if f.name != "data.json" and f.suffix != ".bin")
 
 
-def token_dtype(vocab_size: int) -> np.dtype:
-    """Return the smallest type of token files that holds the vocabulary."""
-    return np.dtype("<u2") if vocab_size <= 2**16 else np.dtype("<u4")
+def _read_tokens(path: Path, vocab_size: int) -> np.ndarray:
+    dtype = token_dtype(vocab_size)
+    if path.stat().st_size == 0:
+        return np.empty(0, dtype)
+    return np.memmap(path, dtype=dtype, mode="r")
 
 
 def data_id(settings: Mapping[str, Any]) -> str:
-    """Name of the data set that these settings describe."""
-    return digest({"format": FORMAT, **settings}, 12)
+    """Name of the data set that these settings describe; later fields count once they differ."""
+    kept = {name: value for name, value in settings.items() if not _as_before(name, value)}
+    return digest({"format": FORMAT, **kept}, 12)
+
+
+def _as_before(name: str, value: Any) -> bool:
+    field = Data.model_fields.get(name)
+    marks = field.metadata if field is not None else []
+    return any(isinstance(mark, AsBefore) and mark.value == value for mark in marks)
 
 
 def find(settings: Mapping[str, Any], layout: Layout) -> Prepared | None:
@@ -71,14 +86,24 @@ def find(settings: Mapping[str, Any], layout: Layout) -> Prepared | None:
         return None
     if _named_files(settings) - known.keys():
         return None
-    return Prepared(folder, described["digest"], described["vocab_size"], described["tokens"])
+    return _described(folder, described)
+
+
+def _described(folder: Path, described: Mapping[str, Any]) -> Prepared:
+    return Prepared(
+        folder,
+        described["digest"],
+        described["vocab_size"],
+        described["tokens"],
+        described.get("end_of_text", END_OF_TEXT),  # data of bytes was once without
+    )
 
 
 def ensure(settings: Mapping[str, Any], layout: Layout) -> Prepared:
     """Prepare the data set, or return the one that is there; safe to call from many processes.
 
     Raises:
-        DataError: The source is missing, empty or cannot be split.
+        DataError: The source is missing, empty or cannot be split, or the tokenizer is missing.
     """
     found = find(settings, layout)
     if found is not None:
@@ -95,55 +120,48 @@ def _prepare(settings: Mapping[str, Any], folder: Path) -> Prepared:
     files = source_files(settings)
     before = {str(file): _fingerprint(file) for file in files}
     splits = split_documents(read_documents(settings), settings)
-    encoded = {name: encode_bytes(splits[name]) for name in SPLITS}
-    vocab_size = END_OF_TEXT + 1
-    total = hashlib.sha256(f"vocab {vocab_size}".encode())
-    for name in SPLITS:
-        total.update(f"{name} {len(encoded[name])}".encode())
-        total.update(encoded[name].tobytes())
+    tokenizer = make_tokenizer(settings, splits["train"])
 
     new = folder.with_suffix(".new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
+    tokenizer.save(new)
     for name in SPLITS:
-        encoded[name].astype(token_dtype(vocab_size)).tofile(new / f"{name}.bin")
+        with (new / f"{name}.bin").open("wb") as file:
+            for batch in token_batches(tokenizer, splits[name], f"tokens of {name}"):
+                file.write(batch.tobytes())
+    tokens = {name: _read_tokens(new / f"{name}.bin", tokenizer.vocab_size) for name in SPLITS}
+    val_bytes = sum(len(document.encode()) for document in splits["val"])
+    floor = bigram_floor(tokens["train"], tokens["val"], tokenizer.vocab_size)
     described: dict[str, Any] = {
         "settings": dict(settings),
-        "digest": total.hexdigest(),
-        "vocab_size": vocab_size,
-        "tokens": {name: len(encoded[name]) for name in SPLITS},
+        "digest": _digest(tokenizer, tokens),
+        "vocab_size": tokenizer.vocab_size,
+        "end_of_text": tokenizer.end_of_text,
+        "tokens": {name: len(tokens[name]) for name in SPLITS},
         "documents": {name: len(splits[name]) for name in SPLITS},
-        "bigram_floor": round(bigram_floor(encoded["train"], encoded["val"], vocab_size), 4),
+        "bigram_floor": round(floor, 4),
+        "bytes_per_token": val_bytes / len(tokens["val"]),  # of val, ends of text counted as tokens
         "sources": before,
     }
     write_atomically(new / "data.json", json.dumps(described, indent=2) + "\n")
     if folder.exists():  # made from other source text: runs that read it have their own digest
         shutil.rmtree(folder)
     new.rename(folder)
-    return Prepared(folder, described["digest"], vocab_size, described["tokens"])
+    return _described(folder, described)
 
 
-def encode_bytes(documents: list[str]) -> np.ndarray:
-    """UTF-8 bytes of all documents, each followed by END_OF_TEXT: shape (tokens,), uint16."""
-    parts = []
-    for document in documents:
-        parts.append(np.frombuffer(document.encode(), dtype=np.uint8).astype("<u2"))
-        parts.append(np.array([END_OF_TEXT], dtype="<u2"))
-    return np.concatenate(parts) if parts else np.empty(0, "<u2")
+def _digest(tokenizer: Tokenizer, tokens: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of the tokens and of what they mean.
 
-
-def bigram_floor(train: np.ndarray, val: np.ndarray, vocab_size: int) -> float:
-    """Cross-entropy of an add-one bigram model, nats per token: what a trained model must beat.
-
-    Counts pairs of the training split and is evaluated on the validation split.
+    Equal ids of two tokenizers that spell them differently are two data sets: a checkpoint carries
+    its tokenizer, so the run of the one must not serve the other.
     """
-    if len(val) < 2:
-        return math.log(vocab_size)
-    width = int(vocab_size)
-    pairs = train[:-1].astype(np.int64) * width + train[1:]
-    counts = np.bincount(pairs, minlength=width * width).reshape(width, width) + 1.0
-    log_p = np.log(counts) - np.log(counts.sum(axis=1, keepdims=True))
-    return float(-log_p[val[:-1].astype(np.int64), val[1:].astype(np.int64)].mean())
+    total = hashlib.sha256(f"vocab {tokenizer.vocab_size}{tokenizer.vocabulary}".encode())
+    for name in SPLITS:
+        total.update(f"{name} {len(tokens[name])}".encode())
+        total.update(tokens[name].data)
+    return total.hexdigest()
 
 
 def _fingerprint(file: Path) -> dict[str, Any]:

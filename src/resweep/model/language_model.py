@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from resweep.errors import ConfigError, Problem
+from resweep.model.dropout import SampleKeys
+
 
 class LanguageModel(nn.Module, ABC):
     """A causal language model.
@@ -15,11 +18,13 @@ class LanguageModel(nn.Module, ABC):
     Attributes:
         vocab_size: Number of tokens.
         context_length: Tokens per sequence.
+        sample_keys: Of the samples of the next forward, from which dropout draws its masks.
         shapes: Of all parameters by name, noted when built: an engine may cut them into shards.
     """
 
     vocab_size: int
     context_length: int
+    sample_keys: SampleKeys
     shapes: dict[str, torch.Size]
 
     def note_shapes(self) -> None:
@@ -38,6 +43,25 @@ class LanguageModel(nn.Module, ABC):
     @abstractmethod
     def initialize(self, settings: Mapping[str, Any], generator: torch.Generator) -> None:
         """Draw all weights anew, as the `initialization` section says."""
+
+    def lr_scales(self, settings: Mapping[str, Any]) -> dict[str, float]:
+        """Return the parameters that learn at another rate than the schedule's: how many times it.
+
+        Args:
+            settings: The `initialization` section.
+
+        Raises:
+            ConfigError: It asks for muP, which this model does not have.
+        """
+        base = settings["mup_base_width"]
+        if base is not None:
+            mend = "is for model.kind: gpt; leave it out"
+            raise ConfigError(Problem("trial", "initialization.mup_base_width", base, mend))
+        return {}
+
+    @abstractmethod
+    def checkpoint_blocks(self, on: bool) -> None:
+        """Keep each block's input alone for backward, and compute the rest again: or stop it."""
 
     @abstractmethod
     def flops_per_token(self) -> float:

@@ -19,6 +19,7 @@ from resweep.training.schedule import warmup_steps
 # Raised by hand when equal configurations give other numbers than before; the reference loss
 # curve in tests/unit/test_reference_curve.py fails until it is.
 RECIPES = {"gpt": "gpt/1"}
+DROPOUT_RECIPE = "per-sample/1"  # resweep.model.dropout
 
 
 def resolve(config: Mapping[str, Any], data: Prepared) -> dict[str, Any]:
@@ -66,9 +67,8 @@ def identity(resolved: Mapping[str, Any], data: Prepared) -> dict[str, Any]:
     """Return what determines a run's numbers, from a resolved configuration and its data.
 
     Labels are left out; of the data its digest stands for every known setting, so that moved or
-    renamed text is the same data; batch size and accumulation count as their product, and how it
-    is cut into micro-batches counts only where there is dropout; fields added later are left out
-    while they mean "as before".
+    renamed text is the same data; batch size and accumulation count as their product; fields added
+    later are left out while they mean "as before"; how masks are drawn counts where there are any.
     """
     bearing: dict[str, Any] = {}
     own: dict[str, Any] = {}  # apart, so that no hyperparameter takes the place of recipe or digest
@@ -89,10 +89,7 @@ def identity(resolved: Mapping[str, Any], data: Prepared) -> dict[str, Any]:
         if kept:
             bearing[section] = kept
     training = bearing["training"]
-    cut = _micro_batch(resolved)
     training["batch_size"] *= training.pop("gradient_accumulation_steps")
-    if resolved["model"]["dropout"] > 0 and cut != training["batch_size"]:
-        training["micro_batch"] = cut  # masks are drawn a micro-batch at a time
     del training["num_epochs"], training["pct_warmup"]
     if "data" in bearing:
         own["data"] = bearing["data"]
@@ -100,13 +97,9 @@ def identity(resolved: Mapping[str, Any], data: Prepared) -> dict[str, Any]:
         bearing["own"] = own
     bearing["data"] = {"digest": data.digest}
     bearing["recipe"] = RECIPES[resolved["model"]["kind"]]
+    if resolved["model"]["dropout"] > 0:
+        bearing["dropout"] = DROPOUT_RECIPE
     return bearing
-
-
-def _micro_batch(resolved: Mapping[str, Any]) -> int:
-    training = resolved["training"]
-    limit = training["max_gpu_batch_size"] or training["batch_size"]
-    return int(min(limit, training["batch_size"]))
 
 
 def run_id(resolved: Mapping[str, Any], data: Prepared) -> str:

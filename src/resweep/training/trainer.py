@@ -21,6 +21,7 @@ from resweep.data.batches import TrainBatches, eval_batches
 from resweep.data.prefetch import Prefetch
 from resweep.data.store import Prepared
 from resweep.model.build import build_model
+from resweep.model.dropout import sample_keys
 from resweep.training.device import is_shared
 from resweep.training.engine import make_engine
 from resweep.training.gradients import SAMPLE_COUNT
@@ -81,10 +82,14 @@ class Trainer:
         self.sample_batches = TrainBatches(*order)  # the other one belongs to the prefetch's thread
         self.prefetch = Prefetch(self._rows_at, device, self.max_steps)
         self.model = build_model(config["model"])
-        generator = torch.Generator().manual_seed(derive_seed(seed, "initialization"))
-        self.model.initialize(config["initialization"], generator)
+        start = config["initialization"]
+        init_seed = seed if start["init_seed"] is None else start["init_seed"]
+        generator = torch.Generator().manual_seed(derive_seed(init_seed, "initialization"))
+        self.model.initialize(start, generator)
+        self.model.checkpoint_blocks(self.training["gradient_checkpointing"])
         self.model.to(device)
-        groups = parameter_groups(self.model, self.training["weight_decay"])
+        lr_scales = self.model.lr_scales(start)
+        groups = parameter_groups(self.model, self.training["weight_decay"], lr_scales)
         self.engine = make_engine(self.model, groups, self.training, device, processes)
         self.step = 0
         # Losses since the last line of metrics.jsonl: part of the state, so that a resumed run
@@ -147,10 +152,12 @@ class Trainer:
 
     def _accumulate(self, rows: Tensor, first_row: int, sequences: int) -> Tensor:
         self.engine.begin()
+        seed = derive_seed(self.training["seed"], "dropout", self.step)
+        keys = sample_keys(seed, first_row, len(rows)).to(self.device)
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for first in range(0, len(rows), self.micro_batch):
             part = rows[first : first + self.micro_batch]
-            self._seed_dropout(first_row + first)
+            self.model.sample_keys.set(keys[first : first + self.micro_batch])
             last = first + len(part) == len(rows)
             total += self.engine.accumulate(part, len(part) / sequences, last)
         return total
@@ -245,11 +252,6 @@ class Trainer:
     def _rows_at(self, step: int) -> Any:
         rows = self.batches.at(step)
         return rows[self.first_row : self.first_row + self.sequences_here]
-
-    def _seed_dropout(self, first: int) -> None:
-        """Dropout draws from torch's global generator: seed it for exactly this micro-batch."""
-        if self.config["model"]["dropout"] > 0:
-            torch.manual_seed(derive_seed(self.training["seed"], "dropout", self.step, first))
 
 
 def derive_seed(*parts: Any) -> int:

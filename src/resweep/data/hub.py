@@ -1,0 +1,205 @@
+"""What has a name on the Hugging Face hub, or lies here as a copy: data sets, and how to ask.
+
+Whether the hub answers is found out before it is asked: its clients retry for minutes. Where it
+does not, they get what lies in their cache (`HF_HOME`).
+"""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from resweep.errors import DataError
+
+BUILDERS = {
+    ".json": "json",
+    ".jsonl": "json",
+    ".parquet": "parquet",
+    ".csv": "csv",
+    ".txt": "text",
+    ".arrow": "arrow",
+}
+PROBE_SECONDS = 5
+
+
+def local_copy(key: str, name: str) -> Path | None:
+    """Return the file or folder that a name means, None where it is a name on the hub.
+
+    Args:
+        key: Where the name was given, for the error.
+        name: A path, or NAME or OWNER/NAME on the hub; what exists here is a path.
+
+    Raises:
+        DataError: It can only be a path, and there is nothing.
+    """
+    path = Path(name).expanduser()
+    if path.exists():
+        return path
+    if name.startswith(("/", ".", "~")) or name.count("/") > 1 or path.suffix in BUILDERS:
+        raise DataError(f"{key}: {name}: there is no such file or folder; mend the path")
+    return None
+
+
+def why_offline() -> str | None:
+    """Return why the hub cannot be asked, None where it answers; takes seconds at most."""
+    from huggingface_hub import constants, get_session
+
+    if constants.is_offline_mode():
+        return "HF_HUB_OFFLINE is set"
+    try:
+        get_session().head(constants.ENDPOINT, timeout=PROBE_SECONDS)
+    except Exception:  # of whichever HTTP library the client uses
+        return f"no answer from {constants.ENDPOINT}"
+    return None
+
+
+@contextmanager
+def offline(*modules: ModuleType) -> Iterator[None]:
+    """Let Hugging Face's libraries look at local files and their cache only.
+
+    Args:
+        modules: Those that keep a flag `HF_HUB_OFFLINE` of their own.
+    """
+    from huggingface_hub import constants
+
+    flags: list[Any] = [constants, *modules]
+    before = [flag.HF_HUB_OFFLINE for flag in flags]
+    for flag in flags:
+        flag.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        for flag, value in zip(flags, before, strict=True):
+            flag.HF_HUB_OFFLINE = value
+
+
+def not_here(key: str, name: str, reason: str) -> DataError:
+    """Return the error of a name that only the hub could resolve."""
+    return DataError(
+        f"{key}: {name}: neither a path nor in the cache of Hugging Face, and the hub cannot be "
+        f"asked ({reason}); run this once with a network, copy that cache here (HF_HOME), or give "
+        "the path of a local copy"
+    )
+
+
+def one_line(error: BaseException) -> str:
+    """Return what a library says was wrong: the first line of the innermost error's text."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def dataset_files(settings: Mapping[str, Any]) -> list[Path]:
+    """Return the files of a local data set, in sorted order; none for one on the hub.
+
+    Raises:
+        DataError: The path does not exist or holds no file.
+    """
+    path = local_copy("data.dataset", settings["dataset"])
+    if path is None:
+        return []
+    if path.is_file():
+        return [path]
+    files = [file for file in path.rglob("*") if file.is_file()]
+    files = [
+        file
+        for file in files
+        if not any(part.startswith(".") for part in file.relative_to(path).parts)
+        and not file.match("cache-*.arrow")  # which `datasets` leaves in the folders that it maps
+    ]
+    if not files:
+        raise DataError(f"data.dataset: {path}: the folder holds no files; mend the path")
+    return sorted(files)
+
+
+def read_dataset(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the text of each row of a split, in order.
+
+    Raises:
+        DataError: The data set, its configuration, split or text column is not there.
+    """
+    import datasets
+
+    name, field = settings["dataset"], settings["text_field"]
+    path = local_copy("data.dataset", name)
+    reason = None if path else why_offline()
+    with ExitStack() as stack:
+        cache = None  # of local files no copy is kept: they may change
+        if path:
+            cache = stack.enter_context(tempfile.TemporaryDirectory(prefix="resweep-data-"))
+        if path or reason:
+            stack.enter_context(offline(datasets.config))
+        try:
+            rows = _load_rows(settings, path, cache)
+        except DataError:
+            raise
+        except Exception as error:  # each of the formats has errors of its own
+            if reason and isinstance(error, OSError):  # ConnectionError too
+                raise not_here("data.dataset", name, reason) from None
+            raise DataError(f"data.dataset: {name}: {one_line(error)}") from None
+        if reason:
+            _check_revision(name, settings["dataset_revision"], rows)
+        if field not in rows.column_names:
+            columns = ", ".join(rows.column_names)
+            raise DataError(
+                f"data.text_field: {field}: {name} has no such column; it has {columns}"
+            )
+        batches = rows.select_columns([field]).iter(batch_size=1000)
+        texts = (text for batch in batches for text in batch[field])
+        for number, text in enumerate(texts, 1):
+            if not isinstance(text, str):
+                raise DataError(
+                    f"data.dataset: {name}: row {number} has no text under {field!r}; set "
+                    "data.text_field"
+                )
+            yield text
+
+
+def _check_revision(name: str, revision: str | None, rows: Any) -> None:
+    """Refuse what `datasets` takes from its cache of another revision: it takes the latest."""
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    if revision is None:
+        return
+    folder = Path(constants.HF_HUB_CACHE, repo_folder_name(repo_id=name, repo_type="dataset"))
+    known = folder / "refs" / revision  # what a branch or tag was when it was last asked for
+    wanted = known.read_text().strip() if known.is_file() else revision
+    commits = {Path(file["filename"]).parent.name for file in rows.cache_files}
+    if commits != {wanted}:
+        raise DataError(
+            f"data.dataset_revision: {revision}: the cache of Hugging Face has {name} as of "
+            f"{', '.join(sorted(commits))}, and the hub cannot be asked; name that, or run this "
+            "once with a network"
+        )
+
+
+def _load_rows(settings: Mapping[str, Any], path: Path | None, cache: str | None) -> Any:
+    """Return a `datasets.Dataset`."""
+    import datasets
+
+    split = settings["dataset_split"]
+    if path and (path / "dataset_dict.json").is_file():
+        splits = datasets.load_from_disk(str(path))
+        if split not in splits:
+            raise ValueError(f'Unknown split "{split}". Should be one of {sorted(splits)}.')
+        return splits[split]
+    if path and (path / "state.json").is_file():
+        rows = datasets.load_from_disk(str(path))
+        own = str(rows.split or "train")
+        if split != own:
+            raise ValueError(f'Unknown split "{split}". Should be one of {[own]}.')
+        return rows
+    options = {"name": settings["dataset_config"], "split": split, "cache_dir": cache}
+    if path and path.is_file():
+        if path.suffix not in BUILDERS:
+            known = ", ".join(sorted(BUILDERS))
+            raise ValueError(f"files should end in one of {known}")
+        return datasets.load_dataset(BUILDERS[path.suffix], data_files=str(path), **options)
+    if path:
+        return datasets.load_dataset(str(path), **options)
+    return datasets.load_dataset(
+        settings["dataset"], revision=settings["dataset_revision"], **options
+    )

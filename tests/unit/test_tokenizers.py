@@ -1,0 +1,519 @@
+"""BPE tokens, models' own tokenizers and data sets of the hub, with the real libraries."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pytest
+from pydantic import ValidationError
+from transformers import AutoTokenizer
+
+from resweep.config.schema import Data
+from resweep.data import cut_text, store
+from resweep.data.corpus import SPLITS, read_documents, source_files, split_documents
+from resweep.data.cut_text import text_batches
+from resweep.data.hub import not_here, why_offline
+from resweep.data.store import Prepared, ensure
+from resweep.data.tokens import token_batches, train_bpe
+from resweep.errors import DataError
+from resweep.paths import Layout
+from tests.conftest import ROOT
+
+DOCUMENTS = [
+    f"Document {n}: the {'quick ' * (n % 5)}fox's naïve 猫 said  <|endoftext|>\n\n\tno {n * n} 🦊"
+    for n in range(300)
+]
+
+
+def settings(**changes) -> dict:
+    return Data.model_validate(changes).model_dump(mode="json")
+
+
+def one_line(call, *arguments) -> str:
+    with pytest.raises(DataError) as caught:
+        call(*arguments)
+    assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
+
+
+def refused(**changes) -> str:
+    with pytest.raises(ValidationError) as caught:
+        Data.model_validate(changes)
+    (error,) = caught.value.errors()
+    assert len(error["msg"].splitlines()) == 1
+    return error["msg"]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    file = tmp_path_factory.mktemp("corpus") / "a.jsonl"
+    file.write_text("".join(json.dumps({"text": text}) + "\n" for text in DOCUMENTS))
+    return file
+
+
+def bpe_settings(corpus: Path, **changes) -> dict:
+    wanted = {"source": "jsonl", "paths": [str(corpus)], "tokens": "bpe", "bpe_vocab_size": 320}
+    return settings(**wanted | changes)
+
+
+@pytest.fixture(scope="module")
+def bpe(corpus, tmp_path_factory) -> Prepared:
+    return ensure(bpe_settings(corpus), Layout(tmp_path_factory.mktemp("bpe")))
+
+
+def documents_of(data: Prepared, split: str) -> list[np.ndarray]:
+    """The documents of a split, as tokens."""
+    read = data.split(split)
+    ends = np.flatnonzero(read == data.end_of_text)
+    assert ends[-1] == len(read) - 1
+    return np.split(read[:-1], ends[:-1] + 1)
+
+
+def without_end(data: Prepared, document: np.ndarray) -> list[int]:
+    return [token for token in document.tolist() if token != data.end_of_text]
+
+
+def described(data: Prepared) -> dict:
+    return json.loads((data.folder / "data.json").read_text())
+
+
+# BPE
+
+
+def test_text_comes_back_from_the_tokens_of_a_bpe(bpe, corpus):
+    tokenizer = AutoTokenizer.from_pretrained(bpe.folder, local_files_only=True)
+    splits = split_documents(read_documents(bpe_settings(corpus)), bpe_settings(corpus))
+    for name in SPLITS:
+        read = documents_of(bpe, name)
+        assert [tokenizer.decode(without_end(bpe, d)) for d in read] == splits[name]
+
+
+def test_transformers_gives_the_ids_that_were_trained_on(bpe, corpus):
+    tokenizer = AutoTokenizer.from_pretrained(bpe.folder, local_files_only=True)
+    splits = split_documents(read_documents(bpe_settings(corpus)), bpe_settings(corpus))
+    expected = tokenizer(splits["val"], split_special_tokens=True)["input_ids"]
+    assert [without_end(bpe, d) for d in documents_of(bpe, "val")] == expected
+    assert tokenizer.eos_token_id == bpe.end_of_text == 0
+    assert len(tokenizer) == bpe.vocab_size == 320
+    assert tokenizer.decode([bpe.end_of_text]) == "<|endoftext|>"
+
+
+def test_a_folder_of_a_gpt2_loads_the_bpe_too(bpe, tmp_path):
+    for file in bpe.tokenizer_files():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2", "vocab_size": 320}')
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path, local_files_only=True)
+    assert tokenizer.decode(tokenizer(DOCUMENTS[7])["input_ids"]) == DOCUMENTS[7]
+    assert len(tokenizer) == 320
+
+
+def test_the_files_of_a_bpe_are_named(bpe):
+    names = [file.name for file in bpe.tokenizer_files()]
+    assert names == ["tokenizer.json", "tokenizer_config.json"]
+
+
+def test_a_bpe_is_trained_on_the_training_split_alone(bpe, corpus, tmp_path):
+    wanted = bpe_settings(corpus)
+    splits = split_documents(read_documents(wanted), wanted)
+    train_bpe(splits["train"], 320).save(tmp_path)
+    trained = (bpe.folder / "tokenizer.json").read_bytes()
+    assert (tmp_path / "tokenizer.json").read_bytes() == trained
+    train_bpe(splits["train"] + ["zzzz " * 500], 320).save(tmp_path)
+    assert (tmp_path / "tokenizer.json").read_bytes() != trained
+
+
+def test_training_again_gives_equal_files_in_another_process_too(bpe, corpus, tmp_path):
+    again = ensure(bpe_settings(corpus), Layout(tmp_path / "here"))
+    code = (
+        "import json, sys; from pathlib import Path; from resweep.data.store import ensure; "
+        "from resweep.paths import Layout; "
+        "ensure(json.loads(sys.argv[1]), Layout(Path(sys.argv[2])))"
+    )
+    words = [sys.executable, "-c", code, json.dumps(bpe_settings(corpus)), str(tmp_path / "there")]
+    environment = {"PYTHONHASHSEED": "7", "RAYON_NUM_THREADS": "2", "PYTHONPATH": str(ROOT / "src")}
+    subprocess.run(words, check=True, env=os.environ | environment)
+    for file in bpe.folder.iterdir():
+        for folder in (again.folder, tmp_path / "there/data" / bpe.folder.name):
+            assert (folder / file.name).read_bytes() == file.read_bytes()
+
+
+def test_the_vocabulary_of_little_text_is_what_it_has():
+    tokenizer = train_bpe(["aaab"], 4096)
+    assert 257 < tokenizer.vocab_size < 265
+    assert train_bpe(["abc"], 257).vocab_size == 257
+    assert refused(tokens="bpe", bpe_vocab_size=256) == (
+        "Input should be greater than or equal to 257"
+    )
+
+
+def test_the_end_of_a_text_is_never_read_out_of_it(bpe):
+    assert all("<|endoftext|>" in document for document in DOCUMENTS)
+    ends = sum(int((bpe.split(name) == bpe.end_of_text).sum()) for name in SPLITS)
+    assert ends == len(DOCUMENTS)
+
+
+@pytest.mark.parametrize("characters", [1, 50, 1000])
+def test_long_documents_are_cut_where_no_token_changes(characters, monkeypatch):
+    tokenizer = train_bpe(DOCUMENTS, 500)
+    monkeypatch.setattr(cut_text, "BATCH_CHARACTERS", characters)
+    text = "\n".join(DOCUMENTS) + " \n  \x1c \u00a0 end "
+    pieces = [piece for batch in text_batches([text, ""], True, "") for piece in batch]
+    assert "".join(piece for piece, _ in pieces) == text
+    assert [last for _, last in pieces].count(True) == 2
+    ids = [token for ids in tokenizer.encode([piece for piece, _ in pieces]) for token in ids]
+    assert ids == tokenizer.encode([text])[0]
+    assert len(pieces) > len(text) / (characters + 20) / 2
+
+
+def test_batches_are_bounded_and_whole_documents_stay_whole_where_cuts_would_matter(monkeypatch):
+    monkeypatch.setattr(cut_text, "BATCH_CHARACTERS", 120)
+    documents = ["word " * 10] * 100
+    batches = list(text_batches(documents, False, ""))
+    assert max(sum(len(piece) for piece, _ in batch) for batch in batches) < 120 + 50
+    assert [piece for batch in batches for piece, _ in batch] == documents
+    assert list(text_batches(["word " * 100], False, "")) == [[("word " * 100, True)]]
+    assert list(text_batches(["x" * 500], True, "")) == [[("x" * 500, True)]]
+
+
+def test_documents_longer_than_a_batch_end_once(monkeypatch):
+    tokenizer = train_bpe(DOCUMENTS, 300)
+    expected = np.concatenate(list(token_batches(tokenizer, DOCUMENTS, "")))
+    monkeypatch.setattr(cut_text, "BATCH_CHARACTERS", 30)
+    read = list(token_batches(tokenizer, DOCUMENTS, ""))
+    assert len(read) > len(DOCUMENTS)
+    assert np.concatenate(read).tolist() == expected.tolist()
+
+
+def test_long_work_says_how_far_it_is(monkeypatch, corpus, tmp_path, capsys):
+    monkeypatch.setattr(cut_text, "PROGRESS_SECONDS", -1)
+    monkeypatch.setattr(cut_text, "BATCH_CHARACTERS", 1000)
+    ensure(bpe_settings(corpus), Layout(tmp_path))
+    lines = capsys.readouterr().out.splitlines()
+    for name in ("words of a BPE of 320 tokens", "tokens of train", "tokens of val"):
+        told = [line for line in lines if line.startswith(f"{name}: ")]
+        counts = [int(line.split()[-4].replace(",", "")) for line in told]
+        assert len(counts) > 0 and counts == sorted(set(counts))
+
+
+def test_vocabularies_that_differ_are_different_data(corpus, tmp_path):
+    layout = Layout(tmp_path)
+    made = [ensure(bpe_settings(corpus, bpe_vocab_size=size), layout) for size in (300, 301)]
+    assert made[0].digest != made[1].digest
+    assert made[0].folder != made[1].folder
+
+
+def test_bits_per_byte_can_be_told_from_bytes_per_token(bpe, corpus):
+    wanted = bpe_settings(corpus)
+    val = split_documents(read_documents(wanted), wanted)["val"]
+    ratio = described(bpe)["bytes_per_token"]
+    assert ratio == sum(len(text.encode()) for text in val) / bpe.tokens["val"]
+    assert ratio > 1.3
+
+
+# A model's own tokenizer
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory) -> Path:
+    """A tokenizer as a model has one: it puts a start before what it encodes."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    special = ["[UNK]", "<s>", "</s>"]
+    trainer = trainers.WordPieceTrainer(vocab_size=400, special_tokens=special, show_progress=False)
+    tokenizer.train_from_iterator(DOCUMENTS, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", 1)]
+    )
+    folder = tmp_path_factory.mktemp("model")
+    tokenizer.save(str(folder / "tokenizer.json"))
+    names = {"unk_token": "[UNK]", "bos_token": "<s>", "eos_token": "</s>", "model_max_length": 8}
+    configuration = {"tokenizer_class": "PreTrainedTokenizerFast", **names}
+    (folder / "tokenizer_config.json").write_text(json.dumps(configuration))
+    (folder / "model.safetensors").write_bytes(b"weights")
+    return folder
+
+
+def model_settings(corpus: Path, tokenizer: Path | str) -> dict:
+    return bpe_settings(corpus, tokens="tokenizer", bpe_vocab_size=4096, tokenizer=str(tokenizer))
+
+
+def test_a_models_own_tokenizer_is_used_and_copied(corpus, model_folder, tmp_path):
+    wanted = model_settings(corpus, model_folder)
+    data = ensure(wanted, Layout(tmp_path))
+    original, copied = (
+        AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        for folder in (model_folder, data.folder)
+    )
+    assert data.end_of_text == original.eos_token_id == 2
+    assert data.vocab_size == len(original) == len(copied)
+    val = split_documents(read_documents(wanted), wanted)["val"]
+    for tokenizer in (original, copied):
+        ids = tokenizer(val, add_special_tokens=False)["input_ids"]
+        assert [without_end(data, d) for d in documents_of(data, "val")] == ids
+    assert {"tokenizer.json", "tokenizer_config.json"} <= {f.name for f in data.tokenizer_files()}
+
+
+def test_a_tokenizer_is_a_source_but_weights_are_not(corpus, model_folder, tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for file in model_folder.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    layout, wanted = Layout(tmp_path / "results"), model_settings(corpus, folder)
+    names = [file.name for file in source_files(wanted)]
+    assert sorted(names) == ["a.jsonl", "tokenizer.json", "tokenizer_config.json"]
+    first = ensure(wanted, layout)
+    text = (folder / "tokenizer.json").read_text()
+    (folder / "tokenizer.json").write_text(text.replace('"fox"', '"fax"'))
+    assert store.find(wanted, layout) is None
+    assert ensure(wanted, layout).digest != first.digest
+
+
+def test_equal_ids_spelled_differently_are_different_data(corpus, tmp_path):
+    digests = []
+    for letter in "ab":
+        folder = tmp_path / letter
+        folder.mkdir()
+        vocabulary = {"[UNK]": 0, "</s>": 1, f"{letter * 9}": 2}
+        model = {"type": "WordLevel", "vocab": vocabulary, "unk_token": "[UNK]"}
+        none = ("normalizer", "post_processor", "decoder", "truncation", "padding")
+        whole = dict.fromkeys(none) | {
+            "version": "1.0",
+            "added_tokens": [],
+            "pre_tokenizer": {"type": "Whitespace"},
+            "model": model,
+        }
+        (folder / "tokenizer.json").write_text(json.dumps(whole))
+        (folder / "tokenizer_config.json").write_text(
+            '{"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "</s>"}'
+        )
+        data = ensure(model_settings(corpus, folder), Layout(tmp_path / "results"))
+        digests.append((data.digest, data.split("train").tobytes()))
+    assert digests[0][1] == digests[1][1]
+    assert digests[0][0] != digests[1][0]
+
+
+def test_tokenizers_that_cannot_be_used_are_told(corpus, model_folder, tmp_path, monkeypatch):
+    layout = Layout(tmp_path / "results")
+    missing = one_line(ensure, model_settings(corpus, "./missing"), layout)
+    assert missing == "data.tokenizer: ./missing: there is no such file or folder; mend the path"
+    (tmp_path / "empty").mkdir()
+    empty = one_line(ensure, model_settings(corpus, tmp_path / "empty"), layout)
+    assert "should be a folder with a tokenizer's files" in empty
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/tokenizer.json").write_text("{")
+    broken = one_line(ensure, model_settings(corpus, tmp_path / "broken"), layout)
+    assert "broken: transformers cannot load it: " in broken
+    (tmp_path / "endless").mkdir()
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        text = (model_folder / name).read_text().replace('"eos_token"', '"pad_token"')
+        (tmp_path / "endless" / name).write_text(text)
+    endless = one_line(ensure, model_settings(corpus, tmp_path / "endless"), layout)
+    assert "it has no end-of-text token; name one as eos_token" in endless
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    absent = one_line(ensure, model_settings(corpus, "nobody/no-tokenizer"), layout)
+    assert "data.tokenizer: nobody/no-tokenizer: neither a path nor in the cache" in absent
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"tokens": "tokenizer"}, "tokens: tokenizer needs tokenizer: NAME or PATH"),
+        ({"tokenizer": "gpt2"}, "tokenizer is for tokens: tokenizer, not bytes"),
+        ({"source": "hub"}, "source: hub needs dataset: NAME or PATH"),
+        ({"source": "hub", "dataset": ""}, "at least 1 character"),
+        ({"dataset": "x"}, "dataset is for source: hub, not python-docs"),
+        ({"source": "hub", "dataset": "x", "paths": ["y"]}, "hub takes dataset: NAME or PATH"),
+        ({"tokens": "words"}, "'bytes', 'bpe' or 'tokenizer'"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(changes, words):
+    assert words in refused(**changes)
+
+
+# Data sets of the hub, and copies of them
+
+
+def rows() -> datasets.Dataset:
+    return datasets.Dataset.from_dict({"text": DOCUMENTS, "n": list(range(len(DOCUMENTS)))})
+
+
+def hub_settings(dataset: Path | str, **changes) -> dict:
+    return settings(source="hub", dataset=str(dataset), **changes)
+
+
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory) -> Path:
+    """The same data set in each form that a copy may have."""
+    folder = tmp_path_factory.mktemp("copies")
+    data = rows()
+    data.save_to_disk(folder / "saved")
+    datasets.DatasetDict({"train": data, "dev": data.select(range(9))}).save_to_disk(
+        folder / "splits"
+    )
+    (folder / "parquet").mkdir()
+    data.to_parquet(folder / "parquet/train.parquet")
+    data.select(range(9)).to_parquet(folder / "parquet/validation.parquet")
+    data.to_json(folder / "rows.jsonl")
+    data.to_parquet(folder / "rows.parquet")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["saved", "splits", "parquet", "rows.jsonl", "rows.parquet"])
+def test_local_copies_are_read_in_order(name, copies):
+    assert read_documents(hub_settings(copies / name)) == DOCUMENTS
+
+
+@pytest.mark.parametrize(
+    ("name", "split"), [("splits", "dev"), ("parquet", "validation"), ("rows.jsonl", "train[:9]")]
+)
+def test_another_split_can_be_read(name, split, copies):
+    assert read_documents(hub_settings(copies / name, dataset_split=split)) == DOCUMENTS[:9]
+
+
+@pytest.mark.parametrize("name", ["saved", "splits", "parquet", "rows.jsonl"])
+def test_an_unknown_split_is_told(name, copies):
+    message = one_line(read_documents, hub_settings(copies / name, dataset_split="tset"))
+    assert f"data.dataset: {copies / name}: Unknown split " in message
+    assert "tset" in message and "'train'" in message
+
+
+def test_a_missing_column_is_told_with_those_there_are(copies):
+    message = one_line(read_documents, hub_settings(copies / "saved", text_field="body"))
+    assert (
+        f"data.text_field: body: {copies / 'saved'} has no such column; it has text, n" in message
+    )
+    message = one_line(read_documents, hub_settings(copies / "saved", text_field="n"))
+    assert "row 1 has no text under 'n'; set data.text_field" in message
+
+
+def test_bad_copies_are_told(copies, tmp_path):
+    (tmp_path / "empty").mkdir()
+    empty = one_line(read_documents, hub_settings(tmp_path / "empty"))
+    assert "data.dataset" in empty and str(tmp_path / "empty") in empty
+    assert "holds no files" in one_line(source_files, hub_settings(tmp_path / "empty"))
+    (tmp_path / "a.jsonl").write_text('{"text": ')
+    assert "a.jsonl: " in one_line(read_documents, hub_settings(tmp_path / "a.jsonl"))
+    (tmp_path / "a.bin").write_text("x")
+    assert "files should end in one of .arrow" in one_line(
+        read_documents, hub_settings(tmp_path / "a.bin")
+    )
+    assert "there is no such file" in one_line(source_files, hub_settings(tmp_path / "no.parquet"))
+    config = one_line(read_documents, hub_settings(copies / "parquet", dataset_config="fr"))
+    assert "fr" in config and "default" in config
+
+
+def test_changed_copies_are_seen(copies, tmp_path):
+    layout, wanted = Layout(tmp_path / "results"), hub_settings(tmp_path / "rows")
+    rows().save_to_disk(tmp_path / "rows")
+    first = ensure(wanted, layout)
+    assert {str(file) for file in source_files(wanted)} == set(described(first)["sources"])
+    assert len(described(first)["sources"]) == 3
+    inode = (first.folder / "train.bin").stat().st_ino
+    assert ensure(wanted, layout) == first
+    assert (first.folder / "train.bin").stat().st_ino == inode
+    rows().select(range(200)).save_to_disk(tmp_path / "rows")
+    assert ensure(wanted, layout).digest != first.digest
+
+
+def test_a_changed_file_is_not_read_from_a_cache(tmp_path):
+    file = tmp_path / "a.jsonl"
+    for word in ("one", "two"):  # of equal size, and dated equally
+        file.write_text(json.dumps({"text": word}))
+        os.utime(file, ns=(1, 1))
+        assert read_documents(hub_settings(file)) == [word]
+
+
+def test_equal_text_is_equal_data_wherever_it_lies(copies, corpus, tmp_path):
+    layout = Layout(tmp_path)
+    jsonl = ensure(settings(source="jsonl", paths=[str(corpus)]), layout)
+    assert ensure(hub_settings(copies / "splits"), layout).digest == jsonl.digest
+
+
+def test_names_on_the_hub_are_no_files_and_revisions_are_other_data():
+    wanted = hub_settings("owner/corpus")
+    assert source_files(wanted) == []
+    revised = hub_settings("owner/corpus", dataset_revision="1a2b3c")
+    assert store.data_id(wanted) != store.data_id(revised)
+
+
+def prepare(folder: Path, wanted: dict, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Prepare data in a process of its own, whose cache of Hugging Face is below a folder."""
+    own = {"PYTHONPATH": str(ROOT / "src"), "HF_HOME": str(folder / "home")}
+    script = ROOT / "workflow/scripts/prepare_data.py"
+    return subprocess.run(
+        [sys.executable, script, "--stamp", "stamp.json", "--settings", json.dumps(wanted)],
+        env=os.environ | own | environment, cwd=folder, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "HF_ENDPOINT"])
+def test_a_name_on_the_hub_offline_is_one_line_at_once(variable, tmp_path):
+    value = {"HF_HUB_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:9"}[variable]
+    asked = prepare(tmp_path, hub_settings("nobody/no-such-corpus"), **{variable: value})
+    reason = "HF_HUB_OFFLINE is set" if "OFFLINE" in variable else f"no answer from {value}"
+    expected = str(not_here("data.dataset", "nobody/no-such-corpus", reason))
+    assert asked.returncode == 1
+    assert asked.stderr.splitlines()[-1] == f"error: {expected}"
+    assert "Traceback" not in asked.stderr
+    assert "HF_HOME" in expected and "path of a local copy" in expected
+
+
+COMMIT = "0123456789" * 4
+
+
+@pytest.fixture
+def hub_cache(tmp_path, copies, bpe) -> Path:
+    """A folder with what Hugging Face's libraries keep of a data set and a tokenizer."""
+    made = datasets.load_dataset(
+        str(copies / "parquet"), split="train", cache_dir=str(tmp_path / "made")
+    )
+    data = tmp_path / f"home/datasets/owner___corpus/default/0.0.0/{COMMIT}"
+    shutil.copytree(Path(made.cache_files[0]["filename"]).parent, data)
+    for file in data.glob("*.arrow"):
+        file.rename(data / file.name.replace("parquet-", "corpus-"))
+    described = json.loads((data / "dataset_info.json").read_text())
+    described |= {"dataset_name": "corpus", "config_name": "default"}
+    (data / "dataset_info.json").write_text(json.dumps(described))
+    for kind, name in (("datasets", "corpus"), ("models", "tokenizer")):
+        refs = tmp_path / f"home/hub/{kind}--owner--{name}/refs"
+        refs.mkdir(parents=True)
+        (refs / "main").write_text(COMMIT)
+    snapshot = tmp_path / f"home/hub/models--owner--tokenizer/snapshots/{COMMIT}"
+    snapshot.mkdir(parents=True)
+    for file in bpe.tokenizer_files():
+        (snapshot / file.name).write_bytes(file.read_bytes())
+    (snapshot / "config.json").write_text('{"model_type": "gpt2"}')
+    return tmp_path
+
+
+def test_offline_the_cache_of_hugging_face_serves(hub_cache, bpe):
+    named = {"tokens": "tokenizer", "tokenizer": "owner/tokenizer"}
+    wanted = hub_settings("owner/corpus", dataset_revision="main", **named)
+    # A port where nobody listens: found out before the clients try again and again.
+    asked = prepare(hub_cache, wanted, HF_ENDPOINT="http://127.0.0.1:9")
+    assert asked.returncode == 0, asked.stderr
+    made = json.loads((hub_cache / "stamp.json").read_text())
+    assert sum(made["documents"].values()) == len(DOCUMENTS)
+    assert made["vocab_size"] == bpe.vocab_size
+
+
+def test_offline_another_revision_than_the_cached_is_refused(hub_cache):
+    wanted = hub_settings("owner/corpus", dataset_revision="f" * 40)
+    asked = prepare(hub_cache, wanted, HF_HUB_OFFLINE="1")
+    assert asked.returncode == 1
+    (line,) = [line for line in asked.stderr.splitlines() if line.startswith("error: ")]
+    assert f"data.dataset_revision: {'f' * 40}: the cache of Hugging Face has owner/corpus" in line
+    assert COMMIT in line
+
+
+def test_offline_is_asked_of_the_environment(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert why_offline() == "HF_HUB_OFFLINE is set"
