@@ -2,12 +2,13 @@
 
 import sys
 
-from benchmarks import mup, scale, throughput
+from benchmarks import mup, saves, scale, throughput
 from benchmarks.search import command as search
 
 BENCHMARKS = {
     "throughput": throughput.measure_throughput,
     "start": throughput.measure_start,
+    "saves": saves.measure,
     "scale": scale.measure,
     "mup": mup.main,
     "search": lambda: search.main([]),

@@ -16,6 +16,7 @@ from resweep.search.stages import Stage
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.run import INFEASIBLE, Run
 from resweep.study import Phase, Study
+from resweep.training.gradients import Wish
 from resweep.trial import Trial, read_trial
 
 STORED, TO_TRAIN = "stored", "to train"
@@ -102,7 +103,8 @@ def _audit_trial(trial: Trial, cost: PhaseCost, layout: Layout, seen: dict[str, 
     run = Run(layout.run(run_id(resolved, data)))
     until = last_step(resolved, trial.stop)
     monitors = EarlyStopping.model_validate(resolved["early_stopping"])
-    if run.is_served(until, weights=False, early_stopping=monitors):
+    gradients = Wish.of(resolved["training"])
+    if run.is_served(until, weights=False, early_stopping=monitors, gradients=gradients):
         return STORED
     _add_run(cost, run.run_id, resolved, int(run.state().get("step", 0)), until, seen)
     return TO_TRAIN

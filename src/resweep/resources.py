@@ -4,10 +4,10 @@ Estimates, each of which a study can override under `resources:`:
 
     memory   of a node, for each of its processes: 800 MB for Python and torch, 16 bytes a
              parameter (weights, gradients, two moments, all in float32), activations of one
-             micro-batch, and once more the 12 bytes that a snapshot copies; 8 and 4 where they
-             are frozen. DeepSpeed's shards are counted as if they were whole, since loading and
-             saving gathers them. Half as much again for each time that the run was killed at its
-             limit
+             micro-batch, and once more the 12 bytes that a snapshot copies, with 4 for each
+             gradient that it saves; 8 and 4 where they are frozen. DeepSpeed's shards are counted as
+             if they were whole, since loading and saving gathers them. Half as much again for each
+             time that the run was killed at its limit
     time     10 minutes to start, then 6 FLOPs for each parameter and token, at 2 GFLOP/s on a CPU
              core and at 5 TFLOP/s on a GPU for each process: slower than either is, so that a limit
              is rarely met; a day at most: a run that meets its limit saves and continues
@@ -32,11 +32,13 @@ from resweep.paths import Layout
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.run import Run
 from resweep.study_file import Resources
+from resweep.training.gradients import Wish
 
 BASE_MB = 800
 BYTES_PER_PARAMETER = 16
 BYTES_PER_SNAPSHOT = 12
 FROZEN_BYTES, FROZEN_SNAPSHOT = 8, 4
+BYTES_PER_GRADIENT = 4  # samples twice, while they are stacked
 GROWTH = 1.5
 START_MINUTES = 10
 NOTICE = "--signal=USR1@120"  # SLURM tells a training two minutes before its limit
@@ -114,7 +116,8 @@ def trial_needs(
         return LINK  # an infeasible trial writes its record and leaves
     run = Run(layout.run(run_id(resolved, data)))
     monitors = EarlyStopping.model_validate(resolved["early_stopping"])
-    if run.is_served(last_step(resolved, stop), keep == "all", monitors):
+    gradients = Wish.of(resolved["training"])
+    if run.is_served(last_step(resolved, stop), keep == "all", monitors, gradients):
         return LINK
     return _estimate(resolved, data, wanted, run.out_of_memory_count())
 
@@ -138,6 +141,9 @@ def _estimate(
     each, copied = BYTES_PER_PARAMETER, BYTES_PER_SNAPSHOT
     if model.get("lora_rank") is not None:
         each, copied = FROZEN_BYTES, FROZEN_SNAPSHOT
+    else:
+        gradients = training["save_gradients"] * (1 + 2 * (training["gradient_samples"] or 0))
+        copied += BYTES_PER_GRADIENT * gradients
     mem_mb = here * (BASE_MB + (each * parameters + activations) / 2**20)
     mem_mb += copied * parameters / 2**20
     tokens = (training["max_steps"] or 0) * sequences * model["context_length"]

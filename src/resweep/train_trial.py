@@ -25,6 +25,7 @@ from resweep.store.publish import Publisher
 from resweep.store.retention import claim
 from resweep.store.run import EMPTY, INFEASIBLE, Run
 from resweep.tracking import follow
+from resweep.training.gradients import Wish
 from resweep.training.shortage import Shortage
 from resweep.trial import Trial, link_record, write_own_record, write_trial
 
@@ -94,9 +95,10 @@ def train_trial(
         claim(run, trial.study, trial.phase, trial.trial)
     weights = weights or keep == "all"
     monitors = EarlyStopping.model_validate(config["early_stopping"])
+    gradients = Wish.of(config["training"])
     until = last_step(config, trial.stop)
-    served = run.find_record(until, weights, early_stopping=monitors)
-    if served is None and run.is_served(until, weights, monitors):
+    served = run.find_record(until, weights, None, monitors, gradients)
+    if served is None and run.is_served(until, weights, monitors, gradients):
         with RunLock(run.path, lock_timeout, interrupted=interrupted):
             stop = run.settled_stop(until, monitors)
             if stop is not None or run.tells_end(until):

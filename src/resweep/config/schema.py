@@ -238,7 +238,21 @@ class Training(Section):
         None, description="sequences per evaluation, from the start of the split; null: all"
     )
     save_steps: Annotated[Positive | None, LABEL] = Field(
-        None, description="keep a checkpoint every so many steps; null: one a minute, latest only"
+        None,
+        description="save every so many steps, and keep them; null: once a minute, for a resume",
+    )
+    keep_last: Annotated[Positive | None, LABEL] = Field(
+        None, description="checkpoints that stay, the newest; null: all of save_steps"
+    )
+    keep_best: Annotated[Positive | None, LABEL] = Field(
+        None,
+        description="save evaluations with the lowest val/loss so far; so many stay; null: none",
+    )
+    save_gradients: Annotated[bool, LABEL] = Field(
+        False, description="each checkpoint has gradients.pt: those of the step that led to it"
+    )
+    gradient_samples: Annotated[Positive | None, LABEL] = Field(
+        None, description="and gradient_samples.pt: those of so many equal parts of its batch"
     )
     distributed: Annotated[Literal["none", "ddp", "zero1", "zero2", "zero3"], LABEL] = Field(
         "none", description="how processes share the work; zero: DeepSpeed's stages"
@@ -266,6 +280,23 @@ class Training(Section):
             raise ValueError(
                 f"batch_size * gradient_accumulation_steps = {sequences} should be a multiple of "
                 f"processes = {self.processes}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _samples_share_the_batch(self) -> "Training":
+        if self.gradient_samples is None:
+            return self
+        asked = f"gradient_samples = {self.gradient_samples}"
+        if not self.save_gradients:
+            raise ValueError(f"{asked} needs save_gradients: true")
+        if self.distributed not in ("none", "ddp"):
+            raise ValueError(f"{asked} needs distributed: none or ddp, not {self.distributed}")
+        sequences = self.batch_size * self.gradient_accumulation_steps
+        if sequences % (self.gradient_samples * self.processes):
+            raise ValueError(
+                f"batch_size * gradient_accumulation_steps = {sequences} should be a multiple of "
+                f"gradient_samples * processes = {self.gradient_samples * self.processes}"
             )
         return self
 

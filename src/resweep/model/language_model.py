@@ -76,6 +76,8 @@ class LanguageModel(nn.Module, ABC):
     def write(self, state: Mapping[str, Tensor], folder: Path) -> None:
         """Write a folder that transformers loads.
 
+        Called from another thread while the model is trained on: its parameters move, `state` not.
+
         Args:
             state: All parameters by name, whole and on the CPU.
             folder: An existing folder.

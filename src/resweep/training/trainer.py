@@ -24,6 +24,7 @@ from resweep.model.build import build_model
 from resweep.model.dropout import sample_keys
 from resweep.training.device import is_shared
 from resweep.training.engine import make_engine
+from resweep.training.gradients import SAMPLE_COUNT
 from resweep.training.optimizer import parameter_groups
 from resweep.training.processes import ALONE, Processes, together
 from resweep.training.schedule import learning_rate
@@ -77,9 +78,9 @@ class Trainer:
         limits = (self.training["max_gpu_batch_size"], most_sequences, self.sequences_here)
         self.micro_batch = min(self.training["batch_size"], *(n for n in limits if n))
         seed = self.training["seed"]
-        self.batches = TrainBatches(
-            self.splits["train"], self.context_length, self.sequences_per_step, seed
-        )
+        order = (self.splits["train"], self.context_length, self.sequences_per_step, seed)
+        self.batches = TrainBatches(*order)
+        self.sample_batches = TrainBatches(*order)  # the other one belongs to the prefetch's thread
         self.prefetch = Prefetch(self._rows_at, device, self.max_steps)
         checkpoint = config["run"]["checkpoint"]
         self.parent = None if checkpoint is None else Path(checkpoint)
@@ -99,7 +100,9 @@ class Trainer:
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
         self.loss_count = 0
         self.grad_norm = torch.zeros((), device=device)
+        # Of the step just done, for a snapshot.
         self.kept_gradients: dict[str, Tensor] | None = None
+        self.kept_samples: dict[str, Tensor] | None = None
 
     @property
     def tokens(self) -> int:
@@ -114,18 +117,25 @@ class Trainer:
             keep_gradients: Keep its gradients for the next snapshot.
         """
         rows = self.prefetch.at(self.step)
-        self.loss_sum += self._compute_gradients(rows)
-        self.kept_gradients = to_memory(self.engine.gradients()) if keep_gradients else None
+        samples = self.training["gradient_samples"] if keep_gradients else None
+        self.kept_samples = self._sample_gradients(samples) if samples else None
+        self.loss_sum += self._compute_gradients(rows, self.first_row, self.sequences_per_step)
+        self.kept_gradients = self._copy_gradients() if keep_gradients else None
         rate = learning_rate(self.step, self.training, self.max_steps)
         self.grad_norm = self.engine.update(rate, self.training["grad_clip"])
         self.loss_count += 1
         self.step += 1
 
-    def _compute_gradients(self, rows: Tensor) -> Tensor:
-        """Go through this process's rows in micro-batches, smaller ones where memory is short.
+    def _compute_gradients(self, rows: Tensor, first_row: int, sequences: int) -> Tensor:
+        """Go through rows of this process in micro-batches, smaller ones where memory is short.
+
+        Args:
+            rows: (rows, tokens + 1)
+            first_row: The place of the first one in the step's batch.
+            sequences: How many the gradients are a mean over, all processes together.
 
         Returns:
-            The sum of their mean losses by their shares of the step.
+            The sum of their mean losses by their shares.
 
         Raises:
             torch.OutOfMemoryError: A single sequence does not fit; or, where there are other
@@ -133,7 +143,7 @@ class Trainer:
         """
         while True:
             try:
-                return self._accumulate(rows)
+                return self._accumulate(rows, first_row, sequences)
             except torch.OutOfMemoryError:
                 if self.processes.together and self.shortage and not is_shared(self.device):
                     self.shortage.note(self.micro_batch // 2)
@@ -143,17 +153,39 @@ class Trainer:
             self.micro_batch //= 2
             log.warning("out of memory: goes on with %d sequences a forward", self.micro_batch)
 
-    def _accumulate(self, rows: Tensor) -> Tensor:
+    def _accumulate(self, rows: Tensor, first_row: int, sequences: int) -> Tensor:
         self.engine.begin()
         seed = derive_seed(self.training["seed"], "dropout", self.step)
-        keys = sample_keys(seed, self.first_row, len(rows)).to(self.device)
+        keys = sample_keys(seed, first_row, len(rows)).to(self.device)
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for first in range(0, len(rows), self.micro_batch):
             part = rows[first : first + self.micro_batch]
             self.model.sample_keys.set(keys[first : first + self.micro_batch])
             last = first + len(part) == len(rows)
-            total += self.engine.accumulate(part, len(part) / self.sequences_per_step, last)
+            total += self.engine.accumulate(part, len(part) / sequences, last)
         return total
+
+    def _sample_gradients(self, count: int) -> dict[str, Tensor]:
+        """Return the gradients of `count` equal parts of the step's batch: (count, *shape) each.
+
+        A part has the same sequences however many processes share it.
+        """
+        batch = torch.from_numpy(self.sample_batches.at(self.step)).to(self.device)
+        size = self.sequences_per_step // count
+        here = size // self.processes.world_size
+        samples = []
+        for sample in range(count):
+            first = sample * size + self.processes.rank * here
+            self._compute_gradients(batch[first : first + here], first, size)
+            samples.append(self._copy_gradients())
+        return {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
+
+    def _copy_gradients(self) -> dict[str, Tensor]:
+        """Return the gradients in main memory, float32; of rank 0 alone they are of use."""
+        gradients = self.engine.gradients()
+        if self.processes.rank:
+            return {}
+        return to_memory({name: gradient.float() for name, gradient in gradients.items()})
 
     @together
     def interval_metrics(self) -> dict[str, float]:
@@ -200,8 +232,16 @@ class Trainer:
             "loss_sum": self.processes.sum(self.loss_sum).item(),
             "loss_count": self.loss_count,
         }
-        kept = self.kept_gradients
-        return Snapshot(self.model, to_memory(weights), to_memory(moments), counters, kept)
+        if self.kept_samples is not None:
+            counters[SAMPLE_COUNT] = self.training["gradient_samples"]
+        return Snapshot(
+            self.model,
+            to_memory(weights),
+            to_memory(moments),
+            counters,
+            self.kept_gradients,
+            self.kept_samples,
+        )
 
     @together
     def begin(self) -> None:
