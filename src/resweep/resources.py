@@ -5,9 +5,9 @@ Estimates, each of which a study can override under `resources:`:
     memory   of a node, for each of its processes: 800 MB for Python and torch, 16 bytes a
              parameter (weights, gradients, two moments, all in float32), activations of one
              micro-batch, and once more the 12 bytes that a snapshot copies, with 4 for each
-             gradient that it saves; 8 and 4 where they are frozen. DeepSpeed's shards are counted as
-             if they were whole, since loading and saving gathers them. Half as much again for each
-             time that the run was killed at its limit
+             gradient that it saves; 8 and 4 where they are frozen. DeepSpeed's shards are counted
+             as if they were whole, since loading and saving gathers them. Half as much again for
+             each time that the run was killed at its limit
     time     10 minutes to start, then 6 FLOPs for each parameter and token, at 2 GFLOP/s on a CPU
              core and at 5 TFLOP/s on a GPU for each process: slower than either is, so that a limit
              is rarely met; a day at most: a run that meets its limit saves and continues
