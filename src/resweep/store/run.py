@@ -31,6 +31,8 @@ from resweep.training.metrics import METRICS, read_metrics
 from resweep.training.monitors import Stop, first_stop
 
 MOST_ATTEMPTS_WITHOUT_PROGRESS = 8
+# How an attempt ends that told the next one to take less of a GPU's memory at a time.
+FEWER_SEQUENCES = "out of GPU memory; the next attempt takes fewer sequences a forward"
 NEARLY_FULL = 0.85  # of the memory limit: a killed process that had so much ran out of it
 
 FINISHED = "finished"
@@ -270,14 +272,14 @@ class Run:
     def attempts_from(self, step: int) -> int:
         """Count the latest attempts that began at `step` and were killed or failed.
 
-        An attempt that saved on a signal counts neither way; one that began elsewhere ends the
-        count, since there was progress after it.
+        An attempt that saved on a signal counts neither way, nor one after which the next takes
+        fewer sequences; one that began elsewhere ends the count: there was progress after it.
         """
         count = 0
         for attempt in reversed(self.attempts()):
             if attempt["from_step"] != step or attempt["end"] == "completed":
                 break
-            count += attempt["end"] != "interrupted"
+            count += attempt["end"] not in ("interrupted", FEWER_SEQUENCES)
         return count
 
 
