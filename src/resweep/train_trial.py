@@ -27,7 +27,7 @@ from resweep.store.run import EMPTY, INFEASIBLE, Run
 from resweep.tracking import follow
 from resweep.training.gradients import Wish
 from resweep.training.shortage import Shortage
-from resweep.trial import Trial, link_record, write_own_record, write_trial
+from resweep.trial import Trial, link_record, write_own_record
 
 if TYPE_CHECKING:
     from resweep.training.processes import Processes
@@ -109,6 +109,15 @@ def train_trial(
         return False
 
     training = config["training"]
+    starts_processes = launch.is_wanted(training) and processes is None
+    if starts_processes:
+        # Whoever trains it now is waited for here, where no processes and no GPUs wait along.
+        with RunLock(run.path, lock_timeout, interrupted=interrupted):
+            served = run.find_record(until, weights, None, monitors, gradients)
+        if served is not None:
+            log.info("run %s: in the store by now", run.run_id)
+            link_record(record, served)
+            return False
     work = f"{trial.study}/{trial.phase}/{trial.trial}"
     here = training["processes"] // training["nodes"]
     automatic = device in ("auto", "cuda")
@@ -118,7 +127,7 @@ def train_trial(
     ):
         if gpu is not None:
             log.info("has GPU %s", gpu)
-        if launch.is_wanted(training) and processes is None:
+        if starts_processes:
             if device.startswith("cuda:"):
                 mend = f"names one GPU for {training['processes']} processes; give auto or cuda"
                 raise ConfigError(Problem("command line", "--device", device, mend))
@@ -185,9 +194,8 @@ def _train_together(
     """
     shortage = Shortage(run.path, None)
 
-    def arguments(folder: Path) -> list[str]:
-        write_trial(folder / "trial.yaml", trial)
-        return ["--trial", f"{folder / 'trial.yaml'}", "--record", f"{record}", *words]
+    # Not in a file: other nodes have a /tmp of their own.
+    arguments = ["--content", json.dumps(trial.content()), "--record", f"{record}", *words]
 
     def start() -> bool:
         while True:
