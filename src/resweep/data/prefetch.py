@@ -23,7 +23,7 @@ class Prefetch:
         self._batch_at = batch_at
         self._device = device
         self._most_steps = most_steps
-        self._thread = ThreadPoolExecutor(1, "prefetch")
+        self._thread = ThreadPoolExecutor(1, "prefetch", self._begin)
         self._ready: tuple[int, Future[Tensor]] | None = None
 
     def at(self, step: int) -> Tensor:
@@ -35,6 +35,11 @@ class Prefetch:
         if step + 1 < self._most_steps:
             self._ready = (step + 1, self._thread.submit(self._make, step + 1))
         return batch.to(self._device, non_blocking=True)
+
+    def _begin(self) -> None:
+        """Pin memory for the right GPU: each thread has one of its own, at first that of rank 0."""
+        if self._device.type == "cuda":
+            torch.cuda.set_device(self._device)
 
     def _make(self, step: int) -> Tensor:
         batch = torch.from_numpy(self._batch_at(step))

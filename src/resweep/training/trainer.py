@@ -21,7 +21,7 @@ from resweep.data.batches import TrainBatches, eval_batches
 from resweep.data.prefetch import Prefetch
 from resweep.data.store import Prepared
 from resweep.model.build import build_model
-from resweep.training.device import is_shared
+from resweep.training.device import is_shared, matmul_precision
 from resweep.training.engine import make_engine
 from resweep.training.optimizer import parameter_groups
 from resweep.training.processes import ALONE, Processes, together
@@ -131,19 +131,27 @@ class Trainer:
                     self.shortage.note(self.micro_batch // 2)
                 if self.micro_batch == 1 or self.processes.together:
                     raise
-            torch.cuda.empty_cache()
+            self._free_memory()
             self.micro_batch //= 2
             log.warning("out of memory: goes on with %d sequences a forward", self.micro_batch)
 
     def _accumulate(self, rows: Tensor) -> Tensor:
         self.engine.begin()
         total = torch.zeros((), dtype=torch.float64, device=self.device)
-        for first in range(0, len(rows), self.micro_batch):
-            part = rows[first : first + self.micro_batch]
-            self._seed_dropout(self.first_row + first)
-            last = first + len(part) == len(rows)
-            total += self.engine.accumulate(part, len(part) / self.sequences_per_step, last)
+        with matmul_precision(self.device, self.training["precision"]):
+            for first in range(0, len(rows), self.micro_batch):
+                part = rows[first : first + self.micro_batch]
+                self._seed_dropout(self.first_row + first)
+                last = first + len(part) == len(rows)
+                total += self.engine.accumulate(part, len(part) / self.sequences_per_step, last)
         return total
+
+    def _free_memory(self) -> None:
+        """Give back what an attempt that did not fit has left behind."""
+        self.engine.begin()
+        if self.training["compile"]:
+            torch.compiler.reset()  # graphs keep their memory, and code of sizes that do not fit
+        torch.cuda.empty_cache()
 
     @together
     def interval_metrics(self) -> dict[str, float]:
@@ -173,12 +181,24 @@ class Trainer:
         for first in range(0, len(batches), world_size):
             # All processes compute, since shards of a model can only be gathered together.
             mine = batches[min(first + rank, len(batches) - 1)]
-            loss = self.engine.eval_loss(torch.from_numpy(mine).to(self.device))
+            loss = self._eval_loss(torch.from_numpy(mine).to(self.device))
             if first + rank < len(batches):
                 total += loss
         self.model.train()
         mean = self.processes.sum(total).item() / (sum(map(len, batches)) * self.context_length)
         return {f"{split}/loss": mean, f"{split}/perplexity": math.exp(min(mean, 700.0))}
+
+    def _eval_loss(self, batch: Tensor) -> Tensor:
+        """Return the sum of the losses of a batch, in halves where memory is short."""
+        try:
+            with matmul_precision(self.device, self.training["precision"]):
+                return self.engine.eval_loss(batch)
+        except torch.OutOfMemoryError:
+            if len(batch) == 1 or self.processes.together:
+                raise
+        self._free_memory()
+        half = len(batch) // 2
+        return self._eval_loss(batch[:half]) + self._eval_loss(batch[half:])
 
     @together
     def snapshot(self) -> Snapshot:
