@@ -1,14 +1,15 @@
-"""Run all benchmarks, or those named: `python -m benchmarks [throughput] [start] [scale] ...`."""
+"""Run all benchmarks, or those named: `python -m benchmarks [throughput] [scale] [gpu] ...`."""
 
 import sys
 
-from benchmarks import scale, throughput
+from benchmarks import gpu, scale, throughput
 from benchmarks.search import command as search
 
 BENCHMARKS = {
     "throughput": throughput.measure_throughput,
     "start": throughput.measure_start,
     "scale": scale.measure,
+    "gpu": gpu.measure,
     "search": lambda: search.main([]),
 }
 
