@@ -2,7 +2,8 @@
 
 import sys
 
-from benchmarks import gpu, scale, throughput
+from benchmarks import scale, throughput
+from benchmarks.gpu import command as gpu
 from benchmarks.search import command as search
 
 BENCHMARKS = {

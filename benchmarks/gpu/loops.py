@@ -1,4 +1,4 @@
-"""The trainings that `benchmarks.gpu` measures side by side, each a few steps at a time.
+"""The trainings that `benchmarks.gpu.speed` measures side by side, each a few steps at a time.
 
     Ours          the loop of a trial, with its metric files, from `resweep.training.loop`
     NanoGpt       a loop in the manner of nanoGPT around our model: torch.compile, fused AdamW
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from resweep.config.schema import Initialization
 from resweep.data.store import Prepared
 from resweep.data.tokens import token_dtype
 from resweep.model.gpt import GPT
@@ -115,6 +116,14 @@ def build_trainer(
     return Trainer(resolve({"model": size.model, "training": settings}, data), data, device)
 
 
+def build_model(size: Size) -> GPT:
+    """Return our model as a trainer would begin with it."""
+    model = GPT({**size.model, "dropout": 0.0, "bias": True}, size.vocab_size)
+    settings = Initialization().model_dump(mode="json")
+    model.initialize(settings, torch.Generator().manual_seed(0))
+    return model
+
+
 class Ours:
     """This project's loop.
 
@@ -164,9 +173,7 @@ class NanoGpt:
         self.size, self.device, self.bf16 = size, device, precision == "bf16"
         data = make_data(folder / f"vocabulary-{size.vocab_size}", size.vocab_size)
         self.tokens = data.split("train")
-        self.model = GPT({**size.model, "dropout": 0.0, "bias": True}, size.vocab_size)
-        self.model.initialize({"init_std": 0.02}, torch.Generator().manual_seed(0))
-        self.model.to(device)
+        self.model = build_model(size).to(device)
         parameters = list(self.model.parameters())
         groups = [
             {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": 0.1},
