@@ -10,6 +10,7 @@ from benchmarks.gpu.loops import WIDTH_96, Size, build_trainer, deterministic
 from resweep.config.schema import Training
 
 COMPARED_STEPS = 50
+REPEATED = {"fp32, once more": "fp32", "fp32, compile, cuda_graphs": "fp32, compile"}
 
 
 def compare_losses(device: torch.device, folder: Path, budget: Budget) -> Lines:
@@ -18,36 +19,38 @@ def compare_losses(device: torch.device, folder: Path, budget: Budget) -> Lines:
     yield f"{COMPARED_STEPS} steps of the model of width 96, each in two micro-batches; the loss of"
     yield f"the CPU in fp32 goes from {reference[0]:.4f} to {reference[-1]:.4f}.\n"
     yield f"| {device.type} | largest difference from it |\n|---|---|"
-    trials: dict[str, dict[str, Any]] = {"fp32": {}, "bf16": {"precision": "bf16"}}
-    if device.type == "cuda":
-        trials |= {
-            "fp32, once more": {},
-            "tf32": {"precision": "tf32"},
-            "fp32, gradient checkpointing": {"gradient_checkpointing": True},
-            "fp32, compile": {"compile": True},
-            "fp32, compile, cuda_graphs": {"compile": True, "cuda_graphs": True},
-        }
-        if "gradient_checkpointing" not in Training.model_fields:
-            del trials["fp32, gradient checkpointing"]
+    curves: dict[str, list[float]] = {}
     left_out = []
-    curves = {}
-    for name, settings in trials.items():
+    for name, settings in trials(device).items():
         if budget.is_spent():
             left_out.append(name)
             continue
         curves[name] = losses(device, folder, **settings)
         pairs = zip(curves[name], reference, strict=True)
         yield f"| {name} | {max(abs(a - b) for a, b in pairs):.2e} |"
-    yield ""
-    for name, other in (
-        ("fp32, once more", "fp32"),
-        ("fp32, compile, cuda_graphs", "fp32, compile"),
-    ):
+    for name, other in REPEATED.items():
         if name in curves and other in curves:
-            same = "is bit for bit" if curves[name] == curves[other] else "is not bit for bit"
-            yield f"The curve of {name} {same} that of {other}."
+            is_same = "is bit for bit" if curves[name] == curves[other] else "is not bit for bit"
+            yield f"\nThe curve of {name} {is_same} that of {other}."
     if left_out:
-        yield budget.cut(left_out)
+        yield "\n" + budget.cut(left_out)
+
+
+def trials(device: torch.device) -> dict[str, dict[str, Any]]:
+    """Return settings of `training` by their names in the table."""
+    if device.type == "cpu":
+        return {"bf16": {"precision": "bf16"}}
+    found: dict[str, dict[str, Any]] = {
+        "fp32": {},
+        "fp32, once more": {},
+        "tf32": {"precision": "tf32"},
+        "bf16": {"precision": "bf16"},
+        "fp32, compile": {"compile": True},
+        "fp32, compile, cuda_graphs": {"compile": True, "cuda_graphs": True},
+    }
+    if "gradient_checkpointing" in Training.model_fields:
+        found["fp32, gradient_checkpointing"] = {"gradient_checkpointing": True}
+    return found
 
 
 def losses(device: torch.device, folder: Path, **training: Any) -> list[float]:

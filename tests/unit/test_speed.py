@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Iterator
 from typing import Any, get_args
 
 import pytest
@@ -16,7 +17,7 @@ from resweep.paths import Layout
 from resweep.store.identity import run_id
 from resweep.store.request import Request, advance
 from resweep.store.run import Run
-from resweep.training.device import matmul_precision
+from resweep.training.device import matmul_precision, pick_device
 from resweep.training.loop import PEAK_FLOPS, data_sheet
 from resweep.training.optimizer import AdamW, parameter_groups
 from resweep.training.trainer import Trainer
@@ -288,3 +289,45 @@ def test_every_gpu_of_the_table_has_every_precision():
 )
 def test_a_gpu_is_found_by_its_name(name, tera):
     assert data_sheet(name)["bf16"] == pytest.approx(tera * 1e12)
+
+
+# What only a GPU can tell
+
+
+@pytest.fixture
+def gpu() -> Iterator[torch.device]:
+    if not torch.cuda.is_available():
+        pytest.skip("needs a GPU")
+    yield pick_device("cuda")
+    torch.use_deterministic_algorithms(False)
+
+
+def curve(data: Prepared, device: torch.device, **changes: Any) -> list[float]:
+    """Losses of five steps, each in micro-batches of four and two sequences."""
+    changes = {"training__max_gpu_batch_size": 4, **changes}
+    trainer = Trainer(configure(data, **changes), data, device)
+    losses = []
+    for _ in range(5):
+        trainer.train_step()
+        losses.append(trainer.interval_metrics()["train/loss"])
+    return losses
+
+
+def test_a_gpu_trains_as_a_cpu_does_and_twice_the_same(gpu, data):
+    found = curve(data, gpu)
+    assert found == pytest.approx(curve(data, CPU), rel=1e-5)
+    assert found == curve(data, gpu)
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+def test_lower_precisions_round_on_a_gpu(precision, gpu, data):
+    found, full = curve(data, gpu, training__precision=precision), curve(data, gpu)
+    assert found != full
+    assert found == pytest.approx(full, abs=0.02)
+
+
+def test_graphs_change_no_numbers_on_a_gpu(gpu, data):
+    compiled = curve(data, gpu, training__compile=True)
+    assert compiled == pytest.approx(curve(data, gpu), rel=1e-5)
+    graphs = curve(data, gpu, training__compile=True, training__cuda_graphs=True)
+    assert graphs == pytest.approx(compiled, rel=1e-6)
