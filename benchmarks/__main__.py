@@ -1,15 +1,17 @@
-"""Run all benchmarks, or those named: `python -m benchmarks [throughput] [scale] [gpu] ...`."""
+"""Run all benchmarks, or those named: `python -m benchmarks [throughput] [start] [gpu] ...`."""
 
 import sys
 
-from benchmarks import scale, throughput
+from benchmarks import mup, saves, scale, throughput
 from benchmarks.gpu import command as gpu
 from benchmarks.search import command as search
 
 BENCHMARKS = {
     "throughput": throughput.measure_throughput,
     "start": throughput.measure_start,
+    "saves": saves.measure,
     "scale": scale.measure,
+    "mup": mup.main,
     "gpu": gpu.measure,
     "search": lambda: search.main([]),
 }

@@ -31,10 +31,11 @@ def tokens() -> np.ndarray:
 
 def bare(steps: int) -> float:
     """A loop in the manner of nanoGPT around our model, with fused AdamW and clipping."""
+    from resweep.config.schema import Initialization
     from resweep.model.gpt import GPT
 
     model = GPT({**MODEL, "dropout": 0.0, "bias": True}, VOCAB)
-    model.initialize({"init_std": 0.02}, torch.Generator().manual_seed(0))
+    model.initialize(Initialization().model_dump(), torch.Generator().manual_seed(0))
     matrices = [p for p in model.parameters() if p.dim() >= 2]
     others = [p for p in model.parameters() if p.dim() < 2]
     groups = [

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shlex
+import signal
 import sys
 import time
 from pathlib import Path
@@ -38,6 +39,11 @@ try:
         source_files(_settings)
 except ResweepError as error:
     raise WorkflowError(*str(error).splitlines()) from None
+
+if not MAIN_PROCESS:
+    # A cluster tells all processes of a job that its end is near. Snakemake would die of that, and
+    # take the training along that saves.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 PHASES = [(study, phase) for study in STUDIES for phase in study.phases]
 SWEEPS = [(study, phase) for study, phase in PHASES if phase.kind == "sweep"]
@@ -184,10 +190,9 @@ def need(phase, stage, what):
 def train_resources(phase, stage):
     """The resources of a training rule: functions of the trial. What a study never asks for is not
     among them."""
-    names = {"mem_mb": "mem_mb", "runtime": "runtime"}
+    names = {"mem_mb": "mem_mb", "runtime": "runtime", "slurm_extra": "slurm_extra"}
     names |= {"gres": "gres"} if phase.resources.gpus else {}
     names |= {"slurm_partition": "partition"} if phase.resources.partition else {}
-    names |= {"slurm_extra": "slurm_extra"} if phase.resources.slurm_extra else {}
     several = {"nodes": "several_nodes", "tasks": "several_nodes"}
     several |= {"mpi": "mpi", "tasks_per_gpu": "tasks_per_gpu"}
     names |= several

@@ -7,10 +7,13 @@ import torch
 
 from benchmarks.gpu.budget import Budget, Lines
 from benchmarks.gpu.loops import WIDTH_96, Size, build_trainer, deterministic
-from resweep.config.schema import Training
 
 COMPARED_STEPS = 50
-REPEATED = {"fp32, once more": "fp32", "fp32, compile, cuda_graphs": "fp32, compile"}
+REPEATED = {
+    "fp32, once more": "fp32",
+    "fp32, gradient_checkpointing": "fp32",
+    "fp32, compile, cuda_graphs": "fp32, compile",
+}
 
 
 def compare_losses(device: torch.device, folder: Path, budget: Budget) -> Lines:
@@ -40,17 +43,15 @@ def trials(device: torch.device) -> dict[str, dict[str, Any]]:
     """Return settings of `training` by their names in the table."""
     if device.type == "cpu":
         return {"bf16": {"precision": "bf16"}}
-    found: dict[str, dict[str, Any]] = {
+    return {
         "fp32": {},
         "fp32, once more": {},
         "tf32": {"precision": "tf32"},
         "bf16": {"precision": "bf16"},
         "fp32, compile": {"compile": True},
         "fp32, compile, cuda_graphs": {"compile": True, "cuda_graphs": True},
+        "fp32, gradient_checkpointing": {"gradient_checkpointing": True},
     }
-    if "gradient_checkpointing" in Training.model_fields:
-        found["fp32, gradient_checkpointing"] = {"gradient_checkpointing": True}
-    return found
 
 
 def losses(device: torch.device, folder: Path, **training: Any) -> list[float]:

@@ -9,13 +9,14 @@ from resweep.config.schema import EarlyStopping
 from resweep.data import store as data_store
 from resweep.data.batches import steps_for_epochs
 from resweep.decisions import read_decisions
-from resweep.errors import ResweepError
+from resweep.errors import ResweepError, StoreError
 from resweep.paths import Layout
 from resweep.search.rungs import describe, step_of
 from resweep.search.stages import Stage
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.run import INFEASIBLE, Run
 from resweep.study import Phase, Study
+from resweep.training.gradients import Wish
 from resweep.trial import Trial, read_trial
 
 STORED, TO_TRAIN = "stored", "to train"
@@ -88,19 +89,22 @@ def _audit_trial(trial: Trial, cost: PhaseCost, layout: Layout, seen: dict[str, 
     if infeasible(config) is not None:
         return INFEASIBLE
     data = data_store.find(config["data"], layout)
-    if data is None:
+    try:
+        resolved = resolve(config, data, layout) if data is not None else None
+    except StoreError:  # weights that the training fetches, or that another one makes
+        resolved = None
+    except ResweepError:
+        return INFEASIBLE
+    if data is None or resolved is None:
         horizon = _horizon(config, layout)
         until = min(trial.stop or horizon, horizon)
         _add_run(cost, json.dumps(config, sort_keys=True), config, 0, until, seen)
         return TO_TRAIN
-    try:
-        resolved = resolve(config, data)
-    except ResweepError:
-        return INFEASIBLE
     run = Run(layout.run(run_id(resolved, data)))
     until = last_step(resolved, trial.stop)
     monitors = EarlyStopping.model_validate(resolved["early_stopping"])
-    if run.is_served(until, weights=False, early_stopping=monitors):
+    gradients = Wish.of(resolved["training"])
+    if run.is_served(until, weights=False, early_stopping=monitors, gradients=gradients):
         return STORED
     _add_run(cost, run.run_id, resolved, int(run.state().get("step", 0)), until, seen)
     return TO_TRAIN

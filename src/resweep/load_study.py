@@ -24,7 +24,7 @@ from resweep.paths import BY_HAND
 from resweep.study import Phase, Study
 from resweep.study_file import PhaseFile, StudyFile, read_study_file
 
-RESERVED_STUDIES = ("runs", "data", "trash", "artifacts", "wandb", "sweeps", BY_HAND)
+RESERVED_STUDIES = ("runs", "data", "weights", "trash", "artifacts", "wandb", "sweeps", BY_HAND)
 RESERVED_PHASES = ("artifacts", "data", "wandb")
 
 

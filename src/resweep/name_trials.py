@@ -6,7 +6,7 @@ from typing import Any
 
 from resweep.canonical import canonical_json, digest
 from resweep.config import compose, nesting
-from resweep.config.schema import PATHS
+from resweep.config.schema import is_known
 from resweep.config.spelling import is_own, misspellings
 from resweep.errors import ConfigError, Problem
 from resweep.sweep import Parameter, Sweep
@@ -121,7 +121,7 @@ def check_unread(sweep: Sweep, swept: Mapping[str, Parameter], own: Collection[s
         ConfigError: Nothing else is swept.
     """
     paths = [parameter.name for parameter in swept.values()]
-    unread = [path for path in paths if path not in PATHS and not is_own(path, own)]
+    unread = [path for path in paths if not is_known(path) and not is_own(path, own)]
     if not unread:
         return []
     way_out = "if that is meant, say so under own: in the study (run_sweep.py --own)"

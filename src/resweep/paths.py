@@ -43,6 +43,10 @@ class Layout:
         """Folder of one prepared data set."""
         return self.root / "data" / data_id
 
+    def weights(self, name: str) -> Path:
+        """What is known of weights that runs start from."""
+        return self.root / "weights" / f"{name}.json"
+
     def study(self, study: str) -> Path:
         """Folder of one study."""
         return self.root / study

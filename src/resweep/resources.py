@@ -4,14 +4,17 @@ Estimates, each of which a study can override under `resources:`:
 
     memory   of a node, for each of its processes: 800 MB for Python and torch, 16 bytes a
              parameter (weights, gradients, two moments, all in float32), activations of one
-             micro-batch, and once more the 12 bytes that a snapshot copies; DeepSpeed's shards are
-             counted as if they were whole, since loading and saving gathers them. Half as much
-             again for each time that the run was killed at its limit
-    time     10 minutes to start, then 6 FLOPs for each parameter and token at 2 GFLOP/s on a CPU
-             core and at 5 TFLOP/s on a GPU, for each process: slower than either is, so that a limit
+             micro-batch, and once more the 12 bytes that a snapshot copies, with 4 for each
+             gradient that it saves; 8 and 4 where they are frozen. DeepSpeed's shards are counted
+             as if they were whole, since loading and saving gathers them. Half as much again for
+             each time that the run was killed at its limit
+    time     10 minutes to start, then 6 FLOPs for each parameter and token, at 2 GFLOP/s on a CPU
+             core and at 5 TFLOP/s on a GPU for each process: slower than either is, so that a limit
              is rarely met; a day at most: a run that meets its limit saves and continues
     cores    those of the study for each process of a node
     GPUs     those of the study, at least one for each process of a node; none where it says 0
+
+The size of kind hf is itself an estimate (`resweep.model.size`).
 
 What the run store serves asks for a link's worth: no GPU, a few minutes.
 """
@@ -23,18 +26,22 @@ from typing import Any
 from resweep.config.schema import EarlyStopping
 from resweep.data import store as data_store
 from resweep.data.store import Prepared
-from resweep.errors import ResweepError
-from resweep.model.size import count_parameters
+from resweep.errors import ResweepError, StoreError
+from resweep.model.size import count_parameters, shape_of
 from resweep.paths import Layout
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.run import Run
 from resweep.study_file import Resources
+from resweep.training.gradients import Wish
 
 BASE_MB = 800
 BYTES_PER_PARAMETER = 16
 BYTES_PER_SNAPSHOT = 12
+FROZEN_BYTES, FROZEN_SNAPSHOT = 8, 4
+BYTES_PER_GRADIENT = 4  # samples twice, while they are stacked
 GROWTH = 1.5
 START_MINUTES = 10
+NOTICE = "--signal=USR1@120"  # SLURM tells a training two minutes before its limit
 MOST_MINUTES = 24 * 60  # a longer run saves at its limit, and its retry goes on
 FLOPS = {"cpu": 2e9, "gpu": 5e12}
 
@@ -102,12 +109,15 @@ def trial_needs(
     if data is None:
         return _estimate(config, None, wanted, 0)
     try:
-        resolved = resolve(config, data)
+        resolved = resolve(config, data, layout)
+    except StoreError:
+        return _estimate(config, data, wanted, 0)  # its weights will be there by then
     except ResweepError:
         return LINK  # an infeasible trial writes its record and leaves
     run = Run(layout.run(run_id(resolved, data)))
     monitors = EarlyStopping.model_validate(resolved["early_stopping"])
-    if run.is_served(last_step(resolved, stop), keep == "all", monitors):
+    gradients = Wish.of(resolved["training"])
+    if run.is_served(last_step(resolved, stop), keep == "all", monitors, gradients):
         return LINK
     return _estimate(resolved, data, wanted, run.out_of_memory_count())
 
@@ -116,7 +126,8 @@ def _estimate(
     config: Mapping[str, Any], data: Prepared | None, wanted: Resources, grown: int
 ) -> Needs:
     model, training = config["model"], config["training"]
-    vocab_size = model["vocab_size"] or (data.vocab_size if data else 257)
+    vocab_size = model["vocab_size"] or model.get("config", {}).get("vocab_size")
+    vocab_size = vocab_size or (data.vocab_size if data else 257)
     parameters = count_parameters(model, vocab_size)
     sequences = training["batch_size"] * training["gradient_accumulation_steps"]
     processes, nodes = training["processes"], training["nodes"]
@@ -124,10 +135,17 @@ def _estimate(
     limits = (training["batch_size"], training["max_gpu_batch_size"], sequences // processes)
     micro = min(n for n in limits if n)
     # Per token: about 16 vectors of the width a layer, and logits with their gradient.
-    floats = 16 * model["n_layer"] * model["n_embd"] + 3 * vocab_size
+    shape = shape_of(model)
+    floats = 16 * shape.layers * shape.width + 3 * vocab_size
     activations = 4 * floats * micro * model["context_length"]
-    mem_mb = here * (BASE_MB + (BYTES_PER_PARAMETER * parameters + activations) / 2**20)
-    mem_mb += BYTES_PER_SNAPSHOT * parameters / 2**20
+    each, copied = BYTES_PER_PARAMETER, BYTES_PER_SNAPSHOT
+    if model.get("lora_rank") is not None:
+        each, copied = FROZEN_BYTES, FROZEN_SNAPSHOT
+    else:
+        gradients = training["save_gradients"] * (1 + 2 * (training["gradient_samples"] or 0))
+        copied += BYTES_PER_GRADIENT * gradients
+    mem_mb = here * (BASE_MB + (each * parameters + activations) / 2**20)
+    mem_mb += copied * parameters / 2**20
     tokens = (training["max_steps"] or 0) * sequences * model["context_length"]
     flops = FLOPS["gpu" if wanted.gpus else "cpu"]
     minutes = START_MINUTES + 6 * parameters * tokens / (flops * processes) / 60
@@ -139,5 +157,5 @@ def _estimate(
         nodes=nodes,
         gpu_model=wanted.gpu_model,
         partition=wanted.partition,
-        slurm_extra=wanted.slurm_extra,
+        slurm_extra=NOTICE if wanted.slurm_extra is None else wanted.slurm_extra,
     )

@@ -65,13 +65,17 @@ class Publish(Part):
 class Resources(Part):
     """What one training asks a cluster for; null is estimated from the trial (docs/slurm.md)."""
 
-    gpus: Annotated[Int, Field(ge=0)] = Field(1, description="GPUs; 0 trains on CPU nodes")
+    gpus: Annotated[Int, Field(ge=0)] = Field(
+        1, description="GPUs of a node, at least one for each process; 0 trains on CPU nodes"
+    )
     gpu_model: str | None = Field(None, description="as the cluster calls it: a100")
-    cpus: Positive = Field(1, description="cores; the training itself computes on one")
-    mem_mb: Positive | None = Field(None, description="main memory")
+    cpus: Positive = Field(1, description="cores of each process, which computes on one")
+    mem_mb: Positive | None = Field(None, description="main memory of a node")
     runtime: Positive | None = Field(None, description="minutes")
     partition: str | None = Field(None, description="null: chosen by partitions.yaml")
-    slurm_extra: str | None = Field(None, description="more sbatch options")
+    slurm_extra: str | None = Field(
+        None, description="more sbatch options; null: --signal=USR1@120, a notice to save"
+    )
 
 
 Keep = Literal["best", "all", "none"]

@@ -19,7 +19,7 @@ from resweep.arguments import COMMAND_LINE, Given, parse_arguments
 from resweep.canonical import digest
 from resweep.config import compose, layers
 from resweep.config.compose import Layer
-from resweep.config.schema import PATHS
+from resweep.config.schema import is_known
 from resweep.config.spelling import WAY_OUT, is_own, nearest
 from resweep.errors import ConfigError, Problem
 from resweep.find_studies import default_study, find_study
@@ -173,7 +173,7 @@ def train_by_hand(
         ResweepError: A fault of the machine or of the data; the same call may go through later.
     """
     trial, layout = plan.trial, plan.layout
-    own = sorted(trial.assignments.keys() - PATHS)
+    own = sorted(path for path in trial.assignments if not is_known(path))
     if own:
         log.info("hyperparameters of your own, which only name the run: %s", ", ".join(own))
     write_trial(layout.trial(trial.study, trial.phase, trial.trial), trial)

@@ -20,10 +20,12 @@ from resweep.gpus import gpu_log, lease_gpu
 from resweep.paths import Layout
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.lock import RunLock
+from resweep.store.parent import fetch_parent
 from resweep.store.publish import Publisher
 from resweep.store.retention import claim
 from resweep.store.run import EMPTY, INFEASIBLE, Run
 from resweep.tracking import follow
+from resweep.training.gradients import Wish
 from resweep.training.shortage import Shortage
 from resweep.trial import Trial, link_record, write_own_record, write_trial
 
@@ -80,8 +82,9 @@ def train_trial(
         write_own_record(record, EMPTY, trial.empty)
         return False
     data = data_store.ensure(trial.config["data"], layout)
+    fetch_parent(trial.config, layout)
     try:
-        config = resolve(trial.config, data)
+        config = resolve(trial.config, data, layout)
     except (ConfigError, DataError) as error:
         log.warning("infeasible: %s", error)
         write_own_record(record, INFEASIBLE, str(error))
@@ -92,9 +95,10 @@ def train_trial(
         claim(run, trial.study, trial.phase, trial.trial)
     weights = weights or keep == "all"
     monitors = EarlyStopping.model_validate(config["early_stopping"])
+    gradients = Wish.of(config["training"])
     until = last_step(config, trial.stop)
-    served = run.find_record(until, weights, early_stopping=monitors)
-    if served is None and run.is_served(until, weights, monitors):
+    served = run.find_record(until, weights, None, monitors, gradients)
+    if served is None and run.is_served(until, weights, monitors, gradients):
         with RunLock(run.path, lock_timeout, interrupted=interrupted):
             stop = run.settled_stop(until, monitors)
             if stop is not None or run.tells_end(until):
@@ -139,10 +143,17 @@ def train_trial(
             return twice(start)
 
         # torch: seconds that a link does not need, and it reads which GPUs there are
+        from resweep.model.build import check_model
         from resweep.store.request import Request, advance
         from resweep.training.device import pick_device
         from resweep.training.processes import ALONE
 
+        try:
+            check_model(config["model"], config["run"]["checkpoint"] is not None)
+        except ConfigError as error:
+            log.warning("infeasible: %s", error)
+            write_own_record(record, INFEASIBLE, str(error))
+            return False
         trained = False
 
         def around(folder: Path, step: int) -> AbstractContextManager[None]:

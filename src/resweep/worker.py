@@ -25,9 +25,11 @@ from resweep.search.rounds import propose_round
 from resweep.search.stages import Stage
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.lock import RunLock
+from resweep.store.parent import fetch_parent
 from resweep.store.run import Run
 from resweep.study import Phase
 from resweep.sweep_study import SweepStudy
+from resweep.training.gradients import Wish
 from resweep.trial import Outcome, Trial, read_record
 
 POLL_SECONDS = 1.0  # between looks at trials that others train
@@ -184,12 +186,15 @@ def run_to_train(trial: Trial, layout: Layout) -> Run | None:
         return None
     try:
         data = data_store.ensure(trial.config["data"], layout)
-        config = resolve(trial.config, data)
+        fetch_parent(trial.config, layout)
+        config = resolve(trial.config, data, layout)
     except (ConfigError, DataError):
         return None  # infeasible: its record says so
     run = Run(layout.run(run_id(config, data)))
     monitors = EarlyStopping.model_validate(config["early_stopping"])
-    return None if run.is_served(last_step(config, trial.stop), False, monitors) else run
+    gradients = Wish.of(config["training"])
+    served = run.is_served(last_step(config, trial.stop), False, monitors, gradients)
+    return None if served else run
 
 
 def is_held(run: Run) -> bool:

@@ -26,7 +26,7 @@ def study(checkout: Checkout, cluster: Cluster) -> SlurmStudy:
             {"name": name, "kind": "sweep", "sweep": "one", "set": {"training.seed": seed, **how}}
             for seed, (name, how) in enumerate(PHASES.items())
         ],
-        resources={"gpus": 1, "runtime": 10},
+        resources={"gpus": 1, "runtime": 30},
     )
     return made
 
@@ -54,3 +54,27 @@ def test_processes_of_one_node_and_of_two_train_what_one_does(study: SlurmStudy)
     for seed, state in states(study.checkout).items():
         assert state["run_id"] == made[seed]["run_id"]
         assert state["metrics"] == pytest.approx(made[seed]["metrics"], abs=1e-4)
+
+
+@pytest.mark.parametrize("nodes", [pytest.param(1, marks=pytest.mark.long), 2])
+def test_a_notice_before_the_end_saves_and_the_retry_resumes(
+    checkout: Checkout, cluster: Cluster, nodes: int
+) -> None:
+    study = SlurmStudy(checkout, cluster)
+    checkout.write_sweep(learning_rate=[1e-3])
+    many = {"training.distributed": "ddp", "training.processes": 2, "training.nodes": nodes}
+    study.train_for(1500, **many)
+    process = study.start()
+    study.wait(process, lambda: study.steps() > 150)
+    run = study.run()
+    assert run is not None
+    # What `--signal=USR1@120` does two minutes before the limit.
+    job = json.loads((run / "lease.json").read_text())["job"]
+    study.slurm("scancel", "--signal=USR1", job)
+    study.finish(process)
+    first, second = study.state()["attempts"]  # type: ignore[misc]
+    assert first["end"] == "interrupted" and second["end"] == "completed"
+    assert first["to_step"] == second["from_step"] > 150
+    # Snakemake inside the job outlives the notice, or the job would end before all is saved.
+    logs = study.checkout.path.glob(".snakemake/slurm_logs/**/*.log")
+    assert not any("User defined signal" in log.read_text() for log in logs)

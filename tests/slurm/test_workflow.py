@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cluster import Cluster
@@ -21,7 +22,7 @@ class SlurmStudy:
         self.checkout = checkout
         self.env = {**checkout.env, **cluster.env}
 
-    def train_for(self, steps: int) -> None:
+    def train_for(self, steps: int, **settings: Any) -> None:
         """Make the study one trial of so many steps."""
         self.checkout.write_study(
             set={
@@ -29,9 +30,10 @@ class SlurmStudy:
                 **{"training.max_steps": steps, "training.save_steps": 100},
                 **{"training.log_steps": 1, "training.eval_steps": 1000},
                 "training.eval_sequences": 16,
+                **settings,
             },
             phases=[{"name": "sweep", "kind": "sweep", "sweep": "rates"}],
-            resources={"gpus": 1, "runtime": 5},
+            resources={"gpus": 1, "runtime": 30},
         )
 
     def start(self) -> subprocess.Popen[str]:

@@ -173,7 +173,7 @@ def test_killed_and_resumed_it_stops_at_the_same_step(data, layout, monkeypatch,
     whole = read(advance(request(data, FLAT), Layout(layout.root.with_name("other"))))
     step = Trainer.train_step
 
-    def killed(self: Trainer) -> None:
+    def killed(self: Trainer, *_: Any) -> None:
         if self.step == at - 1:
             raise Killed
         step(self)
@@ -206,7 +206,7 @@ def test_lines_beyond_the_last_checkpoint_are_trained_again(data, layout, monkey
     """They belong to nobody yet: the trial with the monitor gets its weights, the other goes on."""
     step = Trainer.train_step
 
-    def killed(self: Trainer) -> None:
+    def killed(self: Trainer, *_: Any) -> None:
         if self.step == 14:  # checkpoint 10, lines up to 12
             raise Killed
         step(self)
@@ -269,7 +269,7 @@ def test_a_run_that_diverged_answers_who_stops_before(data, layout):
     early |= {"loss_min_steps_before_check": 0}
     step = Trainer.train_step
 
-    def broken(self: Trainer) -> None:
+    def broken(self: Trainer, *_: Any) -> None:
         step(self)
         if self.step == 10:
             self.loss_sum += float("nan")

@@ -10,7 +10,7 @@ import pytest
 from resweep import yaml12
 from resweep.config import compose
 from resweep.config.compose import Composed, Layer, assign
-from resweep.config.schema import SECTIONS, AsBefore, Section
+from resweep.config.schema import SECTIONS, AsBefore, Initialization
 from resweep.config.spelling import nearest
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, DataError
@@ -652,6 +652,10 @@ def test_run_ids_of_the_shipped_quickstart_are_pinned():
         {"training.precision": "bf16"},
         {"training.compile": True},
         {"initialization.init_std": 0.03},
+        {"initialization.init_type": "gaussian"},
+        {"initialization.scale_residual": True},
+        {"initialization.weight_seed": 0},
+        {"initialization.mup_base_width": 64},
         {"my_own": 1},
         {"model.my_own": 1},
         {"training.my_own": None},
@@ -674,6 +678,8 @@ def test_what_changes_the_numbers_changes_the_name(changes):
         {"training.max_gpu_batch_size": 3},
         {"training.eval_batch_size": 7},
         {"training.save_steps": 7},
+        {"training.gradient_checkpointing": True},
+        {"initialization.init_type": "normal", "initialization.init_mean": 0.0},
         {"data.source": "text", "data.paths": ["moved/*.txt"]},
         {"data.val_fraction": 0.2},
         {"training.batch_size": 6, "training.gradient_accumulation_steps": 2},
@@ -686,6 +692,14 @@ def test_what_changes_the_numbers_changes_the_name(changes):
 )
 def test_what_does_not_change_the_numbers_does_not_change_the_name(changes):
     assert run_id(resolved(**changes), DATA) == run_id(resolved(), DATA)
+
+
+def test_micro_batches_do_not_change_the_name_of_a_run_with_dropout():
+    whole = resolved(**{"model.dropout": 0.1})
+    cut = resolved(**{"model.dropout": 0.1, "training.max_gpu_batch_size": 3})
+    assert run_id(whole, DATA) == run_id(cut, DATA)
+    assert identity(whole, DATA)["dropout"] == "per-sample/1"
+    assert "dropout" not in identity(resolved(), DATA)
 
 
 def test_other_data_is_another_run():
@@ -739,8 +753,7 @@ def test_no_hyperparameter_takes_the_place_of_what_is_identity(name):
 
 @pytest.mark.parametrize(("value", "left_out"), [(1.0, True), (2.0, False)])
 def test_a_later_field_is_left_out_while_it_means_as_before(value, left_out, monkeypatch):
-    class Later(Section):
-        init_std: float = 0.02
+    class Later(Initialization):
         gain: Annotated[float, AsBefore(1.0)] = 1.0
 
     before = identity(resolved(), DATA)

@@ -1,4 +1,4 @@
-"""A stored loss curve: numbers must not change while the recipe's version stays the same."""
+"""Stored loss curves: numbers must not change while the recipe's version stays the same."""
 
 import pytest
 import torch
@@ -13,10 +13,9 @@ from resweep.training.loop import Callbacks, train
 from resweep.training.metrics import MetricLog, read_metrics
 from resweep.training.trainer import Trainer
 
-RECIPE = "gpt/1"
+RECIPE = {"gpt": "gpt/1", "hf": "hf/1"}
 TOLERANCE = 2e-3  # other CPUs and libraries round otherwise; a changed recipe moves far more
 SETTINGS = {
-    "model": {"n_layer": 2, "n_head": 2, "n_embd": 32, "context_length": 32},
     "training": {
         "seed": 7,
         "batch_size": 4,
@@ -30,8 +29,26 @@ SETTINGS = {
         "eval_steps": 20,
     },
 }
-TRAIN = {8: 4.86915, 16: 3.17396, 24: 2.95949, 32: 2.94576, 40: 2.90758}
-VAL = {0: 5.54228, 20: 2.97109, 40: 2.92528}
+LLAMA = {
+    "model_type": "llama",
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "max_position_embeddings": 32,
+}
+MODEL = {
+    "gpt": {"n_layer": 2, "n_head": 2, "n_embd": 32, "context_length": 32},
+    "hf": {"kind": "hf", "config": LLAMA, "context_length": 32},
+}
+TRAIN = {
+    "gpt": {8: 4.86915, 16: 3.17396, 24: 2.95949, 32: 2.94576, 40: 2.90758},
+    "hf": {8: 5.02752, 16: 3.09837, 24: 2.14628, 32: 1.82837, 40: 1.74197},
+}
+VAL = {
+    "gpt": {0: 5.54228, 20: 2.97109, 40: 2.92528},
+    "hf": {0: 5.55259, 20: 2.0834, 40: 1.67155},
+}
 DATA_DIGEST = "5b9c33a614f2163f687a8b6f018c41964b6eb6f3b766c81f6da944d6f88735b8"
 
 
@@ -47,8 +64,8 @@ def made_up_text() -> str:
     return "\n\n".join(sentences)
 
 
-@pytest.fixture(scope="module")
-def curve(tmp_path_factory):
+@pytest.fixture(scope="module", params=RECIPE)
+def curve(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("reference")
     (folder / "text.txt").write_text(made_up_text())
     data_settings = {
@@ -57,7 +74,8 @@ def curve(tmp_path_factory):
         "documents": "blank_line",
     }
     data = ensure(Data.model_validate(data_settings).model_dump(mode="json"), Layout(folder))
-    full, problems = compose.validate(Composed(SETTINGS | {"data": data_settings}, {}), "reference")
+    settings = SETTINGS | {"model": MODEL[request.param], "data": data_settings}
+    full, problems = compose.validate(Composed(settings, {}), "reference")
     assert problems == []
     torch.set_num_threads(1)
     trainer = Trainer(resolve(full, data), data, torch.device("cpu"))
@@ -65,7 +83,7 @@ def curve(tmp_path_factory):
     train(trainer, 40, *logs, Callbacks(lambda: None, lambda: False, lambda step: None))
     for log in logs:
         log.close()
-    return data.digest, read_metrics(folder / "metrics.jsonl")
+    return data.digest, read_metrics(folder / "metrics.jsonl"), request.param
 
 
 def values(lines, name) -> dict[int, float]:
@@ -73,18 +91,18 @@ def values(lines, name) -> dict[int, float]:
 
 
 def test_the_curve_of_the_recipe_is_as_it_was(curve):
-    _, lines = curve
+    _, lines, kind = curve
     train_loss, val_loss = values(lines, "train/loss"), values(lines, "val/loss")
     assert (train_loss, val_loss) == (
-        pytest.approx(TRAIN, abs=TOLERANCE),
-        pytest.approx(VAL, abs=TOLERANCE),
+        pytest.approx(TRAIN[kind], abs=TOLERANCE),
+        pytest.approx(VAL[kind], abs=TOLERANCE),
     ), (
         "equal configurations give other numbers than before: if this change is meant, raise "
-        'RECIPES["gpt"] in resweep/store/identity.py, so that stored runs are not taken for new '
-        f"ones, and store the new curve here: train {train_loss}, val {val_loss}"
+        f'RECIPES["{kind}"] in resweep/store/identity.py, so that stored runs are not taken for '
+        f"new ones, and store the new curve here: train {train_loss}, val {val_loss}"
     )
-    assert RECIPES["gpt"] == RECIPE, (
-        'RECIPES["gpt"] was raised: store its curve here, and its version in RECIPE'
+    assert RECIPES[kind] == RECIPE[kind], (
+        f'RECIPES["{kind}"] was raised: store its curve here, and its version in RECIPE'
     )
 
 

@@ -137,7 +137,7 @@ def test_an_interrupted_run_says_so_and_saves(data, layout):
 def test_the_same_error_at_the_same_step_twice_is_a_failure(data, layout, monkeypatch):
     step = Trainer.train_step
 
-    def broken(self: Trainer) -> None:
+    def broken(self: Trainer, *_: Any) -> None:
         if self.step == 3:
             raise RuntimeError("a kernel of its own")
         step(self)
@@ -156,7 +156,7 @@ def test_the_same_error_at_the_same_step_twice_is_a_failure(data, layout, monkey
 
 
 def test_a_full_device_is_infeasible_for_as_much_memory_only(data, layout, monkeypatch):
-    def full(self: Trainer) -> None:
+    def full(self: Trainer, *_: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
     monkeypatch.setattr(Trainer, "train_step", full)
@@ -245,7 +245,7 @@ def test_a_retraining_that_fails_takes_nothing_from_the_record(data, layout, mon
     run = run_of(request(data), layout)
     release(run, "s", "p", "t")
 
-    def broken(self: Trainer) -> None:
+    def broken(self: Trainer, *_: Any) -> None:
         raise RuntimeError("broken now")
 
     monkeypatch.setattr(Trainer, "train_step", broken)
@@ -378,7 +378,7 @@ def test_who_lost_the_lease_publishes_nothing(data, layout, monkeypatch):
     run = run_of(asked, layout)
     step = Trainer.train_step
 
-    def lose(self: Trainer) -> None:
+    def lose(self: Trainer, *_: Any) -> None:
         step(self)
         if self.step == 3:
             lease(run.path, generation=99)

@@ -91,6 +91,54 @@ def test_micro_batches_give_the_same_step(changes, data):
     assert a == pytest.approx(b, rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"training__max_gpu_batch_size": 4}, {"training__max_gpu_batch_size": 1,
+      "training__batch_size": 3, "training__gradient_accumulation_steps": 2}],
+    ids=str,
+)  # fmt: skip
+def test_masks_do_not_depend_on_how_a_batch_is_cut(changes, data):
+    common = {"model__dropout": 0.3, "training__adam_eps": 1e-4}
+    whole, parts = make(data, **common), make(data, **common, **changes)
+    for _ in range(3):
+        whole.train_step()
+        parts.train_step()
+    assert_close(whole, parts)
+    a, b = whole.interval_metrics(), parts.interval_metrics()
+    assert a == pytest.approx(b, rel=1e-5)
+
+
+def test_masks_are_others_at_each_step_and_for_each_seed(data):
+    trainer, other = (make(data, model__dropout=0.3, training__seed=seed) for seed in (3, 4))
+    seen = []
+    for each in (trainer, trainer, other):
+        each.train_step()
+        seen += each.model.sample_keys.words.tolist()
+    assert len(set(map(tuple, seen))) == 18
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_recomputed_blocks_train_bit_for_bit_the_same(dropout, data):
+    kept, recomputed = (
+        make(data, model__dropout=dropout, training__gradient_checkpointing=on)
+        for on in (False, True)
+    )
+    for _ in range(3):
+        kept.train_step()
+        recomputed.train_step()
+    assert_equal(kept, recomputed)
+
+
+def test_the_initial_weights_may_have_a_seed_of_their_own(data):
+    same = make(data, training__seed=4, initialization__weight_seed=3)
+    assert_equal(make(data), same)
+    others = [make(data, training__seed=4), make(data, initialization__weight_seed=9)]
+    weights = [trainer.model.transformer.wte.weight for trainer in (same, *others)]
+    assert not torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+    assert (same.batches.at(0) == others[0].batches.at(0)).all()
+
+
 def test_a_uneven_last_micro_batch_counts_by_its_sequences(data):
     trainer = make(data, training__max_gpu_batch_size=4)
     trainer.train_step()

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from resweep import yaml12
 from resweep.canonical import canonical_json
 from resweep.config.nesting import PathError, assign_paths, leaves, nest, with_value
-from resweep.config.schema import FIELDS, SECTIONS, Config
+from resweep.config.schema import FIELDS, SECTIONS, Config, is_known
 from resweep.config.spelling import misspellings, no_such_field
 from resweep.errors import ConfigError, Problem
 
@@ -241,6 +241,8 @@ def coerce(path: str, value: Any) -> Any:
     info = SECTIONS[section].model_fields.get(field) if section in SECTIONS else None
     if info is None:
         whole = field.partition(".")[0]
+        if whole != field and is_known(path):
+            return value
         if section in SECTIONS and whole in SECTIONS[section].model_fields:
             raise ValueError(f"is inside of {section}.{whole}, which is set as a whole")
         if section in SECTIONS and SECTIONS[section].model_config.get("extra") == "forbid":

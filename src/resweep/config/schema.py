@@ -3,7 +3,8 @@
 Unknown keys are hyperparameters of the user's own: carried, part of the run's identity, a column
 in every table. Fields marked `LABEL` do not change the numbers of a run and are left out of its
 identity (`resweep.store.identity`). A field added later carries `AsBefore(value)`: while it has
-that value it is left out too, so that the names of older runs stay.
+that value it is left out too, so that the names of older runs stay. Fields of one kind of model
+alone are marked `OnlyFor(kind)`, and are no part of the others.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,13 @@ class AsBefore:
     """The value with which a field added later leaves all numbers as they were without it."""
 
     value: Any
+
+
+@dataclass(frozen=True)
+class OnlyFor:
+    """The one kind of model that has this field."""
+
+    kind: str
 
 
 def _whole_number(value: Any) -> Any:
@@ -48,21 +56,63 @@ class Section(BaseModel):
 
 
 class Model(Section):
-    """A decoder-only transformer in the layout of GPT-2."""
+    """A causal language model: a GPT of our own, or any that transformers has."""
 
     name: Annotated[str | None, LABEL] = Field(None, description="label for tables")
-    kind: Literal["gpt"] = Field("gpt", description="gpt: pre-norm, GELU-tanh, tied embeddings")
-    n_layer: Positive = Field(4, description="transformer blocks")
-    n_head: Positive = Field(4, description="attention heads; n_embd is a multiple of it")
-    n_embd: Positive = Field(128, description="width")
+    kind: Literal["gpt", "hf"] = Field(
+        "gpt", description="gpt: as GPT-2, pre-norm, GELU-tanh, tied embeddings; hf: transformers'"
+    )
+    n_layer: Annotated[Positive, OnlyFor("gpt")] = Field(4, description="gpt: transformer blocks")
+    n_head: Annotated[Positive, OnlyFor("gpt")] = Field(
+        4, description="gpt: attention heads; n_embd is a multiple of it"
+    )
+    n_embd: Annotated[Positive, OnlyFor("gpt")] = Field(128, description="gpt: width")
+    config: Annotated[dict[str, Any], OnlyFor("hf")] = Field(
+        {}, description="hf: as in config.json, model_type and what differs from its defaults"
+    )
+    name_or_path: Annotated[str | None, LABEL, OnlyFor("hf")] = Field(
+        None, min_length=1, description="hf: weights to start from: a folder, or a name on the hub"
+    )
     context_length: Positive = Field(128, description="tokens per sequence")
     vocab_size: Annotated[Int, Field(ge=BYTE_TOKENS)] | None = Field(
-        None, description="at least the data's; null takes the data's"
+        None, description="at least the data's; null: that of the weights, or the data's"
     )
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="on embeddings, attention and residual branches"
     )
-    bias: bool = Field(True, description="biases in linear layers and layer norms")
+    bias: Annotated[bool, OnlyFor("gpt")] = Field(
+        True, description="gpt: biases in linear layers and layer norms"
+    )
+    lora_rank: Annotated[Positive | None, OnlyFor("hf"), AsBefore(None)] = Field(
+        None, description="hf: train adapters of this rank on frozen weights; null: all weights"
+    )
+    lora_alpha: Annotated[float, Field(gt=0), OnlyFor("hf"), AsBefore(16.0)] = Field(
+        16.0, description="hf: adapters are scaled by lora_alpha / lora_rank"
+    )
+    lora_dropout: Annotated[float, Field(ge=0, lt=1), OnlyFor("hf"), AsBefore(0.0)] = Field(
+        0.0, description="hf: on what adapters read"
+    )
+    lora_targets: Annotated[
+        tuple[str, ...] | None, BeforeValidator(_as_tuple), OnlyFor("hf"), AsBefore(None)
+    ] = Field(None, description="hf: names of layers, or all-linear; null: peft's choice")
+
+    @model_validator(mode="after")
+    def _fields_fit_kind(self) -> "Model":
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            for mark in field.metadata:
+                if isinstance(mark, OnlyFor) and mark.kind != self.kind and value != field.default:
+                    raise ValueError(f"{name} = {value!r} is for kind: {mark.kind}")
+        return self
+
+    @model_validator(mode="after")
+    def _lora_fields_need_a_rank(self) -> "Model":
+        if self.lora_rank is None:
+            for name in ("lora_alpha", "lora_dropout", "lora_targets"):
+                value = getattr(self, name)
+                if value != type(self).model_fields[name].default:
+                    raise ValueError(f"{name} = {value!r} needs lora_rank")
+        return self
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> "Model":
@@ -188,7 +238,21 @@ class Training(Section):
         None, description="sequences per evaluation, from the start of the split; null: all"
     )
     save_steps: Annotated[Positive | None, LABEL] = Field(
-        None, description="keep a checkpoint every so many steps; null: one a minute, latest only"
+        None,
+        description="save every so many steps, and keep them; null: once a minute, for a resume",
+    )
+    keep_last: Annotated[Positive | None, LABEL] = Field(
+        None, description="checkpoints that stay, the newest; null: all of save_steps"
+    )
+    keep_best: Annotated[Positive | None, LABEL] = Field(
+        None,
+        description="save evaluations with the lowest val/loss so far; so many stay; null: none",
+    )
+    save_gradients: Annotated[bool, LABEL] = Field(
+        False, description="each checkpoint has gradients.pt: those of the step that led to it"
+    )
+    gradient_samples: Annotated[Positive | None, LABEL] = Field(
+        None, description="and gradient_samples.pt: those of so many equal parts of its batch"
     )
     distributed: Annotated[Literal["none", "ddp", "zero1", "zero2", "zero3"], LABEL] = Field(
         "none", description="how processes share the work; zero: DeepSpeed's stages"
@@ -203,6 +267,9 @@ class Training(Section):
     compile: bool = Field(False, description="torch.compile of the loss and its gradients")
     cuda_graphs: Annotated[bool, LABEL] = Field(
         False, description="replay what was compiled as one launch; a GPU's, needs compile: true"
+    )
+    gradient_checkpointing: Annotated[bool, LABEL] = Field(
+        False, description="keep each block's input alone, and compute the rest again in backward"
     )
 
     @model_validator(mode="after")
@@ -232,6 +299,23 @@ class Training(Section):
         return self
 
     @model_validator(mode="after")
+    def _samples_share_the_batch(self) -> "Training":
+        if self.gradient_samples is None:
+            return self
+        asked = f"gradient_samples = {self.gradient_samples}"
+        if not self.save_gradients:
+            raise ValueError(f"{asked} needs save_gradients: true")
+        if self.distributed not in ("none", "ddp"):
+            raise ValueError(f"{asked} needs distributed: none or ddp, not {self.distributed}")
+        sequences = self.batch_size * self.gradient_accumulation_steps
+        if sequences % (self.gradient_samples * self.processes):
+            raise ValueError(
+                f"batch_size * gradient_accumulation_steps = {sequences} should be a multiple of "
+                f"gradient_samples * processes = {self.gradient_samples * self.processes}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _one_length_one_warmup(self) -> "Training":
         if (self.max_steps is None) == (self.num_epochs is None):
             raise ValueError("give either max_steps or num_epochs")
@@ -241,11 +325,30 @@ class Training(Section):
 
 
 class Initialization(Section):
-    """How weights start."""
+    """How weights start, and what the width changes about it."""
 
-    init_std: Annotated[float, Field(gt=0)] = Field(
-        0.02, description="normal; projections into the residual stream: over sqrt(2 n_layer)"
+    init_type: Annotated[Literal["normal", "gaussian"], AsBefore("normal")] = Field(
+        "normal",
+        description="of matrices; normal: N(0, init_std), projections into the residual stream "
+        "over sqrt(2 n_layer); gaussian: N(init_mean, init_std), all alike",
     )
+    init_mean: Annotated[float, AsBefore(0.0)] = Field(0.0, description="for gaussian")
+    init_std: Annotated[float, Field(gt=0)] = Field(0.02, description="standard deviation")
+    scale_residual: Annotated[bool | None, AsBefore(None)] = Field(
+        None, description="whether sqrt(2 n_layer) divides; null: for normal, not for gaussian"
+    )
+    weight_seed: Annotated[Annotated[Int, Field(ge=0, lt=2**63)] | None, AsBefore(None)] = Field(
+        None, description="of the initial weights alone; null: training.seed"
+    )
+    mup_base_width: Annotated[Positive | None, AsBefore(None)] = Field(
+        None, description="muP: the n_embd at which nothing is scaled; null: off"
+    )
+
+    @model_validator(mode="after")
+    def _mean_fits_type(self) -> "Initialization":
+        if self.init_mean and self.init_type == "normal":
+            raise ValueError(f"init_mean = {self.init_mean} is for init_type: gaussian")
+        return self
 
 
 class EarlyStopping(Section):
@@ -290,9 +393,15 @@ class EarlyStopping(Section):
 
 
 class Run(Section):
-    """Labels of a run."""
+    """What a run is called, and what it starts from."""
 
     name: Annotated[str | None, LABEL] = Field(None, description="label for tables")
+    checkpoint: Annotated[str | None, LABEL] = Field(
+        None, min_length=1, description="weights to start from: a folder, RUN_ID or RUN_ID/STEP"
+    )
+    weights: Annotated[str | None, AsBefore(None)] = Field(
+        None, description="their digest: filled in; if given, they have to have it"
+    )
 
 
 class Config(Section):
@@ -304,6 +413,20 @@ class Config(Section):
     initialization: Initialization = Initialization()
     early_stopping: EarlyStopping = EarlyStopping()
     run: Run = Run()
+
+    @model_validator(mode="after")
+    def _sections_fit_each_other(self) -> "Config":
+        weights = self.run.checkpoint or self.model.name_or_path
+        if self.model.kind == "hf" and not weights and "model_type" not in self.model.config:
+            raise ValueError(
+                "model.kind: hf needs model.config.model_type, or weights to start from: "
+                "model.name_or_path or run.checkpoint"
+            )
+        if self.model.kind != "gpt" and self.initialization.mup_base_width is not None:
+            raise ValueError("initialization.mup_base_width is for model.kind: gpt")
+        if self.model.lora_rank is not None and not weights:
+            raise ValueError("model.lora_rank needs weights: model.name_or_path or run.checkpoint")
+        return self
 
 
 SECTIONS: dict[str, type[Section]] = {
@@ -319,3 +442,9 @@ for _name, _section in SECTIONS.items():
     for _field in _section.model_fields:
         FIELDS.setdefault(_field, []).append(f"{_name}.{_field}")
 PATHS = frozenset(path for paths in FIELDS.values() for path in paths)
+OPEN = ("model.config",)  # mappings whose keys are not ours: each is set by itself
+
+
+def is_known(path: str) -> bool:
+    """Whether the training reads what stands at a path."""
+    return path in PATHS or path.startswith(tuple(f"{open}." for open in OPEN))

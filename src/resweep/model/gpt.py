@@ -12,8 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
+from resweep.model.dropout import SampleDropout, SampleKeys
 from resweep.model.gpt2_format import read_weights, write_model
+from resweep.model.initialization import draw_matrices, is_hidden, width_ratio
 from resweep.model.language_model import LanguageModel
 
 
@@ -44,14 +47,25 @@ class LayerNorm(nn.Module):
 
 
 class Attention(nn.Module):
-    """Causal self-attention with several heads."""
+    """Causal self-attention with several heads.
 
-    def __init__(self, n_embd: int, n_head: int, dropout: float, bias: bool):
+    Fused, except while attention weights are dropped out: a fused kernel draws masks of its own.
+    """
+
+    def __init__(
+        self,
+        n_embd: int,
+        n_head: int,
+        bias: bool,
+        attn_dropout: SampleDropout,
+        resid_dropout: SampleDropout,
+    ):
         super().__init__()
         self.n_head = n_head
-        self.dropout = dropout
         self.c_attn = Projection(n_embd, 3 * n_embd, bias)
         self.c_proj = Projection(n_embd, n_embd, bias)
+        self.attn_dropout = attn_dropout
+        self.resid_dropout = resid_dropout
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, tokens, width) -> the same."""
@@ -60,36 +74,40 @@ class Attention(nn.Module):
             part.view(batch, tokens, self.n_head, width // self.n_head).transpose(1, 2)
             for part in self.c_attn(x).split(width, dim=2)
         )
-        dropout = self.dropout if self.training else 0.0
-        y = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
-        y = self.c_proj(y.transpose(1, 2).reshape(batch, tokens, width))
-        return F.dropout(y, dropout) if dropout else y
+        if self.training and self.attn_dropout.p:
+            scores = q @ k.transpose(2, 3) / math.sqrt(width // self.n_head)
+            later = torch.ones(tokens, tokens, dtype=torch.bool, device=x.device).triu(1)
+            weights = scores.masked_fill(later, -math.inf).softmax(-1)
+            y = self.attn_dropout(weights).to(v.dtype) @ v
+        else:
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.resid_dropout(self.c_proj(y.transpose(1, 2).reshape(batch, tokens, width)))
 
 
 class MLP(nn.Module):
     """Two projections with a GELU between them, four times as wide inside."""
 
-    def __init__(self, n_embd: int, dropout: float, bias: bool):
+    def __init__(self, n_embd: int, bias: bool, dropout: SampleDropout):
         super().__init__()
-        self.dropout = dropout
         self.c_fc = Projection(n_embd, 4 * n_embd, bias)
         self.c_proj = Projection(4 * n_embd, n_embd, bias)
+        self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, tokens, width) -> the same."""
-        y = self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))
-        return F.dropout(y, self.dropout) if self.dropout and self.training else y
+        return self.dropout(self.c_proj(F.gelu(self.c_fc(x), approximate="tanh")))
 
 
 class Block(nn.Module):
     """Attention and MLP, each on the normalised residual stream."""
 
-    def __init__(self, n_embd: int, n_head: int, dropout: float, bias: bool):
+    def __init__(self, n_embd: int, n_head: int, bias: bool, dropouts: list[SampleDropout]):
         super().__init__()
+        attention, after_attention, after_mlp = dropouts
         self.ln_1 = LayerNorm(n_embd, bias)
-        self.attn = Attention(n_embd, n_head, dropout, bias)
+        self.attn = Attention(n_embd, n_head, bias, attention, after_attention)
         self.ln_2 = LayerNorm(n_embd, bias)
-        self.mlp = MLP(n_embd, dropout, bias)
+        self.mlp = MLP(n_embd, bias, after_mlp)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, tokens, width) -> the same."""
@@ -98,7 +116,11 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Embeddings, blocks and the last norm: everything below the output head."""
+    """Embeddings, blocks and the last norm: everything below the output head.
+
+    Attributes:
+        recompute: Whether blocks are computed again in backward, instead of kept.
+    """
 
     def __init__(
         self,
@@ -109,21 +131,28 @@ class Transformer(nn.Module):
         n_head: int,
         dropout: float,
         bias: bool,
+        keys: SampleKeys,
     ):
         super().__init__()
-        self.dropout = dropout
+        self.recompute = False
+        sites = range(1 + 3 * n_layer)
+        embedding, *rest = (SampleDropout(dropout, site, keys) for site in sites)
+        of_blocks = [rest[3 * layer : 3 * layer + 3] for layer in range(n_layer)]
         self.wte = nn.Embedding(vocab_size, n_embd, _weight=torch.empty(vocab_size, n_embd))
         self.wpe = nn.Embedding(context_length, n_embd, _weight=torch.empty(context_length, n_embd))
-        self.h = nn.ModuleList(Block(n_embd, n_head, dropout, bias) for _ in range(n_layer))
+        self.drop = embedding
+        self.h = nn.ModuleList(Block(n_embd, n_head, bias, dropouts) for dropouts in of_blocks)
         self.ln_f = LayerNorm(n_embd, bias)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(batch, tokens) of int64 -> (batch, tokens, width)."""
-        x = self.wte(tokens) + self.wpe.weight[: tokens.shape[1]]
-        if self.dropout and self.training:
-            x = F.dropout(x, self.dropout)
+        x = self.drop(self.wte(tokens) + self.wpe.weight[: tokens.shape[1]])
         for block in self.h:
-            x = block(x)
+            if self.recompute and self.training:
+                # Masks are functions of keys: there is no state of a generator to keep.
+                x = checkpoint(block, x, use_reentrant=False, preserve_rng_state=False)
+            else:
+                x = block(x)
         return self.ln_f(x)
 
 
@@ -140,6 +169,7 @@ class GPT(LanguageModel):
         self.config = config
         self.vocab_size = vocab_size
         self.context_length = config["context_length"]
+        self.sample_keys = SampleKeys()
         self.transformer = Transformer(
             vocab_size,
             config["context_length"],
@@ -148,6 +178,7 @@ class GPT(LanguageModel):
             config["n_head"],
             config["dropout"],
             config["bias"],
+            self.sample_keys,
         )
         self.note_shapes()
 
@@ -168,21 +199,39 @@ class GPT(LanguageModel):
         )
 
     def initialize(self, settings: Mapping[str, Any], generator: torch.Generator) -> None:
-        """Draw all weights anew: normal, projections into the residual stream scaled down.
+        """Draw all weights anew (`resweep.model.initialization`); norms 1, biases 0.
 
-        Matrices ~ N(0, init_std), those into the residual stream over sqrt(2 n_layer) (GPT-2,
-        Radford et al. 2019, section 2.3); norms 1, biases 0.
+        The last norm starts at one over muP's ratio of widths: the multiplier of the logits that
+        muP asks for, in a model that stays a GPT-2.
         """
-        init_std = settings["init_std"]
-        residual_std = init_std / math.sqrt(2 * len(self.transformer.h))
+        ratio = width_ratio(settings, self.config["n_embd"])
+        layers = self.config["n_layer"]
+        draw_matrices(self.named_parameters(), settings, layers, generator, ratio)
         with torch.no_grad():
             for name, parameter in self.named_parameters():
-                if name.endswith("c_proj.weight"):
-                    parameter.normal_(0.0, residual_std, generator=generator)
-                elif parameter.dim() == 2:
-                    parameter.normal_(0.0, init_std, generator=generator)
-                else:
+                if parameter.dim() == 1:
                     parameter.fill_(1.0 if name.endswith("weight") else 0.0)
+            self.transformer.ln_f.weight.fill_(1.0 / ratio)
+
+    def lr_scales(self, settings: Mapping[str, Any]) -> dict[str, float]:
+        """Return the parameters that muP gives another rate: hidden matrices, and the last norm.
+
+        Adam's steps do not depend on the size of gradients, so that the last norm at a rate over
+        the ratio of widths is the multiplier of the logits times a norm at the rate itself.
+        """
+        ratio = width_ratio(settings, self.config["n_embd"])
+        last_norm = {
+            f"transformer.ln_f.{name}" for name, _ in self.transformer.ln_f.named_parameters()
+        }
+        return {
+            name: 1.0 / ratio
+            for name, parameter in self.named_parameters()
+            if name in last_norm or is_hidden(name, parameter)
+        }
+
+    def checkpoint_blocks(self, on: bool) -> None:
+        """Keep each block's input alone for backward, and compute the rest again: or stop it."""
+        self.transformer.recompute = on
 
     def flops_per_token(self) -> float:
         """Floating-point operations of one training step per token.
@@ -190,8 +239,7 @@ class GPT(LanguageModel):
         6 for each parameter, 12 n_layer n_embd context_length for attention (PaLM, Chowdhery et
         al. 2022, appendix B); position embeddings multiply nothing and do not count.
         """
-        sizes = {name: shape.numel() for name, shape in self.shapes.items()}
-        parameters = sum(sizes.values()) - sizes["transformer.wpe.weight"]
+        parameters = self.size - self.shapes["transformer.wpe.weight"].numel()
         attention = 12 * len(self.transformer.h) * self.transformer.wte.embedding_dim
         return 6 * parameters + attention * self.context_length
 

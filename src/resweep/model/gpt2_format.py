@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from resweep.data.store import END_OF_TEXT
 from resweep.errors import ConfigError, Problem
+from resweep.model.folder import CONFIG, WEIGHTS, read_tensors
 
-WEIGHTS = "model.safetensors"
-CONFIG = "config.json"
+_POSITIONS = "transformer.wpe.weight"
 
 
 def gpt2_config(config: Mapping[str, Any], vocab_size: int) -> dict[str, Any]:
@@ -64,24 +64,36 @@ def write_model(
 
 
 def read_weights(known: Mapping[str, torch.Size], folder: Path) -> dict[str, Tensor]:
-    """Return the parameters by name that `write_model` wrote.
+    """Return the parameters by name of a GPT-2 folder, whoever wrote it.
+
+    Positions beyond those of the model are dropped: what came before them computes the same.
 
     Args:
         known: The shapes that the model has.
         folder: Where from.
 
     Raises:
-        ConfigError: Names or shapes do not fit.
+        ConfigError: Names or shapes do not fit, or it has biases and the model has none.
     """
-    state = load_file(folder / WEIGHTS)
-    extra_biases = {name for name in state if name.endswith(".bias")} - known.keys()
-    kept = {name: state[name] for name in state if name not in extra_biases}
+    kept: dict[str, Tensor] = {}
+    for stored, tensor in read_tensors(folder):
+        name = stored if stored.startswith("transformer.") else f"transformer.{stored}"
+        if stored == "lm_head.weight" or name.endswith((".attn.bias", ".attn.masked_bias")):
+            continue  # the token embeddings once more; masks
+        if name.endswith(".bias") and name not in known:
+            if tensor.any():
+                mend = f"does not fit the model: {name} is not zero; set model.bias: true"
+                raise ConfigError(Problem(str(folder), "", None, mend))
+            continue
+        if name == _POSITIONS:
+            tensor = tensor[: known[name][0]].clone()
+        kept[name] = tensor.float()
     shapes = {name: tensor.shape for name, tensor in kept.items()}
     if shapes != known:
         odd = sorted(name for name in known.keys() | shapes if known.get(name) != shapes.get(name))
         mend = f"does not fit the model: {odd[0]} is {_shape(shapes, odd[0])} there, "
         mend += f"{_shape(known, odd[0])} here"
-        raise ConfigError(Problem(str(folder / WEIGHTS), "", None, mend))
+        raise ConfigError(Problem(str(folder), "", None, mend))
     return kept
 
 

@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from resweep.errors import ConfigError, Problem
+from resweep.model.dropout import SampleKeys
+
 
 class LanguageModel(nn.Module, ABC):
     """A causal language model.
@@ -15,16 +18,23 @@ class LanguageModel(nn.Module, ABC):
     Attributes:
         vocab_size: Number of tokens.
         context_length: Tokens per sequence.
+        sample_keys: Of the samples of the next forward, from which dropout draws its masks.
         shapes: Of all parameters by name, noted when built: an engine may cut them into shards.
     """
 
     vocab_size: int
     context_length: int
+    sample_keys: SampleKeys
     shapes: dict[str, torch.Size]
 
     def note_shapes(self) -> None:
         """Set `shapes`; for the end of a constructor."""
         self.shapes = {name: parameter.shape for name, parameter in self.named_parameters()}
+
+    @property
+    def size(self) -> int:
+        """Number of parameters, frozen ones too; tied ones count once."""
+        return sum(shape.numel() for shape in self.shapes.values())
 
     @abstractmethod
     def loss(self, sequences: Tensor, reduction: str = "mean") -> Tensor:
@@ -39,6 +49,25 @@ class LanguageModel(nn.Module, ABC):
     def initialize(self, settings: Mapping[str, Any], generator: torch.Generator) -> None:
         """Draw all weights anew, as the `initialization` section says."""
 
+    def lr_scales(self, settings: Mapping[str, Any]) -> dict[str, float]:
+        """Return the parameters that learn at another rate than the schedule's: how many times it.
+
+        Args:
+            settings: The `initialization` section.
+
+        Raises:
+            ConfigError: It asks for muP, which this model does not have.
+        """
+        base = settings["mup_base_width"]
+        if base is not None:
+            mend = "is for model.kind: gpt; leave it out"
+            raise ConfigError(Problem("trial", "initialization.mup_base_width", base, mend))
+        return {}
+
+    @abstractmethod
+    def checkpoint_blocks(self, on: bool) -> None:
+        """Keep each block's input alone for backward, and compute the rest again: or stop it."""
+
     @abstractmethod
     def flops_per_token(self) -> float:
         """Floating-point operations of one training step per token."""
@@ -46,6 +75,8 @@ class LanguageModel(nn.Module, ABC):
     @abstractmethod
     def write(self, state: Mapping[str, Tensor], folder: Path) -> None:
         """Write a folder that transformers loads.
+
+        Called from another thread while the model is trained on: its parameters move, `state` not.
 
         Args:
             state: All parameters by name, whole and on the CPU.
@@ -59,3 +90,11 @@ class LanguageModel(nn.Module, ABC):
         Raises:
             ConfigError: Names or shapes do not fit this model.
         """
+
+    def read_parent(self, folder: Path) -> dict[str, Tensor]:
+        """Return all parameters to start with, by name, where a run starts from a folder's weights.
+
+        Raises:
+            ConfigError: Names or shapes do not fit this model.
+        """
+        return self.read(folder)

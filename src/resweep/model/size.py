@@ -1,15 +1,63 @@
 """The size of a model, without building it or loading torch: schedulers ask before a job runs."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
+
+# What transformers' families call the same number.
+WIDTH = ("hidden_size", "n_embd", "d_model")
+LAYERS = ("num_hidden_layers", "n_layer", "num_layers")
+INNER = ("intermediate_size", "n_inner", "ffn_dim")
+GPT2 = (768, 12)  # transformers' defaults
+LLAMA = (4096, 32)  # and those of most others
+
+
+class Shape(NamedTuple):
+    """What sizes are estimated from.
+
+    Attributes:
+        layers: Transformer blocks.
+        width: Of the residual stream.
+        inner: Of the MLP.
+    """
+
+    layers: int
+    width: int
+    inner: int
+
+
+def shape_of(config: Mapping[str, Any]) -> Shape:
+    """Return the shape of the model that a `model` section describes.
+
+    What `model.config` leaves open is transformers' default for GPT-2 or for Llama; of weights that
+    are not resolved yet nothing else is known.
+    """
+    if config["kind"] == "gpt":
+        return Shape(config["n_layer"], config["n_embd"], 4 * config["n_embd"])
+    given = config["config"]
+    default_width, default_layers = GPT2 if given.get("model_type") == "gpt2" else LLAMA
+    width = _first(given, WIDTH) or default_width
+    return Shape(_first(given, LAYERS) or default_layers, width, _first(given, INNER) or 4 * width)
 
 
 def count_parameters(config: Mapping[str, Any], vocab_size: int) -> int:
-    """Parameters of the model that a `model` section describes, without building it."""
-    width, layers = config["n_embd"], config["n_layer"]
+    """Parameters of the model that a `model` section describes, without building it.
+
+    Exact for kind gpt. For kind hf an estimate: four square matrices and three of the MLP a layer,
+    embeddings and head; models with fewer heads for keys, or an MLP without a gate, have less.
+    """
+    layers, width, inner = shape_of(config)
+    if config["kind"] == "hf":
+        tied = config["config"].get("tie_word_embeddings", False)
+        embeddings = vocab_size * width * (1 if tied else 2)
+        return embeddings + layers * (4 * width * width + 3 * width * inner)
     matrices = 12 * width * width
     vectors = (2 + (9 + 2 if config["bias"] else 0)) * width
     last_norm = width * (2 if config["bias"] else 1)
     return (
         (vocab_size + config["context_length"]) * width + layers * (matrices + vectors) + last_norm
     )
+
+
+def _first(config: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
+    values = (config.get(name) for name in names)
+    return next((value for value in values if isinstance(value, int)), None)

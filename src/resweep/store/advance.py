@@ -10,6 +10,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +21,19 @@ from resweep.errors import Interrupted, LeaseLost, ResweepError, StoreError
 from resweep.paths import write_atomically
 from resweep.store.identity import identity
 from resweep.store.lock import RunLock
+from resweep.store.parent import require_parent
 from resweep.store.publish import DONE, Publisher, last_values
-from resweep.store.retention import drop_before, drop_unclaimed, has_claims
+from resweep.store.retention import Policy, add_policy, drop_before, drop_unclaimed, has_claims
 from resweep.store.run import MOST_ATTEMPTS_WITHOUT_PROGRESS, NO_MONITORS, Run, code_digest
+from resweep.store.saver import Saver
 from resweep.training import checkpoint
 from resweep.training.device import device_name, is_shared
 from resweep.training.loop import Callbacks, Outcome, train
-from resweep.training.metrics import METRICS, TIMING, MetricLog, read_metrics
+from resweep.training.metrics import METRICS, TIMING, MetricLog, read_metrics, val_losses
 from resweep.training.monitors import Monitors, Stop
 from resweep.training.shortage import Shortage
 from resweep.training.trainer import Trainer
+from resweep.training.writer import Writer
 
 if TYPE_CHECKING:
     from resweep.store.request import Request
@@ -75,14 +79,17 @@ class Advance:
             )
         self._ask_metrics()
         told = self.stop is not None or run.tells_end(self.until)
-        if told and (run.has_weights(self.until) or not request.weights):
+        if told and run.has_wanted(self.until, request.weights, request.gradients):
             return self.publisher.replay(self.until, self.stop)
         start = self._choose_folder()
         from_step = _step_of(start)
+        if start is None or request.config["model"].get("lora_rank") is not None:
+            require_parent(request.config)
         if run.attempts_from(from_step) >= MOST_ATTEMPTS_WITHOUT_PROGRESS:
             ends = ", ".join(attempt["end"] for attempt in run.attempts()[-3:])
             return self._give_up(from_step, f"attempts without progress used up ({ends})")
         self.progress["step"] = from_step
+        add_policy(run, Policy.of(request.config["training"]))
         run.begin_attempt(self.lock.generation, from_step, device_name(request.device))
         started = time.monotonic()
         processes = request.processes
@@ -96,13 +103,13 @@ class Advance:
         trainer: Trainer | None = None
         try:
             trainer = self._build()
-            if start is not None:
+            run.update(parameters=trainer.model.size)
+            if start is None:
+                trainer.begin()
+            else:
                 trainer.load(start)
                 log.info("run %s: continues from step %d", run.run_id, trainer.step)
-            outcome = self._train(trainer, end)
-            metrics: dict[str, float] = {}
-            if outcome in (Outcome.REACHED, Outcome.STOPPED):
-                metrics = self._measure_and_save(trainer)
+            outcome, metrics = self._train(trainer, end)
             if outcome is not Outcome.INTERRUPTED:
                 end("completed")
         except LeaseLost:
@@ -136,7 +143,8 @@ class Advance:
         record = self.publisher.end(self.folder, trainer.step, metrics, self.stop)
         self.folder = run.path
         if run.has_weights(trainer.step):
-            self._drop_before(trainer.step)
+            losses = val_losses(read_metrics(run.path / METRICS))
+            drop_before(run, run.path, trainer.step, losses)
         else:
             drop_unclaimed(run)
         return record
@@ -172,68 +180,74 @@ class Advance:
         """
         checkpoint.drop_leftovers(self.folder)
         shutil.rmtree(self.run.path / DONE, ignore_errors=True)
-        start = checkpoint.latest_sound(self.folder, self.until)
+        start = self._latest_sound()
         if _step_of(start) >= self.run.settled_step():
             return start
         log.info("run %s: has been further; retrains beside it", self.run.run_id)
         self.folder = self.run.path / AGAIN
         checkpoint.drop_leftovers(self.folder)
-        beside = checkpoint.latest_sound(self.folder, self.until)
+        unfit = self.folder / checkpoint.folder_name(self.until)
+        if unfit.is_dir() and not self.request.gradients.is_met(unfit):
+            checkpoint.delete(unfit)
+        beside = self._latest_sound()
         if _step_of(beside) >= _step_of(start):
             return beside
         for name in (METRICS, TIMING):  # cut back to that step when they are opened
             write_atomically(self.folder / name, (self.run.path / name).read_bytes())
         return start
 
-    def _train(self, trainer: Trainer, end: Callable[[str], None]) -> Outcome:
+    def _latest_sound(self) -> Path | None:
+        """Return the checkpoint to go on from: the trial's own only with the gradients it wants."""
+        found = checkpoint.latest_sound(self.folder, self.until)
+        if _step_of(found) < self.until or found is None or self.request.gradients.is_met(found):
+            return found
+        return checkpoint.latest_sound(self.folder, self.until - 1)
+
+    def _train(
+        self, trainer: Trainer, end: Callable[[str], None]
+    ) -> tuple[Outcome, dict[str, float]]:
+        """Train; returns how it ended, and what the trial got."""
         metrics = MetricLog(self.folder / METRICS, trainer.step)
         timing = MetricLog(self.folder / TIMING, trainer.step)
         monitors = Monitors(self.early_stopping, trainer.max_steps)
-        for line in read_metrics(self.folder / METRICS, trainer.step):
+        lines = read_metrics(self.folder / METRICS, trainer.step)
+        for line in lines:
             monitors.see(line)
+        got: dict[str, float] = {}
+        with closing(metrics), closing(timing), Writer() as writer:
+            saver = Saver(
+                self.run,
+                self.folder,
+                self.lock,
+                self.request.config["training"]["keep_best"],
+                val_losses(lines),
+                writer,
+                metrics.flush_to_disk,
+            )
 
-        def save() -> None:
-            metrics.flush_to_disk()
-            self._save(trainer)
+            def beat(step: int) -> None:
+                self.progress["step"] = step
+                writer.check()
+                if self.lock.lost:
+                    self.lock.confirm()
 
-        def beat(step: int) -> None:
-            self.progress["step"] = step
-            if self.lock.lost:
-                self.lock.confirm()
-
-        try:
+            calls = Callbacks(
+                lambda: saver.save(trainer), self.request.interrupted, beat, saver.is_best
+            )
             # Entered after the files were cut back to this step: who follows them reads on from it.
             with self.request.around(self.folder, trainer.step):
-                outcome = train(
-                    trainer,
-                    self.until,
-                    metrics,
-                    timing,
-                    Callbacks(save, self.request.interrupted, beat),
-                    monitors,
-                )
+                outcome = train(trainer, self.until, metrics, timing, calls, monitors)
+                writer.wait()
+                self.progress["step"] = trainer.step
                 if outcome is Outcome.INTERRUPTED:
                     end("interrupted")  # now: who follows may take longer than we are given
             metrics.flush_to_disk()
             self.stop = self.stop or monitors.stop
-            return outcome
-        finally:
-            metrics.close()
-            timing.close()
+            if outcome in (Outcome.REACHED, Outcome.STOPPED):
+                got = self._measure_and_save(trainer, saver)
+        return outcome, got
 
-    def _save(self, trainer: Trainer) -> None:
-        """Publish a checkpoint; of those before it the last one stays, should this be damaged."""
-        folder = self.folder / checkpoint.folder_name(trainer.step)
-        checkpoint.publish(folder, trainer.snapshot().write, self.lock.confirm)
-        self.progress["step"] = trainer.step
-        if self.folder == self.run.path:
-            self.run.update(step=max(trainer.step, self.run.state().get("step", 0)))
-        self._drop_before(checkpoint.steps_of(self.folder)[-2:][0])
-
-    def _drop_before(self, step: int) -> None:
-        drop_before(self.run, self.folder, step, self.request.config["training"]["save_steps"])
-
-    def _measure_and_save(self, trainer: Trainer) -> dict[str, float]:
+    def _measure_and_save(self, trainer: Trainer, saver: Saver) -> dict[str, float]:
         """Evaluate where the trial stops, and save if anybody wants the weights."""
         lines = read_metrics(self.folder / METRICS, trainer.step)
         metrics = last_values(lines)
@@ -241,7 +255,8 @@ class Advance:
         if self.stop is None:
             metrics |= self._measure(trainer, lines[-1:])
         if self.request.keep_weights or self.request.weights or has_claims(self.run):
-            self._save(trainer)
+            saver.save(trainer)
+            saver.writer.wait()
         return metrics
 
     @staticmethod

@@ -10,23 +10,35 @@ from typing import Any
 from pydantic import ValidationError
 
 from resweep.canonical import digest
-from resweep.config.schema import LABEL, SECTIONS, AsBefore, Config
+from resweep.config.schema import LABEL, SECTIONS, AsBefore, Config, Model, OnlyFor
 from resweep.data.batches import steps_for_epochs
 from resweep.data.store import Prepared, require_tokens
 from resweep.errors import ConfigError, Problem
+from resweep.paths import Layout
+from resweep.store.parent import Parent, fill_in_parent
 from resweep.training.schedule import warmup_steps
 
 # Raised by hand when equal configurations give other numbers than before; the reference loss
 # curve in tests/unit/test_reference_curve.py fails until it is.
-RECIPES = {"gpt": "gpt/1"}
+RECIPES = {"gpt": "gpt/1", "hf": "hf/1"}
+RESULTS = Layout()
+DROPOUT_RECIPE = "per-sample/1"  # resweep.model.dropout
 
 
-def resolve(config: Mapping[str, Any], data: Prepared) -> dict[str, Any]:
-    """Fill in what only the data can tell: vocabulary, steps of epochs; warmup in steps.
+def resolve(config: Mapping[str, Any], data: Prepared, layout: Layout = RESULTS) -> dict[str, Any]:
+    """Fill in what only data and weights can tell: vocabulary, steps of epochs, architecture.
+
+    Fields of other kinds of models are dropped; warmup is in steps; `run.checkpoint` is a folder.
+
+    Args:
+        config: A trial's.
+        data: Its data, prepared.
+        layout: Of the results folder: where the runs are that `run.checkpoint` may name.
 
     Raises:
-        ConfigError: Fields that do not fit each other or the data.
+        ConfigError: Fields that do not fit each other, the data or the weights to start from.
         DataError: The data holds no full sequence.
+        StoreError: The weights to start from are not there, and never were seen.
     """
     try:
         resolved = Config.model_validate(copy.deepcopy(dict(config))).model_dump(mode="json")
@@ -38,17 +50,10 @@ def resolve(config: Mapping[str, Any], data: Prepared) -> dict[str, Any]:
         ) from None
     model, training = resolved["model"], resolved["training"]
     require_tokens(data, model["context_length"])
-    if model["vocab_size"] is None:
-        model["vocab_size"] = data.vocab_size
-    elif model["vocab_size"] < data.vocab_size:
-        raise ConfigError(
-            Problem(
-                "trial",
-                "model.vocab_size",
-                model["vocab_size"],
-                f"should be at least {data.vocab_size}, the vocabulary of the data",
-            )
-        )
+    for name in _fields_of_other_kinds(model["kind"]):
+        del model[name]
+    parent = fill_in_parent(resolved, layout)
+    model["vocab_size"] = _vocab_size(model, parent, data)
     if training["max_steps"] is None:
         training["max_steps"] = steps_for_epochs(
             data.tokens["train"],
@@ -62,13 +67,38 @@ def resolve(config: Mapping[str, Any], data: Prepared) -> dict[str, Any]:
     return resolved
 
 
+def _fields_of_other_kinds(kind: str) -> list[str]:
+    return [
+        name
+        for name, field in Model.model_fields.items()
+        if any(isinstance(mark, OnlyFor) and mark.kind != kind for mark in field.metadata)
+    ]
+
+
+def _vocab_size(model: dict[str, Any], parent: Parent | None, data: Prepared) -> int:
+    """Return the model's number of tokens, and take it out of `model.config`."""
+    said = {
+        "model.vocab_size": model["vocab_size"],
+        "model.config.vocab_size": model.get("config", {}).pop("vocab_size", None),
+        "the weights to start from": parent.config.get("vocab_size") if parent else None,
+    }
+    given = {key: value for key, value in said.items() if value is not None}
+    key, size = next(iter(given.items()), ("model.vocab_size", data.vocab_size))
+    for other, value in given.items():
+        if value != size:
+            raise ConfigError(Problem("trial", key, size, f"is {value} in {other}"))
+    if size < data.vocab_size:
+        mend = f"should be at least {data.vocab_size}, the vocabulary of the data"
+        raise ConfigError(Problem("trial", key, size, mend))
+    return int(size)
+
+
 def identity(resolved: Mapping[str, Any], data: Prepared) -> dict[str, Any]:
     """Return what determines a run's numbers, from a resolved configuration and its data.
 
     Labels are left out; of the data its digest stands for every known setting, so that moved or
-    renamed text is the same data; batch size and accumulation count as their product, and how it
-    is cut into micro-batches counts only where there is dropout; fields added later are left out
-    while they mean "as before".
+    renamed text is the same data; batch size and accumulation count as their product; fields added
+    later are left out while they mean "as before"; how masks are drawn counts where there are any.
     """
     bearing: dict[str, Any] = {}
     own: dict[str, Any] = {}  # apart, so that no hyperparameter takes the place of recipe or digest
@@ -89,10 +119,7 @@ def identity(resolved: Mapping[str, Any], data: Prepared) -> dict[str, Any]:
         if kept:
             bearing[section] = kept
     training = bearing["training"]
-    cut = _micro_batch(resolved)
     training["batch_size"] *= training.pop("gradient_accumulation_steps")
-    if resolved["model"]["dropout"] > 0 and cut != training["batch_size"]:
-        training["micro_batch"] = cut  # masks are drawn a micro-batch at a time
     del training["num_epochs"], training["pct_warmup"]
     if "data" in bearing:
         own["data"] = bearing["data"]
@@ -100,13 +127,10 @@ def identity(resolved: Mapping[str, Any], data: Prepared) -> dict[str, Any]:
         bearing["own"] = own
     bearing["data"] = {"digest": data.digest}
     bearing["recipe"] = RECIPES[resolved["model"]["kind"]]
+    model = resolved["model"]
+    if max(model["dropout"], model.get("lora_dropout", 0.0)) > 0:
+        bearing["dropout"] = DROPOUT_RECIPE
     return bearing
-
-
-def _micro_batch(resolved: Mapping[str, Any]) -> int:
-    training = resolved["training"]
-    limit = training["max_gpu_batch_size"] or training["batch_size"]
-    return int(min(limit, training["batch_size"]))
 
 
 def run_id(resolved: Mapping[str, Any], data: Prepared) -> str:

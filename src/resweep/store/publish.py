@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from resweep.errors import StoreError
 from resweep.model.size import count_parameters
 from resweep.paths import link_relative, write_atomically
 from resweep.store.run import (
@@ -27,6 +28,7 @@ from resweep.store.run import (
     versions,
 )
 from resweep.training import checkpoint
+from resweep.training.gradients import Wish
 from resweep.training.metrics import METRICS, TIMING, read_metrics
 from resweep.training.monitors import Stop
 
@@ -47,8 +49,9 @@ class Publisher:
 
     def __init__(self, run: Run, config: Mapping[str, Any], device: str | None = None):
         self.run = run
-        self.model = config["model"]
+        self.model: Mapping[str, Any] = config["model"]
         self.max_steps = int(config["training"]["max_steps"])
+        self.gradients = Wish.of(config["training"])
         self.device = device
 
     def end(self, folder: Path, step: int, metrics: Mapping[str, float], stop: Stop | None) -> Path:
@@ -140,9 +143,25 @@ class Publisher:
             if made.is_dir() and not place.exists():
                 self._compare(made, step)
                 made.rename(place)
+            elif made.is_dir() and not self.gradients.is_met(place):
+                self._add_gradients(made, place)
             folder.rename(self.run.path / DONE)  # at once: a half-deleted one would be used
             shutil.rmtree(self.run.path / DONE)
         return checkpoint.weights_digest(place) if place.is_dir() else None
+
+    def _add_gradients(self, made: Path, place: Path) -> None:
+        """Put a checkpoint with gradients in the place of the same one without.
+
+        Raises:
+            StoreError: Its weights are others, and so would be the gradients.
+        """
+        if checkpoint.weights_digest(made) != checkpoint.weights_digest(place):
+            raise StoreError(
+                f"{place}: its gradients cannot be had here: retrained weights differ from it, by "
+                "another device or library; `python workflow/scripts/forget.py runs "
+                f"{self.run.run_id}` has the run trained anew, with them"
+            )
+        checkpoint.replace(place, made)
 
     def _compare(self, made: Path, step: int) -> None:
         records = self.run.records().items()
@@ -200,7 +219,7 @@ class Publisher:
                 "max_steps": self.max_steps,
                 "metrics": dict(metrics),
                 "weights": weights,
-                "parameters": count_parameters(self.model, self.model["vocab_size"]),
+                "parameters": state.get("parameters", self._count_parameters()),
                 "seconds": round(sum(part["seconds"] for part in state.get("segments", [])), 2),
                 "gpu_seconds": state.get("gpu_seconds", 0.0),
                 **trained_by,
@@ -208,6 +227,12 @@ class Publisher:
             },
             rule,
         )
+
+    def _count_parameters(self) -> int | None:
+        """Return what a run that was never built has; None where only building it tells."""
+        if self.model["kind"] != "gpt":
+            return None
+        return count_parameters(self.model, self.model["vocab_size"])
 
 
 def last_values(lines: list[dict[str, Any]]) -> dict[str, float]:

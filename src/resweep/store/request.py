@@ -25,6 +25,7 @@ from resweep.store.identity import last_step, run_id
 from resweep.store.lock import RunLock
 from resweep.store.run import Run
 from resweep.training.device import device_memory
+from resweep.training.gradients import Wish
 from resweep.training.loop import memory_mb
 from resweep.training.processes import ALONE, Processes
 
@@ -83,9 +84,16 @@ class Request:
         """The monitors that may stop the trial before."""
         return EarlyStopping.model_validate(self.config["early_stopping"])
 
+    @property
+    def gradients(self) -> Wish:
+        """Those that the checkpoint of that step should have."""
+        return Wish.of(self.config["training"])
+
     def find_record(self, run: Run) -> Path | None:
         """Return the record of its run that answers it, or None."""
-        return run.find_record(self.until, self.weights, self.device_memory, self.early_stopping)
+        return run.find_record(
+            self.until, self.weights, self.device_memory, self.early_stopping, self.gradients
+        )
 
 
 def advance(request: Request, layout: Layout) -> Path:

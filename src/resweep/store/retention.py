@@ -1,13 +1,18 @@
-"""Which weights stay: those that some trial claims.
+"""Which checkpoints stay: of runs that some trial claims, and of those what the policy says.
 
 A trial that was trained to be kept claims its run: `claims/{study}.{phase}.{trial}`. After its
 phase was ranked, the claims of all but the best are released, and a run without claims loses its
 checkpoints. Records and metrics always stay.
+
+Trials of one run may ask for different ones (`training.save_steps`, `keep_last`, `keep_best`): the
+run's state has all policies that it was trained under, and what any of them keeps stays.
 """
 
 import logging
-import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from resweep.errors import LockTimeout
 from resweep.store.lock import RunLock
@@ -45,20 +50,72 @@ def has_claims(run: Run) -> bool:
     return folder.is_dir() and any(folder.iterdir())
 
 
-def drop_before(run: Run, folder: Path, step: int, every: int | None) -> None:
-    """Delete checkpoints before a step that no record stands for; needs the run's lock.
+@dataclass(frozen=True)
+class Policy:
+    """What stays of a run's checkpoints beside the newest and those of its records.
+
+    Attributes:
+        every: Multiples of this step, unless `last` is given.
+        last: So many of the newest.
+        best: So many of those with the lowest val/loss.
+    """
+
+    every: int | None = None
+    last: int | None = None
+    best: int | None = None
+
+    @classmethod
+    def of(cls, training: Mapping[str, Any]) -> "Policy":
+        """Return the policy of a `training` section."""
+        return cls(training["save_steps"], training["keep_last"], training["keep_best"])
+
+    def keeps(self, steps: Iterable[int], losses: Mapping[int, float]) -> set[int]:
+        """Return those of the saved steps that stay for it, given val/loss by step."""
+        steps = sorted(steps)
+        kept = set(best_first(steps, losses)[: self.best or 0])
+        if self.last is not None:
+            kept |= set(steps[-self.last :])
+        elif self.every is not None:
+            kept |= {step for step in steps if step % self.every == 0}
+        return kept
+
+
+def policies_of(run: Run) -> list[Policy]:
+    """Return the policies that the run was trained under."""
+    return [Policy(**policy) for policy in run.state().get("policies", [])]
+
+
+def add_policy(run: Run, policy: Policy) -> None:
+    """Have the run keep what a policy says, too; needs the run's lock."""
+    policies = policies_of(run)
+    if policy not in (Policy(), *policies):
+        run.update(policies=[asdict(one) for one in (*policies, policy)])
+
+
+def best_first(steps: Iterable[int], losses: Mapping[int, float]) -> list[int]:
+    """Order the steps that were evaluated by val/loss; of equal ones the earlier comes first."""
+    return sorted((step for step in steps if step in losses), key=lambda step: (losses[step], step))
+
+
+def drop_before(run: Run, folder: Path, step: int, losses: Mapping[int, float]) -> None:
+    """Delete checkpoints before a step that nothing stands for; needs the run's lock.
 
     Args:
-        run: Whose records.
-        folder: Of the checkpoints: the run's own, or that of a retraining.
+        run: Whose: the steps of its records stay, and what its policies keep.
+        folder: Of the checkpoints: the run's own; of a retraining no policy keeps any.
         step: Those from here on stay.
-        every: Multiples of it stay too.
+        losses: val/loss by step.
     """
-    recorded = run.recorded_steps()
-    for older in checkpoint.steps_of(folder):
-        asked = older in recorded or (every and older % every == 0)
-        if older < step and not asked:
-            shutil.rmtree(folder / checkpoint.folder_name(older))
+    saved = checkpoint.steps_of(folder)
+    policies = policies_of(run) if folder == run.path else []
+    kept = run.recorded_steps().union(*(policy.keeps(saved, losses) for policy in policies))
+    for older in saved:
+        if older < step and older not in kept:
+            checkpoint.delete(folder / checkpoint.folder_name(older))
+    count = max((policy.best or 0 for policy in policies), default=0)
+    if count:
+        best = best_first(checkpoint.steps_of(folder), losses)[:count]
+        run.update(best_checkpoints=[{"step": one, "val/loss": losses[one]} for one in best])
 
 
 def drop_unclaimed(run: Run) -> None:
@@ -67,8 +124,6 @@ def drop_unclaimed(run: Run) -> None:
         return
     (run.path / "final_checkpoint").unlink(missing_ok=True)
     for step in checkpoint.steps_of(run.path):
-        folder = run.path / checkpoint.folder_name(step)
-        # A half-deleted checkpoint must not look like one.
-        doomed = folder.with_name(f".{folder.name}.0")
-        folder.rename(doomed)
-        shutil.rmtree(doomed)
+        checkpoint.delete(run.path / checkpoint.folder_name(step))
+    if run.state().get("best_checkpoints"):
+        run.update(best_checkpoints=[])

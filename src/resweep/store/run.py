@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import socket
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,7 @@ from resweep.gpus import held_gpu
 from resweep.paths import write_atomically
 from resweep.store.lock import read_lease
 from resweep.training import checkpoint
+from resweep.training.gradients import NO_WISH, Wish
 from resweep.training.metrics import METRICS, read_metrics
 from resweep.training.monitors import Stop, first_stop
 
@@ -73,6 +75,7 @@ class Run:
         weights: bool = False,
         device_memory: float | None = None,
         early_stopping: EarlyStopping = NO_MONITORS,
+        gradients: Wish = NO_WISH,
     ) -> Path | None:
         """Return the record that already answers a request, or None.
 
@@ -81,6 +84,7 @@ class Run:
             weights: Whether its weights are wanted too.
             device_memory: Bytes of the device; what did not fit as much before still does not.
             early_stopping: The trial's monitors: where they stop it is what it gets.
+            gradients: Those that a checkpoint of that step should have, if there is one.
         """
         # First what was reached: a later failure to train it again takes nothing from it.
         stop = self.find_stop(until, early_stopping)
@@ -88,7 +92,7 @@ class Run:
             (until, f"{until}") if stop is None else (stop.step, f"{stop.step}-{stop.name}")
         )
         exact = self.path / "records" / f"{name}.json"
-        if exact.exists() and (self.has_weights(step) or not weights):
+        if exact.exists() and self.has_wanted(step, weights, gradients):
             return exact
         if stop is not None:
             return None
@@ -130,18 +134,33 @@ class Run:
         lines = read_metrics(self.path / METRICS, until)
         return bool(lines) and lines[-1]["step"] == until and "val/loss" in lines[-1]
 
-    def is_served(self, until: int, weights: bool, early_stopping: EarlyStopping) -> bool:
+    def is_served(
+        self,
+        until: int,
+        weights: bool,
+        early_stopping: EarlyStopping,
+        gradients: Wish = NO_WISH,
+    ) -> bool:
         """Whether a request needs no training: its record is there, or follows from the metrics."""
         stop = self.settled_stop(until, early_stopping)
         if stop is not None:
-            return self.has_weights(stop.step) or not weights
-        if self.find_record(until, weights, early_stopping=early_stopping) is not None:
+            return self.has_wanted(stop.step, weights, gradients)
+        if self.find_record(until, weights, None, early_stopping, gradients) is not None:
             return True
-        return self.tells_end(until) and (self.has_weights(until) or not weights)
+        return self.tells_end(until) and self.has_wanted(until, weights, gradients)
 
     def has_weights(self, step: int) -> bool:
         """Whether there is a checkpoint of this step."""
         return (self.path / checkpoint.folder_name(step)).is_dir()
+
+    def has_wanted(self, step: int, weights: bool, gradients: Wish) -> bool:
+        """Whether there is what a trial wants beside the record of a step.
+
+        Gradients belong to weights: where these were pruned and are not wanted, none are.
+        """
+        if not self.has_weights(step):
+            return not weights
+        return gradients.is_met(self.path / checkpoint.folder_name(step))
 
     def recorded_steps(self) -> set[int]:
         """Return the steps that trials ended at, as they asked or by a monitor."""
@@ -267,11 +286,13 @@ def versions() -> dict[str, str]:
     import numpy
     import torch
 
+    used = {name: sys.modules[name] for name in ("transformers", "peft") if name in sys.modules}
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": numpy.__version__,
         "resweep": resweep.__version__,
+        **{name: module.__version__ for name, module in used.items()},
     }
 
 

@@ -11,7 +11,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from resweep.canonical import file_digest
 
@@ -36,15 +36,17 @@ def publish(folder: Path, write: Callable[[Path], None], confirm: Callable[[], N
     """
     if folder.is_dir():
         return  # the same step of the same run: already there, and never changed
-    new = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}")
+    new = _leftover(folder)
     new.mkdir(parents=True)
     try:
         write(new)
-        digests = {file.name: file_digest(file) for file in sorted(new.iterdir())}
+        files = sorted(path for path in new.rglob("*") if path.is_file())
+        digests = {file.relative_to(new).as_posix(): file_digest(file) for file in files}
         (new / DIGESTS).write_text(json.dumps(digests, indent=2) + "\n")
-        for file in new.iterdir():
-            file.chmod(_readable_as_usual())  # safetensors makes files for their owner alone
-            _flush(file)
+        for path in (*new.rglob("*"), new):
+            if path.is_file():
+                path.chmod(_readable_as_usual())  # safetensors makes files for their owner alone
+            _flush(path)
         confirm()
         new.rename(folder)
         _flush(folder.parent)
@@ -64,7 +66,10 @@ def find_damage(folder: Path) -> str | None:
     except (OSError, ValueError):
         return f"{DIGESTS} is missing or unreadable"
     for name, digest in digests.items():
-        file = folder / name
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts:
+            return f"{DIGESTS} names {name}, which is outside"
+        file = folder / path
         if not file.is_file():
             return f"{name} is missing"
         if file_digest(file) != digest:
@@ -97,11 +102,35 @@ def latest_sound(folder: Path, at_most: int) -> Path | None:
     return None
 
 
+def replace(folder: Path, better: Path) -> None:
+    """Put a checkpoint in the place of another of the same weights; needs the run's lock.
+
+    A crash in between leaves neither there, and both under other names.
+    """
+    aside = _leftover(folder)
+    folder.rename(aside)
+    better.rename(folder)
+    _flush(folder.parent)
+    shutil.rmtree(aside)
+
+
+def delete(folder: Path) -> None:
+    """Delete a checkpoint; a half-deleted one does not look like one."""
+    doomed = _leftover(folder)
+    folder.rename(doomed)
+    shutil.rmtree(doomed)
+
+
 def drop_leftovers(folder: Path) -> None:
-    """Delete half-written checkpoints of processes that were killed; needs the run's lock."""
+    """Delete what killed processes left half-written or half-deleted; needs the run's lock."""
     for child in _children(folder):
         if re.fullmatch(r"\.checkpoint_\d+\.\w+", child.name):
             shutil.rmtree(child, ignore_errors=True)
+
+
+def _leftover(folder: Path) -> Path:
+    """Return another name beside a checkpoint, by which `drop_leftovers` knows it."""
+    return folder.with_name(f".{folder.name}.{secrets.token_hex(6)}")
 
 
 def _children(folder: Path) -> Iterator[Path]:

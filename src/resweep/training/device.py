@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 from resweep.errors import ConfigError, Problem
 
@@ -62,6 +63,13 @@ def pick_device(name: str = "auto", local_rank: int | None = None) -> torch.devi
     else:
         torch.set_num_threads(1)
     return torch.device(name)
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy what is in main memory to a device; to a GPU without waiting until it is there."""
+    if device.type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 @contextmanager

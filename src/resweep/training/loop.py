@@ -5,6 +5,7 @@ batch -> loss -> gradients -> step          (resweep.training.trainer)
   every eval_steps  validation loss, in the same line
   every line        the monitors, who may stop it     (resweep.training.monitors)
   now and then      a checkpoint, from which a killed run continues bit for bit
+                                               (resweep.training.saves says when)
 """
 
 import functools
@@ -22,9 +23,9 @@ import torch
 from resweep.config.schema import EarlyStopping
 from resweep.training.metrics import MetricLog
 from resweep.training.monitors import Monitors, Stop
+from resweep.training.saves import Saves
 from resweep.training.trainer import Trainer
 
-SECONDS_BETWEEN_SAVES = 60.0
 SECONDS_BETWEEN_PROGRESS = 5.0
 
 # Peak FLOP/s by what stands in the device's name, from vendors' data sheets: dense, which is half
@@ -58,14 +59,16 @@ class Callbacks:
     """What the loop asks of its surroundings.
 
     Attributes:
-        save: Publish a checkpoint of the trainer as it is now.
+        save: Save a checkpoint of the trainer as it is now; may write it after returning.
         interrupted: Whether to save and leave.
         beat: Told the step now and then, for the lease and for people.
+        is_best: Told the step and its val/loss; whether to save it for being among the best.
     """
 
     save: Callable[[], None]
     interrupted: Callable[[], bool]
     beat: Callable[[int], None]
+    is_best: Callable[[int, float], bool] = lambda step, loss: False
 
 
 def train(
@@ -97,8 +100,18 @@ def train(
     if monitors.stop is not None:
         return Outcome.STOPPED
     clock = _Clock(trainer)
+    saves = Saves(trainer.training, until, monitors.on)
+    leaving = False
+
+    def save() -> None:
+        saves.saved()
+        clock.paused(callbacks.save)
+
     while trainer.step < until:
-        trainer.train_step()
+        due = saves.due(trainer.step + 1)
+        complete = not saves.wants_gradients or due or leaving
+        complete = complete or saves.may_follow(trainer.step + 1)
+        trainer.train_step(saves.wants_gradients and complete)
         step = trainer.step
         values: dict[str, Any] = {}
         if step % trainer.training["log_steps"] == 0 or step == trainer.max_steps:
@@ -110,18 +123,19 @@ def train(
             values |= clock.paused(lambda: trainer.evaluate("val"))
             if _diverged(values, "val/loss", step):  # by the last update, which no train/loss saw
                 return Outcome.DIVERGED
+            due |= callbacks.is_best(step, values["val/loss"])
         if values:
             stop = write(values)
             clock.progress(trainer, until, values)
             if stop is not None:
                 log.info("stopped at step %d: %s", step, stop.reason)
                 return Outcome.STOPPED
-        if callbacks.interrupted():
-            clock.paused(callbacks.save)
+        leaving = leaving or callbacks.interrupted()
+        if leaving and complete:  # else after one more step, whose gradients are kept
+            save()
             return Outcome.INTERRUPTED
-        if step < until and clock.save_is_due(trainer):
-            metrics.flush_to_disk()
-            clock.paused(callbacks.save)
+        if due and step < until:
+            save()
         callbacks.beat(step)
     return Outcome.REACHED
 
@@ -134,11 +148,11 @@ def _diverged(values: dict[str, Any], name: str, step: int) -> bool:
 
 
 class _Clock:
-    """Times training apart from evaluation and saving, and says when a checkpoint is due."""
+    """Times training apart from evaluation and saving."""
 
     def __init__(self, trainer: Trainer):
         now = time.monotonic()
-        self.last_save = self.last_progress = now
+        self.last_progress = now
         self.interval_start, self.interval_step = now, trainer.step
         self.speed = 0.0
         self.device = trainer.device
@@ -173,15 +187,6 @@ class _Clock:
             "memory_mb": round(memory_mb(trainer.device), 1),
             "cpu_seconds": round(time.process_time(), 3),
         }
-
-    def save_is_due(self, trainer: Trainer) -> bool:
-        """Whether to save after this step: every save_steps, or once a minute."""
-        every = trainer.training["save_steps"]
-        now = time.monotonic()
-        due = trainer.step % every == 0 if every else now - self.last_save > SECONDS_BETWEEN_SAVES
-        if due:
-            self.last_save = now
-        return due
 
     def progress(self, trainer: Trainer, until: int, values: dict[str, Any]) -> None:
         """Tell people where the training is, every few seconds and at the end."""

@@ -82,6 +82,11 @@ class Monitors:
                 )
             )
 
+    @property
+    def on(self) -> bool:
+        """Whether any may stop the training."""
+        return bool(self._monitors)
+
     def see(self, line: Mapping[str, Any]) -> Stop | None:
         """Take the next line of metrics.jsonl; returns a stop if the training ends with it."""
         if self.horizon is None or line["step"] < self.horizon:

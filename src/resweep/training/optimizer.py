@@ -26,13 +26,26 @@ class Group:
     lr_scale: float = 1.0
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[Group]:
-    """Return what is trained: parameters with two or more dimensions decay, the others do not."""
-    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    matrices = tuple(name for name, p in trained.items() if p.dim() >= 2)
-    others = tuple(name for name, p in trained.items() if p.dim() < 2)
-    groups = [Group(matrices, weight_decay), Group(others, 0.0)]
-    return [group for group in groups if group.names]
+def parameter_groups(
+    model: nn.Module, weight_decay: float, lr_scales: Mapping[str, float] | None = None
+) -> list[Group]:
+    """Return what is trained: parameters with two or more dimensions decay, the others do not.
+
+    Args:
+        model: Whose parameters.
+        weight_decay: Of those that decay, at the rate of the schedule. A group's scale does not
+            change what a step takes off a weight: rate times decay.
+        lr_scales: Parameters that learn at another rate than the schedule's: how many times it.
+    """
+    alike: dict[tuple[bool, float], list[str]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            kind = (parameter.dim() >= 2, (lr_scales or {}).get(name, 1.0))
+            alike.setdefault(kind, []).append(name)
+    return [
+        Group(tuple(names), weight_decay / lr_scale if decays else 0.0, lr_scale)
+        for (decays, lr_scale), names in sorted(alike.items(), reverse=True)
+    ]
 
 
 class AdamW:

@@ -3,7 +3,8 @@
 model.safetensors config.json    transformers loads them
 optimizer.safetensors            both moments of every trained parameter
 trainer.json                     counters
-gradients.pt                     name -> gradient of that step, before clipping; if asked for
+gradients.pt                     of that step, if asked for (resweep.training.gradients)
+gradient_samples.pt              of parts of its batch, if asked for
 """
 
 import json
@@ -12,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from resweep.errors import StoreError
 from resweep.model.language_model import LanguageModel
+from resweep.training.gradients import GRADIENTS, SAMPLES, STATE
 
 OPTIMIZER = "optimizer.safetensors"
-STATE = "trainer.json"
-GRADIENTS = "gradients.pt"
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,15 @@ class Snapshot:
         moments: `exp_avg.NAME` and `exp_avg_sq.NAME`.
         counters: What trainer.json holds.
         gradients: By name; None if nobody wants them.
+        gradient_samples: By name, (n, *shape); None if nobody wants them.
     """
 
     model: LanguageModel
     weights: dict[str, Tensor]
     moments: dict[str, Tensor]
     counters: dict[str, Any]
-    gradients: dict[str, Tensor] | None
+    gradients: dict[str, Tensor] | None = None
+    gradient_samples: dict[str, Tensor] | None = None
 
     @property
     def step(self) -> int:
@@ -46,12 +50,21 @@ class Snapshot:
         return int(self.counters["step"])
 
     def write(self, folder: Path) -> None:
-        """Write all of it into an existing folder."""
-        self.model.write(self.weights, folder)
-        save_file(self.moments, folder / OPTIMIZER)
-        (folder / STATE).write_text(json.dumps(self.counters, indent=2) + "\n")
-        if self.gradients is not None:
-            torch.save(self.gradients, folder / GRADIENTS)
+        """Write all of it into an existing folder, while the training goes on.
+
+        Raises:
+            StoreError: It cannot be written: a full disk comes as an error of the library.
+        """
+        try:
+            self.model.write(self.weights, folder)
+            save_file(self.moments, folder / OPTIMIZER)
+            (folder / STATE).write_text(json.dumps(self.counters, indent=2) + "\n")
+            if self.gradients is not None:
+                torch.save(self.gradients, folder / GRADIENTS)
+            if self.gradient_samples is not None:
+                torch.save(self.gradient_samples, folder / SAMPLES)
+        except (SafetensorError, RuntimeError) as error:
+            raise StoreError(f"{folder}: cannot be written: {error}") from error
 
 
 def read_moments(folder: Path) -> dict[str, Tensor]:

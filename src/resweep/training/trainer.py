@@ -21,8 +21,10 @@ from resweep.data.batches import TrainBatches, eval_batches
 from resweep.data.prefetch import Prefetch
 from resweep.data.store import Prepared
 from resweep.model.build import build_model
-from resweep.training.device import is_shared, matmul_precision
+from resweep.model.dropout import sample_keys
+from resweep.training.device import is_shared, matmul_precision, to_device
 from resweep.training.engine import make_engine
+from resweep.training.gradients import SAMPLE_COUNT
 from resweep.training.optimizer import parameter_groups
 from resweep.training.processes import ALONE, Processes, together
 from resweep.training.schedule import learning_rate
@@ -46,6 +48,7 @@ class Trainer:
 
     Attributes:
         micro_batch: Sequences per forward and process.
+        parent: Folder of the weights that the run starts from, if it starts from any.
     """
 
     def __init__(
@@ -75,15 +78,21 @@ class Trainer:
         limits = (self.training["max_gpu_batch_size"], most_sequences, self.sequences_here)
         self.micro_batch = min(self.training["batch_size"], *(n for n in limits if n))
         seed = self.training["seed"]
-        self.batches = TrainBatches(
-            self.splits["train"], self.context_length, self.sequences_per_step, seed
-        )
+        order = (self.splits["train"], self.context_length, self.sequences_per_step, seed)
+        self.batches = TrainBatches(*order)
+        self.sample_batches = TrainBatches(*order)  # the other one belongs to the prefetch's thread
         self.prefetch = Prefetch(self._rows_at, device, self.max_steps)
-        self.model = build_model(config["model"])
-        generator = torch.Generator().manual_seed(derive_seed(seed, "initialization"))
-        self.model.initialize(config["initialization"], generator)
+        checkpoint = config["run"]["checkpoint"]
+        self.parent = None if checkpoint is None else Path(checkpoint)
+        self.model = build_model(config["model"], self.parent)
+        start = config["initialization"]
+        weight_seed = seed if start["weight_seed"] is None else start["weight_seed"]
+        generator = torch.Generator().manual_seed(derive_seed(weight_seed, "initialization"))
+        self.model.initialize(start, generator)
+        self.model.checkpoint_blocks(self.training["gradient_checkpointing"])
         self.model.to(device)
-        groups = parameter_groups(self.model, self.training["weight_decay"])
+        lr_scales = self.model.lr_scales(start)
+        groups = parameter_groups(self.model, self.training["weight_decay"], lr_scales)
         self.engine = make_engine(self.model, groups, self.training, device, processes)
         self.step = 0
         # Losses since the last line of metrics.jsonl: part of the state, so that a resumed run
@@ -91,7 +100,9 @@ class Trainer:
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
         self.loss_count = 0
         self.grad_norm = torch.zeros((), device=device)
+        # Of the step just done, for a snapshot.
         self.kept_gradients: dict[str, Tensor] | None = None
+        self.kept_samples: dict[str, Tensor] | None = None
 
     @property
     def tokens(self) -> int:
@@ -106,18 +117,25 @@ class Trainer:
             keep_gradients: Keep its gradients for the next snapshot.
         """
         rows = self.prefetch.at(self.step)
-        self.loss_sum += self._compute_gradients(rows)
-        self.kept_gradients = to_memory(self.engine.gradients()) if keep_gradients else None
+        samples = self.training["gradient_samples"] if keep_gradients else None
+        self.kept_samples = self._sample_gradients(samples) if samples else None
+        self.loss_sum += self._compute_gradients(rows, self.first_row, self.sequences_per_step)
+        self.kept_gradients = self._copy_gradients() if keep_gradients else None
         rate = learning_rate(self.step, self.training, self.max_steps)
         self.grad_norm = self.engine.update(rate, self.training["grad_clip"])
         self.loss_count += 1
         self.step += 1
 
-    def _compute_gradients(self, rows: Tensor) -> Tensor:
-        """Go through this process's rows in micro-batches, smaller ones where memory is short.
+    def _compute_gradients(self, rows: Tensor, first_row: int, sequences: int) -> Tensor:
+        """Go through rows of this process in micro-batches, smaller ones where memory is short.
+
+        Args:
+            rows: (rows, tokens + 1)
+            first_row: The place of the first one in the step's batch.
+            sequences: How many the gradients are a mean over, all processes together.
 
         Returns:
-            The sum of their mean losses by their shares of the step.
+            The sum of their mean losses by their shares.
 
         Raises:
             torch.OutOfMemoryError: A single sequence does not fit; or, where there are other
@@ -125,7 +143,7 @@ class Trainer:
         """
         while True:
             try:
-                return self._accumulate(rows)
+                return self._accumulate(rows, first_row, sequences)
             except torch.OutOfMemoryError:
                 if self.processes.together and self.shortage and not is_shared(self.device):
                     self.shortage.note(self.micro_batch // 2)
@@ -135,15 +153,17 @@ class Trainer:
             self.micro_batch //= 2
             log.warning("out of memory: goes on with %d sequences a forward", self.micro_batch)
 
-    def _accumulate(self, rows: Tensor) -> Tensor:
+    def _accumulate(self, rows: Tensor, first_row: int, sequences: int) -> Tensor:
         self.engine.begin()
+        seed = derive_seed(self.training["seed"], "dropout", self.step)
+        keys = to_device(sample_keys(seed, first_row, len(rows)), self.device)
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         with matmul_precision(self.device, self.training["precision"]):
             for first in range(0, len(rows), self.micro_batch):
                 part = rows[first : first + self.micro_batch]
-                self._seed_dropout(self.first_row + first)
+                self.model.sample_keys.set(keys[first : first + self.micro_batch])
                 last = first + len(part) == len(rows)
-                total += self.engine.accumulate(part, len(part) / self.sequences_per_step, last)
+                total += self.engine.accumulate(part, len(part) / sequences, last)
         return total
 
     def _free_memory(self) -> None:
@@ -152,6 +172,28 @@ class Trainer:
         if self.training["compile"]:
             torch.compiler.reset()  # graphs keep their memory, and code of sizes that do not fit
         torch.cuda.empty_cache()
+
+    def _sample_gradients(self, count: int) -> dict[str, Tensor]:
+        """Return the gradients of `count` equal parts of the step's batch: (count, *shape) each.
+
+        A part has the same sequences however many processes share it.
+        """
+        batch = torch.from_numpy(self.sample_batches.at(self.step)).to(self.device)
+        size = self.sequences_per_step // count
+        here = size // self.processes.world_size
+        samples = []
+        for sample in range(count):
+            first = sample * size + self.processes.rank * here
+            self._compute_gradients(batch[first : first + here], first, size)
+            samples.append(self._copy_gradients())
+        return {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
+
+    def _copy_gradients(self) -> dict[str, Tensor]:
+        """Return the gradients in main memory, float32; of rank 0 alone they are of use."""
+        gradients = self.engine.gradients()
+        if self.processes.rank:
+            return {}
+        return to_memory({name: gradient.float() for name, gradient in gradients.items()})
 
     @together
     def interval_metrics(self) -> dict[str, float]:
@@ -181,7 +223,7 @@ class Trainer:
         for first in range(0, len(batches), world_size):
             # All processes compute, since shards of a model can only be gathered together.
             mine = batches[min(first + rank, len(batches) - 1)]
-            loss = self._eval_loss(torch.from_numpy(mine).to(self.device))
+            loss = self._eval_loss(to_device(torch.from_numpy(mine), self.device))
             if first + rank < len(batches):
                 total += loss
         self.model.train()
@@ -210,8 +252,22 @@ class Trainer:
             "loss_sum": self.processes.sum(self.loss_sum).item(),
             "loss_count": self.loss_count,
         }
-        kept = self.kept_gradients
-        return Snapshot(self.model, to_memory(weights), to_memory(moments), counters, kept)
+        if self.kept_samples is not None:
+            counters[SAMPLE_COUNT] = self.training["gradient_samples"]
+        return Snapshot(
+            self.model,
+            to_memory(weights),
+            to_memory(moments),
+            counters,
+            self.kept_gradients,
+            self.kept_samples,
+        )
+
+    @together
+    def begin(self) -> None:
+        """Start from the weights that the configuration names, if it names any; optimizer anew."""
+        if self.parent is not None:
+            self.engine.load(self.model.read_parent(self.parent), {}, 0)
 
     @together
     def load(self, folder: Path) -> None:
@@ -225,11 +281,6 @@ class Trainer:
     def _rows_at(self, step: int) -> Any:
         rows = self.batches.at(step)
         return rows[self.first_row : self.first_row + self.sequences_here]
-
-    def _seed_dropout(self, first: int) -> None:
-        """Dropout draws from torch's global generator: seed it for exactly this micro-batch."""
-        if self.config["model"]["dropout"] > 0:
-            torch.manual_seed(derive_seed(self.training["seed"], "dropout", self.step, first))
 
 
 def derive_seed(*parts: Any) -> int:

@@ -1,0 +1,108 @@
+"""What checkpoints cost the training: written beside it, in its way, and none at all."""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from benchmarks.loops import VOCAB, tokens
+from resweep.config.schema import Config
+from resweep.data.store import Prepared
+from resweep.store.identity import resolve
+from resweep.training import checkpoint
+from resweep.training.loop import Callbacks, train
+from resweep.training.metrics import MetricLog
+from resweep.training.trainer import Trainer
+from resweep.training.writer import Writer
+
+# 10.8 million parameters: with both moments, a checkpoint has 130 MB.
+MODEL = {"n_layer": 6, "n_head": 6, "n_embd": 384, "context_length": 128}
+BATCH = 2
+EVERY = 4  # steps; longer than a checkpoint takes to write
+SAVES = 3
+ROUNDS = 5
+MINUTE = 60.0
+WAYS = ("none", "beside", "in its way")
+
+
+def measure() -> None:
+    """Print the time of equally many steps in each way, and the cost at one save a minute.
+
+    Where other work shares the machine, the time between two saves varies by more than a save
+    costs: so what the training stands still for is timed by itself too.
+    """
+    torch.set_num_threads(1)
+    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+    held_up: dict[str, list[float]] = {way: [] for way in WAYS}
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = _trainer(Path(folder))
+        _train(trainer, "none", Path(folder))
+        for _ in range(ROUNDS):
+            for way in WAYS:
+                total, held = _train(trainer, way, Path(folder))
+                seconds[way].append(total)
+                held_up[way].append(held / SAVES)
+    print(f"| a save every {EVERY} steps | time over that of none | holds up for | of a minute |")
+    print("|---|---|---|---|")
+    for way in WAYS[1:]:
+        ratios = [some / none for some, none in zip(seconds[way], seconds["none"], strict=True)]
+        listed = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+        held = statistics.median(held_up[way])
+        ratio = statistics.median(ratios)
+        print(f"| {way} | {ratio:.2f} ({listed}) | {held:.2f} s | {held / MINUTE:.1%} |")
+
+
+def _trainer(folder: Path) -> Trainer:
+    text = tokens().astype("<u2")
+    for split in ("train", "val", "test"):
+        text.tofile(folder / f"{split}.bin")
+    data = Prepared(folder, "random", VOCAB, dict.fromkeys(("train", "val", "test"), len(text)))
+    training = {
+        "batch_size": BATCH,
+        "max_steps": 10**6,
+        "eval_steps": 10**6,
+        "save_steps": EVERY,
+        "eval_sequences": 1,
+    }
+    config = Config.model_validate({"model": MODEL, "training": training}).model_dump(mode="json")
+    return Trainer(resolve(config, data), data, torch.device("cpu"))
+
+
+def _train(trainer: Trainer, way: str, folder: Path) -> tuple[float, float]:
+    """Seconds of the loop for SAVES saves, and those of them in which it stood still for these."""
+    held_up = 0.0
+
+    def save() -> None:
+        nonlocal held_up
+        start = time.perf_counter()
+        if way != "none":
+            _save(trainer, writer, way, Path(place))
+        held_up += time.perf_counter() - start
+
+    with tempfile.TemporaryDirectory(dir=folder) as place, Writer() as writer:
+        until = (trainer.step // EVERY + SAVES) * EVERY + EVERY - 1  # room for the last write
+        start = time.perf_counter()
+        _loop(trainer, until, Path(place), save)
+        waiting = time.perf_counter()
+        writer.wait()
+        done = time.perf_counter()
+    return done - start, held_up + done - waiting
+
+
+def _save(trainer: Trainer, writer: Writer, way: str, folder: Path) -> None:
+    writer.wait()
+    snapshot = trainer.snapshot()
+    path = folder / checkpoint.folder_name(trainer.step)
+    writer.begin(lambda: checkpoint.publish(path, snapshot.write, lambda: None))
+    if way == "in its way":
+        writer.wait()
+
+
+def _loop(trainer: Trainer, until: int, folder: Path, save: Callable[[], None]) -> None:
+    metrics, timing = MetricLog(folder / "m", 0), MetricLog(folder / "t", 0)
+    train(trainer, until, metrics, timing, Callbacks(save, lambda: False, lambda step: None))
+    metrics.close()
+    timing.close()

@@ -1,0 +1,56 @@
+"""Model folders as transformers writes them: which files hold the weights, and what is in them.
+
+    model.safetensors  |  model.safetensors.index.json and its shards
+    pytorch_model.bin  |  pytorch_model.bin.index.json and its shards
+
+Nothing here imports torch before weights are read: planning asks for names.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+FORMS = (WEIGHTS, "pytorch_model.bin")
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Return the files that hold a folder's weights, in the order of their names; none is none.
+
+    A shard that its index names and that is not there is in the list too.
+    """
+    for name in FORMS:
+        if (folder / name).is_file():
+            return [folder / name]
+        index = folder / f"{name}.index.json"
+        if index.is_file():
+            names = set(json.loads(index.read_text())["weight_map"].values())
+            return [folder / name for name in sorted(names)]
+    return []
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return a folder's config.json."""
+    return dict(json.loads((folder / CONFIG).read_text()))
+
+
+def is_dropout(key: str) -> bool:
+    """Whether a key of config.json is a probability of dropout: attn_pdrop, attention_dropout."""
+    return "dropout" in key or key.endswith("pdrop")
+
+
+def read_tensors(folder: Path) -> Iterator[tuple[str, "Tensor"]]:
+    """Yield the tensors of a folder by name, on the CPU, as they are stored."""
+    import torch
+    from safetensors.torch import load_file
+
+    for file in weight_files(folder):
+        if file.suffix == ".safetensors":
+            yield from load_file(file).items()
+        else:
+            yield from torch.load(file, map_location="cpu", weights_only=True).items()

@@ -1,0 +1,235 @@
+"""Any causal language model of transformers.
+
+    model.config                        what config.json says, with model_type
+    AutoModelForCausalLM.from_config    the module; no code of a model folder is ever run
+
+Weights are float32 and named as transformers names them, tied ones once. Attention is torch's fused
+one. All dropout probabilities of the configuration are `model.dropout`.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedConfig
+from transformers.core_model_loading import revert_weight_conversion
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers.utils import logging
+
+from resweep.config.spelling import nearest
+from resweep.errors import ConfigError, Problem
+from resweep.model.dropout import SampleKeys
+from resweep.model.folder import WEIGHTS, is_dropout
+from resweep.model.initialization import draw_matrices
+from resweep.model.language_model import LanguageModel
+from resweep.model.masked_attention import DROPPING, require_no_other_dropout, use_keys
+
+# Names that config classes take though they are none of their fields.
+ALSO_KNOWN = frozenset({"rope_theta", "rope_scaling", "partial_rotary_factor", "n_ctx"})
+SPECIAL_TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id")
+
+logging.set_verbosity_error()
+logging.disable_progress_bar()
+
+
+def make_config(model: Mapping[str, Any], from_weights: bool) -> PreTrainedConfig:
+    """Return the configuration of transformers that a resolved `model` section describes.
+
+    Args:
+        model: The section.
+        from_weights: Whether it starts from weights, whose config.json may hold any other keys.
+
+    Raises:
+        ConfigError: A key or value that transformers does not know, or too long a context.
+    """
+    given = dict(model["config"])
+    model_type = given.pop("model_type")
+    if model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or model_type not in CONFIG_MAPPING:
+        meant = nearest(str(model_type), sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES))
+        hint = f"; did you mean {meant}?" if meant else ""
+        raise _problem("config.model_type", model_type, f"is no causal model of transformers{hint}")
+    kind: Any = CONFIG_MAPPING[model_type]
+    known = {*kind.__dataclass_fields__, *kind.attribute_map, *ALSO_KNOWN}
+    for key in given.keys() - known:
+        meant = nearest(key, sorted(known))
+        if meant:
+            raise _problem(f"config.{key}", given[key], f"did you mean {meant}?")
+        if not from_weights:
+            raise _problem(f"config.{key}", given[key], f"is no key of a {model_type} config")
+    try:
+        config: PreTrainedConfig = kind(**given, vocab_size=model["vocab_size"])
+    except (StrictDataclassError, TypeError, ValueError) as error:
+        said = str(error).strip().splitlines()[-1].strip()
+        raise _problem("config", None, f"transformers refuses it: {said}") from None
+    if config.is_encoder_decoder or getattr(config, "is_decoder", True) is False:
+        mend = "is no decoder: its tokens see those after them; set model.config.is_decoder: true"
+        raise _problem("config.model_type", model_type, mend)
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is not None and model["context_length"] > positions:
+        mend = f"is more than the model's {positions} positions (model.config)"
+        raise _problem("context_length", model["context_length"], mend)
+    for key, value in config.to_dict().items():
+        if is_dropout(key) and type(value) in (float, int):
+            setattr(config, key, model["dropout"])
+        default_token = key in SPECIAL_TOKENS and key not in given and isinstance(value, int)
+        if default_token and value >= model["vocab_size"]:
+            setattr(config, key, None)  # of the vocabulary that transformers has in mind
+    return config
+
+
+class HfModel(LanguageModel):
+    """A model of transformers, trained as our own.
+
+    Args:
+        config: The resolved `model` section.
+        parent: Folder of the weights to start from, if there are any.
+
+    Raises:
+        ConfigError: transformers has no such model, or its dropout cannot be repeated.
+    """
+
+    def __init__(self, config: Mapping[str, Any], parent: Path | None = None):
+        super().__init__()
+        self.config = config
+        self.parent = parent
+        self.vocab_size = config["vocab_size"]
+        self.context_length = config["context_length"]
+        hf_config = make_config(config, parent is not None)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # for what `initialize` leaves as transformers draws it
+            try:
+                self.hf = AutoModelForCausalLM.from_config(
+                    hf_config,
+                    attn_implementation=DROPPING if config["dropout"] else "sdpa",
+                    dtype=torch.float32,
+                    trust_remote_code=False,
+                )
+            except (ImportError, ValueError) as error:
+                said = str(error).strip().splitlines()[0]
+                kind = hf_config.model_type
+                raise _problem("config.model_type", kind, f"cannot be built: {said}") from None
+        self.add_adapters()
+        self.note_shapes()
+        self.sample_keys = SampleKeys()
+        if max(config["dropout"], config["lora_dropout"]) > 0:
+            self.sample_keys = use_keys(self.hf, config["dropout"])
+            require_no_other_dropout(self.hf, self.sample_keys)
+
+    def add_adapters(self) -> None:
+        """Change the module before it is used; the plain model stays as it is."""
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, nn.Parameter]]:
+        """Yield parameters under the names that they have in transformers' model."""
+        yield from self.hf.named_parameters(prefix, recurse, remove_duplicate)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(batch, tokens) of int64 -> logits (batch, tokens, vocab_size)."""
+        logits: Tensor = self.hf(input_ids=tokens, use_cache=False).logits
+        return logits
+
+    def loss(self, sequences: Tensor, reduction: str = "mean") -> Tensor:
+        """Cross-entropy of each token given those before it, in nats.
+
+        Args:
+            sequences: (batch, tokens + 1), int64.
+            reduction: `mean` or `sum` over all predicted tokens.
+        """
+        logits = self(sequences[:, :-1])
+        return F.cross_entropy(
+            logits.view(-1, self.vocab_size), sequences[:, 1:].reshape(-1), reduction=reduction
+        )
+
+    def initialize(self, settings: Mapping[str, Any], generator: torch.Generator) -> None:
+        """Draw all matrices anew (`resweep.model.initialization`); vectors are transformers'."""
+        layers = self.hf.config.num_hidden_layers
+        draw_matrices(self.named_parameters(), settings, layers, generator)
+
+    def checkpoint_blocks(self, on: bool) -> None:
+        """Keep each block's input alone for backward, and compute the rest again: or stop it."""
+        if on:
+            self.hf.activation_checkpointing_enable({"use_reentrant": False})
+        else:
+            self.hf.activation_checkpointing_disable()
+
+    def flops_per_token(self) -> float:
+        """Floating-point operations of one training step per token.
+
+        6 for each parameter, 12 layers width context_length for attention (PaLM, Chowdhery et al.
+        2022, appendix B). Embeddings that are only looked up multiply nothing and do not count;
+        frozen parameters need no gradient of their own, and count 4. Experts count all.
+        """
+        head = self.hf.get_output_embeddings()
+        used = None if head is None else head.weight
+        embeddings = [part for part in self.hf.modules() if isinstance(part, nn.Embedding)]
+        looked_up = {id(part.weight) for part in embeddings if part.weight is not used}
+        products = sum(
+            self.shapes[name].numel() * (6 if parameter.requires_grad else 4)
+            for name, parameter in self.named_parameters()
+            if id(parameter) not in looked_up
+        )
+        config = self.hf.config
+        heads = config.num_attention_heads
+        width = heads * (getattr(config, "head_dim", None) or config.hidden_size // heads)
+        attention = 12 * config.num_hidden_layers * width * self.context_length
+        return products + attention
+
+    def write(self, state: Mapping[str, Tensor], folder: Path) -> None:
+        """Write a folder as transformers does, weights in one file.
+
+        Its `save_pretrained` does the same, but imports DeepSpeed first, which takes seconds.
+        """
+        constants = {name for name, _ in self.hf.named_buffers()}
+        kept = {name: t for name, t in self.hf.state_dict().items() if name in constants}
+        stored = revert_weight_conversion(self.hf, {**kept, **state})
+        whole = {name: tensor.contiguous() for name, tensor in stored.items()}
+        save_file(whole, folder / WEIGHTS, metadata={"format": "pt"})
+        config = copy.deepcopy(self.hf.config)
+        config.architectures, config.dtype = [type(self.hf).__name__], "float32"
+        config.save_pretrained(folder)
+        if self.hf.can_generate():
+            self.hf.generation_config.save_pretrained(folder)
+
+    def read(self, folder: Path) -> dict[str, Tensor]:
+        """Return the parameters of a folder that transformers loads; raises ConfigError."""
+        return self._read_whole(folder)
+
+    def _read_whole(self, folder: Path) -> dict[str, Tensor]:
+        """Return the parameters of a folder under the names of the plain model."""
+        found: Any = AutoModelForCausalLM.from_pretrained(
+            folder,
+            config=self.hf.config,
+            dtype=torch.float32,
+            local_files_only=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+        loaded, info = found
+        odd = [
+            *(f"{name} is missing there" for name in sorted(info["missing_keys"])),
+            *(
+                f"{name} is {_shape(there)} there, {_shape(here)} here"
+                for name, there, here in sorted(info["mismatched_keys"])
+            ),
+            *(f"{name} is not in the model" for name in sorted(info["unexpected_keys"])),
+        ]
+        if odd:
+            mend = f"does not fit the model of model.config: {odd[0]}"
+            raise ConfigError(Problem(str(folder), "", None, mend))
+        return {name: parameter.detach() for name, parameter in loaded.named_parameters()}
+
+
+def _shape(shape: Any) -> str:
+    return "x".join(map(str, shape))
+
+
+def _problem(key: str, value: Any, mend: str) -> ConfigError:
+    return ConfigError(Problem("trial", f"model.{key}", value, mend))

@@ -1,0 +1,78 @@
+"""How weight matrices start, and what width changes about it (muP).
+
+    init_type normal      N(0, init_std), those into the residual stream over sqrt(2 n_layer)
+                          (GPT-2, Radford et al. 2019, section 2.3)
+    init_type gaussian    N(init_mean, init_std), all alike
+
+muP is the maximal update parametrisation of Yang et al. 2022 (Tensor Programs V, arXiv:2203.03466)
+in the form of their table 8, which allows for a head that shares the token embeddings: relative to
+a model of the base width, a model that is m times as wide
+
+    hidden matrices              starts with a deviation over sqrt(m), learns at the rate over m
+    output head                  multiplies its logits by 1/m
+    embeddings, biases, norms    as they are
+
+Names of parameters are those of GPT-2 and of transformers' models.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# What transformers' models call the projections that are added to the residual stream: attention's
+# last one and the MLP's last one.
+RESIDUAL = frozenset(
+    {"c_proj", "o_proj", "out_proj", "down_proj", "dense", "dense_4h_to_h", "fc2", "fc_out"}
+)
+EMBEDDINGS = frozenset({"wte", "wpe", "embed_tokens", "embed_positions", "embed_in"})
+HEADS = frozenset({"lm_head", "embed_out"})
+
+
+@torch.no_grad()
+def draw_matrices(
+    parameters: Iterable[tuple[str, Tensor]],
+    settings: Mapping[str, Any],
+    n_layer: int,
+    generator: torch.Generator,
+    width_ratio: float = 1.0,
+) -> None:
+    """Draw all parameters of two or more dimensions anew, in their order; others stay.
+
+    Args:
+        parameters: By name.
+        settings: The `initialization` section.
+        n_layer: Transformer blocks: each adds twice to the residual stream.
+        generator: What is drawn from.
+        width_ratio: The model's width over that of muP's base; 1 without muP.
+    """
+    scale_residual = settings["scale_residual"]
+    if scale_residual is None:
+        scale_residual = settings["init_type"] == "normal"
+    for name, parameter in parameters:
+        if parameter.dim() < 2:
+            continue
+        std = settings["init_std"]
+        if scale_residual and _module(name) in RESIDUAL:
+            std /= math.sqrt(2 * n_layer)
+        if is_hidden(name, parameter):
+            std /= math.sqrt(width_ratio)
+        parameter.normal_(settings["init_mean"], std, generator=generator)
+
+
+def is_hidden(name: str, parameter: Tensor) -> bool:
+    """Whether both dimensions of a matrix grow with the width: it is no embedding and no head."""
+    return parameter.dim() >= 2 and _module(name) not in EMBEDDINGS | HEADS
+
+
+def width_ratio(settings: Mapping[str, Any], width: int) -> float:
+    """Return the width over that of muP's base; 1 without muP."""
+    base = settings["mup_base_width"]
+    return 1.0 if base is None else width / base
+
+
+def _module(name: str) -> str:
+    """`transformer.h.0.attn.c_proj.weight` -> `c_proj`."""
+    return name.removesuffix(".weight").rpartition(".")[2]

@@ -1,0 +1,76 @@
+"""The checkpoints of one training: copied at once, written beside it, deleted when they have to go.
+
+    save     waits for the write before, copies the training to main memory
+    thread   metrics to disk -> folder written and renamed -> the run's state -> older ones deleted
+
+Whatever is reported as saved has its name: a process killed in between loses nothing but the copy.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from resweep.store.lock import RunLock
+from resweep.store.retention import best_first, drop_before
+from resweep.store.run import Run
+from resweep.training import checkpoint
+from resweep.training.snapshot import Snapshot
+from resweep.training.trainer import Trainer
+from resweep.training.writer import Writer
+
+
+class Saver:
+    """Saves checkpoints into a folder.
+
+    Args:
+        run: Whose.
+        folder: The run's own, or one beside: of a retraining nothing is kept but to go on from.
+        lock: The run's.
+        keep_best: How many of the lowest val/loss stay, and so are saved.
+        losses: val/loss by step, as far as the run's metrics tell.
+        writer: Does the writing.
+        flush: Makes the metrics up to now survive a crash; called from the writer's thread.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        folder: Path,
+        lock: RunLock,
+        keep_best: int | None,
+        losses: dict[int, float],
+        writer: Writer,
+        flush: Callable[[], None],
+    ):
+        self.run = run
+        self.folder = folder
+        self.lock = lock
+        self.keep_best = keep_best if folder == run.path else None
+        self.losses = losses
+        self.writer = writer
+        self.flush = flush
+        self.newest: set[int] = set()  # it may not have its name yet
+
+    def save(self, trainer: Trainer) -> None:
+        """Save the training as it is now."""
+        self.writer.wait()  # two copies at a time would be one too many
+        snapshot = trainer.snapshot()
+        self.newest = {snapshot.step}
+        self.writer.begin(lambda: self._publish(snapshot))
+
+    def is_best(self, step: int, loss: float) -> bool:
+        """Take the val/loss of a step; returns whether its checkpoint would be one of the best."""
+        self.losses[step] = loss
+        if self.keep_best is None:
+            return False
+        steps = {*checkpoint.steps_of(self.folder), *self.newest, step}
+        return step in best_first(steps, self.losses)[: self.keep_best]
+
+    def _publish(self, snapshot: Snapshot) -> None:
+        self.flush()
+        place = self.folder / checkpoint.folder_name(snapshot.step)
+        checkpoint.publish(place, snapshot.write, self.lock.confirm)
+        if self.folder == self.run.path:
+            self.run.update(step=max(snapshot.step, self.run.state().get("step", 0)))
+        # The last one before stays too, should this one be damaged.
+        newest = checkpoint.steps_of(self.folder)[-2:]
+        drop_before(self.run, self.folder, newest[0], self.losses)

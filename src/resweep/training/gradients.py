@@ -1,0 +1,50 @@
+"""The gradients of a checkpoint: which are wanted, and whether a folder has them.
+
+    gradients.pt         {name: gradient} of the step that led to the checkpoint, before clipping
+    gradient_samples.pt  {name: (n, *shape)}, of n equal parts of that step's batch
+
+Both are whole, float32 and on the CPU, whatever computed them: `torch.load(path)` reads them.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+GRADIENTS = "gradients.pt"
+SAMPLES = "gradient_samples.pt"
+STATE = "trainer.json"
+SAMPLE_COUNT = "gradient_samples"  # its key in trainer.json
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Which gradients checkpoints should have.
+
+    Attributes:
+        gradients: Those of the whole batch.
+        samples: Those of so many parts of it; None: of none.
+    """
+
+    gradients: bool = False
+    samples: int | None = None
+
+    @classmethod
+    def of(cls, training: Mapping[str, Any]) -> "Wish":
+        """Return the wish of a `training` section."""
+        return cls(training["save_gradients"], training["gradient_samples"])
+
+    def is_met(self, checkpoint: Path) -> bool:
+        """Whether a checkpoint folder has what is wished for."""
+        if not self.gradients:
+            return True
+        if not (checkpoint / GRADIENTS).is_file():
+            return False
+        if self.samples is None:
+            return True
+        counters = json.loads((checkpoint / STATE).read_text())
+        return bool(counters.get(SAMPLE_COUNT) == self.samples)
+
+
+NO_WISH = Wish()

@@ -1,0 +1,52 @@
+"""When a checkpoint follows a step: known before the step, so that its gradients can be kept.
+
+due      every save_steps, or once a minute without
+may end  the last step; a line that a monitor may stop at
+best     an evaluation that may turn out among the best
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from resweep.training.gradients import Wish
+
+SECONDS_BETWEEN_SAVES = 60.0
+
+
+class Saves:
+    """Foretells the checkpoints of a training.
+
+    Args:
+        training: The `training` section of the configuration.
+        until: Step that the training stops at.
+        monitored: Whether monitors may stop it at any line of metrics.
+    """
+
+    def __init__(self, training: Mapping[str, Any], until: int, monitored: bool):
+        self.training = training
+        self.until = until
+        self.monitored = monitored
+        self.wants_gradients = Wish.of(training).gradients
+        self.last = time.monotonic()
+
+    def due(self, step: int) -> bool:
+        """Whether a checkpoint has to follow this step, the next one to be trained."""
+        every = self.training["save_steps"]
+        if every:
+            return bool(step % every == 0)
+        return time.monotonic() - self.last > SECONDS_BETWEEN_SAVES
+
+    def may_follow(self, step: int) -> bool:
+        """Whether one may follow for what the step brings: its end, or a good evaluation."""
+        logged = step % self.training["log_steps"] == 0
+        evaluated = step % self.training["eval_steps"] == 0
+        return (
+            step == self.until
+            or bool(self.training["keep_best"] and evaluated)
+            or (self.monitored and (logged or evaluated))
+        )
+
+    def saved(self) -> None:
+        """Note that a checkpoint is being saved."""
+        self.last = time.monotonic()

@@ -1,0 +1,98 @@
+"""A trial of two processes is killed, told to leave, goes wrong, and goes on bit for bit."""
+
+import json
+import signal
+import subprocess
+from typing import Any
+
+import psutil
+import pytest
+from test_resume import STEPS, Training
+
+from tests.conftest import Checkout
+
+TWO = {"training.distributed": "ddp", "training.processes": 2}
+
+
+@pytest.fixture(scope="module")
+def checkout_of_two(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A study whose only trial two processes train, and what it gives undisturbed."""
+    made = Checkout.new(tmp_path_factory.mktemp("two") / "checkout")
+    made.write_sweep(learning_rate=[1e-3])
+    settings = {"training.max_steps": STEPS, "training.save_steps": 20, "training.log_steps": 3}
+    settings |= {"model.dropout": 0.1, "model.n_layer": 2, "model.n_embd": 32, "model.n_head": 2}
+    settings |= {"training.eval_sequences": 16, "training.eval_steps": 50}
+    phases = [{"name": "sweep", "kind": "sweep", "sweep": "rates"}]
+    made.write_study(set={**settings, **TWO}, phases=phases)
+    Training(made, "uninterrupted").finish()
+    return made
+
+
+@pytest.fixture
+def training(checkout_of_two: Checkout, request: pytest.FixtureRequest) -> Training:
+    """A training of that trial, in results of its own."""
+    return Training(checkout_of_two, f"results-{request.node.name}")
+
+
+def rank(process: subprocess.Popen[str], number: int) -> psutil.Process:
+    """The process of a rank, below a training."""
+    for child in psutil.Process(process.pid).children(recursive=True):
+        if child.environ().get("RANK") == str(number):
+            return child
+    raise AssertionError(f"there is no rank {number}")
+
+
+def attempts(training: Training) -> list[dict[str, Any]]:
+    """How the run was advanced."""
+    return list(json.loads((training.run / "record.json").read_text())["attempts"])
+
+
+def assert_as_undisturbed(training: Training) -> None:
+    expected = Training(training.checkout, "uninterrupted").bytes_of_result()
+    assert training.bytes_of_result() == expected
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_to_the_job_saves_and_the_same_command_goes_on(
+    training: Training, number: signal.Signals
+) -> None:
+    process = training.start()
+    training.wait_beyond(60, process)
+    process.send_signal(number)
+    output = process.communicate()[0]
+    assert process.returncode == 75, output
+    assert "saved at step" in output
+    assert "continues from step" in training.finish()
+    first, second = attempts(training)
+    assert first["end"] == "interrupted" and first["to_step"] == second["from_step"] > 60
+    assert_as_undisturbed(training)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_process_that_dies_ends_the_job_and_the_next_goes_on(
+    training: Training, number: int
+) -> None:
+    process = training.start()
+    training.wait_beyond(60, process)
+    rank(process, number).kill()
+    output = process.communicate()[0]
+    # Of rank 1 the others tell, and the scheduler tries again; without rank 0 it is tried here.
+    assert process.returncode == (1 if number else 0), output
+    assert "continues from step" in training.finish() + output
+    first, *_, last = attempts(training)
+    assert ("another process" if number else "killed") in first["end"]
+    assert last["end"] == "completed" and last["from_step"] >= 60
+    assert_as_undisturbed(training)
+
+
+def test_processes_save_and_leave_when_the_job_is_killed(training: Training) -> None:
+    process = training.start()
+    training.wait_beyond(60, process)
+    rank_0 = rank(process, 0)
+    process.kill()
+    process.communicate()
+    rank_0.wait(timeout=120)
+    (attempt,) = attempts(training)
+    assert attempt["end"] == "interrupted" and attempt["to_step"] > 60
+    training.finish()
+    assert_as_undisturbed(training)
