@@ -19,7 +19,6 @@ from resweep.store.request import Request, advance
 from resweep.store.run import Run
 from resweep.training.device import matmul_precision, pick_device
 from resweep.training.loop import PEAK_FLOPS, data_sheet
-from resweep.training.optimizer import AdamW, parameter_groups
 from resweep.training.trainer import Trainer
 from tests.unit.tiny import configure, prepare
 
@@ -229,39 +228,6 @@ def test_gradients_are_taken_from_a_graph_before_it_writes_again(most, data, mon
         graphed.train_step()
         replayed.clear()
     assert_equal(plain, graphed)
-
-
-# The optimizer's count
-
-
-def test_a_restored_optimizer_counts_on(data):
-    config = {"n_layer": 1, "n_head": 2, "n_embd": 8, "context_length": 4, "dropout": 0.0,
-              "bias": True}  # fmt: skip
-
-    def build() -> tuple[GPT, AdamW]:
-        model = GPT(config, 300)
-        model.initialize({"init_std": 0.02}, torch.Generator().manual_seed(1))
-        groups = parameter_groups(model, 0.1)
-        return model, AdamW(model, groups, beta1=0.9, beta2=0.95, eps=1e-8)
-
-    def step(model: GPT, optimizer: AdamW, seed: int) -> None:
-        generator = torch.Generator().manual_seed(seed)
-        optimizer.zero_grad()
-        model.loss(torch.randint(300, (2, 5), generator=generator)).backward()
-        optimizer.step(1e-2)
-
-    (whole, first), (parts, second), (_, third) = build(), build(), build()
-    for seed in range(6):
-        step(whole, first, seed)
-    for seed in range(3):
-        step(parts, second, seed)
-    third.parameters = second.parameters
-    third.load_state(second.state(), second.steps)
-    for seed in range(3, 6):
-        step(parts, third, seed)
-    for name, tensor in whole.state_dict().items():
-        assert torch.equal(tensor, parts.state_dict()[name]), name
-    assert third.steps == 6
 
 
 # Peaks
