@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from resweep import launch
 from resweep.config.schema import EarlyStopping
 from resweep.data import store as data_store
-from resweep.errors import ConfigError, DataError, ResweepError
+from resweep.errors import ConfigError, DataError, Interrupted, Problem, ResweepError
 from resweep.gpus import gpu_log, lease_gpu
 from resweep.paths import Layout
 from resweep.store.identity import last_step, resolve, run_id
@@ -112,48 +112,29 @@ def train_trial(
     work = f"{trial.study}/{trial.phase}/{trial.trial}"
     here = training["processes"] // training["nodes"]
     automatic = device in ("auto", "cuda")
-    leased = lease_gpu(work, interrupted, here) if automatic else nullcontext()
-    with leased as gpu, gpu_log(gpu, work):
+    with (
+        lease_gpu(work, interrupted, here) if automatic else nullcontext() as gpu,
+        gpu_log(gpu, work),
+    ):
         if gpu is not None:
             log.info("has GPU %s", gpu)
         if launch.is_wanted(training) and processes is None:
-
-            def arguments(folder: Path) -> list[str]:
-                write_trial(folder / "trial.yaml", trial)
-                words = ["--trial", f"{folder / 'trial.yaml'}", "--record", f"{record}"]
-                words += ["--results", f"{layout.root}", "--device", device, "--keep", keep]
-                words += ["--tracking", json.dumps(dict(tracking))]
-                words += ["--lock-timeout", f"{lock_timeout}"]
-                words += ["--weights"] if weights else []
-                words += ["--memory-mb", f"{memory_limit_mb}"] if memory_limit_mb else []
-                return words + (["--log", f"{log_file}"] if log_file else [])
-
-            shortage = Shortage(run.path, None)
-
-            def start() -> bool:
-                while True:
-                    known = shortage.limit()
-                    try:
-                        return launch.launch(training, arguments, interrupted)
-                    except launch.Crashed:
-                        if shortage.limit() == known:
-                            raise
-                    log.info("out of memory: once more, with %s sequences", shortage.limit())
-
-            return twice(start)
+            if device.startswith("cuda:"):
+                mend = f"names one GPU for {training['processes']} processes; give auto or cuda"
+                raise ConfigError(Problem("command line", "--device", device, mend))
+            words = ["--results", f"{layout.root}", "--device", device, "--keep", keep]
+            words += ["--tracking", json.dumps(dict(tracking))]
+            words += ["--lock-timeout", f"{lock_timeout}"]
+            words += ["--weights"] if weights else []
+            words += ["--memory-mb", f"{memory_limit_mb}"] if memory_limit_mb else []
+            words += ["--log", f"{log_file}"] if log_file else []
+            return _train_together(trial, record, run, training, words, interrupted)
 
         # torch: seconds that a link does not need, and it reads which GPUs there are
-        from resweep.model.build import check_model
         from resweep.store.request import Request, advance
         from resweep.training.device import pick_device
         from resweep.training.processes import ALONE
 
-        try:
-            check_model(config["model"], config["run"]["checkpoint"] is not None)
-        except ConfigError as error:
-            log.warning("infeasible: %s", error)
-            write_own_record(record, INFEASIBLE, str(error))
-            return False
         trained = False
 
         def around(folder: Path, step: int) -> AbstractContextManager[None]:
@@ -179,6 +160,48 @@ def train_trial(
         made = advance(request, layout) if processes else twice(lambda: advance(request, layout))
         link_record(record, made)
     return trained
+
+
+def _train_together(
+    trial: Trial,
+    record: Path,
+    run: Run,
+    training: Mapping[str, Any],
+    words: list[str],
+    interrupted: Callable[[], bool],
+) -> bool:
+    """Have processes train a trial, again with smaller micro-batches while memory is short.
+
+    Args:
+        trial: What to train.
+        record: Where its record goes.
+        run: The run that it advances.
+        training: The `training` section of its configuration.
+        words: Further arguments of train.py.
+        interrupted: Whether to save and leave.
+
+    Returns:
+        Whether anything was trained.
+    """
+    shortage = Shortage(run.path, None)
+
+    def arguments(folder: Path) -> list[str]:
+        write_trial(folder / "trial.yaml", trial)
+        return ["--trial", f"{folder / 'trial.yaml'}", "--record", f"{record}", *words]
+
+    def start() -> bool:
+        while True:
+            known = shortage.limit()
+            try:
+                return launch.launch(training, arguments, interrupted)
+            except launch.Crashed as error:
+                if interrupted():
+                    raise Interrupted(f"run {run.run_id}: {error} when told to leave") from None
+                if shortage.limit() == known:
+                    raise
+            log.info("out of memory: once more, with %s sequences a forward", shortage.limit())
+
+    return twice(start)
 
 
 def twice(work: Callable[[], T]) -> T:

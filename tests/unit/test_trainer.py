@@ -10,6 +10,9 @@ import pytest
 import tiny
 import torch
 
+from resweep.config.schema import Data
+from resweep.data.store import ensure
+from resweep.paths import Layout
 from resweep.training import checkpoint
 from resweep.training.loop import Callbacks, Outcome, duration, train
 from resweep.training.metrics import MetricLog, read_metrics
@@ -532,3 +535,32 @@ def test_a_trainer_survives_its_checkpoint_on_disk(data, tmp_path):
 )
 def test_lengths_of_time_are_for_people(seconds, shown):
     assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize("kind", ["gpt", "llama"])
+def test_a_checkpoint_on_bpe_tokens_generates_text(kind, tmp_path):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    text = "\n\n".join(f"Sentence {n} is about the number {n * n}." for n in range(400))
+    (tmp_path / "text.txt").write_text(text)
+    source = {"source": "text", "paths": [str(tmp_path / "text.txt")], "documents": "blank_line"}
+    wanted = Data.model_validate({**source, "tokens": "bpe", "bpe_vocab_size": 300})
+    layout = Layout(tmp_path / "results")
+    data = ensure(wanted.model_dump(mode="json"), layout)
+    changes = {}
+    if kind == "llama":
+        shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+        config = {"model_type": "llama", "intermediate_size": 32, **shape}
+        changes = {"model__kind": "hf", "model__config": config}
+        changes |= dict.fromkeys(("model__n_layer", "model__n_head", "model__n_embd"))
+    trainer = Trainer(tiny.configure(data, **changes), data, CPU)
+    trainer.train_step()
+    trainer.snapshot().write(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert tokenizer("Sentence 7")["input_ids"] != list(b"Sentence 7")
+    assert tokenizer.decode(tokenizer("Sentence 7")["input_ids"]) == "Sentence 7"
+    assert model.config.eos_token_id == data.end_of_text == tokenizer.eos_token_id
+    start = tokenizer("Sentence", return_tensors="pt")
+    said = tokenizer.decode(model.generate(**start, max_new_tokens=5)[0], skip_special_tokens=True)
+    assert said.startswith("Sentence")

@@ -38,8 +38,9 @@ def prepare(folder: Path, tokens: int = 4000) -> Prepared:
 
 
 def configure(data: Prepared, **changes: Any) -> dict[str, Any]:
-    """A resolved configuration; `changes` are flat, with `__` for dots."""
+    """A resolved configuration; `changes` are flat, with `__` for dots. None: not as in BASE."""
     flat = BASE | {name.replace("__", "."): value for name, value in changes.items()}
+    flat = {name: value for name, value in flat.items() if value is not None or name not in BASE}
     full, problems = compose.validate(Composed(compose.nest(flat), {}), "tiny")
     assert not problems, problems
     return resolve(full, data)

@@ -3,11 +3,13 @@
 model.safetensors config.json    transformers loads them
 optimizer.safetensors            both moments of every trained parameter
 trainer.json                     counters
+tokenizer.json ...               where the data has one: AutoTokenizer loads it
 gradients.pt                     of that step, if asked for (resweep.training.gradients)
 gradient_samples.pt              of parts of its batch, if asked for
 """
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from resweep.data.store import Prepared
 from resweep.errors import StoreError
+from resweep.model.folder import CONFIG
 from resweep.model.language_model import LanguageModel
 from resweep.training.gradients import GRADIENTS, SAMPLES, STATE
 
@@ -30,6 +34,7 @@ class Snapshot:
 
     Attributes:
         model: Writes its weights.
+        data: Its tokens are those of the model.
         weights: All parameters by name.
         moments: `exp_avg.NAME` and `exp_avg_sq.NAME`.
         counters: What trainer.json holds.
@@ -38,6 +43,7 @@ class Snapshot:
     """
 
     model: LanguageModel
+    data: Prepared
     weights: dict[str, Tensor]
     moments: dict[str, Tensor]
     counters: dict[str, Any]
@@ -57,6 +63,7 @@ class Snapshot:
         """
         try:
             self.model.write(self.weights, folder)
+            add_tokenizer(self.data, folder)
             save_file(self.moments, folder / OPTIMIZER)
             (folder / STATE).write_text(json.dumps(self.counters, indent=2) + "\n")
             if self.gradients is not None:
@@ -65,6 +72,20 @@ class Snapshot:
                 torch.save(self.gradient_samples, folder / SAMPLES)
         except (SafetensorError, RuntimeError) as error:
             raise StoreError(f"{folder}: cannot be written: {error}") from error
+
+
+def add_tokenizer(data: Prepared, folder: Path) -> None:
+    """Let a model's folder tell which tokens it knows, and with which one a text ends."""
+    for file in data.tokenizer_files():
+        shutil.copyfile(file, folder / file.name)
+    for path in (folder / CONFIG, folder / "generation_config.json"):
+        if not path.exists():
+            continue
+        config = json.loads(path.read_text())
+        ends = config.get("eos_token_id")
+        if data.end_of_text not in (ends if isinstance(ends, list) else [ends]):
+            config |= dict.fromkeys(("bos_token_id", "eos_token_id"), data.end_of_text)
+            path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def read_moments(folder: Path) -> dict[str, Tensor]:

@@ -254,8 +254,11 @@ class Trainer:
         }
         if self.kept_samples is not None:
             counters[SAMPLE_COUNT] = self.training["gradient_samples"]
+        if self.processes.rank:
+            weights, moments = {}, {}
         return Snapshot(
             self.model,
+            self.data,
             to_memory(weights),
             to_memory(moments),
             counters,

@@ -8,13 +8,14 @@ DeepSpeed's own checkpoints belong to a number of processes. Here shards are gat
 parameter, into whole tensors when a snapshot is taken, and cut again when one is loaded.
 """
 
+import functools
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from resweep.model.language_model import LanguageModel
 from resweep.training.engine import LossModule
@@ -100,8 +101,8 @@ class Zero:
         return loss.detach()
 
     def gradients(self) -> dict[str, Tensor]:
-        """Return the step's gradients by name, gathered."""
-        return {name: safe_get_full_grad(p) for name, p in self.trained.items()}
+        """Return the step's gradients by name, gathered one by one into rank 0's main memory."""
+        return self._gathered(self.trained, safe_get_full_grad)
 
     def update(self, learning_rate: float, max_norm: float) -> Tensor:
         """Clip, as DeepSpeed was told at the start, and apply; returns the norm before clipping."""
@@ -117,17 +118,28 @@ class Zero:
         return loss
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return parameters and moments by name, gathered into main memory."""
-        weights: dict[str, Tensor] = {}
-        for name, parameter in self.model.named_parameters():
-            with deepspeed.zero.GatheredParameters([parameter], enabled=self.stage == 3):
-                weights[name] = parameter.detach().cpu().clone()
-        moments = {
-            f"{kind}.{name}": safe_get_full_optimizer_state(parameter, kind).cpu()
-            for kind in MOMENTS
-            for name, parameter in self.trained.items()
-        }
-        return weights, moments
+        """Return parameters and moments by name, gathered into rank 0's main memory."""
+        moments: dict[str, Tensor] = {}
+        for kind in MOMENTS:
+            get = functools.partial(safe_get_full_optimizer_state, optim_state_key=kind)
+            found = self._gathered(self.trained, get)
+            moments |= {f"{kind}.{name}": tensor for name, tensor in found.items()}
+        return self._gathered(dict(self.model.named_parameters()), self._whole), moments
+
+    def _whole(self, parameter: nn.Parameter) -> Tensor:
+        with deepspeed.zero.GatheredParameters([parameter], enabled=self.stage == 3):
+            return parameter.detach().clone()
+
+    def _gathered(
+        self, parameters: Mapping[str, nn.Parameter], get: Callable[[nn.Parameter], Tensor]
+    ) -> dict[str, Tensor]:
+        """Get a tensor of each parameter, on all processes; rank 0 alone keeps them."""
+        found: dict[str, Tensor] = {}
+        for name, parameter in parameters.items():
+            tensor = get(parameter)
+            if self.processes.rank == 0:
+                found[name] = tensor.cpu()
+        return found
 
     @torch.no_grad()
     def load(
