@@ -33,6 +33,7 @@ SECONDS_BETWEEN_PROGRESS = 5.0
 # and compute both as fp32. The first name that fits counts.
 PEAK_FLOPS = {
     "H200": {"bf16": 989e12, "tf32": 494e12, "fp32": 67e12},
+    "H100 NVL": {"bf16": 835e12, "tf32": 417e12, "fp32": 60e12},
     "H100 PCIe": {"bf16": 756e12, "tf32": 378e12, "fp32": 51e12},
     "H100": {"bf16": 989e12, "tf32": 494e12, "fp32": 67e12},
     "A100": {"bf16": 312e12, "tf32": 156e12, "fp32": 19.5e12},
