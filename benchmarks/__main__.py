@@ -1,8 +1,9 @@
-"""Run all benchmarks, or those named: `python -m benchmarks [throughput] [start] [mup] ...`."""
+"""Run all benchmarks, or those named: `python -m benchmarks [throughput] [start] [gpu] ...`."""
 
 import sys
 
 from benchmarks import mup, saves, scale, throughput
+from benchmarks.gpu import command as gpu
 from benchmarks.search import command as search
 
 BENCHMARKS = {
@@ -11,6 +12,7 @@ BENCHMARKS = {
     "saves": saves.measure,
     "scale": scale.measure,
     "mup": mup.main,
+    "gpu": gpu.measure,
     "search": lambda: search.main([]),
 }
 

@@ -140,10 +140,17 @@ def train_trial(
             return _train_together(trial, record, run, training, words, interrupted)
 
         # torch: seconds that a link does not need, and it reads which GPUs there are
+        from resweep.model.build import check_model
         from resweep.store.request import Request, advance
         from resweep.training.device import pick_device
         from resweep.training.processes import ALONE
 
+        try:
+            check_model(config["model"], config["run"]["checkpoint"] is not None)
+        except ConfigError as error:
+            log.warning("infeasible: %s", error)
+            write_own_record(record, INFEASIBLE, str(error))
+            return False
         trained = False
 
         def around(folder: Path, step: int) -> AbstractContextManager[None]:

@@ -261,8 +261,13 @@ class Training(Section):
         1, description="that train one run together, each on a GPU of its own or on a core"
     )
     nodes: Annotated[Positive, LABEL] = Field(1, description="machines that the processes are on")
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast")
-    compile: bool = Field(False, description="torch.compile")
+    precision: Literal["fp32", "tf32", "bf16"] = Field(
+        "fp32", description="of matrix products; tf32: on GPUs that have it; bf16: autocast"
+    )
+    compile: bool = Field(False, description="torch.compile of the loss and its gradients")
+    cuda_graphs: Annotated[bool, LABEL] = Field(
+        False, description="replay what was compiled as one launch; a GPU's, needs compile: true"
+    )
     gradient_checkpointing: Annotated[bool, LABEL] = Field(
         False, description="keep each block's input alone, and compute the rest again in backward"
     )
@@ -280,6 +285,16 @@ class Training(Section):
             raise ValueError(
                 f"batch_size * gradient_accumulation_steps = {sequences} should be a multiple of "
                 f"processes = {self.processes}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _graphs_are_of_what_is_compiled(self) -> "Training":
+        if self.cuda_graphs and not self.compile:
+            raise ValueError("cuda_graphs = True needs compile: true")
+        if self.cuda_graphs and self.distributed not in ("none", "ddp"):
+            raise ValueError(
+                f"cuda_graphs = True needs distributed: none or ddp, not {self.distributed}"
             )
         return self
 

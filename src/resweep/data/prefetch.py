@@ -23,7 +23,7 @@ class Prefetch:
         self._batch_at = batch_at
         self._device = device
         self._most_steps = most_steps
-        self._thread = ThreadPoolExecutor(1, "prefetch")
+        self._thread = ThreadPoolExecutor(1, "prefetch", _choose_gpu, (device,))
         self._ready: tuple[int, Future[Tensor]] | None = None
 
     def at(self, step: int) -> Tensor:
@@ -39,3 +39,9 @@ class Prefetch:
     def _make(self, step: int) -> Tensor:
         batch = torch.from_numpy(self._batch_at(step))
         return batch.pin_memory() if self._device.type == "cuda" else batch
+
+
+def _choose_gpu(device: torch.device) -> None:
+    """Have a thread pin memory through its own GPU: at first each thread is on the first one."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)

@@ -2,8 +2,11 @@
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 from resweep.errors import ConfigError, Problem
 
@@ -55,6 +58,37 @@ def pick_device(name: str = "auto", local_rank: int | None = None) -> torch.devi
     if name.startswith("cuda"):
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at the first matmul
         torch.use_deterministic_algorithms(True, warn_only=True)
+        # Else each tensor is written once more before its first use, to show reads of nothing.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     else:
         torch.set_num_threads(1)
     return torch.device(name)
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy what is in main memory to a device; to a GPU without waiting until it is there."""
+    if device.type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
+
+
+@contextmanager
+def matmul_precision(device: torch.device, precision: str) -> Iterator[None]:
+    """Let a GPU round what float32 matrix products read to TF32 meanwhile, or forbid it.
+
+    torch has one switch for the process: it is as before afterwards.
+
+    Args:
+        device: Where the products are; on a CPU nothing is changed.
+        precision: As in `training.precision`.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    switch = torch.backends.cuda.matmul
+    before = switch.allow_tf32
+    switch.allow_tf32 = precision == "tf32"
+    try:
+        yield
+    finally:
+        switch.allow_tf32 = before

@@ -9,6 +9,7 @@ gradients and parameters (`resweep.training.zero`). What goes in and out is alwa
 checkpoint tells nothing of the engine, and any other may go on from it.
 """
 
+import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
@@ -22,6 +23,8 @@ from resweep.training.optimizer import AdamW, Group, clip_gradients
 from resweep.training.processes import Processes
 
 NONE, DDP = "none", "ddp"
+
+log = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
@@ -74,7 +77,9 @@ class LossModule(nn.Module):
         self._bf16 = training["precision"] == "bf16"
         self._loss: Any = model.loss
         if training["compile"]:
-            self._loss = torch.compile(model.loss)
+            # Micro-batches have one size, and at most one other at the end: each gets its own code.
+            mode = "reduce-overhead" if has_graphs(training, device) else None
+            self._loss = torch.compile(model.loss, dynamic=False, mode=mode)
 
     def forward(self, sequences: Tensor, reduction: str = "mean") -> Tensor:
         """(sequences, tokens + 1) -> loss; `sum` is for evaluations, which are not compiled."""
@@ -87,6 +92,11 @@ class LossModule(nn.Module):
         if self._bf16:
             return torch.autocast(self._type, dtype=torch.bfloat16)
         return nullcontext()
+
+
+def has_graphs(training: Mapping[str, Any], device: torch.device) -> bool:
+    """Whether CUDA graphs are wanted, and can be had."""
+    return bool(training["cuda_graphs"]) and device.type == "cuda"
 
 
 class OneProcess:
@@ -104,6 +114,8 @@ class OneProcess:
         self.processes = processes
         self.module: nn.Module = LossModule(model, training, device)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.graphs = has_graphs(training, device)
+        self.taken = False  # whether this step's gradients are apart from the graph
         self.optimizer = AdamW(
             model,
             groups,
@@ -120,12 +132,29 @@ class OneProcess:
     def begin(self) -> None:
         """Drop the gradients of the step before."""
         self.optimizer.zero_grad()
+        self.taken = False
 
     def accumulate(self, part: Tensor, share: float, last: bool) -> Tensor:
         """Add the gradients of a micro-batch; returns its mean loss times `share`."""
-        loss = self.module(part) * share
+        loss = self._loss(part, share)
         loss.backward()
+        self._take_gradients(last)
         return loss.detach()
+
+    def _loss(self, part: Tensor, share: float) -> Tensor:
+        """Return the scaled loss, in memory that no graph writes to."""
+        if self.graphs:
+            torch.compiler.cudagraph_mark_step_begin()  # what the last replay made may go
+        loss: Tensor = self.module(part) * share
+        return loss
+
+    def _take_gradients(self, last: bool) -> None:
+        """Copy gradients that the next micro-batch adds to out of the memory of the graph."""
+        if self.graphs and not last and not self.taken:
+            for parameter in self.parameters:
+                if parameter.grad is not None:
+                    parameter.grad = parameter.grad.clone()
+            self.taken = True
 
     def gradients(self) -> dict[str, Tensor]:
         """Return the step's gradients by name."""
@@ -186,8 +215,9 @@ class Ddp(OneProcess):
     def accumulate(self, part: Tensor, share: float, last: bool) -> Tensor:
         """Add the gradients of a micro-batch, the last one with those of the other processes."""
         with nullcontext() if last else self.wrapped.no_sync():
-            loss = self.module(part) * share
+            loss = self._loss(part, share)
             (loss * self.processes.world_size).backward()
+        self._take_gradients(last)
         return loss.detach()
 
     @torch.no_grad()
@@ -205,6 +235,8 @@ def make_engine(
     processes: Processes,
 ) -> Engine:
     """Return the engine that `training.distributed` names."""
+    if training["cuda_graphs"] and device.type != "cuda" and processes.rank == 0:
+        log.warning("training.cuda_graphs: a CPU has none, it changes nothing here")
     kind = training["distributed"]
     if kind == NONE or (kind == DDP and not processes.together):
         return OneProcess(model, groups, training, device, processes)

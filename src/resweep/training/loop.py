@@ -28,15 +28,19 @@ from resweep.training.trainer import Trainer
 
 SECONDS_BETWEEN_PROGRESS = 5.0
 
-# Peak dense FLOP/s by name of the device, from vendors' data sheets (fp32 without TF32).
+# Peak FLOP/s by what stands in the device's name, from vendors' data sheets: dense, which is half
+# of what they print for sparse matrices; fp32 without tensor cores. Older GPUs have neither format
+# and compute both as fp32. The first name that fits counts.
 PEAK_FLOPS = {
-    "H200": {"bf16": 989e12, "fp32": 67e12},
-    "H100": {"bf16": 989e12, "fp32": 67e12},
-    "A100": {"bf16": 312e12, "fp32": 19.5e12},
-    "L40S": {"bf16": 362e12, "fp32": 91.6e12},
-    "4090": {"bf16": 165e12, "fp32": 82.6e12},
-    "V100": {"bf16": 15.7e12, "fp32": 15.7e12},
-    "T4": {"bf16": 8.1e12, "fp32": 8.1e12},
+    "H200": {"bf16": 989e12, "tf32": 494e12, "fp32": 67e12},
+    "H100 NVL": {"bf16": 835e12, "tf32": 417e12, "fp32": 60e12},
+    "H100 PCIe": {"bf16": 756e12, "tf32": 378e12, "fp32": 51e12},
+    "H100": {"bf16": 989e12, "tf32": 494e12, "fp32": 67e12},
+    "A100": {"bf16": 312e12, "tf32": 156e12, "fp32": 19.5e12},
+    "L40S": {"bf16": 362e12, "tf32": 183e12, "fp32": 91.6e12},
+    "4090": {"bf16": 165e12, "tf32": 82.6e12, "fp32": 82.6e12},
+    "V100": {"bf16": 15.7e12, "tf32": 15.7e12, "fp32": 15.7e12},
+    "T4": {"bf16": 8.1e12, "tf32": 8.1e12, "fp32": 8.1e12},
 }
 
 log = logging.getLogger(__name__)
@@ -152,16 +156,23 @@ class _Clock:
         self.last_progress = now
         self.interval_start, self.interval_step = now, trainer.step
         self.speed = 0.0
+        self.device = trainer.device
 
     def paused(self, work: Callable[[], Any]) -> Any:
         """Do something that is not training."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)  # what is still under way is training
         start = time.monotonic()
         result = work()
         self.interval_start += time.monotonic() - start
         return result
 
     def measure(self, trainer: Trainer) -> dict[str, float]:
-        """Return speed since the last call, peak memory, and the process's CPU seconds so far."""
+        """Return speed since the last call, peak memory, and the process's CPU seconds so far.
+
+        Model FLOPs utilisation (PaLM, Chowdhery et al. 2022, appendix B): what the model needs,
+        without what is computed twice to save memory, over the peak of all devices together.
+        """
         now = time.monotonic()
         seconds = max(now - self.interval_start, 1e-9)
         steps = trainer.step - self.interval_step
@@ -205,16 +216,19 @@ def memory_mb(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def data_sheet(name: str) -> dict[str, float]:
+    """FLOP/s of a GPU by precision; an unknown one counts as an A100, so that runs compare."""
+    return next((p for key, p in PEAK_FLOPS.items() if key in name), PEAK_FLOPS["A100"])
+
+
 @functools.cache
 def peak_flops(device: torch.device, precision: str) -> float:
     """FLOP/s that the device could do: from data sheets, or a CPU core's measured matmul rate.
 
-    An unknown GPU counts as an A100, so that its MFU is still comparable from run to run.
+    That of a CPU is float32's, whatever the precision.
     """
     if device.type == "cuda":
-        name = torch.cuda.get_device_name(device)
-        known = next((peaks for key, peaks in PEAK_FLOPS.items() if key in name), None)
-        return (known or PEAK_FLOPS["A100"])[precision]
+        return data_sheet(torch.cuda.get_device_name(device))[precision]
     size, best = 256, math.inf
     a = torch.ones(size, size)
     for _ in range(8):

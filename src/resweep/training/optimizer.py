@@ -67,25 +67,26 @@ class AdamW:
         self.exp_avg = {name: torch.zeros_like(p) for name, p in self.parameters.items()}
         self.exp_avg_sq = {name: torch.zeros_like(p) for name, p in self.parameters.items()}
         self.steps = 0
+        # The kernel reads the count from its device; a new tensor each step would be waited for.
+        self.count = torch.zeros((), device=next(iter(self.parameters.values())).device)
 
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
         """Apply one update from the gradients; parameters without one stay."""
         self.steps += 1
+        self.count.fill_(self.steps)
         for group in self.groups:
             used = [name for name in group.names if self.parameters[name].grad is not None]
             if not used:
                 continue
             parameters: list[Tensor] = [self.parameters[name] for name in used]
-            # The kernel takes the count as tensors on the parameters' device.
-            counts = [torch.tensor(float(self.steps), device=parameters[0].device)] * len(used)
             torch._fused_adamw_(
                 parameters,
                 [p.grad for p in parameters if p.grad is not None],
                 [self.exp_avg[name] for name in used],
                 [self.exp_avg_sq[name] for name in used],
                 [],
-                counts,
+                [self.count] * len(used),
                 lr=learning_rate * group.lr_scale,
                 beta1=self.beta1,
                 beta2=self.beta2,

@@ -22,7 +22,7 @@ from resweep.data.prefetch import Prefetch
 from resweep.data.store import Prepared
 from resweep.model.build import build_model
 from resweep.model.dropout import sample_keys
-from resweep.training.device import is_shared
+from resweep.training.device import is_shared, matmul_precision, to_device
 from resweep.training.engine import make_engine
 from resweep.training.gradients import SAMPLE_COUNT
 from resweep.training.optimizer import parameter_groups
@@ -149,21 +149,29 @@ class Trainer:
                     self.shortage.note(self.micro_batch // 2)
                 if self.micro_batch == 1 or self.processes.together:
                     raise
-            torch.cuda.empty_cache()
+            self._free_memory()
             self.micro_batch //= 2
             log.warning("out of memory: goes on with %d sequences a forward", self.micro_batch)
 
     def _accumulate(self, rows: Tensor, first_row: int, sequences: int) -> Tensor:
         self.engine.begin()
         seed = derive_seed(self.training["seed"], "dropout", self.step)
-        keys = sample_keys(seed, first_row, len(rows)).to(self.device)
+        keys = to_device(sample_keys(seed, first_row, len(rows)), self.device)
         total = torch.zeros((), dtype=torch.float64, device=self.device)
-        for first in range(0, len(rows), self.micro_batch):
-            part = rows[first : first + self.micro_batch]
-            self.model.sample_keys.set(keys[first : first + self.micro_batch])
-            last = first + len(part) == len(rows)
-            total += self.engine.accumulate(part, len(part) / sequences, last)
+        with matmul_precision(self.device, self.training["precision"]):
+            for first in range(0, len(rows), self.micro_batch):
+                part = rows[first : first + self.micro_batch]
+                self.model.sample_keys.set(keys[first : first + self.micro_batch])
+                last = first + len(part) == len(rows)
+                total += self.engine.accumulate(part, len(part) / sequences, last)
         return total
+
+    def _free_memory(self) -> None:
+        """Give back what an attempt that did not fit has left behind."""
+        self.engine.begin()
+        if self.training["compile"]:
+            torch.compiler.reset()  # graphs keep their memory, and code of sizes that do not fit
+        torch.cuda.empty_cache()
 
     def _sample_gradients(self, count: int) -> dict[str, Tensor]:
         """Return the gradients of `count` equal parts of the step's batch: (count, *shape) each.
@@ -215,12 +223,24 @@ class Trainer:
         for first in range(0, len(batches), world_size):
             # All processes compute, since shards of a model can only be gathered together.
             mine = batches[min(first + rank, len(batches) - 1)]
-            loss = self.engine.eval_loss(torch.from_numpy(mine).to(self.device))
+            loss = self._eval_loss(to_device(torch.from_numpy(mine), self.device))
             if first + rank < len(batches):
                 total += loss
         self.model.train()
         mean = self.processes.sum(total).item() / (sum(map(len, batches)) * self.context_length)
         return {f"{split}/loss": mean, f"{split}/perplexity": math.exp(min(mean, 700.0))}
+
+    def _eval_loss(self, batch: Tensor) -> Tensor:
+        """Return the sum of the losses of a batch, in halves where memory is short."""
+        try:
+            with matmul_precision(self.device, self.training["precision"]):
+                return self.engine.eval_loss(batch)
+        except torch.OutOfMemoryError:
+            if len(batch) == 1 or self.processes.together:
+                raise
+        self._free_memory()
+        half = len(batch) // 2
+        return self._eval_loss(batch[:half]) + self._eval_loss(batch[half:])
 
     @together
     def snapshot(self) -> Snapshot:

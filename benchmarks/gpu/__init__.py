@@ -1,0 +1,1 @@
+"""What a GPU does with this trainer, measured in one go."""
