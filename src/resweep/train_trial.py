@@ -145,12 +145,6 @@ def train_trial(
         from resweep.training.device import pick_device
         from resweep.training.processes import ALONE
 
-        try:
-            check_model(config["model"], config["run"]["checkpoint"] is not None)
-        except ConfigError as error:
-            log.warning("infeasible: %s", error)
-            write_own_record(record, INFEASIBLE, str(error))
-            return False
         trained = False
 
         def around(folder: Path, step: int) -> AbstractContextManager[None]:
@@ -172,8 +166,16 @@ def train_trial(
             interrupted=interrupted,
             around=around,
         )
-        # Processes that one of them left in the middle cannot begin anew.
-        made = advance(request, layout) if processes else twice(lambda: advance(request, layout))
+        try:
+            check_model(config["model"], config["run"]["checkpoint"] is not None)
+            # Processes that one of them left in the middle cannot begin anew.
+            made = (
+                advance(request, layout) if processes else twice(lambda: advance(request, layout))
+            )
+        except ConfigError as error:  # some things only building the model tells
+            log.warning("infeasible: %s", error)
+            write_own_record(record, INFEASIBLE, str(error))
+            return False
         link_record(record, made)
     return trained
 
