@@ -79,6 +79,7 @@ def test_no_answer_is_a_crash(monkeypatch, tmp_path):
 def trial_of_two() -> Trial:
     """A trial that two processes train on the README."""
     flat = {"training.distributed": "ddp", "training.processes": 2, "training.batch_size": 4}
+    flat |= {"training.eval_batch_size": 2}
     flat |= {"data.source": "text", "data.paths": ["README.md"], "data.split": "contiguous"}
     config, problems = compose.validate(Composed(compose.nest(tiny.BASE | flat), {}), "tiny")
     assert not problems, problems
@@ -99,16 +100,18 @@ def run_of(trial: Trial, layout: Layout) -> Run:
 
 
 @pytest.mark.parametrize(
-    ("most", "status", "ends"),
+    ("lacking", "most", "status", "ends"),
     [
-        (1, "finished", [FEWER_SEQUENCES, "completed"]),
-        (0, "infeasible", [FEWER_SEQUENCES, FEWER_SEQUENCES, "out of GPU memory"]),
+        ("accumulate", 1, "finished", [FEWER_SEQUENCES, "completed"]),
+        ("eval_loss", 1, "finished", [FEWER_SEQUENCES, "completed"]),
+        ("accumulate", 0, "infeasible", [FEWER_SEQUENCES, FEWER_SEQUENCES, "out of GPU memory"]),
     ],
 )
 def test_where_one_of_them_lacks_memory_all_take_fewer_sequences(
-    monkeypatch, tmp_path, most, status, ends
+    monkeypatch, tmp_path, lacking, most, status, ends
 ):
     monkeypatch.setattr(launch, "SCRIPT", Path(train_short_of_memory.__file__))
+    monkeypatch.setenv("LACKING", lacking)
     monkeypatch.setenv("MOST_SEQUENCES", str(most))
     trial, layout = trial_of_two(), Layout(tmp_path)
     assert train(trial, layout)["status"] == status
