@@ -17,19 +17,21 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from resweep import yaml12
-from resweep.errors import Interrupted, LeaseLost, ResweepError, StoreError
+from resweep.errors import Interrupted, LeaseLost, ProcessLost, ResweepError, StoreError
 from resweep.paths import write_atomically
 from resweep.store.identity import identity
 from resweep.store.lock import RunLock
 from resweep.store.parent import require_parent
+from resweep.store.provenance import code_digest
 from resweep.store.publish import DONE, Publisher, last_values
 from resweep.store.retention import Policy, add_policy, drop_before, drop_unclaimed, has_claims
 from resweep.store.run import (
     FEWER_SEQUENCES,
     MOST_ATTEMPTS_WITHOUT_PROGRESS,
     NO_MONITORS,
+    OUT_OF_MEMORY,
     Run,
-    code_digest,
+    is_nearly_full,
 )
 from resweep.store.saver import Saver
 from resweep.training import checkpoint
@@ -133,7 +135,9 @@ class Advance:
             reached = self.progress["step"]
             return self.publisher.lack_memory(reached, str(error), request.device_memory)
         except (ResweepError, OSError, MemoryError) as error:
-            end(f"machine: {type(error).__name__}: {error}")
+            # Where memory is short, the kernel may kill one of several processes alone.
+            lost = isinstance(error, ProcessLost) and is_nearly_full(self.lock.details())
+            end(OUT_OF_MEMORY if lost else f"machine: {type(error).__name__}: {error}")
             raise
         except Exception as error:
             text = f"{type(error).__name__}: {error}"
