@@ -117,7 +117,7 @@ def launch(
         log.info("starts %d processes (%s)", training["processes"], training["distributed"])
         environment = {**os.environ, FOLDER: name}
         process = subprocess.Popen(
-            started, env=environment, start_new_session=True, preexec_fn=_end_with_parent
+            started, env=environment, start_new_session=True, preexec_fn=end_with_parent
         )
         try:
             told = False
@@ -133,8 +133,8 @@ def launch(
         return _read_answer(folder, process.returncode)
 
 
-def _end_with_parent() -> None:
-    """Have the kernel send SIGTERM when the process that started this one is gone: they save."""
+def end_with_parent() -> None:
+    """Have the kernel send SIGTERM when the process that started this one is gone: rank 0 saves."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGTERM)
 
 

@@ -85,11 +85,17 @@ def test_a_process_that_dies_ends_the_job_and_the_next_goes_on(
     assert_as_undisturbed(training)
 
 
-def test_processes_save_and_leave_when_the_job_is_killed(training: Training) -> None:
+@pytest.mark.parametrize("and_torchrun", [False, True])
+def test_processes_save_and_leave_when_the_job_is_killed(
+    training: Training, and_torchrun: bool
+) -> None:
     process = training.start()
     training.wait_beyond(60, process)
     rank_0 = rank(process, 0)
+    torchrun = rank_0.parent()
     process.kill()
+    if and_torchrun and torchrun is not None:
+        torchrun.kill()
     process.communicate()
     rank_0.wait(timeout=120)
     (attempt,) = attempts(training)

@@ -36,7 +36,7 @@ import sys
 from pathlib import Path
 
 from resweep.errors import ResweepError, run_command
-from resweep.launch import Answer, under_torchrun
+from resweep.launch import Answer, end_with_parent, under_torchrun
 from resweep.paths import Layout
 from resweep.signals import SAVED_AND_LEFT, watch_signals
 from resweep.train_by_hand import describe, is_result, plan_by_hand, train_by_hand
@@ -99,6 +99,7 @@ def train_together(arguments: argparse.Namespace, trial: Trial, signals: list[in
     from resweep.training.follow import follow
     from resweep.training.processes import Processes
 
+    end_with_parent()  # torchrun, which cannot let its processes know that it was killed
     processes = Processes(os.environ)
     device = pick_device(arguments.device, processes.local_rank)
     if processes.rank > 0:  # rank 0 says when to leave, and hears the same signals
