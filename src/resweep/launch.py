@@ -94,14 +94,14 @@ def command(
 
 def launch(
     training: Mapping[str, Any],
-    arguments: Callable[[Path], Sequence[str]],
+    arguments: Sequence[str],
     interrupted: Callable[[], bool],
 ) -> bool:
     """Start the processes of a training, and wait for them.
 
     Args:
         training: The `training` section of its configuration.
-        arguments: Given the folder of the launch, returns those of train.py.
+        arguments: Those of train.py; files that they name have to be there on all nodes.
         interrupted: Whether to save and leave.
 
     Returns:
@@ -113,7 +113,7 @@ def launch(
     """
     with tempfile.TemporaryDirectory(prefix="resweep-") as name:
         folder = Path(name)
-        started = command(training, arguments(folder))
+        started = command(training, arguments)
         log.info("starts %d processes (%s)", training["processes"], training["distributed"])
         environment = {**os.environ, FOLDER: name}
         process = subprocess.Popen(

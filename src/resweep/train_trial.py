@@ -27,7 +27,7 @@ from resweep.store.run import EMPTY, INFEASIBLE, Run
 from resweep.tracking import follow
 from resweep.training.gradients import Wish
 from resweep.training.shortage import Shortage
-from resweep.trial import Trial, link_record, write_own_record, write_trial
+from resweep.trial import Trial, link_record, write_own_record
 
 if TYPE_CHECKING:
     from resweep.training.processes import Processes
@@ -109,6 +109,15 @@ def train_trial(
         return False
 
     training = config["training"]
+    starts_processes = launch.is_wanted(training) and processes is None
+    if starts_processes:
+        # Whoever trains it now is waited for here, where no processes and no GPUs wait along.
+        with RunLock(run.path, lock_timeout, interrupted=interrupted):
+            served = run.find_record(until, weights, None, monitors, gradients)
+        if served is not None:
+            log.info("run %s: in the store by now", run.run_id)
+            link_record(record, served)
+            return False
     work = f"{trial.study}/{trial.phase}/{trial.trial}"
     here = training["processes"] // training["nodes"]
     automatic = device in ("auto", "cuda")
@@ -118,7 +127,7 @@ def train_trial(
     ):
         if gpu is not None:
             log.info("has GPU %s", gpu)
-        if launch.is_wanted(training) and processes is None:
+        if starts_processes:
             if device.startswith("cuda:"):
                 mend = f"names one GPU for {training['processes']} processes; give auto or cuda"
                 raise ConfigError(Problem("command line", "--device", device, mend))
@@ -136,12 +145,6 @@ def train_trial(
         from resweep.training.device import pick_device
         from resweep.training.processes import ALONE
 
-        try:
-            check_model(config["model"], config["run"]["checkpoint"] is not None)
-        except ConfigError as error:
-            log.warning("infeasible: %s", error)
-            write_own_record(record, INFEASIBLE, str(error))
-            return False
         trained = False
 
         def around(folder: Path, step: int) -> AbstractContextManager[None]:
@@ -163,8 +166,16 @@ def train_trial(
             interrupted=interrupted,
             around=around,
         )
-        # Processes that one of them left in the middle cannot begin anew.
-        made = advance(request, layout) if processes else twice(lambda: advance(request, layout))
+        try:
+            check_model(config["model"], config["run"]["checkpoint"] is not None)
+            # Processes that one of them left in the middle cannot begin anew.
+            made = (
+                advance(request, layout) if processes else twice(lambda: advance(request, layout))
+            )
+        except ConfigError as error:  # some things only building the model tells
+            log.warning("infeasible: %s", error)
+            write_own_record(record, INFEASIBLE, str(error))
+            return False
         link_record(record, made)
     return trained
 
@@ -192,9 +203,8 @@ def _train_together(
     """
     shortage = Shortage(run.path, None)
 
-    def arguments(folder: Path) -> list[str]:
-        write_trial(folder / "trial.yaml", trial)
-        return ["--trial", f"{folder / 'trial.yaml'}", "--record", f"{record}", *words]
+    # Not in a file: other nodes have a /tmp of their own.
+    arguments = ["--content", json.dumps(trial.content()), "--record", f"{record}", *words]
 
     def start() -> bool:
         while True:

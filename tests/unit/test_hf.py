@@ -50,6 +50,14 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "mixtral": {"model_type": "mixtral", **SMALL, "num_local_experts": 3},
     "qwen3": {"model_type": "qwen3", **SMALL, "head_dim": 8, "tie_word_embeddings": True},
 }
+OPT = {
+    "model_type": "opt",
+    "hidden_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "ffn_dim": 48,
+    "word_embed_proj_dim": 32,
+}
 GPT_SHAPE = {"model.n_layer": 2, "model.n_head": 2, "model.n_embd": 32}
 
 
@@ -269,13 +277,11 @@ def test_attention_with_masks_is_the_fused_one_but_for_them(data, layout):
 
 
 def test_dropout_that_cannot_be_repeated_is_refused(data, layout):
-    shape = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "ffn_dim": 48}
-    config = {"model_type": "opt", **shape, "word_embed_proj_dim": 32}
-    build_model(configure(data, layout, hf(config))["model"])
+    build_model(configure(data, layout, hf(OPT))["model"])
     with pytest.raises(
         ConfigError, match=r"model\.dropout: opt draws masks of dropout that cannot"
     ):
-        build_model(configure(data, layout, hf(config, model__dropout=0.1))["model"])
+        build_model(configure(data, layout, hf(OPT, model__dropout=0.1))["model"])
 
 
 @pytest.mark.parametrize(("kind", "looked_up"), [("llama", 257 * 32), ("gpt2", 64 * 32)])
@@ -734,6 +740,21 @@ def test_a_config_that_transformers_refuses_is_a_record(layout, tmp_path):
     assert (record["status"], trained_here) == ("infeasible", False)
     assert "did you mean hidden_size?" in record["stop_reason"]
     assert list(layout.runs.glob("*/record.json")) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model.dropout": 0.1, "model.config": OPT}, "opt draws masks of dropout"),
+        ({"model.lora_rank": 2, "model.lora_targets": ["q_prj"]}, "q_prj"),
+    ],
+    ids=["dropout", "lora"],
+)
+def test_what_only_building_the_model_tells_is_a_record_too(changes, message, layout, tmp_path):
+    start = from_weights(theirs(tmp_path / "theirs")) if "model.lora_rank" in changes else {}
+    record, trained_here = train_job(hf("llama") | start | changes, layout, tmp_path)
+    assert (record["status"], trained_here) == ("infeasible", False)
+    assert message in record["stop_reason"]
 
 
 def test_a_job_asks_for_less_where_weights_are_frozen(layout, tmp_path):

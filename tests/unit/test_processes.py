@@ -1,6 +1,7 @@
 """Many processes train what one does, with any engine, and go on from each other's checkpoints."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from train_together import STEPS
 
 SCRIPT = Path(train_together.__file__)
 ENGINES = ("ddp", "zero1", "zero2", "zero3")
+SPOILT = {"spoil": 2, "until": 3}
 
 
 def run(count: int, folder: Path, jobs: list[dict[str, Any]]) -> None:
@@ -36,6 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where one process, two and four have trained the same run, with each engine."""
     made: Path = tmp_path_factory.mktemp("together")
     train_together.train(made, {"engine": "none", "out": "one"})
+    train_together.train(made, {"engine": "none", "out": "one-spoilt", **SPOILT})
     jobs = [{"engine": name, "out": f"{name}-2", "saves": [20]} for name in ENGINES]
     run(2, made, jobs)
     run(4, made, [{"engine": name, "out": f"{name}-4"} for name in ("ddp", "zero2")])
@@ -48,7 +51,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "start": f"{name}-2/checkpoint_20",
             },
         )
-    jobs = [
+    jobs = [{"engine": name, "out": f"{name}-2-spoilt", **SPOILT} for name in ENGINES]
+    jobs += [
         {"engine": name, "out": f"{name}-2-1-2", "start": f"{name}-2-1/checkpoint_35"}
         for name in ENGINES
     ]
@@ -101,3 +105,11 @@ def test_two_processes_then_one_then_two_train_what_one_does(folder: Path, engin
     spliced |= parts[1] | parts[2]
     assert spliced.keys() == one.keys()
     assert spliced == pytest.approx(one, abs=1e-4)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_gradient_that_is_no_number_ends_all_engines_alike(folder: Path, engine: str) -> None:
+    one, many = result(folder, "one-spoilt"), result(folder, f"{engine}-2-spoilt")
+    assert math.isfinite(one["losses"]["2"]) and math.isnan(one["losses"]["3"])
+    assert many["losses"] == pytest.approx(one["losses"], abs=1e-4, nan_ok=True)
+    assert math.isnan(one["val/loss"]) and math.isnan(many["val/loss"])

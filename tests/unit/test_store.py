@@ -14,7 +14,7 @@ import torch
 
 from resweep.config.schema import Config
 from resweep.data.store import Prepared
-from resweep.errors import Interrupted, LeaseLost, LockTimeout, StoreError
+from resweep.errors import Interrupted, LeaseLost, LockTimeout, ProcessLost, StoreError
 from resweep.paths import Layout, link_relative
 from resweep.resources import trial_needs
 from resweep.store import lock as lock_module
@@ -185,6 +185,20 @@ def test_weights_that_nobody_keeps_are_not_saved(data, layout):
 
 
 # Attempts
+
+
+@pytest.mark.parametrize(("limit", "times"), [(1, 1), (10**6, 0), (None, 0)])
+def test_another_process_that_vanished_may_have_been_out_of_memory(
+    limit, times, data, layout, monkeypatch
+):
+    def lost(self: Trainer, *_: Any) -> None:
+        raise ProcessLost("another process of the training is gone")
+
+    monkeypatch.setattr(Trainer, "train_step", lost)
+    asked = request(data, memory_limit_mb=limit)
+    with pytest.raises(ProcessLost):
+        advance(asked, layout)
+    assert run_of(asked, layout).out_of_memory_count() == times
 
 
 def test_a_process_that_vanished_counts_as_killed_or_out_of_memory(tmp_path):

@@ -2,11 +2,13 @@
 
 torchrun --standalone --nproc-per-node=2 train_together.py FOLDER '[{"engine": "zero2", ...}, ...]'
 
-A job has an engine, the name of the folder that it writes, and may have a checkpoint to start from
-and steps to save at. Rank 0 writes losses.json and checkpoints.
+A job has an engine, the name of the folder that it writes, and may have a checkpoint to start from,
+steps to save at, and a step of which a gradient is infinite. Rank 0 writes result.json and
+checkpoints.
 """
 
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -45,6 +47,11 @@ def train(folder: Path, job: dict[str, Any], processes: Processes = ALONE) -> No
     if "start" in job:
         trainer.load(folder / job["start"])
     out = folder / job["out"]
+    out.mkdir(parents=True, exist_ok=True)
+    bias = dict(trainer.model.named_parameters())["transformer.h.0.mlp.c_fc.bias"]
+    bias.register_hook(
+        lambda grad: grad * math.inf if trainer.step + 1 == job.get("spoil") else grad
+    )
     losses, norms = {}, {}
     while trainer.step < job.get("until", STEPS):
         saves = trainer.step + 1 in (*job.get("saves", ()), STEPS)

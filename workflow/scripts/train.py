@@ -62,7 +62,8 @@ def train_one_trial(words: list[str]) -> int:
     signals = watch_signals()
     if arguments.content:
         trial = trial_from(json.loads(arguments.content), "--content")
-        write_trial(arguments.trial, trial)
+        if arguments.trial:
+            write_trial(arguments.trial, trial)
     else:
         trial = read_trial(arguments.trial)
     set_up_logging(arguments.log, trial)
@@ -181,9 +182,9 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--trial", type=Path, required=True, help="the trial file")
+    add("--trial", type=Path, help="the trial file")
     add("--record", type=Path, required=True, help="the record to write")
-    add("--content", help="the trial as JSON; written to the trial file first")
+    add("--content", help="the trial as JSON; written to the trial file, if one is given")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
     add("--keep", choices=("best", "all", "none"), default="best", help="weights to keep (best)")
@@ -192,7 +193,10 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
     add("--lock-timeout", type=float, default=3600.0, help="seconds to wait for the run (3600)")
     add("--memory-mb", type=int, help="memory that the scheduler allows, in MB")
     add("--log", type=Path, help="also log to this file")
-    return parser.parse_args(words)
+    arguments = parser.parse_args(words)
+    if not arguments.trial and not arguments.content:
+        parser.error("--trial or --content is missing")
+    return arguments
 
 
 if __name__ == "__main__":

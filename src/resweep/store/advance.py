@@ -17,14 +17,22 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from resweep import yaml12
-from resweep.errors import Interrupted, LeaseLost, ResweepError, StoreError
+from resweep.errors import Interrupted, LeaseLost, ProcessLost, ResweepError, StoreError
 from resweep.paths import write_atomically
 from resweep.store.identity import identity
 from resweep.store.lock import RunLock
 from resweep.store.parent import require_parent
+from resweep.store.provenance import code_digest
 from resweep.store.publish import DONE, Publisher, last_values
 from resweep.store.retention import Policy, add_policy, drop_before, drop_unclaimed, has_claims
-from resweep.store.run import MOST_ATTEMPTS_WITHOUT_PROGRESS, NO_MONITORS, Run, code_digest
+from resweep.store.run import (
+    FEWER_SEQUENCES,
+    MOST_ATTEMPTS_WITHOUT_PROGRESS,
+    NO_MONITORS,
+    OUT_OF_MEMORY,
+    Run,
+    is_nearly_full,
+)
 from resweep.store.saver import Saver
 from resweep.training import checkpoint
 from resweep.training.device import device_name, is_shared
@@ -62,6 +70,7 @@ class Advance:
         self.until = request.until
         self.early_stopping = request.early_stopping
         self.stop: Stop | None = None  # the monitor that ends the trial
+        self.most_sequences: int | None = None  # a forward, as far as it is known
         self.publisher = Publisher(run, request.config, device_name(request.device))
 
     def go(self) -> Path:
@@ -119,13 +128,16 @@ class Advance:
                 end("machine: other processes hold the GPU's memory")
                 raise
             if trainer is not None and processes.together:
-                end("machine: out of GPU memory; the next attempt takes fewer sequences a forward")
+                fewer = self._shortage().limit() != self.most_sequences
+                end(FEWER_SEQUENCES if fewer else "machine: out of GPU memory")
                 raise
             end("out of GPU memory")
             reached = self.progress["step"]
             return self.publisher.lack_memory(reached, str(error), request.device_memory)
         except (ResweepError, OSError, MemoryError) as error:
-            end(f"machine: {type(error).__name__}: {error}")
+            # Where memory is short, the kernel may kill one of several processes alone.
+            lost = isinstance(error, ProcessLost) and is_nearly_full(self.lock.details())
+            end(OUT_OF_MEMORY if lost else f"machine: {type(error).__name__}: {error}")
             raise
         except Exception as error:
             text = f"{type(error).__name__}: {error}"
@@ -152,13 +164,16 @@ class Advance:
     def _build(self) -> Trainer:
         """Return a new trainer, and have one built in all other processes."""
         request = self.request
-        shortage = Shortage(self.run.path, request.device_memory)
-        most = shortage.limit()
-        if most == 0:
+        shortage = self._shortage()
+        self.most_sequences = shortage.limit()
+        if self.most_sequences == 0:
             raise torch.OutOfMemoryError("one sequence does not fit the GPUs of the processes")
-        limits = (most, shortage)
+        limits = (self.most_sequences, shortage)
         request.processes.tell("build", request.config, request.data, *limits)
         return Trainer(request.config, request.data, request.device, request.processes, *limits)
+
+    def _shortage(self) -> Shortage:
+        return Shortage(self.run.path, self.request.device_memory)
 
     def _ask_metrics(self) -> None:
         """See what the run's metrics tell of the trial's monitors, as far as they are settled.

@@ -14,7 +14,8 @@ from pathlib import Path
 from resweep.errors import StoreError
 from resweep.paths import Layout
 from resweep.store.lock import STALE_SECONDS, RunLock
-from resweep.store.run import FAILED, Run, code_digest
+from resweep.store.provenance import code_digest
+from resweep.store.run import FAILED, Run
 
 
 def runs_of_phase(study: str, phase: str | None, layout: Layout) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Any
 from resweep.errors import StoreError
 from resweep.model.size import count_parameters
 from resweep.paths import link_relative, write_atomically
+from resweep.store.provenance import code_digest, versions
 from resweep.store.run import (
     DIVERGED,
     FAILED,
@@ -24,8 +25,6 @@ from resweep.store.run import (
     INFEASIBLE,
     STOPPED,
     Run,
-    code_digest,
-    versions,
 )
 from resweep.training import checkpoint
 from resweep.training.gradients import Wish

@@ -9,28 +9,27 @@ claims/           the trials that want the weights to stay
 lock lease.json   who advances it
 """
 
-import hashlib
 import json
 import os
-import platform
 import socket
-import sys
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import resweep
 from resweep.config.schema import EarlyStopping
 from resweep.gpus import held_gpu
 from resweep.paths import write_atomically
 from resweep.store.lock import read_lease
+from resweep.store.provenance import code_digest, versions
 from resweep.training import checkpoint
 from resweep.training.gradients import NO_WISH, Wish
 from resweep.training.metrics import METRICS, read_metrics
 from resweep.training.monitors import Stop, first_stop
 
 MOST_ATTEMPTS_WITHOUT_PROGRESS = 8
+# How an attempt ends that told the next one to take less of a GPU's memory at a time.
+FEWER_SEQUENCES = "out of GPU memory; the next attempt takes fewer sequences a forward"
+OUT_OF_MEMORY = "out of memory"  # main memory
 NEARLY_FULL = 0.85  # of the memory limit: a killed process that had so much ran out of it
 
 FINISHED = "finished"
@@ -251,15 +250,13 @@ class Run:
         attempts = [dict(attempt) for attempt in self.state().get("attempts", [])]
         lease = read_lease(self.path) if lease is None else lease
         if attempts and attempts[-1]["end"] is None:
-            used, limit = lease.get("memory_mb", 0), lease.get("memory_limit_mb")
-            full = limit and used >= NEARLY_FULL * limit
-            attempts[-1]["end"] = "out of memory" if full else "killed"
+            attempts[-1]["end"] = OUT_OF_MEMORY if is_nearly_full(lease) else "killed"
             attempts[-1]["to_step"] = max(lease.get("step", 0), attempts[-1]["from_step"])
         return attempts
 
     def out_of_memory_count(self) -> int:
         """How often this run ended for lack of main memory: what a retry's request grows by."""
-        return sum(attempt["end"] == "out of memory" for attempt in self.attempts())
+        return sum(attempt["end"] == OUT_OF_MEMORY for attempt in self.attempts())
 
     def failed_alike(self, error: str) -> bool:
         """Whether the last two attempts ended with this error at the same step."""
@@ -270,38 +267,18 @@ class Run:
     def attempts_from(self, step: int) -> int:
         """Count the latest attempts that began at `step` and were killed or failed.
 
-        An attempt that saved on a signal counts neither way; one that began elsewhere ends the
-        count, since there was progress after it.
+        An attempt that saved on a signal counts neither way, nor one after which the next takes
+        fewer sequences; one that began elsewhere ends the count: there was progress after it.
         """
         count = 0
         for attempt in reversed(self.attempts()):
             if attempt["from_step"] != step or attempt["end"] == "completed":
                 break
-            count += attempt["end"] != "interrupted"
+            count += attempt["end"] not in ("interrupted", FEWER_SEQUENCES)
         return count
 
 
-def versions() -> dict[str, str]:
-    """Versions that can change numbers."""
-    import numpy
-    import torch
-
-    used = {name: sys.modules[name] for name in ("transformers", "peft") if name in sys.modules}
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": numpy.__version__,
-        "resweep": resweep.__version__,
-        **{name: module.__version__ for name, module in used.items()},
-    }
-
-
-@cache
-def code_digest() -> str:
-    """Digest of the modules that a run's numbers come from: data, model and training."""
-    total = hashlib.sha256()
-    package = Path(resweep.__file__).parent
-    for folder in ("data", "model", "training"):
-        for file in sorted((package / folder).glob("*.py")):
-            total.update(file.name.encode() + b"\0" + file.read_bytes())
-    return total.hexdigest()[:12]
+def is_nearly_full(lease: Mapping[str, Any]) -> bool:
+    """Whether who held this lease had so much main memory that it was killed for it, if it was."""
+    limit = lease.get("memory_limit_mb")
+    return bool(limit and lease.get("memory_mb", 0) >= NEARLY_FULL * limit)

@@ -33,6 +33,8 @@ class Processes:
         world_size: How many there are.
         local_rank: Its number on its machine, and of its GPU there.
         local_world_size: How many are on this machine.
+        together: Whether there are others, or torchrun started this one as if there were; stays
+            so when they are lost.
     """
 
     def __init__(self, environment: Mapping[str, str] | None = None):
@@ -41,12 +43,8 @@ class Processes:
         self.world_size = int(of.get("WORLD_SIZE", 1))
         self.local_rank = int(of.get("LOCAL_RANK", 0))
         self.local_world_size = int(of.get("LOCAL_WORLD_SIZE", 1))
+        self.together = False
         self._words: dist.ProcessGroup | None = None  # for what is told, on the CPU
-
-    @property
-    def together(self) -> bool:
-        """Whether there are others, or torchrun started this one as if there were."""
-        return self._words is not None
 
     def meet(self, device: torch.device) -> None:
         """Wait for the others: gloo between CPUs, NCCL between GPUs."""
@@ -55,6 +53,7 @@ class Processes:
         backend = "nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, timeout=timedelta(minutes=30))
         self._words = dist.new_group(backend="gloo", timeout=PATIENCE)
+        self.together = True
 
     def part(self) -> None:
         """Let the others go, and leave the group."""
@@ -94,7 +93,8 @@ class Processes:
 
         Raises:
             ProcessLost: Another process is gone, and nobody knows why: a fault of the machine.
-            RuntimeError: It left word of an error of its own.
+            torch.OutOfMemoryError: It left word that it lacks memory.
+            RuntimeError: It left word of another error of its own.
         """
         try:
             yield
@@ -105,7 +105,8 @@ class Processes:
             word = _last_word()
             if word is None:
                 raise ProcessLost("another process of the training is gone") from error
-            raise RuntimeError(word) from error
+            lacks_memory = torch.OutOfMemoryError.__name__ in word
+            raise (torch.OutOfMemoryError if lacks_memory else RuntimeError)(word) from error
 
 
 ALONE = Processes()

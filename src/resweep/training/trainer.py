@@ -77,6 +77,9 @@ class Trainer:
         self.shortage = shortage
         limits = (self.training["max_gpu_batch_size"], most_sequences, self.sequences_here)
         self.micro_batch = min(self.training["batch_size"], *(n for n in limits if n))
+        self.eval_batch: int = min(
+            n for n in (self.training["eval_batch_size"], most_sequences) if n
+        )
         seed = self.training["seed"]
         order = (self.splits["train"], self.context_length, self.sequences_per_step, seed)
         self.batches = TrainBatches(*order)
@@ -145,8 +148,7 @@ class Trainer:
             try:
                 return self._accumulate(rows, first_row, sequences)
             except torch.OutOfMemoryError:
-                if self.processes.together and self.shortage and not is_shared(self.device):
-                    self.shortage.note(self.micro_batch // 2)
+                self._note_shortage(self.micro_batch)
                 if self.micro_batch == 1 or self.processes.together:
                     raise
             self._free_memory()
@@ -165,6 +167,11 @@ class Trainer:
                 last = first + len(part) == len(rows)
                 total += self.engine.accumulate(part, len(part) / sequences, last)
         return total
+
+    def _note_shortage(self, sequences: int) -> None:
+        """Where there are other processes, leave word that so many sequences did not fit."""
+        if self.processes.together and self.shortage and not is_shared(self.device):
+            self.shortage.note(sequences // 2)
 
     def _free_memory(self) -> None:
         """Give back what an attempt that did not fit has left behind."""
@@ -214,7 +221,7 @@ class Trainer:
         batches = eval_batches(
             self.splits[split],
             self.context_length,
-            self.training["eval_batch_size"],
+            self.eval_batch,
             self.training["eval_sequences"],
         )
         self.model.eval()
@@ -236,6 +243,7 @@ class Trainer:
             with matmul_precision(self.device, self.training["precision"]):
                 return self.engine.eval_loss(batch)
         except torch.OutOfMemoryError:
+            self._note_shortage(self.eval_batch)
             if len(batch) == 1 or self.processes.together:
                 raise
         self._free_memory()

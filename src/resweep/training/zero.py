@@ -10,6 +10,7 @@ parameter, into whole tensors when a snapshot is taken, and cut again when one i
 
 import functools
 import logging
+import math
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -105,11 +106,19 @@ class Zero:
         return self._gathered(self.trained, safe_get_full_grad)
 
     def update(self, learning_rate: float, max_norm: float) -> Tensor:
-        """Clip, as DeepSpeed was told at the start, and apply; returns the norm before clipping."""
+        """Clip, as DeepSpeed was told at the start, and apply; returns the norm before clipping.
+
+        DeepSpeed leaves a step out whose gradients are not finite. Other engines do not, and what
+        they get is no number: so it is here, or the same run would diverge or not by its engine.
+        """
         for given, group in zip(self.optimizer.param_groups, self.groups, strict=True):
             given["lr"] = learning_rate * group.lr_scale
         self.engine.step()
-        return torch.as_tensor(self.engine.get_global_grad_norm(), dtype=torch.float32)
+        norm = torch.as_tensor(self.engine.get_global_grad_norm(), dtype=torch.float32)
+        if not norm.isfinite():
+            for name, parameter in self.trained.items():
+                self._set(parameter, torch.full(self.model.shapes[name], math.nan))
+        return norm
 
     @torch.no_grad()
     def eval_loss(self, batch: Tensor) -> Tensor:
@@ -147,19 +156,23 @@ class Zero:
     ) -> None:
         """Restore what `state` gave; without moments the optimizer starts anew."""
         for name, parameter in self.model.named_parameters():
-            whole = weights[name]
-            with deepspeed.zero.GatheredParameters(
-                [parameter], modifier_rank=0, enabled=self.stage == 3
-            ):
-                parameter.copy_(whole)
-            if name in self.trained:
-                safe_set_full_fp32_param(parameter, whole.to(parameter.device))
+            self._set(parameter, weights[name])
         for kind in MOMENTS if moments else ():
             for name, parameter in self.trained.items():
                 whole = moments[f"{kind}.{name}"].to(parameter.device)
                 safe_set_full_optimizer_state(parameter, whole, kind)
         for state in self.optimizer.optimizer.state.values():
             state["step"].fill_(steps)
+
+    @torch.no_grad()
+    def _set(self, parameter: nn.Parameter, whole: Tensor) -> None:
+        """Give a parameter a value, and the copy of it that the optimizer works on."""
+        with deepspeed.zero.GatheredParameters(
+            [parameter], modifier_rank=0, enabled=self.stage == 3
+        ):
+            parameter.copy_(whole)
+        if parameter.requires_grad:
+            safe_set_full_fp32_param(parameter, whole.to(parameter.device))
 
     def _begin_moments(self) -> None:
         """Make the moments, which DeepSpeed would at the first step, so that they can be set."""

@@ -1,0 +1,35 @@
+"""What computed a run's numbers: versions of libraries, and a digest of our own code."""
+
+import hashlib
+import platform
+import sys
+from functools import cache
+from pathlib import Path
+
+import resweep
+
+
+def versions() -> dict[str, str]:
+    """Versions that can change numbers."""
+    import numpy
+    import torch
+
+    used = {name: sys.modules[name] for name in ("transformers", "peft") if name in sys.modules}
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "resweep": resweep.__version__,
+        **{name: module.__version__ for name, module in used.items()},
+    }
+
+
+@cache
+def code_digest() -> str:
+    """Digest of the modules that a run's numbers come from: data, model and training."""
+    total = hashlib.sha256()
+    package = Path(resweep.__file__).parent
+    for folder in ("data", "model", "training"):
+        for file in sorted((package / folder).glob("*.py")):
+            total.update(file.name.encode() + b"\0" + file.read_bytes())
+    return total.hexdigest()[:12]
