@@ -7,10 +7,12 @@ from typing import Any
 
 import psutil
 import pytest
-from test_resume import STEPS, Training
+from test_resume import Training
 
 from tests.conftest import Checkout
 
+STEPS = 150
+BEYOND = 30  # steps after which something happens
 TWO = {"training.distributed": "ddp", "training.processes": 2}
 
 
@@ -24,14 +26,14 @@ def checkout_of_two(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     settings |= {"training.eval_sequences": 16, "training.eval_steps": 50}
     phases = [{"name": "sweep", "kind": "sweep", "sweep": "rates"}]
     made.write_study(set={**settings, **TWO}, phases=phases)
-    Training(made, "uninterrupted").finish()
+    Training(made, "uninterrupted", STEPS).finish()
     return made
 
 
 @pytest.fixture
 def training(checkout_of_two: Checkout, request: pytest.FixtureRequest) -> Training:
     """A training of that trial, in results of its own."""
-    return Training(checkout_of_two, f"results-{request.node.name}")
+    return Training(checkout_of_two, f"results-{request.node.name}", STEPS)
 
 
 def rank(process: subprocess.Popen[str], number: int) -> psutil.Process:
@@ -48,23 +50,25 @@ def attempts(training: Training) -> list[dict[str, Any]]:
 
 
 def assert_as_undisturbed(training: Training) -> None:
-    expected = Training(training.checkout, "uninterrupted").bytes_of_result()
+    expected = Training(training.checkout, "uninterrupted", STEPS).bytes_of_result()
     assert training.bytes_of_result() == expected
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGUSR1, marks=pytest.mark.long)]
+)
 def test_a_signal_to_the_job_saves_and_the_same_command_goes_on(
     training: Training, number: signal.Signals
 ) -> None:
     process = training.start()
-    training.wait_beyond(60, process)
+    training.wait_beyond(BEYOND, process)
     process.send_signal(number)
     output = process.communicate()[0]
     assert process.returncode == 75, output
     assert "saved at step" in output
     assert "continues from step" in training.finish()
     first, second = attempts(training)
-    assert first["end"] == "interrupted" and first["to_step"] == second["from_step"] > 60
+    assert first["end"] == "interrupted" and first["to_step"] == second["from_step"] > BEYOND
     assert_as_undisturbed(training)
 
 
@@ -73,7 +77,7 @@ def test_a_process_that_dies_ends_the_job_and_the_next_goes_on(
     training: Training, number: int
 ) -> None:
     process = training.start()
-    training.wait_beyond(60, process)
+    training.wait_beyond(BEYOND, process)
     rank(process, number).kill()
     output = process.communicate()[0]
     # Of rank 1 the others tell, and the scheduler tries again; without rank 0 it is tried here.
@@ -81,7 +85,7 @@ def test_a_process_that_dies_ends_the_job_and_the_next_goes_on(
     assert "continues from step" in training.finish() + output
     first, *_, last = attempts(training)
     assert ("another process" if number else "killed") in first["end"]
-    assert last["end"] == "completed" and last["from_step"] >= 60
+    assert last["end"] == "completed" and last["from_step"] >= 20
     assert_as_undisturbed(training)
 
 
@@ -90,7 +94,7 @@ def test_processes_save_and_leave_when_the_job_is_killed(
     training: Training, and_torchrun: bool
 ) -> None:
     process = training.start()
-    training.wait_beyond(60, process)
+    training.wait_beyond(BEYOND, process)
     rank_0 = rank(process, 0)
     torchrun = rank_0.parent()
     process.kill()
@@ -99,6 +103,6 @@ def test_processes_save_and_leave_when_the_job_is_killed(
     process.communicate()
     rank_0.wait(timeout=120)
     (attempt,) = attempts(training)
-    assert attempt["end"] == "interrupted" and attempt["to_step"] > 60
+    assert attempt["end"] == "interrupted" and attempt["to_step"] > BEYOND
     training.finish()
     assert_as_undisturbed(training)

@@ -18,8 +18,9 @@ STEPS = 400
 class Training:
     """One trial of a checkout, trained by the command that the rule calls."""
 
-    def __init__(self, checkout: Checkout, results: str = "results"):
+    def __init__(self, checkout: Checkout, results: str = "results", steps: int = STEPS):
         self.checkout = checkout
+        self.steps = steps
         self.results = checkout.path / results
         study = load_study(checkout.path / "config/studies/tiny.yaml", checkout.path / "config")
         phase = study.phase("sweep")
@@ -69,8 +70,9 @@ class Training:
 
     def bytes_of_result(self) -> dict[str, bytes]:
         """Everything of a run that is determined."""
-        names = ["metrics.jsonl", f"checkpoint_{STEPS}/model.safetensors"]
-        names += [f"checkpoint_{STEPS}/optimizer.safetensors", f"checkpoint_{STEPS}/trainer.json"]
+        last = f"checkpoint_{self.steps}"
+        names = ["metrics.jsonl", f"{last}/model.safetensors"]
+        names += [f"{last}/optimizer.safetensors", f"{last}/trainer.json"]
         return {name: (self.run / name).read_bytes() for name in names}
 
 
