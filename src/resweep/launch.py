@@ -37,8 +37,9 @@ from resweep.paths import write_atomically
 
 FOLDER = "RESWEEP_LAUNCH"  # says to the processes where the answer goes
 POLL_SECONDS = 0.2
-# Rank 0 saves within the grace that a scheduler gives; torchrun must not kill it before.
-GRACE_SECONDS = 3600
+# Rank 0 saves within the grace that a scheduler gives; torchrun must not kill it before. Nor should
+# it wait for ever for one that hangs because another died.
+GRACE_SECONDS = 600
 SIGNALS = "SIGTERM,SIGINT,SIGUSR1,SIGHUP,SIGQUIT"
 SCRIPT = Path("workflow", "scripts", "train.py")
 TOLD = {kind.__name__: kind for kind in (Interrupted, LeaseLost, LockTimeout, ProcessLost)}

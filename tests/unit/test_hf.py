@@ -20,6 +20,7 @@ from resweep.data.store import Prepared
 from resweep.errors import ConfigError, StoreError
 from resweep.model.build import build_model, check_model
 from resweep.model.dropout import SampleDropout, sample_keys
+from resweep.model.folder import weight_files
 from resweep.model.size import count_parameters
 from resweep.paths import Layout
 from resweep.resources import trial_needs
@@ -786,3 +787,10 @@ def test_a_checkpoint_that_was_damaged_is_no_start(data, layout):
     with pytest.raises(StoreError, match="not as they were when this was planned"):
         advance(Request(following, data, CPU), layout)
     assert Run(layout.run(run_id(following, data))).attempts() == []
+
+
+def test_an_index_may_not_lead_out_of_its_folder(tmp_path):
+    index = {"weight_map": {"a": "../secret.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ConfigError, match=r"'\.\./secret.safetensors': is not a file name"):
+        weight_files(tmp_path)

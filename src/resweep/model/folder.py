@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from resweep.errors import ConfigError, Problem
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -23,6 +25,9 @@ def weight_files(folder: Path) -> list[Path]:
     """Return the files that hold a folder's weights, in the order of their names; none is none.
 
     A shard that its index names and that is not there is in the list too.
+
+    Raises:
+        ConfigError: The index names a file outside of the folder.
     """
     for name in FORMS:
         if (folder / name).is_file():
@@ -30,6 +35,11 @@ def weight_files(folder: Path) -> list[Path]:
         index = folder / f"{name}.index.json"
         if index.is_file():
             names = set(json.loads(index.read_text())["weight_map"].values())
+            outside = sorted(name for name in names if Path(name).name != name)
+            if outside:
+                raise ConfigError(
+                    Problem(str(index), "weight_map", outside[0], "is not a file name")
+                )
             return [folder / name for name in sorted(names)]
     return []
 

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from resweep.errors import ConfigError, Problem
 from resweep.model.dropout import SampleKeys
 
 
@@ -54,14 +53,7 @@ class LanguageModel(nn.Module, ABC):
 
         Args:
             settings: The `initialization` section.
-
-        Raises:
-            ConfigError: It asks for muP, which this model does not have.
         """
-        base = settings["mup_base_width"]
-        if base is not None:
-            mend = "is for model.kind: gpt; leave it out"
-            raise ConfigError(Problem("trial", "initialization.mup_base_width", base, mend))
         return {}
 
     @abstractmethod

@@ -98,6 +98,11 @@ class Advance:
             ends = ", ".join(attempt["end"] for attempt in run.attempts()[-3:])
             return self._give_up(from_step, f"attempts without progress used up ({ends})")
         self.progress["step"] = from_step
+        if request.interrupted():  # before all is built only to be left
+            raise Interrupted(
+                f"run {run.run_id}: left at step {from_step} of {self.until}; the same command "
+                "continues it"
+            )
         add_policy(run, Policy.of(request.config["training"]))
         run.begin_attempt(self.lock.generation, from_step, device_name(request.device))
         started = time.monotonic()

@@ -51,7 +51,7 @@ class Processes:
         if device.type == "cuda":
             torch.cuda.set_device(device)
         backend = "nccl" if device.type == "cuda" else "gloo"
-        dist.init_process_group(backend, timeout=timedelta(minutes=30))
+        dist.init_process_group(backend, timeout=timedelta(minutes=10))
         self._words = dist.new_group(backend="gloo", timeout=PATIENCE)
         self.together = True
 
