@@ -14,7 +14,8 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from resweep.config.schema import LABEL, SECTIONS
+from resweep.config.schema import SECTIONS
+from resweep.config.section import LABEL
 from resweep.study_file import PhaseFile, Publish, Resources, Score, StudyFile, Tracking
 
 PAGE = Path(__file__).parent / "configuration.md"

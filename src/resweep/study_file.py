@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from resweep import yaml12
-from resweep.config.schema import FIELDS, PATHS, SECTIONS, Int, Positive
+from resweep.config.schema import FIELDS, PATHS, SECTIONS
+from resweep.config.section import Int, Positive
 from resweep.config.spelling import nearest
 from resweep.errors import ConfigError, Problem
 from resweep.sweep.points import MOST_POINTS

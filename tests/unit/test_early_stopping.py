@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from resweep import yaml12
-from resweep.config.schema import LABEL, EarlyStopping
+from resweep.config.schema import EarlyStopping
+from resweep.config.section import LABEL
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, Interrupted
 from resweep.load_study import load_study

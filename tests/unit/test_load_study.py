@@ -10,7 +10,8 @@ import pytest
 from resweep import yaml12
 from resweep.config import compose
 from resweep.config.compose import Composed, Layer, assign
-from resweep.config.schema import SECTIONS, AsBefore, Initialization
+from resweep.config.schema import SECTIONS, Initialization
+from resweep.config.section import AsBefore
 from resweep.config.spelling import nearest
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, DataError

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from resweep.canonical import digest, file_digest
-from resweep.config.schema import AsBefore, Data
+from resweep.config.schema import Data
+from resweep.config.section import AsBefore
 from resweep.data.bigram import bigram_floor
 from resweep.data.corpus import SPLITS, read_documents, source_files, split_documents
 from resweep.data.tokens import Tokenizer, make_tokenizer, token_batches, token_dtype

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from resweep.canonical import digest
-from resweep.config.schema import BYTE_TOKENS
+from resweep.config.section import BYTE_TOKENS
 from resweep.data.cut_text import text_batches
 from resweep.data.hub import local_copy, not_here, offline, one_line, why_offline
 from resweep.errors import DataError

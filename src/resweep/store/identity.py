@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from resweep.canonical import digest
-from resweep.config.schema import LABEL, SECTIONS, AsBefore, Config, Model, OnlyFor
+from resweep.config.schema import SECTIONS, Config, Model
+from resweep.config.section import LABEL, AsBefore, OnlyFor
 from resweep.data.batches import steps_for_epochs
 from resweep.data.store import Prepared, require_tokens
 from resweep.errors import ConfigError, Problem

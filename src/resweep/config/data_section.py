@@ -1,0 +1,82 @@
+"""The data: where text comes from, and the tokens made of it."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from resweep.config.section import BYTE_TOKENS, AsBefore, Int, Section, as_tuple
+
+
+class Data(Section):
+    """Where text comes from, how it is split and turned into tokens."""
+
+    source: Literal["python-docs", "text", "jsonl", "hub"] = Field(
+        "python-docs",
+        description="Python's own documentation, text files, JSON lines, or a data set of the "
+        "Hugging Face hub",
+    )
+    paths: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = Field(
+        (), description="files or globs, for text and jsonl"
+    )
+    dataset: Annotated[str | None, AsBefore(None)] = Field(
+        None, min_length=1, description="hub: name there, or path of a local copy"
+    )
+    dataset_config: Annotated[str | None, AsBefore(None)] = Field(
+        None, description="hub: which of its configurations"
+    )
+    dataset_split: Annotated[str, AsBefore("train")] = Field(
+        "train", description="hub: which of its splits is read (and then split by `split`)"
+    )
+    dataset_revision: Annotated[str | None, AsBefore(None)] = Field(
+        None, description="hub: branch, tag or commit; null: what is there when it is read"
+    )
+    text_field: str = Field(
+        "text", description="jsonl, hub: the key or column that holds a document's text"
+    )
+    documents: Literal["file", "blank_line"] = Field(
+        "file", description="text: what one document is"
+    )
+    split: Literal["document", "contiguous"] = Field(
+        "document",
+        description="whole documents go to one split; contiguous: the head of all text trains, "
+        "the tail validates and tests (for a single long text)",
+    )
+    val_fraction: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.1, description="share of bytes for validation"
+    )
+    test_fraction: Annotated[float, Field(ge=0, lt=0.5)] = Field(
+        0.05, description="share of bytes for the test"
+    )
+    tokens: Literal["bytes", "bpe", "tokenizer"] = Field(
+        "bytes",
+        description="bytes: 256 and an end of text; bpe: trained on the training split; "
+        "tokenizer: a model's own",
+    )
+    bpe_vocab_size: Annotated[Int, Field(ge=BYTE_TOKENS), AsBefore(4096)] = Field(
+        4096, description="bpe: entries; fewer where the text is too small"
+    )
+    tokenizer: Annotated[str | None, AsBefore(None)] = Field(
+        None, min_length=1, description="tokenizer: folder, or name on the hub"
+    )
+
+    @model_validator(mode="after")
+    def _paths_fit_source(self) -> "Data":
+        if self.source == "python-docs" and self.paths:
+            raise ValueError("paths are for source: text or jsonl; python-docs is built in")
+        if self.source == "hub" and self.paths:
+            raise ValueError("paths are for source: text or jsonl; hub takes dataset: NAME or PATH")
+        if self.source in ("text", "jsonl") and not self.paths:
+            raise ValueError(f"source: {self.source} needs paths: [FILE or GLOB, ...]")
+        if self.source == "hub" and self.dataset is None:
+            raise ValueError("source: hub needs dataset: NAME or PATH")
+        if self.source != "hub" and self.dataset is not None:
+            raise ValueError(f"dataset is for source: hub, not {self.source}")
+        return self
+
+    @model_validator(mode="after")
+    def _tokenizer_fits_tokens(self) -> "Data":
+        if self.tokens == "tokenizer" and self.tokenizer is None:
+            raise ValueError("tokens: tokenizer needs tokenizer: NAME or PATH")
+        if self.tokens != "tokenizer" and self.tokenizer is not None:
+            raise ValueError(f"tokenizer is for tokens: tokenizer, not {self.tokens}")
+        return self

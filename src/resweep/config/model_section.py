@@ -1,0 +1,84 @@
+"""The model: what is trained."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from resweep.config.section import (
+    BYTE_TOKENS,
+    LABEL,
+    AsBefore,
+    Int,
+    OnlyFor,
+    Positive,
+    Section,
+    as_tuple,
+)
+
+
+class Model(Section):
+    """A causal language model: a GPT of our own, or any that transformers has."""
+
+    name: Annotated[str | None, LABEL] = Field(None, description="label for tables")
+    kind: Literal["gpt", "hf"] = Field(
+        "gpt", description="gpt: as GPT-2, pre-norm, GELU-tanh, tied embeddings; hf: transformers'"
+    )
+    n_layer: Annotated[Positive, OnlyFor("gpt")] = Field(4, description="gpt: transformer blocks")
+    n_head: Annotated[Positive, OnlyFor("gpt")] = Field(
+        4, description="gpt: attention heads; n_embd is a multiple of it"
+    )
+    n_embd: Annotated[Positive, OnlyFor("gpt")] = Field(128, description="gpt: width")
+    config: Annotated[dict[str, Any], OnlyFor("hf")] = Field(
+        {}, description="hf: as in config.json, model_type and what differs from its defaults"
+    )
+    name_or_path: Annotated[str | None, LABEL, OnlyFor("hf")] = Field(
+        None, min_length=1, description="hf: weights to start from: a folder, or a name on the hub"
+    )
+    context_length: Positive = Field(128, description="tokens per sequence")
+    vocab_size: Annotated[Int, Field(ge=BYTE_TOKENS)] | None = Field(
+        None, description="at least the data's; null: that of the weights, or the data's"
+    )
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="on embeddings, attention and residual branches"
+    )
+    bias: Annotated[bool, OnlyFor("gpt")] = Field(
+        True, description="gpt: biases in linear layers and layer norms"
+    )
+    lora_rank: Annotated[Positive | None, OnlyFor("hf"), AsBefore(None)] = Field(
+        None, description="hf: train adapters of this rank on frozen weights; null: all weights"
+    )
+    lora_alpha: Annotated[float, Field(gt=0), OnlyFor("hf"), AsBefore(16.0)] = Field(
+        16.0, description="hf: adapters are scaled by lora_alpha / lora_rank"
+    )
+    lora_dropout: Annotated[float, Field(ge=0, lt=1), OnlyFor("hf"), AsBefore(0.0)] = Field(
+        0.0, description="hf: on what adapters read"
+    )
+    lora_targets: Annotated[
+        tuple[str, ...] | None, BeforeValidator(as_tuple), OnlyFor("hf"), AsBefore(None)
+    ] = Field(None, description="hf: names of layers, or all-linear; null: peft's choice")
+
+    @model_validator(mode="after")
+    def _fields_fit_kind(self) -> "Model":
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            for mark in field.metadata:
+                if isinstance(mark, OnlyFor) and mark.kind != self.kind and value != field.default:
+                    raise ValueError(f"{name} = {value!r} is for kind: {mark.kind}")
+        return self
+
+    @model_validator(mode="after")
+    def _lora_fields_need_a_rank(self) -> "Model":
+        if self.lora_rank is None:
+            for name in ("lora_alpha", "lora_dropout", "lora_targets"):
+                value = getattr(self, name)
+                if value != type(self).model_fields[name].default:
+                    raise ValueError(f"{name} = {value!r} needs lora_rank")
+        return self
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> "Model":
+        if self.n_embd % self.n_head:
+            raise ValueError(
+                f"n_embd = {self.n_embd} should be a multiple of n_head = {self.n_head}"
+            )
+        return self

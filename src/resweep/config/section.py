@@ -1,0 +1,48 @@
+"""What all sections of a configuration are made of: types of fields, and marks on them."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+LABEL = "label"  # marks a field that is no part of a run's identity
+BYTE_TOKENS = 257  # 256 bytes and an end of text: the smallest vocabulary there is
+
+
+@dataclass(frozen=True)
+class AsBefore:
+    """The value with which a field added later leaves all numbers as they were without it."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class OnlyFor:
+    """The one kind of model that has this field."""
+
+    kind: str
+
+
+def _whole_number(value: Any) -> Any:
+    """Take 100.0 for 100: sampled and computed step counts arrive as floats."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def as_tuple(value: Any) -> Any:
+    """Take a list, or one string alone, for a tuple of strings."""
+    if isinstance(value, str):
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value
+
+
+Int = Annotated[int, BeforeValidator(_whole_number)]
+Positive = Annotated[Int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """Base of all sections: immutable, strict types, unknown keys kept."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True, allow_inf_nan=False)

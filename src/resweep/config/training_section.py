@@ -1,0 +1,133 @@
+"""The training: the optimizer steps of a run, and what computes them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from resweep.config.section import LABEL, Fraction, Int, Positive, Section
+
+
+class Training(Section):
+    """The optimizer steps of a run: how long, how large, how fast."""
+
+    seed: Annotated[Int, Field(ge=0, lt=2**63)] = Field(
+        0, description="initialisation, data order, dropout"
+    )
+    batch_size: Positive = Field(16, description="sequences per accumulated batch")
+    gradient_accumulation_steps: Positive = Field(
+        1, description="batches of batch_size per optimizer step"
+    )
+    max_gpu_batch_size: Annotated[Positive | None, LABEL] = Field(
+        None, description="sequences per forward; larger batches are accumulated"
+    )
+    eval_batch_size: Annotated[Positive, LABEL] = Field(
+        32, description="sequences per forward in evaluations"
+    )
+    max_steps: Positive | None = Field(None, description="optimizer steps: the schedule's horizon")
+    num_epochs: Positive | None = Field(None, description="passes over the data, for max_steps")
+    optimizer: Literal["adamw"] = Field("adamw", description="decoupled weight decay on matrices")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(1e-3, description="peak learning rate")
+    scheduler: Literal["constant", "linear", "cosine", "wsd"] = Field(
+        "cosine", description="after warmup; wsd: constant, then linear over decay_fraction"
+    )
+    warmup_steps: Annotated[Int, Field(ge=0)] | None = Field(
+        None, description="linear warmup in steps"
+    )
+    pct_warmup: Fraction | None = Field(None, description="linear warmup as fraction of the run")
+    min_lr_ratio: Fraction = Field(0.0, description="final learning rate over its peak")
+    decay_fraction: Fraction = Field(0.2, description="wsd: last part of the run that decays")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.1, description="on matrices only")
+    beta1: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="of the gradient's mean")
+    beta2: Annotated[float, Field(ge=0, lt=1)] = Field(0.95, description="of its square's mean")
+    adam_eps: Annotated[float, Field(gt=0)] = Field(1e-8, description="Adam's epsilon")
+    grad_clip: Annotated[float, Field(ge=0)] = Field(1.0, description="global norm; 0 is off")
+    log_steps: Positive = Field(10, description="steps between lines of metrics.jsonl")
+    eval_steps: Positive = Field(100, description="steps between evaluations")
+    eval_sequences: Positive | None = Field(
+        None, description="sequences per evaluation, from the start of the split; null: all"
+    )
+    save_steps: Annotated[Positive | None, LABEL] = Field(
+        None,
+        description="save every so many steps, and keep them; null: once a minute, for a resume",
+    )
+    keep_last: Annotated[Positive | None, LABEL] = Field(
+        None, description="checkpoints that stay, the newest; null: all of save_steps"
+    )
+    keep_best: Annotated[Positive | None, LABEL] = Field(
+        None,
+        description="save evaluations with the lowest val/loss so far; so many stay; null: none",
+    )
+    save_gradients: Annotated[bool, LABEL] = Field(
+        False, description="each checkpoint has gradients.pt: those of the step that led to it"
+    )
+    gradient_samples: Annotated[Positive | None, LABEL] = Field(
+        None, description="and gradient_samples.pt: those of so many equal parts of its batch"
+    )
+    distributed: Annotated[Literal["none", "ddp", "zero1", "zero2", "zero3"], LABEL] = Field(
+        "none", description="how processes share the work; zero: DeepSpeed's stages"
+    )
+    processes: Annotated[Positive, LABEL] = Field(
+        1, description="that train one run together, each on a GPU of its own or on a core"
+    )
+    nodes: Annotated[Positive, LABEL] = Field(1, description="machines that the processes are on")
+    precision: Literal["fp32", "tf32", "bf16"] = Field(
+        "fp32", description="of matrix products; tf32: on GPUs that have it; bf16: autocast"
+    )
+    compile: bool = Field(False, description="torch.compile of the loss and its gradients")
+    cuda_graphs: Annotated[bool, LABEL] = Field(
+        False, description="replay what was compiled as one launch; a GPU's, needs compile: true"
+    )
+    gradient_checkpointing: Annotated[bool, LABEL] = Field(
+        False, description="keep each block's input alone, and compute the rest again in backward"
+    )
+
+    @model_validator(mode="after")
+    def _processes_share_the_batch(self) -> "Training":
+        if self.distributed == "none" and self.processes * self.nodes > 1:
+            raise ValueError(f"processes = {self.processes} need distributed: ddp, or zero1 to 3")
+        if self.processes % self.nodes:
+            raise ValueError(
+                f"processes = {self.processes} should be a multiple of nodes = {self.nodes}"
+            )
+        sequences = self.batch_size * self.gradient_accumulation_steps
+        if sequences % self.processes:
+            raise ValueError(
+                f"batch_size * gradient_accumulation_steps = {sequences} should be a multiple of "
+                f"processes = {self.processes}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _graphs_are_of_what_is_compiled(self) -> "Training":
+        if self.cuda_graphs and not self.compile:
+            raise ValueError("cuda_graphs = True needs compile: true")
+        if self.cuda_graphs and self.distributed not in ("none", "ddp"):
+            raise ValueError(
+                f"cuda_graphs = True needs distributed: none or ddp, not {self.distributed}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _samples_share_the_batch(self) -> "Training":
+        if self.gradient_samples is None:
+            return self
+        asked = f"gradient_samples = {self.gradient_samples}"
+        if not self.save_gradients:
+            raise ValueError(f"{asked} needs save_gradients: true")
+        if self.distributed not in ("none", "ddp"):
+            raise ValueError(f"{asked} needs distributed: none or ddp, not {self.distributed}")
+        sequences = self.batch_size * self.gradient_accumulation_steps
+        if sequences % (self.gradient_samples * self.processes):
+            raise ValueError(
+                f"batch_size * gradient_accumulation_steps = {sequences} should be a multiple of "
+                f"gradient_samples * processes = {self.gradient_samples * self.processes}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_length_one_warmup(self) -> "Training":
+        if (self.max_steps is None) == (self.num_epochs is None):
+            raise ValueError("give either max_steps or num_epochs")
+        if self.warmup_steps is not None and self.pct_warmup is not None:
+            raise ValueError("give either warmup_steps or pct_warmup")
+        return self
