@@ -29,10 +29,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads must not burn a busy machine
 
 import argparse
+import functools
 import json
 import logging
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from resweep.errors import ResweepError, run_command
@@ -67,33 +69,36 @@ def train_one_trial(words: list[str]) -> int:
     else:
         trial = read_trial(arguments.trial)
     set_up_logging(arguments.log, trial)
+    train = functools.partial(
+        train_trial,
+        trial,
+        arguments.record,
+        Layout(arguments.results),
+        device=arguments.device,
+        keep=arguments.keep,
+        weights=arguments.weights,
+        tracking=json.loads(arguments.tracking),
+        lock_timeout=arguments.lock_timeout,
+        memory_limit_mb=arguments.memory_mb,
+        log_file=arguments.log,
+        interrupted=lambda: bool(signals),
+        on_run=lambda folder: add_log_file(folder / "train.log"),
+    )
     try:
         if under_torchrun():
-            return train_together(arguments, trial, signals)
-        train_trial(
-            trial,
-            arguments.record,
-            Layout(arguments.results),
-            device=arguments.device,
-            keep=arguments.keep,
-            weights=arguments.weights,
-            tracking=json.loads(arguments.tracking),
-            lock_timeout=arguments.lock_timeout,
-            memory_limit_mb=arguments.memory_mb,
-            log_file=arguments.log,
-            interrupted=lambda: bool(signals),
-            on_run=lambda folder: add_log_file(folder / "train.log"),
-        )
+            train_together(train, arguments.device)
+        else:
+            train()
     except ResweepError as error:
         log.error("%s", error)
         return SAVED_AND_LEFT if signals else 1
     return 0
 
 
-def train_together(arguments: argparse.Namespace, trial: Trial, signals: list[int]) -> int:
+def train_together(train: Callable[..., bool], device_name: str) -> None:
     """Be one of several processes that train a trial, as `resweep.launch` starts them.
 
-    Rank 0 answers for all: what is no fault of the code ends with code 0 here.
+    Rank 0 answers for all: what is no fault of the code is no error here.
     """
     from resweep.training.device import pick_device
     from resweep.training.follow import follow
@@ -101,34 +106,19 @@ def train_together(arguments: argparse.Namespace, trial: Trial, signals: list[in
 
     end_with_parent()  # torchrun, which cannot let its processes know that it was killed
     processes = Processes(os.environ)
-    device = pick_device(arguments.device, processes.local_rank)
+    device = pick_device(device_name, processes.local_rank)
     if processes.rank > 0:  # rank 0 says when to leave, and hears the same signals
         processes.meet(device)
         follow(processes, device)
-        return 0
+        return
     answer = Answer()
     processes.meet(device)
     try:
-        trained = train_trial(
-            trial,
-            arguments.record,
-            Layout(arguments.results),
-            device=arguments.device,
-            keep=arguments.keep,
-            weights=arguments.weights,
-            tracking=json.loads(arguments.tracking),
-            lock_timeout=arguments.lock_timeout,
-            memory_limit_mb=arguments.memory_mb,
-            processes=processes,
-            interrupted=lambda: bool(signals),
-            on_run=lambda folder: add_log_file(folder / "train.log"),
-        )
-        answer.trained(trained)
+        answer.trained(train(processes=processes))
     except ResweepError as error:
         answer.failed(error)
     finally:
         processes.part()
-    return 0
 
 
 def train_parameters(words: list[str]) -> int:
