@@ -172,9 +172,14 @@ def rank_trials(results: list[TrialResult], score: Score) -> pd.DataFrame:
         if score.normalize == "raw"
         else (_standardize(slopes), _standardize(signed))
     )
+    # Rounded, so that parts which cancel tie, and the rounding of a sum decides nothing.
     scores = {
-        key: -score.slope_weight * (parts[0][key] or 0.0)
-        - score.final_weight * (parts[1][key] or 0.0)
+        key: round(
+            -score.slope_weight * (parts[0][key] or 0.0)
+            - score.final_weight * (parts[1][key] or 0.0),
+            12,
+        )
+        + 0.0  # no -0.0
         for key in complete
     }
     ordered = sorted(complete, key=lambda key: (-scores[key], signed[key], key))

@@ -150,6 +150,17 @@ def test_hyperparameters_of_the_users_own_are_carried(own):
     assert dict(compose.leaves(config))[own] == 3
 
 
+def test_a_rule_about_several_fields_blames_who_set_the_last_of_them():
+    layers = [
+        compose.Layer("model.yaml", {"model": {"n_embd": 96, "n_head": 4}}),
+        compose.Layer("study.yaml", {"training": {"max_steps": 5}, "model": {"bias": True}}),
+        compose.Layer("command line", {"model": {"n_head": 5}}),
+        compose.Layer("later", {"model": {"dropout": 0.1}}),
+    ]
+    _, (problem,) = compose.validate(compose.merge(layers), "study.yaml")
+    assert problem.file == "command line" and "n_embd = 96" in problem.mend
+
+
 SIBLINGS = {"keep_last", "keep_best"}  # as other trainers call them; both are known, so no harm
 
 

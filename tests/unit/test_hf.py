@@ -25,7 +25,7 @@ from resweep.model.size import count_parameters
 from resweep.paths import Layout
 from resweep.resources import trial_needs
 from resweep.store.identity import identity, resolve, run_id
-from resweep.store.parent import fetch_parent, require_parent
+from resweep.store.parent import compare_tokens, fetch_parent, find_parent, require_parent
 from resweep.store.request import Request, advance
 from resweep.store.run import Run
 from resweep.study_file import Resources
@@ -529,8 +529,8 @@ def test_the_digest_outlives_the_weights_and_is_not_computed_twice(data, layout,
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"run.checkpoint": "0123456789ab"}, r"has no weights: .*final_checkpoint is not there"),
-        ({"run.checkpoint": "0123456789ab/7"}, r"has no weights: .*0123456789ab/checkpoint_7 is"),
+        ({"run.checkpoint": "0123456789ab"}, r"there is no run .*0123456789ab; .*runs.csv"),
+        ({"run.checkpoint": "0123456789ab/7"}, r"there is no run .*0123456789ab;"),
         ({"run.checkpoint": "0123456789ab/../x"}, r"is not there; give a folder .*RUN_ID/STEP"),
         ({"run.checkpoint": "0123456789ab/07"}, r"is not there; give a folder"),
         ({"run.checkpoint": "nowhere"}, r"nowhere is not there; give a folder"),
@@ -756,6 +756,34 @@ def test_what_only_building_the_model_tells_is_a_record_too(changes, message, la
     record, trained_here = train_job(hf("llama") | start | changes, layout, tmp_path)
     assert (record["status"], trained_here) == ("infeasible", False)
     assert message in record["stop_reason"]
+
+
+def test_a_value_that_transformers_trips_over_is_a_record(layout, tmp_path):
+    record, _ = train_job(hf({**CONFIGS["llama"], "hidden_act": "foo"}), layout, tmp_path)
+    assert record["status"] == "infeasible"
+    assert "cannot be built from model.config: KeyError: 'foo'" in record["stop_reason"]
+
+
+def test_the_checkpoints_that_a_run_has_are_told(layout):
+    for step in (5, 60):
+        (layout.run("0123456789ab") / f"checkpoint_{step}").mkdir(parents=True)
+    asked = {"run": {"checkpoint": "0123456789ab/7"}, "model": {}}
+    with pytest.raises(StoreError, match=r"has no such checkpoint, but those of steps 5, 60$"):
+        find_parent(asked, layout)
+
+
+def test_weights_that_know_other_tokens_are_told(data, layout, tmp_path):
+    parent = save(trained(configure(data, layout, hf()), data), tmp_path / "parent")
+    (parent / "tokenizer.json").write_text(json.dumps({"model": {"vocab": {"a": 0}}}))
+    resolved = configure(data, layout, from_weights(parent))
+    warning = compare_tokens(resolved, data)
+    assert warning is not None and f"data.tokenizer: {parent}" in warning
+    (data.folder / "tokenizer.json").write_text((parent / "tokenizer.json").read_text())
+    try:
+        assert compare_tokens(resolved, data) is None
+    finally:
+        (data.folder / "tokenizer.json").unlink()
+    assert compare_tokens(configure(data, layout, hf()), data) is None
 
 
 def test_a_job_asks_for_less_where_weights_are_frozen(layout, tmp_path):

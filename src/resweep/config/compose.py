@@ -78,7 +78,9 @@ def merge(layers: list[Layer]) -> Composed:
             content = assign(content, given)
         except PathError as error:
             problems.append(Problem(layer.origin, error.path, None, error.mend))
-        origins |= dict.fromkeys(given, layer.origin)
+        for path in given:  # the last to be set comes last
+            origins.pop(path, None)
+            origins[path] = layer.origin
     if problems:
         raise ConfigError(problems)
     return Composed(content, origins)
@@ -221,6 +223,11 @@ def _problem(details: Any, composed: Composed, where: str) -> Problem:
         message = no_such_field(path)
     elif isinstance(value, dict):
         value = None
+    # A rule about several fields names them: whoever set the last of these is asked.
+    named = [leaf for leaf in composed.origins if leaf.rpartition(".")[2] in message.split()]
+    inside = [leaf for leaf in named if not path or leaf.startswith(f"{path}.")]
+    if details["type"] == "value_error" and inside:
+        return Problem(composed.origins[inside[-1]], path, value, message)
     return Problem(composed.origin_of(path, where), path, value, message)
 
 

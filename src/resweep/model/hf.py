@@ -110,10 +110,12 @@ class HfModel(LanguageModel):
                     dtype=torch.float32,
                     trust_remote_code=False,
                 )
-            except (ImportError, ValueError) as error:
-                said = str(error).strip().splitlines()[0]
+            except (ImportError, LookupError, TypeError, ValueError) as error:
+                # Whatever its many constructors raise of values that no check of theirs knows.
+                said = (str(error).strip().splitlines() or [""])[0]
                 kind = hf_config.model_type
-                raise _problem("config.model_type", kind, f"cannot be built: {said}") from None
+                mend = f"cannot be built from model.config: {type(error).__name__}: {said}"
+                raise _problem("config.model_type", kind, mend) from None
         self.add_adapters()
         self.note_shapes()
         self.sample_keys = SampleKeys()

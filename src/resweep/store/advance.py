@@ -21,7 +21,7 @@ from resweep.errors import Interrupted, LeaseLost, ProcessLost, ResweepError, St
 from resweep.paths import write_atomically
 from resweep.store.identity import identity
 from resweep.store.lock import RunLock
-from resweep.store.parent import require_parent
+from resweep.store.parent import compare_tokens, require_parent
 from resweep.store.provenance import code_digest
 from resweep.store.publish import DONE, Publisher, last_values
 from resweep.store.retention import Policy, add_policy, drop_before, drop_unclaimed, has_claims
@@ -94,6 +94,9 @@ class Advance:
         from_step = _step_of(start)
         if start is None or request.config["model"].get("lora_rank") is not None:
             require_parent(request.config)
+            warning = compare_tokens(request.config, request.data)
+            if warning is not None:
+                log.warning("run %s: %s", run.run_id, warning)
         if run.attempts_from(from_step) >= MOST_ATTEMPTS_WITHOUT_PROGRESS:
             ends = ", ".join(attempt["end"] for attempt in run.attempts()[-3:])
             return self._give_up(from_step, f"attempts without progress used up ({ends})")
@@ -112,7 +115,9 @@ class Advance:
         def end(how: str) -> None:
             self.lock.confirm()  # else the open attempt is another process's
             seconds = time.monotonic() - started
-            run.end_attempt(how, self.progress["step"], seconds, gpus, processes.world_size)
+            engine = request.config["training"]["distributed"] if processes.together else "none"
+            count = processes.world_size
+            run.end_attempt(how, self.progress["step"], seconds, gpus, count, engine)
 
         trainer: Trainer | None = None
         try:

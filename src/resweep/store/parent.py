@@ -18,6 +18,7 @@ from typing import Any
 from resweep.canonical import digest, file_digest
 from resweep.config.nesting import assign_paths, leaves
 from resweep.data.hub import one_line, why_offline
+from resweep.data.store import Prepared
 from resweep.errors import ConfigError, Problem, StoreError
 from resweep.model.folder import CONFIG, WEIGHTS, is_dropout, read_config, weight_files
 from resweep.paths import Layout, write_atomically
@@ -77,7 +78,7 @@ def find_parent(config: Mapping[str, Any], layout: Layout) -> Parent | None:
     files = [*weight_files(folder), folder / CONFIG] if folder is not None else []
     if folder is None or len(files) < 2 or not all(file.is_file() for file in files):
         if known is None:
-            raise StoreError(_missing(key, name, folder))
+            raise StoreError(_missing(key, name, folder, layout))
         return Parent(Path(known["folder"]), known["digest"], known["config"])
     status = {file.name: file.stat() for file in files}
     seen = {file: [found.st_size, found.st_mtime_ns] for file, found in status.items()}
@@ -129,17 +130,26 @@ def _computed_digest(files: list[Path]) -> str:
     return digests[files[0].name] if len(files) == 1 else digest(digests)
 
 
-def _missing(key: str, name: str, folder: Path | None) -> str:
+def _missing(key: str, name: str, folder: Path | None, layout: Layout) -> str:
     if folder is None:
         why = "is no folder, and not downloaded from the Hugging Face hub; a training fetches it"
-    elif key == NAMES[0] and _RUN.fullmatch(name):
-        why = f"has no weights: {folder} is not there; train it again with keep: all"
+    elif key == NAMES[0] and (run := _RUN.fullmatch(name)):
+        why = _missing_of_run(layout.run(run[1]))
     elif not folder.is_dir():
         why = f"{folder} is not there; give a folder of a model"
         why += ", RUN_ID or RUN_ID/STEP" if key == NAMES[0] else " or a name on the hub"
     else:
         why = f"{folder} holds no model; it should have {CONFIG} and {WEIGHTS}"
     return f"{key} = {name!r}: {why}"
+
+
+def _missing_of_run(run: Path) -> str:
+    if not run.is_dir():
+        return f"there is no run {run}; `results/runs.csv` and reports name those that there are"
+    steps = ", ".join(map(str, checkpoint.steps_of(run)))
+    if steps:
+        return f"run {run.name} has no such checkpoint, but those of steps {steps}"
+    return f"run {run.name} has no weights any more; train it again with keep: all"
 
 
 def fill_in_parent(resolved: dict[str, Any], layout: Layout) -> Parent | None:
@@ -219,6 +229,28 @@ def require_parent(resolved: Mapping[str, Any]) -> None:
         )
     if _computed_digest(files) != digest_of_weights:
         raise StoreError(f"{folder}: the weights are not as they were when this was planned")
+
+
+def compare_tokens(resolved: Mapping[str, Any], data: Prepared) -> str | None:
+    """Return a warning where weights know other tokens than those of the data, as far as is told.
+
+    Both lie beside a `tokenizer.json` where tokens are not bytes.
+    """
+    if resolved["run"]["weights"] is None:
+        return None
+    theirs, ours = (
+        folder / "tokenizer.json" for folder in (Path(resolved["run"]["checkpoint"]), data.folder)
+    )
+    if not theirs.is_file() or (ours.is_file() and _vocabulary(ours) == _vocabulary(theirs)):
+        return None
+    return (
+        f"the weights know the tokens of {theirs}, and the data has others; to train on theirs set "
+        f"data.tokens: tokenizer and data.tokenizer: {theirs.parent}"
+    )
+
+
+def _vocabulary(file: Path) -> Any:
+    return json.loads(file.read_text())["model"].get("vocab")
 
 
 def fetch_parent(config: Mapping[str, Any], layout: Layout) -> None:

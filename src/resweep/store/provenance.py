@@ -14,7 +14,11 @@ def versions() -> dict[str, str]:
     import numpy
     import torch
 
-    used = {name: sys.modules[name] for name in ("transformers", "peft") if name in sys.modules}
+    used = {
+        name: sys.modules[name]
+        for name in ("transformers", "peft", "deepspeed")
+        if name in sys.modules
+    }
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,

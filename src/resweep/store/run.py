@@ -212,9 +212,24 @@ class Run:
         self.update(attempts=attempts)
 
     def end_attempt(
-        self, end: str, to_step: int, seconds: float, gpus: int, processes: int = 1
+        self,
+        end: str,
+        to_step: int,
+        seconds: float,
+        gpus: int,
+        processes: int = 1,
+        engine: str = "none",
     ) -> None:
-        """Note how the open attempt ended, and add its time to the run's."""
+        """Note how the open attempt ended, and add its time to the run's.
+
+        Args:
+            end: How.
+            to_step: The step that it reached.
+            seconds: That it took.
+            gpus: How many it had.
+            processes: How many trained together.
+            engine: `training.distributed` of these.
+        """
         state = self.state()
         attempt = state["attempts"][-1]
         attempt |= {"end": end, "to_step": to_step, "seconds": round(seconds, 2)}
@@ -225,6 +240,7 @@ class Run:
             "device": attempt["device"],
             "gpu": attempt["gpu"],
             "processes": processes,
+            "engine": engine,
             "seconds": round(seconds, 2),
             "versions": versions(),
             "code": code_digest(),

@@ -12,6 +12,7 @@ import functools
 import logging
 import math
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -36,6 +37,8 @@ from deepspeed.utils import (
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
+# It calls what torch will rename one day; that is not for whoever trains to mend.
+warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
 
 
 class Zero:
