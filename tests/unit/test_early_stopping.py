@@ -227,7 +227,7 @@ def test_lines_beyond_the_last_checkpoint_are_trained_again(data, layout, monkey
 
 def test_an_interrupted_run_of_another_is_not_cut_back(data, layout):
     """A stop before the checkpoint of an unfinished run comes of its file, and takes none of it."""
-    told = iter([False] * 17 + [True])
+    told = iter([False] * 18 + [True])
     with pytest.raises(Interrupted):
         advance(request(data, interrupted=lambda: next(told)), layout)
     run = run_of(request(data), layout)

@@ -273,7 +273,7 @@ def test_once_a_minute_too(data, layout, monkeypatch):
 
 @pytest.mark.parametrize("at", [1, 3, 7, 11, 12])
 def test_told_to_leave_it_trains_the_step_whose_gradients_it_saves(at, data, layout):
-    told = iter([False] * (at - 1) + [True] + [False] * 20)
+    told = iter([False] * at + [True] + [False] * 20)
     asked = request(data, {"interrupted": lambda: next(told)}, training__save_gradients=True)
     with pytest.raises(Interrupted):
         advance(asked, layout)

@@ -117,7 +117,7 @@ def test_the_best_are_the_same_for_a_run_that_was_interrupted(at, data, layout):
     hot = {"learning_rate": 0.7, "warmup_steps": 8, "pct_warmup": None, "scheduler": "constant"}
     asked = {"keep_best": 2, "eval_steps": 2, "max_steps": 20, **hot}
     whole, _ = train(request(data, **asked), Layout(layout.root.with_name("whole")))
-    told = iter([False] * (at - 1) + [True])
+    told = iter([False] * at + [True])
     with pytest.raises(Interrupted):
         train(request(data, options={"interrupted": lambda: next(told)}, **asked), layout)
     run, _ = train(request(data, **asked), layout)
