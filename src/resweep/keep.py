@@ -81,6 +81,14 @@ def keep_models(
     return decisions
 
 
+def weights_command(folder: Path, trial: str) -> str:
+    """Return the command that brings back the weights of a trial, given its phase's folder."""
+    return (
+        f"python workflow/scripts/train.py --weights --trial {folder}/trials/{trial}.yaml "
+        f"--record {folder}/records/{trial}.json"
+    )
+
+
 def _known(score: float) -> float | None:
     return None if math.isnan(score) else score
 
@@ -89,9 +97,8 @@ def _link(run: Run, step: int, link: Path) -> tuple[str, str]:
     folder = run.path / checkpoint.folder_name(step)
     if not folder.is_dir():
         return "missing", (
-            "its weights were pruned, or never saved; `python workflow/scripts/train.py --weights "
-            f"--trial {link.parent.parent}/trials/{link.name}.yaml --record "
-            f"{link.parent.parent}/records/{link.name}.json` trains them again"
+            "its weights were pruned, or never saved; "
+            f"`{weights_command(link.parent.parent, link.name)}` trains them again"
         )
     link_relative(link, folder)
     return "keep", "among the best"

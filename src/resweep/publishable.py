@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from resweep.errors import ConfigError, Problem, StoreError
+from resweep.keep import weights_command
 from resweep.paths import Layout
 from resweep.selection import best_trials, read_scores
 from resweep.store.run import Run
@@ -60,7 +61,7 @@ def best_model(scores_path: Path, layout: Layout) -> tuple[dict[str, Path], dict
 
     Returns:
         The files, by name, and where they come from: phase, trial, run_id, step, score; no files
-        where no trial has a result, or where its weights were pruned (`missing` says so).
+        where no trial has a result, or where its weights were deleted (`missing` says so).
 
     Raises:
         StoreError: They are damaged.
@@ -71,13 +72,9 @@ def best_model(scores_path: Path, layout: Layout) -> tuple[dict[str, Path], dict
         row = scores[scores["trial"] == trial].iloc[0]
         run, step = Run(layout.run(row["run_id"])), int(row["step"])
         folder = run.path / checkpoint.folder_name(step)
-        again = (
-            "`python workflow/scripts/train.py --weights --trial "
-            f"{phase}/trials/{trial}.yaml --record {phase}/records/{trial}.json` "
-            "brings them back"
-        )
+        again = f"`{weights_command(phase, trial)}` brings them back"
         if not folder.is_dir():
-            missing = f"{folder}: the weights of the best trial were pruned; {again}"
+            missing = f"{folder}: the weights of the best trial were deleted; {again}"
             return {}, {"phase": phase.name, "trial": trial, "missing": missing}
         damage = checkpoint.find_damage(folder)
         if damage is not None:

@@ -30,6 +30,7 @@ from resweep.scores import SEED, has_result, with_result
 from resweep.search.rung_summary import rung_table
 from resweep.search_charts import rounds_chart, rungs_chart
 from resweep.store.run import FINISHED
+from resweep.trained_by import TrainedBy
 from resweep.training.metrics import METRICS, read_metrics
 
 
@@ -111,6 +112,7 @@ def _phase_section(
             if phase.early_metric != phase.metric
             else "",
         ),
+        card("Trained", _trained(phase.trained_by)) if phase.trained_by else "",
         card("Ranking", _ranking(phase)),
         card("Rungs", _rungs(phase)) if phase.rungs else "",
         _grid(
@@ -169,6 +171,13 @@ def _number(value: Any, text: str | None = None) -> Cell:
 
 def _setting(value: Any) -> Cell:
     return _number(value) if isinstance(value, int | float) else Cell(shown(value))
+
+
+def _trained(by: TrainedBy) -> str:
+    return table(
+        [Column("model"), Column("tokens"), Column("started from"), Column("trained on")],
+        [("", list(map(Cell, (by.model, by.tokens, by.start, by.machines))))],
+    )
 
 
 def _ranking(phase: PhaseResults) -> str:

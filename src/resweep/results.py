@@ -24,6 +24,7 @@ from resweep.search.rung_summary import (
     summarize_rungs,
 )
 from resweep.selection import read_scores, short_name
+from resweep.trained_by import TrainedBy, describe_training
 from resweep.trial import read_record
 
 SCORE_COLUMNS = (
@@ -42,6 +43,8 @@ class PhaseResults:
         metric: Whose final value ranks.
         goal: minimize or maximize.
         early_metric: Whose early slope counts.
+        keep: Whose weights stay: best, all or none.
+        trained_by: What was trained, and by what; None if nothing was.
         scores: scores.csv, best trial first.
         decisions: decisions.csv.
         rounds: sweep by bayes: how many there are, else None.
@@ -56,6 +59,8 @@ class PhaseResults:
     metric: str
     goal: str
     early_metric: str
+    keep: str
+    trained_by: TrainedBy | None
     scores: pd.DataFrame
     decisions: pd.DataFrame
     rounds: int | None
@@ -155,6 +160,8 @@ def _read_phase(study: str, part: Mapping[str, Any], layout: Layout) -> PhaseRes
         score["metric"] or "val/loss",
         score["goal"] or "minimize",
         score["early_metric"],
+        part["keep"],
+        describe_training(paths, layout),
         scores,
         pd.read_csv(decisions, dtype=text, keep_default_na=False, na_values=[""])
         if decisions.exists()

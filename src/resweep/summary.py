@@ -1,8 +1,11 @@
 """What a study came to, as text for a terminal: rankings, reruns, where report and model are."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from resweep.canonical import canonical_json
+from resweep.keep import weights_command
 from resweep.paths import Layout
 from resweep.results import (
     PhaseResults,
@@ -17,6 +20,7 @@ from resweep.results import (
 from resweep.scores import SEED, with_result
 from resweep.search.rung_summary import rung_table
 from resweep.store.run import FINISHED, STOPPED
+from resweep.training import checkpoint
 
 WIDTH = 100
 MOST_ROWS = 12  # of one phase; the report has them all
@@ -48,6 +52,9 @@ def _phase_lines(phase: PhaseResults) -> Iterator[str]:
     """Yield the ranked table and the best configuration."""
     swept = [path for path in phase.hyperparameters if path != SEED]
     yield f"{phase.name} ({phase.kind}, {len(phase.scores)} trials)"
+    by = phase.trained_by
+    if by is not None:
+        yield from _wrapped(f"{by.model}; {by.tokens}; from {by.start}; trained on {by.machines}")
     rows = []
     for rank, trials in phase.scores.groupby("rank", sort=True):
         first = trials.iloc[0]
@@ -127,15 +134,36 @@ def _floor_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
 def _model_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
     """Yield where the best model of the last phase is, and the line that loads it."""
     last = results.phases[-1]
-    models = layout.phase(results.name, last.name) / "models"
+    folder = layout.phase(results.name, last.name)
+    models = folder / "models"
     kept = [models / trial for trial in last.best["trial"] if (models / trial).exists()]
+    if not kept and last.keep != "none":  # weights that were brought back have no link
+        paths = [_weights(row, layout) for row in last.best.to_dict("records")]
+        kept = [path for path in paths if path.is_dir()]
     if not kept:
-        yield f"model: none in {models} (the study keeps no weights of this phase)"
+        yield f"model: none in {models}: {_why_no_model(last, folder)}"
         return
     yield f"model: {kept[0]}"
     yield (
         "from transformers import AutoModelForCausalLM; "
         f"model = AutoModelForCausalLM.from_pretrained({canonical_json(str(kept[0]))})"
+    )
+
+
+def _weights(row: Mapping[Hashable, Any], layout: Layout) -> Path:
+    """Return where the weights of a row of scores.csv are, if they are kept."""
+    return layout.run(row["run_id"]) / checkpoint.folder_name(int(row["step"]))
+
+
+def _why_no_model(phase: PhaseResults, folder: Path) -> str:
+    if phase.best.empty:
+        return "no configuration has a result"
+    if phase.keep == "none":
+        return "the study keeps no weights of this phase"
+    trial = phase.best.iloc[0]["trial"]
+    return (
+        f"the weights of {trial}, the best trial, were deleted, or never saved; "
+        f"`{weights_command(folder, trial)}` trains them again"
     )
 
 

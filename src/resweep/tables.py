@@ -17,6 +17,7 @@ from typing import Any
 
 from resweep import yaml12
 from resweep.config import compose
+from resweep.config.model_section import fields_of_other_kinds
 from resweep.errors import ConfigError, Problem, StoreError
 from resweep.paths import BY_HAND, Layout, file_lock, write_atomically
 from resweep.store.run import Run
@@ -189,7 +190,8 @@ class Row:
     """One row, its columns in groups: those of all rows are ordered by group.
 
     Args:
-        config: The leaves of a configuration, path -> value.
+        config: The leaves of a configuration, path -> value; what its kind of model does not have
+            is left out.
 
     Attributes:
         lead: What the row is about.
@@ -205,7 +207,11 @@ class Row:
     def __init__(self, config: Mapping[str, Any]):
         self.lead: dict[str, Any] = {}
         self.config: dict[str, Any] = {}
+        kind = config.get("model.kind")
+        unused = {f"model.{name}" for name in fields_of_other_kinds(kind)} if kind else ()
         for path, value in config.items():
+            if ".".join(path.split(".")[:2]) in unused:
+                continue
             # A hyperparameter may be called `status`; ours is the row's.
             self.config[f"config.{path}" if path in TAKEN else path] = value
         self.results: dict[str, Any] = {}

@@ -27,6 +27,7 @@ from tests.unit.tiny import BASE
 
 RATE = "training.learning_rate"
 SEED = "training.seed"
+PART = {"from_step": 0, "device": "cpu (made)", "processes": 1}
 
 
 @dataclass(frozen=True)
@@ -161,13 +162,14 @@ def make_run(run: Run, config: dict[str, Any], made: Made) -> Path:
         value = math.nan if made.final is None and step == made.steps else loss
         log.write(step, {"train/loss": value + 0.1, "val/loss": value})
     log.close()
-    (run.path / "config.yaml").write_text(yaml12.dump(config))
+    resolved = {**config, "model": {**config.get("model", {}), "vocab_size": 257}}
+    (run.path / "config.yaml").write_text(yaml12.dump(resolved))
     metrics = {} if made.final is None else {"val/loss": last, "test/loss": last + 0.2}
     run.update(
         status=made.status,
         step=made.steps,
         metrics=metrics,
-        segments=[{"seconds": 1.5}, {"seconds": 2.0}],
+        segments=[PART | {"seconds": 1.5}, PART | {"from_step": 10, "seconds": 2.0}],
         gpu_seconds=3.5,
     )
     return run.write_record(

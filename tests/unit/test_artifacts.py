@@ -238,7 +238,7 @@ def test_pruned_and_damaged_weights(ranked):
     assert files == {} and "\n" not in metadata["missing"]
     trial, record = scores.parent / "trials/02.yaml", scores.parent / "records/02.json"
     command = f"`python workflow/scripts/train.py --weights --trial {trial} --record {record}`"
-    assert "pruned" in metadata["missing"] and command in metadata["missing"]
+    assert "deleted" in metadata["missing"] and command in metadata["missing"]
 
 
 def test_nothing_finished(ranked, stamp):
@@ -273,7 +273,8 @@ def test_scripts_report_errors_in_one_line(ranked, tmp_path):
     assert (done.returncode, done.stdout) == (0, "best: v0, trial 02, local\n"), done.stderr
     shutil.rmtree(folder)
     done = run_script("publish_model.py", "--scores", str(scores), *flags, cwd=tmp_path)
-    assert done.returncode == 0 and "pruned" in done.stdout
+    told = "best: not published: the weights of trial 02 were deleted\n"
+    assert (done.returncode, done.stdout) == (0, told)
     assert done.stderr.startswith("warning: ") and done.stderr.count("\n") == 1
 
 

@@ -85,6 +85,12 @@ def render(page: Path, folder: Path) -> str:
     return done.stdout
 
 
+def test_what_was_trained_is_a_table(html: str) -> None:
+    assert rows_of(html, "Trained") == [
+        ["gpt, 1.25 M parameters", "bytes (vocabulary 257)", "random weights", "cpu (made)"]
+    ]
+
+
 def test_a_browser_draws_every_chart(html: str, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     page.write_text(html)

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from resweep import yaml12
 from resweep.paths import Layout
 from resweep.report import render_report
 from resweep.results import read_study
+from resweep.store.run import Run
 from resweep.study_file import Score
 from resweep.summary import WIDTH, summarize
+from resweep.trained_by import TrainedBy
 from tests.conftest import ROOT
-from tests.unit.made_study import RATE, RERUN, SWEEP, Made, make_adaptive_study, make_study
+from tests.unit.made_study import PART, RATE, RERUN, SWEEP, Made, make_adaptive_study, make_study
 
 
 def summary(layout: Layout) -> list[str]:
@@ -30,14 +33,18 @@ def test_everything_is_said(tmp_path: Path) -> None:
     layout = make_study(tmp_path)
     lines = summary(layout)
     sweep = lines[lines.index("sweep (sweep, 4 trials)") : lines.index("rerun (rerun, 5 trials)")]
-    assert [text.split()[:2] for text in sweep[2:6]] == [
+    assert sweep[1] == (
+        "  gpt, 1.25 M parameters; bytes (vocabulary 257); from random weights; "
+        "trained on cpu (made)"
+    )
+    assert [text.split()[:2] for text in sweep[3:7]] == [
         ["1", "bbb"],
         ["2", "ccc"],
         ["3", "aaa"],
         ["4", "ddd"],
     ]
-    assert sweep[5].endswith("diverged")
-    assert sweep[6] == "  diverged: ddd: the loss was <nan>"
+    assert sweep[6].endswith("diverged")
+    assert sweep[7] == "  diverged: ddd: the loss was <nan>"
     rerun = lines[lines.index("rerun (rerun, 5 trials)") :]
     assert "1.5000 ± 0.0283" in line(rerun, "1  02 +1")
     assert line(rerun, "3  05").endswith("empty")
@@ -103,10 +110,57 @@ def test_rungs_have_a_line_each_and_their_stops_no_reason(tmp_path: Path) -> Non
 
 def test_a_pruned_model_is_not_promised(tmp_path: Path) -> None:
     layout = make_study(tmp_path)
-    for link in (layout.phase("made", "rerun") / "models").iterdir():
+    folder = layout.phase("made", "rerun")
+    for link in (folder / "models").iterdir():
+        link.resolve().rmdir()
+    told = summary(layout)[-1]
+    assert told.startswith(
+        f"model: none in {folder}/models: the weights of 02, the best trial, were"
+    )
+    again = f"--trial {folder}/trials/02.yaml --record {folder}/records/02.json` trains them again"
+    assert told.endswith(again)
+    weights = layout.run("rerun02") / "checkpoint_40"
+    weights.mkdir()
+    (folder / "models/02").unlink()
+    assert line(summary(layout), "model: ") == f"model: {weights}"
+
+
+def test_a_phase_that_keeps_no_weights_has_no_model(tmp_path: Path) -> None:
+    layout = make_study(tmp_path, rerun=[])
+    for link in (layout.phase("made", "sweep") / "models").iterdir():
         link.unlink()
-    lines = summary(layout)
-    assert lines[-1].startswith("model: none in ")
+    described = layout.study("made") / "study.yaml"
+    described.write_text(described.read_text().replace("keep: best", "keep: none"))
+    assert summary(layout)[-1].endswith("models: the study keeps no weights of this phase")
+
+
+def test_what_trained_is_told_by_its_differences(tmp_path: Path) -> None:
+    weights = {
+        "run.checkpoint": "0123456789ab/40",
+        "data.tokens": "bpe",
+        "data.bpe_vocab_size": 300,
+    }
+    layout = make_study(tmp_path, [*SWEEP[:2], Made("lll", weights, 2.0)], rerun=[])
+    run = Run(layout.run("sweeplll"))
+    model = {"kind": "hf", "config": {"model_type": "llama"}, "vocab_size": 320, "lora_rank": 4}
+    (run.path / "config.yaml").write_text(yaml12.dump({"model": model}))
+    together = PART | {"device": "GPU", "processes": 2, "engine": "ddp"}
+    run.update(segments=[PART, together, together | {"from_step": 40, "device": "another"}])
+    by = read_study("made", layout).phases[0].trained_by
+    assert by == TrainedBy(
+        "llama (hf) / gpt, 1.25 M parameters",
+        "bpe 300 (vocabulary 320) / bytes (vocabulary 257)",
+        "0123456789ab/40 with LoRA of rank 4 / random weights",
+        "cpu (made) / GPU, 2 processes (ddp)",
+    )
+
+
+def test_nodes_are_those_that_the_trial_asked_for(tmp_path: Path) -> None:
+    asked = {"training.distributed": "zero1", "training.processes": 6, "training.nodes": 3}
+    layout = make_study(tmp_path, [Made("aaa", asked, 2.0)], rerun=[])
+    Run(layout.run("sweepaaa")).update(segments=[PART | {"processes": 6, "engine": "zero1"}])
+    by = read_study("made", layout).phases[0].trained_by
+    assert by is not None and by.machines == "cpu (made), 6 processes on 3 nodes (zero1)"
 
 
 def test_report_is_named_and_said_to_be_missing(tmp_path: Path) -> None:
@@ -131,6 +185,7 @@ def test_lines_fit_a_terminal(tmp_path: Path) -> None:
 def test_nothing_finished(tmp_path: Path) -> None:
     lines = summary(make_study(tmp_path, sweep=[SWEEP[3]], rerun=[RERUN[4]]))
     assert lines.count("  no configuration has a result") == 2
+    assert lines[-1].endswith("rerun/models: no configuration has a result")
     assert not any(text.startswith("lowest val/loss") for text in lines)
 
 

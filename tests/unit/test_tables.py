@@ -131,6 +131,22 @@ def test_a_hyperparameter_called_like_a_column_keeps_its_value(tmp_path: Path) -
     assert list(table["config.trial"]) == ["third", "fourth"]
 
 
+def test_fields_of_another_kind_of_model_have_no_values(tmp_path: Path) -> None:
+    llama = {"model.kind": "hf", "model.config": {"model_type": "llama"}}
+    only = make_study(tmp_path / "only", sweep=[Made("lll", llama, 2.0)], rerun=[])
+    for file in (only.runs_table, only.study("made") / "runs.csv"):
+        table = read(file)
+        assert not {"model.n_embd", "model.n_head", "model.n_layer", "model.bias"} & set(table)
+        assert row(table, "lll")["model.config.model_type"] == "llama"
+    both = make_study(tmp_path / "both", sweep=[*SWEEP, Made("lll", llama, 2.0)], rerun=[])
+    table = read(both.study("made") / "runs.csv")
+    assert pd.isna(row(table, "lll")["model.n_embd"])
+    assert row(table, "aaa")["model.n_embd"] == 16
+    assert pd.isna(row(table, "aaa")["model.config.model_type"])
+    assert pd.isna(row(table, "aaa")["model.lora_alpha"])
+    assert row(table, "lll")["model.lora_alpha"] == 16
+
+
 def _add_and_tabulate(root: Path, number: int) -> None:
     layout = Layout(root)
     made = Made(str(number), {}, 2.0)

@@ -43,8 +43,12 @@ def main() -> None:
         Layout(a.results),
         again=shlex.join(["python", *sys.argv]),
     )
-    version = stamp.get("version", "no trial has a result")
-    print(f"{name}: {version}, trial {metadata.get('trial')}, {stamp['status']}")
+    if "version" in stamp:
+        print(f"{name}: {stamp['version']}, trial {metadata['trial']}, {stamp['status']}")
+    elif stamp["status"] == "pruned":
+        print(f"{name}: not published: the weights of trial {metadata['trial']} were deleted")
+    else:
+        print(f"{name}: not published: no trial has a result")
 
 
 if __name__ == "__main__":

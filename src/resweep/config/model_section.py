@@ -82,3 +82,12 @@ class Model(Section):
                 f"n_embd = {self.n_embd} should be a multiple of n_head = {self.n_head}"
             )
         return self
+
+
+def fields_of_other_kinds(kind: str) -> list[str]:
+    """Return the names of the fields that a kind of model does not have."""
+    return [
+        name
+        for name, field in Model.model_fields.items()
+        if any(isinstance(mark, OnlyFor) and mark.kind != kind for mark in field.metadata)
+    ]

@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from resweep.canonical import digest
-from resweep.config.schema import SECTIONS, Config, Model
-from resweep.config.section import LABEL, AsBefore, OnlyFor
+from resweep.config.model_section import fields_of_other_kinds
+from resweep.config.schema import SECTIONS, Config
+from resweep.config.section import LABEL, AsBefore
 from resweep.data.batches import steps_for_epochs
 from resweep.data.store import Prepared, require_tokens
 from resweep.errors import ConfigError, Problem
@@ -51,7 +52,7 @@ def resolve(config: Mapping[str, Any], data: Prepared, layout: Layout = RESULTS)
         ) from None
     model, training = resolved["model"], resolved["training"]
     require_tokens(data, model["context_length"])
-    for name in _fields_of_other_kinds(model["kind"]):
+    for name in fields_of_other_kinds(model["kind"]):
         del model[name]
     parent = fill_in_parent(resolved, layout)
     model["vocab_size"] = _vocab_size(model, parent, data)
@@ -66,14 +67,6 @@ def resolve(config: Mapping[str, Any], data: Prepared, layout: Layout = RESULTS)
     training["warmup_steps"] = warmup_steps(training, training["max_steps"])
     training["pct_warmup"] = None
     return resolved
-
-
-def _fields_of_other_kinds(kind: str) -> list[str]:
-    return [
-        name
-        for name, field in Model.model_fields.items()
-        if any(isinstance(mark, OnlyFor) and mark.kind != kind for mark in field.metadata)
-    ]
 
 
 def _vocab_size(model: dict[str, Any], parent: Parent | None, data: Prepared) -> int:
