@@ -96,7 +96,7 @@ def study(checkout: Checkout, cluster: Cluster) -> SlurmStudy:
 def long_study(study: SlurmStudy) -> SlurmStudy:
     """One trial of about half a minute."""
     study.checkout.write_sweep(learning_rate=[1e-3])
-    study.train_for(3000)
+    study.train_for(1500)
     return study
 
 
@@ -134,7 +134,7 @@ def test_a_cancelled_job_saves_and_its_retry_resumes(long_study: SlurmStudy) -> 
 
 def test_a_job_at_its_time_limit_saves_and_its_retry_resumes(long_study: SlurmStudy) -> None:
     # Long enough: SLURM looks at limits every half minute.
-    long_study.train_for(9000)
+    long_study.train_for(5000)
     process = long_study.start()
     long_study.wait(process, lambda: long_study.steps() > 5)
     run = long_study.run()

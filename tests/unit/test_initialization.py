@@ -9,10 +9,8 @@ from pydantic import ValidationError
 from torch import nn
 
 from resweep.config.schema import Initialization
-from resweep.errors import ConfigError
 from resweep.model.gpt import GPT
 from resweep.model.initialization import draw_matrices
-from resweep.model.language_model import LanguageModel
 from resweep.training.optimizer import AdamW, parameter_groups
 
 VOCABULARY = 61
@@ -165,12 +163,6 @@ def test_the_last_norm_is_a_multiplier_of_the_logits():
         losses.append(train(model, optimizer, steps=8, rate=3e-3))
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     assert losses[0][-1] < losses[0][0] - 0.1
-
-
-def test_models_without_it_refuse():
-    assert LanguageModel.lr_scales(make(), settings()) == {}
-    with pytest.raises(ConfigError, match=r"mup_base_width = 64: is for model\.kind"):
-        LanguageModel.lr_scales(make(), settings(mup_base_width=64))
 
 
 def sequences(count: int = 8) -> torch.Tensor:

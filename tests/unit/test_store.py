@@ -125,7 +125,12 @@ def test_what_is_not_settled_tells_nothing(data, layout):
 
 
 def test_an_interrupted_run_says_so_and_saves(data, layout):
-    asked = request(data, interrupted=lambda: True)
+    at_once = request(data, interrupted=lambda: True)
+    with pytest.raises(Interrupted, match="left at step 0 of 12"):
+        advance(at_once, layout)
+    assert "attempts" not in run_of(at_once, layout).state()
+    told = iter([False, True])
+    asked = request(data, interrupted=lambda: next(told))
     with pytest.raises(Interrupted, match="saved at step 1 of 12"):
         advance(asked, layout)
     run = run_of(asked, layout)

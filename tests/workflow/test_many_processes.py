@@ -89,7 +89,7 @@ def test_a_process_that_dies_ends_the_job_and_the_next_goes_on(
     assert_as_undisturbed(training)
 
 
-@pytest.mark.parametrize("and_torchrun", [False, True])
+@pytest.mark.parametrize("and_torchrun", [pytest.param(False, marks=pytest.mark.long), True])
 def test_processes_save_and_leave_when_the_job_is_killed(
     training: Training, and_torchrun: bool
 ) -> None:

@@ -123,8 +123,8 @@ def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> in
     worker = Worker(sweep, layout, train, count=arguments.count, interrupted=lambda: bool(signals))
     # The same GPUs for all of them: torch keeps to those that it found first.
     name, automatic = f"sweep {sweep.id}", device in ("auto", "cuda")
-    each = sweep.phase().config["training"]["processes"]
     try:
+        each = 1 if sweep.open_ended else sweep.phase().config["training"]["processes"]
         with lease_gpu(name, worker.interrupted, each) if automatic else nullcontext():
             done = worker.work()
     except Interrupted as error:

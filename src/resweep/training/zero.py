@@ -36,6 +36,9 @@ from deepspeed.utils import (
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
+# None of its compiled operations is used. To look for them takes a compiler, and building the one
+# for sums between CPUs a minute and a gigabyte; killed in between, it leaves a lock that hangs all.
+deepspeed.ops.__compatible_ops__ = {}
 logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
 # It calls what torch will rename one day; that is not for whoever trains to mend.
 warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")

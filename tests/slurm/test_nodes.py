@@ -56,7 +56,8 @@ def test_processes_of_one_node_and_of_two_train_what_one_does(study: SlurmStudy)
         assert state["metrics"] == pytest.approx(made[seed]["metrics"], abs=1e-4)
 
 
-@pytest.mark.parametrize("nodes", [pytest.param(1, marks=pytest.mark.long), 2])
+@pytest.mark.long
+@pytest.mark.parametrize("nodes", [1, 2])
 def test_a_notice_before_the_end_saves_and_the_retry_resumes(
     checkout: Checkout, cluster: Cluster, nodes: int
 ) -> None:
