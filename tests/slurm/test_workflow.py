@@ -132,6 +132,7 @@ def test_a_cancelled_job_saves_and_its_retry_resumes(long_study: SlurmStudy) -> 
     assert first["to_step"] == second["from_step"] > 0
 
 
+@pytest.mark.long
 def test_a_job_at_its_time_limit_saves_and_its_retry_resumes(long_study: SlurmStudy) -> None:
     # Long enough: SLURM looks at limits every half minute.
     long_study.train_for(5000)

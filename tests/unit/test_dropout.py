@@ -216,6 +216,7 @@ def test_compiled_masks_are_those_of_eager(recompute):
         torch.testing.assert_close(gradient, expected[name], atol=1e-6, rtol=1e-4)
 
 
+@pytest.mark.long
 def test_compiled_bits_are_those_of_eager():
     torch.compiler.reset()
     layer, shape = dropout(0.3, 5), torch.Size((8, 33, 7))

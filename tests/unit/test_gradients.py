@@ -214,6 +214,7 @@ processes.part()
 """
 
 
+@pytest.mark.long
 def test_two_processes_save_the_same_as_one(data, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

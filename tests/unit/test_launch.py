@@ -103,7 +103,9 @@ def run_of(trial: Trial, layout: Layout) -> Run:
     ("lacking", "most", "status", "ends"),
     [
         ("accumulate", 1, "finished", [FEWER_SEQUENCES, "completed"]),
-        ("eval_loss", 1, "finished", [FEWER_SEQUENCES, "completed"]),
+        pytest.param(
+            *("eval_loss", 1, "finished", [FEWER_SEQUENCES, "completed"]), marks=pytest.mark.long
+        ),
         pytest.param(
             *("accumulate", 0, "infeasible"),
             [FEWER_SEQUENCES, FEWER_SEQUENCES, "out of GPU memory"],

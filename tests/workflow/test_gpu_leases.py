@@ -5,10 +5,13 @@ import os
 import re
 from itertools import groupby
 
+import pytest
+
 from resweep.gpus import default_folder
 from tests.conftest import Checkout
 
 
+@pytest.mark.long
 def test_trainings_take_gpus_one_each(checkout: Checkout) -> None:
     checkout.write_sweep(learning_rate=[1e-5, 1e-4, 1e-3, 1e-2])
     names = [f"test-{os.getpid()}-{index}" for index in "ab"]

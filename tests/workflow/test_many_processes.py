@@ -72,7 +72,7 @@ def test_a_signal_to_the_job_saves_and_the_same_command_goes_on(
     assert_as_undisturbed(training)
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [pytest.param(0, marks=pytest.mark.long), 1])
 def test_a_process_that_dies_ends_the_job_and_the_next_goes_on(
     training: Training, number: int
 ) -> None:
@@ -89,7 +89,8 @@ def test_a_process_that_dies_ends_the_job_and_the_next_goes_on(
     assert_as_undisturbed(training)
 
 
-@pytest.mark.parametrize("and_torchrun", [pytest.param(False, marks=pytest.mark.long), True])
+@pytest.mark.long
+@pytest.mark.parametrize("and_torchrun", [False, True])
 def test_processes_save_and_leave_when_the_job_is_killed(
     training: Training, and_torchrun: bool
 ) -> None:

@@ -8,6 +8,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Checkout
 
 
@@ -120,6 +122,7 @@ def test_equal_trials_are_trained_once(checkout: Checkout) -> None:
     assert set(checkout.trainings().values()) == {1} and len(checkout.trainings()) == 1
 
 
+@pytest.mark.long
 def test_two_studies_at_once_share_their_runs(checkout: Checkout) -> None:
     checkout.write_study("other")
     calls = [
@@ -139,6 +142,7 @@ def test_two_studies_at_once_share_their_runs(checkout: Checkout) -> None:
     assert checkout.record("tiny", "rerun", "01") == checkout.record("other", "rerun", "01")
 
 
+@pytest.mark.long
 def test_the_same_study_in_two_folders_is_equal_byte_for_byte(
     built_once: Checkout, checkout: Checkout
 ) -> None:
@@ -154,6 +158,7 @@ def test_the_same_study_in_two_folders_is_equal_byte_for_byte(
             assert weights.read_bytes() == same.read_bytes()
 
 
+@pytest.mark.long
 def test_a_killed_snakemake_is_continued_by_the_documented_call(
     built_once: Checkout, checkout: Checkout
 ) -> None:
@@ -186,6 +191,7 @@ def test_divergence_is_a_result(checkout: Checkout) -> None:
     assert checkout.record("tiny", "rerun", "01")["status"] == "finished"
 
 
+@pytest.mark.long
 def test_a_best_model_that_was_pruned_is_told_and_trains_nothing(checkout: Checkout) -> None:
     phases = [{"name": "sweep", "kind": "sweep", "sweep": "rates"}]
     changes = {"phases": phases, "publish": {"configs": False, "models": "best"}}

@@ -93,7 +93,7 @@ def expected(long_checkout: Checkout) -> dict[str, bytes]:
     return training.bytes_of_result()
 
 
-@pytest.mark.parametrize("count", [12, pytest.param(80, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [6, pytest.param(80, marks=pytest.mark.long)])
 def test_kills_change_nothing(
     long_checkout: Checkout, expected: dict[str, bytes], count: int
 ) -> None:

@@ -131,6 +131,7 @@ def test_data_that_is_swept_is_prepared_once_each(searched: Built) -> None:
     assert {config["data"]["val_fraction"] for config in configs} == set(FRACTIONS)
 
 
+@pytest.mark.long
 def test_a_lost_run_is_trained_again_and_what_follows_proposed_again(
     searched: Built, tmp_path: Path
 ) -> None:
@@ -193,6 +194,7 @@ def scores(built: Built, phase: str) -> list[dict[str, Any]]:
     return list(read_scores(path).to_dict("records"))
 
 
+@pytest.mark.long
 def test_points_that_do_not_fit_are_counted_and_told(varied: Built) -> None:
     assert [varied.audit[phase]["infeasible"] for phase in ("grid", "sobol")] == [3, 2]
     for phase, count in (("grid", 3), ("sobol", 2)):

@@ -154,6 +154,7 @@ def test_warnings_are_shown(place: Checkout) -> None:
     assert "warning: " in done.stdout and "'patience' is not of the sweep format" in done.stdout
 
 
+@pytest.mark.long
 def test_an_interrupted_call_is_made_again(place: Checkout) -> None:
     command = [sys.executable, RUN_SWEEP, "--config", "random.yaml", "--count", "3"]
     command += ["--set", "max_steps=600"]
