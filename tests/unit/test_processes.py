@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from train_together import STEPS
 
 SCRIPT = Path(train_together.__file__)
+pytestmark = pytest.mark.xdist_group("processes")  # what they share takes a minute to make
 ENGINES = ("ddp", "zero1", "zero2", "zero3")
 SPOILT = {"spoil": 2, "until": 3}
 
