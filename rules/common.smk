@@ -188,14 +188,12 @@ def need(phase, stage, what):
 
 
 def train_resources(phase, stage):
-    """The resources of a training rule: functions of the trial. What a study never asks for is not
-    among them."""
-    names = {"mem_mb": "mem_mb", "runtime": "runtime", "slurm_extra": "slurm_extra"}
+    """The resources of a training rule: functions of the trial. GPUs and a partition are among them
+    only where a study asks for any."""
+    names = {name: name for name in ("mem_mb", "runtime", "slurm_extra", "mpi", "tasks_per_gpu")}
+    names |= {"nodes": "several_nodes", "tasks": "several_nodes"}
     names |= {"gres": "gres"} if phase.resources.gpus else {}
     names |= {"slurm_partition": "partition"} if phase.resources.partition else {}
-    several = {"nodes": "several_nodes", "tasks": "several_nodes"}
-    several |= {"mpi": "mpi", "tasks_per_gpu": "tasks_per_gpu"}
-    names |= several
     return {name: need(phase, stage, what) for name, what in names.items()}
 
 

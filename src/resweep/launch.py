@@ -57,6 +57,11 @@ def is_wanted(training: Mapping[str, Any]) -> bool:
     return bool(training["processes"] > 1 or training["distributed"].startswith("zero"))
 
 
+def processes_of_a_node(training: Mapping[str, Any]) -> int:
+    """Return how many of a training's processes are on each machine."""
+    return int(training["processes"]) // int(training["nodes"])
+
+
 def under_torchrun(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether torchrun started this process, for a launch of ours."""
     return FOLDER in environment and "RANK" in environment
@@ -73,7 +78,7 @@ def command(
         ConfigError: Several nodes, and no SLURM job that has them.
     """
     nodes = training["nodes"]
-    here = training["processes"] // nodes
+    here = processes_of_a_node(training)
     torchrun = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={here}"]
     torchrun += [f"--signals-to-handle={SIGNALS}", f"--shutdown-timeout={GRACE_SECONDS}"]
     script = ["--", str(SCRIPT), *arguments]  # else torchrun takes --log for one of its own

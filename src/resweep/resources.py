@@ -27,6 +27,7 @@ from resweep.config.schema import EarlyStopping
 from resweep.data import store as data_store
 from resweep.data.store import Prepared
 from resweep.errors import ResweepError, StoreError
+from resweep.launch import processes_of_a_node
 from resweep.model.size import count_parameters, shape_of
 from resweep.paths import Layout
 from resweep.store.identity import last_step, resolve, run_id
@@ -131,7 +132,7 @@ def _estimate(
     parameters = count_parameters(model, vocab_size)
     sequences = training["batch_size"] * training["gradient_accumulation_steps"]
     processes, nodes = training["processes"], training["nodes"]
-    here = processes // nodes
+    here = processes_of_a_node(training)
     limits = (training["batch_size"], training["max_gpu_batch_size"], sequences // processes)
     micro = min(n for n in limits if n)
     # Per token: about 16 vectors of the width a layer, and logits with their gradient.

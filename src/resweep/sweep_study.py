@@ -81,11 +81,21 @@ class SweepStudy:
 
     def check(self, study: Mapping[str, Any], trials: int | None) -> None:
         """Check a study before it is written; raises ConfigError."""
+        self._load_draft(study, trials)
+
+    def _load_draft(self, study: Mapping[str, Any], trials: int | None) -> Study:
         write_atomically(self.draft_path, yaml12.dump(_with_trials(study, trials)))
         try:
-            load_study(self.draft_path, self.config_dir)
+            return load_study(self.draft_path, self.config_dir)
         finally:
             self.draft_path.unlink()
+
+    def training(self) -> dict[str, Any]:
+        """Return the `training` section of its trials, also before it asks for any."""
+        with file_lock(self.lock_path):
+            trials = self.trials or (1 if self.open_ended else None)
+            study = self._load_draft(yaml12.load_mapping(self.study_path), trials)
+        return dict(study.phase(PHASE).config["training"])
 
     def write(self, study: Mapping[str, Any], trials: int | None) -> None:
         """Write the study, with how many trials it asks for; None: what the sweep file says."""

@@ -97,29 +97,24 @@ def train_trial(
     monitors = EarlyStopping.model_validate(config["early_stopping"])
     gradients = Wish.of(config["training"])
     until = last_step(config, trial.stop)
+    training = config["training"]
+    starts_processes = launch.is_wanted(training) and processes is None
+    wish = (weights, monitors, gradients)
     served = run.find_record(until, weights, None, monitors, gradients)
-    if served is None and run.is_served(until, weights, monitors, gradients):
+    # Who would start processes waits here for whoever trains the run now: no GPU waits along.
+    if served is None and (starts_processes or run.is_served(until, *wish)):
         with RunLock(run.path, lock_timeout, interrupted=interrupted):
-            stop = run.settled_stop(until, monitors)
-            if stop is not None or run.tells_end(until):
+            served = run.find_record(until, weights, None, monitors, gradients)
+            if served is None and run.is_served(until, *wish):  # its metrics tell
+                stop = run.settled_stop(until, monitors)
                 served = Publisher(run, config).replay(until, stop)
     if served is not None:
         log.info("run %s: in the store", run.run_id)
         link_record(record, served)
         return False
 
-    training = config["training"]
-    starts_processes = launch.is_wanted(training) and processes is None
-    if starts_processes:
-        # Whoever trains it now is waited for here, where no processes and no GPUs wait along.
-        with RunLock(run.path, lock_timeout, interrupted=interrupted):
-            served = run.find_record(until, weights, None, monitors, gradients)
-        if served is not None:
-            log.info("run %s: in the store by now", run.run_id)
-            link_record(record, served)
-            return False
     work = f"{trial.study}/{trial.phase}/{trial.trial}"
-    here = training["processes"] // training["nodes"]
+    here = launch.processes_of_a_node(training)
     automatic = device in ("auto", "cuda")
     with (
         lease_gpu(work, interrupted, here) if automatic else nullcontext() as gpu,

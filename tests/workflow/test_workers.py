@@ -283,3 +283,19 @@ def test_a_worker_on_each_gpu(place: Checkout) -> None:
     logs = [place.path / f"logs/gpu_{gpu}_sweep.log" for gpu in (0, 1)]
     for log in logs:
         assert "step 20 of 20" in log.read_text()
+
+
+@pytest.mark.long
+def test_a_worker_has_as_many_gpus_as_its_trainings_have_processes(place: Checkout) -> None:
+    two = ("--set", "training.distributed=ddp", "training.processes=2")
+    name = create(place, "open.yaml", *two)
+    too_few = {"RESWEEP_GPUS": "0", "CUDA_VISIBLE_DEVICES": "0"}
+    call = ("python", RUN_SWEEP, "--sweep-id", name, "--count", "1")
+    refused = place.run(*call, env=too_few, check=False)
+    assert (
+        refused.returncode == 1 and "training.processes = 2: should be at most 1" in refused.stdout
+    )
+    place.run(*call, env={"RESWEEP_GPUS": "0,1", "CUDA_VISIBLE_DEVICES": "0,1"})
+    (run,) = (place.path / "results/runs").glob("*/record.json")
+    (segment,) = json.loads(run.read_text())["segments"]
+    assert (segment["gpu"], segment["processes"], segment["engine"]) == ("0,1", 2, "ddp")

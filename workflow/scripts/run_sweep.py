@@ -24,6 +24,7 @@ from pathlib import Path
 from resweep.errors import Interrupted, run_command
 from resweep.find_studies import default_study, find_study
 from resweep.gpus import lease_gpu
+from resweep.launch import processes_of_a_node
 from resweep.paths import Layout
 from resweep.signals import SAVED_AND_LEFT, watch_signals
 from resweep.sweep import load_sweep
@@ -124,7 +125,7 @@ def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> in
     # The same GPUs for all of them: torch keeps to those that it found first.
     name, automatic = f"sweep {sweep.id}", device in ("auto", "cuda")
     try:
-        each = 1 if sweep.open_ended else sweep.phase().config["training"]["processes"]
+        each = processes_of_a_node(sweep.training())
         with lease_gpu(name, worker.interrupted, each) if automatic else nullcontext():
             done = worker.work()
     except Interrupted as error:

@@ -186,18 +186,6 @@ class GPT(LanguageModel):
         """(batch, tokens) of int64 -> logits (batch, tokens, vocab_size)."""
         return F.linear(self.transformer(tokens), self.transformer.wte.weight)
 
-    def loss(self, sequences: Tensor, reduction: str = "mean") -> Tensor:
-        """Cross-entropy of each token given those before it, in nats.
-
-        Args:
-            sequences: (batch, tokens + 1), int64.
-            reduction: `mean` or `sum` over all predicted tokens.
-        """
-        logits = self(sequences[:, :-1])
-        return F.cross_entropy(
-            logits.view(-1, self.vocab_size), sequences[:, 1:].reshape(-1), reduction=reduction
-        )
-
     def initialize(self, settings: Mapping[str, Any], generator: torch.Generator) -> None:
         """Draw all weights anew (`resweep.model.initialization`); norms 1, biases 0.
 

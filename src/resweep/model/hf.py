@@ -16,7 +16,6 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedConfig
 from transformers.core_model_loading import revert_weight_conversion
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -136,18 +135,6 @@ class HfModel(LanguageModel):
         """(batch, tokens) of int64 -> logits (batch, tokens, vocab_size)."""
         logits: Tensor = self.hf(input_ids=tokens, use_cache=False).logits
         return logits
-
-    def loss(self, sequences: Tensor, reduction: str = "mean") -> Tensor:
-        """Cross-entropy of each token given those before it, in nats.
-
-        Args:
-            sequences: (batch, tokens + 1), int64.
-            reduction: `mean` or `sum` over all predicted tokens.
-        """
-        logits = self(sequences[:, :-1])
-        return F.cross_entropy(
-            logits.view(-1, self.vocab_size), sequences[:, 1:].reshape(-1), reduction=reduction
-        )
 
     def initialize(self, settings: Mapping[str, Any], generator: torch.Generator) -> None:
         """Draw all matrices anew (`resweep.model.initialization`); vectors are transformers'."""

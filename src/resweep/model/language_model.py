@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from resweep.model.dropout import SampleKeys
 
@@ -36,6 +37,9 @@ class LanguageModel(nn.Module, ABC):
         return sum(shape.numel() for shape in self.shapes.values())
 
     @abstractmethod
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(batch, tokens) of int64 -> logits (batch, tokens, vocab_size)."""
+
     def loss(self, sequences: Tensor, reduction: str = "mean") -> Tensor:
         """Cross-entropy of each token given those before it, in nats.
 
@@ -43,6 +47,10 @@ class LanguageModel(nn.Module, ABC):
             sequences: (batch, tokens + 1), int64.
             reduction: `mean` or `sum` over all predicted tokens.
         """
+        logits = self(sequences[:, :-1])
+        return F.cross_entropy(
+            logits.view(-1, self.vocab_size), sequences[:, 1:].reshape(-1), reduction=reduction
+        )
 
     @abstractmethod
     def initialize(self, settings: Mapping[str, Any], generator: torch.Generator) -> None:

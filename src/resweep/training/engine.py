@@ -112,7 +112,8 @@ class OneProcess:
     ):
         self.model = model
         self.processes = processes
-        self.module: nn.Module = LossModule(model, training, device)
+        self.plain = LossModule(model, training, device)
+        self.module = self.wrap(self.plain, device)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.graphs = has_graphs(training, device)
         self.taken = False  # whether this step's gradients are apart from the graph
@@ -123,6 +124,10 @@ class OneProcess:
             beta2=training["beta2"],
             eps=training["adam_eps"],
         )
+
+    def wrap(self, module: LossModule, device: torch.device) -> Any:
+        """Return what is trained through, in place of the module itself."""
+        return module
 
     @property
     def optimizer_steps(self) -> int:
@@ -169,8 +174,8 @@ class OneProcess:
 
     @torch.no_grad()
     def eval_loss(self, batch: Tensor) -> Tensor:
-        """Return the sum of the losses of a batch."""
-        loss: Tensor = self.module(batch, "sum")
+        """Return the sum of the losses of a batch, whatever other processes do."""
+        loss: Tensor = self.plain(batch, "sum")
         return loss
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -196,17 +201,10 @@ class Ddp(OneProcess):
     whole batch.
     """
 
-    def __init__(
-        self,
-        model: LanguageModel,
-        groups: list[Group],
-        training: Mapping[str, Any],
-        device: torch.device,
-        processes: Processes,
-    ):
-        super().__init__(model, groups, training, device, processes)
-        self.module = self.wrapped = DistributedDataParallel(
-            self.module,
+    def wrap(self, module: LossModule, device: torch.device) -> Any:
+        """Return the module with what averages its gradients."""
+        return DistributedDataParallel(
+            module,
             device_ids=[device.index or 0] if device.type == "cuda" else None,
             forward_sync_buffers=False,
             gradient_as_bucket_view=True,
@@ -214,17 +212,11 @@ class Ddp(OneProcess):
 
     def accumulate(self, part: Tensor, share: float, last: bool) -> Tensor:
         """Add the gradients of a micro-batch, the last one with those of the other processes."""
-        with nullcontext() if last else self.wrapped.no_sync():
+        with nullcontext() if last else self.module.no_sync():
             loss = self._loss(part, share)
             (loss * self.processes.world_size).backward()
         self._take_gradients(last)
         return loss.detach()
-
-    @torch.no_grad()
-    def eval_loss(self, batch: Tensor) -> Tensor:
-        """Return the sum of the losses of a batch, without the other processes."""
-        loss: Tensor = self.wrapped.module(batch, "sum")
-        return loss
 
 
 def make_engine(

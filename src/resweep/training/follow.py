@@ -1,6 +1,5 @@
 """What the processes beside rank 0 do: build the same trainer, and call what rank 0 calls."""
 
-import logging
 from typing import Any
 
 import torch
@@ -8,8 +7,6 @@ import torch
 from resweep.errors import ProcessLost
 from resweep.training.processes import Processes
 from resweep.training.trainer import Trainer
-
-log = logging.getLogger(__name__)
 
 
 def follow(processes: Processes, device: torch.device) -> None:
