@@ -32,7 +32,7 @@ def tokens() -> np.ndarray:
 def bare(steps: int) -> float:
     """A loop in the manner of nanoGPT around our model, with fused AdamW and clipping."""
     from resweep.config.schema import Initialization
-    from resweep.model.gpt import GPT
+    from resweep.systems.language.gpt import GPT
 
     model = GPT({**MODEL, "dropout": 0.0, "bias": True}, VOCAB)
     model.initialize(Initialization().model_dump(), torch.Generator().manual_seed(0))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from resweep import yaml12
 from resweep.canonical import canonical_json
-from resweep.data.corpus import source_files
+from resweep.systems.language.corpus import source_files
 from resweep.data.store import data_id
 from resweep.errors import ResweepError
 from resweep.paths import Layout

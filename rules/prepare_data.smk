@@ -23,11 +23,11 @@ for study in STUDIES:
             params:
                 settings=canonical_json(settings),
                 code=code(
-                    "data/corpus",
-                    "data/hub",
-                    "data/cut_text",
-                    "data/tokens",
-                    "data/bigram",
+                    "systems/language/corpus",
+                    "systems/language/hub",
+                    "systems/language/cut_text",
+                    "systems/language/tokens",
+                    "systems/language/bigram",
                     "data/store",
                 ),
             shell:

@@ -20,9 +20,9 @@ import torch
 
 from resweep.config.schema import Initialization
 from resweep.data.store import Prepared
-from resweep.data.tokens import token_dtype
-from resweep.model.gpt import GPT
 from resweep.store.identity import resolve
+from resweep.systems.language.gpt import GPT
+from resweep.systems.language.tokens import token_dtype
 from resweep.training.loop import Callbacks, Outcome, train
 from resweep.training.metrics import MetricLog
 from resweep.training.trainer import Trainer

@@ -7,7 +7,6 @@ from typing import Any
 from resweep.config.compose import infeasible
 from resweep.config.schema import EarlyStopping
 from resweep.data import store as data_store
-from resweep.data.batches import steps_for_epochs
 from resweep.decisions import read_decisions
 from resweep.errors import ResweepError, StoreError
 from resweep.paths import Layout
@@ -16,6 +15,7 @@ from resweep.search.stages import Stage
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.run import INFEASIBLE, Run
 from resweep.study import Phase, Study
+from resweep.systems.language.batches import steps_for_epochs
 from resweep.training.gradients import Wish
 from resweep.trial import Trial, read_trial
 

@@ -14,7 +14,7 @@ Estimates, each of which a study can override under `resources:`:
     cores    those of the study for each process of a node
     GPUs     those of the study, at least one for each process of a node; none where it says 0
 
-The size of kind hf is itself an estimate (`resweep.model.size`).
+The size of kind hf is itself an estimate (`resweep.systems.language.size`).
 
 What the run store serves asks for a link's worth: no GPU, a few minutes.
 """
@@ -28,11 +28,11 @@ from resweep.data import store as data_store
 from resweep.data.store import Prepared
 from resweep.errors import ResweepError, StoreError
 from resweep.launch import processes_of_a_node
-from resweep.model.size import count_parameters, shape_of
 from resweep.paths import Layout
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.run import Run
 from resweep.study_file import Resources
+from resweep.systems.language.size import count_parameters, shape_of
 from resweep.training.gradients import Wish
 
 BASE_MB = 800

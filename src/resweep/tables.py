@@ -17,10 +17,10 @@ from typing import Any
 
 from resweep import yaml12
 from resweep.config import compose
-from resweep.config.model_section import fields_of_other_kinds
 from resweep.errors import ConfigError, Problem, StoreError
 from resweep.paths import BY_HAND, Layout, file_lock, write_atomically
 from resweep.store.run import Run
+from resweep.systems.language.model_section import fields_of_other_kinds
 from resweep.trial import read_record, read_trial
 
 ADDED = "added_metrics.json"

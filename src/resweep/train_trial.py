@@ -135,8 +135,8 @@ def train_trial(
             return _train_together(trial, record, run, training, words, interrupted)
 
         # torch: seconds that a link does not need, and it reads which GPUs there are
-        from resweep.model.build import check_model
         from resweep.store.request import Request, advance
+        from resweep.systems.language.build import check_model
         from resweep.training.device import pick_device
         from resweep.training.processes import ALONE
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from resweep import yaml12
-from resweep.config.data_section import Data
 from resweep.config.schema import Config
 from resweep.config.training_section import Training
 from resweep.paths import Layout
 from resweep.store.run import Run
+from resweep.systems.language.data_section import Data
 from resweep.trial import read_outcome
 
 MOST_VALUES = 3  # of one fact; a phase that sweeps it has a column for it

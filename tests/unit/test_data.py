@@ -10,13 +10,19 @@ import numpy as np
 import pytest
 
 from resweep.config.schema import Data
-from resweep.data import bigram, store
-from resweep.data.batches import TrainBatches, eval_batches, steps_for_epochs, windows_per_epoch
-from resweep.data.corpus import SPLITS, read_documents, source_files, split_documents
+from resweep.data import store
 from resweep.data.store import Prepared, ensure, require_tokens
-from resweep.data.tokens import ByteTokens, token_batches
 from resweep.errors import DataError
 from resweep.paths import Layout
+from resweep.systems.language import bigram
+from resweep.systems.language.batches import (
+    TrainBatches,
+    eval_batches,
+    steps_for_epochs,
+    windows_per_epoch,
+)
+from resweep.systems.language.corpus import SPLITS, read_documents, source_files, split_documents
+from resweep.systems.language.tokens import ByteTokens, token_batches
 
 DOCUMENTS = [f"Document {n}: " + "word " * (n % 17 + 3) for n in range(200)]
 

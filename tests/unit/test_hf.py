@@ -18,10 +18,6 @@ from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, StoreError
-from resweep.model.build import build_model, check_model
-from resweep.model.dropout import SampleDropout, sample_keys
-from resweep.model.folder import weight_files
-from resweep.model.size import count_parameters
 from resweep.paths import Layout
 from resweep.resources import trial_needs
 from resweep.store.identity import identity, resolve, run_id
@@ -29,6 +25,10 @@ from resweep.store.parent import compare_tokens, fetch_parent, find_parent, requ
 from resweep.store.request import Request, advance
 from resweep.store.run import Run
 from resweep.study_file import Resources
+from resweep.systems.language.build import build_model, check_model
+from resweep.systems.language.dropout import SampleDropout, sample_keys
+from resweep.systems.language.folder import weight_files
+from resweep.systems.language.size import count_parameters
 from resweep.train_trial import train_trial
 from resweep.training import checkpoint
 from resweep.training.trainer import Trainer

@@ -10,9 +10,9 @@ from torch import nn
 
 from resweep.config.schema import Initialization
 from resweep.errors import ConfigError
-from resweep.model.dropout import sample_keys
-from resweep.model.gpt import GPT
-from resweep.model.size import count_parameters
+from resweep.systems.language.dropout import sample_keys
+from resweep.systems.language.gpt import GPT
+from resweep.systems.language.size import count_parameters
 from resweep.training.optimizer import AdamW, clip_gradients, parameter_groups
 from resweep.training.schedule import learning_rate, warmup_steps
 
@@ -153,7 +153,7 @@ def test_dropout_works_in_training_only():
     assert model.loss(sequences) == model.loss(sequences) == make().loss(sequences)
 
 
-@pytest.mark.parametrize("module", ["resweep.model.gpt", "resweep.training.trainer"])
+@pytest.mark.parametrize("module", ["resweep.systems.language.gpt", "resweep.training.trainer"])
 def test_training_imports_neither_transformers_nor_dynamo(module):
     heavy = ("transformers", "torch._dynamo", "accelerate", "wandb", "pandas")
     program = f"import sys, {module}\nprint([name for name in {heavy!r} if name in sys.modules])"

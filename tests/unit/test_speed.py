@@ -12,11 +12,11 @@ from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.config.schema import Training
 from resweep.data.store import Prepared
-from resweep.model.gpt import GPT
 from resweep.paths import Layout
 from resweep.store.identity import run_id
 from resweep.store.request import Request, advance
 from resweep.store.run import Run
+from resweep.systems.language.gpt import GPT
 from resweep.training.device import matmul_precision, pick_device
 from resweep.training.loop import PEAK_FLOPS, data_sheet
 from resweep.training.trainer import Trainer

@@ -14,14 +14,15 @@ from pydantic import ValidationError
 from transformers import AutoTokenizer
 
 from resweep.config.schema import Data
-from resweep.data import cut_text, store
-from resweep.data.corpus import SPLITS, read_documents, source_files, split_documents
-from resweep.data.cut_text import text_batches
-from resweep.data.hub import not_here, why_offline
+from resweep.data import store
 from resweep.data.store import Prepared, ensure
-from resweep.data.tokens import token_batches, train_bpe
 from resweep.errors import DataError
 from resweep.paths import Layout
+from resweep.systems.language import cut_text
+from resweep.systems.language.corpus import SPLITS, read_documents, source_files, split_documents
+from resweep.systems.language.cut_text import text_batches
+from resweep.systems.language.hub import not_here, why_offline
+from resweep.systems.language.tokens import token_batches, train_bpe
 from tests.conftest import ROOT
 
 DOCUMENTS = [

@@ -11,10 +11,10 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from resweep.config.data_section import Data
-from resweep.config.model_section import Model
 from resweep.config.section import LABEL, AsBefore, Int, Positive, Section
 from resweep.config.training_section import Training
+from resweep.systems.language.data_section import Data
+from resweep.systems.language.model_section import Model
 
 
 class Initialization(Section):

@@ -18,11 +18,11 @@ import numpy as np
 from resweep.canonical import digest, file_digest
 from resweep.config.schema import Data
 from resweep.config.section import AsBefore
-from resweep.data.bigram import bigram_floor
-from resweep.data.corpus import SPLITS, read_documents, source_files, split_documents
-from resweep.data.tokens import Tokenizer, make_tokenizer, token_batches, token_dtype
 from resweep.errors import DataError
 from resweep.paths import Layout, file_lock, write_atomically
+from resweep.systems.language.bigram import bigram_floor
+from resweep.systems.language.corpus import SPLITS, read_documents, source_files, split_documents
+from resweep.systems.language.tokens import Tokenizer, make_tokenizer, token_batches, token_dtype
 
 FORMAT = 1  # raised when equal settings and text would give other tokens
 END_OF_TEXT = 256  # of bytes

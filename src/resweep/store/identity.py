@@ -10,21 +10,21 @@ from typing import Any
 from pydantic import ValidationError
 
 from resweep.canonical import digest
-from resweep.config.model_section import fields_of_other_kinds
 from resweep.config.schema import SECTIONS, Config
 from resweep.config.section import LABEL, AsBefore
-from resweep.data.batches import steps_for_epochs
 from resweep.data.store import Prepared, require_tokens
 from resweep.errors import ConfigError, Problem
 from resweep.paths import Layout
 from resweep.store.parent import Parent, fill_in_parent
+from resweep.systems.language.batches import steps_for_epochs
+from resweep.systems.language.model_section import fields_of_other_kinds
 from resweep.training.schedule import warmup_steps
 
 # Raised by hand when equal configurations give other numbers than before; the reference loss
 # curve in tests/unit/test_reference_curve.py fails until it is.
 RECIPES = {"gpt": "gpt/1", "hf": "hf/1"}
 RESULTS = Layout()
-DROPOUT_RECIPE = "per-sample/1"  # resweep.model.dropout
+DROPOUT_RECIPE = "per-sample/1"  # resweep.systems.language.dropout
 
 
 def resolve(config: Mapping[str, Any], data: Prepared, layout: Layout = RESULTS) -> dict[str, Any]:

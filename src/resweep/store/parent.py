@@ -17,11 +17,11 @@ from typing import Any
 
 from resweep.canonical import digest, file_digest
 from resweep.config.nesting import assign_paths, leaves
-from resweep.data.hub import one_line, why_offline
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, Problem, StoreError
-from resweep.model.folder import CONFIG, WEIGHTS, is_dropout, read_config, weight_files
 from resweep.paths import Layout, write_atomically
+from resweep.systems.language.folder import CONFIG, WEIGHTS, is_dropout, read_config, weight_files
+from resweep.systems.language.hub import one_line, why_offline
 from resweep.training import checkpoint
 
 NAMES = ("run.checkpoint", "model.name_or_path")  # the first one given counts

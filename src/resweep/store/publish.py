@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from resweep.errors import StoreError
-from resweep.model.size import count_parameters
 from resweep.paths import link_relative, write_atomically
 from resweep.store.provenance import code_digest, versions
 from resweep.store.run import (
@@ -26,6 +25,7 @@ from resweep.store.run import (
     STOPPED,
     Run,
 )
+from resweep.systems.language.size import count_parameters
 from resweep.training import checkpoint
 from resweep.training.gradients import Wish
 from resweep.training.metrics import METRICS, TIMING, read_metrics

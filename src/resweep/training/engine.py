@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from resweep.model.language_model import LanguageModel
+from resweep.systems.language.language_model import LanguageModel
 from resweep.training.optimizer import AdamW, Group, clip_gradients
 from resweep.training.processes import Processes
 

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from resweep.data.store import Prepared
 from resweep.errors import StoreError
-from resweep.model.folder import CONFIG
-from resweep.model.language_model import LanguageModel
+from resweep.systems.language.folder import CONFIG
+from resweep.systems.language.language_model import LanguageModel
 from resweep.training.gradients import GRADIENTS, SAMPLES, STATE
 
 OPTIMIZER = "optimizer.safetensors"

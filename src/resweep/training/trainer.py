@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from resweep.canonical import digest
-from resweep.data.batches import TrainBatches, eval_batches
 from resweep.data.prefetch import Prefetch
 from resweep.data.store import Prepared
-from resweep.model.build import build_model
-from resweep.model.dropout import sample_keys
+from resweep.systems.language.batches import TrainBatches, eval_batches
+from resweep.systems.language.build import build_model
+from resweep.systems.language.dropout import sample_keys
 from resweep.training.device import is_shared, matmul_precision, to_device
 from resweep.training.engine import make_engine
 from resweep.training.gradients import SAMPLE_COUNT

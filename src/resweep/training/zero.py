@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from resweep.model.language_model import LanguageModel
+from resweep.systems.language.language_model import LanguageModel
 from resweep.training.engine import LossModule
 from resweep.training.optimizer import Group
 from resweep.training.processes import Processes

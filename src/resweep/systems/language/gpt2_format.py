@@ -15,7 +15,7 @@ from torch import Tensor
 
 from resweep.data.store import END_OF_TEXT
 from resweep.errors import ConfigError, Problem
-from resweep.model.folder import CONFIG, WEIGHTS, read_tensors
+from resweep.systems.language.folder import CONFIG, WEIGHTS, read_tensors
 
 _POSITIONS = "transformer.wpe.weight"
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from resweep.model.gpt import GPT
-from resweep.model.language_model import LanguageModel
+from resweep.systems.language.gpt import GPT
+from resweep.systems.language.language_model import LanguageModel
 
 
 def build_model(config: Mapping[str, Any], parent: Path | None = None) -> LanguageModel:
@@ -21,10 +21,10 @@ def build_model(config: Mapping[str, Any], parent: Path | None = None) -> Langua
     if config["kind"] == "gpt":
         return GPT(config, config["vocab_size"])
     if config["lora_rank"] is None:
-        from resweep.model.hf import HfModel  # transformers takes seconds to import
+        from resweep.systems.language.hf import HfModel  # transformers takes seconds to import
 
         return HfModel(config, parent)
-    from resweep.model.lora import LoraModel
+    from resweep.systems.language.lora import LoraModel
 
     assert parent is not None, "adapters stand on weights"
     return LoraModel(config, parent)
@@ -41,6 +41,6 @@ def check_model(config: Mapping[str, Any], from_weights: bool) -> None:
         ConfigError: Names the key.
     """
     if config["kind"] == "hf":
-        from resweep.model.hf import make_config
+        from resweep.systems.language.hf import make_config
 
         make_config(config, from_weights)

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from resweep.model.dropout import SampleDropout, SampleKeys
-from resweep.model.gpt2_format import read_weights, write_model
-from resweep.model.initialization import draw_matrices, is_hidden, width_ratio
-from resweep.model.language_model import LanguageModel
+from resweep.systems.language.dropout import SampleDropout, SampleKeys
+from resweep.systems.language.gpt2_format import read_weights, write_model
+from resweep.systems.language.initialization import draw_matrices, is_hidden, width_ratio
+from resweep.systems.language.language_model import LanguageModel
 
 
 class Projection(nn.Module):
@@ -187,7 +187,7 @@ class GPT(LanguageModel):
         return F.linear(self.transformer(tokens), self.transformer.wte.weight)
 
     def initialize(self, settings: Mapping[str, Any], generator: torch.Generator) -> None:
-        """Draw all weights anew (`resweep.model.initialization`); norms 1, biases 0.
+        """Draw all weights anew (`resweep.systems.language.initialization`); norms 1, biases 0.
 
         The last norm starts at one over muP's ratio of widths: the multiplier of the logits that
         muP asks for, in a model that stays a GPT-2.
@@ -232,7 +232,7 @@ class GPT(LanguageModel):
         return 6 * parameters + attention * self.context_length
 
     def write(self, state: Mapping[str, Tensor], folder: Path) -> None:
-        """Write a GPT-2 folder of these parameters (`resweep.model.gpt2_format`)."""
+        """Write a GPT-2 folder of these parameters (`resweep.systems.language.gpt2_format`)."""
         write_model(state, self.config, self.vocab_size, folder)
 
     def read(self, folder: Path) -> dict[str, Tensor]:

@@ -21,7 +21,7 @@ from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
 from resweep.errors import ConfigError, Problem
-from resweep.model.hf import HfModel
+from resweep.systems.language.hf import HfModel
 
 ADAPTER = "adapter"
 WEIGHTS = "adapter_model.safetensors"

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from resweep.data.hub import dataset_files, read_dataset
-from resweep.data.tokens import tokenizer_sources
 from resweep.errors import DataError
+from resweep.systems.language.hub import dataset_files, read_dataset
+from resweep.systems.language.tokens import tokenizer_sources
 
 SPLITS = ("train", "val", "test")
 

@@ -1,6 +1,6 @@
 """Dropout in models of transformers whose masks belong to samples, as in our own.
 
-    nn.Dropout                 replaced (`resweep.model.dropout`)
+    nn.Dropout                 replaced (`resweep.systems.language.dropout`)
     of attention weights       computed by `attend`: a fused kernel draws masks of its own
     any other                  refused: found by a forward of two tokens
 
@@ -20,7 +20,12 @@ from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_f
 from transformers.masking_utils import sdpa_mask
 
 from resweep.errors import ConfigError, Problem
-from resweep.model.dropout import SampleDropout, SampleKeys, sample_keys, use_sample_dropout
+from resweep.systems.language.dropout import (
+    SampleDropout,
+    SampleKeys,
+    sample_keys,
+    use_sample_dropout,
+)
 
 DROPPING = "sample_dropout"  # the name of `attend` among transformers' attentions
 

@@ -23,11 +23,11 @@ from transformers.utils import logging
 
 from resweep.config.spelling import nearest
 from resweep.errors import ConfigError, Problem
-from resweep.model.dropout import SampleKeys
-from resweep.model.folder import WEIGHTS, is_dropout
-from resweep.model.initialization import draw_matrices
-from resweep.model.language_model import LanguageModel
-from resweep.model.masked_attention import DROPPING, require_no_other_dropout, use_keys
+from resweep.systems.language.dropout import SampleKeys
+from resweep.systems.language.folder import WEIGHTS, is_dropout
+from resweep.systems.language.initialization import draw_matrices
+from resweep.systems.language.language_model import LanguageModel
+from resweep.systems.language.masked_attention import DROPPING, require_no_other_dropout, use_keys
 
 # Names that config classes take though they are none of their fields.
 ALSO_KNOWN = frozenset({"rope_theta", "rope_scaling", "partial_rotary_factor", "n_ctx"})
@@ -137,7 +137,7 @@ class HfModel(LanguageModel):
         return logits
 
     def initialize(self, settings: Mapping[str, Any], generator: torch.Generator) -> None:
-        """Draw all matrices anew (`resweep.model.initialization`); vectors are transformers'."""
+        """Draw all matrices anew (`resweep.systems.language.initialization`); vectors are transformers'."""
         layers = self.hf.config.num_hidden_layers
         draw_matrices(self.named_parameters(), settings, layers, generator)
 

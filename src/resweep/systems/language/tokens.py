@@ -14,9 +14,9 @@ import numpy as np
 
 from resweep.canonical import digest
 from resweep.config.section import BYTE_TOKENS
-from resweep.data.cut_text import text_batches
-from resweep.data.hub import local_copy, not_here, offline, one_line, why_offline
 from resweep.errors import DataError
+from resweep.systems.language.cut_text import text_batches
+from resweep.systems.language.hub import local_copy, not_here, offline, one_line, why_offline
 
 END_OF_TEXT_NAME = "<|endoftext|>"
 # What tokenizers are read from; weights that lie beside them are no source of tokens.

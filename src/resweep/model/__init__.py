@@ -1,1 +1,0 @@
-"""The language model, and its form on disk that transformers loads."""
