@@ -11,8 +11,8 @@ import torch
 from benchmarks.loops import VOCAB, tokens
 from resweep.config.schema import Config
 from resweep.data.store import Prepared
+from resweep.store import checkpoints as checkpoint
 from resweep.store.identity import resolve
-from resweep.training import checkpoint
 from resweep.training.loop import Callbacks, train
 from resweep.training.metrics import MetricLog
 from resweep.training.trainer import Trainer

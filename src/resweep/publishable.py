@@ -7,8 +7,8 @@ from resweep.errors import ConfigError, Problem, StoreError
 from resweep.keep import weights_command
 from resweep.paths import Layout
 from resweep.selection import best_trials, read_scores
+from resweep.store import checkpoints as checkpoint
 from resweep.store.run import Run
-from resweep.training import checkpoint
 
 MODEL_FILES = ("model.safetensors", "config.json")  # no optimizer, no trainer state
 

@@ -19,8 +19,8 @@ from resweep.results import (
 )
 from resweep.scores import SEED, with_result
 from resweep.search.rung_summary import rung_table
+from resweep.store import checkpoints as checkpoint
 from resweep.store.run import FINISHED, STOPPED
-from resweep.training import checkpoint
 
 WIDTH = 100
 MOST_ROWS = 12  # of one phase; the report has them all

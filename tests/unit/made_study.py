@@ -14,13 +14,13 @@ from resweep.keep import keep_models
 from resweep.paths import Layout
 from resweep.scores import rank_trials, read_result
 from resweep.search.rungs import Rung, Standing, decide
+from resweep.store import checkpoints as checkpoint
 from resweep.store.retention import claim
 from resweep.store.run import FINISHED, Run
 from resweep.study import Phase, Study
 from resweep.study_file import Publish, Resources, Score, Tracking
 from resweep.sweep import EarlyTerminate
 from resweep.tables import tabulate_study, write_runs_table
-from resweep.training import checkpoint
 from resweep.training.metrics import METRICS, MetricLog
 from resweep.trial import Trial, link_record, write_own_record, write_trial
 from tests.unit.tiny import BASE

@@ -18,7 +18,7 @@ from resweep.canonical import canonical_json, file_digest
 from resweep.errors import ConfigError, StoreError
 from resweep.paths import Layout
 from resweep.publishable import best_model, config_files
-from resweep.training import checkpoint
+from resweep.store import checkpoints as checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 OFFLINE = Place("offline", "some-project", "some-team")

@@ -16,11 +16,11 @@ from torch import Tensor
 from resweep.data.store import Prepared
 from resweep.errors import Interrupted, StoreError
 from resweep.paths import Layout
+from resweep.store import checkpoints as checkpoint
 from resweep.store.identity import run_id
 from resweep.store.request import Request, advance
 from resweep.store.retention import claim, release
 from resweep.store.run import NO_MONITORS, Run
-from resweep.training import checkpoint
 from resweep.training.gradients import Wish
 from resweep.training.metrics import METRICS
 from resweep.training.snapshot import Snapshot

@@ -20,6 +20,7 @@ from resweep.data.store import Prepared
 from resweep.errors import ConfigError, StoreError
 from resweep.paths import Layout
 from resweep.resources import trial_needs
+from resweep.store import checkpoints as checkpoint
 from resweep.store.identity import identity, resolve, run_id
 from resweep.store.parent import compare_tokens, fetch_parent, find_parent, require_parent
 from resweep.store.request import Request, advance
@@ -30,7 +31,6 @@ from resweep.systems.language.dropout import SampleDropout, sample_keys
 from resweep.systems.language.folder import weight_files
 from resweep.systems.language.size import count_parameters
 from resweep.train_trial import train_trial
-from resweep.training import checkpoint
 from resweep.training.trainer import Trainer
 from resweep.trial import Trial
 

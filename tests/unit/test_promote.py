@@ -10,10 +10,10 @@ from resweep.canonical import canonical_json
 from resweep.paths import Layout
 from resweep.search.promote import RungPlan, conclude, promote, release_stopped, rung_plan_from
 from resweep.search.rungs import Rung
+from resweep.store import checkpoints as checkpoint
 from resweep.store.retention import claim
 from resweep.store.run import Run
 from resweep.sweep import EarlyTerminate
-from resweep.training import checkpoint
 from resweep.trial import Outcome, read_outcome, read_trial
 from tests.unit.made_outcomes import METRIC, empty, outcome, write_outcome
 

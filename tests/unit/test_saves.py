@@ -14,11 +14,11 @@ import torch
 from resweep.data.store import Prepared
 from resweep.errors import Interrupted, StoreError
 from resweep.paths import Layout
+from resweep.store import checkpoints as checkpoint
 from resweep.store.identity import run_id
 from resweep.store.request import Request, advance
 from resweep.store.retention import Policy, best_first, claim, release
 from resweep.store.run import Run
-from resweep.training import checkpoint
 from resweep.training.metrics import METRICS, read_metrics, val_losses
 from resweep.training.saves import Saves
 from resweep.training.snapshot import Snapshot

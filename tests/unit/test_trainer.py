@@ -13,7 +13,7 @@ import torch
 from resweep.config.schema import Data
 from resweep.data.store import ensure
 from resweep.paths import Layout
-from resweep.training import checkpoint
+from resweep.store import checkpoints as checkpoint
 from resweep.training.loop import Callbacks, Outcome, duration, train
 from resweep.training.metrics import MetricLog, read_metrics
 from resweep.training.trainer import Trainer, derive_seed

@@ -19,6 +19,7 @@ import torch
 from resweep import yaml12
 from resweep.errors import Interrupted, LeaseLost, ProcessLost, ResweepError, StoreError
 from resweep.paths import write_atomically
+from resweep.store import checkpoints as checkpoint
 from resweep.store.identity import identity
 from resweep.store.lock import RunLock
 from resweep.store.parent import compare_tokens, require_parent
@@ -34,7 +35,6 @@ from resweep.store.run import (
     is_nearly_full,
 )
 from resweep.store.saver import Saver
-from resweep.training import checkpoint
 from resweep.training.device import device_name, is_shared
 from resweep.training.loop import Callbacks, Outcome, train
 from resweep.training.metrics import METRICS, TIMING, MetricLog, read_metrics, val_losses

@@ -20,9 +20,9 @@ from resweep.config.nesting import assign_paths, leaves
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, Problem, StoreError
 from resweep.paths import Layout, write_atomically
+from resweep.store import checkpoints as checkpoint
 from resweep.systems.language.folder import CONFIG, WEIGHTS, is_dropout, read_config, weight_files
 from resweep.systems.language.hub import one_line, why_offline
-from resweep.training import checkpoint
 
 NAMES = ("run.checkpoint", "model.name_or_path")  # the first one given counts
 # Of config.json: what tells how it was made or is run, and not what it computes.

@@ -16,6 +16,7 @@ from typing import Any
 
 from resweep.errors import StoreError
 from resweep.paths import link_relative, write_atomically
+from resweep.store import checkpoints as checkpoint
 from resweep.store.provenance import code_digest, versions
 from resweep.store.run import (
     DIVERGED,
@@ -26,7 +27,6 @@ from resweep.store.run import (
     Run,
 )
 from resweep.systems.language.size import count_parameters
-from resweep.training import checkpoint
 from resweep.training.gradients import Wish
 from resweep.training.metrics import METRICS, TIMING, read_metrics
 from resweep.training.monitors import Stop

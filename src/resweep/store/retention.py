@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from resweep.errors import LockTimeout
+from resweep.store import checkpoints as checkpoint
 from resweep.store.lock import RunLock
 from resweep.store.run import Run
-from resweep.training import checkpoint
 
 log = logging.getLogger(__name__)
 

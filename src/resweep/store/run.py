@@ -19,9 +19,9 @@ from typing import Any
 from resweep.config.schema import EarlyStopping
 from resweep.gpus import held_gpu
 from resweep.paths import write_atomically
+from resweep.store import checkpoints as checkpoint
 from resweep.store.lock import read_lease
 from resweep.store.provenance import code_digest, versions
-from resweep.training import checkpoint
 from resweep.training.gradients import NO_WISH, Wish
 from resweep.training.metrics import METRICS, read_metrics
 from resweep.training.monitors import Stop, first_stop

@@ -9,10 +9,10 @@ Whatever is reported as saved has its name: a process killed in between loses no
 from collections.abc import Callable
 from pathlib import Path
 
+from resweep.store import checkpoints as checkpoint
 from resweep.store.lock import RunLock
 from resweep.store.retention import best_first, drop_before
 from resweep.store.run import Run
-from resweep.training import checkpoint
 from resweep.training.snapshot import Snapshot
 from resweep.training.trainer import Trainer
 from resweep.training.writer import Writer
