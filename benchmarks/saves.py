@@ -13,9 +13,9 @@ from resweep.config.schema import Config
 from resweep.data.store import Prepared
 from resweep.store import checkpoints as checkpoint
 from resweep.store.identity import resolve
+from resweep.training.gradient_learner import Trainer
 from resweep.training.loop import Callbacks, train
 from resweep.training.metrics import MetricLog
-from resweep.training.trainer import Trainer
 from resweep.training.writer import Writer
 
 # 10.8 million parameters: with both moments, a checkpoint has 130 MB.

@@ -23,9 +23,9 @@ from resweep.data.store import Prepared
 from resweep.store.identity import resolve
 from resweep.systems.language.gpt import GPT
 from resweep.systems.language.tokens import token_dtype
+from resweep.training.gradient_learner import Trainer
 from resweep.training.loop import Callbacks, Outcome, train
 from resweep.training.metrics import MetricLog
-from resweep.training.trainer import Trainer
 
 TOKENS = 2_000_000
 LOG_STEPS = 10

@@ -25,7 +25,7 @@ from resweep.paths import Layout
 from resweep.store.identity import resolve
 from resweep.sweep import Parameter
 from resweep.training.device import pick_device
-from resweep.training.trainer import Trainer
+from resweep.training.gradient_learner import Trainer
 
 STEPS = 300
 EVALUATIONS = 20

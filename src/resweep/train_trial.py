@@ -26,7 +26,7 @@ from resweep.store.retention import claim
 from resweep.store.run import EMPTY, INFEASIBLE, Run
 from resweep.tracking import follow
 from resweep.training.gradients import Wish
-from resweep.training.shortage import Shortage
+from resweep.training.micro_batch_limit import Shortage
 from resweep.trial import Trial, link_record, write_own_record
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from resweep.store.request import Request, advance
 from resweep.store.run import Run
 from resweep.study_file import Resources
 from resweep.train_trial import train_trial
+from resweep.training.gradient_learner import Trainer
 from resweep.training.metrics import METRICS, read_metrics
 from resweep.training.monitors import first_stop
-from resweep.training.trainer import Trainer
 from resweep.trial import Trial
 from tests.unit.tiny import configure, prepare
 

@@ -21,10 +21,10 @@ from resweep.store.identity import run_id
 from resweep.store.request import Request, advance
 from resweep.store.retention import claim, release
 from resweep.store.run import NO_MONITORS, Run
+from resweep.training.gradient_learner import Trainer
 from resweep.training.gradients import Wish
 from resweep.training.metrics import METRICS
 from resweep.training.snapshot import Snapshot
-from resweep.training.trainer import Trainer
 from tests.conftest import ROOT
 from tests.unit.tiny import BASE, configure, prepare
 
@@ -192,7 +192,7 @@ import os, sys
 from pathlib import Path
 import torch
 from resweep.training.processes import Processes
-from resweep.training.trainer import Trainer
+from resweep.training.gradient_learner import Trainer
 from tests.unit.tiny import configure, prepare
 
 cpu = torch.device("cpu")
@@ -265,7 +265,7 @@ def test_every_checkpoint_has_them(changes, steps, data, layout):
 
 
 def test_once_a_minute_too(data, layout, monkeypatch):
-    monkeypatch.setattr("resweep.training.saves.SECONDS_BETWEEN_SAVES", -1.0)
+    monkeypatch.setattr("resweep.training.checkpoint_schedule.SECONDS_BETWEEN_SAVES", -1.0)
     asked = request(data, training__save_gradients=True, training__keep_last=20)
     advance(asked, layout)
     assert checkpoint.steps_of(run_of(asked, layout).path) == list(range(1, 13))

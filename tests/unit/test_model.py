@@ -153,7 +153,9 @@ def test_dropout_works_in_training_only():
     assert model.loss(sequences) == model.loss(sequences) == make().loss(sequences)
 
 
-@pytest.mark.parametrize("module", ["resweep.systems.language.gpt", "resweep.training.trainer"])
+@pytest.mark.parametrize(
+    "module", ["resweep.systems.language.gpt", "resweep.training.gradient_learner"]
+)
 def test_training_imports_neither_transformers_nor_dynamo(module):
     heavy = ("transformers", "torch._dynamo", "accelerate", "wandb", "pandas")
     program = f"import sys, {module}\nprint([name for name in {heavy!r} if name in sys.modules])"

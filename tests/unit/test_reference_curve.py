@@ -9,9 +9,9 @@ from resweep.config.schema import Data
 from resweep.data.store import ensure
 from resweep.paths import Layout
 from resweep.store.identity import RECIPES, resolve
+from resweep.training.gradient_learner import Trainer
 from resweep.training.loop import Callbacks, train
 from resweep.training.metrics import MetricLog, read_metrics
-from resweep.training.trainer import Trainer
 
 RECIPE = {"gpt": "gpt/1", "hf": "hf/1"}
 TOLERANCE = 2e-3  # other CPUs and libraries round otherwise; a changed recipe moves far more

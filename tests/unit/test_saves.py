@@ -19,10 +19,10 @@ from resweep.store.identity import run_id
 from resweep.store.request import Request, advance
 from resweep.store.retention import Policy, best_first, claim, release
 from resweep.store.run import Run
+from resweep.training.checkpoint_schedule import Saves
+from resweep.training.gradient_learner import Trainer
 from resweep.training.metrics import METRICS, read_metrics, val_losses
-from resweep.training.saves import Saves
 from resweep.training.snapshot import Snapshot
-from resweep.training.trainer import Trainer
 from resweep.training.writer import Writer
 from tests.conftest import ROOT
 from tests.unit.tiny import configure, prepare
@@ -320,7 +320,7 @@ from pathlib import Path
 from resweep.paths import Layout
 from resweep.store.request import advance
 from resweep.training.snapshot import Snapshot
-from resweep.training.trainer import Trainer
+from resweep.training.gradient_learner import Trainer
 from tests.unit.tiny import prepare
 from tests.unit.test_saves import request
 

@@ -18,8 +18,8 @@ from resweep.store.request import Request, advance
 from resweep.store.run import Run
 from resweep.systems.language.gpt import GPT
 from resweep.training.device import matmul_precision, pick_device
+from resweep.training.gradient_learner import Trainer
 from resweep.training.loop import PEAK_FLOPS, data_sheet
-from resweep.training.trainer import Trainer
 from tests.unit.tiny import configure, prepare
 
 CPU = torch.device("cpu")

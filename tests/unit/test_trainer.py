@@ -14,9 +14,9 @@ from resweep.config.schema import Data
 from resweep.data.store import ensure
 from resweep.paths import Layout
 from resweep.store import checkpoints as checkpoint
+from resweep.training.gradient_learner import Trainer, derive_seed
 from resweep.training.loop import Callbacks, Outcome, duration, train
 from resweep.training.metrics import MetricLog, read_metrics
-from resweep.training.trainer import Trainer, derive_seed
 
 CPU = torch.device("cpu")
 

@@ -19,8 +19,8 @@ import torch
 
 from resweep.training.device import pick_device
 from resweep.training.follow import follow
+from resweep.training.gradient_learner import Trainer
 from resweep.training.processes import ALONE, Processes
-from resweep.training.trainer import Trainer
 
 STEPS = 50
 CHANGES = {

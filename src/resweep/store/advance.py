@@ -36,11 +36,11 @@ from resweep.store.run import (
 )
 from resweep.store.saver import Saver
 from resweep.training.device import device_name, is_shared
+from resweep.training.gradient_learner import Trainer
 from resweep.training.loop import Callbacks, Outcome, train
 from resweep.training.metrics import METRICS, TIMING, MetricLog, read_metrics, val_losses
+from resweep.training.micro_batch_limit import Shortage
 from resweep.training.monitors import Monitors, Stop
-from resweep.training.shortage import Shortage
-from resweep.training.trainer import Trainer
 from resweep.training.writer import Writer
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from resweep.store import checkpoints as checkpoint
 from resweep.store.lock import RunLock
 from resweep.store.retention import best_first, drop_before
 from resweep.store.run import Run
+from resweep.training.gradient_learner import Trainer
 from resweep.training.snapshot import Snapshot
-from resweep.training.trainer import Trainer
 from resweep.training.writer import Writer
 
 

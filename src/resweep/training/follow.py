@@ -5,8 +5,8 @@ from typing import Any
 import torch
 
 from resweep.errors import ProcessLost
+from resweep.training.gradient_learner import Trainer
 from resweep.training.processes import Processes
-from resweep.training.trainer import Trainer
 
 
 def follow(processes: Processes, device: torch.device) -> None:

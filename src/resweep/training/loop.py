@@ -1,11 +1,11 @@
 """The training loop, and the measurements beside it.
 
-batch -> loss -> gradients -> step          (resweep.training.trainer)
+batch -> loss -> gradients -> step          (resweep.training.gradient_learner)
   every log_steps   a line of metrics.jsonl and timing.jsonl
   every eval_steps  validation loss, in the same line
   every line        the monitors, who may stop it     (resweep.training.monitors)
   now and then      a checkpoint, from which a killed run continues bit for bit
-                                               (resweep.training.saves says when)
+                                               (resweep.training.checkpoint_schedule says when)
 """
 
 import functools
@@ -21,10 +21,10 @@ from typing import Any
 import torch
 
 from resweep.config.schema import EarlyStopping
+from resweep.training.checkpoint_schedule import Saves
+from resweep.training.gradient_learner import Trainer
 from resweep.training.metrics import MetricLog
 from resweep.training.monitors import Monitors, Stop
-from resweep.training.saves import Saves
-from resweep.training.trainer import Trainer
 
 SECONDS_BETWEEN_PROGRESS = 5.0
 

@@ -25,10 +25,10 @@ from resweep.systems.language.dropout import sample_keys
 from resweep.training.device import is_shared, matmul_precision, to_device
 from resweep.training.engine import make_engine
 from resweep.training.gradients import SAMPLE_COUNT
+from resweep.training.micro_batch_limit import Shortage
 from resweep.training.optimizer import parameter_groups
 from resweep.training.processes import ALONE, Processes, together
 from resweep.training.schedule import learning_rate
-from resweep.training.shortage import Shortage
 from resweep.training.snapshot import Snapshot, read_counters, read_moments, to_memory
 
 log = logging.getLogger(__name__)
