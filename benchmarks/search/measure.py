@@ -24,7 +24,7 @@ from resweep.search.observe import observe
 from resweep.search.rungs import Standing, decide, rungs
 from resweep.store.run import FINISHED, STOPPED
 from resweep.sweep import EarlyTerminate
-from resweep.trial import Outcome, Trial
+from resweep.trials.trial import Outcome, Trial
 
 METRIC = "value"
 

@@ -7,7 +7,6 @@ from typing import Any
 from resweep.config.compose import infeasible
 from resweep.config.schema import EarlyStopping
 from resweep.data import store as data_store
-from resweep.decisions import read_decisions
 from resweep.errors import ResweepError, StoreError
 from resweep.paths import Layout
 from resweep.search.rungs import describe, step_of
@@ -17,7 +16,8 @@ from resweep.store.run import INFEASIBLE, Run
 from resweep.study import Phase, Study
 from resweep.systems.language.batches import steps_for_epochs
 from resweep.training.gradients import Wish
-from resweep.trial import Trial, read_trial
+from resweep.trials.decisions import read_decisions
+from resweep.trials.trial import Trial, read_trial
 
 STORED, TO_TRAIN = "stored", "to train"
 

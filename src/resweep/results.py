@@ -25,7 +25,7 @@ from resweep.search.rung_summary import (
 )
 from resweep.selection import read_scores, short_name
 from resweep.trained_by import TrainedBy, describe_training
-from resweep.trial import read_record
+from resweep.trials.trial import read_record
 
 SCORE_COLUMNS = (
     "rank", "trial", "run_id", "status", "rule", "stop_reason", "score", "final_mean", "final_std",

@@ -30,7 +30,7 @@ from resweep.paths import Layout
 from resweep.store.run import DIVERGED, EMPTY, FAILED, FINISHED, INFEASIBLE, STOPPED
 from resweep.study_file import Score
 from resweep.training.metrics import METRICS, read_metrics
-from resweep.trial import read_record, read_trial
+from resweep.trials.trial import read_record, read_trial
 
 SEED = "training.seed"
 WORST_LAST = [FINISHED, STOPPED, DIVERGED, INFEASIBLE, FAILED, EMPTY]

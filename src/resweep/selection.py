@@ -18,7 +18,7 @@ from resweep.config.compose import Composed
 from resweep.config.nesting import PathError
 from resweep.errors import ConfigError, Problem
 from resweep.scores import SEED
-from resweep.trial import Trial, read_trial
+from resweep.trials.trial import Trial, read_trial
 
 
 def read_scores(path: Path) -> pd.DataFrame:

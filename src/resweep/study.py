@@ -18,7 +18,7 @@ from resweep.search.rungs import step_of
 from resweep.search.stages import Stage, lay_out, numbers
 from resweep.study_file import Publish, Resources, Score, Tracking
 from resweep.sweep import EarlyTerminate, Parameter
-from resweep.trial import Trial
+from resweep.trials.trial import Trial
 
 
 @dataclass(frozen=True)

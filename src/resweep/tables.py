@@ -21,7 +21,7 @@ from resweep.errors import ConfigError, Problem, StoreError
 from resweep.paths import BY_HAND, Layout, file_lock, write_atomically
 from resweep.store.run import Run
 from resweep.systems.language.model_section import fields_of_other_kinds
-from resweep.trial import read_record, read_trial
+from resweep.trials.trial import read_record, read_trial
 
 ADDED = "added_metrics.json"
 LEAD = (

@@ -23,7 +23,7 @@ from resweep.config.schema import EarlyStopping
 from resweep.paths import Layout
 from resweep.training.metrics import METRICS, TIMING, read_metrics
 from resweep.training.monitors import Monitors
-from resweep.trial import Trial
+from resweep.trials.trial import Trial
 
 SECONDS_BETWEEN_READS = 1.0
 # Online, connecting may take its whole time (wandb_process.SECONDS_TO_CONNECT) after a short run.

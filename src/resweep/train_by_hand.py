@@ -28,7 +28,7 @@ from resweep.store.run import DIVERGED, FINISHED, STOPPED
 from resweep.study_file import StudyFile, read_study_file
 from resweep.tracking import follow
 from resweep.train_trial import train_trial
-from resweep.trial import Trial, read_record, write_trial
+from resweep.trials.trial import Trial, read_record, write_trial
 
 log = logging.getLogger(__name__)
 

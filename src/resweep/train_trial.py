@@ -27,7 +27,7 @@ from resweep.store.run import EMPTY, INFEASIBLE, Run
 from resweep.tracking import follow
 from resweep.training.gradients import Wish
 from resweep.training.micro_batch_limit import Shortage
-from resweep.trial import Trial, link_record, write_own_record
+from resweep.trials.trial import Trial, link_record, write_own_record
 
 if TYPE_CHECKING:
     from resweep.training.processes import Processes

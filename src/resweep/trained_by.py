@@ -14,7 +14,7 @@ from resweep.config.training_section import Training
 from resweep.paths import Layout
 from resweep.store.run import Run
 from resweep.systems.language.data_section import Data
-from resweep.trial import read_outcome
+from resweep.trials.trial import read_outcome
 
 MOST_VALUES = 3  # of one fact; a phase that sweeps it has a column for it
 

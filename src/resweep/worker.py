@@ -30,7 +30,7 @@ from resweep.store.run import Run
 from resweep.study import Phase
 from resweep.sweep_study import SweepStudy
 from resweep.training.gradients import Wish
-from resweep.trial import Outcome, Trial, read_record
+from resweep.trials.trial import Outcome, Trial, read_record
 
 POLL_SECONDS = 1.0  # between looks at trials that others train
 NOTICE_SECONDS = 30.0  # between lines about waiting

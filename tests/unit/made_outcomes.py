@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from resweep.paths import Layout, link_relative, write_atomically
-from resweep.trial import Outcome, Trial, write_own_record, write_trial
+from resweep.trials.trial import Outcome, Trial, write_own_record, write_trial
 
 METRIC = "val/loss"
 

@@ -9,7 +9,6 @@ from typing import Any
 from resweep import yaml12
 from resweep.config import compose
 from resweep.config.compose import Composed, assign
-from resweep.decisions import write_decisions
 from resweep.keep import keep_models
 from resweep.paths import Layout
 from resweep.scores import rank_trials, read_result
@@ -22,7 +21,8 @@ from resweep.study_file import Publish, Resources, Score, Tracking
 from resweep.sweep import EarlyTerminate
 from resweep.tables import tabulate_study, write_runs_table
 from resweep.training.metrics import METRICS, MetricLog
-from resweep.trial import Trial, link_record, write_own_record, write_trial
+from resweep.trials.decisions import write_decisions
+from resweep.trials.trial import Trial, link_record, write_own_record, write_trial
 from tests.unit.tiny import BASE
 
 RATE = "training.learning_rate"

@@ -2,11 +2,11 @@
 
 from resweep.audit import audit, audit_table
 from resweep.config.compose import assign
-from resweep.decisions import COLUMNS, write_decisions
 from resweep.load_study import load_study
 from resweep.paths import Layout
 from resweep.search.rungs import describe, step_of
-from resweep.trial import Trial, write_trial
+from resweep.trials.decisions import COLUMNS, write_decisions
+from resweep.trials.trial import Trial, write_trial
 
 FILES = {
     "studies/heads.yaml": """

@@ -23,7 +23,7 @@ from resweep.train_trial import train_trial
 from resweep.training.gradient_learner import Trainer
 from resweep.training.metrics import METRICS, read_metrics
 from resweep.training.monitors import first_stop
-from resweep.trial import Trial
+from resweep.trials.trial import Trial
 from tests.unit.tiny import configure, prepare
 
 # The loss of the first lines changes by less than half of it: three lines of four steps are flat.

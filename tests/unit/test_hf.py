@@ -32,7 +32,7 @@ from resweep.systems.language.folder import weight_files
 from resweep.systems.language.size import count_parameters
 from resweep.train_trial import train_trial
 from resweep.training.gradient_learner import Trainer
-from resweep.trial import Trial
+from resweep.trials.trial import Trial
 
 CPU = torch.device("cpu")
 SMALL = {

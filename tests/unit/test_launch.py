@@ -20,7 +20,7 @@ from resweep.store.identity import resolve, run_id
 from resweep.store.lock import RunLock
 from resweep.store.run import FEWER_SEQUENCES, Run
 from resweep.train_trial import train_trial
-from resweep.trial import Trial, trial_from
+from resweep.trials.trial import Trial, trial_from
 
 TRAINING = {"distributed": "ddp", "processes": 4, "nodes": 1}
 

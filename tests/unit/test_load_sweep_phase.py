@@ -9,7 +9,7 @@ from resweep import yaml12
 from resweep.errors import ConfigError
 from resweep.load_study import load_study
 from resweep.study import Phase, Study
-from resweep.trial import Trial
+from resweep.trials.trial import Trial
 
 RATE = "learning_rate: {distribution: log_uniform_values, min: 1e-4, max: 1e-1}"
 BAYES = f"method: bayes\nrun_cap: 12\nseed: 3\nparameters: {{{RATE}}}\n"

@@ -15,7 +15,7 @@ from resweep.search.observe import histories, observe, reached, read_table
 from resweep.search.space import Space
 from resweep.search.suggest import Observation
 from resweep.sweep.parameter import Parameter
-from resweep.trial import Outcome, Trial, write_trial
+from resweep.trials.trial import Outcome, Trial, write_trial
 from tests.unit.made_outcomes import METRIC, empty, outcome
 
 EXPORT = Path(__file__).parents[2].parent / "shared/data/wandb_csv/runs_table_64runs.csv"

@@ -14,7 +14,7 @@ from resweep.store import checkpoints as checkpoint
 from resweep.store.retention import claim
 from resweep.store.run import Run
 from resweep.sweep import EarlyTerminate
-from resweep.trial import Outcome, read_outcome, read_trial
+from resweep.trials.trial import Outcome, read_outcome, read_trial
 from tests.unit.made_outcomes import METRIC, empty, outcome, write_outcome
 
 HALVING = EarlyTerminate(min_iter=1, eta=2)

@@ -16,7 +16,7 @@ from resweep.data.store import data_id
 from resweep.paths import Layout
 from resweep.search.rounds import RoundPlan, plan_from, propose_round
 from resweep.sweep.parameter import Parameter
-from resweep.trial import Outcome, Trial, read_trial, write_trial
+from resweep.trials.trial import Outcome, Trial, read_trial, write_trial
 from tests.unit.made_outcomes import METRIC, empty, outcome
 from tests.unit.tiny import BASE
 

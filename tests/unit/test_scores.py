@@ -33,7 +33,7 @@ from resweep.selection import (
     short_name,
 )
 from resweep.study_file import Score
-from resweep.trial import Trial, write_trial
+from resweep.trials.trial import Trial, write_trial
 
 LR = "training.learning_rate"
 
@@ -469,7 +469,7 @@ def test_a_short_list_leaves_empty_slots_with_a_reason(tmp_path):
 
 
 def test_planned_trials_survive_their_files(tmp_path):
-    from resweep.trial import read_trial
+    from resweep.trials.trial import read_trial
 
     for trial in plan(tmp_path, BEST, 6):
         write_trial(tmp_path / "trial.yaml", trial)

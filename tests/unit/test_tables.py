@@ -14,7 +14,7 @@ from resweep.errors import ConfigError, StoreError
 from resweep.paths import Layout
 from resweep.store.run import Run
 from resweep.tables import tabulate_study, update_metrics, write_runs_table
-from resweep.trial import read_trial, write_trial
+from resweep.trials.trial import read_trial, write_trial
 from tests.conftest import ROOT
 from tests.unit.made_study import RATE, SWEEP, Made, make_run, make_study
 

@@ -21,7 +21,7 @@ from resweep.paths import Layout
 from resweep.tracking import follow
 from resweep.train_trial import train_trial
 from resweep.training.metrics import METRICS, TIMING, read_metrics
-from resweep.trial import Trial, read_record
+from resweep.trials.trial import Trial, read_record
 
 ROOT = Path(__file__).resolve().parents[2]
 FAKE_KEY = "0123456789abcdef" * 2 + "01234567"
@@ -206,7 +206,7 @@ import sys, time
 from pathlib import Path
 from resweep.paths import Layout
 from resweep.tracking import follow
-from resweep.trial import Trial
+from resweep.trials.trial import Trial
 root = Path(sys.argv[1])
 trial = Trial("tiny", "sweep", "t")
 with follow(root / "runs/abc", 0, "abc", trial, {"wandb": "offline"}, Layout(root)):

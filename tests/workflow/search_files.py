@@ -5,7 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from resweep.decisions import read_decisions, typed
+from resweep.trials.decisions import read_decisions, typed
 from tests.conftest import Checkout
 
 

@@ -7,11 +7,11 @@
 import argparse
 from pathlib import Path
 
-from resweep.decisions import read_decisions
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.search.promote import conclude
-from resweep.trial import read_outcome, record_paths
+from resweep.trials.decisions import read_decisions
+from resweep.trials.trial import read_outcome, record_paths
 
 
 def main() -> None:

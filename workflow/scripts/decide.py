@@ -10,13 +10,13 @@ Without options it is decided as it was. Nothing of the study is changed.
 import argparse
 from pathlib import Path
 
-from resweep.decisions import write_decisions
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.search.choose_rule import KINDS, choose_rule
 from resweep.search.curves import read_sweep
 from resweep.search.redecide import redecide
 from resweep.search.verdict_text import describe_redecision
+from resweep.trials.decisions import write_decisions
 
 
 def main() -> None:

@@ -8,10 +8,10 @@
 import argparse
 from pathlib import Path
 
-from resweep.decisions import read_decisions, write_decisions
 from resweep.errors import run_command
 from resweep.keep import keep_models
 from resweep.paths import Layout
+from resweep.trials.decisions import read_decisions, write_decisions
 
 
 def main() -> None:

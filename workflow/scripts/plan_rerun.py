@@ -13,7 +13,7 @@ from resweep.data.store import ensure
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.selection import plan_rerun
-from resweep.trial import write_trial
+from resweep.trials.trial import write_trial
 
 
 def main() -> None:

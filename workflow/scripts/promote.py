@@ -11,12 +11,12 @@ import logging
 import sys
 from pathlib import Path
 
-from resweep.decisions import write_decisions
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.search.promote import promote, release_stopped, rung_plan_from
 from resweep.search.rungs import PROMOTE
-from resweep.trial import read_outcome, record_paths, write_trial
+from resweep.trials.decisions import write_decisions
+from resweep.trials.trial import read_outcome, record_paths, write_trial
 
 log = logging.getLogger("resweep.promote")
 

@@ -30,7 +30,7 @@ from resweep.signals import SAVED_AND_LEFT, watch_signals
 from resweep.sweep import load_sweep
 from resweep.sweep_study import SweepStudy, create_sweep, find_sweep, read_changes
 from resweep.train_trial import train_trial
-from resweep.trial import Trial
+from resweep.trials.trial import Trial
 from resweep.worker import Worker
 
 OF_WORKERS = ("device",)

@@ -13,7 +13,7 @@ from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.scores import check_rankable, code_warning, rank_trials, read_result
 from resweep.study_file import Score
-from resweep.trial import record_paths
+from resweep.trials.trial import record_paths
 
 
 def main() -> None:

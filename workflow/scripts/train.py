@@ -43,7 +43,7 @@ from resweep.paths import Layout
 from resweep.signals import SAVED_AND_LEFT, watch_signals
 from resweep.train_by_hand import describe, is_result, plan_by_hand, train_by_hand
 from resweep.train_trial import train_trial
-from resweep.trial import Trial, read_trial, trial_from, write_trial
+from resweep.trials.trial import Trial, read_trial, trial_from, write_trial
 
 OF_A_TRIAL = ("--trial", "--record", "--content", "--help", "-h")
 

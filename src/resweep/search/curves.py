@@ -20,7 +20,7 @@ from resweep.search.stages import round_of
 from resweep.store.run import DIVERGED, EMPTY, FINISHED, STOPPED, Run
 from resweep.sweep import EarlyTerminate
 from resweep.training.metrics import METRICS, read_metrics
-from resweep.trial import Outcome, read_outcome, read_record
+from resweep.trials.trial import Outcome, read_outcome, read_record
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from resweep.config import compose
 from resweep.errors import ConfigError, Problem
 from resweep.search.suggest import Observation
 from resweep.store.run import DIVERGED, FAILED, FINISHED, INFEASIBLE, STOPPED
-from resweep.trial import Outcome, read_outcome
+from resweep.trials.trial import Outcome, read_outcome
 
 FINAL = "final"  # the metric's column in scores.csv
 

@@ -15,7 +15,7 @@ from resweep.search.rungs import PROMOTE, STOP, Rung, Standing, decide, step_of
 from resweep.store.retention import release
 from resweep.store.run import EMPTY, STOPPED, Run
 from resweep.sweep import EarlyTerminate
-from resweep.trial import Outcome, Trial, write_own_record, write_trial
+from resweep.trials.trial import Outcome, Trial, write_own_record, write_trial
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from resweep.search.rungs import step_of
 from resweep.search.space import Space
 from resweep.search.suggest import Observation, Point, suggest
 from resweep.sweep import Parameter
-from resweep.trial import Outcome, Trial
+from resweep.trials.trial import Outcome, Trial
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from resweep.decisions import read_decisions, typed
 from resweep.search.doubt import UNKNOWN
 from resweep.search.foretell import Foretold, foretold
 from resweep.search.rungs import PROMOTE, STOP
+from resweep.trials.decisions import read_decisions, typed
 
 COLUMNS = ("rung", "step", "compared", "go on", "stop", "unknown", "threshold", "foretells end")
 
