@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from resweep.config.schema import SECTIONS
 from resweep.config.section import LABEL
-from resweep.study_file import PhaseFile, Publish, Resources, Score, StudyFile, Tracking
+from resweep.study.schema import PhaseFile, Publish, Resources, Score, StudyFile, Tracking
 
 PAGE = Path(__file__).parent / "configuration.md"
 MODELS: dict[str, type[BaseModel]] = {

@@ -19,7 +19,7 @@ from resweep.data.store import data_id
 from resweep.errors import ResweepError
 from resweep.paths import Layout
 from resweep.resources import LINK, trial_needs
-from resweep.find_studies import load_studies
+from resweep.study.find import load_studies
 from resweep.trials.trial import drop_dangling_records
 from snakemake.exceptions import WorkflowError
 

@@ -13,7 +13,7 @@ from resweep.search.rungs import describe, step_of
 from resweep.search.stages import Stage
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.run import INFEASIBLE, Run
-from resweep.study import Phase, Study
+from resweep.study.study import Phase, Study
 from resweep.systems.language.batches import steps_for_epochs
 from resweep.training.gradients import Wish
 from resweep.trials.decisions import read_decisions

@@ -31,7 +31,7 @@ from resweep.launch import processes_of_a_node
 from resweep.paths import Layout
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.run import Run
-from resweep.study_file import Resources
+from resweep.study.schema import Resources
 from resweep.systems.language.size import count_parameters, shape_of
 from resweep.training.gradients import Wish
 

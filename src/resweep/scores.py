@@ -28,7 +28,7 @@ from resweep.canonical import canonical_json
 from resweep.errors import ConfigError, Problem, StoreError
 from resweep.paths import Layout
 from resweep.store.run import DIVERGED, EMPTY, FAILED, FINISHED, INFEASIBLE, STOPPED
-from resweep.study_file import Score
+from resweep.study.schema import Score
 from resweep.training.metrics import METRICS, read_metrics
 from resweep.trials.trial import read_record, read_trial
 

@@ -17,10 +17,10 @@ from resweep import yaml12
 from resweep.canonical import canonical_json, digest
 from resweep.config import compose
 from resweep.errors import ConfigError, Problem
-from resweep.load_study import load_study
 from resweep.paths import Layout, file_lock, write_atomically
-from resweep.study import Phase, Study
-from resweep.study_file import Tracking, read_study_file
+from resweep.study.load import load_study
+from resweep.study.schema import Tracking, read_study_file
+from resweep.study.study import Phase, Study
 from resweep.sweep import load_sweep
 
 PHASE = "sweep"

@@ -27,7 +27,7 @@ from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.lock import RunLock
 from resweep.store.parent import fetch_parent
 from resweep.store.run import Run
-from resweep.study import Phase
+from resweep.study.study import Phase
 from resweep.sweep_study import SweepStudy
 from resweep.training.gradients import Wish
 from resweep.trials.trial import Outcome, Trial, read_record

@@ -16,8 +16,8 @@ from resweep.search.rungs import Rung, Standing, decide
 from resweep.store import checkpoints as checkpoint
 from resweep.store.retention import claim
 from resweep.store.run import FINISHED, Run
-from resweep.study import Phase, Study
-from resweep.study_file import Publish, Resources, Score, Tracking
+from resweep.study.schema import Publish, Resources, Score, Tracking
+from resweep.study.study import Phase, Study
 from resweep.sweep import EarlyTerminate
 from resweep.tables import tabulate_study, write_runs_table
 from resweep.training.metrics import METRICS, MetricLog

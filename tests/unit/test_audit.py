@@ -2,9 +2,9 @@
 
 from resweep.audit import audit, audit_table
 from resweep.config.compose import assign
-from resweep.load_study import load_study
 from resweep.paths import Layout
 from resweep.search.rungs import describe, step_of
+from resweep.study.load import load_study
 from resweep.trials.decisions import COLUMNS, write_decisions
 from resweep.trials.trial import Trial, write_trial
 

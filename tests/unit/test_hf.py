@@ -25,7 +25,7 @@ from resweep.store.identity import identity, resolve, run_id
 from resweep.store.parent import compare_tokens, fetch_parent, find_parent, require_parent
 from resweep.store.request import Request, advance
 from resweep.store.run import Run
-from resweep.study_file import Resources
+from resweep.study.schema import Resources
 from resweep.systems.language.build import build_model, check_model
 from resweep.systems.language.dropout import SampleDropout, sample_keys
 from resweep.systems.language.folder import weight_files

@@ -15,12 +15,12 @@ from resweep.config.section import AsBefore
 from resweep.config.spelling import nearest
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, DataError
-from resweep.find_studies import find_study, load_studies
-from resweep.load_study import load_study
 from resweep.selection import plan_rerun
 from resweep.store import identity as identity_module
 from resweep.store.identity import identity, last_step, resolve, run_id
-from resweep.study_file import StudyFile
+from resweep.study.find import find_study, load_studies
+from resweep.study.load import load_study
+from resweep.study.schema import StudyFile
 from resweep.sweep import load_sweep
 
 CONFIG = Path(__file__).parents[2] / "config"

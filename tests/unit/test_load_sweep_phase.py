@@ -7,8 +7,8 @@ import pytest
 
 from resweep import yaml12
 from resweep.errors import ConfigError
-from resweep.load_study import load_study
-from resweep.study import Phase, Study
+from resweep.study.load import load_study
+from resweep.study.study import Phase, Study
 from resweep.trials.trial import Trial
 
 RATE = "learning_rate: {distribution: log_uniform_values, min: 1e-4, max: 1e-1}"

@@ -164,7 +164,7 @@ def test_training_imports_neither_transformers_nor_dynamo(module):
 
 
 def test_planning_imports_no_torch():
-    program = "import sys, resweep.load_study\nprint('torch' in sys.modules)"
+    program = "import sys, resweep.study.load\nprint('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == "False", done.stderr
 

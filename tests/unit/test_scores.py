@@ -32,7 +32,7 @@ from resweep.selection import (
     read_scores,
     short_name,
 )
-from resweep.study_file import Score
+from resweep.study.schema import Score
 from resweep.trials.trial import Trial, write_trial
 
 LR = "training.learning_rate"

@@ -24,7 +24,7 @@ from resweep.store.lock import RunLock, read_lease
 from resweep.store.request import Request, advance
 from resweep.store.retention import claim, release
 from resweep.store.run import NO_MONITORS, Run
-from resweep.study_file import Resources
+from resweep.study.schema import Resources
 from resweep.training.gradient_learner import Trainer
 from tests.unit.tiny import configure, prepare
 

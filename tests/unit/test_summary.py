@@ -12,7 +12,7 @@ from resweep.paths import Layout
 from resweep.report import render_report
 from resweep.results import read_study
 from resweep.store.run import Run
-from resweep.study_file import Score
+from resweep.study.schema import Score
 from resweep.summary import WIDTH, summarize
 from resweep.trained_by import TrainedBy
 from tests.conftest import ROOT

@@ -7,7 +7,7 @@ import pytest
 from resweep.config import compose
 from resweep.config.compose import Layer
 from resweep.errors import ConfigError
-from resweep.name_trials import name_trials, resolve_parameters
+from resweep.study.name_trials import name_trials, resolve_parameters
 from resweep.sweep import load_sweep
 
 REAL_FILES = Path(__file__).parents[2].parent / "shared" / "data" / "sweep_yamls"

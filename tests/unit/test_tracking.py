@@ -16,8 +16,8 @@ import wandb_runs
 
 from resweep import tracking
 from resweep.config.compose import leaves
-from resweep.load_study import load_study
 from resweep.paths import Layout
+from resweep.study.load import load_study
 from resweep.tracking import follow
 from resweep.train_trial import train_trial
 from resweep.training.metrics import METRICS, TIMING, read_metrics

@@ -14,8 +14,8 @@ from sweep_points import MACROS, RealAgent
 
 from resweep import yaml12
 from resweep.errors import ConfigError
-from resweep.load_study import load_study
 from resweep.paths import Layout
+from resweep.study.load import load_study
 from resweep.tables import write_runs_table
 from resweep.train_by_hand import plan_by_hand
 from resweep.training.metrics import METRICS, read_metrics

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from resweep.load_study import load_study
+from resweep.study.load import load_study
 from tests.conftest import Checkout
 
 STEPS = 400

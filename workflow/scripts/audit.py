@@ -10,8 +10,8 @@ from pathlib import Path
 
 from resweep.audit import audit, audit_table
 from resweep.errors import run_command
-from resweep.find_studies import load_studies
 from resweep.paths import Layout
+from resweep.study.find import load_studies
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from resweep.search.promote import RungPlan
 from resweep.search.rounds import RoundPlan
 from resweep.search.rungs import step_of
 from resweep.search.stages import Stage, lay_out, numbers
-from resweep.study_file import Publish, Resources, Score, Tracking
+from resweep.study.schema import Publish, Resources, Score, Tracking
 from resweep.sweep import EarlyTerminate, Parameter
 from resweep.trials.trial import Trial
 

@@ -12,9 +12,9 @@ from resweep import yaml12
 from resweep.config import compose
 from resweep.config.spelling import nearest
 from resweep.errors import ConfigError, Problem
-from resweep.load_study import load_study
-from resweep.study import Study
-from resweep.study_file import NAME
+from resweep.study.load import load_study
+from resweep.study.schema import NAME
+from resweep.study.study import Study
 
 KEYS = ("study", "studies", "set")
 SWEEPS = Path("results/sweeps")  # what run_sweep.py made

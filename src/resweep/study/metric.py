@@ -3,7 +3,7 @@
 import difflib
 
 from resweep.errors import ConfigError, Problem
-from resweep.study_file import Score
+from resweep.study.schema import Score
 from resweep.sweep import Sweep
 
 METRIC_NAMES = (

@@ -19,10 +19,10 @@ from typing import Any
 from resweep.config import compose, layers
 from resweep.config.compose import Layer
 from resweep.errors import ConfigError, Problem
-from resweep.load_sweep_phase import Surroundings, load_sweep_phase
 from resweep.paths import BY_HAND
-from resweep.study import Phase, Study
-from resweep.study_file import PhaseFile, StudyFile, read_study_file
+from resweep.study.kinds.sweep import Surroundings, load_sweep_phase
+from resweep.study.schema import PhaseFile, StudyFile, read_study_file
+from resweep.study.study import Phase, Study
 
 RESERVED_STUDIES = ("runs", "data", "weights", "trash", "artifacts", "wandb", "sweeps", BY_HAND)
 RESERVED_PHASES = ("artifacts", "data", "wandb")

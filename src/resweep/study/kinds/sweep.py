@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from resweep.choose_metric import choose_metric, warn_of_unused
 from resweep.config import compose
 from resweep.errors import ConfigError, Problem
-from resweep.name_trials import check_unread, name_trials, resolve_parameters
 from resweep.search.observe import check_tables
 from resweep.search.rungs import interval, step_of, values_of
 from resweep.search.stages import round_names
-from resweep.study import Phase, Rungs, Search
-from resweep.study_file import NAME, PhaseFile, Score
+from resweep.study.metric import choose_metric, warn_of_unused
+from resweep.study.name_trials import check_unread, name_trials, resolve_parameters
+from resweep.study.schema import NAME, PhaseFile, Score
+from resweep.study.study import Phase, Rungs, Search
 from resweep.sweep import EarlyTerminate, Parameter, Sweep, load_sweep
 from resweep.sweep.early_terminate import read_early_terminate
 from resweep.sweep.findings import Findings
