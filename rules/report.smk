@@ -65,7 +65,7 @@ for study in STUDIES:
             "../envs/resweep.yaml"
         params:
             study=study.name,
-            code=code("report", "page", "charts", "search_charts", "results", "search/rung_summary"),
+            code=code("report", "page", "charts", "search_charts", "results", "replay/rung_summary"),
         shell:
             "python workflow/scripts/report.py {params.study} --output {output.report} "
             "> {log} 2>&1"

@@ -15,14 +15,14 @@ import pandas as pd
 from resweep import yaml12
 from resweep.errors import StoreError
 from resweep.paths import Layout
-from resweep.scores import SEED, code_warning, with_result
-from resweep.search.rung_summary import (
+from resweep.replay.rung_summary import (
     RungRows,
     RungSummary,
     foretold_by_rung,
     read_rungs,
     summarize_rungs,
 )
+from resweep.scores import SEED, code_warning, with_result
 from resweep.selection import read_scores, short_name
 from resweep.trained_by import TrainedBy, describe_training
 from resweep.trials.trial import read_record

@@ -7,6 +7,7 @@ from typing import Any
 from resweep.canonical import canonical_json
 from resweep.keep import weights_command
 from resweep.paths import Layout
+from resweep.replay.rung_summary import rung_table
 from resweep.results import (
     PhaseResults,
     StudyResults,
@@ -18,7 +19,6 @@ from resweep.results import (
     spread_text,
 )
 from resweep.scores import SEED, with_result
-from resweep.search.rung_summary import rung_table
 from resweep.store import checkpoints as checkpoint
 from resweep.store.run import FINISHED, STOPPED
 

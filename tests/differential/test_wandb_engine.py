@@ -17,7 +17,7 @@ import pytest
 from resweep import yaml12
 from resweep.canonical import round_sampled
 from resweep.errors import ConfigError
-from resweep.search.redecide import Choice, redecide
+from resweep.replay.redecide import Choice, redecide
 from resweep.sweep import EarlyTerminate, Parameter, Sweep, load_sweep
 from tests.differential.made_sweeps import (
     DISTRIBUTIONS,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from resweep.search.curves import Curve, RecordedSweep
+from resweep.replay.curves import Curve, RecordedSweep
 from resweep.sweep import EarlyTerminate
 
 METRIC = "val/loss"

@@ -6,14 +6,14 @@ import random
 import pytest
 
 from resweep.errors import ConfigError, StoreError
-from resweep.search.choose_rule import choose_rule
-from resweep.search.curves import Curve, read_sweep
-from resweep.search.doubt import Fate
-from resweep.search.foretell import foretold, rank_correlation
-from resweep.search.redecide import Choice, redecide
+from resweep.replay.bounds import Fate
+from resweep.replay.choose_rule import choose_rule
+from resweep.replay.curves import Curve, read_sweep
+from resweep.replay.rank_correlation import foretold, rank_correlation
+from resweep.replay.redecide import Choice, redecide
+from resweep.replay.verdict import foretell, judge
+from resweep.replay.verdict_text import describe_redecision
 from resweep.search.rungs import PROMOTE, STOP, decide, rungs
-from resweep.search.verdict import foretell, judge
-from resweep.search.verdict_text import describe_redecision
 from resweep.sweep import EarlyTerminate
 from tests.unit.made_curves import EVERY, made_curve, made_sweep
 from tests.unit.made_study import make_study

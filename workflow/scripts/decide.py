@@ -12,10 +12,10 @@ from pathlib import Path
 
 from resweep.errors import run_command
 from resweep.paths import Layout
-from resweep.search.choose_rule import KINDS, choose_rule
-from resweep.search.curves import read_sweep
-from resweep.search.redecide import redecide
-from resweep.search.verdict_text import describe_redecision
+from resweep.replay.choose_rule import KINDS, choose_rule
+from resweep.replay.curves import read_sweep
+from resweep.replay.redecide import redecide
+from resweep.replay.verdict_text import describe_redecision
 from resweep.trials.decisions import write_decisions
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from resweep.search.curves import Curve, RecordedSweep
-from resweep.search.foretell import Foretold, foretold
-from resweep.search.redecide import Choice, Redecision
+from resweep.replay.curves import Curve, RecordedSweep
+from resweep.replay.rank_correlation import Foretold, foretold
+from resweep.replay.redecide import Choice, Redecision
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from resweep.search.curves import Curve, RecordedSweep
-from resweep.search.doubt import Fate
-from resweep.search.redecide import Choice, Redecision
-from resweep.search.rung_summary import rung_table, summarize_rungs
-from resweep.search.verdict import Verdict, foretell, judge
+from resweep.replay.bounds import Fate
+from resweep.replay.curves import Curve, RecordedSweep
+from resweep.replay.redecide import Choice, Redecision
+from resweep.replay.rung_summary import rung_table, summarize_rungs
+from resweep.replay.verdict import Verdict, foretell, judge
 from resweep.store.run import FINISHED
 
 MOST_TRIALS = 30

@@ -5,8 +5,8 @@ from dataclasses import asdict, replace
 from typing import Any, get_args
 
 from resweep.errors import ConfigError, Problem
-from resweep.search.curves import Curve, RecordedSweep
-from resweep.search.redecide import Choice, Kind
+from resweep.replay.curves import Curve, RecordedSweep
+from resweep.replay.redecide import Choice, Kind
 from resweep.search.rungs import values_of
 from resweep.sweep import EarlyTerminate
 from resweep.sweep.early_terminate import KEYS, read_early_terminate

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from resweep.search.curves import Curve
+from resweep.replay.curves import Curve
 from resweep.search.rungs import PROMOTE, STOP, Standing, row
 from resweep.store.run import STOPPED
 

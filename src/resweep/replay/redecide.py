@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from resweep.search.asynchronous import decide_on_arrival
-from resweep.search.curves import Curve, RecordedSweep
-from resweep.search.doubt import UNKNOWN, Entry, Fate, Fates, Places, unseen_row
-from resweep.search.rung_summary import RungRows
+from resweep.replay.asynchronous import decide_on_arrival
+from resweep.replay.bounds import UNKNOWN, Entry, Fate, Fates, Places, unseen_row
+from resweep.replay.curves import Curve, RecordedSweep
+from resweep.replay.rung_summary import RungRows
 from resweep.search.rungs import (
     PROMOTE,
     STOP,

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from resweep.search.curves import Curve
-from resweep.search.doubt import UNKNOWN, Entry, Fates, Places, unseen_row
+from resweep.replay.bounds import UNKNOWN, Entry, Fates, Places, unseen_row
+from resweep.replay.curves import Curve
 from resweep.search.rungs import PROMOTE, STOP, Standing, ended, promoted, row, step_of
 from resweep.sweep import EarlyTerminate
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from resweep.search.doubt import UNKNOWN
-from resweep.search.foretell import Foretold, foretold
+from resweep.replay.bounds import UNKNOWN
+from resweep.replay.rank_correlation import Foretold, foretold
 from resweep.search.rungs import PROMOTE, STOP
 from resweep.trials.decisions import read_decisions, typed
 

@@ -1,0 +1,1 @@
+"""Decide a finished sweep again, from its recorded curves."""
