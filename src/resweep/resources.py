@@ -27,7 +27,7 @@ from resweep.config.schema import EarlyStopping
 from resweep.data import store as data_store
 from resweep.data.store import Prepared
 from resweep.errors import ResweepError, StoreError
-from resweep.launch import processes_of_a_node
+from resweep.machine.launch import processes_of_a_node
 from resweep.paths import Layout
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.run import Run

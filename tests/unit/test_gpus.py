@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from test_train_by_hand import ROOT, TRAIN, tiny
 
-from resweep import gpus
 from resweep.errors import ConfigError
-from resweep.gpus import Gpu, LeaseFolder, default_folder, pool, read_listing, restrict
+from resweep.machine import gpus
+from resweep.machine.gpus import Gpu, LeaseFolder, default_folder, pool, read_listing, restrict
 
 LISTING = """\
 GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77)
@@ -23,7 +23,7 @@ GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-7ff5b8a5-6b3a-4d0a-8b3a-0a5c0d9f2f11)
 """
 HOLD = """
 import logging, os, sys
-from resweep.gpus import lease_gpu
+from resweep.machine.gpus import lease_gpu
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 with lease_gpu(sys.argv[1]) as gpu:
     print(gpu, os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
@@ -32,7 +32,7 @@ with lease_gpu(sys.argv[1]) as gpu:
 TAKE_TURNS = """
 import sys
 from pathlib import Path
-from resweep import gpus
+from resweep.machine import gpus
 gpus.POLL_SECONDS = 0.01
 for turn in range(5):
     with gpus.lease_gpu("turns") as gpu:

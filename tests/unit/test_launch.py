@@ -10,11 +10,11 @@ import pytest
 import tiny
 import train_short_of_memory
 
-from resweep import launch
 from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.data import store as data_store
 from resweep.errors import ConfigError, DataError, Interrupted, LockTimeout, ResweepError
+from resweep.machine import launch
 from resweep.paths import Layout
 from resweep.store.identity import resolve, run_id
 from resweep.store.lock import RunLock
@@ -50,7 +50,8 @@ def answer(monkeypatch, folder: Path, code: str) -> bool:
     """Launch a process that does this in place of rank 0."""
     script = folder / "rank_0.py"
     script.write_text(
-        "import os\nfrom resweep.errors import *\nfrom resweep.launch import Answer\n" + code
+        "import os\nfrom resweep.errors import *\nfrom resweep.machine.launch import Answer\n"
+        + code
     )
     monkeypatch.setattr(launch, "command", lambda *_: [sys.executable, str(script)])
     return launch.launch(TRAINING, [], lambda: False)

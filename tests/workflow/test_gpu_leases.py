@@ -7,7 +7,7 @@ from itertools import groupby
 
 import pytest
 
-from resweep.gpus import default_folder
+from resweep.machine.gpus import default_folder
 from tests.conftest import Checkout
 
 

@@ -15,7 +15,7 @@ file=$1 count=$2 project=$3
 shift 3
 scripts=$(dirname "$0")
 
-read -ra gpus < <(python -c 'from resweep.gpus import pool; print(*[gpu.visible for gpu in pool()])')
+read -ra gpus < <(python -c 'from resweep.machine.gpus import pool; print(*[gpu.visible for gpu in pool()])')
 if [ "${#gpus[@]}" -eq 0 ]; then
     echo "error: no GPU is free to take here; RESWEEP_GPUS=0,1 says which there are" >&2
     exit 1

@@ -22,10 +22,10 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from resweep.errors import Interrupted, run_command
-from resweep.gpus import lease_gpu
-from resweep.launch import processes_of_a_node
+from resweep.machine.gpus import lease_gpu
+from resweep.machine.launch import processes_of_a_node
+from resweep.machine.signals import SAVED_AND_LEFT, watch_signals
 from resweep.paths import Layout
-from resweep.signals import SAVED_AND_LEFT, watch_signals
 from resweep.study.find import default_study, find_study
 from resweep.sweep import load_sweep
 from resweep.sweep_study import SweepStudy, create_sweep, find_sweep, read_changes

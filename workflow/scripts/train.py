@@ -38,9 +38,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from resweep.errors import ResweepError, run_command
-from resweep.launch import Answer, end_with_parent, under_torchrun
+from resweep.machine.launch import Answer, end_with_parent, under_torchrun
+from resweep.machine.signals import SAVED_AND_LEFT, watch_signals
 from resweep.paths import Layout
-from resweep.signals import SAVED_AND_LEFT, watch_signals
 from resweep.train_by_hand import describe, is_result, plan_by_hand, train_by_hand
 from resweep.train_trial import train_trial
 from resweep.trials.trial import Trial, read_trial, trial_from, write_trial
@@ -96,7 +96,7 @@ def train_one_trial(words: list[str]) -> int:
 
 
 def train_together(train: Callable[..., bool], device_name: str) -> None:
-    """Be one of several processes that train a trial, as `resweep.launch` starts them.
+    """Be one of several processes that train a trial, as `resweep.machine.launch` starts them.
 
     Rank 0 answers for all: what is no fault of the code is no error here.
     """

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from resweep.config.schema import EarlyStopping
-from resweep.gpus import held_gpu
+from resweep.machine.gpus import held_gpu
 from resweep.paths import write_atomically
 from resweep.store import checkpoints as checkpoint
 from resweep.store.lock import read_lease

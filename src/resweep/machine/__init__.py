@@ -1,0 +1,1 @@
+"""This machine: its GPUs, the processes of a training, signals."""
