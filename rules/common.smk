@@ -18,7 +18,7 @@ from resweep.systems.language.corpus import source_files
 from resweep.data.store import data_id
 from resweep.errors import ResweepError
 from resweep.paths import Layout
-from resweep.resources import LINK, trial_needs
+from resweep.jobs.resources import LINK, trial_needs
 from resweep.study.find import load_studies
 from resweep.trials.trial import drop_dangling_records
 from snakemake.exceptions import WorkflowError

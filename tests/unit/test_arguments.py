@@ -7,8 +7,8 @@ from sweep_points import MACROS, PLAIN, TRICKY, RealAgent, random_points
 from wandb_command import agent_arguments, agent_command
 
 from resweep import yaml12
-from resweep.arguments import parse_arguments, read_parameters, read_value
 from resweep.errors import ConfigError
+from resweep.jobs.arguments import parse_arguments, read_parameters, read_value
 
 
 def values(*words, swept=None):

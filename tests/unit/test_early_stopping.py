@@ -12,14 +12,14 @@ from resweep.config.schema import EarlyStopping
 from resweep.config.section import LABEL
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, Interrupted
+from resweep.jobs.resources import LINK, trial_needs
+from resweep.jobs.train_trial import train_trial
 from resweep.paths import Layout
-from resweep.resources import LINK, trial_needs
 from resweep.store.identity import run_id
 from resweep.store.request import Request, advance
 from resweep.store.run import Run
 from resweep.study.load import load_study
 from resweep.study.schema import Resources
-from resweep.train_trial import train_trial
 from resweep.training.gradient_learner import Trainer
 from resweep.training.metrics import METRICS, read_metrics
 from resweep.training.monitors import first_stop

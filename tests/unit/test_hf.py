@@ -18,8 +18,9 @@ from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, StoreError
+from resweep.jobs.resources import trial_needs
+from resweep.jobs.train_trial import train_trial
 from resweep.paths import Layout
-from resweep.resources import trial_needs
 from resweep.store import checkpoints as checkpoint
 from resweep.store.identity import identity, resolve, run_id
 from resweep.store.parent import compare_tokens, fetch_parent, find_parent, require_parent
@@ -30,7 +31,6 @@ from resweep.systems.language.build import build_model, check_model
 from resweep.systems.language.dropout import SampleDropout, sample_keys
 from resweep.systems.language.folder import weight_files
 from resweep.systems.language.size import count_parameters
-from resweep.train_trial import train_trial
 from resweep.training.gradient_learner import Trainer
 from resweep.trials.trial import Trial
 

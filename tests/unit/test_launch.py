@@ -14,12 +14,12 @@ from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.data import store as data_store
 from resweep.errors import ConfigError, DataError, Interrupted, LockTimeout, ResweepError
+from resweep.jobs.train_trial import train_trial
 from resweep.machine import launch
 from resweep.paths import Layout
 from resweep.store.identity import resolve, run_id
 from resweep.store.lock import RunLock
 from resweep.store.run import FEWER_SEQUENCES, Run
-from resweep.train_trial import train_trial
 from resweep.trials.trial import Trial, trial_from
 
 TRAINING = {"distributed": "ddp", "processes": 4, "nodes": 1}

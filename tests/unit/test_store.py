@@ -15,8 +15,8 @@ import torch
 from resweep.config.schema import Config
 from resweep.data.store import Prepared
 from resweep.errors import Interrupted, LeaseLost, LockTimeout, ProcessLost, StoreError
+from resweep.jobs.resources import trial_needs
 from resweep.paths import Layout, link_relative
-from resweep.resources import trial_needs
 from resweep.store import lock as lock_module
 from resweep.store.forget import drifted_runs, failed_runs, forget_runs, runs_of_phase
 from resweep.store.identity import run_id

@@ -16,10 +16,10 @@ import wandb_runs
 
 from resweep import tracking
 from resweep.config.compose import leaves
+from resweep.jobs.train_trial import train_trial
 from resweep.paths import Layout
 from resweep.study.load import load_study
 from resweep.tracking import follow
-from resweep.train_trial import train_trial
 from resweep.training.metrics import METRICS, TIMING, read_metrics
 from resweep.trials.trial import Trial, read_record
 

@@ -13,8 +13,8 @@ from wandb.sdk.launch.sweeps.utils import load_sweep_config
 from wandb_command import agent_command
 
 from resweep import yaml12
+from resweep.jobs.train_by_hand import plan_by_hand
 from resweep.sweep import load_sweep
-from resweep.train_by_hand import plan_by_hand
 
 ROOT = Path(__file__).resolve().parents[2]
 SWEEPS = sorted((ROOT / "config/sweep").glob("*.yaml"))

@@ -22,6 +22,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from resweep.errors import Interrupted, run_command
+from resweep.jobs.train_trial import train_trial
 from resweep.machine.gpus import lease_gpu
 from resweep.machine.launch import processes_of_a_node
 from resweep.machine.signals import SAVED_AND_LEFT, watch_signals
@@ -29,7 +30,6 @@ from resweep.paths import Layout
 from resweep.study.find import default_study, find_study
 from resweep.sweep import load_sweep
 from resweep.sweep_study import SweepStudy, create_sweep, find_sweep, read_changes
-from resweep.train_trial import train_trial
 from resweep.trials.trial import Trial
 from resweep.worker import Worker
 

@@ -38,11 +38,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from resweep.errors import ResweepError, run_command
+from resweep.jobs.train_by_hand import describe, is_result, plan_by_hand, train_by_hand
+from resweep.jobs.train_trial import train_trial
 from resweep.machine.launch import Answer, end_with_parent, under_torchrun
 from resweep.machine.signals import SAVED_AND_LEFT, watch_signals
 from resweep.paths import Layout
-from resweep.train_by_hand import describe, is_result, plan_by_hand, train_by_hand
-from resweep.train_trial import train_trial
 from resweep.trials.trial import Trial, read_trial, trial_from, write_trial
 
 OF_A_TRIAL = ("--trial", "--record", "--content", "--help", "-h")

@@ -15,19 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from resweep.arguments import COMMAND_LINE, Given, parse_arguments
 from resweep.canonical import digest
 from resweep.config import compose, layers
 from resweep.config.compose import Layer
 from resweep.config.schema import is_known
 from resweep.config.spelling import WAY_OUT, is_own, nearest
 from resweep.errors import ConfigError, Problem
+from resweep.jobs.arguments import COMMAND_LINE, Given, parse_arguments
+from resweep.jobs.train_trial import train_trial
 from resweep.paths import BY_HAND, Layout
 from resweep.store.run import DIVERGED, FINISHED, STOPPED
 from resweep.study.find import default_study, find_study
 from resweep.study.schema import StudyFile, read_study_file
 from resweep.tracking import follow
-from resweep.train_trial import train_trial
 from resweep.trials.trial import Trial, read_record, write_trial
 
 log = logging.getLogger(__name__)
