@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from resweep.agents.sweep_study import find_sweep
 from resweep.paths import Layout
-from resweep.sweep_study import find_sweep
 from tests.conftest import Checkout
 
 RUN_SWEEP = "workflow/scripts/run_sweep.py"

@@ -21,6 +21,8 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
+from resweep.agents.sweep_study import SweepStudy, create_sweep, find_sweep, read_changes
+from resweep.agents.worker import Worker
 from resweep.errors import Interrupted, run_command
 from resweep.jobs.train_trial import train_trial
 from resweep.machine.gpus import lease_gpu
@@ -29,9 +31,7 @@ from resweep.machine.signals import SAVED_AND_LEFT, watch_signals
 from resweep.paths import Layout
 from resweep.study.find import default_study, find_study
 from resweep.sweep import load_sweep
-from resweep.sweep_study import SweepStudy, create_sweep, find_sweep, read_changes
 from resweep.trials.trial import Trial
-from resweep.worker import Worker
 
 OF_WORKERS = ("device",)
 OF_NEW_SWEEPS = (

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from resweep.agents.sweep_study import SweepStudy
 from resweep.config.schema import EarlyStopping
 from resweep.data import store as data_store
 from resweep.errors import ConfigError, DataError, Interrupted, LockTimeout, Problem
@@ -28,7 +29,6 @@ from resweep.store.lock import RunLock
 from resweep.store.parent import fetch_parent
 from resweep.store.run import Run
 from resweep.study.study import Phase
-from resweep.sweep_study import SweepStudy
 from resweep.training.gradients import Wish
 from resweep.trials.trial import Outcome, Trial, read_record
 

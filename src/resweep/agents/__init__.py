@@ -1,0 +1,1 @@
+"""Workers that share a sweep through the run store, without Snakemake."""
