@@ -25,7 +25,7 @@ for study, phase in PHASES:
             score=canonical_json(phase.score.model_dump()),
             tolerate=study.tolerate_failures,
             study=study.name,
-            code=code("scores", "trials/trial"),
+            code=code("ranking/scores", "trials/trial"),
         shell:
             "printf '%s\\n' {input.records} | python workflow/scripts/score.py --records - "
             "--scores {output.scores} --study {params.study} --score {params.score:q} "
@@ -44,7 +44,7 @@ for study, phase in PHASES:
         conda:
             "../envs/resweep.yaml"
         params:
-            code=code("selection"),
+            code=code("ranking/selection"),
         shell:
             "python workflow/scripts/select_best.py --scores {input.scores} --top {wildcards.k} "
             "--output {output.best} > {log} 2>&1"
@@ -68,7 +68,7 @@ for study, phase in PHASES:
             phase=phase.name,
             policy=phase.keep,
             top=phase.selects,
-            code=code("keep", "trials/decisions"),
+            code=code("ranking/keep", "trials/decisions"),
         shell:
             "python workflow/scripts/keep_models.py --study {params.study} --phase {params.phase} "
             "--policy {params.policy} --top {params.top} --scores {input.scores} "

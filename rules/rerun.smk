@@ -23,7 +23,7 @@ for study, phase in RERUNS:
             "../envs/resweep.yaml"
         params:
             plan=canonical_json(phase.plan()),
-            code=code("selection"),
+            code=code("ranking/selection"),
         shell:
             "python workflow/scripts/plan_rerun.py --best {input.best} --plan {params.plan:q} "
             "--trials {output} > {log} 2>&1"

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from resweep.errors import ConfigError, Problem, StoreError
-from resweep.keep import weights_command
 from resweep.paths import Layout
-from resweep.selection import best_trials, read_scores
+from resweep.ranking.keep import weights_command
+from resweep.ranking.selection import best_trials, read_scores
 from resweep.store import checkpoints as checkpoint
 from resweep.store.run import Run
 

@@ -15,6 +15,7 @@ from resweep.charts import (
 )
 from resweep.page import Cell, Charts, Column, card, escape, fold, page, table, tiles
 from resweep.paths import Layout
+from resweep.ranking.scores import SEED, has_result, with_result
 from resweep.replay.rung_summary import rung_table
 from resweep.results import (
     Comparison,
@@ -27,7 +28,6 @@ from resweep.results import (
     shown,
     spread_text,
 )
-from resweep.scores import SEED, has_result, with_result
 from resweep.search_charts import rounds_chart, rungs_chart
 from resweep.store.run import FINISHED
 from resweep.trained_by import TrainedBy

@@ -15,6 +15,8 @@ import pandas as pd
 from resweep import yaml12
 from resweep.errors import StoreError
 from resweep.paths import Layout
+from resweep.ranking.scores import SEED, code_warning, with_result
+from resweep.ranking.selection import read_scores, short_name
 from resweep.replay.rung_summary import (
     RungRows,
     RungSummary,
@@ -22,8 +24,6 @@ from resweep.replay.rung_summary import (
     read_rungs,
     summarize_rungs,
 )
-from resweep.scores import SEED, code_warning, with_result
-from resweep.selection import read_scores, short_name
 from resweep.trained_by import TrainedBy, describe_training
 from resweep.trials.trial import read_record
 

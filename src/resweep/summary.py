@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from resweep.canonical import canonical_json
-from resweep.keep import weights_command
 from resweep.paths import Layout
+from resweep.ranking.keep import weights_command
+from resweep.ranking.scores import SEED, with_result
 from resweep.replay.rung_summary import rung_table
 from resweep.results import (
     PhaseResults,
@@ -18,7 +19,6 @@ from resweep.results import (
     shown,
     spread_text,
 )
-from resweep.scores import SEED, with_result
 from resweep.store import checkpoints as checkpoint
 from resweep.store.run import FINISHED, STOPPED
 

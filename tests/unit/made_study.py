@@ -9,9 +9,9 @@ from typing import Any
 from resweep import yaml12
 from resweep.config import compose
 from resweep.config.compose import Composed, assign
-from resweep.keep import keep_models
 from resweep.paths import Layout
-from resweep.scores import rank_trials, read_result
+from resweep.ranking.keep import keep_models
+from resweep.ranking.scores import rank_trials, read_result
 from resweep.search.rungs import Rung, Standing, decide
 from resweep.store import checkpoints as checkpoint
 from resweep.store.retention import claim

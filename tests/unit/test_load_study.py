@@ -15,7 +15,7 @@ from resweep.config.section import AsBefore
 from resweep.config.spelling import nearest
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, DataError
-from resweep.selection import plan_rerun
+from resweep.ranking.selection import plan_rerun
 from resweep.store import identity as identity_module
 from resweep.store.identity import identity, last_step, resolve, run_id
 from resweep.study.find import find_study, load_studies

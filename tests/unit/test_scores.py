@@ -15,7 +15,7 @@ from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.errors import ConfigError, StoreError
 from resweep.paths import Layout
-from resweep.scores import (
+from resweep.ranking.scores import (
     SEED,
     TrialResult,
     check_rankable,
@@ -24,7 +24,7 @@ from resweep.scores import (
     rank_trials,
     read_result,
 )
-from resweep.selection import (
+from resweep.ranking.selection import (
     best_configs_text,
     best_trials,
     plan_rerun,

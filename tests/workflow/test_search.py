@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from resweep import yaml12
-from resweep.selection import read_scores
+from resweep.ranking.selection import read_scores
 from tests.conftest import Checkout
 from tests.workflow.search_files import (
     audited,

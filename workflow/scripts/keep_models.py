@@ -9,8 +9,8 @@ import argparse
 from pathlib import Path
 
 from resweep.errors import run_command
-from resweep.keep import keep_models
 from resweep.paths import Layout
+from resweep.ranking.keep import keep_models
 from resweep.trials.decisions import read_decisions, write_decisions
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from resweep.data.store import ensure
 from resweep.errors import run_command
 from resweep.paths import Layout
-from resweep.selection import plan_rerun
+from resweep.ranking.selection import plan_rerun
 from resweep.trials.trial import write_trial
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from resweep.errors import run_command
 from resweep.paths import Layout
-from resweep.scores import check_rankable, code_warning, rank_trials, read_result
+from resweep.ranking.scores import check_rankable, code_warning, rank_trials, read_result
 from resweep.study.schema import Score
 from resweep.trials.trial import record_paths
 

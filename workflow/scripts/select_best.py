@@ -9,7 +9,7 @@ from pathlib import Path
 
 from resweep.errors import run_command
 from resweep.paths import write_atomically
-from resweep.selection import best_configs_text
+from resweep.ranking.selection import best_configs_text
 
 
 def main() -> None:

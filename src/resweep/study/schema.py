@@ -35,7 +35,7 @@ def _unknown(name: str) -> str:
 
 
 class Score(Part):
-    """How trials are ranked; formulas in `resweep.scores`."""
+    """How trials are ranked; formulas in `resweep.ranking.scores`."""
 
     metric: str | None = Field(None, description="final value; default: the sweep's, or val/loss")
     goal: Literal["minimize", "maximize"] | None = Field(None, description="of the metric")

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from resweep.paths import Layout, link_relative
-from resweep.scores import has_result
-from resweep.selection import read_scores
+from resweep.ranking.scores import has_result
+from resweep.ranking.selection import read_scores
 from resweep.store import checkpoints as checkpoint
 from resweep.store.retention import release
 from resweep.store.run import Run

@@ -17,7 +17,7 @@ from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.config.nesting import PathError
 from resweep.errors import ConfigError, Problem
-from resweep.scores import SEED
+from resweep.ranking.scores import SEED
 from resweep.trials.trial import Trial, read_trial
 
 
