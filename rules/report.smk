@@ -42,7 +42,7 @@ for study in STUDIES:
             "../envs/resweep.yaml"
         params:
             study=study.name,
-            code=code("tables", "trials/trial"),
+            code=code("report/tables", "trials/trial"),
         shell:
             "printf '%s\\n' {input.records} | python workflow/scripts/tabulate_runs.py "
             "--study {params.study} --records - > {log} 2>&1"
@@ -65,7 +65,7 @@ for study in STUDIES:
             "../envs/resweep.yaml"
         params:
             study=study.name,
-            code=code("report", "page", "charts", "search_charts", "results", "replay/rung_summary"),
+            code=code("report/report", "report/page", "report/charts/trials", "report/charts/search", "report/results", "replay/rung_summary"),
         shell:
             "python workflow/scripts/report.py {params.study} --output {output.report} "
             "> {log} 2>&1"

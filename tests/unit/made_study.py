@@ -12,6 +12,7 @@ from resweep.config.compose import Composed, assign
 from resweep.paths import Layout
 from resweep.ranking.keep import keep_models
 from resweep.ranking.scores import rank_trials, read_result
+from resweep.report.tables import tabulate_study, write_runs_table
 from resweep.search.rungs import Rung, Standing, decide
 from resweep.store import checkpoints as checkpoint
 from resweep.store.retention import claim
@@ -19,7 +20,6 @@ from resweep.store.run import FINISHED, Run
 from resweep.study.schema import Publish, Resources, Score, Tracking
 from resweep.study.study import Phase, Study
 from resweep.sweep import EarlyTerminate
-from resweep.tables import tabulate_study, write_runs_table
 from resweep.training.metrics import METRICS, MetricLog
 from resweep.trials.decisions import write_decisions
 from resweep.trials.trial import Trial, link_record, write_own_record, write_trial

@@ -1,8 +1,8 @@
 """The cost of a study before it is spent: what would train, and what cannot."""
 
-from resweep.audit import audit, audit_table
 from resweep.config.compose import assign
 from resweep.paths import Layout
+from resweep.report.audit import audit, audit_table
 from resweep.search.rungs import describe, step_of
 from resweep.study.load import load_study
 from resweep.trials.decisions import COLUMNS, write_decisions

@@ -1,6 +1,6 @@
 """Folding rounds and rungs in the picture of the rules."""
 
-from resweep.fold_rules import fold_rules
+from resweep.report.fold_rules import fold_rules
 
 GRAPH = """digraph snakemake_dag {
     graph[bgcolor=white];

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from resweep.charts import Curve, curves_chart, hyperparameter_chart, thin
 from resweep.errors import StoreError
 from resweep.paths import Layout
-from resweep.report import duration, render_report
-from resweep.results import (
+from resweep.report.charts.search import rounds_chart, rungs_chart
+from resweep.report.charts.trials import Curve, curves_chart, hyperparameter_chart, thin
+from resweep.report.report import duration, render_report
+from resweep.report.results import (
     SCORE_COLUMNS,
     StudyResults,
     compare_rerun,
@@ -22,7 +23,6 @@ from resweep.results import (
     settings_text,
     shown,
 )
-from resweep.search_charts import rounds_chart, rungs_chart
 from tests.unit.made_study import (
     RATE,
     RERUN,

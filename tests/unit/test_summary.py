@@ -9,12 +9,12 @@ import pytest
 
 from resweep import yaml12
 from resweep.paths import Layout
-from resweep.report import render_report
-from resweep.results import read_study
+from resweep.report.report import render_report
+from resweep.report.results import read_study
+from resweep.report.summary import WIDTH, summarize
+from resweep.report.trained_by import TrainedBy
 from resweep.store.run import Run
 from resweep.study.schema import Score
-from resweep.summary import WIDTH, summarize
-from resweep.trained_by import TrainedBy
 from tests.conftest import ROOT
 from tests.unit.made_study import PART, RATE, RERUN, SWEEP, Made, make_adaptive_study, make_study
 

@@ -12,8 +12,8 @@ import pytest
 from resweep import yaml12
 from resweep.errors import ConfigError, StoreError
 from resweep.paths import Layout
+from resweep.report.tables import tabulate_study, update_metrics, write_runs_table
 from resweep.store.run import Run
-from resweep.tables import tabulate_study, update_metrics, write_runs_table
 from resweep.trials.trial import read_trial, write_trial
 from tests.conftest import ROOT
 from tests.unit.made_study import RATE, SWEEP, Made, make_run, make_study

@@ -16,8 +16,8 @@ from resweep import yaml12
 from resweep.errors import ConfigError
 from resweep.jobs.train_by_hand import plan_by_hand
 from resweep.paths import Layout
+from resweep.report.tables import write_runs_table
 from resweep.study.load import load_study
-from resweep.tables import write_runs_table
 from resweep.training.metrics import METRICS, read_metrics
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,9 +8,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from resweep.audit import audit, audit_table
 from resweep.errors import run_command
 from resweep.paths import Layout
+from resweep.report.audit import audit, audit_table
 from resweep.study.find import load_studies
 
 

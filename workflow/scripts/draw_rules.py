@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from resweep.errors import ResweepError, run_command
-from resweep.fold_rules import fold_rules
+from resweep.report.fold_rules import fold_rules
 
 
 def main() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from resweep.errors import run_command
 from resweep.paths import Layout, write_atomically
-from resweep.report import render_report
-from resweep.results import read_study
+from resweep.report.report import render_report
+from resweep.report.results import read_study
 
 
 def main() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from resweep.errors import run_command
 from resweep.paths import Layout
-from resweep.results import read_study
-from resweep.summary import summarize
+from resweep.report.results import read_study
+from resweep.report.summary import summarize
 
 
 def main() -> None:

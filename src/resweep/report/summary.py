@@ -9,7 +9,7 @@ from resweep.paths import Layout
 from resweep.ranking.keep import weights_command
 from resweep.ranking.scores import SEED, with_result
 from resweep.replay.rung_summary import rung_table
-from resweep.results import (
+from resweep.report.results import (
     PhaseResults,
     StudyResults,
     bigram_floor,

@@ -24,7 +24,7 @@ from resweep.replay.rung_summary import (
     read_rungs,
     summarize_rungs,
 )
-from resweep.trained_by import TrainedBy, describe_training
+from resweep.report.trained_by import TrainedBy, describe_training
 from resweep.trials.trial import read_record
 
 SCORE_COLUMNS = (

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import altair as alt
 
-from resweep.results import Comparison, PhaseResults, label, settings_text
+from resweep.report.results import Comparison, PhaseResults, label, settings_text
 
 MOST_POINTS = 40_000  # of all lines of one chart: a few megabytes as text
 MOST_POINTS_A_LINE = 240

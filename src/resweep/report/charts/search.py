@@ -4,8 +4,8 @@ from typing import Any
 
 import altair as alt
 
-from resweep.charts import finish, rank_colour, rounded, trial_data, trial_tooltip
-from resweep.results import PhaseResults
+from resweep.report.charts.trials import finish, rank_colour, rounded, trial_data, trial_tooltip
+from resweep.report.results import PhaseResults
 from resweep.search.rungs import STOP
 from resweep.search.stages import round_of
 

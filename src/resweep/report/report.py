@@ -7,17 +7,18 @@ from typing import Any
 
 import pandas as pd
 
-from resweep.charts import (
+from resweep.paths import Layout
+from resweep.ranking.scores import SEED, has_result, with_result
+from resweep.replay.rung_summary import rung_table
+from resweep.report.charts.search import rounds_chart, rungs_chart
+from resweep.report.charts.trials import (
     Curve,
     curves_chart,
     hyperparameter_chart,
     rerun_chart,
 )
-from resweep.page import Cell, Charts, Column, card, escape, fold, page, table, tiles
-from resweep.paths import Layout
-from resweep.ranking.scores import SEED, has_result, with_result
-from resweep.replay.rung_summary import rung_table
-from resweep.results import (
+from resweep.report.page import Cell, Charts, Column, card, escape, fold, page, table, tiles
+from resweep.report.results import (
     Comparison,
     PhaseResults,
     StudyResults,
@@ -28,9 +29,8 @@ from resweep.results import (
     shown,
     spread_text,
 )
-from resweep.search_charts import rounds_chart, rungs_chart
+from resweep.report.trained_by import TrainedBy
 from resweep.store.run import FINISHED
-from resweep.trained_by import TrainedBy
 from resweep.training.metrics import METRICS, read_metrics
 
 

@@ -1,0 +1,1 @@
+"""What people read: report, summary, tables and the audit of a plan."""
