@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 import wandb_runs
 
-from resweep import artifacts, wandb_process
-from resweep.artifacts import Content, Place, check_name, publish
+from resweep import wandb_process
 from resweep.canonical import canonical_json, file_digest
 from resweep.errors import ConfigError, StoreError
 from resweep.paths import Layout
-from resweep.publishable import best_model, config_files
+from resweep.publish import artifacts
+from resweep.publish.artifacts import Content, Place, check_name, publish
+from resweep.publish.contents import best_model, config_files
 from resweep.store import checkpoints as checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]

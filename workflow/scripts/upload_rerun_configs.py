@@ -12,10 +12,10 @@ import shlex
 import sys
 from pathlib import Path
 
-from resweep.artifacts import Content, Place, check_name, publish
 from resweep.errors import run_command
 from resweep.paths import Layout
-from resweep.publishable import config_files
+from resweep.publish.artifacts import Content, Place, check_name, publish
+from resweep.publish.contents import config_files
 
 
 def main() -> None:

@@ -206,7 +206,7 @@ def _send(known: Mapping[str, Any], place: Place, versions: Path, layout: Layout
             },
         }
         try:
-            process = wandb_process.start("resweep.artifacts", order, output)
+            process = wandb_process.start("resweep.publish.artifacts", order, output)
             with process:
                 try:
                     code = process.wait(seconds + 2.0)  # it ends by itself before that

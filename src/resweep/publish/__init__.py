@@ -1,0 +1,1 @@
+"""Versioned artifacts: what becomes one, and how it is sent."""
