@@ -36,7 +36,7 @@ for study, phase in RERUNS:
             mode=study.tracking.wandb,
             project=study.tracking.project,
             entity=study.tracking.entity or "",
-            code=code("publish/artifacts", "publish/contents", "wandb_process"),
+            code=code("publish/artifacts", "publish/contents", "wandb/process"),
         shell:
             "python workflow/scripts/upload_rerun_configs.py --config-dir {params.folder} "
             "--only {params.only} --best-yaml {input.best} --artifact-name {params.name} "
@@ -68,7 +68,7 @@ for study in STUDIES:
             mode=study.tracking.wandb,
             project=study.tracking.project,
             entity=study.tracking.entity or "",
-            code=code("publish/artifacts", "publish/contents", "wandb_process"),
+            code=code("publish/artifacts", "publish/contents", "wandb/process"),
         shell:
             "python workflow/scripts/publish_model.py --scores {input.scores} "
             "--artifact-name {params.name} --metadata {params.metadata:q} --mode {params.mode} "

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import wandb_runs
 
-from resweep import wandb_process
 from resweep.canonical import canonical_json, file_digest
 from resweep.errors import ConfigError, StoreError
 from resweep.paths import Layout
@@ -20,6 +19,7 @@ from resweep.publish import artifacts
 from resweep.publish.artifacts import Content, Place, check_name, publish
 from resweep.publish.contents import best_model, config_files
 from resweep.store import checkpoints as checkpoint
+from resweep.wandb import process as wandb_process
 
 ROOT = Path(__file__).resolve().parents[2]
 OFFLINE = Place("offline", "some-project", "some-team")

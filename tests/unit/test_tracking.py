@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 import wandb_runs
 
-from resweep import tracking
 from resweep.config.compose import leaves
 from resweep.jobs.train_trial import train_trial
 from resweep.paths import Layout
 from resweep.study.load import load_study
-from resweep.tracking import follow
 from resweep.training.metrics import METRICS, TIMING, read_metrics
 from resweep.trials.trial import Trial, read_record
+from resweep.wandb import follow as tracking
+from resweep.wandb.follow import follow
 
 ROOT = Path(__file__).resolve().parents[2]
 FAKE_KEY = "0123456789abcdef" * 2 + "01234567"
@@ -205,7 +205,7 @@ TRAINER = """
 import sys, time
 from pathlib import Path
 from resweep.paths import Layout
-from resweep.tracking import follow
+from resweep.wandb.follow import follow
 from resweep.trials.trial import Trial
 root = Path(sys.argv[1])
 trial = Trial("tiny", "sweep", "t")

@@ -27,8 +27,8 @@ from resweep.paths import BY_HAND, Layout
 from resweep.store.run import DIVERGED, FINISHED, STOPPED
 from resweep.study.find import default_study, find_study
 from resweep.study.schema import StudyFile, read_study_file
-from resweep.tracking import follow
 from resweep.trials.trial import Trial, read_record, write_trial
+from resweep.wandb.follow import follow
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Plan:
         layout: Where.
         device: auto, cpu, cuda or cuda:N.
         keep: Whether its weights stay: best (if it is trained now), all (in any case) or none.
-        tracking: As for `resweep.tracking.follow`.
+        tracking: As for `resweep.wandb.follow.follow`.
     """
 
     trial: Trial

@@ -24,10 +24,10 @@ from resweep.store.parent import fetch_parent
 from resweep.store.publish import Publisher
 from resweep.store.retention import claim
 from resweep.store.run import EMPTY, INFEASIBLE, Run
-from resweep.tracking import follow
 from resweep.training.gradients import Wish
 from resweep.training.micro_batch_limit import Shortage
 from resweep.trials.trial import Trial, link_record, write_own_record
+from resweep.wandb.follow import follow
 
 if TYPE_CHECKING:
     from resweep.training.processes import Processes

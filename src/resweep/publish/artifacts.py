@@ -21,10 +21,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from resweep import wandb_process
 from resweep.canonical import digest, file_digest
 from resweep.errors import ConfigError, Problem
 from resweep.paths import Layout, file_lock, write_atomically
+from resweep.wandb import process as wandb_process
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
 SECONDS_TO_PUBLISH = 90.0

@@ -17,13 +17,13 @@ from select import select
 from threading import Event, Thread
 from typing import Any
 
-from resweep import wandb_process
 from resweep.config.compose import leaves
 from resweep.config.schema import EarlyStopping
 from resweep.paths import Layout
 from resweep.training.metrics import METRICS, TIMING, read_metrics
 from resweep.training.monitors import Monitors
 from resweep.trials.trial import Trial
+from resweep.wandb import process as wandb_process
 
 SECONDS_BETWEEN_READS = 1.0
 # Online, connecting may take its whole time (wandb_process.SECONDS_TO_CONNECT) after a short run.
@@ -87,7 +87,7 @@ def follow(
     }
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        process = wandb_process.start("resweep.tracking", order, folder / LOG)
+        process = wandb_process.start("resweep.wandb.follow", order, folder / LOG)
     except OSError as error:
         log.warning("W&B tracking did not start: %s; the training goes on without it", error)
         yield

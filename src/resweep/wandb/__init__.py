@@ -1,0 +1,1 @@
+"""Weights & Biases, in processes beside the training; nothing else imports wandb."""
