@@ -65,7 +65,14 @@ for study in STUDIES:
             "../envs/resweep.yaml"
         params:
             study=study.name,
-            code=code("report/report", "report/page", "report/charts/trials", "report/charts/search", "report/results", "replay/rung_summary"),
+            code=code(
+                "report/report",
+                "report/page",
+                "report/charts/trials",
+                "report/charts/search",
+                "report/results",
+                "replay/rung_summary",
+            ),
         shell:
             "python workflow/scripts/report.py {params.study} --output {output.report} "
             "> {log} 2>&1"

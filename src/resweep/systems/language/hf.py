@@ -137,7 +137,7 @@ class HfModel(LanguageModel):
         return logits
 
     def initialize(self, settings: Mapping[str, Any], generator: torch.Generator) -> None:
-        """Draw all matrices anew (`resweep.systems.language.initialization`); vectors are transformers'."""
+        """Draw all matrices again; vectors stay as transformers made them."""
         layers = self.hf.config.num_hidden_layers
         draw_matrices(self.named_parameters(), settings, layers, generator)
 
