@@ -14,6 +14,10 @@ import pytest
 from resweep import yaml12
 
 ROOT = Path(__file__).resolve().parent.parent
+# Of commands that tests start: this checkout's library, and what the tests share.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(ROOT / "src"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
 WORKFLOW = ("Snakefile", "rules", "workflow", "config", "profiles", "envs", "src")
 
 

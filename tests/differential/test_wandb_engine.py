@@ -27,7 +27,7 @@ from tests.differential.made_sweeps import (
     make_spec,
     make_sweep,
 )
-from tests.unit.made_curves import EVERY, METRIC, made_curve, made_sweep
+from tests.support.curves import EVERY, METRIC, made_curve, made_sweep
 
 ROOT = Path(__file__).parents[2]
 ENGINE = ROOT / ".venv-oracle" / "bin" / "python"

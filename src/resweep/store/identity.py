@@ -21,7 +21,7 @@ from resweep.systems.language.model_section import fields_of_other_kinds
 from resweep.training.schedule import warmup_steps
 
 # Raised by hand when equal configurations give other numbers than before; the reference loss
-# curve in tests/unit/test_reference_curve.py fails until it is.
+# curve in tests/integration/systems/language/test_reference_curve.py fails until it is.
 RECIPES = {"gpt": "gpt/1", "hf": "hf/1"}
 RESULTS = Layout()
 DROPOUT_RECIPE = "per-sample/1"  # resweep.systems.language.dropout

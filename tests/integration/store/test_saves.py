@@ -1,0 +1,394 @@
+"""Checkpoints of a run: when they are saved, which stay, and that writing them loses nothing."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from resweep.data.store import Prepared
+from resweep.errors import Interrupted, StoreError
+from resweep.paths import Layout
+from resweep.store import checkpoints as checkpoint
+from resweep.store.identity import run_id
+from resweep.store.request import Request, advance
+from resweep.store.retention import Policy, best_first, claim, release
+from resweep.store.run import Run
+from resweep.training.checkpoint_schedule import Saves
+from resweep.training.gradient_learner import Trainer
+from resweep.training.metrics import METRICS, read_metrics, val_losses
+from resweep.training.snapshot import Snapshot
+from resweep.training.writer import Writer
+from tests.conftest import ROOT
+from tests.support.tiny import configure, prepare
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    return prepare(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout(tmp_path / "results")
+
+
+def request(data: Prepared, *, options: dict[str, Any] | None = None, **training: Any) -> Request:
+    changes = {f"training__{name}": value for name, value in training.items()}
+    config = configure(data, **changes)
+    return Request(config=config, data=data, device=torch.device("cpu"), **(options or {}))
+
+
+def train(asked: Request, layout: Layout) -> tuple[Run, dict[str, Any]]:
+    record = json.loads(advance(asked, layout).read_text())
+    return Run(layout.run(run_id(asked.config, asked.data))), record
+
+
+def saved(run: Run) -> list[int]:
+    return checkpoint.steps_of(run.path)
+
+
+def losses_of(run: Run) -> dict[int, float]:
+    return val_losses(read_metrics(run.path / METRICS))
+
+
+# Which stay
+
+
+LOSSES = {10: 3.0, 20: 1.0, 30: 2.0, 40: 2.0}
+
+
+@pytest.mark.parametrize(
+    ("policy", "kept"),
+    [
+        (Policy(), set()),
+        (Policy(every=20), {20, 40}),
+        (Policy(last=2), {40, 50}),
+        (Policy(every=20, last=1), {50}),
+        (Policy(best=1), {20}),
+        (Policy(best=2), {20, 30}),
+        (Policy(best=9), {10, 20, 30, 40}),
+        (Policy(every=40, best=1), {20, 40}),
+        (Policy(every=20, last=1, best=1), {20, 50}),
+    ],
+    ids=str,
+)
+def test_a_policy_keeps_what_it_says(policy, kept):
+    assert policy.keeps([50, 10, 20, 30, 40], LOSSES) == kept
+
+
+def test_the_best_come_first_and_the_earlier_of_equals():
+    assert best_first([5, 40, 30, 10, 20], LOSSES) == [20, 30, 40, 10]
+
+
+@pytest.mark.parametrize("count", [1, 3, 20])
+def test_the_last_stay(count, data, layout):
+    run, _ = train(request(data, save_steps=2, keep_last=count), layout)
+    assert saved(run) == list(range(2, 13, 2))[-count:]
+
+
+def test_without_a_number_all_of_save_steps_stay_and_nothing_else(data, layout):
+    assert saved(train(request(data, save_steps=5), layout)[0]) == [5, 10, 12]
+    other = Layout(layout.root.with_name("other"))
+    assert saved(train(request(data), other)[0]) == [12]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_best_evaluations_are_saved_and_stay(count, data, layout):
+    """A rate that blows up after the start: the best evaluations are early ones."""
+    hot = {"learning_rate": 0.7, "warmup_steps": 8, "pct_warmup": None, "scheduler": "constant"}
+    run, _ = train(request(data, keep_best=count, eval_steps=2, max_steps=20, **hot), layout)
+    losses = losses_of(run)
+    del losses[0]  # before the first step there is nothing to save
+    best = best_first(losses, losses)[:count]
+    assert 20 not in best
+    assert saved(run) == sorted({*best, 20})
+    listed = [{"step": step, "val/loss": losses[step]} for step in best]
+    assert run.state()["best_checkpoints"] == listed
+
+
+@pytest.mark.parametrize("at", [3, 5, 8, 11, 16])
+def test_the_best_are_the_same_for_a_run_that_was_interrupted(at, data, layout):
+    hot = {"learning_rate": 0.7, "warmup_steps": 8, "pct_warmup": None, "scheduler": "constant"}
+    asked = {"keep_best": 2, "eval_steps": 2, "max_steps": 20, **hot}
+    whole, _ = train(request(data, **asked), Layout(layout.root.with_name("whole")))
+    told = iter([False] * at + [True])
+    with pytest.raises(Interrupted):
+        train(request(data, options={"interrupted": lambda: next(told)}, **asked), layout)
+    run, _ = train(request(data, **asked), layout)
+    assert run.state()["best_checkpoints"] == whole.state()["best_checkpoints"]
+    assert saved(run) == saved(whole)
+
+
+def test_the_evaluation_before_the_first_step_is_no_rival_of_a_resumed_run(data, layout):
+    """From the first step on everything is worse than at the start: still the best is saved."""
+    bad = {"learning_rate": 3.0, "pct_warmup": 0.0, "grad_clip": 0.0, "scheduler": "constant"}
+    asked = {"keep_best": 1, "eval_steps": 4, **bad}
+    train(request(data, options={"stop": 1}, **asked), layout)
+    run, _ = train(request(data, **asked), layout)
+    losses = losses_of(run)
+    assert losses[0] < min(losses[step] for step in (4, 8, 12))
+    best = min((4, 8, 12), key=lambda step: losses[step])
+    assert best in saved(run) and run.state()["best_checkpoints"][0]["step"] == best
+
+
+def test_rungs_stay_beside_the_last_and_the_best(data, layout):
+    asked = {"keep_last": 1, "keep_best": 1, "save_steps": 2}
+    for stop in (5, 7, 12):
+        run, _ = train(request(data, options={"stop": stop}, **asked), layout)
+    assert saved(run) == [5, 7, 12]
+    for stop in (5, 7, 12):
+        assert run.find_record(stop, weights=True) is not None
+
+
+def test_what_one_trial_keeps_stays_when_another_trains_the_run_further(data, layout):
+    train(request(data, save_steps=3, options={"stop": 8}), layout)
+    run, _ = train(request(data, keep_last=1), layout)
+    assert saved(run) == [3, 6, 8, 12]
+
+
+def test_without_claims_none_stay_and_the_list_of_the_best_is_empty(data, layout):
+    run, _ = train(request(data, keep_best=2, keep_last=3, save_steps=2), layout)
+    assert len(run.state()["best_checkpoints"]) == 2
+    claim(run, "s", "p", "t")
+    release(run, "s", "p", "t")
+    assert saved(run) == [] and run.state()["best_checkpoints"] == []
+    assert run.find_record(12) is not None
+
+
+def test_while_it_trains_the_two_newest_are_there(data, layout, monkeypatch):
+    """Should the newest be damaged, the one before is used."""
+    seen = []
+    step = Trainer.train_step
+
+    def look(self: Trainer, *arguments: Any) -> None:
+        seen.append(saved(run))
+        step(self, *arguments)
+
+    asked = request(data, save_steps=1, keep_last=1)
+    run = Run(layout.run(run_id(asked.config, asked.data)))
+    monkeypatch.setattr(Trainer, "train_step", look)
+    train(asked, layout)
+    assert saved(run) == [12]
+    assert all(len(steps) <= 3 for steps in seen) and len(seen[-1]) >= 2
+
+
+def test_a_retraining_beside_the_run_keeps_nothing_but_what_was_asked(data, layout):
+    run, record = train(request(data, save_steps=2, keep_best=1, eval_steps=2), layout)
+    claim(run, "s", "p", "t")
+    release(run, "s", "p", "t")
+    again = request(data, save_steps=2, keep_best=1, eval_steps=2, options={"weights": True})
+    assert train(again, layout)[1]["weights"] == record["weights"]
+    assert saved(run) == [12]
+
+
+# When they are saved
+
+
+def saves(until: int = 12, monitored: bool = False, **training: Any) -> Saves:
+    settings = {"save_steps": None, "keep_best": None, "log_steps": 4, "eval_steps": 6}
+    settings |= {"save_gradients": True, "gradient_samples": None, **training}
+    return Saves(settings, until, monitored)
+
+
+@pytest.mark.parametrize(
+    ("training", "monitored", "steps"),
+    [
+        ({}, False, [12]),
+        ({"keep_best": 2}, False, [6, 12]),
+        ({}, True, [4, 6, 8, 12]),
+    ],
+)
+def test_it_is_known_before_a_step_whether_a_checkpoint_may_follow(training, monitored, steps):
+    planned = saves(monitored=monitored, **training)
+    assert [step for step in range(1, 13) if planned.may_follow(step)] == steps
+
+
+def test_a_save_is_due_every_so_many_steps_or_once_a_minute(monkeypatch):
+    assert [step for step in range(1, 13) if saves(save_steps=5).due(step)] == [5, 10]
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    planned = saves()
+    assert not planned.due(1)
+    now[0] += 61
+    assert planned.due(2)
+    planned.saved()
+    assert not planned.due(3)
+
+
+# Writing beside the training
+
+
+def test_the_training_goes_on_while_a_checkpoint_is_written(data, layout, monkeypatch):
+    write, step = Snapshot.write, Trainer.train_step
+    beyond = threading.Event()
+
+    def slow(self: Snapshot, folder: Path) -> None:
+        if self.step == 4:
+            assert beyond.wait(60)
+        write(self, folder)
+
+    def tell(self: Trainer, *arguments: Any) -> None:
+        step(self, *arguments)
+        if self.step == 7:
+            assert not (run.path / "checkpoint_4").exists()
+            assert "checkpoint" not in json.dumps(run.state()) and run.state()["step"] == 0
+            beyond.set()
+
+    monkeypatch.setattr(Snapshot, "write", slow)
+    monkeypatch.setattr(Trainer, "train_step", tell)
+    asked = request(data, save_steps=4)
+    run = Run(layout.run(run_id(asked.config, asked.data)))
+    train(asked, layout)
+    assert saved(run) == [4, 8, 12]
+    plain = Trainer(asked.config, data, torch.device("cpu"))
+    for _ in range(4):
+        step(plain)
+    weights = plain.model.read(run.path / "checkpoint_4")
+    for name, parameter in plain.model.named_parameters():
+        assert torch.equal(weights[name], parameter), name
+
+
+def test_an_error_of_the_writer_is_one_of_the_training(data, layout, monkeypatch):
+    write = Snapshot.write
+
+    def broken(self: Snapshot, folder: Path) -> None:
+        if self.step == 8:
+            raise OSError("no space left")
+        write(self, folder)
+
+    monkeypatch.setattr(Snapshot, "write", broken)
+    asked = request(data, save_steps=4)
+    run = Run(layout.run(run_id(asked.config, asked.data)))
+    with pytest.raises(OSError, match="no space left"):
+        train(asked, layout)
+    assert saved(run) == [4] and run.state()["step"] == 4 and not run.records()
+    assert run.attempts()[-1]["end"] == "machine: OSError: no space left"
+    monkeypatch.undo()
+    assert train(asked, layout)[1]["status"] == "finished"
+    assert run.attempts()[-1]["from_step"] == 4
+
+
+def test_an_error_of_the_last_write_leaves_no_record(data, layout, monkeypatch):
+    monkeypatch.setattr(Snapshot, "write", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train(request(data), layout)
+    asked = request(data)
+    assert not Run(layout.run(run_id(asked.config, asked.data))).records()
+
+
+def test_a_library_that_cannot_write_is_a_fault_of_the_machine(data, tmp_path):
+    snapshot = Trainer(configure(data), data, torch.device("cpu")).snapshot()
+    (tmp_path / "optimizer.safetensors").mkdir()
+    with pytest.raises(StoreError, match="cannot be written"):
+        snapshot.write(tmp_path)
+
+
+def test_a_writer_does_one_thing_after_the_other():
+    done: list[int] = []
+    with Writer() as writer:
+        for i in range(20):
+            writer.begin(lambda i=i: done.append(i))
+    assert done == list(range(20))
+
+
+@pytest.mark.parametrize("how", ["begin", "wait", "leave"])
+def test_an_error_in_the_background_is_raised_once(how):
+    with pytest.raises(ZeroDivisionError), Writer() as writer:
+        writer.begin(lambda: 1 / 0)
+        if how == "begin":
+            writer.begin(lambda: pytest.fail("not after an error"))
+        if how == "wait":
+            writer.wait()
+
+
+def test_a_writer_hides_no_error_of_the_training(caplog):
+    with pytest.raises(KeyError), Writer() as writer:
+        writer.begin(lambda: 1 / 0)
+        raise KeyError
+    assert "was not written either: division by zero" in caplog.text
+
+
+KILLED = """
+import sys, threading
+from pathlib import Path
+from resweep.paths import Layout
+from resweep.store.request import advance
+from resweep.training.snapshot import Snapshot
+from resweep.training.gradient_learner import Trainer
+from tests.support.tiny import prepare
+from tests.integration.store.test_saves import request
+
+write, step = Snapshot.write, Trainer.train_step
+
+def half(self, folder):
+    write(self, folder)
+    if self.step == 8:
+        (folder / "optimizer.safetensors").unlink()
+        threading.Event().wait()
+
+def tell(self, *arguments):
+    step(self, *arguments)
+    print(self.step, flush=True)
+
+Snapshot.write, Trainer.train_step = half, tell
+asked = request(prepare(Path(sys.argv[1])), save_steps=4)
+advance(asked, Layout(Path(sys.argv[2])))
+"""
+
+
+def test_killed_while_a_checkpoint_is_written_the_one_before_is_left(data, layout):
+    asked = request(data, save_steps=4)
+    whole, expected = train(asked, Layout(layout.root.with_name("whole")))
+    command = [sys.executable, "-c", KILLED, str(data.folder), str(layout.root)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if line.strip() == "11":  # beyond the checkpoint that is being written
+                break
+        process.send_signal(signal.SIGKILL)
+    run = Run(layout.run(whole.run_id))
+    assert process.returncode == -signal.SIGKILL
+    assert saved(run) == [4] and run.state()["step"] == 4
+    assert any(path.name.startswith(".checkpoint_8.") for path in run.path.iterdir())
+    assert checkpoint.find_damage(run.path / "checkpoint_4") is None
+    _, record = train(asked, layout)
+    assert run.attempts()[-1]["from_step"] == 4
+    assert record["weights"] == expected["weights"] and saved(run) == saved(whole)
+    assert not [path for path in run.path.iterdir() if path.name.startswith(".checkpoint")]
+    assert (run.path / METRICS).read_bytes() == (whole.path / METRICS).read_bytes()
+
+
+# Folders in checkpoints
+
+
+def with_folder(folder: Path) -> None:
+    (folder / "adapter/deep").mkdir(parents=True)
+    (folder / "model.safetensors").write_text("weights")
+    (folder / "adapter/deep/adapter.safetensors").write_text("low rank")
+
+
+def test_files_in_folders_have_digests_too(tmp_path):
+    place = tmp_path / "checkpoint_4"
+    checkpoint.publish(place, with_folder, lambda: None)
+    assert json.loads((place / "digests.json").read_text()).keys() == {
+        "model.safetensors",
+        "adapter/deep/adapter.safetensors",
+    }
+    assert checkpoint.find_damage(place) is None
+    (place / "adapter/deep/adapter.safetensors").write_text("low rink")
+    assert "adapter/deep/adapter.safetensors is not as" in checkpoint.find_damage(place)
+
+
+@pytest.mark.parametrize(
+    "name", ["../checkpoint_3/model.safetensors", "/etc/hostname", "a/../../b"]
+)
+def test_names_that_lead_out_of_the_folder_are_damage(name, tmp_path):
+    place = tmp_path / "checkpoint_4"
+    checkpoint.publish(place, with_folder, lambda: None)
+    (place / "digests.json").write_text(json.dumps({name: "0" * 64}))
+    assert "which is outside" in checkpoint.find_damage(place)

@@ -1,0 +1,205 @@
+"""A study with made-up numbers, written as trainings would write it: a sweep and its rerun."""
+
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from resweep import yaml12
+from resweep.config import compose
+from resweep.config.compose import Composed, assign
+from resweep.paths import Layout
+from resweep.ranking.keep import keep_models
+from resweep.ranking.scores import rank_trials, read_result
+from resweep.report.tables import tabulate_study, write_runs_table
+from resweep.search.rungs import Rung, Standing, decide
+from resweep.store import checkpoints as checkpoint
+from resweep.store.retention import claim
+from resweep.store.run import FINISHED, Run
+from resweep.study.schema import Publish, Resources, Score, Tracking
+from resweep.study.study import Phase, Study
+from resweep.sweep import EarlyTerminate
+from resweep.training.metrics import METRICS, MetricLog
+from resweep.trials.decisions import write_decisions
+from resweep.trials.trial import Trial, link_record, write_own_record, write_trial
+from tests.support.tiny import BASE
+
+RATE = "training.learning_rate"
+SEED = "training.seed"
+PART = {"from_step": 0, "device": "cpu (made)", "processes": 1}
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a made-up trial asks and gets; without a final value it did not finish."""
+
+    name: str
+    assignments: dict[str, Any]
+    final: float | None = None
+    status: str = FINISHED
+    reason: str | None = None
+    rule: str | None = None
+    steps: int = 40
+
+
+SWEEP = [
+    Made("aaa", {RATE: 1e-4, "optimizer_name": "lion"}, 2.9),
+    Made("bbb", {RATE: 1e-3, "optimizer_name": "adam"}, 2.1),
+    Made("ccc", {RATE: 1e-2, "optimizer_name": "adam"}, 2.4),
+    Made("ddd", {RATE: 1.0, "optimizer_name": "<b>&"}, None, "diverged", "the loss was <nan>"),
+]
+RERUN = [
+    Made("01", {RATE: 1e-3, "optimizer_name": "adam", SEED: 1}, 1.52),
+    Made("02", {RATE: 1e-3, "optimizer_name": "adam", SEED: 2}, 1.48),
+    Made("03", {RATE: 1e-2, "optimizer_name": "adam", SEED: 1}, 1.7),
+    Made("04", {RATE: 1e-2, "optimizer_name": "adam", SEED: 2}, 1.9),
+    Made("05", {}, None, "empty", "top3_best_configs.yaml has only 2 configurations"),
+]
+
+
+def make_study(
+    root: Path,
+    sweep: list[Made] = SWEEP,
+    rerun: list[Made] = RERUN,
+    name: str = "made",
+    floor: float | None = 1.6,
+    score: Score | None = None,
+) -> Layout:
+    """Write a whole study; equal trials of two studies share their runs."""
+    layout = Layout(root / "results")
+    score = score or Score(slope_weight=0.0)
+    full, problems = compose.validate(Composed(compose.nest(BASE), {}), "made")
+    assert not problems
+    common = {"study": name, "config": full, "keep": "best", "resources": Resources()}
+    phases = [Phase(name="sweep", kind="sweep", score=score, **common)]
+    if rerun:
+        phases.append(Phase(name="rerun", kind="rerun", source="sweep", score=score, **common))
+    study = Study(name, "made.yaml", tuple(phases), score, Tracking(), Publish(), 0)
+    layout.study(name).mkdir(parents=True)
+    (layout.study(name) / "study.yaml").write_text(yaml12.dump(study.resolved()))
+    if floor is not None:
+        stamp = layout.study(name) / "data" / "0123.json"
+        stamp.parent.mkdir()
+        stamp.write_text(json.dumps({"bigram_floor": floor}))
+    records = []
+    for phase, trials in zip(phases, (sweep, rerun), strict=False):
+        paths = [make_trial(layout, phase, made) for made in trials]
+        rank_phase(layout, phase, paths)
+        records += paths
+    (layout.study(name) / "runs.csv").write_text(tabulate_study(records, layout))
+    write_runs_table(layout)
+    return layout
+
+
+ADAPTIVE = [
+    Made("r01-01", {RATE: 1e-4}, 2.6),
+    Made("r01-02", {RATE: 1e-3}, 2.4),
+    Made("r01-03", {RATE: 1e-2}, 3.9, "stopped", "behind", steps=20),
+    Made("r02-01", {RATE: 2e-3}, 2.1),
+    Made("r02-02", {RATE: 3e-3}, 2.9),
+    Made("r02-03", {RATE: 1.0}, None, "diverged", "the loss was nan", steps=20),
+]
+AT_RUNG = [
+    {"r01-01": 3.1, "r01-02": 3.3, "r01-03": 3.9},
+    {"r02-01": 2.7, "r02-02": 3.2, "r02-03": None},
+]
+
+
+def make_adaptive_study(root: Path) -> Layout:
+    """Write a study of two rounds with a rung at step 20."""
+    layout = make_study(root, sweep=ADAPTIVE, rerun=[])
+    file = layout.study("made") / "study.yaml"
+    described = yaml12.load_mapping(file)
+    described["phases"][0] |= {"rounds": 2, "rungs": [[2, 3], [None, 2]]}
+    file.write_text(yaml12.dump(described))
+    statuses = {made.name: made.status for made in ADAPTIVE}
+    for number, values in enumerate(AT_RUNG, 1):
+        standings = [
+            Standing(
+                trial,
+                f"sweep{trial}",
+                20,
+                "diverged" if statuses[trial] == "diverged" else "stopped",
+                None,
+                value,
+            )
+            for trial, value in values.items()
+        ]
+        rule = EarlyTerminate(min_iter=2, eta=2)
+        rows = decide(rule, Rung(1, 2, 3), standings, "minimize")
+        write_decisions(layout.phase("made", "sweep") / f"decisions/r{number:02}_b1.csv", rows)
+    return layout
+
+
+def make_trial(layout: Layout, phase: Phase, made: Made) -> Path:
+    """Write a trial, its run and its record; returns the record."""
+    path = layout.record(phase.study, phase.name, made.name)
+    config = assign(phase.config, made.assignments)
+    trial = Trial(phase.study, phase.name, made.name, config, made.assignments)
+    if made.status == "empty":
+        write_trial(trial_file(path), replace(trial, config={}, assignments={}, empty=made.reason))
+        write_own_record(path, "empty", str(made.reason))
+        return path
+    write_trial(trial_file(path), trial)
+    run = Run(layout.run(f"{phase.name}{made.name}"))
+    record = make_run(run, config, made)
+    if made.final is not None:
+        folder = run.path / checkpoint.folder_name(made.steps)
+        folder.mkdir(exist_ok=True)
+        claim(run, phase.study, phase.name, made.name)
+    link_record(path, record)
+    return path
+
+
+def make_run(run: Run, config: dict[str, Any], made: Made) -> Path:
+    """Write a run's folder: its losses fall from 5 to the final value, or end in nan."""
+    log = MetricLog(run.path / METRICS, 0)
+    log.write(0, {"val/loss": 5.0})
+    last = 5.0 if made.final is None else made.final
+    for step in range(10, made.steps + 1, 10):
+        loss = last + (5.0 - last) * (1 - step / made.steps)
+        value = math.nan if made.final is None and step == made.steps else loss
+        log.write(step, {"train/loss": value + 0.1, "val/loss": value})
+    log.close()
+    resolved = {**config, "model": {**config.get("model", {}), "vocab_size": 257}}
+    (run.path / "config.yaml").write_text(yaml12.dump(resolved))
+    metrics = {} if made.final is None else {"val/loss": last, "test/loss": last + 0.2}
+    run.update(
+        status=made.status,
+        step=made.steps,
+        metrics=metrics,
+        segments=[PART | {"seconds": 1.5}, PART | {"from_step": 10, "seconds": 2.0}],
+        gpu_seconds=3.5,
+    )
+    return run.write_record(
+        made.steps,
+        {
+            "status": made.status,
+            "stop_reason": made.reason,
+            "rule": made.rule,
+            "step": made.steps,
+            "metrics": metrics,
+            "parameters": 1_250_000,
+            "seconds": 3.5,
+            "gpu_seconds": 3.5,
+            "code": "0123456789ab",
+        },
+        None if made.status == FINISHED else made.rule or made.status,
+    )
+
+
+def rank_phase(layout: Layout, phase: Phase, records: list[Path]) -> None:
+    """Write scores.csv, decisions.csv and models/ of a phase."""
+    folder = layout.phase(phase.study, phase.name)
+    results = [read_result(path, phase.score, layout) for path in records]
+    rank_trials(results, phase.score).to_csv(folder / "scores.csv", index=False)
+    decisions = keep_models(
+        phase.study, phase.name, folder / "scores.csv", "best", 1, folder / "models", layout
+    )
+    write_decisions(folder / "decisions.csv", decisions)
+
+
+def trial_file(record: Path) -> Path:
+    """Where the trial file of a record lies."""
+    return record.parent.parent / "trials" / f"{record.stem}.yaml"

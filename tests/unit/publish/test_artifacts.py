@@ -1,0 +1,286 @@
+"""Artifacts: versions by content, stamps that stay, and what W&B does never fails a study."""
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from resweep.canonical import canonical_json, file_digest
+from resweep.errors import ConfigError, StoreError
+from resweep.paths import Layout
+from resweep.publish import artifacts
+from resweep.publish.artifacts import Content, Place, check_name, publish
+from resweep.publish.contents import best_model, config_files
+from resweep.store import checkpoints as checkpoint
+from resweep.wandb import process as wandb_process
+from tests.support import wandb_runs
+
+ROOT = Path(__file__).resolve().parents[3]
+OFFLINE = Place("offline", "some-project", "some-team")
+DISABLED = Place("disabled", "some-project")
+ONLINE = Place("online", "some-project")
+
+
+@pytest.fixture(autouse=True)
+def account(tmp_path, monkeypatch):
+    wandb_runs.hide_account(monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def trials(tmp_path):
+    """Trial files of a rerun, one of them of an earlier, larger rerun."""
+    folder = tmp_path / "results/tiny/rerun/trials"
+    folder.mkdir(parents=True)
+    for slot in ("01", "02", "03"):
+        (folder / f"{slot}.yaml").write_text(f"trial: '{slot}'\n")
+    return folder
+
+
+@pytest.fixture
+def stamp(tmp_path):
+    return tmp_path / "results/tiny/artifacts/rerun-configs.json"
+
+
+def publish_configs(trials, stamp, place, **metadata):
+    layout = Layout(stamp.parents[2])
+    content = Content("rerun-configs", "configs", config_files(trials), metadata)
+    return publish(content, place, stamp, layout, again="the command")
+
+
+def offline(stamp):
+    return wandb_runs.offline_runs(stamp.parents[1])
+
+
+def test_recorded_offline(trials, stamp):
+    made = publish_configs(trials, stamp, OFFLINE, study="tiny", phase="rerun")
+    assert json.loads(stamp.read_text()) == made
+    assert (made["version"], made["status"]) == ("v0", "recorded")
+    expected = {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in trials.iterdir()
+    }
+    assert made["files"] == expected
+    assert made["digest"] == hashlib.sha256(canonical_json(expected).encode()).hexdigest()
+    (run,) = offline(stamp)
+    assert run.run.job_type == "publish" and run.run.run_group == "tiny"
+    assert (run.run.project, run.run.entity) == ("some-project", "some-team")
+    folder = stamp.parents[2] / made["where"]["run"]
+    assert (folder / f"run-{run.run.run_id}.wandb").is_file()
+    (artifact,) = run.artifacts
+    assert (artifact.name, artifact.type) == ("rerun-configs", "configs")
+    sent = json.loads(artifact.metadata)
+    assert sent == {
+        "study": "tiny", "phase": "rerun", "version": "v0", "digest": made["digest"]
+    }  # fmt: skip
+    # What `wandb sync` will send lies there, whatever becomes of the originals.
+    shutil.rmtree(trials)
+    for entry in artifact.manifest.contents:
+        data = Path(entry.local_path).read_bytes()
+        assert base64.b64encode(hashlib.md5(data).digest()).decode() == entry.digest
+        assert hashlib.sha256(data).hexdigest() == expected[entry.path]
+
+
+def test_same_content_same_stamp(trials, stamp):
+    publish_configs(trials, stamp, OFFLINE, score=1.0)
+    first = stamp.read_bytes()
+    stamp.unlink()  # as Snakemake does before a rule runs again
+    publish_configs(trials, stamp, OFFLINE, score=2.0)
+    assert stamp.read_bytes() == first
+    assert len(offline(stamp)) == 1
+
+
+def test_versions_count_distinct_contents(trials, stamp):
+    assert publish_configs(trials, stamp, DISABLED)["version"] == "v0"
+    before = (trials / "02.yaml").read_text()
+    (trials / "02.yaml").write_text("trial: other\n")
+    assert publish_configs(trials, stamp, DISABLED)["version"] == "v1"
+    (trials / "02.yaml").rename(trials / "04.yaml")
+    assert publish_configs(trials, stamp, DISABLED)["version"] == "v2"  # names count
+    (trials / "04.yaml").unlink()
+    (trials / "02.yaml").write_text(before)
+    assert publish_configs(trials, stamp, DISABLED)["version"] == "v0"
+    versions = stamp.parent / "versions/rerun-configs"
+    assert (versions / "v0/02.yaml").read_text() == before
+    assert (versions / "v1/02.yaml").read_text() == "trial: other\n"
+
+
+def test_more_than_ten_versions(trials, stamp):
+    for count in range(12):
+        (trials / "01.yaml").write_text(f"{count}\n")
+        assert publish_configs(trials, stamp, DISABLED)["version"] == f"v{count}"
+
+
+def test_each_place_once(trials, stamp):
+    made = publish_configs(trials, stamp, DISABLED)
+    assert made["status"] == "local" and not (stamp.parents[1] / "wandb").exists()
+    local = stamp.read_bytes()
+    assert publish_configs(trials, stamp, OFFLINE)["version"] == "v0"
+    assert len(offline(stamp)) == 1
+    publish_configs(trials, stamp, DISABLED)
+    assert stamp.read_bytes() == local
+    publish_configs(trials, stamp, OFFLINE)
+    assert len(offline(stamp)) == 1
+
+
+def test_failed_upload_is_tried_again(trials, stamp, capsys):
+    made = publish_configs(trials, stamp, ONLINE)  # without a key
+    assert made["status"] == "failed" and made["version"] == "v0"
+    assert "No API key" in made["where"]["error"]
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and told.startswith("warning: rerun-configs: not published")
+    assert told.rstrip().endswith("the command")
+    known = json.loads((stamp.parent / "versions/rerun-configs/v0.json").read_text())
+    assert known["places"] == []
+    assert publish_configs(trials, stamp, OFFLINE)["status"] == "recorded"
+    assert publish_configs(trials, stamp, ONLINE)["status"] == "failed"  # tried, not remembered
+
+
+def test_hanging_wandb(trials, stamp, tmp_path, monkeypatch):
+    (tmp_path / "stub/wandb").mkdir(parents=True)
+    (tmp_path / "stub/wandb/__init__.py").write_text("import time\ntime.sleep(60)\n")
+    path = os.pathsep.join([str(tmp_path / "stub"), os.environ.get("PYTHONPATH", "")])
+    monkeypatch.setenv("PYTHONPATH", path)
+    monkeypatch.setattr(artifacts, "SECONDS_TO_PUBLISH", 1.0)
+    assert "did not finish within 1 s" in publish_configs(trials, stamp, OFFLINE)["where"]["error"]
+
+
+def test_interrupted_half_way(trials, stamp):
+    """A version without its description, and a half-made copy, are made again."""
+    versions = stamp.parent / "versions/rerun-configs"
+    for leftover in ("v0", ".new"):
+        (versions / leftover).mkdir(parents=True)
+        (versions / leftover / "torn.yaml").write_text("a: ")
+    made = publish_configs(trials, stamp, DISABLED)
+    assert made["version"] == "v0"
+    assert sorted(file.name for file in (versions / "v0").iterdir()) == [
+        "01.yaml", "02.yaml", "03.yaml"
+    ]  # fmt: skip
+    assert not (versions / ".new").exists()
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "", "a b", "x" * 129, "a\n"])
+def test_names_that_are_none(name):
+    with pytest.raises(ConfigError, match="artifact-name"):
+        check_name(name)
+
+
+def test_which_configs(trials, tmp_path):
+    best = tmp_path / "top2_best_configs.yaml"
+    best.write_text("- {learning_rate: 0.1}\n")
+    assert list(config_files(trials, best, ["02.yaml", "01.yaml"])) == [
+        "01.yaml", "02.yaml", "top2_best_configs.yaml"
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match=r"\.\./rerun/x\.yaml: there is no such file"):
+        config_files(trials, None, ["../rerun/x.yaml"])
+    with pytest.raises(ConfigError, match="no YAML files"):
+        config_files(tmp_path / "stub")
+    (tmp_path / "secret.yaml").write_text("password: x\n")
+    (trials / "link.yaml").symlink_to(tmp_path / "secret.yaml")
+    with pytest.raises(ConfigError, match="link out of the folder"):
+        config_files(trials)
+
+
+SCORES = """rank,trial,run_id,status,score,step
+1,02,abc,finished,1.5,20
+2,01,def,finished,-1.5,20
+"""
+
+
+@pytest.fixture
+def ranked(tmp_path):
+    """A ranked phase, and the best run's checkpoint."""
+    layout = Layout(tmp_path / "results")
+    scores = layout.phase("tiny", "rerun") / "scores.csv"
+    scores.parent.mkdir(parents=True)
+    scores.write_text(SCORES)
+
+    def write(folder):
+        for name in ("model.safetensors", "config.json", "optimizer.safetensors", "trainer.json"):
+            (folder / name).write_text(f"{name} of abc")
+
+    folder = layout.run("abc") / "checkpoint_20"
+    checkpoint.publish(folder, write, lambda: None)
+    return layout, scores, folder
+
+
+def publish_model(layout, scores, stamp):
+    files, metadata = best_model(scores, layout)
+    content = Content("rerun-model", "model", files, metadata, link=True)
+    return publish(content, DISABLED, stamp, layout, again="")
+
+
+def test_best_model(ranked, stamp):
+    layout, scores, folder = ranked
+    made = publish_model(layout, scores, stamp)
+    assert made["metadata"] == {
+        "phase": "rerun", "trial": "02", "run_id": "abc", "step": 20, "score": 1.5
+    }  # fmt: skip
+    weights = folder / "model.safetensors"
+    assert made["files"]["model.safetensors"] == file_digest(weights)
+    assert sorted(made["files"]) == ["config.json", "model.safetensors"]  # to use, not to resume
+    copy = stamp.parent / "versions/rerun-model/v0/model.safetensors"
+    assert copy.samefile(weights)  # takes no space
+    shutil.rmtree(folder)
+    assert copy.read_text() == "model.safetensors of abc"  # and outlives the run
+
+
+def test_pruned_and_damaged_weights(ranked):
+    layout, scores, folder = ranked
+    (folder / "model.safetensors").write_text("something else")
+    with pytest.raises(StoreError, match="not as it was written; move it away"):
+        best_model(scores, layout)
+    shutil.rmtree(folder)
+    files, metadata = best_model(scores, layout)
+    assert files == {} and "\n" not in metadata["missing"]
+    trial, record = scores.parent / "trials/02.yaml", scores.parent / "records/02.json"
+    command = f"`python workflow/scripts/train.py --weights --trial {trial} --record {record}`"
+    assert "deleted" in metadata["missing"] and command in metadata["missing"]
+
+
+def test_nothing_finished(ranked, stamp):
+    layout, scores, _ = ranked
+    scores.write_text(
+        SCORES.replace("finished,1.5", "diverged,").replace("finished,-1.5", "empty,")
+    )
+    made = publish_model(layout, scores, stamp)
+    assert (made["name"], made["type"], made["status"]) == ("rerun-model", "model", "empty")
+    assert json.loads(stamp.read_text()) == made
+
+
+def run_script(name, *arguments, cwd):
+    env = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    command = [sys.executable, str(ROOT / "workflow/scripts" / name), *arguments]
+    return subprocess.run(command, cwd=cwd, env=env, text=True, capture_output=True, check=False)
+
+
+def test_the_documented_flags(trials, tmp_path):
+    flags = ["--config-dir", str(trials), "--artifact-name", "top5", "--project", "mine"]
+    done = run_script("upload_rerun_configs.py", *flags, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "top5: v0, 3 files, recorded\n"), done.stderr
+    made = json.loads((tmp_path / "results/artifacts/top5.json").read_text())
+    assert made["where"]["project"] == "mine"
+    assert (tmp_path / "results" / made["where"]["run"]).is_dir()
+
+
+def test_scripts_report_errors_in_one_line(ranked, tmp_path):
+    _, scores, folder = ranked
+    flags = ["--artifact-name", "best", "--project", "mine", "--mode", "disabled"]
+    done = run_script("publish_model.py", "--scores", str(scores), *flags, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "best: v0, trial 02, local\n"), done.stderr
+    shutil.rmtree(folder)
+    done = run_script("publish_model.py", "--scores", str(scores), *flags, cwd=tmp_path)
+    told = "best: not published: the weights of trial 02 were deleted\n"
+    assert (done.returncode, done.stdout) == (0, told)
+    assert done.stderr.startswith("warning: ") and done.stderr.count("\n") == 1
+
+
+def test_last_line_of_a_log(tmp_path):
+    file = tmp_path / "log"
+    assert wandb_process.last_line(file) == "it said nothing"
+    file.write_text("one\n  two \n\n")
+    assert wandb_process.last_line(file) == "two"

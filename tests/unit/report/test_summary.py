@@ -1,0 +1,200 @@
+"""The summary says what came out, fits a terminal, and its last line loads the model."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from resweep import yaml12
+from resweep.paths import Layout
+from resweep.report.report import render_report
+from resweep.report.results import read_study
+from resweep.report.summary import WIDTH, summarize
+from resweep.report.trained_by import TrainedBy
+from resweep.store.run import Run
+from resweep.study.schema import Score
+from tests.conftest import ROOT
+from tests.support.study import PART, RATE, RERUN, SWEEP, Made, make_adaptive_study, make_study
+
+
+def summary(layout: Layout) -> list[str]:
+    return summarize(read_study("made", layout), layout).splitlines()
+
+
+def line(lines: list[str], start: str) -> str:
+    found = [text for text in lines if text.strip().startswith(start)]
+    assert len(found) == 1, (start, found)
+    return found[0]
+
+
+def test_everything_is_said(tmp_path: Path) -> None:
+    layout = make_study(tmp_path)
+    lines = summary(layout)
+    sweep = lines[lines.index("sweep (sweep, 4 trials)") : lines.index("rerun (rerun, 5 trials)")]
+    assert sweep[1] == (
+        "  gpt, 1.25 M parameters; bytes (vocabulary 257); from random weights; "
+        "trained on cpu (made)"
+    )
+    assert [text.split()[:2] for text in sweep[3:7]] == [
+        ["1", "bbb"],
+        ["2", "ccc"],
+        ["3", "aaa"],
+        ["4", "ddd"],
+    ]
+    assert sweep[6].endswith("diverged")
+    assert sweep[7] == "  diverged: ddd: the loss was <nan>"
+    rerun = lines[lines.index("rerun (rerun, 5 trials)") :]
+    assert "1.5000 ± 0.0283" in line(rerun, "1  02 +1")
+    assert line(rerun, "3  05").endswith("empty")
+    assert line(rerun, "empty: 05").endswith("top3_best_configs.yaml has only 2 configurations")
+    assert line(rerun, "best: ").endswith("val/loss 1.5000 ± 0.0283 over 2 seeds")
+    assert "2.1000 there -> 1.5000 ± 0.0283 here" in line(rerun, "sweep trial bbb")
+    assert "2.4000 there -> 1.8000 ± 0.1414 here" in line(rerun, "sweep trial ccc")
+    floor = line(lines, "lowest val/loss")
+    assert floor == "lowest val/loss 1.4800, below the bigram floor of the data, 1.6000"
+
+
+def test_a_loss_above_the_floor_is_called_so(tmp_path: Path) -> None:
+    lines = summary(make_study(tmp_path, floor=1.2))
+    assert "1.4800, not below the bigram floor" in line(lines, "lowest val/loss")
+
+
+def test_best_is_the_highest_where_more_is_better(tmp_path: Path) -> None:
+    score = Score(slope_weight=0.0, goal="maximize", metric="val/loss")
+    lines = summary(make_study(tmp_path, rerun=[], score=score))
+    assert line(lines, "1  ").split()[1] == "aaa"
+
+
+def test_model_line_names_the_best_trial_of_the_last_phase(tmp_path: Path) -> None:
+    layout = make_study(tmp_path)
+    lines = summary(layout)
+    model = layout.phase("made", "rerun") / "models" / "02"
+    assert model.is_dir()
+    assert line(lines, "model: ") == f"model: {model}"
+    assert lines[-1].endswith(f'model = AutoModelForCausalLM.from_pretrained("{model}")')
+    compile(lines[-1], "summary", "exec")
+
+
+def test_what_a_monitor_stopped_is_kept_shown_and_explained(tmp_path: Path) -> None:
+    reason = "train/loss is flat: 2, 2, 2, 2"
+    stopped = Made("eee", {RATE: 3e-3}, 1.9, "stopped", reason, "loss-flat", steps=20)
+    cut = Made("fff", {RATE: 4e-3}, 1.0, "stopped", "the trial stops here", steps=20)
+    layout = make_study(tmp_path, sweep=[*SWEEP, stopped, cut], rerun=[])
+    lines = summary(layout)
+    assert line(lines, "1  eee").endswith("stopped")
+    assert line(lines, "stopped: eee: ") == f"  stopped: eee: {reason}"
+    assert line(lines, "5  fff").endswith("stopped")
+    model = layout.phase("made", "sweep") / "models" / "eee"
+    assert lines[-1].count(str(model)) == 1 and model.resolve().name == "checkpoint_20"
+    html = render_report(read_study("made", layout), layout)
+    assert "6 trials, 3 finished, 1 stopped early; ranked by" in html
+    ranking = re.findall(r'<tr class="(\w*)">.*?(aaa|bbb|ccc|ddd|eee|fff)<', html)
+    assert ("best", "eee") in ranking and ("lost", "fff") in ranking
+    assert f"stopped: {reason}" in html
+
+
+def test_rungs_have_a_line_each_and_their_stops_no_reason(tmp_path: Path) -> None:
+    lines = summary(make_adaptive_study(tmp_path))
+    title = line(lines, "rung ")
+    assert title.split()[-4:] == ["stop", "threshold", "foretells", "end"]
+    assert lines[lines.index(title) + 1].split() == [
+        "1", "20", "6", "4", "1", "3.3", "to", "3.2", "0.40", "(4", "trials)",
+    ]  # fmt: skip
+    assert "survivors only" in lines[lines.index(title) + 2]
+    assert not any(text.startswith("  stopped: ") for text in lines)
+    assert line(lines, "diverged: r02-03")
+    assert not any("foretells" in text for text in summary(make_study(tmp_path / "without")))
+
+
+def test_a_pruned_model_is_not_promised(tmp_path: Path) -> None:
+    layout = make_study(tmp_path)
+    folder = layout.phase("made", "rerun")
+    for link in (folder / "models").iterdir():
+        link.resolve().rmdir()
+    told = summary(layout)[-1]
+    assert told.startswith(
+        f"model: none in {folder}/models: the weights of 02, the best trial, were"
+    )
+    again = f"--trial {folder}/trials/02.yaml --record {folder}/records/02.json` trains them again"
+    assert told.endswith(again)
+    weights = layout.run("rerun02") / "checkpoint_40"
+    weights.mkdir()
+    (folder / "models/02").unlink()
+    assert line(summary(layout), "model: ") == f"model: {weights}"
+
+
+def test_a_phase_that_keeps_no_weights_has_no_model(tmp_path: Path) -> None:
+    layout = make_study(tmp_path, rerun=[])
+    for link in (layout.phase("made", "sweep") / "models").iterdir():
+        link.unlink()
+    described = layout.study("made") / "study.yaml"
+    described.write_text(described.read_text().replace("keep: best", "keep: none"))
+    assert summary(layout)[-1].endswith("models: the study keeps no weights of this phase")
+
+
+def test_what_trained_is_told_by_its_differences(tmp_path: Path) -> None:
+    weights = {
+        "run.checkpoint": "0123456789ab/40",
+        "data.tokens": "bpe",
+        "data.bpe_vocab_size": 300,
+    }
+    layout = make_study(tmp_path, [*SWEEP[:2], Made("lll", weights, 2.0)], rerun=[])
+    run = Run(layout.run("sweeplll"))
+    model = {"kind": "hf", "config": {"model_type": "llama"}, "vocab_size": 320, "lora_rank": 4}
+    (run.path / "config.yaml").write_text(yaml12.dump({"model": model}))
+    together = PART | {"device": "GPU", "processes": 2, "engine": "ddp"}
+    run.update(segments=[PART, together, together | {"from_step": 40, "device": "another"}])
+    by = read_study("made", layout).phases[0].trained_by
+    assert by == TrainedBy(
+        "llama (hf) / gpt, 1.25 M parameters",
+        "bpe 300 (vocabulary 320) / bytes (vocabulary 257)",
+        "0123456789ab/40 with LoRA of rank 4 / random weights",
+        "cpu (made) / GPU, 2 processes (ddp)",
+    )
+
+
+def test_nodes_are_those_that_the_trial_asked_for(tmp_path: Path) -> None:
+    asked = {"training.distributed": "zero1", "training.processes": 6, "training.nodes": 3}
+    layout = make_study(tmp_path, [Made("aaa", asked, 2.0)], rerun=[])
+    Run(layout.run("sweepaaa")).update(segments=[PART | {"processes": 6, "engine": "zero1"}])
+    by = read_study("made", layout).phases[0].trained_by
+    assert by is not None and by.machines == "cpu (made), 6 processes on 3 nodes (zero1)"
+
+
+def test_report_is_named_and_said_to_be_missing(tmp_path: Path) -> None:
+    layout = make_study(tmp_path)
+    report = layout.study("made") / "report.html"
+    assert line(summary(layout), "report: ") == f"report: {report} (not made yet)"
+    report.touch()
+    assert line(summary(layout), "report: ") == f"report: {report}"
+
+
+def test_lines_fit_a_terminal(tmp_path: Path) -> None:
+    many = {f"a_rather_long_hyperparameter_{n}": "x" * 40 for n in range(8)}
+    sweep = [Made(f"trial{n:02}", {RATE: 1e-3 * 1.1**n, **many}, 2 + n / 9) for n in range(30)]
+    sweep.append(Made("lost", {RATE: 9.0, **many}, None, "failed", "because " * 40))
+    lines = summary(make_study(tmp_path, sweep=sweep, rerun=[]))
+    paths = ("report: ", "model: ", "from transformers")
+    assert max(len(text) for text in lines if not text.startswith(paths)) <= WIDTH
+    assert "  ... and 19 more configurations: see the report" in lines
+    assert "2.0000" in line(lines, "1  trial00")
+
+
+def test_nothing_finished(tmp_path: Path) -> None:
+    lines = summary(make_study(tmp_path, sweep=[SWEEP[3]], rerun=[RERUN[4]]))
+    assert lines.count("  no configuration has a result") == 2
+    assert lines[-1].endswith("rerun/models: no configuration has a result")
+    assert not any(text.startswith("lowest val/loss") for text in lines)
+
+
+@pytest.mark.parametrize("script", ["summarize.py", "report.py"])
+def test_commands_say_in_one_line_that_there_are_no_results(script: str, tmp_path: Path) -> None:
+    command = [sys.executable, ROOT / "workflow/scripts" / script, "nothing", "--results", tmp_path]
+    environment = {"PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: ")
+    assert "`snakemake --config study=nothing` makes them" in done.stderr

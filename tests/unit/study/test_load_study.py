@@ -1,0 +1,786 @@
+"""Studies from their files, what they are called, and everything wrong told at once."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+
+from resweep import yaml12
+from resweep.config import compose
+from resweep.config.compose import Composed, Layer, assign
+from resweep.config.schema import SECTIONS, Initialization
+from resweep.config.section import AsBefore
+from resweep.config.spelling import nearest
+from resweep.data.store import Prepared
+from resweep.errors import ConfigError, DataError
+from resweep.ranking.selection import plan_rerun
+from resweep.store import identity as identity_module
+from resweep.store.identity import identity, last_step, resolve, run_id
+from resweep.study.find import find_study, load_studies
+from resweep.study.load import load_study
+from resweep.study.schema import StudyFile
+from resweep.sweep import load_sweep
+
+CONFIG = Path(__file__).parents[3] / "config"
+
+FILES = {
+    "model/small.yaml": "{n_layer: 2, n_head: 2, n_embd: 32, context_length: 32}",
+    "data/docs.yaml": "{source: python-docs}",
+    "training/short.yaml": "{max_steps: 20, batch_size: 4, pct_warmup: 0.1}",
+    "sweep/lr.yaml": "method: grid\nparameters: {learning_rate: {values: [1e-3, 2e-3]}}",
+    "studies/mine.yaml": """
+name: mine
+base: {model: small, data: docs, training: short}
+set: {training.seed: 1}
+phases:
+  - {name: sweep, kind: sweep, sweep: lr}
+  - {name: rerun, kind: rerun, of: sweep, top: 2, seeds: [1, 2, 3], set: {max_steps: 40}}
+""",
+}
+
+
+@pytest.fixture
+def config(tmp_path):
+    """A folder with one small study, and a function that replaces its files."""
+
+    def write(changes=()):
+        for name, text in {**FILES, **dict(changes)}.items():
+            path = tmp_path / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        return tmp_path
+
+    write.root = tmp_path
+    write()
+    return write
+
+
+def load(folder: Path, overrides=None, name: str = "mine"):
+    return load_study(folder / "studies" / f"{name}.yaml", folder, overrides)
+
+
+def problems_of(call, *arguments) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        call(*arguments)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == len(caught.value.problems), "a problem of more than one line"
+    return lines
+
+
+def study_text(**changes) -> dict[str, str]:
+    """The small study with some of its keys replaced."""
+    content = yaml12.parse(FILES["studies/mine.yaml"]) | changes
+    return {"studies/mine.yaml": yaml12.dump(content)}
+
+
+def with_sweep(parameters: str, top: str = "method: grid") -> dict[str, str]:
+    return {"sweep/lr.yaml": f"{top}\nparameters: {{{parameters}}}"}
+
+
+# What is shipped
+
+
+@pytest.mark.parametrize("path", sorted((CONFIG / "studies").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_shipped_study_loads(path, monkeypatch):
+    monkeypatch.chdir(CONFIG.parent)
+    study = load_study(path, CONFIG)
+    assert study.name == path.stem
+    assert study.warnings == ()
+    assert all(phase.trials for phase in study.phases)
+
+
+@pytest.mark.parametrize("section", ["model", "data", "training", "early_stopping"])
+def test_every_shipped_module_is_a_valid_part(section):
+    paths = sorted((CONFIG / section).glob("*.yaml"))
+    assert paths
+    for path in paths:
+        layers = [
+            Layer("minimal", {"training": {"max_steps": 1}}),
+            compose.load_module(CONFIG, section, path.stem),
+        ]
+        _, problems = compose.validate(compose.merge(layers), "?")
+        assert problems == []
+
+
+def test_every_shipped_sweep_loads_and_has_points():
+    for path in sorted((CONFIG / "sweep").glob("*.yaml")):
+        sweep = load_sweep(path)
+        if sweep.method != "bayes":  # whose points come from records
+            assert len(list(sweep.points(limit=2))) == 2
+        assert sweep.warnings == ()
+
+
+def test_every_folder_of_the_configuration_is_covered_here():
+    folders = {path.name for path in CONFIG.iterdir() if path.is_dir()}
+    assert folders <= {"studies", "model", "data", "training", "early_stopping", "sweep"}
+
+
+def test_the_shipped_default_names_studies_that_exist():
+    settings = yaml12.load_mapping(CONFIG / "config.yaml")
+    assert [study.name for study in load_studies(settings, CONFIG)] == settings["studies"]
+
+
+# What a study means
+
+
+def test_layers_win_in_their_order(config):
+    set_seed = {
+        "studies/mine.yaml": """
+name: mine
+base: {model: small, data: docs, training: short}
+set: {learning_rate: 0.5, beta1: 0.1, grad_clip: 0.5}
+phases:
+  - {name: a, kind: sweep, sweep: wd, base: {training: long}, set: {grad_clip: 0.25}}
+  - {name: b, kind: sweep, sweep: wd}
+""",
+        "training/long.yaml": "{max_steps: 99, beta1: 0.2, grad_clip: 9}",
+        "sweep/wd.yaml": "method: grid\nparameters: {weight_decay: {values: [0, 1]}}",
+    }
+    study = load(config(set_seed), {"beta2": 0.5})
+    a, b = (phase.config["training"] for phase in study.phases)
+    assert (a["max_steps"], a["batch_size"], a["learning_rate"]) == (99, 4, 0.5)
+    assert (a["beta1"], a["grad_clip"], a["beta2"]) == (0.2, 0.25, 0.5)
+    assert (b["max_steps"], b["beta1"], b["grad_clip"]) == (20, 0.1, 0.5)
+    assert {c["weight_decay"] for c in (study.phase("a").trial_config(t)["training"]
+            for t in study.phase("a").trials)} == {0.0, 1.0}  # fmt: skip
+
+
+def test_a_rerun_has_a_slot_for_each_best_configuration_and_seed(config):
+    rerun = load(config()).phase("rerun")
+    assert rerun.trials == ["01", "02", "03", "04", "05", "06"]
+    assert rerun.overrides == {"training.max_steps": 40}
+    assert rerun.config["training"]["max_steps"] == 40
+    assert (rerun.source, rerun.top, rerun.seeds) == ("sweep", 2, (1, 2, 3))
+
+
+def test_a_rerun_without_seeds_uses_the_one_of_its_configuration(config):
+    phases = yaml12.parse(FILES["studies/mine.yaml"])["phases"]
+    del phases[1]["seeds"]
+    assert load(config(study_text(phases=phases))).phase("rerun").seeds == (1,)
+
+
+def test_a_phase_knows_how_many_of_its_best_are_asked_for(config):
+    assert [phase.selects for phase in load(config()).phases] == [2, 1]
+
+
+def test_the_metric_of_the_sweep_is_ranked_by_unless_the_study_names_one(config):
+    swept = with_sweep(
+        "beta2: {values: [0.9]}", "method: grid\nmetric: {name: tokens, goal: maximize}"
+    )
+    study = load(
+        config(swept | study_text(phases=yaml12.parse(FILES["studies/mine.yaml"])["phases"][:1]))
+    )
+    assert (study.phases[0].score.metric, study.phases[0].score.goal) == ("tokens", "maximize")
+    named = study_text(
+        score={"metric": "val/loss"},
+        phases=yaml12.parse(FILES["studies/mine.yaml"])["phases"][:1],
+    )
+    assert load(config(swept | named)).phases[0].score.metric == "val/loss"
+
+
+def test_a_metric_that_nothing_logs_is_an_error(config):
+    swept = with_sweep("beta2: {values: [0.9]}", "method: grid\nmetric: {name: val_loss}")
+    phases = yaml12.parse(FILES["studies/mine.yaml"])["phases"][:1]
+    (line,) = problems_of(load, config(swept | study_text(phases=phases)))
+    assert "metric = 'val_loss': is not logged; did you mean val/loss?" in line
+
+
+def test_a_rerun_stands_on_what_it_reruns(config):
+    parameters = "learning_rate: {values: [1e-3, 2e-3]}, beta2: {value: 0.5}"
+    phases = [
+        {"name": "sweep", "kind": "sweep", "sweep": "lr", "set": {"scheduler": "wsd"}},
+        {"name": "rerun", "kind": "rerun", "of": "sweep", "set": {"beta1": 0.7}},
+        {"name": "again", "kind": "rerun", "of": "rerun"},
+    ]
+    study = load(config(with_sweep(parameters) | study_text(phases=phases)))
+    for name in ("rerun", "again"):
+        training = study.phase(name).config["training"]
+        assert (training["beta2"], training["scheduler"], training["beta1"]) == (0.5, "wsd", 0.7)
+
+
+def test_constants_of_a_sweep_are_configuration_and_not_assignments(config):
+    study = load(config(with_sweep("learning_rate: {values: [1e-3, 2e-3]}, beta2: {value: 0.5}")))
+    phase = study.phase("sweep")
+    assert phase.config["training"]["beta2"] == 0.5
+    assert all(
+        list(assigned) == ["training.learning_rate"] for assigned in phase.assignments.values()
+    )
+
+
+def test_the_command_line_overrides_a_constant_of_a_sweep(config):
+    folder = config(with_sweep("learning_rate: {values: [1e-3, 2e-3]}, beta2: {value: 0.5}"))
+    assert load(folder, {"beta2": 0.75}).phase("sweep").config["training"]["beta2"] == 0.75
+
+
+def test_unknown_hyperparameters_reach_the_trials(config):
+    swept = with_sweep("my_gain: {values: [1, 2]}, model.rope: {values: [true]}")
+    phases = yaml12.parse(FILES["studies/mine.yaml"])["phases"][:1]
+    study = load(config(swept | study_text(phases=phases, own=["my_gain", "rope"])))
+    phase = study.phase("sweep")
+    trial = phase.trial_config(phase.trials[1])
+    assert study.warnings == ()
+    assert trial["my_gain"] == 2
+    assert trial["model"]["rope"] is True
+
+
+def test_the_whole_study_can_be_written_as_plain_values(config):
+    resolved = load(config()).resolved()
+    assert yaml12.parse(yaml12.dump(resolved)) == json.loads(json.dumps(resolved))
+    assert [phase["trials"] for phase in resolved["phases"]] == [2, 6]
+
+
+# Trials
+
+
+def labels(config, parameters: str, top: str = "method: grid") -> list[str]:
+    phases = yaml12.parse(FILES["studies/mine.yaml"])["phases"][:1]
+    study = load(config(with_sweep(parameters, top) | study_text(phases=phases)))
+    return study.phase("sweep").trials
+
+
+def test_labels_are_pinned(config):
+    assert labels(config, "learning_rate: {values: [1e-3, 2e-3]}") == ["1472d11511", "478ff142a6"]
+
+
+def test_a_label_depends_on_what_is_assigned_alone(config):
+    before = labels(config, "learning_rate: {values: [1e-3, 2e-3]}")
+    assert labels(config, "training.learning_rate: {values: [0.001, 2e-3]}") == before
+    assert labels(config, "learning_rate: {values: [5e-3, 2e-3, 1e-3]}")[1:] == before[::-1]
+    assert labels(config, "learning_rate: {values: [1e-3, 2e-3]}, beta2: {value: 0.5}") == before
+
+
+def test_equal_assignments_are_counted(config):
+    top = "method: random\nseed: 0\nrun_cap: 4"
+    names = labels(config, "learning_rate: {values: [1, 2]}", top)
+    first, other = names[0], names[3]
+    assert names == [first, f"{first}-2", f"{first}-3", other]
+    assert first != other
+
+
+def test_a_grid_has_equal_values_once(config):
+    assert labels(config, "learning_rate: {values: [1, 1.0, 2, 1]}") == labels(
+        config, "learning_rate: {values: [1, 2]}"
+    )
+
+
+def test_names_of_trials_are_file_names(config):
+    swept = "tag: {values: [../../x, 'a b', '', null, [1], {a: 1}]}, beta2: {values: [0.9]}"
+    names = labels(config, swept)
+    assert len(set(names)) == 6
+    assert all(name.isalnum() for name in names)
+
+
+def test_the_content_of_a_trial_is_canonical_and_complete(config):
+    phase = load(config()).phase("sweep")
+    text = phase.trial_content(phase.trials[0])
+    content = json.loads(text)
+    assert text == json.dumps(content, sort_keys=True, separators=(",", ":"))
+    assert (content["study"], content["phase"], content["trial"]) == (
+        "mine",
+        "sweep",
+        phase.trials[0],
+    )
+    assert content["assignments"] == {"training.learning_rate": 1e-3}
+    assert set(content["config"]) == set(SECTIONS)
+    for section, model in SECTIONS.items():
+        assert set(content["config"][section]) == set(model.model_fields)
+    assert content["config"]["training"]["learning_rate"] == 1e-3
+    assert compose.validate(Composed(content["config"], {}), "?") == (content["config"], [])
+
+
+def test_different_data_settings_are_found(config):
+    phases = yaml12.parse(FILES["studies/mine.yaml"])["phases"][:1]
+    swept = with_sweep("data.val_fraction: {values: [0.1, 0.2]}, learning_rate: {values: [1, 2]}")
+    study = load(config(swept | study_text(phases=phases)))
+    assert [settings["val_fraction"] for settings in study.data_settings()] == [0.1, 0.2]
+
+
+# What the command line says
+
+
+@pytest.mark.parametrize(
+    ("settings", "value"),
+    [
+        ({"set": {"learning_rate": "1e-4"}}, 1e-4),
+        ({"set": {"training.learning_rate": 1e-4}}, 1e-4),
+        ({"set": {"training": {"learning_rate": "1"}}}, 1.0),
+        ({"set": "{training.learning_rate: 1e-4}"}, 1e-4),
+        ({"set": "learning_rate: 1e-4"}, 1e-4),
+    ],
+)
+def test_overrides_come_in_many_forms(settings, value, config):
+    folder = config(with_sweep("beta2: {values: [0.5, 0.6]}"))
+    (study,) = load_studies({"study": "mine", **settings}, folder)
+    assert study.phase("sweep").config["training"]["learning_rate"] == value
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"studies": ["mine"]},
+        {"studies": "mine"},
+        {"studies": "[mine]"},
+        {"study": "mine", "studies": ["another"]},
+    ],
+)
+def test_studies_are_named_in_many_forms(settings, config):
+    assert [study.name for study in load_studies(settings, config())] == ["mine"]
+
+
+def test_a_study_whose_name_became_a_number_is_found(config):
+    folder = config({"studies/001.yaml": FILES["studies/mine.yaml"].replace("mine", "'001'", 1)})
+    assert find_study(1, folder).name == "001.yaml"
+    assert find_study("001", folder).name == "001.yaml"
+    assert [study.name for study in load_studies({"studies": 1}, folder)] == ["001"]
+
+
+def test_a_study_is_found_by_its_path(config):
+    folder = config()
+    assert find_study(str(folder / "studies" / "mine.yaml"), folder).is_file()
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "a/b", "/no/such.yaml", "..", "", "no-such", True, 7, "m*"]
+)
+def test_names_that_are_no_study_are_refused(name, config):
+    (line,) = problems_of(find_study, name, config())
+    assert "no such study" in line
+
+
+def test_a_sweeps_study_is_found_by_its_id_and_name(config, tmp_path, monkeypatch):
+    folder = config().absolute()
+    monkeypatch.chdir(tmp_path)
+    made = Path("results/sweeps/0123abcd/study.yaml")
+    made.parent.mkdir(parents=True)
+    made.write_text("name: mine-0123abcd")
+    assert find_study("0123abcd", folder) == find_study("mine-0123abcd", folder) == made
+
+
+def test_a_misspelt_key_of_the_command_line_is_told(config):
+    (line,) = problems_of(load_studies, {"study": "mine", "studdy": "other"}, config())
+    assert "did you mean study?" in line
+
+
+def test_a_misspelt_study_gets_a_hint(config):
+    (line,) = problems_of(find_study, "mien", config())
+    assert "did you mean mine?" in line
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, "names no study"),
+        ({"studies": []}, "names no study"),
+        ({"study": "mine", "set": [1]}, "should be {path: value}"),
+        ({"study": "mine", "set": "fast"}, "should be {path: value}"),
+        ({"study": "mine", "set": "{a: [1}"}, "is not valid YAML"),
+        ({"studies": "[mine"}, "is not valid YAML"),
+        ({"studies": ["mine", "mine"]}, "two studies share this name"),
+        ({"study": "mine", "set": {"name": "x"}}, "could mean model.name or run.name"),
+        ({"study": "mine", "set": {"max_stepz": 3}}, "did you mean training.max_steps?"),
+        (
+            {"study": "mine", "set": {"max_steps": "many"}},
+            "--config set: training.max_steps = 'many'",
+        ),
+        ({"study": "mine", "set": {"learning_rate": 1}}, "is swept, and set at once"),
+    ],
+)
+def test_what_is_wrong_with_the_command_line_is_told(settings, words, config):
+    assert any(words in line for line in problems_of(load_studies, settings, config()))
+
+
+# What is wrong with a study
+
+
+def phase(**changes) -> dict:
+    return {"name": "sweep", "kind": "sweep", "sweep": "lr"} | changes
+
+
+def rerun(**changes) -> dict:
+    return {"name": "rerun", "kind": "rerun", "of": "sweep", "top": 1} | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"name": "../x"}, "name = '../x': should be letters"),
+        ({"name": "a/b"}, "name = 'a/b': should be letters"),
+        ({"name": ".hidden"}, "should be letters"),
+        ({"name": "a\n"}, "should be letters"),
+        ({"name": ""}, "should be letters"),
+        ({"name": "runs"}, "is the name of a folder of results/"),
+        ({"name": "data"}, "is the name of a folder of results/"),
+        ({"name": "trash"}, "is the name of a folder of results/"),
+        ({"name": 3}, "name = 3"),
+        ({"phases": []}, "phases"),
+        ({"phases": [phase(name="data")]}, "phases.0.name = 'data': is reserved"),
+        ({"phases": [phase(name="artifacts")]}, "is reserved"),
+        ({"phases": [phase(name="a/b")]}, "phases.0.name = 'a/b': should be letters"),
+        ({"phases": [phase(), phase()]}, "phases.1.name = 'sweep': two phases share this name"),
+        ({"phases": [phase(name="a-b"), phase(name="a_b")]}, "two phases share this name"),
+        ({"phases": [phase(kind="sweeep")]}, "phases.0.kind = 'sweeep'"),
+        ({"phases": [phase(sweeps="lr")]}, "is no key of a study file; did you mean sweep?"),
+        ({"phasse": []}, "phasse = []: is no key of a study file; did you mean phases?"),
+        ({"scores": {}}, "did you mean score?"),
+        ({"score": {"slope_wieght": 1}}, "score.slope_wieght = 1"),
+        ({"score": {"normalize": "rank"}}, "score.normalize = 'rank'"),
+        ({"keep": "some"}, "keep = 'some'"),
+        ({"tolerate_failures": -1}, "tolerate_failures = -1"),
+        ({"base": {"model": "smal", "data": "docs", "training": "short"}}, "there are: small"),
+        ({"base": {"model": "../small", "data": "docs", "training": "short"}}, "name of a module"),
+        ({"set": {"learning_rte": 1}}, "did you mean training.learning_rate?"),
+        ({"own": ["batch_size"]}, "own.0 = 'batch_size': is a key of resweep's (training.batch"),
+        ({"own": ["mine", "data.paths"]}, "own.1 = 'data.paths': is a key of resweep's"),
+        ({"own": ["model"]}, "own.0 = 'model': is a key of resweep's (model); drop it"),
+        ({"own": "patch_size"}, "own = 'patch_size': should be a valid list"),
+        ({"set": {"learning_rate": -1}}, "training.learning_rate = -1"),
+        ({"set": {"vocab_size": 256}}, "model.vocab_size = 256"),
+        ({"set": {"training": {"seed": 1}, "training.seed.x": 2}}, "holds others at once"),
+        ({"phases": [phase(sweep=None)]}, "phases.0.sweep: is missing"),
+        ({"phases": [phase(sweep="none")]}, "none.yaml: there is no such file"),
+        ({"phases": [phase(of="x")]}, "phases.0.of = 'x': is for kind: rerun"),
+        ({"phases": [phase(seeds=[1])]}, "is for kind: rerun"),
+        ({"phases": [phase(set={"learning_rate": 1})]}, "is swept, and set at once"),
+        ({"phases": [phase(), rerun(trials=3)]}, "phases.1.trials = 3: is for kind: sweep"),
+        (
+            {"phases": [phase(), rerun(of="later")]},
+            "should name an earlier phase; there are: sweep",
+        ),
+        ({"phases": [rerun(), phase()]}, "should name an earlier phase; there are: none"),
+        ({"phases": [phase(), rerun(of=None)]}, "should name an earlier phase"),
+        ({"phases": [phase(), rerun(top=3)]}, "phases.1.top = 3: phase sweep has only 2 trials"),
+        ({"phases": [phase(), rerun(top=0)]}, "phases.1.top = 0"),
+        ({"phases": [phase(), rerun(seeds=[1, 1])]}, "names a seed twice"),
+        ({"phases": [phase(), rerun(seeds=[-1])]}, "phases.1.seeds.0 = -1"),
+        ({"phases": [phase(), rerun(set={"max_steps": "x"})]}, "training.max_steps = 'x'"),
+    ],
+)
+def test_what_is_wrong_with_a_study_is_told(changes, words, config):
+    lines = problems_of(load, config(study_text(**changes)))
+    assert any(words in line for line in lines), lines
+
+
+@pytest.mark.parametrize("key", ["name", "base", "phases"])
+def test_a_study_lacks_nothing(key, config):
+    content = yaml12.parse(FILES["studies/mine.yaml"])
+    del content[key]
+    lines = problems_of(load, config({"studies/mine.yaml": yaml12.dump(content)}))
+    assert any(line.endswith(f"mine.yaml: {key}: is missing") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ("learning_rate: {values: [1e-3, -1]}", "learning_rate = -1: "),
+        ("learning_rate: {values: [fast]}", "learning_rate = 'fast'"),
+        ("learning_rate: {values: [1e-3], values2: [1]}", "unknown key"),
+        ("learning_rate: {value: [1e-3]}", "learning_rate = [0.001]"),
+        ("learning_rate: {min: 0, max: 1}", "learning_rate = 0"),
+        ("learning_rte: {values: [1]}", "did you mean training.learning_rate?"),
+        ("training.learning_rte: {values: [1]}", "did you mean training.learning_rate?"),
+        ("n_layer: {values: [2, 2.5]}", "n_layer = 2.5"),
+        ("name: {values: [a]}", "could mean model.name or run.name"),
+        ("own: {values: [.nan]}", "own = {'values': [nan]}"),
+        ("own: {values: [-0.0]}", "own = {'values': [-0.0]}"),
+        ("vocab_size: {values: [256, 300]}", "vocab_size = 256"),
+        ("model: {values: [small, large]}", "model = 'small': is a section"),
+        (
+            "learning_rate: {values: [1]}, training.learning_rate: {values: [2]}",
+            "in the sweep twice",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_swept_value_is_told(parameters, words, config):
+    lines = problems_of(load, config(with_sweep(parameters)))
+    assert any(words in line and "lr.yaml" in line for line in lines), lines
+
+
+def test_a_name_of_ones_own_goes_through_sweep_base_set_and_rerun(config):
+    """One that looks like a misspelling; the rerun's plan is told of it too."""
+    own = {"own": ["patch_size", "model.n_heads", "seeds", "path"]}
+    files = with_sweep("learning_rate: {values: [1, 2]}, patch_size: {values: [2, 4]}")
+    files |= {"model/small.yaml": FILES["model/small.yaml"].replace("}", ", n_heads: 3}")}
+    told = problems_of(load, config(files | study_text(set={"seeds": 3, "data.path": "x"})))
+    assert {line.split(": ")[1].split(" =")[0] for line in told} == {
+        "model.n_heads", "seeds", "data.path", "patch_size",
+    }  # fmt: skip
+    study = load(config(files | study_text(set={"seeds": 3, "data.path": "x"}, **own)))
+    sweep, last = study.phases
+    assert {a["patch_size"] for a in sweep.assignments.values()} == {2, 4}
+    assert last.config["model"]["n_heads"] == 3 and last.config["seeds"] == 3
+    best = config.root / "best.yaml"
+    best.write_text("- {learning_rate: 1e-3, patch_size: 2}")
+    (trial,) = plan_rerun(best, ["01"], **last.plan())
+    assert trial.assignments["patch_size"] == 2
+
+
+def test_a_range_of_fractions_for_a_whole_number_is_told(config):
+    swept = with_sweep("n_layer: {min: 1.0, max: 8.0}", "method: random\nrun_cap: 4")
+    (line,) = problems_of(load, config(swept))
+    assert "lr.yaml: parameters.n_layer = " in line
+    assert "valid integer" in line
+
+
+def test_a_random_sweep_needs_a_number_of_trials(config):
+    swept = with_sweep("learning_rate: {min: 0.1, max: 0.2}", "method: random")
+    (line,) = problems_of(load, config(swept))
+    assert "lr.yaml: run_cap: is missing" in line
+    phases = [phase(trials=5)]
+    assert len(load(config(swept | study_text(phases=phases))).phase("sweep").trials) == 5
+
+
+def test_everything_wrong_in_a_study_is_told_at_once(config):
+    files = study_text(
+        name="runs",
+        base={"model": "smal", "data": "dosc", "training": "short"},
+        set={"name": "x"},
+        phases=[
+            phase(sweep="bad", top=2),
+            phase(name="data", base={"model": "small", "data": "docs"}, set={"beta2": 7}),
+            rerun(of="nowhere"),
+        ],
+    )
+    files["sweep/bad.yaml"] = "method: bayse\nparameters: {a: {min: 2, max: 1}, b: {}}"
+    lines = problems_of(load, config(files))
+    wanted = [
+        "small",
+        "docs",
+        "could mean model.name or run.name",
+        "method = 'bayse'",
+        "parameters.a",
+        "parameters.b",
+        "phases.0.top = 2",
+        "name = 'runs'",
+        "phases.1.name = 'data'",
+    ]
+    missing = [words for words in wanted if not any(words in line for line in lines)]
+    assert missing == [], lines
+    assert len(lines) == len(set(lines))
+
+
+def test_a_wrong_value_and_a_wrong_sweep_are_told_together(config):
+    files = study_text(set={"beta2": 7}) | with_sweep("learning_rate: {min: 2, max: 1}")
+    lines = problems_of(load, config(files))
+    assert any("training.beta2 = 7" in line for line in lines)
+    assert any("parameters.learning_rate" in line for line in lines)
+
+
+def test_unknown_keys_and_what_else_is_wrong_are_told_together(config):
+    files = study_text(phasse=1, score={"wieght": 2}, phases=[phase(trails=3)], set={"beta2": 7})
+    lines = problems_of(load, config(files | with_sweep("learning_rate: {min: 2, max: 1}")))
+    for words in (
+        "phasse = 1",
+        "score.wieght = 2",
+        "phases.0.trails = 3",
+        "beta2 = 7",
+        "min should",
+    ):
+        assert any(words in line for line in lines), words
+    assert any("did you mean trials?" in line for line in lines)
+
+
+def test_several_bad_studies_are_told_together(config):
+    folder = config({"studies/other.yaml": "name: other\nphases: []\nbase: {}"})
+    lines = problems_of(load_studies, {"studies": ["other", "nowhere"]}, folder)
+    assert any("other.yaml: phases" in line for line in lines)
+    assert any("nowhere" in line for line in lines)
+
+
+def test_the_study_file_itself_may_be_missing_or_no_yaml(config):
+    folder = config({"studies/mine.yaml": "name: [mine"})
+    assert "not valid YAML: line" in problems_of(load, folder)[0]
+    assert "no such file" in problems_of(load, folder, None, "nowhere")[0]
+
+
+def test_the_keys_of_a_study_file_do_not_look_alike():
+    for name in StudyFile.model_fields:
+        others = [other for other in StudyFile.model_fields if other != name]
+        assert nearest(name, others) is None
+
+
+# What a run is called
+
+DATA = Prepared(Path("nowhere"), "d" * 64, 257, {"train": 100_000, "val": 9000, "test": 5000})
+
+
+def resolved(data: Prepared = DATA, **changes) -> dict:
+    """A small configuration with flat changes, resolved."""
+    base = {"model.n_layer": 2, "training.max_steps": 200, "training.batch_size": 12}
+    full, problems = compose.validate(Composed(compose.nest(base | changes), {}), "?")
+    assert problems == []
+    return resolve(full, data)
+
+
+def test_run_ids_of_the_shipped_quickstart_are_pinned():
+    """Renaming runs throws all stored results away: a new field should carry AsBefore(value)."""
+    phase = load_study(CONFIG / "studies" / "quickstart.yaml", CONFIG).phase("sweep")
+    ids = [run_id(resolve(phase.trial_config(trial), DATA), DATA) for trial in phase.trials]
+    assert dict(zip(phase.trials, ids, strict=True)) == {
+        "5e1f9fba51": "21ea82b5f2ad",
+        "0c2e08bf94": "b56e716d74bf",
+        "9e05fcf787": "1bca13529b11",
+        "660be0ed78": "f69e6d9e0b60",
+        "a80761c088": "701d0949ef66",
+        "351b262b5d": "f317f08b8eed",
+        "acfbd2397c": "5c2566280546",
+        "33d836c936": "cdb94c447acf",
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model.n_layer": 3},
+        {"model.bias": False},
+        {"model.dropout": 0.1},
+        {"model.vocab_size": 300},
+        {"model.context_length": 64},
+        {"training.max_steps": 201},
+        {"training.batch_size": 13},
+        {"training.seed": 1},
+        {"training.learning_rate": 2e-3},
+        {"training.scheduler": "linear"},
+        {"training.pct_warmup": 0.1},
+        {"training.min_lr_ratio": 0.1},
+        {"training.weight_decay": 0.0},
+        {"training.beta2": 0.99},
+        {"training.grad_clip": 0.0},
+        {"training.log_steps": 5},
+        {"training.eval_steps": 5},
+        {"training.eval_sequences": 5},
+        {"training.precision": "bf16"},
+        {"training.compile": True},
+        {"initialization.init_std": 0.03},
+        {"initialization.init_type": "gaussian"},
+        {"initialization.scale_residual": True},
+        {"initialization.weight_seed": 0},
+        {"initialization.mup_base_width": 64},
+        {"my_own": 1},
+        {"model.my_own": 1},
+        {"training.my_own": None},
+        {"data.my_own": 1},
+        {"run.my_own": 1},
+    ],
+    ids=str,
+)
+def test_what_changes_the_numbers_changes_the_name(changes):
+    assert run_id(resolved(**changes), DATA) != run_id(resolved(), DATA)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model.name": "x"},
+        {"run.name": "x"},
+        {"early_stopping.loss_patience": 4, "early_stopping.loss_smoothing": 0.5},
+        {"early_stopping.plateau_patience": 4, "early_stopping.divergence_factor": 2.0},
+        {"training.max_gpu_batch_size": 3},
+        {"training.eval_batch_size": 7},
+        {"training.save_steps": 7},
+        {"training.gradient_checkpointing": True},
+        {"initialization.init_type": "normal", "initialization.init_mean": 0.0},
+        {"data.source": "text", "data.paths": ["moved/*.txt"]},
+        {"data.val_fraction": 0.2},
+        {"training.batch_size": 6, "training.gradient_accumulation_steps": 2},
+        {"training.batch_size": 1, "training.gradient_accumulation_steps": 12},
+        {"training.warmup_steps": 0},
+        {"training.pct_warmup": 0.0},
+        {"model.vocab_size": 257},
+    ],
+    ids=str,
+)
+def test_what_does_not_change_the_numbers_does_not_change_the_name(changes):
+    assert run_id(resolved(**changes), DATA) == run_id(resolved(), DATA)
+
+
+def test_micro_batches_do_not_change_the_name_of_a_run_with_dropout():
+    whole = resolved(**{"model.dropout": 0.1})
+    cut = resolved(**{"model.dropout": 0.1, "training.max_gpu_batch_size": 3})
+    assert run_id(whole, DATA) == run_id(cut, DATA)
+    assert identity(whole, DATA)["dropout"] == "per-sample/1"
+    assert "dropout" not in identity(resolved(), DATA)
+
+
+def test_other_data_is_another_run():
+    other = Prepared(DATA.folder, "e" * 64, DATA.vocab_size, DATA.tokens)
+    moved = Prepared(Path("elsewhere"), DATA.digest, DATA.vocab_size, DATA.tokens)
+    assert run_id(resolved(), other) != run_id(resolved(), DATA)
+    assert run_id(resolved(), moved) == run_id(resolved(), DATA)
+
+
+def test_warmup_as_a_share_and_in_steps_is_one_run():
+    share, steps = (
+        resolved(**{"training.pct_warmup": 0.1}),
+        resolved(**{"training.warmup_steps": 20}),
+    )
+    assert run_id(share, DATA) == run_id(steps, DATA)
+    assert share["training"]["warmup_steps"] == 20
+
+
+def test_epochs_and_the_steps_they_come_to_are_one_run():
+    epochs = resolved(**{"training.max_steps": None, "training.num_epochs": 2})
+    steps = resolved(**{"training.max_steps": epochs["training"]["max_steps"]})
+    windows = (DATA.tokens["train"] - 128) // 128
+    assert epochs["training"]["max_steps"] == -(-2 * windows // 12)
+    assert run_id(epochs, DATA) == run_id(steps, DATA)
+
+
+def test_resolving_twice_changes_nothing_and_leaves_its_input():
+    config = resolved(**{"training.pct_warmup": 0.1})
+    before = copy.deepcopy(config)
+    assert resolve(config, DATA) == config == before
+    identity(config, DATA)
+    assert config == before
+
+
+def test_a_run_id_is_twelve_hex_digits():
+    assert len(run_id(resolved(), DATA)) == 12
+    assert int(run_id(resolved(), DATA), 16) >= 0
+
+
+def test_the_recipe_is_identity(monkeypatch):
+    before = run_id(resolved(), DATA)
+    monkeypatch.setitem(identity_module.RECIPES, "gpt", "gpt/next")
+    assert run_id(resolved(), DATA) != before
+
+
+@pytest.mark.parametrize("name", ["recipe", "own", "data.digest", "data.own", "training.recipe"])
+def test_no_hyperparameter_takes_the_place_of_what_is_identity(name):
+    ids = [run_id(resolved(**changes), DATA) for changes in ({}, {name: 1}, {name: 2})]
+    assert len(set(ids)) == 3
+
+
+@pytest.mark.parametrize(("value", "left_out"), [(1.0, True), (2.0, False)])
+def test_a_later_field_is_left_out_while_it_means_as_before(value, left_out, monkeypatch):
+    class Later(Initialization):
+        gain: Annotated[float, AsBefore(1.0)] = 1.0
+
+    before = identity(resolved(), DATA)
+    monkeypatch.setitem(identity_module.SECTIONS, "initialization", Later)
+    config = resolved()
+    config["initialization"]["gain"] = value
+    assert (identity(config, DATA) == before) is left_out
+
+
+def test_a_context_longer_than_the_data_is_infeasible():
+    with pytest.raises(DataError, match="the val split has 9000 tokens"):
+        resolved(**{"model.context_length": 9000})
+
+
+def test_values_that_do_not_fit_each_other_are_infeasible():
+    config = assign(resolved(), {"model.n_head": 3})
+    with pytest.raises(ConfigError, match=r"trial: model.*multiple of n_head = 3"):
+        resolve(config, DATA)
+
+
+def test_a_vocabulary_smaller_than_the_datas_is_infeasible():
+    larger = Prepared(DATA.folder, DATA.digest, 1000, DATA.tokens)
+    with pytest.raises(ConfigError, match=r"model\.vocab_size = 999.*at least 1000"):
+        resolved(larger, **{"model.vocab_size": 999})
+
+
+@pytest.mark.parametrize(("stop", "last"), [(None, 200), (50, 50), (500, 200)])
+def test_a_trial_stops_at_its_stop_or_the_horizon(stop, last):
+    assert last_step(resolved(), stop) == last

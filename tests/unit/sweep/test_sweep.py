@@ -1,0 +1,678 @@
+"""W&B sweep files: what they mean, which points they have, and what is wrong with them."""
+
+import itertools
+import math
+import statistics
+from pathlib import Path
+
+import pytest
+
+from resweep.errors import ConfigError
+from resweep.sweep import Metric, Sweep, load_sweep, uniform
+
+STAGES = "maxwell-gao+VirtualRecursiveNetwork__config__wandb__sweep_stages"
+EXAMPLES = "wandb+sweeps__examples__"
+REAL_FILES = Path(__file__).parents[3].parent / "shared" / "data" / "sweep_yamls"
+
+
+def sweep_from(folder: Path, text: str) -> Sweep:
+    file = folder / "sweep.yaml"
+    file.write_text(text)
+    return load_sweep(file)
+
+
+def only(folder: Path, spec: str, method: str = "random"):
+    """The one parameter `p` of a sweep."""
+    return sweep_from(folder, f"method: {method}\nparameters: {{p: {spec}}}\n").parameters[0]
+
+
+def problems_of(folder: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        sweep_from(folder, text)
+    assert all(len(str(problem).splitlines()) == 1 for problem in caught.value.problems)
+    return [str(problem) for problem in caught.value.problems]
+
+
+# What a parameter is
+
+
+@pytest.mark.parametrize(
+    ("spec", "distribution"),
+    [
+        ("{value: 3}", "constant"),
+        ("{value: 3, distribution: constant}", "constant"),
+        ("{values: [1, 2]}", "categorical"),
+        ("{values: [1, 2], distribution: categorical}", "categorical"),
+        ("{values: [1, 2], probabilities: [0.3, 0.7]}", "categorical"),
+        (
+            "{values: [1, 2], probabilities: [0, 1], distribution: categorical_w_probabilities}",
+            "categorical",
+        ),
+        ("{min: 1, max: 8}", "int_uniform"),
+        ("{min: 1, max: 8, distribution: int_uniform}", "int_uniform"),
+        ("{min: 1, max: 8, distribution: uniform}", "uniform"),
+        ("{min: 1.0, max: 8.0}", "uniform"),
+        ("{min: 1, max: 8.5}", "uniform"),
+        ("{min: 1e-4, max: 1e-2}", "uniform"),
+        ("{min: 1e-4, max: 1, distribution: log_uniform_values}", "log_uniform_values"),
+    ],
+)
+def test_the_first_rule_that_fits_says_what_a_parameter_is(spec, distribution, tmp_path):
+    assert only(tmp_path, spec).distribution == distribution
+
+
+@pytest.mark.parametrize("value", [0, 0.0, False, None, "", [], [1, 2], {"a": 1}])
+def test_values_that_look_like_nothing_are_values(value, tmp_path):
+    text = f"method: grid\nparameters: {{a: {{value: {value!r}}}, b: {{values: [{value!r}, 7]}}}}"
+    text = text.replace("None", "null").replace("False", "false")
+    points = list(sweep_from(tmp_path, text).points())
+    assert points == [{"a": value, "b": value}, {"a": value, "b": 7}]
+    assert all(type(point["a"]) is type(value) for point in points)
+
+
+def test_only_constants_are_not_swept(tmp_path):
+    text = "method: grid\nparameters: {a: {value: 1}, b: {values: [1]}, c: {min: 1, max: 2}}"
+    swept = [
+        parameter.name for parameter in sweep_from(tmp_path, text).parameters if parameter.swept
+    ]
+    assert swept == ["b", "c"]
+
+
+def test_nested_parameters_are_joined_with_dots(tmp_path):
+    text = """
+method: grid
+parameters:
+  batch_size: {values: [32, 64]}
+  optimizer:
+    parameters:
+      lr: {values: [1e-3, 1e-4]}
+      nadam: {parameters: {beta: {values: [0.9, 0.95]}}}
+"""
+    sweep = sweep_from(tmp_path, text)
+    names = [parameter.name for parameter in sweep.parameters]
+    assert names == ["batch_size", "optimizer.lr", "optimizer.nadam.beta"]
+    assert len(list(sweep.points())) == 8
+
+
+# Grids
+
+
+def test_a_grid_goes_through_sorted_names_the_last_one_fastest(tmp_path):
+    text = "method: grid\nparameters: {b: {values: [2, 1]}, a: {min: 3, max: 4}, c: {value: x}}"
+    points = list(sweep_from(tmp_path, text).points())
+    assert points == [{"a": a, "b": b, "c": "x"} for a, b in itertools.product([3, 4], [2, 1])]
+    assert [list(point) for point in points] == [["a", "b", "c"]] * 4
+
+
+def test_a_limit_cuts_a_grid_and_run_cap_is_the_limit(tmp_path):
+    text = "method: grid\nparameters: {a: {min: 1, max: 9}}\nrun_cap: 4"
+    sweep = sweep_from(tmp_path, text)
+    assert [point["a"] for point in sweep.points()] == [1, 2, 3, 4]
+    assert [point["a"] for point in sweep.points(limit=2)] == [1, 2]
+
+
+def test_a_grid_names_every_parameter_that_it_cannot_enumerate(tmp_path):
+    text = """
+method: grid
+parameters:
+  lr: {min: 0.1, max: 0.2}
+  wd: {distribution: log_uniform_values, min: 1e-3, max: 1}
+  ok: {values: [1]}
+"""
+    problems = problems_of(tmp_path, text)
+    assert [problem.split(": ")[1] for problem in problems] == ["parameters.lr", "parameters.wd"]
+    assert "distribution uniform" in problems[0]
+    assert all("method: random" in problem for problem in problems)
+
+
+# Random sweeps
+
+RANDOM = """
+method: random
+run_cap: 6
+seed: 3
+parameters:
+  lr: {distribution: log_uniform_values, min: 1e-4, max: 1e-1}
+  size: {min: 1, max: 4}
+  kind: {values: [a, b, c]}
+  mix: {min: 0.0, max: 1.0}
+"""
+
+
+def test_the_same_file_draws_the_same_points(tmp_path):
+    first = list(sweep_from(tmp_path, RANDOM).points())
+    assert first == list(sweep_from(tmp_path, RANDOM).points())
+    assert len(first) == 6
+    assert len({str(point) for point in first}) == 6
+
+
+def test_a_higher_run_cap_only_adds_points(tmp_path):
+    few = list(sweep_from(tmp_path, RANDOM).points())
+    many = list(sweep_from(tmp_path, RANDOM.replace("run_cap: 6", "run_cap: 20")).points())
+    assert many[:6] == few
+    assert list(sweep_from(tmp_path, RANDOM).points(limit=20)) == many
+
+
+def test_another_parameter_leaves_the_draws_of_the_others(tmp_path):
+    before = list(sweep_from(tmp_path, RANDOM).points())
+    after = list(sweep_from(tmp_path, RANDOM + "  aaa: {min: 0, max: 9}\n").points())
+    assert [{k: v for k, v in point.items() if k != "aaa"} for point in after] == before
+
+
+def test_another_order_of_parameters_changes_nothing(tmp_path):
+    lines = RANDOM.splitlines()
+    swapped = "\n".join([*lines[:5], *reversed(lines[5:])])
+    assert list(sweep_from(tmp_path, swapped).points()) == list(
+        sweep_from(tmp_path, RANDOM).points()
+    )
+
+
+def test_a_seed_changes_every_draw(tmp_path):
+    sweep = sweep_from(tmp_path, RANDOM)
+    other = list(sweep.points(seed=4))
+    assert other == list(sweep_from(tmp_path, RANDOM.replace("seed: 3", "seed: 4")).points())
+    assert all(a["lr"] != b["lr"] for a, b in zip(other, sweep.points(), strict=True))
+
+
+def test_seed_zero_is_a_seed(tmp_path):
+    sweep = sweep_from(tmp_path, RANDOM)
+    assert list(sweep.points(seed=0)) != list(sweep.points())
+
+
+def test_draws_are_pinned():
+    """Every machine draws these: another hash or rounding would rename all trials."""
+    assert [round(uniform(1, index, "learning_rate"), 9) for index in range(3)] == [
+        0.218095883,
+        0.422306327,
+        0.747036112,
+    ]
+
+
+def test_a_random_sweep_without_a_limit_asks_for_one(tmp_path):
+    sweep = sweep_from(tmp_path, RANDOM.replace("run_cap: 6\n", ""))
+    with pytest.raises(ConfigError, match=r"run_cap.*trials"):
+        list(sweep.points())
+    assert len(list(sweep.points(limit=2))) == 2
+
+
+def draws(parameter, count: int = 4000) -> list:
+    return [parameter.draw(uniform(7, index, parameter.name)) for index in range(count)]
+
+
+def test_uniform_draws_fill_their_range_evenly(tmp_path):
+    values = draws(only(tmp_path, "{min: 2.0, max: 6.0}"))
+    assert statistics.fmean(values) == pytest.approx(4, abs=0.1)
+    assert statistics.pstdev(values) == pytest.approx(4 / math.sqrt(12), abs=0.05)
+    assert 2 <= min(values) < 2.1
+    assert 5.9 < max(values) <= 6
+
+
+def test_log_uniform_draws_are_even_in_every_decade(tmp_path):
+    values = draws(only(tmp_path, "{distribution: log_uniform_values, min: 1e-4, max: 1e-1}"))
+    decades = [sum(10.0**e <= v < 10.0 ** (e + 1) for v in values) for e in (-4, -3, -2)]
+    assert sum(decades) >= len(values) - 1
+    assert all(share == pytest.approx(len(values) / 3, rel=0.1) for share in decades)
+
+
+def test_whole_numbers_are_drawn_evenly_with_both_bounds(tmp_path):
+    values = draws(only(tmp_path, "{min: -1, max: 2}"))
+    assert set(map(type, values)) == {int}
+    assert all(values.count(n) == pytest.approx(1000, rel=0.15) for n in (-1, 0, 1, 2))
+    assert sum(values.count(n) for n in (-1, 0, 1, 2)) == len(values)
+
+
+def test_choices_are_drawn_evenly_or_by_their_probabilities(tmp_path):
+    even = draws(only(tmp_path, "{values: [a, b, c, d]}"))
+    assert all(even.count(c) == pytest.approx(1000, rel=0.15) for c in "abcd")
+    uneven = draws(only(tmp_path, "{values: [a, b, c], probabilities: [0.1, 0, 0.9]}"))
+    assert uneven.count("b") == 0
+    assert uneven.count("a") == pytest.approx(400, rel=0.2)
+
+
+def test_two_parameters_are_drawn_independently():
+    xs = [uniform(0, index, "x") for index in range(2000)]
+    ys = [uniform(0, index, "y") for index in range(2000)]
+    assert abs(statistics.correlation(xs, ys)) < 0.08
+    assert abs(statistics.correlation(xs[1:], xs[:-1])) < 0.08
+
+
+@pytest.mark.parametrize("distribution", ["uniform", "log_uniform_values"])
+@pytest.mark.parametrize("u", [0.0, 0.5, 1 - 2**-53])
+def test_rounding_does_not_leave_the_bounds(distribution, u, tmp_path):
+    spec = f"{{distribution: {distribution}, min: 0.12345678912, max: 0.12345678999}}"
+    assert 0.12345678912 <= only(tmp_path, spec).draw(u) <= 0.12345678999
+
+
+def test_draws_have_eight_digits(tmp_path):
+    values = draws(only(tmp_path, "{min: 0.1, max: 0.9}"), 100)
+    assert all(value == float(f"{value:.8g}") for value in values)
+
+
+# Sobol sequences
+
+SOBOL = RANDOM.replace("method: random", "method: random\nsampler: sobol")
+
+
+def test_a_sobol_sweep_is_seeded_and_more_trials_begin_with_the_same_ones(tmp_path, recwarn):
+    sweep = sweep_from(tmp_path, SOBOL)
+    few = list(sweep.points())
+    assert few == list(sweep_from(tmp_path, SOBOL).points())
+    assert list(sweep.points(100))[:6] == few
+    assert list(sweep.points(1)) == few[:1]
+    assert list(sweep.points(0)) == []
+    assert list(sweep.points(seed=4)) != few
+    assert len({str(point) for point in few}) == 6
+    assert not recwarn.list
+
+
+def test_constants_and_the_order_of_parameters_leave_a_sobol_sequence_as_it_is(tmp_path):
+    lines = SOBOL.splitlines()
+    text = "\n".join([*lines[:6], "  aaa: {value: 1}", *reversed(lines[6:])])
+    other = list(sweep_from(tmp_path, text).points())
+    assert [{k: v for k, v in point.items() if k != "aaa"} for point in other] == list(
+        sweep_from(tmp_path, SOBOL).points()
+    )
+    more = list(sweep_from(tmp_path, SOBOL + "  zzz: {min: 0, max: 9}\n").points())
+    assert [point["lr"] for point in more] != [point["lr"] for point in other]
+
+
+def test_a_sobol_sequence_fills_the_space_evenly(tmp_path):
+    points = list(sweep_from(tmp_path, SOBOL).points(64))
+    for name, values in (("size", (1, 2, 3, 4)), ("mix", range(4))):
+        drawn = [int(p[name] * 4) if name == "mix" else p[name] for p in points]
+        assert [drawn.count(value) for value in values] == [16] * 4
+    boxes = {(p["size"], int(p["mix"] * 16)) for p in points}
+    assert len(boxes) == 64  # 4 x 16 boxes, a point each: no draw does that by chance
+
+
+def test_sobol_values_have_eight_digits(tmp_path):
+    points = list(sweep_from(tmp_path, SOBOL).points(32))
+    assert all(point["lr"] == float(f"{point['lr']:.8g}") for point in points)
+
+
+# The short format, and combinations of a grid without replacement
+
+SHORT = """
+sweep_name: "learning_rate_sweep"
+parameters:
+  initialization.init_std:
+    values: [0.01, 0.02]
+  initialization.init_mean:
+    values: [0.0]
+strategy: "grid"
+num_runs: 3
+"""
+
+
+def test_the_short_format_is_a_grid(tmp_path):
+    sweep = sweep_from(tmp_path, SHORT)
+    assert (sweep.method, sweep.name, sweep.warnings) == ("grid", "learning_rate_sweep", ())
+    means = {"initialization.init_mean": 0.0}
+    assert list(sweep.points()) == [
+        means | {"initialization.init_std": std} for std in (0.01, 0.02)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "run_cap", "points"), [("grid", 1, 1), ("random", 1, 1), ("random", 9, 2)]
+)
+def test_run_cap_counts_in_the_short_format_too(strategy, run_cap, points, tmp_path):
+    text = SHORT.replace('"grid"', strategy).replace("num_runs: 3", "num_runs: 2")
+    sweep = sweep_from(tmp_path, f"{text}run_cap: {run_cap}")
+    assert len(list(sweep.points())) == points
+
+
+def test_num_runs_beside_method_is_told(tmp_path):
+    sweep = sweep_from(tmp_path, "method: grid\nnum_runs: 1\nparameters: {a: {values: [1, 2]}}")
+    assert len(list(sweep.points())) == 2
+    (line,) = sweep.warnings
+    assert line.endswith(
+        "the key 'num_runs' is of the short format, with strategy; ignored, write run_cap: 1"
+    )
+
+
+def test_the_short_format_draws_combinations_without_replacement(tmp_path):
+    text = SHORT.replace('"grid"', "random").replace("[0.01, 0.02]", "[1, 2, 3, 4, 5]")
+    text = text.replace("[0.0]", "[0.0, 0.5]")
+    sweep = sweep_from(tmp_path, text)
+    points = [tuple(point.values()) for point in sweep.points()]
+    assert (sweep.method, len(points), len(set(points))) == ("random", 3, 3)
+    everything = [tuple(point.values()) for point in sweep.points(99)]
+    assert everything[:3] == points
+    assert sorted(everything) == sorted(itertools.product([0.0, 0.5], [1, 2, 3, 4, 5]))
+    assert everything != sorted(everything)
+    other = [tuple(point.values()) for point in sweep.points(99, seed=1)]
+    assert sorted(other) == sorted(everything)
+    assert other != everything
+
+
+def test_every_combination_is_as_likely_as_another(tmp_path):
+    text = "method: random\nsampler: without_replacement\nparameters: {a: {min: 0, max: 4}}"
+    sweep = sweep_from(tmp_path, text)
+    seconds = [list(sweep.points(2, seed=seed))[1]["a"] for seed in range(2000)]
+    assert all(seconds.count(value) == pytest.approx(400, rel=0.2) for value in range(5))
+
+
+# What is wrong
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("3", "should be {value"),
+        ("[1, 2]", "should be {value"),
+        ("{}", "should have value"),
+        ("{min: 1}", "both min and max"),
+        ("{max: 1}", "both min and max"),
+        ("{min: 2, max: 2}", "min should be smaller than max, not 2 and 2"),
+        ("{min: 0.3, max: 0.2}", "min should be smaller than max"),
+        ("{min: a, max: b}", "min should be a finite number, not 'a'"),
+        ("{min: true, max: 3}", "min should be a finite number, not True"),
+        ("{min: 0, max: .inf}", "max should be a finite number, not inf"),
+        ("{min: 0.5, max: 3, distribution: int_uniform}", "whole numbers"),
+        ("{min: 0, max: 1, distribution: log_uniform_values}", "min above 0"),
+        ("{value: 3, values: [1, 2]}", "values: is not for distribution constant"),
+        ("{values: [1, 2], min: 0, max: 9}", "min: is not for distribution categorical"),
+        ("{distribution: categorical, min: 1, max: 2}", "min: is not for distribution categorical"),
+        ("{distribution: categorical}", "values: is missing"),
+        ("{distribution: uniform, values: [1]}", "values: is not for distribution uniform"),
+        ("{distribution: uniform, value: 1}", "value: is not for distribution uniform"),
+        ("{distribution: gaussian}", "'gaussian' is not one of W&B's"),
+        ("{distribution: log_unifrom, min: 1, max: 2}", "did you mean log_uniform?"),
+        ("{distribution: [normal]}", "is not one of W&B's"),
+        ("{distribution: normal, min: 0, max: 1}", "min: is not for distribution normal"),
+        ("{distribution: normal, sigma: 0}", "sigma should be above 0"),
+        ("{distribution: normal, mu: .nan}", "mu should be a finite number"),
+        ("{distribution: log_normal, mu: 1e3}", "mu and sigma are of the logarithm"),
+        ("{distribution: beta, a: -1}", "a should be above 0"),
+        ("{distribution: uniform, min: 0, max: 1, q: 1}", "q: is not for distribution uniform"),
+        ("{distribution: q_uniform, min: 0, max: 1, q: 0}", "q should be above 0"),
+        ("{distribution: q_normal, q: -1}", "q should be above 0"),
+        ("{distribution: q_uniform, min: 0, max: 1, q: 1e-30}", "too small a step"),
+        ("{distribution: q_uniform, min: 1.2, max: 1.8, q: 1}", "no multiple of q = 1"),
+        ("{distribution: log_uniform, min: 1e-5, max: 1e-1}", "write distribution: log_uniform_v"),
+        ("{distribution: log_uniform, min: 16, max: 512}", "write distribution: log_uniform_v"),
+        ("{distribution: inv_log_uniform, min: 0.1, max: 1}", "e^-0.1 and e^-1"),
+        ("{distribution: inv_log_uniform_values, min: 0, max: 1}", "min above 0"),
+        ("{distribution: q_log_uniform_values, min: -1, max: 1}", "min above 0"),
+        ("{min: -0.0, max: 1.0}", "min should be a finite number, not -0.0"),
+        ("{min: 0, max: 1" + "0" * 400 + "}", "max should be a finite number"),
+        ("{min: '1e-4', max: 1.0}", "min should be a finite number, not '1e-4'"),
+        ("{values: [1, .nan]}", "0.0 for -0.0"),
+        ("{value: {a: [-0.0]}}", "a[0] = -0.0"),
+        ("{values: [{0: a}]}", "keys in quotes"),
+        ("{values: [1, 2], probabilities: [0.5, 0.5], distribution: categorical}", "probabilities"),
+        ("{values: []}", "at least one entry"),
+        ("{values: 3}", "should be a list"),
+        ("{values: [1, 2], probabilities: [1]}", "one number"),
+        ("{values: [1, 2], probabilities: [-0.5, 1.5]}", "one number, 0 or more"),
+        ("{values: [1, 2], probabilities: [0.5, 0.4]}", "add up to 1, not 0.9"),
+        ("{values: [1, 2], probability: [0.5, 0.5]}", "unknown key 'probability'"),
+        ("{valeus: [1, 2]}", "unknown key 'valeus'"),
+        ("{parameters: 3}", "should map names"),
+        ("{parameters: {}}", "should map names"),
+        ("{parameters: {q: {value: 1}}, value: 2}", "nested parameters: stand alone; drop value"),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_what_it_should_be(spec, words, tmp_path):
+    (problem,) = problems_of(tmp_path, f"method: random\nparameters: {{lr: {spec}}}")
+    assert words in problem
+    assert "sweep.yaml: " in problem
+    assert "lr" in problem.split(": ")[1]
+
+
+@pytest.mark.parametrize("name", ["2x", "a b", "a..b", ".a", "a.", "a/b", "''", "é", "7"])
+def test_a_name_that_cannot_be_one_is_refused(name, tmp_path):
+    text = f"method: grid\nparameters: {{{name}: {{value: 1}}}}"
+    assert "begin with no digit" in problems_of(tmp_path, text)[0]
+
+
+def test_all_wrong_parameters_are_told_at_once_in_one_line_each(tmp_path):
+    text = """
+method: grid
+parameters:
+  a: {min: 2, max: 1}
+  b: {distribution: normal}
+  c: {values: []}
+  d: {parameters: {e: {distribution: beta, c: 1}, f: {values: [1], probabilities: [1.0]}}}
+"""
+    keys = [problem.split(": ")[1].split(" =")[0] for problem in problems_of(tmp_path, text)]
+    wrong = [f"parameters.{name}" for name in ("a", "c", "d.e")]
+    assert keys == [*wrong, "parameters.b", "parameters.d.f"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ("a: {value: 1}, a.b: {values: [2, 3]}", "a: is a value, and a.b lies in it; drop one"),
+        ("a: {values: [1]}, a.b.c: {value: 2}", "a: is a value, and a.b.c lies in it"),
+        ("a.b: {value: 1}, a: {parameters: {b.c: {value: 1}}}", "a.b: is a value, and a.b.c lies"),
+        (
+            "a.b: {value: 1}, a: {parameters: {b: {value: 2}}}",
+            "a.b: stands there twice, nested and",
+        ),
+    ],
+)
+def test_a_name_that_is_given_twice_or_lies_in_another_is_told_once(parameters, words, tmp_path):
+    (problem,) = problems_of(tmp_path, f"method: grid\nparameters: {{{parameters}}}")
+    assert f"sweep.yaml: parameters.{words}" in problem
+
+
+def test_names_that_begin_alike_are_apart(tmp_path):
+    given = ", ".join(f"{name}: {{value: 1}}" for name in ("a", "ab", "c.a", "c-a"))
+    sweep = sweep_from(tmp_path, f"method: grid\nparameters: {{{given}}}")
+    assert len(sweep.parameters) == 4
+
+
+def test_a_wrong_nested_parameter_has_its_whole_name(tmp_path):
+    text = "method: grid\nparameters: {opt: {parameters: {lr: {min: 1}}}}"
+    (problem,) = problems_of(tmp_path, text)
+    assert "parameters.opt.lr" in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("parameters: {a: {value: 1}}", "method"),
+        ("method: bayse\nparameters: {a: {value: 1}}", "method = 'bayse'"),
+        ("method: custom\nparameters: {a: {value: 1}}", "method = 'custom'"),
+        ("method: grid", "parameters"),
+        ("method: grid\nparameters: {}", "parameters"),
+        ("method: grid\nparameters: [a]", "parameters"),
+        ("method: grid\nparameters: {a: {value: 1}}\nrun_cap: 0", "run_cap = 0"),
+        ("method: grid\nparameters: {a: {value: 1}}\nrun_cap: many", "run_cap = 'many'"),
+        ("method: grid\nparameters: {a: {value: 1}}\nrun_cap: true", "run_cap = True"),
+        ("method: grid\nparameters: {a: {value: 1}}\nseed: -1", "seed = -1"),
+        ("method: grid\nparameters: {a: {value: 1}}\nmetric: {goal: minimize}", "metric.name"),
+        ("method: grid\nparameters: {a: {value: 1}}\nmetric: {name: x, goal: up}", "metric.goal"),
+        (
+            "metod: grid\nparameters: {a: {value: 1}}",
+            "method: is missing; did you mean it by metod",
+        ),
+        ("strategy: bayes\nparameters: {a: {value: 1}}", "strategy = 'bayes'"),
+        ("strategy: random\nparameters: {a: {value: 1}}", "num_runs: is missing"),
+        ("strategy: grid\nmethod: grid\nparameters: {a: {value: 1}}", "strategy = 'grid'"),
+        ("strategy: random\nnum_runs: 2\nparameters: {a: {min: 0.0, max: 1.0}}", "parameters.a"),
+        *(
+            (f"method: grid\nparameters: {{a: {{value: 1}}}}\n{text}", key)
+            for text, key in (
+                ("sampler: sobol", "sampler = 'sobol': is not for method: grid"),
+                ("metric: {name: x, goal: minimise}", "metric.goal = 'minimise'"),
+                ("metric: {name: x, target: low}", "metric.target = 'low'"),
+                ("metric: {name: x, impute: none}", "metric.impute = 'none'"),
+                ("metric: {name: x, gaol: minimize}", "metric.gaol: is no key of metric; did you"),
+                ("metric: loss", "metric = 'loss'"),
+                ("metrics: [{name: x}, {name: y}]", "metrics"),
+                ("name: 3", "name = 3: should be text"),
+                ("program: [a]", "program = ['a']"),
+                ("kind: job", "kind = 'job'"),
+                ("controller: {type: here}", "controller = {'type': 'here'}"),
+                ("scheduler: {engine: optuna}", "scheduler"),
+                ("command: python train.py", "command = 'python train.py'"),
+                ("command: []", "command = []"),
+                ("command: [{a: 1}]", "command"),
+                ("early_terminate: hyperband", "early_terminate.type = 'hyperband'"),
+            )
+        ),
+        ("method: random\nsampler: gp\nparameters: {a: {value: 1}}", "sampler = 'gp'"),
+        ("method: bayes\nsampler: sobol\nparameters: {a: {value: 1}}", "sampler = 'sobol'"),
+    ],
+)
+def test_what_is_wrong_at_the_top_is_named(text, key, tmp_path):
+    assert any(f"sweep.yaml: {key}" in problem for problem in problems_of(tmp_path, text))
+
+
+def test_everything_wrong_is_told_at_once(tmp_path):
+    text = """
+method: bayse
+run_cap: -1
+metric: {name: "", goal: minimize}
+parameters: {a: {min: 1}, b: {value: 1}, c: {values: []}}
+"""
+    keys = [problem.split(": ")[1].split(" =")[0] for problem in problems_of(tmp_path, text)]
+    assert keys == ["run_cap", "method", "parameters.a", "parameters.c", "metric.name"]
+
+
+def test_unknown_keys_at_the_top_are_warnings(tmp_path):
+    text = "method: grid\nparameters: {a: {value: 1}}\ncount: 4\nprogramm: x\nprogram: y"
+    sweep = sweep_from(tmp_path, text)
+    assert [warning.split("'")[1] for warning in sweep.warnings] == ["count", "programm"]
+    assert "write run_cap: 4" in sweep.warnings[0]
+    assert "did you mean program?" in sweep.warnings[1]
+
+
+def test_a_key_without_a_value_is_no_key(tmp_path):
+    text = "method: grid\nparameters: {a: {value: 1}}\nmetric:\nrun_cap:\nearly_terminate:\n"
+    sweep = sweep_from(tmp_path, text)
+    assert (sweep.metric, sweep.run_cap, sweep.early_terminate) == (None, None, None)
+
+
+def test_what_the_agent_needs_is_kept(tmp_path):
+    text = """
+method: bayes
+name: mine
+description: for people
+program: train.py
+project: p
+entity: e
+command: ["${env}", python, "${program}", --depth, 3, "${args}"]
+metric: {name: acc, goal: maximize, target: 0.9, impute: latest, impute_while_running: "false"}
+controller: {type: local}
+kind: sweep
+sampler: tpe
+seed: 7
+parameters: {a: {distribution: normal}}
+"""
+    sweep = sweep_from(tmp_path, text)
+    assert (sweep.name, sweep.program, sweep.project, sweep.entity) == (
+        "mine",
+        "train.py",
+        "p",
+        "e",
+    )
+    assert sweep.command == ("${env}", "python", "${program}", "--depth", "3", "${args}")
+    assert sweep.metric == Metric("acc", "maximize", 0.9)
+    assert (sweep.sampler, sweep.seed) == ("tpe", 7)
+    (warning,) = sweep.warnings
+    assert "metric.impute has no effect" in warning
+
+
+def test_bayes_has_no_list_of_points(tmp_path):
+    sweep = sweep_from(tmp_path, "method: bayes\nsampler: auto\nparameters: {a: {values: [1]}}")
+    assert sweep.sampler is None
+    with pytest.raises(ConfigError, match="rounds propose"):
+        next(sweep.points(3))
+
+
+def test_a_grid_too_large_to_enumerate_asks_for_a_limit(tmp_path):
+    text = "method: grid\nparameters: {a: {min: 1, max: 2000}, b: {min: 1, max: 2000}}"
+    (problem,) = problems_of(tmp_path, text)
+    assert "4,000,000 combinations; set run_cap" in problem
+    assert len(list(sweep_from(tmp_path, text + "\nrun_cap: 3").points())) == 3
+
+
+HUGE = [
+    "{min: 0, max: 100000000000}",
+    "{min: 0, max: 1" + "0" * 30 + "}",
+    "{distribution: q_uniform, min: 0, max: 1, q: 1e-11}",
+]
+
+
+@pytest.mark.parametrize("spec", HUGE)
+@pytest.mark.parametrize("top", ["method: grid", "method: random\nsampler: without_replacement"])
+def test_a_huge_grid_is_counted_and_never_listed(spec, top, tmp_path):
+    text = f"{top}\nparameters: {{a: {spec}, b: {{values: [1, 2]}}}}"
+    (problem,) = problems_of(tmp_path, text)
+    assert "00 combinations; set run_cap to at most 1,000,000" in problem.replace("02 c", "00 c")
+    (problem,) = problems_of(tmp_path, f"{text}\nrun_cap: 1000001")
+    assert " combinations; set run_cap to at most 1,000,000" in problem
+    assert len(list(sweep_from(tmp_path, f"{text}\nrun_cap: 3").points())) == 3
+
+
+@pytest.mark.parametrize("top", ["random", "random\nsampler: sobol", "bayes"])
+def test_a_sweep_has_no_more_than_a_million_trials(top, tmp_path):
+    text = f"method: {top}\nparameters: {{a: {{min: 0.0, max: 1.0}}}}\nrun_cap: "
+    (problem,) = problems_of(tmp_path, f"{text}100000000000")
+    assert "run_cap = 100000000000: should be at most 1,000,000" in problem
+    assert sweep_from(tmp_path, f"{text}1000000").run_cap == 1_000_000
+
+
+def test_a_small_grid_may_have_any_cap(tmp_path):
+    text = "method: grid\nrun_cap: 100000000000\nparameters: {a: {values: [1, 2]}}"
+    assert len(list(sweep_from(tmp_path, text).points())) == 2
+
+
+def test_a_value_that_a_grid_has_twice_is_told(tmp_path):
+    sweep = sweep_from(tmp_path, "method: grid\nparameters: {a: {values: [1, 1.0, 2]}}")
+    assert [point["a"] for point in sweep.points()] == [1, 2]
+    assert "parameters.a has 3 values, of which 2 are different" in sweep.warnings[0]
+
+
+def test_numbers_in_short_exponent_form_are_numbers(tmp_path):
+    parameter = only(tmp_path, "{distribution: log_uniform_values, min: 1e-5, max: 1E-1}")
+    assert parameter.extremes == (1e-5, 0.1)
+
+
+def test_the_metric_minimises_unless_told_otherwise(tmp_path):
+    base = "method: grid\nparameters: {a: {value: 1}}\n"
+    assert sweep_from(tmp_path, base).metric is None
+    assert sweep_from(tmp_path, base + "metric: {name: val/loss}").metric.goal == "minimize"
+    assert sweep_from(tmp_path, base + "metric: {name: acc, goal: maximize}").metric.name == "acc"
+
+
+# Files of other people
+
+
+@pytest.mark.skipif(not REAL_FILES.is_dir(), reason="no shared/data/sweep_yamls beside the project")
+@pytest.mark.parametrize(
+    ("name", "method", "parameters", "swept", "bands"),
+    [
+        ("00-uno-00+fluke__sweep", "bayes", 4, 4, None),
+        ("CopurOnur+ED-MTT__configs__sweep", "grid", 1, 1, None),
+        ("FeherBalazs+cora__sweeps__sweep", "grid", 62, 15, None),
+        ("FeherBalazs+cora__sweeps__sweep_random", "random", 62, 9, None),
+        ("NWeis97+ML_Ops_ExamProject__configs__sweep", "bayes", 6, 6, None),
+        ("borisdayma+dalle-mini__tools__train__sweep", "random", 14, 1, None),
+        (f"{STAGES}", "grid", 5, 5, (1, 3)),
+        (f"{STAGES}_bayes", "bayes", 5, 5, (1, 3)),
+        (f"{STAGES}_random", "random", 5, 5, (1, 3)),
+        (f"{EXAMPLES}local-controller__sweep-local-hyperband", "grid", 6, 3, (1, 3)),
+        (f"{EXAMPLES}nested-params__sweep-nested-cli", "grid", 3, 3, None),
+        (f"{EXAMPLES}sweep-grid", "grid", 6, 3, None),
+    ],
+)
+def test_real_files_load(name, method, parameters, swept, bands):
+    sweep = load_sweep(REAL_FILES / f"{name}.yaml")
+    assert (sweep.method, len(sweep.parameters)) == (method, parameters)
+    assert sum(parameter.swept for parameter in sweep.parameters) == swept
+    assert sweep.warnings == ()
+    early = sweep.early_terminate
+    assert (early and early.bands(20)) == bands
+    if method != "bayes":
+        points = list(sweep.points(limit=4))
+        assert all(len(point) == parameters for point in points)
+
+
+@pytest.mark.skipif(not REAL_FILES.is_dir(), reason="no shared/data/sweep_yamls beside the project")
+def test_every_real_file_is_covered():
+    assert len(list(REAL_FILES.glob("*.yaml"))) == 12
