@@ -101,7 +101,7 @@ def train_together(train: Callable[..., bool], device_name: str) -> None:
     Rank 0 answers for all: what is no fault of the code is no error here.
     """
     from resweep.training.device import pick_device
-    from resweep.training.follow import follow
+    from resweep.training.mirror import mirror_rank_zero
     from resweep.training.processes import Processes
 
     end_with_parent()  # torchrun, which cannot let its processes know that it was killed
@@ -109,7 +109,7 @@ def train_together(train: Callable[..., bool], device_name: str) -> None:
     device = pick_device(device_name, processes.local_rank)
     if processes.rank > 0:  # rank 0 says when to leave, and hears the same signals
         processes.meet(device)
-        follow(processes, device)
+        mirror_rank_zero(processes, device)
         return
     answer = Answer()
     processes.meet(device)

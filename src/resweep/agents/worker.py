@@ -29,7 +29,7 @@ from resweep.store.lock import RunLock
 from resweep.store.parent import fetch_parent
 from resweep.store.run import Run
 from resweep.study.study import Phase
-from resweep.training.gradients import Wish
+from resweep.training.gradients import GradientRequest
 from resweep.trials.trial import Outcome, Trial, read_record
 
 POLL_SECONDS = 1.0  # between looks at trials that others train
@@ -192,7 +192,7 @@ def run_to_train(trial: Trial, layout: Layout) -> Run | None:
         return None  # infeasible: its record says so
     run = Run(layout.run(run_id(config, data)))
     monitors = EarlyStopping.model_validate(config["early_stopping"])
-    gradients = Wish.of(config["training"])
+    gradients = GradientRequest.of(config["training"])
     served = run.is_served(last_step(config, trial.stop), False, monitors, gradients)
     return None if served else run
 

@@ -85,7 +85,7 @@ class EarlyStopping(Section):
         return any(switch is not None for switch in switches)
 
 
-class Run(Section):
+class RunSection(Section):
     """What a run is called, and what it starts from."""
 
     name: Annotated[str | None, LABEL] = Field(None, description="label for tables")
@@ -105,7 +105,7 @@ class Config(Section):
     training: Training
     initialization: Initialization = Initialization()
     early_stopping: EarlyStopping = EarlyStopping()
-    run: Run = Run()
+    run: RunSection = RunSection()
 
     @model_validator(mode="after")
     def _sections_fit_each_other(self) -> "Config":
@@ -128,7 +128,7 @@ SECTIONS: dict[str, type[Section]] = {
     "training": Training,
     "initialization": Initialization,
     "early_stopping": EarlyStopping,
-    "run": Run,
+    "run": RunSection,
 }
 FIELDS: dict[str, list[str]] = {}  # flat name of a field -> its paths
 for _name, _section in SECTIONS.items():

@@ -33,7 +33,7 @@ from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.run import Run
 from resweep.study.schema import Resources
 from resweep.systems.language.size import count_parameters, shape_of
-from resweep.training.gradients import Wish
+from resweep.training.gradients import GradientRequest
 
 BASE_MB = 800
 BYTES_PER_PARAMETER = 16
@@ -117,7 +117,7 @@ def trial_needs(
         return LINK  # an infeasible trial writes its record and leaves
     run = Run(layout.run(run_id(resolved, data)))
     monitors = EarlyStopping.model_validate(resolved["early_stopping"])
-    gradients = Wish.of(resolved["training"])
+    gradients = GradientRequest.of(resolved["training"])
     if run.is_served(last_step(resolved, stop), keep == "all", monitors, gradients):
         return LINK
     return _estimate(resolved, data, wanted, run.out_of_memory_count())

@@ -21,11 +21,11 @@ from resweep.paths import Layout
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.lock import RunLock
 from resweep.store.parent import fetch_parent
-from resweep.store.publish import Publisher
+from resweep.store.recorder import Recorder
 from resweep.store.retention import claim
 from resweep.store.run import EMPTY, INFEASIBLE, Run
-from resweep.training.gradients import Wish
-from resweep.training.micro_batch_limit import Shortage
+from resweep.training.gradients import GradientRequest
+from resweep.training.micro_batch_limit import MicroBatchLimit
 from resweep.trials.trial import Trial, link_record, write_own_record
 from resweep.wandb.follow import follow
 
@@ -95,7 +95,7 @@ def train_trial(
         claim(run, trial.study, trial.phase, trial.trial)
     weights = weights or keep == "all"
     monitors = EarlyStopping.model_validate(config["early_stopping"])
-    gradients = Wish.of(config["training"])
+    gradients = GradientRequest.of(config["training"])
     until = last_step(config, trial.stop)
     training = config["training"]
     starts_processes = launch.is_wanted(training) and processes is None
@@ -107,7 +107,7 @@ def train_trial(
             served = run.find_record(until, weights, None, monitors, gradients)
             if served is None and run.is_served(until, *wish):  # its metrics tell
                 stop = run.settled_stop(until, monitors)
-                served = Publisher(run, config).replay(until, stop)
+                served = Recorder(run, config).replay(until, stop)
     if served is not None:
         log.info("run %s: in the store", run.run_id)
         link_record(record, served)
@@ -165,7 +165,9 @@ def train_trial(
             check_model(config["model"], config["run"]["checkpoint"] is not None)
             # Processes that one of them left in the middle cannot begin anew.
             made = (
-                advance(request, layout) if processes else twice(lambda: advance(request, layout))
+                advance(request, layout)
+                if processes
+                else retry_once(lambda: advance(request, layout))
             )
         except ConfigError as error:  # some things only building the model tells
             log.warning("infeasible: %s", error)
@@ -196,27 +198,27 @@ def _train_together(
     Returns:
         Whether anything was trained.
     """
-    shortage = Shortage(run.path, None)
+    limit = MicroBatchLimit(run.path, None)
 
     # Not in a file: other nodes have a /tmp of their own.
     arguments = ["--content", json.dumps(trial.content()), "--record", f"{record}", *words]
 
     def start() -> bool:
         while True:
-            known = shortage.limit()
+            known = limit.read()
             try:
                 return launch.launch(training, arguments, interrupted)
             except launch.Crashed as error:
                 if interrupted():
                     raise Interrupted(f"run {run.run_id}: {error} when told to leave") from None
-                if shortage.limit() == known:
+                if limit.read() == known:
                     raise
-            log.info("out of memory: once more, with %s sequences a forward", shortage.limit())
+            log.info("out of memory: once more, with %s sequences a forward", limit.read())
 
-    return twice(start)
+    return retry_once(start)
 
 
-def twice(work: Callable[[], T]) -> T:
+def retry_once(work: Callable[[], T]) -> T:
     """Do it, and once more if it fails by itself: what fails twice alike is a result."""
     try:
         return work()

@@ -3,7 +3,7 @@
     train.py  (this process: no torch, waits)
       torchrun  (of several nodes: srun, and a torchrun on each)
         train.py, rank 0      the whole of a training job, as if it were alone
-        train.py, rank 1...   what rank 0 tells (resweep.training.follow)
+        train.py, rank 1...   what rank 0 tells (resweep.training.mirror)
 
 Rank 0 leaves its process id and its answer in a folder that is made for the launch. Signals go from
 here to it alone: it saves, and lets the others go.

@@ -15,7 +15,7 @@ from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.run import INFEASIBLE, Run
 from resweep.study.study import Phase, Study
 from resweep.systems.language.batches import steps_for_epochs
-from resweep.training.gradients import Wish
+from resweep.training.gradients import GradientRequest
 from resweep.trials.decisions import read_decisions
 from resweep.trials.trial import Trial, read_trial
 
@@ -103,7 +103,7 @@ def _audit_trial(trial: Trial, cost: PhaseCost, layout: Layout, seen: dict[str, 
     run = Run(layout.run(run_id(resolved, data)))
     until = last_step(resolved, trial.stop)
     monitors = EarlyStopping.model_validate(resolved["early_stopping"])
-    gradients = Wish.of(resolved["training"])
+    gradients = GradientRequest.of(resolved["training"])
     if run.is_served(until, weights=False, early_stopping=monitors, gradients=gradients):
         return STORED
     _add_run(cost, run.run_id, resolved, int(run.state().get("step", 0)), until, seen)

@@ -3,7 +3,7 @@
 what the metrics tell of the trial's monitors  ->  where it ends
 the last sound checkpoint                      ->  where to go on, and in which folder
 training                                       ->  checkpoints, metrics, how the attempt ended
-resweep.store.publish                          ->  the record
+resweep.store.recorder                         ->  the record
 """
 
 import logging
@@ -24,7 +24,7 @@ from resweep.store.identity import identity
 from resweep.store.lock import RunLock
 from resweep.store.parent import compare_tokens, require_parent
 from resweep.store.provenance import code_digest
-from resweep.store.publish import DONE, Publisher, last_values
+from resweep.store.recorder import DONE, Recorder, last_values
 from resweep.store.retention import Policy, add_policy, drop_before, drop_unclaimed, has_claims
 from resweep.store.run import (
     FEWER_SEQUENCES,
@@ -37,9 +37,9 @@ from resweep.store.run import (
 from resweep.store.saver import Saver
 from resweep.training.device import device_name, is_shared
 from resweep.training.gradient_learner import Trainer
-from resweep.training.loop import Callbacks, Outcome, train
+from resweep.training.loop import Callbacks, LoopEnd, train
 from resweep.training.metrics import METRICS, TIMING, MetricLog, read_metrics, val_losses
-from resweep.training.micro_batch_limit import Shortage
+from resweep.training.micro_batch_limit import MicroBatchLimit
 from resweep.training.monitors import Monitors, Stop
 from resweep.training.writer import Writer
 
@@ -71,7 +71,7 @@ class Advance:
         self.early_stopping = request.early_stopping
         self.stop: Stop | None = None  # the monitor that ends the trial
         self.most_sequences: int | None = None  # a forward, as far as it is known
-        self.publisher = Publisher(run, request.config, device_name(request.device))
+        self.recorder = Recorder(run, request.config, device_name(request.device))
 
     def go(self) -> Path:
         """Train, and write the record of what came out."""
@@ -89,7 +89,7 @@ class Advance:
         self._ask_metrics()
         told = self.stop is not None or run.tells_end(self.until)
         if told and run.has_wanted(self.until, request.weights, request.gradients):
-            return self.publisher.replay(self.until, self.stop)
+            return self.recorder.replay(self.until, self.stop)
         start = self._choose_folder()
         from_step = _step_of(start)
         if start is None or request.config["model"].get("lora_rank") is not None:
@@ -129,7 +129,7 @@ class Advance:
                 trainer.load(start)
                 log.info("run %s: continues from step %d", run.run_id, trainer.step)
             outcome, metrics = self._train(trainer, end)
-            if outcome is not Outcome.INTERRUPTED:
+            if outcome is not LoopEnd.INTERRUPTED:
                 end("completed")
         except LeaseLost:
             raise
@@ -138,12 +138,12 @@ class Advance:
                 end("machine: other processes hold the GPU's memory")
                 raise
             if trainer is not None and processes.together:
-                fewer = self._shortage().limit() != self.most_sequences
+                fewer = self._micro_batch_limit().read() != self.most_sequences
                 end(FEWER_SEQUENCES if fewer else "machine: out of GPU memory")
                 raise
             end("out of GPU memory")
             reached = self.progress["step"]
-            return self.publisher.lack_memory(reached, str(error), request.device_memory)
+            return self.recorder.lack_memory(reached, str(error), request.device_memory)
         except (ResweepError, OSError, MemoryError) as error:
             # Where memory is short, the kernel may kill one of several processes alone.
             lost = isinstance(error, ProcessLost) and is_nearly_full(self.lock.details())
@@ -155,14 +155,14 @@ class Advance:
             if run.failed_alike(text):
                 return self._give_up(self.progress["step"], text)
             raise
-        if outcome is Outcome.INTERRUPTED:
+        if outcome is LoopEnd.INTERRUPTED:
             raise Interrupted(
                 f"run {run.run_id}: saved at step {trainer.step} of {self.until} and left; "
                 "the same command continues it"
             )
-        if outcome is Outcome.DIVERGED:
-            return self.publisher.diverge(self.folder, trainer.step)
-        record = self.publisher.end(self.folder, trainer.step, metrics, self.stop)
+        if outcome is LoopEnd.DIVERGED:
+            return self.recorder.diverge(self.folder, trainer.step)
+        record = self.recorder.end(self.folder, trainer.step, metrics, self.stop)
         self.folder = run.path
         if run.has_weights(trainer.step):
             losses = val_losses(read_metrics(run.path / METRICS))
@@ -174,16 +174,16 @@ class Advance:
     def _build(self) -> Trainer:
         """Return a new trainer, and have one built in all other processes."""
         request = self.request
-        shortage = self._shortage()
-        self.most_sequences = shortage.limit()
+        micro_batch_limit = self._micro_batch_limit()
+        self.most_sequences = micro_batch_limit.read()
         if self.most_sequences == 0:
             raise torch.OutOfMemoryError("one sequence does not fit the GPUs of the processes")
-        limits = (self.most_sequences, shortage)
+        limits = (self.most_sequences, micro_batch_limit)
         request.processes.tell("build", request.config, request.data, *limits)
         return Trainer(request.config, request.data, request.device, request.processes, *limits)
 
-    def _shortage(self) -> Shortage:
-        return Shortage(self.run.path, self.request.device_memory)
+    def _micro_batch_limit(self) -> MicroBatchLimit:
+        return MicroBatchLimit(self.run.path, self.request.device_memory)
 
     def _ask_metrics(self) -> None:
         """See what the run's metrics tell of the trial's monitors, as far as they are settled.
@@ -230,7 +230,7 @@ class Advance:
 
     def _train(
         self, trainer: Trainer, end: Callable[[str], None]
-    ) -> tuple[Outcome, dict[str, float]]:
+    ) -> tuple[LoopEnd, dict[str, float]]:
         """Train; returns how it ended, and what the trial got."""
         metrics = MetricLog(self.folder / METRICS, trainer.step)
         timing = MetricLog(self.folder / TIMING, trainer.step)
@@ -264,11 +264,11 @@ class Advance:
                 outcome = train(trainer, self.until, metrics, timing, calls, monitors)
                 writer.wait()
                 self.progress["step"] = trainer.step
-                if outcome is Outcome.INTERRUPTED:
+                if outcome is LoopEnd.INTERRUPTED:
                     end("interrupted")  # now: who follows may take longer than we are given
             metrics.flush_to_disk()
             self.stop = self.stop or monitors.stop
-            if outcome in (Outcome.REACHED, Outcome.STOPPED):
+            if outcome in (LoopEnd.REACHED, LoopEnd.STOPPED):
                 got = self._measure_and_save(trainer, saver)
         return outcome, got
 
@@ -298,7 +298,7 @@ class Advance:
     def _give_up(self, step: int, reason: str) -> Path:
         if self.run.furthest_record() >= self.until:
             raise StoreError(f"run {self.run.run_id}: could not be trained again: {reason}")
-        return self.publisher.fail(step, reason)
+        return self.recorder.fail(step, reason)
 
 
 def _step_of(folder: Path | None) -> int:

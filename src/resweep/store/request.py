@@ -25,7 +25,7 @@ from resweep.store.identity import last_step, run_id
 from resweep.store.lock import RunLock
 from resweep.store.run import Run
 from resweep.training.device import device_memory
-from resweep.training.gradients import Wish
+from resweep.training.gradients import GradientRequest
 from resweep.training.loop import memory_mb
 from resweep.training.processes import ALONE, Processes
 
@@ -85,9 +85,9 @@ class Request:
         return EarlyStopping.model_validate(self.config["early_stopping"])
 
     @property
-    def gradients(self) -> Wish:
+    def gradients(self) -> GradientRequest:
         """Those that the checkpoint of that step should have."""
-        return Wish.of(self.config["training"])
+        return GradientRequest.of(self.config["training"])
 
     def find_record(self, run: Run) -> Path | None:
         """Return the record of its run that answers it, or None."""

@@ -22,7 +22,7 @@ from resweep.paths import write_atomically
 from resweep.store import checkpoints as checkpoint
 from resweep.store.lock import read_lease
 from resweep.store.provenance import code_digest, versions
-from resweep.training.gradients import NO_WISH, Wish
+from resweep.training.gradients import NO_GRADIENTS, GradientRequest
 from resweep.training.metrics import METRICS, read_metrics
 from resweep.training.monitors import Stop, first_stop
 
@@ -74,7 +74,7 @@ class Run:
         weights: bool = False,
         device_memory: float | None = None,
         early_stopping: EarlyStopping = NO_MONITORS,
-        gradients: Wish = NO_WISH,
+        gradients: GradientRequest = NO_GRADIENTS,
     ) -> Path | None:
         """Return the record that already answers a request, or None.
 
@@ -138,7 +138,7 @@ class Run:
         until: int,
         weights: bool,
         early_stopping: EarlyStopping,
-        gradients: Wish = NO_WISH,
+        gradients: GradientRequest = NO_GRADIENTS,
     ) -> bool:
         """Whether a request needs no training: its record is there, or follows from the metrics."""
         stop = self.settled_stop(until, early_stopping)
@@ -152,7 +152,7 @@ class Run:
         """Whether there is a checkpoint of this step."""
         return (self.path / checkpoint.folder_name(step)).is_dir()
 
-    def has_wanted(self, step: int, weights: bool, gradients: Wish) -> bool:
+    def has_wanted(self, step: int, weights: bool, gradients: GradientRequest) -> bool:
         """Whether there is what a trial wants beside the record of a step.
 
         Gradients belong to weights: where these were pruned and are not wanted, none are.

@@ -55,7 +55,7 @@ class Saver:
         self.writer.wait()  # two copies at a time would be one too many
         snapshot = trainer.snapshot()
         self.newest = {snapshot.step}
-        self.writer.begin(lambda: self._publish(snapshot))
+        self.writer.begin(lambda: self._write(snapshot))
 
     def is_best(self, step: int, loss: float) -> bool:
         """Take the val/loss of a step; returns whether its checkpoint would be one of the best."""
@@ -65,10 +65,10 @@ class Saver:
         steps = {*checkpoint.steps_of(self.folder), *self.newest, step}
         return step in best_first(steps, self.losses)[: self.keep_best]
 
-    def _publish(self, snapshot: Snapshot) -> None:
+    def _write(self, snapshot: Snapshot) -> None:
         self.flush()
         place = self.folder / checkpoint.folder_name(snapshot.step)
-        checkpoint.publish(place, snapshot.write, self.lock.confirm)
+        checkpoint.write_checkpoint(place, snapshot.write, self.lock.confirm)
         if self.folder == self.run.path:
             self.run.update(step=max(snapshot.step, self.run.state().get("step", 0)))
         # The last one before stays too, should this one be damaged.

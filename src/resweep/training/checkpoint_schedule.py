@@ -9,13 +9,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from resweep.training.gradients import Wish
+from resweep.training.gradients import GradientRequest
 
 SECONDS_BETWEEN_SAVES = 60.0
 
 
-class Saves:
-    """Foretells the checkpoints of a training.
+class CheckpointSchedule:
+    """Says which steps of a training a checkpoint may follow.
 
     Args:
         training: The `training` section of the configuration.
@@ -27,7 +27,7 @@ class Saves:
         self.training = training
         self.until = until
         self.monitored = monitored
-        self.wants_gradients = Wish.of(training).gradients
+        self.wants_gradients = GradientRequest.of(training).gradients
         self.last = time.monotonic()
 
     def due(self, step: int) -> bool:

@@ -25,7 +25,7 @@ from resweep.systems.language.dropout import sample_keys
 from resweep.training.device import is_shared, matmul_precision, to_device
 from resweep.training.engine import make_engine
 from resweep.training.gradients import SAMPLE_COUNT
-from resweep.training.micro_batch_limit import Shortage
+from resweep.training.micro_batch_limit import MicroBatchLimit
 from resweep.training.optimizer import parameter_groups
 from resweep.training.processes import ALONE, Processes, together
 from resweep.training.schedule import learning_rate
@@ -44,7 +44,7 @@ class Trainer:
         device: Where to compute.
         processes: Those that train together.
         most_sequences: Sequences per forward and process that are known to fit; None: unknown.
-        shortage: Where one of several processes leaves word that they do not.
+        micro_batch_limit: Where one of several processes leaves word that they do not.
 
     Attributes:
         micro_batch: Sequences per forward and process.
@@ -58,7 +58,7 @@ class Trainer:
         device: torch.device,
         processes: Processes = ALONE,
         most_sequences: int | None = None,
-        shortage: Shortage | None = None,
+        micro_batch_limit: MicroBatchLimit | None = None,
     ):
         self.config = config
         self.training: Mapping[str, Any] = config["training"]
@@ -74,7 +74,7 @@ class Trainer:
         )
         self.sequences_here = self.sequences_per_step // processes.world_size
         self.first_row = processes.rank * self.sequences_here
-        self.shortage = shortage
+        self.micro_batch_limit = micro_batch_limit
         limits = (self.training["max_gpu_batch_size"], most_sequences, self.sequences_here)
         self.micro_batch = min(self.training["batch_size"], *(n for n in limits if n))
         self.eval_batch: int = min(
@@ -170,8 +170,8 @@ class Trainer:
 
     def _note_shortage(self, sequences: int) -> None:
         """Where there are other processes, leave word that so many sequences did not fit."""
-        if self.processes.together and self.shortage and not is_shared(self.device):
-            self.shortage.note(sequences // 2)
+        if self.processes.together and self.micro_batch_limit and not is_shared(self.device):
+            self.micro_batch_limit.note(sequences // 2)
 
     def _free_memory(self) -> None:
         """Give back what an attempt that did not fit has left behind."""

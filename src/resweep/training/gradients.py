@@ -19,7 +19,7 @@ SAMPLE_COUNT = "gradient_samples"  # its key in trainer.json
 
 
 @dataclass(frozen=True)
-class Wish:
+class GradientRequest:
     """Which gradients checkpoints should have.
 
     Attributes:
@@ -31,12 +31,12 @@ class Wish:
     samples: int | None = None
 
     @classmethod
-    def of(cls, training: Mapping[str, Any]) -> "Wish":
-        """Return the wish of a `training` section."""
+    def of(cls, training: Mapping[str, Any]) -> "GradientRequest":
+        """Return the request of a `training` section."""
         return cls(training["save_gradients"], training["gradient_samples"])
 
     def is_met(self, checkpoint: Path) -> bool:
-        """Whether a checkpoint folder has what is wished for."""
+        """Whether a checkpoint folder has what is requested."""
         if not self.gradients:
             return True
         if not (checkpoint / GRADIENTS).is_file():
@@ -47,4 +47,4 @@ class Wish:
         return bool(counters.get(SAMPLE_COUNT) == self.samples)
 
 
-NO_WISH = Wish()
+NO_GRADIENTS = GradientRequest()

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from resweep.config.schema import EarlyStopping
-from resweep.training.checkpoint_schedule import Saves
+from resweep.training.checkpoint_schedule import CheckpointSchedule
 from resweep.training.gradient_learner import Trainer
 from resweep.training.metrics import MetricLog
 from resweep.training.monitors import Monitors, Stop
@@ -46,7 +46,7 @@ PEAK_FLOPS = {
 log = logging.getLogger(__name__)
 
 
-class Outcome(Enum):
+class LoopEnd(Enum):
     """Why the loop returned."""
 
     REACHED = "reached"
@@ -79,7 +79,7 @@ def train(
     timing: MetricLog,
     callbacks: Callbacks,
     monitors: Monitors | None = None,
-) -> Outcome:
+) -> LoopEnd:
     """Train up to step `until`, writing metrics and checkpoints on the way.
 
     Args:
@@ -99,46 +99,46 @@ def train(
     if trainer.step == 0:
         write(trainer.evaluate("val"))
     if monitors.stop is not None:
-        return Outcome.STOPPED
+        return LoopEnd.STOPPED
     clock = _Clock(trainer)
-    saves = Saves(trainer.training, until, monitors.on)
+    checkpoints = CheckpointSchedule(trainer.training, until, monitors.on)
     leaving = False
 
     def save() -> None:
-        saves.saved()
+        checkpoints.saved()
         clock.paused(callbacks.save)
 
     while trainer.step < until:
-        due = saves.due(trainer.step + 1)
-        complete = not saves.wants_gradients or due or leaving
-        complete = complete or saves.may_follow(trainer.step + 1)
-        trainer.train_step(saves.wants_gradients and complete)
+        due = checkpoints.due(trainer.step + 1)
+        complete = not checkpoints.wants_gradients or due or leaving
+        complete = complete or checkpoints.may_follow(trainer.step + 1)
+        trainer.train_step(checkpoints.wants_gradients and complete)
         step = trainer.step
         values: dict[str, Any] = {}
         if step % trainer.training["log_steps"] == 0 or step == trainer.max_steps:
             values |= trainer.interval_metrics()
             timing.write(step, clock.measure(trainer))
             if _diverged(values, "train/loss", step):
-                return Outcome.DIVERGED
+                return LoopEnd.DIVERGED
         if step % trainer.training["eval_steps"] == 0 or step == trainer.max_steps:
             values |= clock.paused(lambda: trainer.evaluate("val"))
             if _diverged(values, "val/loss", step):  # by the last update, which no train/loss saw
-                return Outcome.DIVERGED
+                return LoopEnd.DIVERGED
             due |= callbacks.is_best(step, values["val/loss"])
         if values:
             stop = write(values)
             clock.progress(trainer, until, values)
             if stop is not None:
                 log.info("stopped at step %d: %s", step, stop.reason)
-                return Outcome.STOPPED
+                return LoopEnd.STOPPED
         leaving = leaving or callbacks.interrupted()
         if leaving and complete:  # else after one more step, whose gradients are kept
             save()
-            return Outcome.INTERRUPTED
+            return LoopEnd.INTERRUPTED
         if due and step < until:
             save()
         callbacks.beat(step)
-    return Outcome.REACHED
+    return LoopEnd.REACHED
 
 
 def _diverged(values: dict[str, Any], name: str, step: int) -> bool:

@@ -106,7 +106,7 @@ def trained(config: dict[str, Any], data: Prepared, steps: int = 3) -> Trainer:
 
 
 def save(trainer: Trainer, folder: Path) -> Path:
-    checkpoint.publish(folder, trainer.snapshot().write, lambda: None)
+    checkpoint.write_checkpoint(folder, trainer.snapshot().write, lambda: None)
     return folder
 
 

@@ -9,11 +9,11 @@ from resweep.training.gradient_learner import Trainer
 from resweep.training.processes import Processes
 
 
-def follow(processes: Processes, device: torch.device) -> None:
+def mirror_rank_zero(processes: Processes, device: torch.device) -> None:
     """Obey rank 0 until it says that this was all.
 
     Raises:
-        ProcessLost: Another process is gone; there is nothing to follow any more.
+        ProcessLost: Another process is gone; there is nothing to mirror any more.
         Exception: Whatever the training raised here; the others are told why.
     """
     trainer: Any = None

@@ -1,4 +1,4 @@
-"""Publishing what a training came to: each file to its place, the record last.
+"""Recording what a training came to: each file to its place, the record last.
 
     metrics, checkpoint   of a retraining, to where the run's are
     record.json           the run's state
@@ -27,7 +27,7 @@ from resweep.store.run import (
     Run,
 )
 from resweep.systems.language.size import count_parameters
-from resweep.training.gradients import Wish
+from resweep.training.gradients import GradientRequest
 from resweep.training.metrics import METRICS, TIMING, read_metrics
 from resweep.training.monitors import Stop
 
@@ -37,8 +37,8 @@ ASKED = "as far as it was to go for now"  # a rung, or a smaller request
 log = logging.getLogger(__name__)
 
 
-class Publisher:
-    """Publishes for one run.
+class Recorder:
+    """Records what the trainings of one run came to.
 
     Args:
         run: Where to.
@@ -50,11 +50,11 @@ class Publisher:
         self.run = run
         self.model: Mapping[str, Any] = config["model"]
         self.max_steps = int(config["training"]["max_steps"])
-        self.gradients = Wish.of(config["training"])
+        self.gradients = GradientRequest.of(config["training"])
         self.device = device
 
     def end(self, folder: Path, step: int, metrics: Mapping[str, float], stop: Stop | None) -> Path:
-        """Publish a training that got to where its trial ends.
+        """Record a training that got to where its trial ends.
 
         Args:
             folder: Where it was trained: the run's own, or one beside, which is gone afterwards.
@@ -66,8 +66,8 @@ class Publisher:
             The record.
         """
         run = self.run
-        self._publish_metrics(folder, step)
-        weights = self._publish_checkpoint(folder, step)
+        self._place_metrics(folder, step)
+        weights = self._place_checkpoint(folder, step)
         finished = step == self.max_steps
         if finished and weights is not None:
             link_relative(run.path / "final_checkpoint", run.path / checkpoint.folder_name(step))
@@ -110,8 +110,8 @@ class Publisher:
         return self._record(step, STOPPED, ASKED, metrics, weights=weights, trained_by=by)
 
     def diverge(self, folder: Path, step: int) -> Path:
-        """Publish a training whose loss was no number; returns the record."""
-        self._publish_metrics(folder, step)
+        """Record a training whose loss was no number; returns the record."""
+        self._place_metrics(folder, step)
         reason = f"the loss was not a finite number at step {step}"
         self.run.update(status=DIVERGED, step=step, reason=reason)
         return self._record(step, DIVERGED, reason, {}, rule=DIVERGED)
@@ -128,13 +128,13 @@ class Publisher:
         self.run.update(status=FAILED, reason=reason)
         return self._record(step, FAILED, reason, {}, rule=FAILED)
 
-    def _publish_metrics(self, folder: Path, step: int) -> None:
+    def _place_metrics(self, folder: Path, step: int) -> None:
         """Copy the files of a retraining over, if they say more than those of the run."""
         if folder != self.run.path and step > self.run.settled_step():
             for name in (METRICS, TIMING):
                 write_atomically(self.run.path / name, (folder / name).read_bytes())
 
-    def _publish_checkpoint(self, folder: Path, step: int) -> str | None:
+    def _place_checkpoint(self, folder: Path, step: int) -> str | None:
         """Give the checkpoint of a step its place; returns the weights' digest, if it was saved."""
         place = self.run.path / checkpoint.folder_name(step)
         if folder != self.run.path:
