@@ -390,3 +390,9 @@ def test_a_missing_module_lists_those_there_are(tmp_path):
 def test_a_module_that_contradicts_itself_is_an_error(content, tmp_path):
     with pytest.raises(ConfigError, match="holds others at once"):
         compose.load_module(tmp_path, "model", content)
+
+
+def test_a_monitor_watches_a_metric_of_evaluations():
+    content = {"training": {"max_steps": 10}, "early_stopping": {"plateau_metric": "test/loss"}}
+    _, (problem,) = compose.validate(Composed(content, {}), "study.yaml", LANGUAGE)
+    assert "plateau_metric" in problem.mend and "val/loss" in problem.mend

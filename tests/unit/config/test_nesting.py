@@ -163,5 +163,5 @@ def test_values_that_do_not_fit_each_other_are_infeasible(changes, reason):
     config, problems = compose.validate(compose.merge(layers), "?", LANGUAGE)
     assert problems == []
     before = copy.deepcopy(config)
-    assert compose.infeasible(compose.assign(config, changes)) == reason
+    assert compose.infeasible(compose.assign(config, changes), LANGUAGE) == reason
     assert config == before

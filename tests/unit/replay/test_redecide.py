@@ -15,6 +15,7 @@ from resweep.replay.verdict import foretell, judge
 from resweep.replay.verdict_text import describe_redecision
 from resweep.search.rungs import PROMOTE, STOP, decide, rungs
 from resweep.sweep import EarlyTerminate
+from resweep.systems.registry import metric_of
 from tests.support.curves import EVERY, made_curve, made_sweep
 from tests.support.study import make_study
 
@@ -275,7 +276,7 @@ def test_options_change_the_sweeps_own_rule():
 def test_bands_are_laid_out_anew_for_a_metric_of_another_interval():
     rare = [
         dataclasses.replace(
-            curve, metric="train/loss", training={**curve.training, "log_steps": 20}
+            curve, metric=metric_of({}, "train/loss"), training={**curve.training, "log_steps": 20}
         )
         for curve in SLOW
     ]
@@ -330,8 +331,8 @@ def test_what_cannot_be_read_is_one_line(tmp_path):
         read_sweep("made", "swep", layout)
     with pytest.raises(ConfigError, match=r"study.yaml: is missing; `snakemake --config study=no`"):
         read_sweep("no", "sweep", layout)
-    for metric in ("test/loss", "val/los"):
-        with pytest.raises(ConfigError, match=f"metric = '{metric}': was logged by none"):
+    for metric, why in (("test/loss", "was logged by none"), ("val/los", "is not logged by")):
+        with pytest.raises(ConfigError, match=f"metric = '{metric}': {why}"):
             read_sweep("made", "sweep", layout, metric)
     (layout.run("sweepaaa") / "metrics.jsonl").unlink()
     with pytest.raises(StoreError, match="the curve of trial aaa is gone from the store"):

@@ -96,4 +96,4 @@ def test_rounds_and_rungs_cost_no_more_than_their_slots(tmp_path):
     # In each round four train to step 12, three from there to 24, two from there to the end.
     assert (cost.trials, cost.open_slots, cost.to_train) == (8, 2 * (4 + 3 + 2), 0)
     assert cost.steps == 2 * (4 * 12 + 3 * 12 + 2 * 16)
-    assert cost.tokens == cost.steps * 4 * study.phases[0].config["model"]["context_length"]
+    assert cost.units == cost.steps * 4 * study.phases[0].config["model"]["context_length"]

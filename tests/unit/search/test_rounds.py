@@ -17,6 +17,7 @@ from resweep.paths import Layout
 from resweep.search.rounds import RoundPlan, plan_from, propose_round
 from resweep.sweep.parameter import Parameter
 from resweep.trials.trial import Outcome, Trial, read_trial, write_trial
+from tests.support.language import SYSTEM
 from tests.support.outcomes import METRIC, empty, outcome
 from tests.support.tiny import BASE, LANGUAGE
 
@@ -284,7 +285,7 @@ def test_data_that_is_swept_is_prepared(plan: RoundPlan, layout: Layout) -> None
     trials = propose_round(replace(plan, parameters=(share, SPACE[1])), [], [], layout)
     assert {trial.config["data"]["val_fraction"] for trial in trials} == {0.1, 0.2}
     for trial in trials:
-        assert (layout.data(data_id(trial.config["data"])) / "data.json").is_file()
+        assert (layout.data(data_id(SYSTEM, trial.config["data"])) / "data.json").is_file()
     assert len(list((layout.root / "data").glob("*/data.json"))) == 2
 
 

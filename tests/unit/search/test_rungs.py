@@ -17,6 +17,7 @@ from resweep.search.rungs import (
     values_of,
 )
 from resweep.sweep import EarlyTerminate
+from resweep.systems.registry import metric_of
 
 HALVING = EarlyTerminate(min_iter=1, eta=2)
 THIRD = EarlyTerminate(min_iter=1, eta=3)
@@ -223,11 +224,11 @@ TRAINING = {"max_steps": 45, "eval_steps": 10, "log_steps": 4}
 )
 def test_a_band_counts_logged_values_of_the_metric(metric: str, values: int, step: int) -> None:
     """The last step is logged too, so 45 steps give five values: 10, 20, 30, 40 and 45."""
-    assert values_of(metric, TRAINING) == values
-    assert step_of(2, metric, TRAINING) == step
-    assert step_of(None, metric, TRAINING) is None
-    assert step_of(values - 1, metric, TRAINING) < 45
+    assert values_of(metric_of({}, metric), TRAINING) == values
+    assert step_of(2, metric_of({}, metric), TRAINING) == step
+    assert step_of(None, metric_of({}, metric), TRAINING) is None
+    assert step_of(values - 1, metric_of({}, metric), TRAINING) < 45
 
 
 def test_the_length_of_epochs_is_not_known_beforehand() -> None:
-    assert values_of("val/loss", {**TRAINING, "max_steps": None}) is None
+    assert values_of(metric_of({}, "val/loss"), {**TRAINING, "max_steps": None}) is None
