@@ -20,7 +20,7 @@ from resweep.errors import ResweepError
 from resweep.paths import Layout
 from resweep.jobs.resources import LINK, trial_needs
 from resweep.study.find import load_studies
-from resweep.trials.trial import drop_dangling_records
+from resweep.trials.record import drop_dangling_records
 from snakemake.exceptions import WorkflowError
 
 # A plan of 10,000 trials is millions of small objects that stay: walking them over and over, as the

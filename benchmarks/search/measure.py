@@ -22,8 +22,8 @@ from benchmarks.search.objective import Objective, Point
 from resweep.canonical import digest
 from resweep.search.observe import observe
 from resweep.search.rungs import Standing, decide, rungs
-from resweep.store.run import FINISHED, STOPPED
 from resweep.sweep import EarlyTerminate
+from resweep.trials.record import Record, Status
 from resweep.trials.trial import Outcome, Trial
 
 METRIC = "value"
@@ -145,10 +145,16 @@ class _Progress:
             standings = []
             for name, (trial, curve) in going.items():
                 value = float(curve[band - 1])
-                status = FINISHED if band == end else STOPPED
+                status = Status.FINISHED if band == end else Status.STOPPED
                 self.spent += band - before
                 standings.append(Standing(name, None, band, status, None, value))
-                record = {"status": status, "step": band, "metrics": {METRIC: value}}
+                record = Record(
+                    run_id=None,
+                    status=status,
+                    stop_reason=None,
+                    step=band,
+                    metrics={METRIC: value},
+                )
                 self.outcomes.append(Outcome(trial, record, Path(name)))
                 shown = (band, -sign * value)
                 if shown > self.best:

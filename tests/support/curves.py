@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from resweep.replay.curves import Curve, RecordedSweep
 from resweep.sweep import EarlyTerminate
+from resweep.trials.record import Status
 
 METRIC = "val/loss"
 EVERY = 10  # steps from one value to the next
@@ -43,7 +44,7 @@ def made_curve(
         metric=METRIC,
         points=tuple((EVERY * number, value) for number, value in enumerate(seen, 1)),
         known=EVERY * len(seen),
-        status=None if cut else status,
+        status=None if cut else Status(status),
         rule=rule,
         horizon=horizon or EVERY * len(values),
         final=seen[-1] if done else None,

@@ -16,13 +16,14 @@ from resweep.report.tables import tabulate_study, write_runs_table
 from resweep.search.rungs import Rung, Standing, decide
 from resweep.store import checkpoints as checkpoint
 from resweep.store.retention import claim
-from resweep.store.run import FINISHED, Run
+from resweep.store.run import Run
 from resweep.study.schema import Publish, Resources, Score, Tracking
 from resweep.study.study import Phase, Study
 from resweep.sweep import EarlyTerminate
 from resweep.training.metrics import METRICS, MetricLog
 from resweep.trials.decisions import write_decisions
-from resweep.trials.trial import Trial, link_record, write_own_record, write_trial
+from resweep.trials.record import Record, Status, link_record, write_own_record
+from resweep.trials.trial import Trial, write_trial
 from tests.support.tiny import BASE
 
 RATE = "training.learning_rate"
@@ -37,7 +38,7 @@ class Made:
     name: str
     assignments: dict[str, Any]
     final: float | None = None
-    status: str = FINISHED
+    status: str = Status.FINISHED
     reason: str | None = None
     rule: str | None = None
     steps: int = 40
@@ -120,7 +121,7 @@ def make_adaptive_study(root: Path) -> Layout:
                 trial,
                 f"sweep{trial}",
                 20,
-                "diverged" if statuses[trial] == "diverged" else "stopped",
+                Status.DIVERGED if statuses[trial] == "diverged" else Status.STOPPED,
                 None,
                 value,
             )
@@ -139,7 +140,7 @@ def make_trial(layout: Layout, phase: Phase, made: Made) -> Path:
     trial = Trial(phase.study, phase.name, made.name, config, made.assignments)
     if made.status == "empty":
         write_trial(trial_file(path), replace(trial, config={}, assignments={}, empty=made.reason))
-        write_own_record(path, "empty", str(made.reason))
+        write_own_record(path, Status.EMPTY, str(made.reason))
         return path
     write_trial(trial_file(path), trial)
     run = Run(layout.run(f"{phase.name}{made.name}"))
@@ -172,21 +173,20 @@ def make_run(run: Run, config: dict[str, Any], made: Made) -> Path:
         segments=[PART | {"seconds": 1.5}, PART | {"from_step": 10, "seconds": 2.0}],
         gpu_seconds=3.5,
     )
-    return run.write_record(
-        made.steps,
-        {
-            "status": made.status,
-            "stop_reason": made.reason,
-            "rule": made.rule,
-            "step": made.steps,
-            "metrics": metrics,
-            "parameters": 1_250_000,
-            "seconds": 3.5,
-            "gpu_seconds": 3.5,
-            "code": "0123456789ab",
-        },
-        None if made.status == FINISHED else made.rule or made.status,
+    record = Record(
+        run_id=run.run_id,
+        status=Status(made.status),
+        stop_reason=made.reason,
+        rule=made.rule,
+        step=made.steps,
+        metrics=metrics,
+        parameters=1_250_000,
+        seconds=3.5,
+        gpu_seconds=3.5,
+        code="0123456789ab",
     )
+    rule = None if made.status == Status.FINISHED else made.rule or made.status
+    return run.write_record(record, rule)
 
 
 def rank_phase(layout: Layout, phase: Phase, records: list[Path]) -> None:

@@ -16,7 +16,8 @@ from resweep.paths import Layout
 from resweep.search.promote import promote, release_stopped, rung_plan_from
 from resweep.search.rungs import PROMOTE
 from resweep.trials.decisions import write_decisions
-from resweep.trials.trial import read_outcome, record_paths, write_trial
+from resweep.trials.record import record_paths
+from resweep.trials.trial import read_outcome, write_trial
 
 log = logging.getLogger("resweep.promote")
 

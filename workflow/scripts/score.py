@@ -13,7 +13,7 @@ from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.ranking.scores import check_rankable, code_warning, rank_trials, read_result
 from resweep.study.schema import Score
-from resweep.trials.trial import record_paths
+from resweep.trials.record import record_paths
 
 
 def main() -> None:

@@ -30,7 +30,8 @@ from resweep.store.parent import fetch_parent
 from resweep.store.run import Run
 from resweep.study.study import Phase
 from resweep.training.gradients import GradientRequest
-from resweep.trials.trial import Outcome, Trial, read_record
+from resweep.trials.record import read_record
+from resweep.trials.trial import Outcome, Trial
 
 POLL_SECONDS = 1.0  # between looks at trials that others train
 NOTICE_SECONDS = 30.0  # between lines about waiting
@@ -162,8 +163,8 @@ class Worker:
             self.taken.append(trial.trial)
         outcome = Outcome(trial, read_record(record), record)
         if trained:
-            told = outcome.record
-            log.info("trial %s: %s at step %s", trial.trial, told["status"], told["step"])
+            end = outcome.record
+            log.info("trial %s: %s at step %s", trial.trial, end.status, end.step)
         return outcome
 
     def _notice(self, slot: str, held: LockTimeout) -> None:

@@ -23,10 +23,11 @@ from resweep.store.lock import RunLock
 from resweep.store.parent import fetch_parent
 from resweep.store.recorder import Recorder
 from resweep.store.retention import claim
-from resweep.store.run import EMPTY, INFEASIBLE, Run
+from resweep.store.run import Run
 from resweep.training.gradients import GradientRequest
 from resweep.training.micro_batch_limit import MicroBatchLimit
-from resweep.trials.trial import Trial, link_record, write_own_record
+from resweep.trials.record import Status, link_record, write_own_record
+from resweep.trials.trial import Trial
 from resweep.wandb.follow import follow
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def train_trial(
         Exception: A training that failed twice, each time in another way.
     """
     if trial.empty:
-        write_own_record(record, EMPTY, trial.empty)
+        write_own_record(record, Status.EMPTY, trial.empty)
         return False
     data = data_store.ensure(trial.config["data"], layout)
     fetch_parent(trial.config, layout)
@@ -87,7 +88,7 @@ def train_trial(
         config = resolve(trial.config, data, layout)
     except (ConfigError, DataError) as error:
         log.warning("infeasible: %s", error)
-        write_own_record(record, INFEASIBLE, str(error))
+        write_own_record(record, Status.INFEASIBLE, str(error))
         return False
     run = Run(layout.run(run_id(config, data)))
     on_run(run.path)
@@ -171,7 +172,7 @@ def train_trial(
             )
         except ConfigError as error:  # some things only building the model tells
             log.warning("infeasible: %s", error)
-            write_own_record(record, INFEASIBLE, str(error))
+            write_own_record(record, Status.INFEASIBLE, str(error))
             return False
         link_record(record, made)
     return trained

@@ -12,7 +12,7 @@ from typing import Any
 
 from resweep.replay.curves import Curve
 from resweep.search.rungs import PROMOTE, STOP, Standing, row
-from resweep.store.run import STOPPED
+from resweep.trials.record import Status
 
 UNKNOWN = "unknown"
 
@@ -71,7 +71,7 @@ def _span(one: int, other: int) -> str:
 
 def unseen_row(curve: Curve, rule: str, compared: int) -> dict[str, Any]:
     """Return the row of a trial whose curve ends before the rung."""
-    there = Standing(curve.trial, curve.run_id, curve.known, STOPPED, None, None)
+    there = Standing(curve.trial, curve.run_id, curve.known, Status.STOPPED, None, None)
     reason = f"unknown from step {curve.known}: it was stopped there"
     return row(there, UNKNOWN, rule, None, compared, reason)
 

@@ -17,10 +17,11 @@ from resweep.errors import ConfigError, Problem, StoreError
 from resweep.paths import Layout
 from resweep.search.rungs import Standing, step_of
 from resweep.search.stages import round_of
-from resweep.store.run import DIVERGED, EMPTY, FINISHED, STOPPED, Run
+from resweep.store.run import Run
 from resweep.sweep import EarlyTerminate
 from resweep.training.metrics import METRICS, read_metrics
-from resweep.trials.trial import Outcome, read_outcome, read_record
+from resweep.trials.record import Status, read_record
+from resweep.trials.trial import Outcome, read_outcome
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Curve:
     metric: str
     points: tuple[tuple[int, float | None], ...]
     known: int
-    status: str | None
+    status: Status | None
     rule: str | None
     horizon: int
     final: float | None
@@ -83,7 +84,7 @@ class Curve:
             return Standing(self.trial, self.run_id, self.known, self.status, self.rule, value)
         if step > self.known:
             return None
-        return Standing(self.trial, self.run_id, step, STOPPED, None, self.value_at(step))
+        return Standing(self.trial, self.run_id, step, Status.STOPPED, None, self.value_at(step))
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def read_sweep(study: str, phase: str, layout: Layout, metric: str | None = None
             own,
         )
         for outcome in outcomes
-        if outcome.record["status"] != EMPTY
+        if outcome.record.status != Status.EMPTY
     )
     if metric is not None and not any(curve.logged_before_end for curve in curves):
         where = str(layout.phase(study, phase))
@@ -180,11 +181,11 @@ def _ranked_trials(study: str, phase: str, layout: Layout) -> list[str]:
 
 
 def _run_of(outcome: Outcome, layout: Layout) -> Run | None:
-    run_id = outcome.record["run_id"]
+    run_id = outcome.record.run_id
     if run_id is None:
         return None
     run = Run(layout.run(run_id))
-    if outcome.record["step"] > 0 and not (run.path / METRICS).exists():
+    if outcome.record.step > 0 and not (run.path / METRICS).exists():
         raise StoreError(
             f"{run.path}: the curve of trial {outcome.trial.trial} is gone from the store; "
             f"`snakemake --config study={outcome.trial.study}` trains it again"
@@ -201,39 +202,36 @@ def _read_curve(
     if run is not None:
         files = run.records()
         arrived = min([path.stat().st_mtime for path in files.values()], default=arrived)
-        if _rung_stopped(record):
-            going_on = [stem for stem in files if stem.isdigit() or stem.endswith(f"-{DIVERGED}")]
+        if record.stopped_at_rung:
+            going_on = [
+                stem for stem in files if stem.isdigit() or stem.endswith(f"-{Status.DIVERGED}")
+            ]
             ends += [read_record(files[stem]) for stem in going_on]
-    last = max(ends, key=lambda end: (end["step"], end["status"] == DIVERGED))
-    status = None if _rung_stopped(last) else last["status"]
+    last = max(ends, key=lambda end: (end.step, end.status == Status.DIVERGED))
+    status = None if last.stopped_at_rung else last.status
     points = {}
     if run is not None:
-        lines = read_metrics(run.path / METRICS, last["step"])
+        lines = read_metrics(run.path / METRICS, last.step)
         points = {line["step"]: line[metric] for line in lines if metric in line}
     # A record holds what a decision saw, and tells where there is no value in the end.
-    points |= {end["step"]: end["metrics"][metric] for end in ends if metric in end["metrics"]}
+    points |= {end.step: end.metrics[metric] for end in ends if metric in end.metrics}
     if status is not None:
-        points[last["step"]] = last["metrics"].get(metric)
-    done = status == FINISHED or (status == STOPPED and last.get("rule") is not None)
+        points[last.step] = last.metrics.get(metric)
     return Curve(
         outcome.trial.trial,
         round,
-        record["run_id"],
+        record.run_id,
         training,
         metric,
         tuple((step, _finite(points[step])) for step in sorted(points) if step > 0),
-        last["step"],
+        last.step,
         status,
-        last.get("rule"),
-        last.get("max_steps") or training["max_steps"] or 0,
-        _finite(last["metrics"].get(ranked_by)) if done else None,
-        record["step"],
+        last.rule,
+        last.max_steps or training["max_steps"] or 0,
+        last.value(ranked_by) if last.has_result else None,
+        record.step,
         arrived,
     )
-
-
-def _rung_stopped(record: Mapping[str, Any]) -> bool:
-    return record["status"] == STOPPED and record.get("rule") is None
 
 
 def _finite(value: float | None) -> float | None:

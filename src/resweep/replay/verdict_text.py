@@ -7,7 +7,7 @@ from resweep.replay.curves import Curve, RecordedSweep
 from resweep.replay.redecide import Choice, Redecision
 from resweep.replay.rung_summary import rung_table, summarize_rungs
 from resweep.replay.verdict import Verdict, foretell, judge
-from resweep.store.run import FINISHED
+from resweep.trials.record import Status
 
 MOST_TRIALS = 30
 MOST_NAMES = 3
@@ -82,7 +82,7 @@ def _fate_text(curve: Curve, fate: Fate) -> str:
         steps = f"{fate.most:,}" if fate.least == fate.most else f"{fate.least:,} to {fate.most:,}"
         return f"stopped at {steps}"
     how = "its end, which is not known" if curve.status is None else curve.rule or curve.status
-    return f"{fate.most:,}" if how == FINISHED else f"{fate.most:,}: {how}"
+    return f"{fate.most:,}" if how == Status.FINISHED else f"{fate.most:,}: {how}"
 
 
 def _cost(verdict: Verdict) -> Iterator[str]:

@@ -12,11 +12,12 @@ from resweep.paths import Layout
 from resweep.search.rungs import describe, step_of
 from resweep.search.stages import Stage
 from resweep.store.identity import last_step, resolve, run_id
-from resweep.store.run import INFEASIBLE, Run
+from resweep.store.run import Run
 from resweep.study.study import Phase, Study
 from resweep.systems.language.batches import steps_for_epochs
 from resweep.training.gradients import GradientRequest
 from resweep.trials.decisions import read_decisions
+from resweep.trials.record import Status
 from resweep.trials.trial import Trial, read_trial
 
 STORED, TO_TRAIN = "stored", "to train"
@@ -79,7 +80,7 @@ def _audit_phase(phase: Phase, layout: Layout, seen: dict[str, int]) -> PhaseCos
                 answer = _audit_trial(trial, cost, layout, seen)
                 answers.setdefault(trial.trial, set()).add(answer)
     cost.stored = sum(found == {STORED} for found in answers.values())
-    cost.infeasible = sum(INFEASIBLE in found for found in answers.values())
+    cost.infeasible = sum(Status.INFEASIBLE in found for found in answers.values())
     return cost
 
 
@@ -87,14 +88,14 @@ def _audit_trial(trial: Trial, cost: PhaseCost, layout: Layout, seen: dict[str, 
     """Return what a trial's slot would get, and add what is to train for it."""
     config = trial.config
     if infeasible(config) is not None:
-        return INFEASIBLE
+        return Status.INFEASIBLE
     data = data_store.find(config["data"], layout)
     try:
         resolved = resolve(config, data, layout) if data is not None else None
     except StoreError:  # weights that the training fetches, or that another one makes
         resolved = None
     except ResweepError:
-        return INFEASIBLE
+        return Status.INFEASIBLE
     if data is None or resolved is None:
         horizon = _horizon(config, layout)
         until = min(trial.stop or horizon, horizon)

@@ -30,8 +30,8 @@ from resweep.report.results import (
     spread_text,
 )
 from resweep.report.trained_by import TrainedBy
-from resweep.store.run import FINISHED
 from resweep.training.metrics import METRICS, read_metrics
+from resweep.trials.record import Status
 
 
 def render_report(results: StudyResults, layout: Layout) -> str:
@@ -93,7 +93,7 @@ def duration(seconds: float) -> str:
 def _phase_section(
     phase: PhaseResults, results: StudyResults, layout: Layout, charts: Charts
 ) -> str:
-    finished = int((phase.scores["status"] == FINISHED).sum())
+    finished = int((phase.scores["status"] == Status.FINISHED).sum())
     stopped = int(with_result(phase.scores).sum()) - finished
     early = f", {stopped} stopped early" if stopped else ""
     origin = f" of {phase.source}" if phase.source else ""

@@ -25,7 +25,7 @@ from resweep.replay.rung_summary import (
     summarize_rungs,
 )
 from resweep.report.trained_by import TrainedBy, describe_training
-from resweep.trials.trial import read_record
+from resweep.trials.record import read_record
 
 SCORE_COLUMNS = (
     "rank", "trial", "run_id", "status", "rule", "stop_reason", "score", "final_mean", "final_std",

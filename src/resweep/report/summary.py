@@ -20,7 +20,7 @@ from resweep.report.results import (
     spread_text,
 )
 from resweep.store import checkpoints as checkpoint
-from resweep.store.run import FINISHED, STOPPED
+from resweep.trials.record import Status, stopped_at_rung
 
 WIDTH = 100
 MOST_ROWS = 12  # of one phase; the report has them all
@@ -96,9 +96,12 @@ def _rung_lines(phase: PhaseResults) -> Iterator[str]:
 
 def _reason_lines(phase: PhaseResults) -> Iterator[str]:
     """Yield why trials did not finish, each reason once; rungs have a table of their own."""
-    lost = phase.scores[(phase.scores["status"] != FINISHED) & phase.scores["stop_reason"].notna()]
-    at_rung = (lost["status"] == STOPPED) & lost["rule"].isna()
-    lost = lost[~at_rung] if phase.rungs else lost
+    lost = phase.scores[
+        (phase.scores["status"] != Status.FINISHED) & phase.scores["stop_reason"].notna()
+    ]
+    if phase.rungs:
+        at_rung = map(stopped_at_rung, lost["status"], lost["rule"])
+        lost = lost[[not stopped for stopped in at_rung]]
     reasons = list(lost.groupby(["status", "stop_reason"], sort=False)["trial"])
     for (status, reason), trials in reasons[:MOST_REASONS]:
         more = f" and {len(trials) - 1} more" if len(trials) > 1 else ""

@@ -14,6 +14,7 @@ from resweep.config.training_section import Training
 from resweep.paths import Layout
 from resweep.store.run import Run
 from resweep.systems.language.data_section import Data
+from resweep.trials.record import Record
 from resweep.trials.trial import read_outcome
 
 MOST_VALUES = 3  # of one fact; a phase that sweeps it has a column for it
@@ -49,17 +50,17 @@ def describe_training(records: Iterable[Path], layout: Layout) -> TrainedBy | No
     machines: list[str] = []
     sizes: list[int] = []
     for outcome in map(read_outcome, records):
-        if outcome.record["run_id"] is None:
+        if outcome.record.run_id is None:
             continue
-        run = Run(layout.run(outcome.record["run_id"]))
+        run = Run(layout.run(outcome.record.run_id))
         config = Config.model_validate(outcome.trial.config)
         model = yaml12.load_mapping(run.path / "config.yaml")["model"]
         names.append(_name(model))
         tokens.append(_tokens(config.data, model["vocab_size"]))
         starts.append(_start(config, model.get("lora_rank")))
         machines += _machines(outcome.record, config.training, run.state().get("segments", []))
-        if outcome.record.get("parameters") is not None:
-            sizes.append(outcome.record["parameters"])
+        if outcome.record.parameters is not None:
+            sizes.append(outcome.record.parameters)
     if not names:
         return None
     size = f", {_millions(sizes)} M parameters" if sizes else ""
@@ -87,13 +88,11 @@ def _start(config: Config, lora_rank: int | None) -> str:
     return f"{weights or 'random weights'}{adapters}"
 
 
-def _machines(
-    record: Mapping[str, Any], asked: Training, segments: Iterable[Mapping[str, Any]]
-) -> list[str]:
+def _machines(record: Record, asked: Training, segments: Iterable[Mapping[str, Any]]) -> list[str]:
     """Name what trained each part of a run; only the trial knows how many nodes it asked for."""
     found = []
     for part in segments:
-        if part["from_step"] >= record["step"]:  # for trials that went on from there
+        if part["from_step"] >= record.step:  # for trials that went on from there
             continue
         count, engine = part["processes"], part.get("engine")
         text = part["device"]
@@ -103,7 +102,7 @@ def _machines(
             text += f" on {nodes} nodes" if nodes > 1 else ""
             text += f" ({engine})" if engine else ""
         found.append(text)
-    return found or [record["device"]]
+    return found or ([record.device] if record.device else [])
 
 
 def _millions(sizes: Collection[int]) -> str:

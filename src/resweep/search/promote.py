@@ -4,7 +4,6 @@ records of a rung                -> trial files of the next one, decisions
 records of all rungs, decisions  -> the record and trial file of each trial
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -13,9 +12,10 @@ from resweep.paths import Layout, link_relative, write_atomically
 from resweep.search.observe import histories
 from resweep.search.rungs import PROMOTE, STOP, Rung, Standing, decide, step_of
 from resweep.store.retention import release
-from resweep.store.run import EMPTY, STOPPED, Run
+from resweep.store.run import Run
 from resweep.sweep import EarlyTerminate
-from resweep.trials.trial import Outcome, Trial, write_own_record, write_trial
+from resweep.trials.record import Status, write_own_record, write_record
+from resweep.trials.trial import Outcome, Trial, write_trial
 
 
 @dataclass(frozen=True)
@@ -70,14 +70,14 @@ def promote(
     standings = [
         Standing(
             outcome.trial.trial,
-            outcome.record["run_id"],
-            outcome.record["step"],
-            outcome.record["status"],
-            outcome.record.get("rule"),
-            outcome.value(plan.metric),
+            outcome.record.run_id,
+            outcome.record.step,
+            outcome.record.status,
+            outcome.record.rule,
+            outcome.record.value(plan.metric),
         )
         for outcome in outcomes
-        if outcome.record["status"] != EMPTY
+        if outcome.record.status != Status.EMPTY
     ]
     decisions = decide(plan.rule, plan.rung, standings, plan.goal)
     going = [row["trial"] for row in decisions if row["decision"] == PROMOTE]
@@ -120,11 +120,11 @@ def conclude(
         record = layout.record(trial.study, trial.phase, name)
         write_trial(layout.trial(trial.study, trial.phase, name), trial)
         if trial.empty is not None:
-            write_own_record(record, EMPTY, trial.empty)
-        elif name in reasons and last.record["status"] == STOPPED:
+            write_own_record(record, Status.EMPTY, trial.empty)
+        elif name in reasons and last.record.status == Status.STOPPED:
             row = reasons[name]
-            content = last.record | {"stop_reason": f"{row['rule']}: {row['reason']}"}
-            write_atomically(record, json.dumps(content, indent=2) + "\n")
+            reason = f"{row['rule']}: {row['reason']}"
+            write_record(record, replace(last.record, stop_reason=reason))
         elif last.path.is_symlink():
             link_relative(record, last.path.resolve())
         else:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from resweep.store.run import DIVERGED, FINISHED, STOPPED
 from resweep.sweep import EarlyTerminate
+from resweep.trials.record import Status
 
 PROMOTE, STOP, DONE, LOST = "promote", "stop", "done", "lost"
 
@@ -51,7 +51,7 @@ class Standing:
     trial: str
     run_id: str | None
     step: int
-    status: str
+    status: Status
     rule: str | None
     value: float | None
 
@@ -150,16 +150,16 @@ def sort_key(goal: str) -> Callable[[Standing], tuple[float, str]]:
 
 def compared(standings: Iterable[Standing]) -> list[Standing]:
     """Return the trials that count at a rung: not those that failed, or could not be trained."""
-    return [s for s in standings if s.status in (STOPPED, FINISHED, DIVERGED)]
+    return [s for s in standings if s.status.was_trained]
 
 
 def ended(standing: Standing) -> tuple[str, str] | None:
     """Return decision and reason for a trial that ended by itself; None if it could go on."""
     if standing.rule is not None:
         return DONE, f"was stopped by {standing.rule}"
-    if standing.status == FINISHED:
+    if standing.status == Status.FINISHED:
         return DONE, "is at its end"
-    return None if standing.status == STOPPED else (LOST, standing.status)
+    return None if standing.status == Status.STOPPED else (LOST, str(standing.status))
 
 
 def _has_value(standing: Standing) -> bool:

@@ -337,7 +337,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path):
     with pytest.raises(StoreError, match="the curve of trial aaa is gone from the store"):
         read_sweep("made", "sweep", layout)
     layout.record("made", "sweep", "aaa").unlink()
-    with pytest.raises(ConfigError, match=r"aaa.json: is no record"):
+    with pytest.raises(ConfigError, match=r"aaa.json: is not a record"):
         read_sweep("made", "sweep", layout)
     (layout.phase("made", "sweep") / "scores.csv").unlink()
     with pytest.raises(StoreError, match="the phase has not been ranked yet"):

@@ -51,8 +51,10 @@ def test_after_the_last_band_they_train_to_the_end() -> None:
 
 
 def test_the_metric_and_the_goal_are_those_of_the_plan() -> None:
-    outcomes = at_rung(a=1.0, b=2.0)
-    outcomes[0].record["metrics"]["lr"], outcomes[1].record["metrics"]["lr"] = 5.0, 4.0
+    outcomes = [
+        outcome(name, status="stopped", stop=10, metrics={METRIC: loss, "lr": rate})
+        for name, loss, rate in (("a", 1.0, 5.0), ("b", 2.0, 4.0))
+    ]
     assert promote(plan(2, metric="lr"), outcomes)[1][0]["trial"] == "b"
     assert promote(plan(2, goal="maximize"), outcomes)[1][0]["trial"] == "b"
     by_lines = promote(plan(2, metric="lr", band=3), outcomes)[0]  # every five steps
@@ -152,15 +154,15 @@ def test_each_trial_gets_what_it_had_at_its_last_rung(tmp_path: Path) -> None:
     got = {name: read_outcome(layout.record("s", "p", name)) for name in "abcdef"}
     records = {name: made.record for name, made in got.items()}
     assert sorted(path.stem for path in (tmp_path / "s/p/records").glob("*.json")) == list("abcdef")
-    assert {name: record["status"] for name, record in records.items()} == {
+    assert {name: record.status for name, record in records.items()} == {
         "a": "stopped", "b": "finished", "c": "stopped", "d": "diverged", "e": "infeasible",
         "f": "empty",
     }  # fmt: skip
-    assert records["a"]["stop_reason"] == "hyperband rung 1: 1 values, eta 2: place 3"
-    assert records["a"]["metrics"][METRIC] == 3.0 and records["a"]["run_id"] == "runa"
-    assert (records["b"]["step"], got["b"].trial.stop) == (40, None)
-    assert (records["c"]["rule"], records["c"]["step"]) == ("plateau", 23)
-    assert records["f"]["stop_reason"] == "the target was reached"
+    assert records["a"].stop_reason == "hyperband rung 1: 1 values, eta 2: place 3"
+    assert records["a"].metrics[METRIC] == 3.0 and records["a"].run_id == "runa"
+    assert (records["b"].step, got["b"].trial.stop) == (40, None)
+    assert (records["c"].rule, records["c"].step) == ("plateau", 23)
+    assert records["f"].stop_reason == "the target was reached"
     links = {name for name in "abcdef" if layout.record("s", "p", name).is_symlink()}
     assert links == {"b", "c", "d"}  # what the store has is linked
     assert got["a"].trial.stop == 10 and got["f"].trial.empty
@@ -186,7 +188,7 @@ def test_promoted_before_and_stopped_later_is_stopped_later(tmp_path: Path) -> N
     rows = [*decisions_of("a", decision="promote"), *decisions_of("a", reason="place 2")]
     conclude(written, rows, layout)
     made = read_outcome(layout.record("s", "p", "a"))
-    assert made.record["step"] == 20 and made.record["stop_reason"].endswith("eta 2: place 2")
+    assert made.record.step == 20 and made.record.stop_reason.endswith("eta 2: place 2")
     assert read_trial(layout.trial("s", "p", "a")).stop == 20
 
 
@@ -199,4 +201,4 @@ def test_a_trial_lost_on_its_way_keeps_its_own_reason(tmp_path: Path) -> None:
         write_outcome(outcome("a", 3.0, "stopped", 10), "b1/a", layout),
     ]
     conclude(written, [], layout)
-    assert read_outcome(layout.record("s", "p", "a")).record["stop_reason"] == "out of memory"
+    assert read_outcome(layout.record("s", "p", "a")).record.stop_reason == "out of memory"

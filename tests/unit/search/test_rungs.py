@@ -17,6 +17,7 @@ from resweep.search.rungs import (
     values_of,
 )
 from resweep.sweep import EarlyTerminate
+from resweep.trials.record import Status
 
 HALVING = EarlyTerminate(min_iter=1, eta=2)
 THIRD = EarlyTerminate(min_iter=1, eta=3)
@@ -24,8 +25,8 @@ CUT = EarlyTerminate(type="one_cut", min_iter=2, keep=2)
 
 
 def standing(trial: str, value: float | None, status: str = "stopped", **more: Any) -> Standing:
-    return Standing(**{"trial": trial, "run_id": f"run{trial}", "step": 10, "status": status,
-                       "rule": None, "value": value} | more)  # fmt: skip
+    given = {"trial": trial, "run_id": f"run{trial}", "step": 10, "status": Status(status)}
+    return Standing(**given | {"rule": None, "value": value} | more)
 
 
 def decided(
