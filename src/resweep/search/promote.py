@@ -11,8 +11,6 @@ from typing import Any
 from resweep.paths import Layout, link_relative, write_atomically
 from resweep.search.observe import histories
 from resweep.search.rungs import PROMOTE, STOP, Rung, Standing, decide, step_of
-from resweep.store.retention import release
-from resweep.store.run import Run
 from resweep.sweep import EarlyTerminate
 from resweep.trials.record import Status, write_own_record, write_record
 from resweep.trials.trial import Outcome, Trial, write_trial
@@ -92,13 +90,6 @@ def promote(
     unfilled = plan.slots[len(planned) :]
     empty = [Trial(plan.study, plan.phase, slot, empty=reason) for slot in unfilled]
     return planned + empty, decisions
-
-
-def release_stopped(plan: RungPlan, decisions: Sequence[dict[str, Any]], layout: Layout) -> None:
-    """Let go of the weights of trials that stop here, unless the phase keeps all."""
-    for row in decisions:
-        if row["decision"] == STOP and plan.keep != "all":
-            release(Run(layout.run(row["run_id"])), plan.study, plan.phase, row["trial"])
 
 
 def conclude(

@@ -1,18 +1,13 @@
-"""From rung to rung: slots filled, weights released, and what each trial got in the end."""
+"""From rung to rung: slots filled, and what each trial got in the end."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from resweep.canonical import canonical_json
 from resweep.paths import Layout
-from resweep.search.promote import RungPlan, conclude, promote, release_stopped, rung_plan_from
+from resweep.search.promote import RungPlan, conclude, promote, rung_plan_from
 from resweep.search.rungs import Rung
-from resweep.store import checkpoints as checkpoint
-from resweep.store.retention import claim
-from resweep.store.run import Run
 from resweep.sweep import EarlyTerminate
 from resweep.trials.trial import Outcome, read_outcome, read_trial
 from tests.support.outcomes import METRIC, empty, outcome, write_outcome
@@ -90,38 +85,6 @@ def test_more_of_the_settings_leave_decisions_as_they_are() -> None:
     outcomes = at_rung(a=3.0, b=1.0, c=2.0)
     expected = promote(plan(2), outcomes)[1]
     assert promote(plan(2, band=7, keep="all"), outcomes)[1] == expected
-
-
-# Weights
-
-
-@pytest.mark.parametrize(("keep", "left"), [("best", ["a"]), ("none", ["a"]), ("all", ["a", "b"])])
-def test_weights_of_trials_that_stop_are_released(
-    keep: str, left: list[str], tmp_path: Path
-) -> None:
-    layout = Layout(tmp_path)
-    for name in "ab":
-        run = Run(layout.run(f"run{name}"))
-        (run.path / checkpoint.folder_name(10)).mkdir(parents=True)
-        claim(run, "s", "p", name)
-    decisions = [
-        {"trial": "a", "run_id": "runa", "decision": "promote"},
-        {"trial": "b", "run_id": "runb", "decision": "stop"},
-    ]
-    release_stopped(plan(2, keep=keep), decisions, layout)
-    kept = sorted(path.parent.name for path in layout.runs.glob("*/checkpoint_10"))
-    assert kept == [f"run{name}" for name in left]
-
-
-def test_weights_that_another_study_wants_stay(tmp_path: Path) -> None:
-    layout = Layout(tmp_path)
-    run = Run(layout.run("runb"))
-    (run.path / checkpoint.folder_name(10)).mkdir(parents=True)
-    for study in ("s", "other"):
-        claim(run, study, "p", "b")
-    decisions = [{"trial": "b", "run_id": "runb", "decision": "stop"}]
-    release_stopped(plan(2), decisions, layout)
-    assert (run.path / checkpoint.folder_name(10)).is_dir()
 
 
 # In the end
