@@ -106,7 +106,13 @@ for study, phase, stage in STAGES:
                 "../envs/resweep.yaml"
             params:
                 plan=canonical_json(phase.rung_plan(stage).content()),
-                code=code("search/rungs", "search/promote", "ranking/release", "trials/record"),
+                code=code(
+                    "search/rungs",
+                    "search/promote",
+                    "ranking/release",
+                    "trials/record",
+                    "trials/decisions",
+                ),
             shell:
                 "printf '%s\\n' {input.records} | python workflow/scripts/promote.py --records - "
                 "--plan {params.plan:q} --decisions {output.decisions} --trials {output.trials} "

@@ -23,10 +23,10 @@ from resweep.search.rungs import (
     Standing,
     compared,
     decide,
-    describe,
     ended,
     promoted,
     row,
+    rule_text,
     rungs,
     sort_key,
 )
@@ -146,7 +146,7 @@ def _decide_in_part(
         goal: minimize or maximize.
     """
     ranked = sorted(compared(standings), key=sort_key(goal))
-    what = describe(rule, rung)
+    what = rule_text(rule, rung)
     rows = []
     for standing in sorted(standings, key=sort_key(goal)):
         end = ended(standing)

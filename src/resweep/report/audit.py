@@ -9,7 +9,7 @@ from resweep.config.schema import EarlyStopping
 from resweep.data import store as data_store
 from resweep.errors import ResweepError, StoreError
 from resweep.paths import Layout
-from resweep.search.rungs import describe, step_of
+from resweep.search.rungs import step_of
 from resweep.search.stages import Stage
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.run import Run
@@ -132,12 +132,12 @@ def _trial(phase: Phase, stage: Stage, name: str, slot: str, layout: Layout) -> 
 
 
 def _is_outdated(phase: Phase, stage: Stage, layout: Layout) -> bool:
-    """Whether the decisions of a rung were made by another rule than the phase's present one."""
+    """Whether the decisions of a rung were made under other settings than the phase's present."""
     path = layout.phase(phase.study, phase.name) / "decisions" / f"{stage.name}.csv"
     if phase.rungs is None or not path.exists():
         return False
-    now = describe(phase.rungs.rule, stage.rung)
-    return any(row["rule"] != now for row in read_decisions([path]))
+    plan = phase.rung_plan(stage)
+    return not all(plan.decided(row) for row in read_decisions([path]))
 
 
 def _steps_of_stage(phase: Phase, position: int, layout: Layout) -> int:

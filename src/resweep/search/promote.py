@@ -4,13 +4,14 @@ records of a rung                -> trial files of the next one, decisions
 records of all rungs, decisions  -> the record and trial file of each trial
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from resweep.canonical import digest
 from resweep.paths import Layout, link_relative, write_atomically
 from resweep.search.observe import histories
-from resweep.search.rungs import PROMOTE, STOP, Rung, Standing, decide, step_of
+from resweep.search.rungs import PROMOTE, STOP, Rung, Standing, decide, rule_text, step_of
 from resweep.sweep import EarlyTerminate
 from resweep.trials.record import Status, write_own_record, write_record
 from resweep.trials.trial import Outcome, Trial, write_trial
@@ -43,6 +44,31 @@ class RungPlan:
     def content(self) -> dict[str, Any]:
         """Return the plan as plain values."""
         return asdict(self)
+
+    @property
+    def rule_digest(self) -> str:
+        """Digest of the settings that decide at this rung; the others decide elsewhere."""
+        return digest(
+            {
+                "type": self.rule.type,
+                "eta": float(self.rule.eta),
+                "keep": self.rule.keep,
+                "rung": self.rung.number,
+                "band": self.rung.band,
+                "metric": self.metric,
+                "goal": self.goal,
+            },
+            12,
+        )
+
+    def decided(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row of decisions.csv was decided under these settings.
+
+        In a file of an older version, which has no digests, the rule's text tells.
+        """
+        if row.get("rule_digest"):
+            return bool(row["rule_digest"] == self.rule_digest)
+        return bool(row["rule"] == rule_text(self.rule, self.rung))
 
 
 def rung_plan_from(content: dict[str, Any]) -> RungPlan:
@@ -77,7 +103,10 @@ def promote(
         for outcome in outcomes
         if outcome.record.status != Status.EMPTY
     ]
-    decisions = decide(plan.rule, plan.rung, standings, plan.goal)
+    decisions = [
+        {**row, "rule_digest": plan.rule_digest}
+        for row in decide(plan.rule, plan.rung, standings, plan.goal)
+    ]
     going = [row["trial"] for row in decisions if row["decision"] == PROMOTE]
     planned = []
     for name in going:

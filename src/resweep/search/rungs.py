@@ -100,7 +100,7 @@ def decide(
     most = promoted(rule, len(ranked))
     threshold = ranked[most - 1].value if ranked and _has_value(ranked[most - 1]) else None
     through = {s.trial for s in ranked[:most] if ended(s) is None and _has_value(s)}
-    what = describe(rule, rung)
+    what = rule_text(rule, rung)
     return [
         row(
             standing,
@@ -166,7 +166,7 @@ def _has_value(standing: Standing) -> bool:
     return standing.value is not None and math.isfinite(standing.value)
 
 
-def describe(rule: EarlyTerminate, rung: Rung) -> str:
+def rule_text(rule: EarlyTerminate, rung: Rung) -> str:
     """Return the rule at a rung, as in decisions.csv."""
     detail = f"keep {rule.keep}" if rule.type == "one_cut" else f"eta {rule.eta:g}"
     values = "1 value" if rung.band == 1 else f"{rung.band} values"

@@ -1,8 +1,11 @@
 """From rung to rung: slots filled, and what each trial got in the end."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from resweep.canonical import canonical_json
 from resweep.paths import Layout
@@ -85,6 +88,39 @@ def test_more_of_the_settings_leave_decisions_as_they_are() -> None:
     outcomes = at_rung(a=3.0, b=1.0, c=2.0)
     expected = promote(plan(2), outcomes)[1]
     assert promote(plan(2, band=7, keep="all"), outcomes)[1] == expected
+
+
+HYPERBAND = EarlyTerminate(min_iter=1, eta=3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"band": 7, "keep": "all", "slots": ("01",)}, True),
+        ({"rule": replace(HALVING, strict=False, min_iter=None, max_iter=4, s=2)}, True),
+        ({"rung": Rung(1, 1, 99)}, True),
+        ({"rule": replace(HALVING, eta=2.0)}, True),
+        ({"rule": HYPERBAND}, False),
+        ({"rule": replace(HALVING, type="one_cut", keep=2)}, False),
+        ({"rung": Rung(1, 2, 2)}, False),
+        ({"rung": Rung(2, 1, 2)}, False),
+        ({"metric": "train/loss"}, False),
+        ({"goal": "maximize"}, False),
+    ],
+)
+def test_decisions_know_the_settings_that_made_them(changes: dict[str, Any], same: bool) -> None:
+    _, (row, *_) = promote(plan(2), at_rung(a=3.0, b=1.0))
+    assert plan(2).decided(row)
+    assert replace(plan(2), **changes).decided(row) is same
+    row["rule"] = "in other words"
+    assert plan(2).decided(row)
+
+
+def test_decisions_without_a_digest_are_known_by_their_rule() -> None:
+    _, (row, *_) = promote(plan(2), at_rung(a=3.0, b=1.0))
+    del row["rule_digest"]
+    assert plan(2).decided(row)
+    assert not plan(2, rule=HYPERBAND).decided(row)
 
 
 # In the end
