@@ -13,7 +13,7 @@ from resweep.paths import Layout
 from resweep.ranking.keep import keep_models
 from resweep.ranking.scores import rank_trials, read_result
 from resweep.report.tables import tabulate_study, write_runs_table
-from resweep.search.rungs import Rung, Standing, decide
+from resweep.search.rungs import Rung, RungEntry, decide
 from resweep.store import checkpoints as checkpoint
 from resweep.store.retention import claim
 from resweep.store.run import Run
@@ -116,8 +116,8 @@ def make_adaptive_study(root: Path) -> Layout:
     file.write_text(yaml12.dump(described))
     statuses = {made.name: made.status for made in ADAPTIVE}
     for number, values in enumerate(AT_RUNG, 1):
-        standings = [
-            Standing(
+        entries = [
+            RungEntry(
                 trial,
                 f"sweep{trial}",
                 20,
@@ -128,7 +128,7 @@ def make_adaptive_study(root: Path) -> Layout:
             for trial, value in values.items()
         ]
         rule = EarlyTerminate(min_iter=2, eta=2)
-        rows = decide(rule, Rung(1, 2, 3), standings, "minimize")
+        rows = decide(rule, Rung(1, 2, 3), entries, "minimize")
         write_decisions(layout.phase("made", "sweep") / f"decisions/r{number:02}_b1.csv", rows)
     return layout
 

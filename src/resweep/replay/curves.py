@@ -15,7 +15,7 @@ from typing import Any
 from resweep import yaml12
 from resweep.errors import ConfigError, Problem, StoreError
 from resweep.paths import Layout
-from resweep.search.rungs import Standing, step_of
+from resweep.search.rungs import RungEntry, step_of
 from resweep.search.stages import round_of
 from resweep.store.run import Run
 from resweep.sweep import EarlyTerminate
@@ -77,14 +77,14 @@ class Curve:
         """Last value up to a step, None where that is no number."""
         return next((value for at, value in reversed(self.points) if at <= step), None)
 
-    def standing(self, step: int) -> Standing | None:
+    def rung_entry(self, step: int) -> RungEntry | None:
         """Where it stands when a rung trains it to a step; None where that is not known."""
         if self.status is not None and self.known <= step:
             value = self.value_at(self.known)
-            return Standing(self.trial, self.run_id, self.known, self.status, self.rule, value)
+            return RungEntry(self.trial, self.run_id, self.known, self.status, self.rule, value)
         if step > self.known:
             return None
-        return Standing(self.trial, self.run_id, step, Status.STOPPED, None, self.value_at(step))
+        return RungEntry(self.trial, self.run_id, step, Status.STOPPED, None, self.value_at(step))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 from resweep.canonical import digest
 from resweep.paths import Layout, link_relative, write_atomically
 from resweep.search.observe import histories
-from resweep.search.rungs import PROMOTE, STOP, Rung, Standing, decide, rule_text, step_of
+from resweep.search.rungs import PROMOTE, STOP, Rung, RungEntry, decide, rule_text, step_of
 from resweep.sweep import EarlyTerminate
 from resweep.trials.record import Status, write_own_record, write_record
 from resweep.trials.trial import Outcome, Trial, write_trial
@@ -91,8 +91,8 @@ def promote(
         decisions.csv.
     """
     trials = {outcome.trial.trial: outcome.trial for outcome in outcomes}
-    standings = [
-        Standing(
+    entries = [
+        RungEntry(
             outcome.trial.trial,
             outcome.record.run_id,
             outcome.record.step,
@@ -105,7 +105,7 @@ def promote(
     ]
     decisions = [
         {**row, "rule_digest": plan.rule_digest}
-        for row in decide(plan.rule, plan.rung, standings, plan.goal)
+        for row in decide(plan.rule, plan.rung, entries, plan.goal)
     ]
     going = [row["trial"] for row in decisions if row["decision"] == PROMOTE]
     planned = []
@@ -114,7 +114,7 @@ def promote(
         stop = step_of(plan.band, plan.metric, trial.config["training"])
         planned.append(replace(trial, stop=stop))
     reason = (
-        f"only {len(planned)} of {len(standings)} trials could go on from rung {plan.rung.number}"
+        f"only {len(planned)} of {len(entries)} trials could go on from rung {plan.rung.number}"
     )
     unfilled = plan.slots[len(planned) :]
     empty = [Trial(plan.study, plan.phase, slot, empty=reason) for slot in unfilled]

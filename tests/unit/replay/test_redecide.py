@@ -49,8 +49,8 @@ def play(curves, choice):
     going, left, rows = {c.trial: c for c in curves}, {}, []
     for rung in rungs(choice.rule, choice.bands, len(curves))[:-1]:
         at = {name: curve.step_at(rung.band) for name, curve in going.items()}
-        standings = [curve.standing(at[name]) for name, curve in going.items()]
-        rows.append(decide(choice.rule, rung, standings, choice.goal))
+        entries = [curve.rung_entry(at[name]) for name, curve in going.items()]
+        rows.append(decide(choice.rule, rung, entries, choice.goal))
         for row in rows[-1]:
             if row["decision"] != PROMOTE:
                 curve = going.pop(row["trial"])
