@@ -21,7 +21,11 @@ from resweep.sweep import EarlyTerminate
 
 
 def decide_on_arrival(
-    curves: Iterable[Curve], rule: EarlyTerminate, bands: Sequence[int], goal: str, fates: Fates
+    curves: Iterable[Curve],
+    rule: EarlyTerminate,
+    bands: Sequence[int],
+    goal: str,
+    fates: Fates,
 ) -> list[list[dict[str, Any]]]:
     """Decide trials one after the other.
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from resweep.replay.curves import Curve, RecordedSweep
-from resweep.replay.rank_correlation import Foretold, foretold
+from resweep.replay.rank_correlation import RankCorrelation, correlate
 from resweep.replay.redecide import Choice, Redecision
 
 
@@ -73,8 +73,8 @@ def final_order(sweep: RecordedSweep) -> tuple[Curve, ...]:
     return tuple(curve for _, curve in sorted(known, key=lambda p: (sign * p[0], p[1].trial)))
 
 
-def foretell(sweep: RecordedSweep, choice: Choice) -> dict[int, Foretold]:
-    """Return for each band, from 1, how well the order there foretells that at the end.
+def correlations(sweep: RecordedSweep, choice: Choice) -> dict[int, RankCorrelation]:
+    """Return for each band, from 1, the rank correlation of values there with the final ones.
 
     Over all trials whose curves get to the end, whether the rule would have kept them or not.
     """
@@ -87,7 +87,7 @@ def foretell(sweep: RecordedSweep, choice: Choice) -> dict[int, Foretold]:
             on_the_way = curve.step_at(band) < curve.end
             if curve.final is not None and value is not None and on_the_way:
                 pairs.append((sign * value, curve.final))
-        found[number] = foretold(pairs)
+        found[number] = correlate(pairs)
     return found
 
 

@@ -6,7 +6,7 @@ from resweep.replay.bounds import Fate
 from resweep.replay.curves import Curve, RecordedSweep
 from resweep.replay.redecide import Choice, Redecision
 from resweep.replay.rung_summary import rung_table, summarize_rungs
-from resweep.replay.verdict import Verdict, foretell, judge
+from resweep.replay.verdict import Verdict, correlations, judge
 from resweep.trials.record import Status
 
 MOST_TRIALS = 30
@@ -23,7 +23,7 @@ def describe_redecision(sweep: RecordedSweep, choice: Choice, redecision: Redeci
     """
     verdict = judge(sweep, redecision)
     lines = [*_head(sweep, choice, verdict), ""]
-    rungs = summarize_rungs(redecision.decided, foretell(sweep, choice))
+    rungs = summarize_rungs(redecision.decided, correlations(sweep, choice))
     if rungs:
         lines += [*_table(*rung_table(rungs)), *_caveat(sweep), ""]
     lines += [*_trial_table(sweep, redecision, verdict), ""]
@@ -48,7 +48,7 @@ def _head(sweep: RecordedSweep, choice: Choice, verdict: Verdict) -> Iterator[st
 
 
 def _caveat(sweep: RecordedSweep) -> Iterator[str]:
-    yield "  foretells end: rank correlation of the values there with the final ones"
+    yield "  rank correlation: of the values there with the final ones"
     lacking = sum(curve.status is None for curve in sweep.curves)
     if lacking:
         yield f"  (of survivors: the ends of {lacking} trials that a rung stopped are not known)"

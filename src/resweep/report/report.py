@@ -228,9 +228,9 @@ def _rungs(phase: PhaseResults) -> str:
         [("", list(map(Cell, row))) for row in rows],
     )
     return (
-        f"{body}<p>foretells end: rank correlation of the values there with the final ones; 1: the "
-        "order stayed, 0: it told nothing. Of survivors only: how those would have ended "
-        "that a rung stopped is not known. decide.py decides again by other rules.</p>"
+        f"{body}<p>Rank correlation: of the values there with the final ones; 1: the order stayed, "
+        "0: it said nothing. Of survivors only: how those would have ended that a rung stopped "
+        "is not known. decide.py decides again by other rules.</p>"
     )
 
 

@@ -20,7 +20,7 @@ from resweep.ranking.selection import read_scores, short_name
 from resweep.replay.rung_summary import (
     RungRows,
     RungSummary,
-    foretold_by_rung,
+    correlation_by_rung,
     read_rungs,
     summarize_rungs,
 )
@@ -83,7 +83,7 @@ class PhaseResults:
         """The rungs over all rounds, the first one first."""
         known = self.with_result
         finals = dict(zip(known["trial"], known["final"], strict=True))
-        return summarize_rungs(self.rungs, foretold_by_rung(self.rungs, finals))
+        return summarize_rungs(self.rungs, correlation_by_rung(self.rungs, finals))
 
     @property
     def best(self) -> pd.DataFrame:

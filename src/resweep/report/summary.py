@@ -91,7 +91,7 @@ def _rung_lines(phase: PhaseResults) -> Iterator[str]:
     """Yield a line for each rung."""
     if phase.rungs:
         yield from _table(*rung_table(phase.rung_summaries))
-        yield "  foretells end: rank correlation of values there with final ones, of survivors only"
+        yield "  rank correlation: of the values there with the final ones, of survivors only"
 
 
 def _reason_lines(phase: PhaseResults) -> Iterator[str]:

@@ -9,9 +9,9 @@ from resweep.errors import ConfigError, StoreError
 from resweep.replay.bounds import Fate
 from resweep.replay.choose_rule import choose_rule
 from resweep.replay.curves import Curve, read_sweep
-from resweep.replay.rank_correlation import foretold, rank_correlation
+from resweep.replay.rank_correlation import correlate, rank_correlation
 from resweep.replay.redecide import Choice, redecide
-from resweep.replay.verdict import foretell, judge
+from resweep.replay.verdict import correlations, judge
 from resweep.replay.verdict_text import describe_redecision
 from resweep.search.rungs import PROMOTE, STOP, decide, rungs
 from resweep.sweep import EarlyTerminate
@@ -224,7 +224,7 @@ def test_more_is_better_where_the_goal_says_so():
     choice = dataclasses.replace(halving(bands=(1,)), goal="maximize")
     verdict = judge(sweep, redecide(sweep, choice))
     assert (verdict.winner.trial, verdict.winner_stopped) == ("d", False)
-    assert foretell(sweep, choice)[1] == foretell(made_sweep(SLOW), halving(bands=(1,)))[1]
+    assert correlations(sweep, choice)[1] == correlations(made_sweep(SLOW), halving(bands=(1,)))[1]
 
 
 def test_a_run_that_two_trials_share_is_paid_once():
@@ -235,19 +235,19 @@ def test_a_run_that_two_trials_share_is_paid_once():
     )
 
 
-def test_how_well_a_rung_foretold_the_end():
+def test_the_rank_correlation_of_a_rung_with_the_end():
     # Order at the first value b c a d, at the third a b c d, at the end a c b d.
-    found = foretell(made_sweep(SLOW), halving(bands=(1, 3)))
+    found = correlations(made_sweep(SLOW), halving(bands=(1, 3)))
     assert [f.correlation for f in found.values()] == pytest.approx([0.2, 0.8])
     assert str(found[1]) == "0.20 (4 trials)"
     survivors = [SLOW[1], SLOW[2], cut(SLOW[0], 10)]
-    assert str(foretell(made_sweep(survivors), halving(bands=(1,)))[1]) == "(2 trials)"
+    assert str(correlations(made_sweep(survivors), halving(bands=(1,)))[1]) == "(2 trials)"
 
 
 def test_equal_values_share_a_rank():
     assert rank_correlation([1, 2, 2, 3], [1, 2, 3, 4]) == pytest.approx(0.9486833)
     assert rank_correlation([1, 1, 1], [1, 2, 3]) is None
-    assert foretold([(1.0, 2.0)]).correlation is None
+    assert correlate([(1.0, 2.0)]).correlation is None
 
 
 # Which rule

@@ -9,6 +9,7 @@ import pytest
 
 from resweep import yaml12
 from resweep.paths import Layout
+from resweep.replay.rung_summary import CORRELATION
 from resweep.report.report import render_report
 from resweep.report.results import read_study
 from resweep.report.summary import WIDTH, summarize
@@ -98,14 +99,14 @@ def test_what_a_monitor_stopped_is_kept_shown_and_explained(tmp_path: Path) -> N
 def test_rungs_have_a_line_each_and_their_stops_no_reason(tmp_path: Path) -> None:
     lines = summary(make_adaptive_study(tmp_path))
     title = line(lines, "rung ")
-    assert title.split()[-4:] == ["stop", "threshold", "foretells", "end"]
+    assert title.split()[-7:] == ["stop", "threshold", *CORRELATION.split()]
     assert lines[lines.index(title) + 1].split() == [
         "1", "20", "6", "4", "1", "3.3", "to", "3.2", "0.40", "(4", "trials)",
     ]  # fmt: skip
     assert "survivors only" in lines[lines.index(title) + 2]
     assert not any(text.startswith("  stopped: ") for text in lines)
     assert line(lines, "diverged: r02-03")
-    assert not any("foretells" in text for text in summary(make_study(tmp_path / "without")))
+    assert not any("rank correlation" in text for text in summary(make_study(tmp_path / "without")))
 
 
 def test_a_pruned_model_is_not_promised(tmp_path: Path) -> None:
