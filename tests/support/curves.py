@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from resweep.replay.curves import Curve, RecordedSweep
+from resweep.replay.curves import RecordedCurve, RecordedSweep
 from resweep.sweep import EarlyTerminate
 from resweep.trials.record import Status
 
@@ -19,7 +19,7 @@ def made_curve(
     horizon: int | None = None,
     arrived: float = 0.0,
     round: int = 1,
-) -> Curve:
+) -> RecordedCurve:
     """A trial that logged some values.
 
     Args:
@@ -36,7 +36,7 @@ def made_curve(
     cut = known is not None
     seen = values[:known]
     done = not cut and (status == "finished" or rule is not None)
-    return Curve(
+    return RecordedCurve(
         trial=trial,
         round=round,
         run_id=f"run{trial}",
@@ -54,7 +54,7 @@ def made_curve(
 
 
 def made_sweep(
-    curves: Sequence[Curve],
+    curves: Sequence[RecordedCurve],
     rule: EarlyTerminate | None = None,
     goal: str = "minimize",
     bands: tuple[int, ...] = (),

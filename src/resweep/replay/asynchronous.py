@@ -15,13 +15,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from resweep.replay.bounds import UNKNOWN, Candidate, Fates, Places, unseen_row
-from resweep.replay.curves import Curve
+from resweep.replay.curves import RecordedCurve
 from resweep.search.rungs import PROMOTE, STOP, RungEntry, ended, promoted, row, step_of
 from resweep.sweep import EarlyTerminate
 
 
 def decide_on_arrival(
-    curves: Iterable[Curve],
+    curves: Iterable[RecordedCurve],
     rule: EarlyTerminate,
     bands: Sequence[int],
     goal: str,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from resweep.replay.curves import Curve
+from resweep.replay.curves import RecordedCurve
 from resweep.search.rungs import PROMOTE, STOP, RungEntry, row
 from resweep.trials.record import Status
 
@@ -69,7 +69,7 @@ def _span(one: int, other: int) -> str:
     return f"{one}" if one == other else f"{min(one, other)} to {max(one, other)}"
 
 
-def unseen_row(curve: Curve, rule: str, compared: int) -> dict[str, Any]:
+def unseen_row(curve: RecordedCurve, rule: str, compared: int) -> dict[str, Any]:
     """Return the row of a trial whose curve ends before the rung."""
     there = RungEntry(curve.trial, curve.run_id, curve.known, Status.STOPPED, None, None)
     reason = f"unknown from step {curve.known}: it was stopped there"
@@ -80,7 +80,7 @@ def unseen_row(curve: Curve, rule: str, compared: int) -> dict[str, Any]:
 class Candidate:
     """A trial on its way: it is trained on for sure, or (from step `least` on) perhaps."""
 
-    curve: Curve
+    curve: RecordedCurve
     sure: bool = True
     least: int = 0
 

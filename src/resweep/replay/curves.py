@@ -25,7 +25,7 @@ from resweep.trials.trial import Outcome, read_outcome
 
 
 @dataclass(frozen=True)
-class Curve:
+class RecordedCurve:
     """What is known of a trial.
 
     Attributes:
@@ -107,7 +107,7 @@ class RecordedSweep:
     rule: EarlyTerminate | None
     bands: tuple[int, ...]
     rounds: bool
-    curves: tuple[Curve, ...]
+    curves: tuple[RecordedCurve, ...]
 
 
 def read_sweep(study: str, phase: str, layout: Layout, metric: str | None = None) -> RecordedSweep:
@@ -195,7 +195,7 @@ def _run_of(outcome: Outcome, layout: Layout) -> Run | None:
 
 def _read_curve(
     outcome: Outcome, run: Run | None, round: int, metric: str, ranked_by: str
-) -> Curve:
+) -> RecordedCurve:
     record, training = outcome.record, outcome.trial.config["training"]
     ends = [record]
     arrived = outcome.path.stat().st_mtime
@@ -217,7 +217,7 @@ def _read_curve(
     points |= {end.step: end.metrics[metric] for end in ends if metric in end.metrics}
     if status is not None:
         points[last.step] = last.metrics.get(metric)
-    return Curve(
+    return RecordedCurve(
         outcome.trial.trial,
         round,
         record.run_id,

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from resweep.replay.asynchronous import decide_on_arrival
 from resweep.replay.bounds import UNKNOWN, Candidate, Fate, Fates, Places, unseen_row
-from resweep.replay.curves import Curve, RecordedSweep
+from resweep.replay.curves import RecordedCurve, RecordedSweep
 from resweep.replay.rung_summary import RungRows
 from resweep.search.rungs import (
     PROMOTE,
@@ -83,7 +83,7 @@ def redecide(sweep: RecordedSweep, choice: Choice) -> Redecision:
     return Redecision(tuple(decided), fates.known, fates.unknown_from)
 
 
-def _decide_round(batch: Sequence[Curve], choice: Choice, fates: Fates) -> list[RungRows]:
+def _decide_round(batch: Sequence[RecordedCurve], choice: Choice, fates: Fates) -> list[RungRows]:
     """Decide a round rung by rung, each once all its trials are there."""
     decided = []
     going = [Candidate(curve) for curve in batch]
@@ -132,7 +132,7 @@ def _decide_in_part(
     rule: EarlyTerminate,
     rung: Rung,
     entries: Sequence[RungEntry],
-    unseen: Sequence[Curve],
+    unseen: Sequence[RecordedCurve],
     sure: set[str],
     goal: str,
 ) -> list[dict[str, Any]]:

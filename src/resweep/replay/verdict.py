@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from resweep.replay.curves import Curve, RecordedSweep
+from resweep.replay.curves import RecordedCurve, RecordedSweep
 from resweep.replay.rank_correlation import RankCorrelation, correlate
 from resweep.replay.redecide import Choice, Redecision
 
@@ -28,14 +28,14 @@ class Verdict:
     most: int
     full: int
     trained: int
-    order: tuple[Curve, ...]
+    order: tuple[RecordedCurve, ...]
     winner_stopped: bool | None
-    survivor: Curve | None
+    survivor: RecordedCurve | None
     regret: float | None
     open: int
 
     @property
-    def winner(self) -> Curve | None:
+    def winner(self) -> RecordedCurve | None:
         """The trial with the best final value, of those that have one."""
         return self.order[0] if self.order else None
 
@@ -66,7 +66,7 @@ def judge(sweep: RecordedSweep, redecision: Redecision) -> Verdict:
     )
 
 
-def final_order(sweep: RecordedSweep) -> tuple[Curve, ...]:
+def final_order(sweep: RecordedSweep) -> tuple[RecordedCurve, ...]:
     """Return the trials whose final value is known, the best first, ties by name."""
     known = [(curve.final, curve) for curve in sweep.curves if curve.final is not None]
     sign = -1.0 if sweep.goal == "maximize" else 1.0
@@ -91,7 +91,7 @@ def correlations(sweep: RecordedSweep, choice: Choice) -> dict[int, RankCorrelat
     return found
 
 
-def _steps(curves: Iterable[Curve], steps: Callable[[Curve], int]) -> int:
+def _steps(curves: Iterable[RecordedCurve], steps: Callable[[RecordedCurve], int]) -> int:
     """Sum steps over runs: trials of one configuration share one."""
     furthest: dict[str, int] = {}
     for curve in curves:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from resweep.replay.bounds import Fate
-from resweep.replay.curves import Curve, RecordedSweep
+from resweep.replay.curves import RecordedCurve, RecordedSweep
 from resweep.replay.redecide import Choice, Redecision
 from resweep.replay.rung_summary import rung_table, summarize_rungs
 from resweep.replay.verdict import Verdict, correlations, judge
@@ -75,7 +75,7 @@ def _trial_table(sweep: RecordedSweep, redecision: Redecision, verdict: Verdict)
         yield f"  ... and {len(rows) - MOST_TRIALS} more: --csv FILE has all decisions"
 
 
-def _fate_text(curve: Curve, fate: Fate) -> str:
+def _fate_text(curve: RecordedCurve, fate: Fate) -> str:
     if fate.stopped is None:
         return f"{fate.least:,} to {fate.most:,}: not known"
     if fate.stopped:

@@ -8,7 +8,7 @@ import pytest
 from resweep.errors import ConfigError, StoreError
 from resweep.replay.bounds import Fate
 from resweep.replay.choose_rule import choose_rule
-from resweep.replay.curves import Curve, read_sweep
+from resweep.replay.curves import RecordedCurve, read_sweep
 from resweep.replay.rank_correlation import correlate, rank_correlation
 from resweep.replay.redecide import Choice, redecide
 from resweep.replay.verdict import correlations, judge
@@ -37,7 +37,7 @@ def decisions(curves, choice):
     return [{row["trial"]: row["decision"] for row in rung.rows} for rung in found]
 
 
-def cut(curve: Curve, step: int) -> Curve:
+def cut(curve: RecordedCurve, step: int) -> RecordedCurve:
     """What is left of a curve that a rung stops."""
     points = tuple(point for point in curve.points if point[0] <= step)
     changes = {"known": step, "status": None, "rule": None, "final": None, "trained": step}
@@ -59,7 +59,7 @@ def play(curves, choice):
     return rows, [(left | going)[curve.trial] for curve in curves]
 
 
-def random_curves(chance: random.Random) -> list[Curve]:
+def random_curves(chance: random.Random) -> list[RecordedCurve]:
     """Ties, trials that diverged, trials that a monitor stopped."""
     curves = []
     for number in range(chance.randint(2, 12)):
@@ -148,7 +148,7 @@ def test_rungs_lie_inside_rounds():
     assert [[t for t, d in rung.items() if d == "stop"] for rung in found] == [["d"], ["zd"]]
 
 
-def arriving(*values: float | list[float]) -> list[Curve]:
+def arriving(*values: float | list[float]) -> list[RecordedCurve]:
     """Trials a, b, c ... in that order, with their first values."""
     curves = [value if isinstance(value, list) else [value] for value in values]
     return [made_curve("abcdefg"[n], [*curve, 0.0], arrived=n) for n, curve in enumerate(curves)]
