@@ -13,6 +13,7 @@ from resweep.paths import Layout, link_relative, write_atomically
 from resweep.search.observe import histories
 from resweep.search.rungs import PROMOTE, STOP, Rung, RungEntry, decide, rule_text, step_of
 from resweep.sweep import EarlyTerminate
+from resweep.systems.registry import metric_of
 from resweep.trials.record import Status, write_own_record, write_record
 from resweep.trials.trial import Outcome, Trial, write_trial
 
@@ -111,7 +112,8 @@ def promote(
     planned = []
     for name in going:
         trial = trials[name]
-        stop = step_of(plan.band, plan.metric, trial.config["training"])
+        metric = metric_of(trial.config, plan.metric)
+        stop = step_of(plan.band, metric, trial.config["training"])
         planned.append(replace(trial, stop=stop))
     reason = (
         f"only {len(planned)} of {len(entries)} trials could go on from rung {plan.rung.number}"

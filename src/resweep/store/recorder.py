@@ -16,10 +16,10 @@ from typing import Any
 from resweep.errors import StoreError
 from resweep.paths import link_relative, write_atomically
 from resweep.store import checkpoints as checkpoint
+from resweep.store.attempts import Attempts
+from resweep.store.goal import Goal
 from resweep.store.provenance import code_digest, versions
 from resweep.store.run import Run
-from resweep.systems.language.size import count_parameters
-from resweep.training.gradients import GradientRequest
 from resweep.training.metrics import METRICS, TIMING, read_metrics
 from resweep.training.monitors import Stop
 from resweep.trials.record import Record, Status, read_record
@@ -35,15 +35,13 @@ class Recorder:
 
     Args:
         run: Where to.
-        config: Its resolved configuration.
+        goal: What the trial wants of it.
         device: Name of what trains it, if anything does.
     """
 
-    def __init__(self, run: Run, config: Mapping[str, Any], device: str | None = None):
+    def __init__(self, run: Run, goal: Goal, device: str | None = None):
         self.run = run
-        self.model: Mapping[str, Any] = config["model"]
-        self.max_steps = int(config["training"]["max_steps"])
-        self.gradients = GradientRequest.of(config["training"])
+        self.goal = goal
         self.device = device
 
     def end(self, folder: Path, step: int, metrics: Mapping[str, float], stop: Stop | None) -> Path:
@@ -61,7 +59,7 @@ class Recorder:
         run = self.run
         self._place_metrics(folder, step)
         weights = self._place_checkpoint(folder, step)
-        finished = step == self.max_steps
+        finished = step == self.goal.max_steps
         if finished and weights is not None:
             link_relative(run.path / "final_checkpoint", run.path / checkpoint.folder_name(step))
         changes: dict[str, Any] = {
@@ -92,7 +90,11 @@ class Recorder:
         state = run.state()
         reached = [part for part in state.get("segments", []) if part["to_step"] >= step]
         # A process that was killed left no segment; what it computed with is not known then.
-        killed = {"device": run.attempts()[-1]["device"], "versions": {}, "code": state["code"]}
+        killed = {
+            "device": Attempts(run).all()[-1]["device"],
+            "versions": {},
+            "code": state["code"],
+        }
         by = {name: (reached or [killed])[0][name] for name in killed}
         place = run.path / checkpoint.folder_name(step)
         weights = checkpoint.weights_digest(place) if place.is_dir() else None
@@ -137,7 +139,7 @@ class Recorder:
             if made.is_dir() and not place.exists():
                 self._compare(made, step)
                 made.rename(place)
-            elif made.is_dir() and not self.gradients.is_met(place):
+            elif made.is_dir() and not self.goal.gradients.is_met(place):
                 self._add_gradients(made, place)
             folder.rename(self.run.path / DONE)  # at once: a half-deleted one would be used
             shutil.rmtree(self.run.path / DONE)
@@ -202,17 +204,17 @@ class Recorder:
     ) -> Path:
         state = self.run.state()
         if trained_by is None:
-            trained_by = {"device": self.device, "versions": versions(), "code": code_digest()}
+            trained_by = {"device": self.device, "versions": versions(), "code": self._code}
         record = Record(
             run_id=self.run.run_id,
             status=status,
             stop_reason=reason,
             rule=monitor,
             step=step,
-            max_steps=self.max_steps,
+            max_steps=self.goal.max_steps,
             metrics=dict(metrics),
             weights=weights,
-            parameters=state.get("parameters", self._count_parameters()),
+            parameters=state.get("parameters", self._size),
             seconds=round(sum(part["seconds"] for part in state.get("segments", [])), 2),
             gpu_seconds=state.get("gpu_seconds", 0.0),
             **trained_by,
@@ -220,11 +222,14 @@ class Recorder:
         )
         return self.run.write_record(record, rule)
 
-    def _count_parameters(self) -> int | None:
-        """Return what a run that was never built has; None where only building it tells."""
-        if self.model["kind"] != "gpt":
-            return None
-        return count_parameters(self.model, self.model["vocab_size"])
+    @property
+    def _size(self) -> int | None:
+        """Parameters of a run that was never built."""
+        return self.goal.system.count_parameters(self.goal.config)
+
+    @property
+    def _code(self) -> str:
+        return code_digest(self.goal.system.name)
 
 
 def last_values(lines: list[dict[str, Any]]) -> dict[str, float]:

@@ -7,10 +7,10 @@ Both are whole, float32 and on the CPU, whatever computed them: `torch.load(path
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from resweep.config.training_section import Training
 
 GRADIENTS = "gradients.pt"
 SAMPLES = "gradient_samples.pt"
@@ -31,9 +31,9 @@ class GradientRequest:
     samples: int | None = None
 
     @classmethod
-    def of(cls, training: Mapping[str, Any]) -> "GradientRequest":
+    def of(cls, training: Training) -> "GradientRequest":
         """Return the request of a `training` section."""
-        return cls(training["save_gradients"], training["gradient_samples"])
+        return cls(training.save_gradients, training.gradient_samples)
 
     def is_met(self, checkpoint: Path) -> bool:
         """Whether a checkpoint folder has what is requested."""

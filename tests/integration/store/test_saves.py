@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import torch
+from resweep.store.request import Request, advance
 
 from resweep.data.store import Prepared
 from resweep.errors import Interrupted, StoreError
 from resweep.paths import Layout
 from resweep.store import checkpoints as checkpoint
 from resweep.store.identity import run_id
-from resweep.store.request import Request, advance
 from resweep.store.retention import Policy, best_first, claim, release
 from resweep.store.run import Run
 from resweep.training.checkpoint_schedule import CheckpointSchedule

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from resweep.store.request import Request, advance
 from torch import Tensor
 
 from resweep.data.store import Prepared
@@ -18,7 +19,6 @@ from resweep.errors import Interrupted, StoreError
 from resweep.paths import Layout
 from resweep.store import checkpoints as checkpoint
 from resweep.store.identity import run_id
-from resweep.store.request import Request, advance
 from resweep.store.retention import claim, release
 from resweep.store.run import NO_MONITORS, Run
 from resweep.training.gradient_learner import Trainer
