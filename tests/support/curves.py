@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from resweep.replay.curves import RecordedCurve, RecordedSweep
 from resweep.sweep import EarlyTerminate
+from resweep.systems.registry import metric_of
 from resweep.trials.record import Status
 
 METRIC = "val/loss"
@@ -41,7 +42,7 @@ def made_curve(
         round=round,
         run_id=f"run{trial}",
         training={"max_steps": horizon or EVERY * len(values), "eval_steps": EVERY},
-        metric=METRIC,
+        metric=metric_of({}, METRIC),
         points=tuple((EVERY * number, value) for number, value in enumerate(seen, 1)),
         known=EVERY * len(seen),
         status=None if cut else Status(status),
