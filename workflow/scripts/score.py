@@ -13,7 +13,8 @@ from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.ranking.scores import check_rankable, code_warning, rank_trials, read_result
 from resweep.study.metric import read_score
-from resweep.trials.trial import read_outcome, record_paths
+from resweep.trials.record import record_paths
+from resweep.trials.trial import read_outcome
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ import json
 import math
 import random
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -32,6 +33,7 @@ from resweep.ranking.selection import (
     read_scores,
     short_name,
 )
+from resweep.trials.record import Record, Status
 from resweep.trials.trial import Trial, write_trial
 from tests.support.language import score as made_score
 from tests.support.tiny import LANGUAGE
@@ -43,16 +45,16 @@ def result(
     trial, final, slope=None, status="finished", step=100, code="c1", rule=None, **assignments
 ):
     """A trial's result; without assignments it is a configuration of its own."""
-    record = {
-        "status": status,
-        "run_id": f"run{trial}",
-        "rule": rule,
-        "stop_reason": None if status == "finished" else f"{status} for a reason",
-        "step": step,
-        "metrics": {},
-        "parameters": 10,
-        "code": code,
-    }
+    record = Record(
+        run_id=f"run{trial}",
+        status=Status(status),
+        stop_reason=None if status == "finished" else f"{status} for a reason",
+        rule=rule,
+        step=step,
+        metrics={},
+        parameters=10,
+        code=code,
+    )
     named = {name.replace("__", "."): value for name, value in assignments.items()}
     return TrialResult(trial, record, named or {"mine": trial}, slope, final)
 
@@ -269,7 +271,7 @@ def test_a_final_value_that_is_no_number_spoils_no_other():
 
 def test_an_empty_slot_spoils_no_configuration():
     only_seed = result("01", 2.0, training__seed=1)
-    empty = TrialResult("02", {**only_seed.record, "status": "empty"}, {}, None, None)
+    empty = TrialResult("02", replace(only_seed.record, status=Status.EMPTY), {}, None, None)
     assert ranked([only_seed, empty])["rank"].tolist() == [1, 2]
 
 

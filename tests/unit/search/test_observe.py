@@ -1,7 +1,6 @@
 """Observations: what trials of a search and rows of tables tell."""
 
 import dataclasses
-import json
 import math
 import random
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import Any
 import pytest
 
 from resweep.errors import ConfigError
-from resweep.paths import write_atomically
 from resweep.search.observe import histories, observe, reached, read_table
 from resweep.search.space import Space
 from resweep.search.suggest import Observation
 from resweep.sweep.parameter import Parameter
+from resweep.trials.record import Record, Status, write_record
 from resweep.trials.trial import Outcome, Trial, write_trial
 from tests.support.outcomes import METRIC, empty, outcome
 from tests.support.tiny import LANGUAGE
@@ -97,7 +96,7 @@ def test_a_history_goes_by_what_was_asked_for() -> None:
     """A retraining for the second rung that ran out of memory at once tells of the second rung."""
     late = outcome("a", None, "infeasible", 20, step=0)
     for told in ([stopped("a", 5.0, 10), late], [late, stopped("a", 5.0, 10)]):
-        assert [o.record["status"] for o in histories(told)["a"]] == ["stopped", "infeasible"]
+        assert [o.record.status for o in histories(told)["a"]] == ["stopped", "infeasible"]
         assert observe(told, METRIC) == [Observation({"a": 1}, None, "infeasible")]
 
 
@@ -159,13 +158,17 @@ def test_a_phase_is_read_from_its_records_at_all_rungs(tmp_path: Path) -> None:
         trial = Trial("s", "phase", name, config, {RATE: 0.25})
         for place, step in ((f"b1/{name}", 10), (name, 40 if status == "finished" else 10)):
             write_trial(folder / f"trials/{place}.yaml", dataclasses.replace(trial, stop=step))
-            record = {"run_id": name, "status": status if step == 40 else "stopped", "step": step}
-            record["metrics"] = {METRIC: value if step == 40 or name == "b" else value + 1}
-            write_atomically(folder / f"records/{place}.json", json.dumps(record))
+            record = Record(
+                run_id=name,
+                status=Status(status if step == 40 else "stopped"),
+                stop_reason=None,
+                step=step,
+                metrics={METRIC: value if step == 40 or name == "b" else value + 1},
+            )
+            write_record(folder / f"records/{place}.json", record)
     trial = Trial("s", "phase", "a", config, {RATE: 0.25})
     write_trial(folder / "trials/b2/01.yaml", trial)
-    record = {"run_id": "a", "status": "finished", "step": 40, "metrics": {METRIC: 2.0}}
-    write_atomically(folder / "records/b2/01.json", json.dumps(record))
+    write_record(folder / "records/b2/01.json", outcome("a", 2.0).record)
     scores = table(folder, SCORES)
     point = {RATE: 0.25, "model.n_embd": 16}
     assert read_table(scores, METRIC, [RATE, "model.n_embd"], LANGUAGE) == [
