@@ -1,8 +1,6 @@
 """The model against transformers, the optimizer against torch, the schedule against its formula."""
 
 import math
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -151,22 +149,6 @@ def test_dropout_works_in_training_only():
     assert losses[0] != losses[1]
     model.eval()
     assert model.loss(sequences) == model.loss(sequences) == make().loss(sequences)
-
-
-@pytest.mark.parametrize(
-    "module", ["resweep.systems.language.gpt", "resweep.training.gradient_learner"]
-)
-def test_training_imports_neither_transformers_nor_dynamo(module):
-    heavy = ("transformers", "torch._dynamo", "accelerate", "wandb", "pandas")
-    program = f"import sys, {module}\nprint([name for name in {heavy!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stdout.strip() == "[]", done.stderr
-
-
-def test_planning_imports_no_torch():
-    program = "import sys, resweep.study.load\nprint('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stdout.strip() == "False", done.stderr
 
 
 # The optimizer
