@@ -68,9 +68,9 @@ def test_a_saved_model_is_loaded_bit_for_bit(bias, tmp_path):
 
 def test_weights_of_another_shape_are_refused(tmp_path):
     make().write(make().state_dict(), tmp_path)
-    with pytest.raises(ConfigError, match=r"c_attn.bias is 96 there, 192 here"):
+    with pytest.raises(ConfigError, match=r"c_attn\.bias .*\b96\b.*\b192\b"):
         GPT(shape(n_embd=64), VOCABULARY).read(tmp_path)
-    with pytest.raises(ConfigError, match=r"h\.3\..* is missing there"):
+    with pytest.raises(ConfigError, match=r"\bh\.3\."):
         GPT(shape(n_layer=4), VOCABULARY).read(tmp_path)
 
 

@@ -326,17 +326,18 @@ def test_tokenizers_that_cannot_be_used_are_refused(corpus, model_folder, tmp_pa
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"tokens": "tokenizer"}, "tokens: tokenizer needs tokenizer: NAME or PATH"),
-        ({"tokenizer": "gpt2"}, "tokenizer is for tokens: tokenizer, not bytes"),
-        ({"source": "hub"}, "source: hub needs dataset: NAME or PATH"),
-        ({"source": "hub", "dataset": ""}, "at least 1 character"),
-        ({"dataset": "x"}, "dataset is for source: hub, not python-docs"),
-        ({"source": "hub", "dataset": "x", "paths": ["y"]}, "hub takes dataset: NAME or PATH"),
-        ({"tokens": "words"}, "'bytes', 'bpe' or 'tokenizer'"),
+        ({"tokens": "tokenizer"}, ["tokens: tokenizer", "tokenizer: NAME or PATH"]),
+        ({"tokenizer": "gpt2"}, ["tokens: tokenizer", "bytes"]),
+        ({"source": "hub"}, ["source: hub", "dataset: NAME or PATH"]),
+        ({"source": "hub", "dataset": ""}, ["dataset", "at least 1 character"]),
+        ({"dataset": "x"}, ["dataset", "source: hub", "python-docs"]),
+        ({"source": "hub", "dataset": "x", "paths": ["y"]}, ["paths", "dataset: NAME or PATH"]),
+        ({"tokens": "words"}, ["'bytes', 'bpe' or 'tokenizer'"]),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(changes, words):
-    assert words in refused(**changes)
+    message = refused(**changes)
+    assert all(word in message for word in words)
 
 
 # Data sets of the hub, and copies of them
