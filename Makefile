@@ -3,7 +3,7 @@
 #   make demo        the quickstart study on real text: about five minutes on two CPU cores
 #   make test        the test suite
 #   make test-long   what takes longer: many kills, big studies
-#   make check       formatting, types, lint, and a dry run of every shipped study
+#   make check       formatting, types, imports, lint, and a dry run of every shipped study
 #   make dag         a picture of the rules: results/dag.svg
 #   make oracle      W&B's sweep engine, to compare with, in an environment of its own
 #   make bench       what docs/benchmarks.md reports
@@ -44,6 +44,7 @@ check: env
 	ruff check .
 	ruff format --check .
 	mypy
+	lint-imports --no-cache --no-logo
 	snakefmt --check Snakefile rules
 	snakemake --lint
 	for study in config/studies/*.yaml; do \
