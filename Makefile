@@ -3,7 +3,7 @@
 #   make demo        the quickstart study on real text: about five minutes on two CPU cores
 #   make test        the test suite
 #   make test-long   what takes longer: many kills, big studies
-#   make check       formatting, types, lint, and a dry run of every shipped study
+#   make check       formatting, spelling, types, lint, and a dry run of every shipped study
 #   make dag         a picture of the rules: results/dag.svg
 #   make oracle      W&B's sweep engine, to compare with, in an environment of its own
 #   make bench       what docs/benchmarks.md reports
@@ -41,10 +41,8 @@ test-long: env oracle
 	pytest -n $(JOBS) -m long
 
 check: env
-	ruff check .
-	ruff format --check .
+	pre-commit run --all-files
 	mypy
-	snakefmt --check Snakefile rules
 	snakemake --lint
 	for study in config/studies/*.yaml; do \
 		snakemake --dry-run --quiet all --config study=$$study || exit 1; done
