@@ -12,15 +12,14 @@ import sys
 import time
 from pathlib import Path
 
-from resweep import yaml12
 from resweep.canonical import canonical_json
-from resweep.systems.language.corpus import source_files
 from resweep.data.store import data_id
 from resweep.errors import ResweepError
 from resweep.paths import Layout
-from resweep.jobs.resources import LINK, trial_needs
+from resweep.jobs.resources import trial_needs
 from resweep.study.find import load_studies
-from resweep.trials.trial import drop_dangling_records
+from resweep.systems.registry import find_system
+from resweep.trials.trial import Trial, drop_dangling_records, read_trial
 from snakemake.exceptions import WorkflowError
 
 # A plan of 10,000 trials is millions of small objects that stay: walking them over and over, as the
@@ -35,8 +34,9 @@ os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.ge
 
 try:
     STUDIES = load_studies(config)
-    for _settings in (data for study in STUDIES for data in study.data_settings()):
-        source_files(_settings)
+    for _study in STUDIES:
+        for _settings in _study.data_settings():
+            find_system(_study.system).source_files(_settings)
 except ResweepError as error:
     raise WorkflowError(*str(error).splitlines()) from None
 
@@ -120,8 +120,12 @@ def trial_files(phase):
     return [str(LAYOUT.trial(phase.study, phase.name, trial)) for trial in phase.trials]
 
 
+def data_name(study, settings):
+    return data_id(find_system(study.system), settings)
+
+
 def data_stamp(study, settings):
-    return study_file(study, f"data/{data_id(settings)}.json")
+    return study_file(study, f"data/{data_name(study, settings)}.json")
 
 
 def trial_data_stamp(study, phase):
@@ -166,14 +170,12 @@ def needs(phase, stage, wildcards, input, attempt):
     key = (phase.study, phase.name, stage and stage.name, wildcards.trial, attempt)
     known, answer, when = _last_needs
     if known != key or time.monotonic() - when > 1.0:
-        trial = {"config": phase.config}
+        trial = Trial(phase.study, phase.name, wildcards.trial, phase.config)
         if phase.static and stage.first:
-            trial = phase.known_trial(wildcards.trial, stage.rung.band).content()
+            trial = phase.known_trial(wildcards.trial, stage.rung.band)
         elif Path(input.trial).exists():
-            trial = yaml12.load(Path(input.trial))
-        wanted = (phase.resources, phase.keep, LAYOUT)
-        empty = "empty" in trial
-        answer = LINK if empty else trial_needs(trial["config"], trial.get("stop"), *wanted)
+            trial = read_trial(Path(input.trial))
+        answer = trial_needs(trial, phase.resources, phase.keep, LAYOUT)
         _last_needs = (key, answer, time.monotonic())
     return answer
 

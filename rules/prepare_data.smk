@@ -10,26 +10,29 @@ for study in STUDIES:
 
         rule:
             name:
-                rule_name("prepare_data", study) + f"_{data_id(settings)}"
+                rule_name("prepare_data", study) + f"_{data_name(study, settings)}"
             input:
-                [str(path) for path in source_files(settings)],
+                [str(path) for path in find_system(study.system).source_files(settings)],
             output:
                 data_stamp(study, settings),
             log:
-                log_file(f"prepare_data/{data_id(settings)}", study),
+                log_file(f"prepare_data/{data_name(study, settings)}", study),
             localrule: True
             conda:
                 "../envs/resweep.yaml"
             params:
                 settings=canonical_json(settings),
+                system=study.system,
                 code=code(
                     "systems/language/corpus",
                     "systems/language/hub",
                     "systems/language/cut_text",
                     "systems/language/tokens",
                     "systems/language/bigram",
+                    "systems/language/token_data",
                     "data/store",
                 ),
             shell:
-                "python workflow/scripts/prepare_data.py --settings {params.settings:q} "
+                "python workflow/scripts/prepare_data.py --system {params.system} "
+                "--settings {params.settings:q} "
                 "--stamp {output} > {log} 2>&1"

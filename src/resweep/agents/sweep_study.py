@@ -16,12 +16,14 @@ from typing import Any
 from resweep import yaml12
 from resweep.canonical import canonical_json, digest
 from resweep.config import compose
+from resweep.config.training_section import Training
 from resweep.errors import ConfigError, Problem
 from resweep.paths import Layout, file_lock, write_atomically
 from resweep.study.load import load_study
 from resweep.study.schema import Tracking, read_study_file
 from resweep.study.study import Phase, Study
 from resweep.sweep import load_sweep
+from resweep.systems.registry import system_of
 
 PHASE = "sweep"
 KEPT = (
@@ -90,12 +92,14 @@ class SweepStudy:
         finally:
             self.draft_path.unlink()
 
-    def training(self) -> dict[str, Any]:
+    def training(self) -> Training:
         """Return the `training` section of its trials, also before it asks for any."""
         with file_lock(self.lock_path):
             trials = self.trials or (1 if self.open_ended else None)
             study = self._load_draft(yaml12.load_mapping(self.study_path), trials)
-        return dict(study.phase(PHASE).config["training"])
+        config = study.phase(PHASE).config
+        section: Training = system_of(config).schema.validate(config).training
+        return section
 
     def write(self, study: Mapping[str, Any], trials: int | None) -> None:
         """Write the study, with how many trials it asks for; None: what the sweep file says."""

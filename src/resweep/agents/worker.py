@@ -17,19 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from resweep.agents.sweep_study import SweepStudy
-from resweep.config.schema import EarlyStopping
-from resweep.data import store as data_store
 from resweep.errors import ConfigError, DataError, Interrupted, LockTimeout, Problem
 from resweep.paths import Layout
 from resweep.search.promote import promote
 from resweep.search.rounds import propose_round
 from resweep.search.stages import Stage
-from resweep.store.identity import last_step, resolve, run_id
+from resweep.store.answer import ToTrain, prepare_and_answer
 from resweep.store.lock import RunLock
-from resweep.store.parent import fetch_parent
 from resweep.store.run import Run
 from resweep.study.study import Phase
-from resweep.training.gradients import Wish
 from resweep.trials.trial import Outcome, Trial, read_record
 
 POLL_SECONDS = 1.0  # between looks at trials that others train
@@ -185,16 +181,10 @@ def run_to_train(trial: Trial, layout: Layout) -> Run | None:
     if trial.empty is not None:
         return None
     try:
-        data = data_store.ensure(trial.config["data"], layout)
-        fetch_parent(trial.config, layout)
-        config = resolve(trial.config, data, layout)
-    except (ConfigError, DataError):
-        return None  # infeasible: its record says so
-    run = Run(layout.run(run_id(config, data)))
-    monitors = EarlyStopping.model_validate(config["early_stopping"])
-    gradients = Wish.of(config["training"])
-    served = run.is_served(last_step(config, trial.stop), False, monitors, gradients)
-    return None if served else run
+        found = prepare_and_answer(trial, layout)
+    except DataError:
+        return None  # its record will say so
+    return found.run if isinstance(found, ToTrain) else None
 
 
 def is_held(run: Run) -> bool:

@@ -9,8 +9,7 @@ from resweep.ranking.keep import weights_command
 from resweep.ranking.selection import best_trials, read_scores
 from resweep.store import checkpoints as checkpoint
 from resweep.store.run import Run
-
-MODEL_FILES = ("model.safetensors", "config.json")  # no optimizer, no trainer state
+from resweep.systems.registry import system_of
 
 
 def config_files(
@@ -71,6 +70,7 @@ def best_model(scores_path: Path, layout: Layout) -> tuple[dict[str, Path], dict
     for trial in best_trials(scores, 1):
         row = scores[scores["trial"] == trial].iloc[0]
         run, step = Run(layout.run(row["run_id"])), int(row["step"])
+        system = system_of(run.state().get("identity", {}))
         folder = run.path / checkpoint.folder_name(step)
         again = f"`{weights_command(phase, trial)}` brings them back"
         if not folder.is_dir():
@@ -86,5 +86,5 @@ def best_model(scores_path: Path, layout: Layout) -> tuple[dict[str, Path], dict
             "step": step,
             "score": float(row["score"]),
         }
-        return {name: folder / name for name in MODEL_FILES}, metadata
+        return {name: folder / name for name in system.model_files}, metadata
     return {}, {"phase": phase.name}

@@ -25,10 +25,11 @@ from typing import Any
 import pandas as pd
 
 from resweep.canonical import canonical_json
+from resweep.config.metric import sign_of
 from resweep.errors import ConfigError, Problem, StoreError
 from resweep.paths import Layout
 from resweep.store.run import DIVERGED, EMPTY, FAILED, FINISHED, INFEASIBLE, STOPPED
-from resweep.study.schema import Score
+from resweep.study.metric import PhaseScore
 from resweep.training.metrics import METRICS, read_metrics
 from resweep.trials.trial import read_record, read_trial
 
@@ -88,7 +89,7 @@ def early_slope(steps: list[float], values: list[float]) -> float | None:
     return statistics.linear_regression(steps, values).slope
 
 
-def read_result(record_path: Path, score: Score, layout: Layout) -> TrialResult:
+def read_result(record_path: Path, score: PhaseScore, layout: Layout) -> TrialResult:
     """Read a trial's record, its assignments and its curve.
 
     Args:
@@ -106,7 +107,7 @@ def read_result(record_path: Path, score: Score, layout: Layout) -> TrialResult:
         for line in lines
         if score.early_metric in line and 0 < line["step"] <= score.early_steps
     ]
-    metric = score.metric or "val/loss"
+    metric = score.metric
     final = record["metrics"].get(metric)
     if record["status"] == FINISHED and final is None:
         known = ", ".join(sorted(record["metrics"]))
@@ -144,7 +145,7 @@ def check_rankable(results: Collection[TrialResult], tolerated: int, study: str)
         )
 
 
-def rank_trials(results: list[TrialResult], score: Score) -> pd.DataFrame:
+def rank_trials(results: list[TrialResult], score: PhaseScore) -> pd.DataFrame:
     """Rank trials by their configurations.
 
     Args:
@@ -163,7 +164,7 @@ def rank_trials(results: list[TrialResult], score: Score) -> pd.DataFrame:
         groups.setdefault(result.configuration, []).append(result)
     counted = {key: [r for r in group if not r.cut] or group for key, group in groups.items()}
     complete = {key: group for key, group in counted.items() if all(r.ranked for r in group)}
-    sign = -1.0 if score.goal == "maximize" else 1.0
+    sign = sign_of(score.goal)
     slopes = {key: _mean([r.early_slope for r in group]) for key, group in complete.items()}
     finals = {key: _mean([r.final for r in group]) for key, group in complete.items()}
     signed = {key: None if value is None else sign * value for key, value in finals.items()}

@@ -42,7 +42,7 @@ def choose_rule(
         return Choice(kind, EarlyTerminate(), (), goal)
     rule = _read(kind, said, sweep.rule)
     as_it_was = rule == sweep.rule and kind == rule.type
-    if as_it_was and all(curve.metric == sweep.metric for curve in sweep.curves):
+    if as_it_was and all(curve.metric.name == sweep.metric for curve in sweep.curves):
         return Choice(kind, rule, sweep.bands, goal)
     longest = _most_values(sweep.curves)
     bands = rule.bands(longest)

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from resweep import yaml12
+from resweep.config.metric import Metric
 from resweep.errors import ConfigError, Problem, StoreError
 from resweep.paths import Layout
 from resweep.search.rungs import Standing, step_of
 from resweep.search.stages import round_of
 from resweep.store.run import DIVERGED, EMPTY, FINISHED, STOPPED, Run
+from resweep.study.metric import read_score
 from resweep.sweep import EarlyTerminate
+from resweep.systems.registry import metric_of
 from resweep.training.metrics import METRICS, read_metrics
 from resweep.trials.trial import Outcome, read_outcome, read_record
 
@@ -32,7 +35,7 @@ class Curve:
         round: In which it was proposed, from 1.
         run_id: Its run, or None.
         training: The training section of its configuration.
-        metric: What `points` are values of.
+        metric: What `points` are values of, as the system declares it.
         points: (step, value) in rising steps after the start; None where it was no number.
         known: Last step that is known.
         status: How it ended there; None: a rung stopped it, and there would be more.
@@ -47,7 +50,7 @@ class Curve:
     round: int
     run_id: str | None
     training: Mapping[str, Any]
-    metric: str
+    metric: Metric
     points: tuple[tuple[int, float | None], ...]
     known: int
     status: str | None
@@ -122,7 +125,8 @@ def read_sweep(study: str, phase: str, layout: Layout, metric: str | None = None
         ConfigError: There is no such phase, or no run logged the metric on its way.
     """
     part = _described(study, phase, layout)
-    own = part["score"]["metric"] or "val/loss"
+    score = read_score(part)
+    wanted = metric_of(part["config"], metric or score.metric)
     names = _ranked_trials(study, phase, layout)
     outcomes = [read_outcome(layout.record(study, phase, name)) for name in names]
     adaptive = part["rounds"] is not None
@@ -131,8 +135,8 @@ def read_sweep(study: str, phase: str, layout: Layout, metric: str | None = None
             outcome,
             _run_of(outcome, layout),
             round_of(outcome.trial.trial) if adaptive else 1,
-            metric or own,
-            own,
+            wanted,
+            score.metric,
         )
         for outcome in outcomes
         if outcome.record["status"] != EMPTY
@@ -145,8 +149,8 @@ def read_sweep(study: str, phase: str, layout: Layout, metric: str | None = None
     return RecordedSweep(
         study,
         phase,
-        own,
-        part["score"]["goal"] or "minimize",
+        score.metric,
+        score.goal,
         EarlyTerminate(**rule) if rule else None,
         tuple(band for band, _ in part["rungs"] or () if band is not None),
         adaptive,
@@ -193,7 +197,7 @@ def _run_of(outcome: Outcome, layout: Layout) -> Run | None:
 
 
 def _read_curve(
-    outcome: Outcome, run: Run | None, round: int, metric: str, ranked_by: str
+    outcome: Outcome, run: Run | None, round: int, metric: Metric, ranked_by: str
 ) -> Curve:
     record, training = outcome.record, outcome.trial.config["training"]
     ends = [record]
@@ -206,14 +210,14 @@ def _read_curve(
             ends += [read_record(files[stem]) for stem in going_on]
     last = max(ends, key=lambda end: (end["step"], end["status"] == DIVERGED))
     status = None if _rung_stopped(last) else last["status"]
-    points = {}
+    points, name = {}, metric.name
     if run is not None:
         lines = read_metrics(run.path / METRICS, last["step"])
-        points = {line["step"]: line[metric] for line in lines if metric in line}
+        points = {line["step"]: line[name] for line in lines if name in line}
     # A record holds what a decision saw, and tells where there is no value in the end.
-    points |= {end["step"]: end["metrics"][metric] for end in ends if metric in end["metrics"]}
+    points |= {end["step"]: end["metrics"][name] for end in ends if name in end["metrics"]}
     if status is not None:
-        points[last["step"]] = last["metrics"].get(metric)
+        points[last["step"]] = last["metrics"].get(name)
     done = status == FINISHED or (status == STOPPED and last.get("rule") is not None)
     return Curve(
         outcome.trial.trial,

@@ -36,7 +36,7 @@ def _head(sweep: RecordedSweep, choice: Choice, verdict: Verdict) -> Iterator[st
     if sweep.rounds:
         trials += f" in {len({curve.round for curve in sweep.curves})} rounds, as they were"
     yield f"{sweep.study}/{sweep.phase}: {trials}, {len(verdict.order)} with a final {sweep.metric}"
-    metric = sweep.curves[0].metric if sweep.curves else sweep.metric
+    metric = sweep.curves[0].metric.name if sweep.curves else sweep.metric
     if choice.kind == "none":
         yield "rule: none, all are trained to their ends"
         return

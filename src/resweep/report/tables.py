@@ -17,24 +17,31 @@ from typing import Any
 
 from resweep import yaml12
 from resweep.config import compose
+from resweep.config.nesting import nest
 from resweep.errors import ConfigError, Problem, StoreError
 from resweep.paths import BY_HAND, Layout, file_lock, write_atomically
 from resweep.store.run import Run
-from resweep.systems.language.model_section import fields_of_other_kinds
+from resweep.systems.registry import all_systems, system_of
+from resweep.systems.system import System
 from resweep.trials.trial import read_record, read_trial
 
 ADDED = "added_metrics.json"
 LEAD = (
     "run_id", "run_name", "timestamp", "sweep_name", "study", "phase", "trial", "status",
 )  # fmt: skip
-RESULTS = {
-    "final_valid_loss": "val/loss",
-    "final_valid_perplexity": "val/perplexity",
-    "test_loss": "test/loss",
-}
 SIZES = ("total_steps", "model_size_M")
 TIMES = ("seconds", "gpu_seconds")
-TAKEN = frozenset({*LEAD, *RESULTS, *SIZES, *TIMES})
+
+
+def result_columns(systems: Iterable[System]) -> dict[str, str]:
+    """Return the columns of final metrics that systems name for people: column -> metric."""
+    metrics = (metric for system in systems for metric in system.metrics)
+    return {metric.column: metric.name for metric in metrics if metric.column is not None}
+
+
+def taken_columns() -> frozenset[str]:
+    """Return the names of columns that no hyperparameter may have."""
+    return frozenset({*LEAD, *result_columns(all_systems()), *SIZES, *TIMES})
 
 
 def tabulate_study(records: Iterable[Path], layout: Layout) -> str:
@@ -82,7 +89,7 @@ def update_metrics(
     run = Run(layout.run(run_id))
     if not run.path.is_dir():
         raise StoreError(f"{run_id}: no such run in {layout.runs}; runs.csv lists those there are")
-    own = TAKEN | set(run.state().get("metrics", {})) | set(_config(run))
+    own = taken_columns() | set(run.state().get("metrics", {})) | set(_config(run))
     problems = []
     for name, value in metrics.items():
         if name in own:
@@ -194,6 +201,7 @@ class Row:
             is left out.
 
     Attributes:
+        system: What the configuration is of.
         lead: What the row is about.
         config: The configuration, under names that no other column has.
         results: Final values under the names of the columns above.
@@ -207,13 +215,14 @@ class Row:
     def __init__(self, config: Mapping[str, Any]):
         self.lead: dict[str, Any] = {}
         self.config: dict[str, Any] = {}
-        kind = config.get("model.kind")
-        unused = {f"model.{name}" for name in fields_of_other_kinds(kind)} if kind else ()
+        self.system = system_of(config)
+        unused = self.system.unused(nest(config))
+        taken = taken_columns()
         for path, value in config.items():
             if ".".join(path.split(".")[:2]) in unused:
                 continue
             # A hyperparameter may be called `status`; ours is the row's.
-            self.config[f"config.{path}" if path in TAKEN else path] = value
+            self.config[f"config.{path}" if path in taken else path] = value
         self.results: dict[str, Any] = {}
         self.metrics: dict[str, Any] = {}
         self.times: dict[str, Any] = {}
@@ -228,7 +237,8 @@ class Row:
         """Take the numbers of a record, or of a run's state."""
         self.metrics = dict(record.get("metrics", {}))
         parameters = record.get("parameters")
-        self.results = {column: self.metrics.get(name) for column, name in RESULTS.items()}
+        columns = result_columns([self.system])
+        self.results = {column: self.metrics.get(name) for column, name in columns.items()}
         self.results |= {
             "total_steps": record.get("step"),
             "model_size_M": None if parameters is None else round(parameters / 1e6, 6),
@@ -253,9 +263,10 @@ class Row:
 
 def _csv(rows: list[Row]) -> str:
     """Lay rows out as CSV; a column that a row does not have is left empty there."""
+    systems = list(dict.fromkeys(row.system for row in rows))
     known: dict[str, list[str]] = {
         "lead": list(LEAD),
-        "results": [*RESULTS, *SIZES],
+        "results": [*result_columns(systems), *SIZES],
         "times": list(TIMES),
     }
     columns: dict[str, None] = {}

@@ -21,6 +21,7 @@ import yaml
 
 from resweep import yaml12
 from resweep.config import compose
+from resweep.config.schema import Schema
 from resweep.errors import ConfigError, Problem
 from resweep.search.suggest import Observation
 from resweep.store.run import DIVERGED, FAILED, FINISHED, INFEASIBLE, STOPPED
@@ -95,7 +96,7 @@ def reached(outcomes: Iterable[Outcome], metric: str, goal: str, target: float) 
     return None
 
 
-def read_table(path: Path, metric: str, names: Sequence[str]) -> list[Observation]:
+def read_table(path: Path, metric: str, names: Sequence[str], schema: Schema) -> list[Observation]:
     """Read tried points from a CSV: scores.csv of a phase, or W&B's export of a runs table.
 
     Args:
@@ -105,11 +106,12 @@ def read_table(path: Path, metric: str, names: Sequence[str]) -> list[Observatio
             records beside the table are read: trials that a rung stopped enter as in a search.
         metric: What is optimised.
         names: Paths of the parameters; rows that lack one are left out.
+        schema: The fields that there are.
 
     Raises:
         ConfigError: There is no such table, or no column for the metric or for a parameter.
     """
-    rows, column, by_path = _read_rows(path, metric, names)
+    rows, column, by_path = _read_rows(path, metric, names, schema)
     if column == FINAL and (path.parent / "records").is_dir():
         return _observe_phase(path.parent, metric, names)
     found = []
@@ -122,7 +124,7 @@ def read_table(path: Path, metric: str, names: Sequence[str]) -> list[Observatio
             continue
         if status != FINISHED or known:
             value = float(value) if status == FINISHED else None
-            found.append(Observation(_coerced(point), value, status))
+            found.append(Observation(_coerced(point, schema), value, status))
     return found
 
 
@@ -141,19 +143,21 @@ def _observe_phase(folder: Path, metric: str, names: Collection[str]) -> list[Ob
     return observe(outcomes, metric)
 
 
-def check_tables(paths: Iterable[Path], metric: str, names: Sequence[str]) -> list[Problem]:
+def check_tables(
+    paths: Iterable[Path], metric: str, names: Sequence[str], schema: Schema
+) -> list[Problem]:
     """Return what `read_table` would refuse."""
     problems: list[Problem] = []
     for path in paths:
         try:
-            _read_rows(path, metric, names)
+            _read_rows(path, metric, names, schema)
         except ConfigError as error:
             problems += error.problems
     return problems
 
 
 def _read_rows(
-    path: Path, metric: str, names: Sequence[str]
+    path: Path, metric: str, names: Sequence[str], schema: Schema
 ) -> tuple[list[dict[str, str]], str, dict[str, str]]:
     """Return the rows of a table, the column of the metric, and columns by path."""
     try:
@@ -164,7 +168,7 @@ def _read_rows(
         raise ConfigError(Problem(str(path), "warm_start", None, f"is no table: {error}")) from None
     of_phase = {"trial", "run_id", "status", FINAL} <= set(columns)
     column = FINAL if of_phase else metric
-    by_path = {_path(name): name for name in columns}
+    by_path = {_path(name, schema): name for name in columns}
     records = of_phase and (path.parent / "records").is_dir()
     lacking = [name for name in names if name not in by_path and not records]
     if column not in columns:
@@ -191,18 +195,18 @@ def _cell(text: str) -> Any:
     return yaml12.parse_scalar(text)
 
 
-def _path(column: str) -> str:
+def _path(column: str, schema: Schema) -> str:
     try:
-        return compose.resolve_name(column, {})
+        return compose.resolve_name(column, {}, schema)
     except ValueError:
         return column
 
 
-def _coerced(point: Mapping[str, Any]) -> dict[str, Any]:
+def _coerced(point: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
     coerced = {}
     for path, value in point.items():
         try:
-            coerced[path] = compose.coerce(path, value)
+            coerced[path] = compose.coerce(path, value, schema)
         except ValueError:
             coerced[path] = value  # outside of what is allowed: no point of the space either
     return coerced

@@ -15,6 +15,7 @@ from resweep.search.rungs import PROMOTE, STOP, Rung, Standing, decide, step_of
 from resweep.store.retention import release
 from resweep.store.run import EMPTY, STOPPED, Run
 from resweep.sweep import EarlyTerminate
+from resweep.systems.registry import metric_of
 from resweep.trials.trial import Outcome, Trial, write_own_record, write_trial
 
 
@@ -84,7 +85,8 @@ def promote(
     planned = []
     for name in going:
         trial = trials[name]
-        stop = step_of(plan.band, plan.metric, trial.config["training"])
+        metric = metric_of(trial.config, plan.metric)
+        stop = step_of(plan.band, metric, trial.config["training"])
         planned.append(replace(trial, stop=stop))
     reason = (
         f"only {len(planned)} of {len(standings)} trials could go on from rung {plan.rung.number}"

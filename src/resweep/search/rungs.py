@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from resweep.config.metric import Metric, sign_of
 from resweep.store.run import DIVERGED, FINISHED, STOPPED
 from resweep.sweep import EarlyTerminate
 
@@ -138,7 +139,7 @@ def row(
 
 def sort_key(goal: str) -> Callable[[Standing], tuple[float, str]]:
     """Return what trials are ordered by: the best first, those without a value last, by name."""
-    sign = -1.0 if goal == "maximize" else 1.0
+    sign = sign_of(goal)
 
     def key(standing: Standing) -> tuple[float, str]:
         value = standing.value
@@ -200,18 +201,13 @@ def _reason(
     return f"{place}: {standing.value:.5g} is behind the threshold {threshold:.5g}"
 
 
-def interval(metric: str, training: Mapping[str, Any]) -> int:
-    """Steps between logged values of a metric."""
-    return int(training["eval_steps" if metric.startswith("val/") else "log_steps"])
-
-
-def values_of(metric: str, training: Mapping[str, Any]) -> int | None:
+def values_of(metric: Metric, training: Mapping[str, Any]) -> int | None:
     """How many values a full training logs after its start; None if its length is not known yet."""
     if training["max_steps"] is None:
         return None
-    return -(-int(training["max_steps"]) // interval(metric, training))
+    return -(-int(training["max_steps"]) // metric.interval(training))
 
 
-def step_of(band: int | None, metric: str, training: Mapping[str, Any]) -> int | None:
+def step_of(band: int | None, metric: Metric, training: Mapping[str, Any]) -> int | None:
     """Step at which a training has logged `band` values; None for the end."""
-    return None if band is None else band * interval(metric, training)
+    return None if band is None else band * metric.interval(training)

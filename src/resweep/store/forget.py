@@ -7,15 +7,17 @@ dangle; the next Snakemake call drops these and trains what is missing, and noth
 import json
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from resweep.errors import StoreError
 from resweep.paths import Layout
 from resweep.store.lock import STALE_SECONDS, RunLock
 from resweep.store.provenance import code_digest
 from resweep.store.run import FAILED, Run
+from resweep.systems.registry import system_of
 
 
 def runs_of_phase(study: str, phase: str | None, layout: Layout) -> list[str]:
@@ -41,8 +43,12 @@ def failed_runs(run_ids: Iterable[str], layout: Layout) -> list[str]:
 
 def drifted_runs(run_ids: Iterable[str], layout: Layout) -> list[str]:
     """Return those that were trained by other code than what is installed now."""
-    now = code_digest()
-    return [run_id for run_id in run_ids if Run(layout.run(run_id)).state().get("code", now) != now]
+
+    def is_drifted(state: Mapping[str, Any]) -> bool:
+        system = system_of(state.get("identity", {}))
+        return "code" in state and state["code"] != code_digest(system.name)
+
+    return [run_id for run_id in run_ids if is_drifted(Run(layout.run(run_id)).state())]
 
 
 def forget_runs(run_ids: Iterable[str], layout: Layout) -> list[Path]:

@@ -23,6 +23,8 @@ from resweep.paths import BY_HAND
 from resweep.study.kinds.sweep import Surroundings, load_sweep_phase
 from resweep.study.schema import PhaseFile, StudyFile, read_study_file
 from resweep.study.study import Phase, Study
+from resweep.systems.registry import find_system
+from resweep.systems.system import DEFAULT, System
 
 RESERVED_STUDIES = ("runs", "data", "weights", "trash", "artifacts", "wandb", "sweeps", BY_HAND)
 RESERVED_PHASES = ("artifacts", "data", "wandb")
@@ -52,11 +54,14 @@ class _Resolver:
         self.config_dir = config_dir
         self.overrides = overrides
         self.problems: list[Problem] = []
+        self.system: System
         self.warnings: list[str] = []
         self.layers_of: dict[str, list[Layer]] = {}
 
     def resolve(self) -> Study:
         given, self.problems = read_study_file(self.path)
+        self.system = find_system(given.system or DEFAULT, str(self.path))
+        self._check_own(given.own)
         phases: list[Phase] = []
         for position, part in enumerate(given.phases):
             phase = self._phase(given, position, part, phases)
@@ -71,6 +76,7 @@ class _Resolver:
             raise ConfigError(self.problems_in_order())
         return Study(
             given.name,
+            self.system.name,
             str(self.path),
             tuple(_with_selects(phases)),
             given.score,
@@ -86,6 +92,16 @@ class _Resolver:
         for problem in self.problems:
             unique.setdefault(str(problem), problem)
         return list(unique.values())
+
+    def _check_own(self, names: list[str]) -> None:
+        """Refuse a field of the system's as a hyperparameter of the user's own."""
+        schema = self.system.schema
+        for name in names:
+            known = [name] if name in schema.paths or name in schema.sections else []
+            known += schema.fields.get(name, [])
+            if known:
+                hint = f"is a key of resweep's ({' or '.join(known)}); drop it"
+                self._problem("own", name, hint)
 
     def _check_names(self, given: StudyFile) -> None:
         names = [part.name for part in given.phases]
@@ -106,7 +122,9 @@ class _Resolver:
         told = len(self.problems)
         found = self._layers(given, part)
         sound = len(self.problems) == told
-        complete, config, wrong = layers.complete(found, str(self.path), given.own, sound)
+        complete, config, wrong = layers.complete(
+            found, str(self.path), self.system.schema, given.own, sound
+        )
         self.problems += wrong
         if not complete and part.kind == "rerun":
             return None
@@ -127,7 +145,8 @@ class _Resolver:
         """Return the layers of a phase; a rerun stands on those of the phase that it reruns."""
         below = self.layers_of.get(part.of or "") if part.kind == "rerun" else None
         if below is None:
-            below = [*self._modules(given.base), Layer(str(self.path), given.set)]
+            system = Layer(str(self.path), self.system.schema.identity)
+            below = [system, *self._modules(given.base), Layer(str(self.path), given.set)]
         own = [*below, *self._modules(part.base), Layer(str(self.path), part.set)]
         self.layers_of[part.name] = own
         return [*own, Layer("--config set", self.overrides)]
@@ -153,6 +172,7 @@ class _Resolver:
             str(self.path),
             where,
             self.config_dir,
+            self.system,
             config,
             complete,
             given.score,
@@ -175,7 +195,7 @@ class _Resolver:
         for layer in (part.set, self.overrides):
             for name, _ in compose.leaves(layer):
                 with contextlib.suppress(ConfigError):  # told with its layer
-                    paths.add(layers.resolve_name("set", name, config))
+                    paths.add(layers.resolve_name("set", name, config, self.system.schema))
         return paths
 
     def _rerun_phase(
@@ -213,8 +233,8 @@ class _Resolver:
         overrides = {}
         for layer in (part.set, self.overrides):
             for name, value in compose.leaves(layer):
-                path = layers.resolve_name(str(self.path), name, config)
-                overrides[path] = compose.coerce(path, value)
+                path = layers.resolve_name(str(self.path), name, config, self.system.schema)
+                overrides[path] = compose.coerce(path, value, self.system.schema)
         return Phase(
             config=complete,
             score=source.score,

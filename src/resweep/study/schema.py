@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from resweep import yaml12
-from resweep.config.schema import FIELDS, PATHS, SECTIONS
 from resweep.config.section import Int, Positive
 from resweep.config.spelling import nearest
 from resweep.errors import ConfigError, Problem
@@ -26,20 +25,16 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-def _unknown(name: str) -> str:
-    """Refuse a field of the code's as a hyperparameter of the user's own."""
-    known = [name] if name in PATHS or name in SECTIONS else FIELDS.get(name)
-    if known:
-        raise ValueError(f"is a key of resweep's ({' or '.join(known)}); drop it")
-    return name
-
-
 class Score(Part):
     """How trials are ranked; formulas in `resweep.ranking.scores`."""
 
-    metric: str | None = Field(None, description="final value; default: the sweep's, or val/loss")
-    goal: Literal["minimize", "maximize"] | None = Field(None, description="of the metric")
-    early_metric: str = Field("train/loss", description="whose early slope counts")
+    metric: str | None = Field(None, description="final value; null: the sweep's, or the system's")
+    goal: Literal["minimize", "maximize"] | None = Field(
+        None, description="of the metric; null: the sweep's, or the metric's own"
+    )
+    early_metric: str | None = Field(
+        None, description="whose early slope counts; null: the training loss"
+    )
     early_steps: Positive = Field(100, description="the slope is over steps up to this one")
     slope_weight: Weight = Field(1.0, description="of the early slope")
     final_weight: Weight = Field(1.0, description="of the final value")
@@ -121,9 +116,10 @@ class StudyFile(Part):
 
     name: Annotated[str, Field(pattern=f"^{NAME}$")] = Field(description="folder and rule names")
     description: str = Field("", description="for people")
+    system: str | None = Field(None, description="what is trained; null: language models")
     base: dict[str, Any] = Field(description="modules: section, name (or the content itself)")
     set: dict[str, Any] = Field({}, description="values above the modules")
-    own: list[Annotated[str, AfterValidator(_unknown)]] = Field(
+    own: list[str] = Field(
         [], description="hyperparameters of your own, which resweep does not read"
     )
     phases: Annotated[list[PhaseFile], Field(min_length=1)] = Field(description="in order")

@@ -16,8 +16,10 @@ from resweep.search.promote import RungPlan
 from resweep.search.rounds import RoundPlan
 from resweep.search.rungs import step_of
 from resweep.search.stages import Stage, lay_out, numbers
+from resweep.study.metric import PhaseScore
 from resweep.study.schema import Publish, Resources, Score, Tracking
 from resweep.sweep import EarlyTerminate, Parameter
+from resweep.systems.registry import metric_of
 from resweep.trials.trial import Trial
 
 
@@ -91,7 +93,7 @@ class Phase:
     config: dict[str, Any]
     keep: str
     resources: Resources
-    score: Score
+    score: PhaseScore
     own: tuple[str, ...] = ()
     assignments: dict[str, dict[str, Any]] = field(default_factory=dict)
     search: Search | None = None
@@ -119,12 +121,12 @@ class Phase:
     @property
     def metric(self) -> str:
         """What trials are ranked, and searched, by."""
-        return self.score.metric or "val/loss"
+        return self.score.metric
 
     @property
     def goal(self) -> str:
         """Minimize or maximize."""
-        return self.score.goal or "minimize"
+        return self.score.goal
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
@@ -237,7 +239,7 @@ class Phase:
             band: Logged values of the metric to train to; None: to the end.
         """
         config = self.trial_config(trial)
-        stop = step_of(band, self.metric, config["training"])
+        stop = step_of(band, metric_of(config, self.metric), config["training"])
         return Trial(self.study, self.name, trial, config, self.assignments[trial], stop)
 
     def trial_content(self, trial: str, band: int | None = None) -> str:
@@ -250,11 +252,13 @@ class Study:
     """One experiment from start to end.
 
     Attributes:
+        system: Name of what it trains.
         origin: The file it was read from.
         warnings: Lines that a user should see, and that stop nothing.
     """
 
     name: str
+    system: str
     origin: str
     phases: tuple[Phase, ...]
     score: Score
@@ -276,6 +280,7 @@ class Study:
         """Return the whole study as plain values, for `results/{study}/study.yaml`."""
         return {
             "name": self.name,
+            "system": self.system,
             "score": self.score.model_dump(),
             "tracking": self.tracking.model_dump(),
             "publish": self.publish.model_dump(),

@@ -204,7 +204,7 @@ def ranked(tmp_path):
             (folder / name).write_text(f"{name} of abc")
 
     folder = layout.run("abc") / "checkpoint_20"
-    checkpoint.publish(folder, write, lambda: None)
+    checkpoint.write_checkpoint(folder, write, lambda: None)
     return layout, scores, folder
 
 

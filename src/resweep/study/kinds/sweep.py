@@ -12,18 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from resweep.config import compose
+from resweep.config.metric import Logged, Metric
 from resweep.errors import ConfigError, Problem
 from resweep.search.observe import check_tables
-from resweep.search.rungs import interval, step_of, values_of
+from resweep.search.rungs import step_of, values_of
 from resweep.search.stages import round_names
-from resweep.study.metric import choose_metric, warn_of_unused
+from resweep.study.metric import PhaseScore, choose_metric, warn_of_unused
 from resweep.study.name_trials import check_unread, name_trials, resolve_parameters
 from resweep.study.schema import NAME, PhaseFile, Score
 from resweep.study.study import Phase, Rungs, Search
 from resweep.sweep import EarlyTerminate, Parameter, Sweep, load_sweep
 from resweep.sweep.early_terminate import read_early_terminate
 from resweep.sweep.findings import Findings
-from resweep.training.schedule import warmup_steps
+from resweep.systems.registry import metric_of, system_of
+from resweep.systems.system import System
+from resweep.training.schedule import resolve_warmup
 
 ROUND_SIZE = 8
 EARLY = 0.2  # of a training: the order of curves that are cut before says little about the end
@@ -38,6 +41,7 @@ class Surroundings:
         study_path: The study file, for messages.
         where: The phase's place in it.
         config_dir: Where sweep files are.
+        system: What is trained.
         config: The configuration as written, to resolve names in.
         complete: The same with defaults; empty where it has problems of its own.
         score: The study's.
@@ -49,6 +53,7 @@ class Surroundings:
     study_path: str
     where: str
     config_dir: Path
+    system: System
     config: dict[str, Any]
     complete: dict[str, Any]
     score: Score
@@ -92,19 +97,20 @@ def load_sweep_phase(part: PhaseFile, around: Surroundings) -> LoadedSweep:
     if part.sweep is None:
         mend = "is missing: name a file of config/sweep/"
         raise ConfigError([*problems, around.problem("sweep", None, mend)])
-    own = around.common["own"]
+    own, schema = around.common["own"], around.system.schema
     try:
         sweep = load_sweep(_sweep_path(part.sweep, around.config_dir))
-        swept, constants = resolve_parameters(sweep, around.config, around.fixed, own)
+        swept, constants = resolve_parameters(sweep, around.config, around.fixed, schema, own)
     except ConfigError as error:
         raise ConfigError([*problems, *error.problems]) from None
-    score, warnings = around.score, list(sweep.warnings)
+    warnings = list(sweep.warnings)
+    score: PhaseScore | None = None
     try:
-        warnings += check_unread(sweep, swept, own)
+        warnings += check_unread(sweep, swept, schema, own)
     except ConfigError as error:
         problems += error.problems
     try:
-        score = choose_metric(score, sweep, around.study_path)
+        score = choose_metric(around.score, sweep, around.study_path, around.system)
         warnings += warn_of_unused(score, sweep, around.study_path)
     except ConfigError as error:
         problems += error.problems
@@ -116,9 +122,10 @@ def load_sweep_phase(part: PhaseFile, around: Surroundings) -> LoadedSweep:
             names = [parameter.name for parameter in search.parameters]
             # Rankings of phases may not be there yet.
             tables = [Path(name) for name in search.warm_start if name.endswith(".csv")]
-            problems += check_tables(tables, score.metric or "val/loss", names)
+            if score is not None:
+                problems += check_tables(tables, score.metric, names, schema)
         else:
-            filled["assignments"] = name_trials(sweep, swept, part.trials, part.seed)
+            filled["assignments"] = name_trials(sweep, swept, schema, part.trials, part.seed)
     except ConfigError as error:
         problems += error.problems
     if problems:
@@ -126,7 +133,8 @@ def load_sweep_phase(part: PhaseFile, around: Surroundings) -> LoadedSweep:
     if not around.complete:
         return LoadedSweep(None, sweep, constants, warnings)
     complete = compose.assign(around.complete, constants)
-    metric = score.metric or "val/loss"
+    assert score is not None, "else there are problems"
+    metric = metric_of(complete, score.metric)
     rungs, doubts = _rungs(part, sweep, swept.values(), complete, metric, around)
     phase = Phase(config=complete, score=score, rungs=rungs, **filled, **around.common)
     warnings += [*doubts, *_warn_of_infeasible(phase, sweep), *_warn_of_idle(phase, sweep)]
@@ -188,9 +196,9 @@ def _search(
 
 def _warn_of_infeasible(phase: Phase, sweep: Sweep) -> list[str]:
     """Warn where none of the named trials can be trained; goes no further than to one that can."""
-    first = None
+    first, schema = None, system_of(phase.config).schema
     for trial in phase.assignments:
-        why = compose.infeasible(phase.trial_config(trial))
+        why = compose.infeasible(phase.trial_config(trial), schema)
         if why is None:
             return []
         first = first or why
@@ -222,7 +230,7 @@ def _rungs(
     sweep: Sweep,
     swept: Collection[Parameter],
     config: dict[str, Any],
-    metric: str,
+    metric: Metric,
     around: Surroundings,
 ) -> tuple[Rungs | None, list[str]]:
     """Turn early_terminate into bands below the longest training's end, with what speaks against.
@@ -245,10 +253,13 @@ def _rungs(
             )
     if rule is None:
         return None, []
-    if metric.startswith("test/"):
-        mend = "is known only at the end: rungs need a metric of every evaluation, like val/loss"
+    if metric.logged is Logged.END:
+        others = around.system.metrics_logged(Logged.EVALUATION)
+        hint = (
+            f"is known only at the end: rungs need a metric of every evaluation, like {others[0]}"
+        )
         where = around.study_path if around.score.metric is not None else sweep.origin
-        raise ConfigError(Problem(where, "metric", metric, mend))
+        raise ConfigError(Problem(where, "metric", metric.name, hint))
     trainings = _extremes(config["training"], swept)
     lengths = [values_of(metric, training) for training in trainings]
     known = [length for length in lengths if length is not None]
@@ -260,7 +271,7 @@ def _rungs(
     if not bands:
         return None, [
             f"{origin}: early_terminate stops nothing: its first rung would be at or behind the "
-            f"{longest} values of {metric} that a training logs"
+            f"{longest} values of {metric.name} that a training logs"
         ]
     warnings = _warn_of_early_rungs(rule, bands[0], trainings, metric, origin)
     if not rule.strict:
@@ -285,7 +296,7 @@ def _warn_of_early_rungs(
     rule: EarlyTerminate,
     band: int,
     trainings: Sequence[dict[str, Any]],
-    metric: str,
+    metric: Metric,
     origin: str,
 ) -> list[str]:
     """Warn of a first rung at which the order of the curves says little (docs/sweeps.md)."""
@@ -295,8 +306,8 @@ def _warn_of_early_rungs(
         if length is None:
             continue
         step = step_of(band, metric, training) or 0
-        warmup = warmup_steps(training, length)
-        every = interval(metric, training)
+        warmup = resolve_warmup(training["warmup_steps"], training["pct_warmup"], length)
+        every = metric.interval(training)
         advised = max(warmup // every + 1, math.ceil(ADVISED * length / every))
         instead = " in place of max_iter and s" if rule.max_iter is not None else ""
         mend = f"set min_iter: {advised}{instead} in early_terminate, or evaluate less often"
