@@ -282,6 +282,6 @@ def test_tutorial(tmp_path: Path) -> None:
             assert block in outputs[-1]  # the same for any text and any number of steps
     records = list((made.path / "results/mine").glob("*/records/*.json"))
     assert [path.stem for path in records if not re.search(rf"\b{path.stem}\b", text)] == []
-    assert list(made.trainings().values()) == [1] * 6
+    assert set(made.trainings().values()) == {1}  # nothing twice
     assert "KING" in outputs[-2]
     assert "Would sync" in outputs[-1]
