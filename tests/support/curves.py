@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from resweep.replay.curves import Curve, RecordedSweep
 from resweep.sweep import EarlyTerminate
+from resweep.systems.registry import metric_of
 
 METRIC = "val/loss"
 EVERY = 10  # steps from one value to the next
@@ -40,7 +41,7 @@ def made_curve(
         round=round,
         run_id=f"run{trial}",
         training={"max_steps": horizon or EVERY * len(values), "eval_steps": EVERY},
-        metric=METRIC,
+        metric=metric_of({}, METRIC),
         points=tuple((EVERY * number, value) for number, value in enumerate(seen, 1)),
         known=EVERY * len(seen),
         status=None if cut else status,

@@ -17,13 +17,15 @@ from resweep.search.rungs import Rung, Standing, decide
 from resweep.store import checkpoints as checkpoint
 from resweep.store.retention import claim
 from resweep.store.run import FINISHED, Run
+from resweep.study.metric import choose_metric
 from resweep.study.schema import Publish, Resources, Score, Tracking
 from resweep.study.study import Phase, Study
 from resweep.sweep import EarlyTerminate
+from resweep.systems.registry import find_system
 from resweep.training.metrics import METRICS, MetricLog
 from resweep.trials.decisions import write_decisions
 from resweep.trials.trial import Trial, link_record, write_own_record, write_trial
-from tests.support.tiny import BASE
+from tests.support.tiny import BASE, LANGUAGE
 
 RATE = "training.learning_rate"
 SEED = "training.seed"
@@ -69,13 +71,14 @@ def make_study(
     """Write a whole study; equal trials of two studies share their runs."""
     layout = Layout(root / "results")
     score = score or Score(slope_weight=0.0)
-    full, problems = compose.validate(Composed(compose.nest(BASE), {}), "made")
+    ranked = choose_metric(score, None, "made.yaml", find_system("language"))
+    full, problems = compose.validate(Composed(compose.nest(BASE), {}), "made", LANGUAGE)
     assert not problems
     common = {"study": name, "config": full, "keep": "best", "resources": Resources()}
-    phases = [Phase(name="sweep", kind="sweep", score=score, **common)]
+    phases = [Phase(name="sweep", kind="sweep", score=ranked, **common)]
     if rerun:
-        phases.append(Phase(name="rerun", kind="rerun", source="sweep", score=score, **common))
-    study = Study(name, "made.yaml", tuple(phases), score, Tracking(), Publish(), 0)
+        phases.append(Phase(name="rerun", kind="rerun", source="sweep", score=ranked, **common))
+    study = Study(name, "language", "made.yaml", tuple(phases), score, Tracking(), Publish(), 0)
     layout.study(name).mkdir(parents=True)
     (layout.study(name) / "study.yaml").write_text(yaml12.dump(study.resolved()))
     if floor is not None:

@@ -29,7 +29,8 @@ def main() -> None:
     arguments = parser.parse_args()
     layout = Layout(arguments.results)
     paths = record_paths(arguments.records)
-    config = read_outcome(paths[0]).trial.config
+    configs = (read_outcome(path).trial.config for path in paths)
+    config = next(filter(None, configs), {})  # an empty slot has none
     score = read_score({"score": json.loads(arguments.score), "config": config})
     results = [read_result(path, score, layout) for path in paths]
     check_rankable(results, arguments.tolerate_failures, arguments.study)

@@ -34,6 +34,7 @@ from resweep.ranking.selection import (
 )
 from resweep.study.schema import Score
 from resweep.trials.trial import Trial, write_trial
+from tests.support.tiny import LANGUAGE
 
 LR = "training.learning_rate"
 
@@ -423,7 +424,7 @@ def test_names_of_slots_stay_text_in_the_table(phase):
 
 @pytest.mark.parametrize("path", [LR, "model.n_layer", "mine", "model.name", "model.rope", "a.b"])
 def test_a_short_name_leads_back_to_its_path(path):
-    assert compose.resolve_name(short_name(path), {}) == path
+    assert compose.resolve_name(short_name(path), {}, LANGUAGE) == path
 
 
 # Reruns
@@ -431,7 +432,7 @@ def test_a_short_name_leads_back_to_its_path(path):
 
 def plan(folder: Path, text: str, trials: int, seeds=(1, 2), **overrides):
     (folder / "best.yaml").write_text(text)
-    config, _ = compose.validate(Composed({"training": {"max_steps": 10}}, {}), "?")
+    config, _ = compose.validate(Composed({"training": {"max_steps": 10}}, {}), "?", LANGUAGE)
     names = [f"{n:02d}" for n in range(1, trials + 1)]
     named = {name.replace("__", "."): value for name, value in overrides.items()}
     return plan_rerun(folder / "best.yaml", names, study="mine", phase="rerun", config=config,

@@ -18,7 +18,7 @@ from resweep.search.rounds import RoundPlan, plan_from, propose_round
 from resweep.sweep.parameter import Parameter
 from resweep.trials.trial import Outcome, Trial, read_trial, write_trial
 from tests.support.outcomes import METRIC, empty, outcome
-from tests.support.tiny import BASE
+from tests.support.tiny import BASE, LANGUAGE
 
 RATE, HEADS = "training.learning_rate", "model.n_head"
 SPACE = (
@@ -39,7 +39,7 @@ def plan(tmp_path: Path) -> RoundPlan:
     text = tmp_path / "short.txt"
     text.write_text("to be or not to be " * 400)
     data = {"data.source": "text", "data.paths": [str(text)], "data.split": "contiguous"}
-    config, problems = compose.validate(Composed(compose.nest(BASE | data), {}), "made")
+    config, problems = compose.validate(Composed(compose.nest(BASE | data), {}), "made", LANGUAGE)
     assert not problems
     return RoundPlan("s", "p", 1, SLOTS, len(SLOTS), config, SPACE, "tpe", 3, METRIC, "minimize")
 

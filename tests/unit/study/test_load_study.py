@@ -10,7 +10,6 @@ import pytest
 from resweep import yaml12
 from resweep.config import compose
 from resweep.config.compose import Composed, Layer, assign
-from resweep.config.schema import SECTIONS, Initialization
 from resweep.config.section import AsBefore
 from resweep.config.spelling import nearest
 from resweep.data.store import Prepared
@@ -22,6 +21,8 @@ from resweep.study.find import find_study, load_studies
 from resweep.study.load import load_study
 from resweep.study.schema import StudyFile
 from resweep.sweep import load_sweep
+from resweep.systems.language.initialization_section import Initialization
+from tests.support.tiny import LANGUAGE
 
 CONFIG = Path(__file__).parents[3] / "config"
 
@@ -100,7 +101,7 @@ def test_every_shipped_module_is_a_valid_part(section):
             Layer("minimal", {"training": {"max_steps": 1}}),
             compose.load_module(CONFIG, section, path.stem),
         ]
-        _, problems = compose.validate(compose.merge(layers), "?")
+        _, problems = compose.validate(compose.merge(layers), "?", LANGUAGE)
         assert problems == []
 
 
@@ -283,11 +284,14 @@ def test_the_content_of_a_trial_is_canonical_and_complete(config):
         phase.trials[0],
     )
     assert content["assignments"] == {"training.learning_rate": 1e-3}
-    assert set(content["config"]) == set(SECTIONS)
-    for section, model in SECTIONS.items():
+    assert set(content["config"]) == set(LANGUAGE.sections)
+    for section, model in LANGUAGE.sections.items():
         assert set(content["config"][section]) == set(model.model_fields)
     assert content["config"]["training"]["learning_rate"] == 1e-3
-    assert compose.validate(Composed(content["config"], {}), "?") == (content["config"], [])
+    assert compose.validate(Composed(content["config"], {}), "?", LANGUAGE) == (
+        content["config"],
+        [],
+    )
 
 
 def test_different_data_settings_are_found(config):
@@ -608,7 +612,7 @@ DATA = Prepared(Path("nowhere"), "d" * 64, 257, {"train": 100_000, "val": 9000, 
 def resolved(data: Prepared = DATA, **changes) -> dict:
     """A small configuration with flat changes, resolved."""
     base = {"model.n_layer": 2, "training.max_steps": 200, "training.batch_size": 12}
-    full, problems = compose.validate(Composed(compose.nest(base | changes), {}), "?")
+    full, problems = compose.validate(Composed(compose.nest(base | changes), {}), "?", LANGUAGE)
     assert problems == []
     return resolve(full, data)
 
@@ -758,7 +762,7 @@ def test_a_later_field_is_left_out_while_it_means_as_before(value, left_out, mon
         gain: Annotated[float, AsBefore(1.0)] = 1.0
 
     before = identity(resolved(), DATA)
-    monkeypatch.setitem(identity_module.SECTIONS, "initialization", Later)
+    monkeypatch.setitem(identity_module.LANGUAGE.sections, "initialization", Later)
     config = resolved()
     config["initialization"]["gain"] = value
     assert (identity(config, DATA) == before) is left_out
