@@ -3,6 +3,8 @@
 #     python-docs and for names on the hub)
 # OUTPUTS
 #     results/{study}/data/{data_id}.json    description and digest; the tokens lie in results/data/
+#
+# Data is named by its settings, like a run: edited code does not make it again, nor what trained on it.
 
 
 for study in STUDIES:
@@ -10,26 +12,18 @@ for study in STUDIES:
 
         rule:
             name:
-                rule_name("prepare_data", study) + f"_{data_id(settings)}"
+                rule_name("prepare_data", study, stage=data_id(settings))
             input:
                 [str(path) for path in source_files(settings)],
             output:
-                data_stamp(study, settings),
+                LAYOUT.study(study.name).data_stamp(data_id(settings)),
             log:
-                log_file(f"prepare_data/{data_id(settings)}", study),
+                files.log_file("prepare_data", study, None, data_id(settings)),
             localrule: True
             conda:
                 "../envs/resweep.yaml"
             params:
                 settings=canonical_json(settings),
-                code=code(
-                    "systems/language/corpus",
-                    "systems/language/hub",
-                    "systems/language/cut_text",
-                    "systems/language/tokens",
-                    "systems/language/bigram",
-                    "data/store",
-                ),
             shell:
                 "python workflow/scripts/prepare_data.py --settings {params.settings:q} "
                 "--stamp {output} > {log} 2>&1"

@@ -26,7 +26,7 @@ from resweep.jobs.train_trial import train_trial
 from resweep.paths import BY_HAND, Layout
 from resweep.store.run import DIVERGED, FINISHED, STOPPED
 from resweep.study.find import default_study, find_study
-from resweep.study.schema import StudyFile, read_study_file
+from resweep.study.study_file import StudyFile, read_study_file
 from resweep.trials.trial import Trial, read_record, write_trial
 from resweep.wandb.follow import follow
 

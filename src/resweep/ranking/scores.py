@@ -26,7 +26,7 @@ import pandas as pd
 
 from resweep.canonical import canonical_json
 from resweep.errors import ConfigError, Problem, StoreError
-from resweep.paths import Layout
+from resweep.paths import Layout, trial_of
 from resweep.store.run import DIVERGED, EMPTY, FAILED, FINISHED, INFEASIBLE, STOPPED
 from resweep.study.schema import Score
 from resweep.training.metrics import METRICS, read_metrics
@@ -97,7 +97,6 @@ def read_result(record_path: Path, score: Score, layout: Layout) -> TrialResult:
         layout: Where the runs are.
     """
     record = read_record(record_path)
-    trial_path = record_path.parent.parent / "trials" / f"{record_path.stem}.yaml"
     lines = []
     if record["run_id"] is not None:
         lines = read_metrics(layout.run(record["run_id"]) / METRICS, record["step"])
@@ -116,7 +115,7 @@ def read_result(record_path: Path, score: Score, layout: Layout) -> TrialResult:
     return TrialResult(
         record_path.stem,
         record,
-        read_trial(trial_path).assignments,
+        read_trial(trial_of(record_path)).assignments,
         early_slope([step for step, _ in early], [value for _, value in early]),
         final,
     )

@@ -17,6 +17,7 @@ from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.config.nesting import PathError
 from resweep.errors import ConfigError, Problem
+from resweep.paths import PhaseFolder
 from resweep.ranking.scores import SEED
 from resweep.trials.trial import Trial, read_trial
 
@@ -41,9 +42,10 @@ def best_configs_text(scores_path: Path, top: int) -> str:
     score than `top` give a shorter list.
     """
     scores = read_scores(scores_path)
-    lines = [f"# The best {top} configurations of {scores_path.parent}, best first."]
+    folder = PhaseFolder(scores_path.parent)
+    lines = [f"# The best {top} configurations of {folder.path}, best first."]
     for trial in best_trials(scores, top):
-        assignments = read_trial(scores_path.parent / "trials" / f"{trial}.yaml").assignments
+        assignments = read_trial(folder.trial(trial)).assignments
         row = scores[scores["trial"] == trial].iloc[0]
         named = {short_name(path): value for path, value in assignments.items() if path != SEED}
         lines.append(

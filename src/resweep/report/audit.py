@@ -9,7 +9,7 @@ from resweep.config.schema import EarlyStopping
 from resweep.data import store as data_store
 from resweep.errors import ResweepError, StoreError
 from resweep.paths import Layout
-from resweep.search.rungs import describe, step_of
+from resweep.search.rungs import step_of
 from resweep.search.stages import Stage
 from resweep.store.identity import last_step, resolve, run_id
 from resweep.store.run import INFEASIBLE, Run
@@ -124,18 +124,18 @@ def _add_run(
 
 def _trial(phase: Phase, stage: Stage, name: str, slot: str, layout: Layout) -> Trial | None:
     """Return the trial of a slot; None while the slot is not filled."""
-    if phase.static and stage.first:
-        return phase.known_trial(name, stage.rung.band)
+    if phase.is_known(stage):
+        return phase.known_trial(name, stage)
     path = layout.trial(phase.study, phase.name, slot)
     return read_trial(path) if path.exists() else None
 
 
 def _is_outdated(phase: Phase, stage: Stage, layout: Layout) -> bool:
     """Whether the decisions of a rung were made by another rule than the phase's present one."""
-    path = layout.phase(phase.study, phase.name) / "decisions" / f"{stage.name}.csv"
-    if phase.rungs is None or not path.exists():
+    path = layout.phase(phase.study, phase.name).rung_decisions(stage.name)
+    now = phase.decision_rule(stage)
+    if now is None or not path.exists():
         return False
-    now = describe(phase.rungs.rule, stage.rung)
     return any(row["rule"] != now for row in read_decisions([path]))
 
 

@@ -131,16 +131,16 @@ def read_study(study: str, layout: Layout) -> StudyResults:
     Raises:
         StoreError: None of its phases has been ranked.
     """
-    file = layout.study(study) / "study.yaml"
+    file = layout.study(study).described
     described = yaml12.load_mapping(file)["phases"] if file.exists() else []
     phases = tuple(
         _read_phase(study, part, layout)
         for part in described
-        if (layout.phase(study, part["name"]) / "scores.csv").exists()
+        if layout.phase(study, part["name"]).scores.exists()
     )
     if not phases:
         raise StoreError(
-            f"{layout.study(study)}: the study has no results yet; `snakemake --config "
+            f"{layout.study(study).path}: the study has no results yet; `snakemake --config "
             f"study={study}` makes them"
         )
     return StudyResults(study, phases)
@@ -148,26 +148,25 @@ def read_study(study: str, layout: Layout) -> StudyResults:
 
 def _read_phase(study: str, part: Mapping[str, Any], layout: Layout) -> PhaseResults:
     folder = layout.phase(study, part["name"])
-    decisions = folder / "decisions.csv"
     text = {"trial": str, "run_id": str}
-    score, scores = part["score"], read_scores(folder / "scores.csv")
+    score, scores = part["score"], read_scores(folder.scores)
     paths = [layout.record(study, part["name"], trial) for trial in scores["trial"]]
     paths = [path for path in paths if path.exists()]
     return PhaseResults(
         part["name"],
         part["kind"],
-        part["of"],
+        part.get("of"),
         score["metric"] or "val/loss",
         score["goal"] or "minimize",
         score["early_metric"],
         part["keep"],
         describe_training(paths, layout),
         scores,
-        pd.read_csv(decisions, dtype=text, keep_default_na=False, na_values=[""])
-        if decisions.exists()
+        pd.read_csv(folder.decisions, dtype=text, keep_default_na=False, na_values=[""])
+        if folder.decisions.exists()
         else pd.DataFrame(),
-        part["rounds"],
-        read_rungs(folder, part["rounds"], len(part["rungs"] or ()) - 1),
+        part.get("rounds"),
+        read_rungs(folder, part.get("rounds"), len(part.get("rungs") or ()) - 1),
         max((path.stat().st_mtime for path in paths), default=None),
         code_warning(read_record(path) for path in paths),
     )
@@ -222,7 +221,7 @@ def _same(one: Any, other: Any) -> bool:
 
 def bigram_floor(study: str, layout: Layout) -> float | None:
     """Return the loss of a bigram model on the study's data; None for several data sets."""
-    stamps = sorted((layout.study(study) / "data").glob("*.json"))
+    stamps = layout.study(study).data_stamps()
     floors = {json.loads(stamp.read_text()).get("bigram_floor") for stamp in stamps}
     return floors.pop() if len(floors) == 1 else None
 

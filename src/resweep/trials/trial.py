@@ -14,7 +14,7 @@ from typing import Any
 
 from resweep import yaml12
 from resweep.errors import ConfigError, Problem
-from resweep.paths import Layout, link_relative, write_atomically
+from resweep.paths import Layout, link_relative, trial_of, write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -106,9 +106,7 @@ def record_paths(names: Sequence[str]) -> list[Path]:
 
 def read_outcome(record_path: Path) -> Outcome:
     """Read `{phase}/records/{place}.json` and `{phase}/trials/{place}.yaml` that belongs to it."""
-    *above, place = str(record_path).rpartition("/records/")
-    trial_path = Path(above[0], "trials", place).with_suffix(".yaml")
-    return Outcome(read_trial(trial_path), read_record(record_path), record_path)
+    return Outcome(read_trial(trial_of(record_path)), read_record(record_path), record_path)
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -136,8 +134,8 @@ def drop_dangling_records(layout: Layout, study: str) -> list[Path]:
     A dangling link can keep Snakemake from building its graph, and a missing record brings the
     run back.
     """
-    records = layout.study(study).glob("*/records/**/*.json")
-    gone = [path for path in sorted(records) if path.is_symlink() and not path.exists()]
+    records = layout.study(study).all_records()
+    gone = [path for path in records if path.is_symlink() and not path.exists()]
     for path in gone:
         path.unlink()
     return gone

@@ -339,6 +339,6 @@ def test_what_cannot_be_read_is_one_line(tmp_path):
     layout.record("made", "sweep", "aaa").unlink()
     with pytest.raises(ConfigError, match=r"aaa.json: is no record"):
         read_sweep("made", "sweep", layout)
-    (layout.phase("made", "sweep") / "scores.csv").unlink()
+    layout.phase("made", "sweep").scores.unlink()
     with pytest.raises(StoreError, match="the phase has not been ranked yet"):
         read_sweep("made", "sweep", layout)

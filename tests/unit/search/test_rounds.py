@@ -59,7 +59,7 @@ def results_of(trials: list[Trial], **values: float) -> list[Outcome]:
 
 
 def file_of(layout: Layout, number: int) -> Path:
-    return layout.phase("s", "p") / f"rounds/r{number:02d}.json"
+    return layout.phase("s", "p").round(number)
 
 
 def points(trials: list[Trial]) -> list[dict[str, Any]]:

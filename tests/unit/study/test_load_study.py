@@ -18,9 +18,10 @@ from resweep.errors import ConfigError, DataError
 from resweep.ranking.selection import plan_rerun
 from resweep.store import identity as identity_module
 from resweep.store.identity import identity, last_step, resolve, run_id
+from resweep.study.files import trial_content
 from resweep.study.find import find_study, load_studies
 from resweep.study.load import load_study
-from resweep.study.schema import StudyFile
+from resweep.study.study_file import StudyFile
 from resweep.sweep import load_sweep
 
 CONFIG = Path(__file__).parents[3] / "config"
@@ -274,7 +275,7 @@ def test_names_of_trials_are_file_names(config):
 
 def test_the_content_of_a_trial_is_canonical_and_complete(config):
     phase = load(config()).phase("sweep")
-    text = phase.trial_content(phase.trials[0])
+    text = trial_content(phase, phase.stages[0], phase.trials[0])
     content = json.loads(text)
     assert text == json.dumps(content, sort_keys=True, separators=(",", ":"))
     assert (content["study"], content["phase"], content["trial"]) == (
