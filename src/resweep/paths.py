@@ -227,6 +227,16 @@ def artifact_stamp(folder: Path, name: str) -> Path:
     return folder / "artifacts" / f"{name}.json"
 
 
+def artifact_versions(stamp: Path) -> Path:
+    """Folder of the versions of the artifact that a stamp is of, wherever the stamp is."""
+    return stamp.parent / "versions"
+
+
+def tracking_log(folder: Path, name: str) -> Path:
+    """What W&B had to say, beside its own files in a folder of results."""
+    return folder / "wandb" / f"{name}.log"
+
+
 def phase_and_slot(record: Path) -> tuple[PhaseFolder, str]:
     """Return the phase that a record belongs to, and the slot that it is the record of."""
     above, _, slot = str(record.with_suffix("")).rpartition(f"/{RECORDS}/")

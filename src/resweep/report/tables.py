@@ -89,7 +89,9 @@ def update_metrics(
     """
     run = Run(layout.run(run_id))
     if not run.path.is_dir():
-        raise StoreError(f"{run_id}: no such run in {layout.runs}; runs.csv lists those there are")
+        raise StoreError(
+            f"{run_id}: no such run in {layout.runs}; {layout.runs_table} lists those there are"
+        )
     own = TAKEN | set(run.state().get("metrics", {})) | set(_config(run))
     problems = []
     for name, value in metrics.items():
