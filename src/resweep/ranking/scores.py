@@ -27,7 +27,7 @@ import pandas as pd
 from resweep.canonical import canonical_json
 from resweep.config.metric import sign_of
 from resweep.errors import ConfigError, Problem, StoreError
-from resweep.paths import Layout
+from resweep.paths import Layout, trial_of
 from resweep.study.metric import PhaseScore
 from resweep.training.metrics import METRICS, read_metrics
 from resweep.trials.record import Record, Status, has_result, read_record
@@ -95,7 +95,6 @@ def read_result(record_path: Path, score: PhaseScore, layout: Layout) -> TrialRe
         layout: Where the runs are.
     """
     record = read_record(record_path)
-    trial_path = record_path.parent.parent / "trials" / f"{record_path.stem}.yaml"
     lines = []
     if record.run_id is not None:
         lines = read_metrics(layout.run(record.run_id) / METRICS, record.step)
@@ -114,7 +113,7 @@ def read_result(record_path: Path, score: PhaseScore, layout: Layout) -> TrialRe
     return TrialResult(
         record_path.stem,
         record,
-        read_trial(trial_path).assignments,
+        read_trial(trial_of(record_path)).assignments,
         early_slope([step for step, _ in early], [value for _, value in early]),
         final,
     )

@@ -343,7 +343,7 @@ def phase(tmp_path):
         return record
 
     add.layout = layout
-    add.folder = layout.phase("mine", "sweep")
+    add.folder = layout.phase("mine", "sweep").path
     return add
 
 
