@@ -22,9 +22,13 @@ class Part(BaseModel):
 class Score(Part):
     """How trials are ranked; formulas in `resweep.ranking.scores`."""
 
-    metric: str | None = Field(None, description="final value; default: the sweep's, or val/loss")
-    goal: Literal["minimize", "maximize"] | None = Field(None, description="of the metric")
-    early_metric: str = Field("train/loss", description="whose early slope counts")
+    metric: str | None = Field(None, description="final value; null: the sweep's, or the system's")
+    goal: Literal["minimize", "maximize"] | None = Field(
+        None, description="of the metric; null: the sweep's, or the metric's own"
+    )
+    early_metric: str | None = Field(
+        None, description="whose early slope counts; null: the training loss"
+    )
     early_steps: Positive = Field(100, description="the slope is over steps up to this one")
     slope_weight: Weight = Field(1.0, description="of the early slope")
     final_weight: Weight = Field(1.0, description="of the final value")
