@@ -424,7 +424,7 @@ PLAIN_BASE = {"model": "small", "data": "docs", "training": "short"}
         ({"phases": [phase(name="a/b")]}, ("phases.0.name", "a/b", "letters")),
         ({"phases": [phase(), phase()]}, ("phases.1.name", "sweep")),
         ({"phases": [phase(name="a-b"), phase(name="a_b")]}, ("phases.1.name", "a_b")),
-        ({"phases": [phase(kind="sweeep")]}, ("phases.0.kind", "sweeep", "sweep", "rerun")),
+        ({"phases": [phase(kind="sweeep")]}, ("phases.0.kind", "sweeep", "sweep?")),
         ({"phases": [phase(kind="x")]}, ("phases.0.kind", "x", "sweep", "rerun")),
         ({"phases": [{"name": "sweep"}]}, ("phases.0.kind", None, "missing", "sweep", "rerun")),
         ({"phases": [3]}, ("phases.0", 3)),
