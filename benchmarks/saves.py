@@ -96,7 +96,7 @@ def _save(trainer: Trainer, writer: Writer, way: str, folder: Path) -> None:
     writer.wait()
     snapshot = trainer.snapshot()
     path = folder / checkpoint.folder_name(trainer.step)
-    writer.begin(lambda: checkpoint.publish(path, snapshot.write, lambda: None))
+    writer.begin(lambda: checkpoint.write_checkpoint(path, snapshot.write, lambda: None))
     if way == "in its way":
         writer.wait()
 

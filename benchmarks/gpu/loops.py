@@ -24,7 +24,7 @@ from resweep.store.identity import resolve
 from resweep.systems.language.gpt import GPT
 from resweep.systems.language.tokens import token_dtype
 from resweep.training.gradient_learner import Trainer
-from resweep.training.loop import Callbacks, Outcome, train
+from resweep.training.loop import Callbacks, LoopEnd, train
 from resweep.training.metrics import MetricLog
 
 TOKENS = 2_000_000
@@ -159,7 +159,7 @@ class Ours:
             spent = seconds(trainer.device) - start
         for log in logs:
             log.close()
-        if outcome is not Outcome.REACHED:
+        if outcome is not LoopEnd.REACHED:
             raise RuntimeError(f"the training ended otherwise: {outcome.value}")
         return spent
 

@@ -29,7 +29,7 @@ WRONG = [
     ("publish_model.py --scores no.csv --artifact-name a --project p", "no.csv"),
     ("report.py nobodys", "snakemake --config study=nobodys"),
     ("run_sweep.py --sweep-id nobodys", "nobodys"),
-    ("score.py --records no.json --scores scores.csv --study s", "no.json"),
+    ("score.py --records p/records/no.json --scores scores.csv --study s", "/no."),
     ("select_best.py --scores no.csv --top 1 --output best.yaml", "no.csv"),
     ("summarize.py nobodys", "snakemake --config study=nobodys"),
     ("tabulate_runs.py --study s --records no.json", "no.json"),

@@ -6,9 +6,9 @@ from typing import Any
 
 import datasets
 
-from resweep.config.schema import Data
-from resweep.data.store import Prepared, ensure
 from resweep.paths import Layout
+from resweep.systems.language.data_section import Data
+from tests.support.language import MadeTokens, ensure_tokens
 
 DOCUMENTS = [
     f"Document {n}: the {'quick ' * (n % 5)}fox's naïve 猫 said  <|endoftext|>\n\n\tno {n * n} 🦊"
@@ -39,9 +39,9 @@ def write_corpus(folder: Path) -> Path:
     return file
 
 
-def prepare_bpe(corpus: Path, folder: Path) -> Prepared:
+def prepare_bpe(corpus: Path, folder: Path) -> MadeTokens:
     """Train the BPE, and prepare the documents with it."""
-    return ensure(bpe_settings(corpus), Layout(folder))
+    return ensure_tokens(bpe_settings(corpus), Layout(folder))
 
 
 def rows() -> datasets.Dataset:

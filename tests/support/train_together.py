@@ -17,8 +17,8 @@ from typing import Any
 import torch
 
 from resweep.training.device import pick_device
-from resweep.training.follow import follow
 from resweep.training.gradient_learner import Trainer
+from resweep.training.mirror import mirror_rank_zero
 from resweep.training.processes import ALONE, Processes
 from tests.support import tiny
 
@@ -73,7 +73,7 @@ def main() -> None:
     device = pick_device("cpu")
     processes.meet(device)
     if processes.rank > 0:
-        follow(processes, device)
+        mirror_rank_zero(processes, device)
         return
     for job in jobs:
         train(folder, job, processes)

@@ -12,8 +12,9 @@ NEEDED = ("study.yaml", "sweep/decisions.csv")
 
 
 def rows(path: Path) -> list[list[str]]:
+    """The rows without the digest of the rule, which a re-decision does not have."""
     with path.open(newline="") as file:
-        return list(csv.reader(file))[1:]
+        return [row[:-1] for row in csv.reader(file)][1:]
 
 
 def files(checkout: Checkout) -> dict[Path, tuple[int, int]]:

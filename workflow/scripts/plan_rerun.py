@@ -13,6 +13,7 @@ from resweep.data.store import ensure
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.ranking.selection import plan_rerun
+from resweep.systems.registry import system_of
 from resweep.trials.trial import write_trial
 
 
@@ -29,7 +30,7 @@ def main() -> None:
     planned = plan_rerun(arguments.best, names, **json.loads(arguments.plan))
     for path, trial in zip(arguments.trials, planned, strict=True):
         if not trial.empty:
-            ensure(trial.config["data"], Layout(arguments.results))
+            ensure(system_of(trial.config), trial.config["data"], Layout(arguments.results))
         write_trial(path, trial)
 
 

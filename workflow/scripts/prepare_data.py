@@ -9,21 +9,25 @@ import json
 import shutil
 from pathlib import Path
 
-from resweep.data.store import describe, ensure
+from resweep.data.store import DESCRIPTION, ensure
 from resweep.errors import run_command
 from resweep.paths import Layout
+from resweep.systems.registry import find_system
+from resweep.systems.system import DEFAULT
 
 
 def main() -> None:
     """Prepare the data and write its description as the study's stamp."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--system", default=DEFAULT, help=f"system that reads it ({DEFAULT})")
     parser.add_argument("--settings", required=True, help="the data section as JSON")
     parser.add_argument("--stamp", type=Path, required=True, help="copy of data.json to write")
     parser.add_argument("--results", type=Path, default=Path("results"), help="results folder")
     arguments = parser.parse_args()
-    prepared = ensure(json.loads(arguments.settings), Layout(arguments.results))
-    shutil.copyfile(prepared.folder / "data.json", arguments.stamp)
-    print(describe(prepared))
+    system = find_system(arguments.system)
+    prepared = ensure(system, json.loads(arguments.settings), Layout(arguments.results))
+    shutil.copyfile(prepared.folder / DESCRIPTION, arguments.stamp)
+    print(system.describe_data(prepared))
 
 
 if __name__ == "__main__":

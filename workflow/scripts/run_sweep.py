@@ -19,11 +19,13 @@ import argparse
 import logging
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from resweep.agents.sweep_study import SweepStudy, create_sweep, find_sweep, read_changes
 from resweep.agents.worker import Worker
 from resweep.errors import Interrupted, run_command
+from resweep.jobs.options import JobOptions
 from resweep.jobs.train_trial import train_trial
 from resweep.machine.gpus import lease_gpu
 from resweep.machine.launch import processes_of_a_node
@@ -60,14 +62,14 @@ def main() -> int:
     sweep = create(arguments, layout)
     if arguments.create_only and (sweep.trials is not None or not sweep.open_ended):
         tell_warnings(sweep)  # else Snakemake does
-    cap = load_sweep(sweep.sweep_path).run_cap
+    cap = load_sweep(sweep.folder.sweep).run_cap
     if arguments.count is not None and cap is not None and arguments.count != cap:
         log.info("%d trials, in place of the file's run_cap: %d", arguments.count, cap)
     if arguments.create_only:
-        log.info("made %s; join it with --sweep-id %s", sweep.study_path, sweep.id)
+        log.info("made %s; join it with --sweep-id %s", sweep.folder.study, sweep.id)
         print(sweep.id)
         return 0
-    command = ["snakemake", "--config", f"study={sweep.study_path}", *for_snakemake]
+    command = ["snakemake", "--config", f"study={sweep.folder.study}", *for_snakemake]
     log.info("sweep %s: %s", sweep.id, " ".join(command))
     log.info("afterwards: python workflow/scripts/summarize.py %s", sweep.name)
     # In place of this process, so that signals reach it, and it ends as it would by hand.
@@ -105,25 +107,22 @@ def tell_warnings(sweep: SweepStudy) -> None:
 def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> int:
     """Be a worker; returns the exit code."""
     signals = watch_signals()
-    tracking, device = sweep.tracking, arguments.device or "auto"
+    options = JobOptions(
+        results=layout.root,
+        device=arguments.device or "auto",
+        tracking=sweep.tracking,
+        lock_timeout=0.0,
+    )
 
     def train(trial: Trial, record: Path, keep: str) -> bool:
-        return train_trial(
-            trial,
-            record,
-            layout,
-            device=device,
-            keep=keep,
-            tracking=tracking,
-            lock_timeout=0.0,
-            interrupted=lambda: bool(signals),
-        )
+        wanted = replace(options, keep=keep)
+        return train_trial(trial, record, wanted, interrupted=lambda: bool(signals))
 
     if not sweep.open_ended:
         tell_warnings(sweep)
     worker = Worker(sweep, layout, train, count=arguments.count, interrupted=lambda: bool(signals))
     # The same GPUs for all of them: torch keeps to those that it found first.
-    name, automatic = f"sweep {sweep.id}", device in ("auto", "cuda")
+    name, automatic = f"sweep {sweep.id}", options.device in ("auto", "cuda")
     try:
         each = processes_of_a_node(sweep.training())
         with lease_gpu(name, worker.interrupted, each) if automatic else nullcontext():
@@ -133,7 +132,7 @@ def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> in
         return SAVED_AND_LEFT
     log.info("sweep %s: this worker took %d trials", sweep.id, len(worker.taken))
     how = "all is trained; ranks and reports" if done else "trains what is left, ranks and reports"
-    log.info("snakemake --config study=%s   # %s", sweep.study_path, how)
+    log.info("snakemake --config study=%s   # %s", sweep.folder.study, how)
     return 0
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.ranking.scores import check_rankable, code_warning, rank_trials, read_result
-from resweep.study.schema import Score
-from resweep.trials.trial import record_paths
+from resweep.study.metric import read_score
+from resweep.trials.record import record_paths
+from resweep.trials.trial import read_outcome
 
 
 def main() -> None:
@@ -27,9 +28,12 @@ def main() -> None:
     add("--tolerate-failures", type=int, default=0, help="failed trials to rank without (0)")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
-    score = Score.model_validate(json.loads(arguments.score))
     layout = Layout(arguments.results)
-    results = [read_result(path, score, layout) for path in record_paths(arguments.records)]
+    paths = record_paths(arguments.records)
+    configs = (read_outcome(path).trial.config for path in paths)
+    config = next(filter(None, configs), {})  # an empty slot has none
+    score = read_score({"score": json.loads(arguments.score), "config": config})
+    results = [read_result(path, score, layout) for path in paths]
     check_rankable(results, arguments.tolerate_failures, arguments.study)
     warning = code_warning(result.record for result in results)
     if warning:

@@ -11,7 +11,7 @@ from pathlib import Path
 from resweep.errors import run_command
 from resweep.paths import Layout, write_atomically
 from resweep.report.tables import tabulate_study, write_runs_table
-from resweep.trials.trial import record_paths
+from resweep.trials.record import record_paths
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     layout = Layout(arguments.results)
     if arguments.study is not None:
         text = tabulate_study(record_paths(arguments.records), layout)
-        write_atomically(layout.study(arguments.study) / "runs.csv", text)
+        write_atomically(layout.study(arguments.study).table, text)
     write_runs_table(layout)
 
 

@@ -36,14 +36,21 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from resweep.errors import ResweepError, run_command
-from resweep.jobs.train_by_hand import describe, is_result, plan_by_hand, train_by_hand
+from resweep.jobs.options import JobOptions
+from resweep.jobs.train_by_hand import plan_by_hand, result_text, train_by_hand
 from resweep.jobs.train_trial import train_trial
 from resweep.machine.launch import Answer, end_with_parent, under_torchrun
 from resweep.machine.signals import SAVED_AND_LEFT, watch_signals
-from resweep.paths import Layout
+from resweep.systems.registry import system_of
+from resweep.systems.system import System
 from resweep.trials.trial import Trial, read_trial, trial_from, write_trial
+
+if TYPE_CHECKING:
+    from resweep.data.store import Prepared
+    from resweep.training.learner import Learner
 
 OF_A_TRIAL = ("--trial", "--record", "--content", "--help", "-h")
 
@@ -68,25 +75,19 @@ def train_one_trial(words: list[str]) -> int:
             write_trial(arguments.trial, trial)
     else:
         trial = read_trial(arguments.trial)
-    set_up_logging(arguments.log, trial)
+    options = JobOptions.of(arguments)
+    set_up_logging(options.log_file, trial)
     train = functools.partial(
         train_trial,
         trial,
         arguments.record,
-        Layout(arguments.results),
-        device=arguments.device,
-        keep=arguments.keep,
-        weights=arguments.weights,
-        tracking=json.loads(arguments.tracking),
-        lock_timeout=arguments.lock_timeout,
-        memory_limit_mb=arguments.memory_mb,
-        log_file=arguments.log,
+        options,
         interrupted=lambda: bool(signals),
         on_run=lambda folder: add_log_file(folder / "train.log"),
     )
     try:
         if under_torchrun():
-            train_together(train, arguments.device)
+            train_together(train, system_of(trial.config), options.device)
         else:
             train()
     except ResweepError as error:
@@ -95,13 +96,13 @@ def train_one_trial(words: list[str]) -> int:
     return 0
 
 
-def train_together(train: Callable[..., bool], device_name: str) -> None:
+def train_together(train: Callable[..., bool], system: System, device_name: str) -> None:
     """Be one of several processes that train a trial, as `resweep.machine.launch` starts them.
 
     Rank 0 answers for all: what is no fault of the code is no error here.
     """
     from resweep.training.device import pick_device
-    from resweep.training.follow import follow
+    from resweep.training.mirror import mirror_rank_zero
     from resweep.training.processes import Processes
 
     end_with_parent()  # torchrun, which cannot let its processes know that it was killed
@@ -109,7 +110,11 @@ def train_together(train: Callable[..., bool], device_name: str) -> None:
     device = pick_device(device_name, processes.local_rank)
     if processes.rank > 0:  # rank 0 says when to leave, and hears the same signals
         processes.meet(device)
-        follow(processes, device)
+
+        def build(config: dict[str, Any], data: "Prepared", *limits: Any) -> "Learner":
+            return system.learner(config, data, device, processes, *limits)
+
+        mirror_rank_zero(processes, build)
         return
     answer = Answer()
     processes.meet(device)
@@ -134,11 +139,11 @@ def train_parameters(words: list[str]) -> int:
         )
     except ResweepError as error:
         log.error("%s", error)
-        if signals and "agent_run" in plan.tracking:
+        if signals and "agent_run" in plan.options.tracking:
             end_by_signal(signals[0])
         return SAVED_AND_LEFT if signals else 1
-    print(describe(record, plan.layout))
-    return 0 if is_result(record) else 1
+    print(result_text(record, plan.layout))
+    return 0 if record.status.was_trained else 1
 
 
 def end_by_signal(number: int) -> None:
@@ -176,14 +181,7 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
     add("--trial", type=Path, help="the trial file")
     add("--record", type=Path, required=True, help="the record to write")
     add("--content", help="the trial as JSON; written to the trial file, if one is given")
-    add("--results", type=Path, default=Path("results"), help="results folder (results)")
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
-    add("--keep", choices=("best", "all", "none"), default="best", help="weights to keep (best)")
-    add("--weights", action="store_true", help="have the weights, even if they were pruned")
-    add("--tracking", default="{}", help="W&B settings as JSON: wandb, project, entity")
-    add("--lock-timeout", type=float, default=3600.0, help="seconds to wait for the run (3600)")
-    add("--memory-mb", type=int, help="memory that the scheduler allows, in MB")
-    add("--log", type=Path, help="also log to this file")
+    JobOptions.add_to(parser)
     arguments = parser.parse_args(words)
     if not arguments.trial and not arguments.content:
         parser.error("--trial or --content is missing")

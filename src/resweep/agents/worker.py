@@ -17,20 +17,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from resweep.agents.sweep_study import SweepStudy
-from resweep.config.schema import EarlyStopping
-from resweep.data import store as data_store
 from resweep.errors import ConfigError, DataError, Interrupted, LockTimeout, Problem
 from resweep.paths import Layout
 from resweep.search.promote import promote
 from resweep.search.rounds import propose_round
 from resweep.search.stages import Stage
-from resweep.store.identity import last_step, resolve, run_id
+from resweep.store.answer import ToTrain, prepare_and_answer
 from resweep.store.lock import RunLock
-from resweep.store.parent import fetch_parent
 from resweep.store.run import Run
-from resweep.study.study import Phase
-from resweep.training.gradients import Wish
-from resweep.trials.trial import Outcome, Trial, read_record
+from resweep.study.kinds.sweep_phase import SweepPhase
+from resweep.trials.record import read_record
+from resweep.trials.trial import Outcome, Trial
 
 POLL_SECONDS = 1.0  # between looks at trials that others train
 NOTICE_SECONDS = 30.0  # between lines about waiting
@@ -80,7 +77,7 @@ class Worker:
             return self._work_through(self.sweep.phase())
         if self.count is None:
             mend = "is missing: the sweep has no run_cap, so say how many trials to take"
-            raise ConfigError(Problem(str(self.sweep.study_path), "--count", None, mend))
+            raise ConfigError(Problem(str(self.sweep.folder.study), "--count", None, mend))
         self.sweep.ask_for(self.count)
         idle = 0
         while True:
@@ -100,7 +97,7 @@ class Worker:
     def _may_take(self) -> bool:
         return self.count is None or len(self.taken) < self.count
 
-    def _work_through(self, phase: Phase) -> bool:
+    def _work_through(self, phase: SweepPhase) -> bool:
         known: list[Outcome] = []
         latest: list[Outcome] = []
         for stage in phase.stages:
@@ -114,7 +111,7 @@ class Worker:
         return True
 
     def _fill(
-        self, phase: Phase, stage: Stage, known: list[Outcome], latest: list[Outcome]
+        self, phase: SweepPhase, stage: Stage, known: list[Outcome], latest: list[Outcome]
     ) -> list[Trial]:
         """Return the trials of a stage, in view of all stages before it and of the latest."""
         if not stage.first:
@@ -123,9 +120,11 @@ class Worker:
         if phase.search is not None:
             tables = phase.warm_start_tables(self.layout)
             return propose_round(phase.round_plan(stage), known, tables, self.layout)
-        return [phase.known_trial(name, stage.rung.band) for name in stage.names]
+        return [phase.known_trial(name, stage) for name in stage.names]
 
-    def _advance(self, phase: Phase, stage: Stage, trials: Sequence[Trial]) -> list[Outcome] | None:
+    def _advance(
+        self, phase: SweepPhase, stage: Stage, trials: Sequence[Trial]
+    ) -> list[Outcome] | None:
         """Have the records of a stage; None where trials are left to others."""
         pending = list(zip(stage.slots, trials, strict=True))
         outcomes: dict[str, Outcome] = {}
@@ -144,13 +143,13 @@ class Worker:
             pending = waiting
         return [outcomes[slot] for slot in stage.slots]
 
-    def _try(self, phase: Phase, stage: Stage, slot: str, trial: Trial) -> Outcome | None:
+    def _try(self, phase: SweepPhase, stage: Stage, slot: str, trial: Trial) -> Outcome | None:
         """Advance one trial; None where another process trains it, or it is not ours to take."""
         if self.interrupted():
             raise Interrupted(f"sweep {self.sweep.id}: left; the same command goes on")
         if stage.first and not self._may_take and run_to_train(trial, self.layout) is not None:
             return None
-        record = self.sweep.folder / "records" / f"{slot}.json"
+        record = self.sweep.folder.record(slot)
         try:
             trained = self.train(trial, record, phase.keep_at(stage))
         except LockTimeout as error:
@@ -162,8 +161,8 @@ class Worker:
             self.taken.append(trial.trial)
         outcome = Outcome(trial, read_record(record), record)
         if trained:
-            told = outcome.record
-            log.info("trial %s: %s at step %s", trial.trial, told["status"], told["step"])
+            end = outcome.record
+            log.info("trial %s: %s at step %s", trial.trial, end.status, end.step)
         return outcome
 
     def _notice(self, slot: str, held: LockTimeout) -> None:
@@ -172,10 +171,10 @@ class Worker:
             self._noticed = time.monotonic()
             log.info("sweep %s: others train %s: %s", self.sweep.id, slot, held)
 
-    def _is_left_to_others(self, phase: Phase, stage: Stage, waiting: Sequence[Slot]) -> bool:
+    def _is_left_to_others(self, phase: SweepPhase, stage: Stage, waiting: Sequence[Slot]) -> bool:
         """Whether waiting leads nowhere: nobody trains what is left, or there is more to take."""
         if self._may_take:
-            return self.sweep.open_ended and phase.static
+            return self.sweep.open_ended and phase.search is None
         runs = [run_to_train(trial, self.layout) for _, trial in waiting]
         return any(run is not None and not is_held(run) for run in runs)
 
@@ -185,16 +184,10 @@ def run_to_train(trial: Trial, layout: Layout) -> Run | None:
     if trial.empty is not None:
         return None
     try:
-        data = data_store.ensure(trial.config["data"], layout)
-        fetch_parent(trial.config, layout)
-        config = resolve(trial.config, data, layout)
-    except (ConfigError, DataError):
-        return None  # infeasible: its record says so
-    run = Run(layout.run(run_id(config, data)))
-    monitors = EarlyStopping.model_validate(config["early_stopping"])
-    gradients = Wish.of(config["training"])
-    served = run.is_served(last_step(config, trial.stop), False, monitors, gradients)
-    return None if served else run
+        found = prepare_and_answer(trial, layout)
+    except DataError:
+        return None  # its record will say so
+    return found.run if isinstance(found, ToTrain) else None
 
 
 def is_held(run: Run) -> bool:

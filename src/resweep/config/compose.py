@@ -4,6 +4,7 @@ A layer is a nested mapping with the place it came from; later layers win leaf b
 are kept by leaf, so that an error names the file in which the wrong value stands.
 """
 
+import functools
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -14,7 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 from resweep import yaml12
 from resweep.canonical import canonical_json
 from resweep.config.nesting import PathError, assign_paths, leaves, nest, with_value
-from resweep.config.schema import FIELDS, SECTIONS, Config, is_known
+from resweep.config.schema import SYSTEM, Schema
+from resweep.config.section import Section
 from resweep.config.spelling import misspellings, no_such_field
 from resweep.errors import ConfigError, Problem
 
@@ -40,18 +42,18 @@ class Composed(NamedTuple):
         return inside[-1] if inside else default
 
 
-def resolve_name(name: str, config: Mapping[str, Any]) -> str:
+def resolve_name(name: str, config: Mapping[str, Any], schema: Schema) -> str:
     """Turn a flat name (`learning_rate`) into the one path it can mean; paths stay as they are.
 
-    It can mean any field that the code knows, whatever stands in a section of `config`, and every
-    leaf below. A name that nothing knows stays too: it is a hyperparameter of the user's own.
+    It can mean any field of the system's sections, whatever stands in a section of `config`, and
+    every leaf below. A name that nothing knows stays too: it is a hyperparameter of the user's own.
 
     Raises:
         ValueError: Several places have this name; lists them.
     """
-    if "." in name or name in SECTIONS:
+    if "." in name or name in schema.sections or name == SYSTEM:
         return name
-    candidates = set(FIELDS.get(name, ()))
+    candidates = set(schema.fields.get(name, ()))
     candidates |= {
         f"{section}.{name}"
         for section, fields in config.items()
@@ -154,37 +156,43 @@ def read_override(value: Any) -> Any:
     return value
 
 
-def check_spelling(composed: Composed, where: str, own: Collection[str]) -> list[Problem]:
+def check_spelling(
+    composed: Composed, where: str, schema: Schema, own: Collection[str]
+) -> list[Problem]:
     """Return a problem for each name that looks like a misspelling.
 
     Args:
         composed: What to check.
         where: The file to name where nothing in the configuration has an origin.
+        schema: The fields that there are.
         own: Hyperparameters of the user's own, which are none.
     """
     return [
         Problem(composed.origin_of(path, where), path, value, mend)
-        for path, value, mend in misspellings(composed.content, own)
+        for path, value, mend in misspellings(composed.content, schema, own)
     ]
 
 
-def validate(composed: Composed, where: str) -> tuple[dict[str, Any], list[Problem]]:
+def validate(
+    composed: Composed, where: str, schema: Schema
+) -> tuple[dict[str, Any], list[Problem]]:
     """Check a configuration; returns it with defaults filled in and types coerced, or problems.
 
     Args:
         composed: What to check.
         where: The file to name where nothing in the configuration has an origin.
+        schema: The fields that there are.
 
     Returns:
         The plain configuration (empty where there are problems), and everything wrong with it.
     """
-    content = (
-        composed.content if "training" in composed.content else {**composed.content, "training": {}}
-    )
+    named = composed.content.get(SYSTEM, schema.system)
+    if named != schema.system:
+        return {}, [_of_another_system(composed, where, schema, named)]
     try:
-        config = Config.model_validate(content)
+        config = schema.validate({**{name: {} for name in schema.required}, **composed.content})
     except ValidationError as error:
-        return {}, [_problem(details, composed, where) for details in error.errors()]
+        return {}, [_problem(details, composed, where, schema) for details in error.errors()]
     problems = []
     # Before the dump, which turns nan into null.
     for path, value in leaves(composed.content):
@@ -193,16 +201,21 @@ def validate(composed: Composed, where: str) -> tuple[dict[str, Any], list[Probl
         except ValueError as error:
             mend = f"should be a plain, finite value: {error}"
             problems.append(Problem(composed.origin_of(path, where), path, value, mend))
-    return (config.model_dump(mode="json") if not problems else {}), problems
+    return (schema.dump(config) if not problems else {}), problems
 
 
-def infeasible(config: Mapping[str, Any]) -> str | None:
+def _of_another_system(composed: Composed, where: str, schema: Schema, named: Any) -> Problem:
+    hint = f"this study trains {schema.system}; write system: {named} at the top of the study file"
+    return Problem(composed.origin_of(SYSTEM, where), SYSTEM, named, hint)
+
+
+def infeasible(config: Mapping[str, Any], schema: Schema) -> str | None:
     """Return why a trial's complete configuration cannot be trained, or None: 30 microseconds.
 
     What only the data tells, a vocabulary that is too small for it, is seen by the training.
     """
     try:
-        Config.model_validate(config)
+        schema.validate(config)
     except ValidationError as error:
         details = error.errors()[0]
         key = ".".join(str(part) for part in details["loc"])
@@ -214,13 +227,13 @@ def _message(details: Any) -> str:
     return re.sub(r"^(Value error, |Input )", "", details["msg"])
 
 
-def _problem(details: Any, composed: Composed, where: str) -> Problem:
+def _problem(details: Any, composed: Composed, where: str, schema: Schema) -> Problem:
     path = ".".join(str(part) for part in details["loc"])
     message, value = _message(details), details["input"]
     if details["type"] == "missing":
         value, message = None, "is missing"
     elif details["type"] == "extra_forbidden":
-        message = no_such_field(path)
+        message = no_such_field(path, schema)
     elif isinstance(value, dict):
         value = None
     # A rule about several fields names them: whoever set the last of these is asked.
@@ -231,10 +244,7 @@ def _problem(details: Any, composed: Composed, where: str) -> Problem:
     return Problem(composed.origin_of(path, where), path, value, message)
 
 
-_ADAPTERS: dict[str, TypeAdapter[Any]] = {}
-
-
-def coerce(path: str, value: Any) -> Any:
+def coerce(path: str, value: Any, schema: Schema) -> Any:
     """Give a value the type of the known field it is for: `1` for a float field becomes `1.0`.
 
     Values of unknown hyperparameters stay as they are.
@@ -243,21 +253,29 @@ def coerce(path: str, value: Any) -> Any:
         ValueError: The value, or the field, is not allowed there; the message says what is.
     """
     section, _, field = path.partition(".")
-    if section in SECTIONS and not field:
+    if path == SYSTEM:
+        raise ValueError("is the system of the whole study; write it at the top of the study file")
+    if section not in schema.sections:
+        return value
+    if not field:
         raise ValueError(f"is a section, not a field; write {section}.FIELD")
-    info = SECTIONS[section].model_fields.get(field) if section in SECTIONS else None
+    model = schema.sections[section]
+    info = model.model_fields.get(field)
     if info is None:
         whole = field.partition(".")[0]
-        if whole != field and is_known(path):
+        if whole != field and schema.is_known(path):
             return value
-        if section in SECTIONS and whole in SECTIONS[section].model_fields:
+        if whole in model.model_fields:
             raise ValueError(f"is inside of {section}.{whole}, which is set as a whole")
-        if section in SECTIONS and SECTIONS[section].model_config.get("extra") == "forbid":
-            raise ValueError(no_such_field(path))
+        if model.model_config.get("extra") == "forbid":
+            raise ValueError(no_such_field(path, schema))
         return value
-    if path not in _ADAPTERS:
-        _ADAPTERS[path] = TypeAdapter(info.rebuild_annotation(), config=None)
     try:
-        return _ADAPTERS[path].validate_python(value, strict=True)
+        return _adapter(model, field).validate_python(value, strict=True)
     except ValidationError as error:
         raise ValueError(_message(error.errors()[0])) from None
+
+
+@functools.cache
+def _adapter(model: type[Section], field: str) -> TypeAdapter[Any]:
+    return TypeAdapter(model.model_fields[field].rebuild_annotation(), config=None)

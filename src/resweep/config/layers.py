@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from resweep.config import compose
 from resweep.config.compose import Layer
+from resweep.config.schema import Schema
 from resweep.errors import ConfigError, Problem
 
 
@@ -40,21 +41,21 @@ def load_modules(config_dir: Path, base: Mapping[str, Any]) -> tuple[list[Layer]
     return layers, problems
 
 
-def resolve_name(origin: str, name: str, config: Mapping[str, Any]) -> str:
+def resolve_name(origin: str, name: str, config: Mapping[str, Any], schema: Schema) -> str:
     """Return the path that a flat name means; raises ConfigError."""
     try:
-        return compose.resolve_name(name, config)
+        return compose.resolve_name(name, config, schema)
     except ValueError as error:
         raise ConfigError(Problem(origin, name, None, str(error))) from None
 
 
-def named(layer: Layer, config: Mapping[str, Any]) -> tuple[Layer, list[Problem]]:
+def named(layer: Layer, config: Mapping[str, Any], schema: Schema) -> tuple[Layer, list[Problem]]:
     """Give each leaf of a layer its full path."""
     flat: dict[str, Any] = {}
     problems: list[Problem] = []
     for name, value in compose.leaves(layer.content):
         try:
-            flat[resolve_name(layer.origin, name, config)] = value
+            flat[resolve_name(layer.origin, name, config, schema)] = value
         except ConfigError as error:
             problems += error.problems
     try:
@@ -65,23 +66,28 @@ def named(layer: Layer, config: Mapping[str, Any]) -> tuple[Layer, list[Problem]
 
 
 def complete(
-    layers: Sequence[Layer], where: str, own: Collection[str] = (), sound: bool = True
+    layers: Sequence[Layer],
+    where: str,
+    schema: Schema,
+    own: Collection[str] = (),
+    sound: bool = True,
 ) -> Completed:
     """Merge layers, later ones winning, and check what comes out.
 
     Args:
         layers: Names may be flat.
         where: The file to name for what no layer sets.
+        schema: The fields that there are.
         own: Hyperparameters of the user's own, which are no misspellings.
         sound: Whether all layers could be read; if not, nothing is checked, since what is missing
             may be missing for a reason told already.
     """
-    first = compose.merge([named(layer, {})[0] for layer in layers])
-    both = [named(layer, first.content) for layer in layers]
+    first = compose.merge([named(layer, {}, schema)[0] for layer in layers])
+    both = [named(layer, first.content, schema) for layer in layers]
     problems = [problem for _, wrong in both for problem in wrong]
     merged = compose.merge([layer for layer, _ in both])
     if not sound:
         return Completed({}, merged.content, problems)
-    config, wrong = compose.validate(merged, where)
-    problems += compose.check_spelling(merged, where, own) + wrong
+    config, wrong = compose.validate(merged, where, schema)
+    problems += compose.check_spelling(merged, where, schema, own) + wrong
     return Completed({} if problems else config, merged.content, problems)

@@ -1,143 +1,108 @@
-"""The fields of a training's configuration, with types, bounds and defaults.
+"""The configuration of a training: which sections it has, by the system that is trained.
 
+Every system has the sections training, early_stopping and run, and brings others of its own.
 Unknown keys are hyperparameters of the user's own: carried, part of the run's identity, a column
 in every table. Fields marked `LABEL` do not change the numbers of a run and are left out of its
 identity (`resweep.store.identity`). A field added later carries `AsBefore(value)`: while it has
 that value it is left out too, so that the names of older runs stay. Fields of one kind of model
-alone are marked `OnlyFor(kind)`, and are no part of the others.
+alone are marked `OnlyFor(kind)`, and are not part of the others.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
 
-from resweep.config.section import LABEL, AsBefore, Int, Positive, Section
-from resweep.config.training_section import Training
-from resweep.systems.language.data_section import Data
-from resweep.systems.language.model_section import Model
+from resweep.config.section import LABEL, AsBefore, Section
 
-
-class Initialization(Section):
-    """How weights start, and what the width changes about it."""
-
-    init_type: Annotated[Literal["normal", "gaussian"], AsBefore("normal")] = Field(
-        "normal",
-        description="of matrices; normal: N(0, init_std), projections into the residual stream "
-        "over sqrt(2 n_layer); gaussian: N(init_mean, init_std), all alike",
-    )
-    init_mean: Annotated[float, AsBefore(0.0)] = Field(0.0, description="for gaussian")
-    init_std: Annotated[float, Field(gt=0)] = Field(0.02, description="standard deviation")
-    scale_residual: Annotated[bool | None, AsBefore(None)] = Field(
-        None, description="whether sqrt(2 n_layer) divides; null: for normal, not for gaussian"
-    )
-    weight_seed: Annotated[Annotated[Int, Field(ge=0, lt=2**63)] | None, AsBefore(None)] = Field(
-        None, description="of the initial weights alone; null: training.seed"
-    )
-    mup_base_width: Annotated[Positive | None, AsBefore(None)] = Field(
-        None, description="muP: the n_embd at which nothing is scaled; null: off"
-    )
-
-    @model_validator(mode="after")
-    def _mean_fits_type(self) -> "Initialization":
-        if self.init_mean and self.init_type == "normal":
-            raise ValueError(f"init_mean = {self.init_mean} is for init_type: gaussian")
-        return self
+SYSTEM = "system"  # the key that names the system
 
 
-class EarlyStopping(Section):
-    """Monitors that stop a trial; where a trial stops is no part of a run, so all are labels.
+def _all_fit(config: Any) -> None:
+    """Refuse nothing."""
 
-    No keys of the user's own: a misnamed one would leave its monitor off in silence.
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Schema:
+    """The sections of a training's configuration.
+
+    Attributes:
+        system: Name of the system whose trainings it describes.
+        implied: Whether a configuration that names no system means this one.
+        sections: Their models by name, in the order of files and tables.
+        open: Paths of mappings whose keys are not ours (`model.config`): each is set by itself.
+        check: Raises ValueError for values of several sections that do not fit together.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    system: str
+    implied: bool
+    sections: Mapping[str, type[Section]]
+    open: tuple[str, ...] = ()
+    check: Callable[[Any], None] = _all_fit
 
-    loss_patience: Annotated[Annotated[Int, Field(ge=2)] | None, LABEL] = Field(
-        None, description="stop when train/loss rose, or stayed flat, over so many lines; null: off"
-    )
-    loss_relative_flat_tolerance: Annotated[float, Field(ge=0), LABEL] = Field(
-        0.005, description="flat: each change from line to line is at most this share of the loss"
-    )
-    loss_min_steps_before_check: Annotated[Int, Field(ge=0), LABEL] = Field(
-        1000, description="neither rising nor flat counts before this step"
-    )
-    loss_smoothing: Annotated[float, Field(ge=0, lt=1), LABEL] = Field(
-        0.9, description="of train/loss: weight of a line over that of the next, in a mean; 0: raw"
-    )
-    plateau_patience: Annotated[Positive | None, LABEL] = Field(
-        None, description="stop after so many evaluations without improvement; null: off"
-    )
-    plateau_metric: Annotated[Literal["val/loss", "val/perplexity"], LABEL] = Field(
-        "val/loss", description="what should improve"
-    )
-    plateau_min_delta: Annotated[float, Field(ge=0), LABEL] = Field(
-        0.0, description="an improvement is more than this below the best so far"
-    )
-    divergence_factor: Annotated[Annotated[float, Field(gt=1)] | None, LABEL] = Field(
-        None,
-        description="diverged: train/loss above so many times its lowest mean; null: off",
-    )
+    @cached_property
+    def fields(self) -> dict[str, list[str]]:
+        """The paths of each field by its flat name."""
+        found: dict[str, list[str]] = {}
+        for name, section in self.sections.items():
+            for field in section.model_fields:
+                found.setdefault(field, []).append(f"{name}.{field}")
+        return found
+
+    @cached_property
+    def paths(self) -> frozenset[str]:
+        """The paths of all fields."""
+        return frozenset(path for paths in self.fields.values() for path in paths)
+
+    @cached_property
+    def model(self) -> type[BaseModel]:
+        """A pydantic model of the whole configuration, without the key `system`."""
+        fields: dict[str, Any] = {}
+        for name, section in self.sections.items():
+            try:
+                fields[name] = (section, section())
+            except ValidationError:  # it has no defaults: training needs its length
+                fields[name] = (section, ...)
+
+        def sections_fit(config: Any) -> Any:
+            self.check(config)
+            return config
+
+        return create_model(
+            "Config",
+            __config__=ConfigDict(frozen=True, extra="allow", strict=True, allow_inf_nan=False),
+            __validators__={"sections_fit": cast(Any, model_validator(mode="after")(sections_fit))},
+            **fields,
+        )
 
     @property
-    def on(self) -> bool:
-        """Whether any monitor is."""
-        switches = (self.loss_patience, self.plateau_patience, self.divergence_factor)
-        return any(switch is not None for switch in switches)
+    def required(self) -> list[str]:
+        """Sections that cannot be left out."""
+        return [name for name, field in self.model.model_fields.items() if field.is_required()]
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What a configuration and its run's identity say of the system: nothing if implied."""
+        return {} if self.implied else {SYSTEM: self.system}
+
+    def is_known(self, path: str) -> bool:
+        """Whether a training reads what stands at a path."""
+        return path in self.paths or path.startswith(tuple(f"{open}." for open in self.open))
+
+    def validate(self, config: Mapping[str, Any]) -> Any:
+        """Return a configuration as typed sections; raises pydantic's ValidationError."""
+        return self.model.model_validate({k: v for k, v in config.items() if k != SYSTEM})
+
+    def dump(self, typed: BaseModel) -> dict[str, Any]:
+        """Return typed sections as plain values, with the system's name where it is not implied."""
+        return {**self.identity, **typed.model_dump(mode="json")}
 
 
-class Run(Section):
-    """What a run is called, and what it starts from."""
-
-    name: Annotated[str | None, LABEL] = Field(None, description="label for tables")
-    checkpoint: Annotated[str | None, LABEL] = Field(
-        None, min_length=1, description="weights to start from: a folder, RUN_ID or RUN_ID/STEP"
-    )
-    weights: Annotated[str | None, AsBefore(None)] = Field(
-        None, description="their digest: filled in; if given, they have to have it"
-    )
-
-
-class Config(Section):
-    """Everything that one training is given."""
-
-    model: Model = Model()
-    data: Data = Data()
-    training: Training
-    initialization: Initialization = Initialization()
-    early_stopping: EarlyStopping = EarlyStopping()
-    run: Run = Run()
-
-    @model_validator(mode="after")
-    def _sections_fit_each_other(self) -> "Config":
-        weights = self.run.checkpoint or self.model.name_or_path
-        if self.model.kind == "hf" and not weights and "model_type" not in self.model.config:
-            raise ValueError(
-                "model.kind: hf needs model.config.model_type, or weights to start from: "
-                "model.name_or_path or run.checkpoint"
-            )
-        if self.model.kind != "gpt" and self.initialization.mup_base_width is not None:
-            raise ValueError("initialization.mup_base_width is for model.kind: gpt")
-        if self.model.lora_rank is not None and not weights:
-            raise ValueError("model.lora_rank needs weights: model.name_or_path or run.checkpoint")
-        return self
-
-
-SECTIONS: dict[str, type[Section]] = {
-    "model": Model,
-    "data": Data,
-    "training": Training,
-    "initialization": Initialization,
-    "early_stopping": EarlyStopping,
-    "run": Run,
-}
-FIELDS: dict[str, list[str]] = {}  # flat name of a field -> its paths
-for _name, _section in SECTIONS.items():
-    for _field in _section.model_fields:
-        FIELDS.setdefault(_field, []).append(f"{_name}.{_field}")
-PATHS = frozenset(path for paths in FIELDS.values() for path in paths)
-OPEN = ("model.config",)  # mappings whose keys are not ours: each is set by itself
-
-
-def is_known(path: str) -> bool:
-    """Whether the training reads what stands at a path."""
-    return path in PATHS or path.startswith(tuple(f"{open}." for open in OPEN))
+def bears(section: type[Section], name: str, value: Any) -> bool:
+    """Whether a field's value is part of a run's identity: not of labels, nor as before."""
+    field = section.model_fields.get(name)
+    marks = field.metadata if field is not None else []
+    before = any(isinstance(mark, AsBefore) and mark.value == value for mark in marks)
+    return LABEL not in marks and not before

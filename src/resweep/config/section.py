@@ -6,7 +6,6 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 LABEL = "label"  # marks a field that is no part of a run's identity
-BYTE_TOKENS = 257  # 256 bytes and an end of text: the smallest vocabulary there is
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from resweep.config.schema import FIELDS, SECTIONS
+from resweep.config.schema import SYSTEM, Schema
 
 WAY_OUT = "If it is a hyperparameter of your own, add it to own: in the study (run_sweep.py --own)"
 
@@ -20,21 +20,24 @@ def is_own(path: str, own: Collection[str]) -> bool:
 
 
 def misspellings(
-    content: Mapping[str, Any], own: Collection[str] = ()
+    content: Mapping[str, Any], schema: Schema, own: Collection[str] = ()
 ) -> Iterator[tuple[str, Any, str]]:
     """Yield `(path, value, mend)` for unknown keys that look like a known one.
 
     Args:
         content: A configuration; sections that take no unknown keys are left to their check.
+        schema: The fields that there are.
         own: Hyperparameters of the user's own.
     """
     for section, fields in content.items():
-        known_section = SECTIONS.get(section)
+        known_section = schema.sections.get(section)
+        if section == SYSTEM:
+            continue
         if known_section is None:
-            meant = nearest(section, [*SECTIONS, *FIELDS])
+            meant = nearest(section, [SYSTEM, *schema.sections, *schema.fields])
             if meant and not is_own(section, own):
                 value = None if isinstance(fields, Mapping) else fields
-                yield section, value, _mend(" or ".join(FIELDS.get(meant, [meant])))
+                yield section, value, _mend(" or ".join(schema.fields.get(meant, [meant])))
         elif isinstance(fields, Mapping) and known_section.model_config["extra"] == "allow":
             for key, value in fields.items():
                 path = f"{section}.{key}"
@@ -48,10 +51,10 @@ def _mend(meant: str) -> str:
     return f"did you mean {meant}? {WAY_OUT}"
 
 
-def no_such_field(path: str) -> str:
+def no_such_field(path: str, schema: Schema) -> str:
     """Return what to say of an unknown key of a section that takes no others."""
     section, _, key = path.partition(".")
-    known = SECTIONS[section].model_fields
+    known = schema.sections[section].model_fields
     meant = nearest(key, known)
     hint = f"did you mean {section}.{meant}?" if meant else f"there are: {', '.join(known)}"
     return f"is no key of {section}; {hint}"

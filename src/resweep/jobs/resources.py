@@ -2,48 +2,41 @@
 
 Estimates, each of which a study can override under `resources:`:
 
-    memory   of a node, for each of its processes: 800 MB for Python and torch, 16 bytes a
-             parameter (weights, gradients, two moments, all in float32), activations of one
-             micro-batch, and once more the 12 bytes that a snapshot copies, with 4 for each
-             gradient that it saves; 8 and 4 where they are frozen. DeepSpeed's shards are counted
-             as if they were whole, since loading and saving gathers them. Half as much again for
+    memory   of a node, for each of its processes: 800 MB for Python and torch, and what the system
+             says that a training takes; once more what a snapshot copies. Half as much again for
              each time that the run was killed at its limit
-    time     10 minutes to start, then 6 FLOPs for each parameter and token, at 2 GFLOP/s on a CPU
-             core and at 5 TFLOP/s on a GPU for each process: slower than either is, so that a limit
-             is rarely met; a day at most: a run that meets its limit saves and continues
+    time     10 minutes to start, then the system's FLOPs, at 2 GFLOP/s on a CPU core and at 5
+             TFLOP/s on a GPU for each process: slower than either is, so that a limit is rarely
+             met; a day at most: a run that meets its limit saves and continues
     cores    those of the study for each process of a node
     GPUs     those of the study, at least one for each process of a node; none where it says 0
-
-The size of kind hf is itself an estimate (`resweep.systems.language.size`).
 
 What the run store serves asks for a link's worth: no GPU, a few minutes.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from resweep.config.schema import EarlyStopping
-from resweep.data import store as data_store
+from resweep.config.training_section import Training
 from resweep.data.store import Prepared
-from resweep.errors import ResweepError, StoreError
 from resweep.machine.launch import processes_of_a_node
 from resweep.paths import Layout
-from resweep.store.identity import last_step, resolve, run_id
-from resweep.store.run import Run
+from resweep.search.stages import Stage
+from resweep.store.answer import Infeasible, Served, Unknown, answer
+from resweep.store.attempts import Attempts
 from resweep.study.schema import Resources
-from resweep.systems.language.size import count_parameters, shape_of
-from resweep.training.gradients import Wish
+from resweep.study.study import Phase
+from resweep.systems.registry import system_of
+from resweep.trials.trial import Trial, read_trial
 
 BASE_MB = 800
-BYTES_PER_PARAMETER = 16
-BYTES_PER_SNAPSHOT = 12
-FROZEN_BYTES, FROZEN_SNAPSHOT = 8, 4
-BYTES_PER_GRADIENT = 4  # samples twice, while they are stacked
 GROWTH = 1.5
 START_MINUTES = 10
 NOTICE = "--signal=USR1@120"  # SLURM tells a training two minutes before its limit
 MOST_MINUTES = 24 * 60  # a longer run saves at its limit, and its retry goes on
+KEPT_SECONDS = 1.0  # an answer about a trial
 FLOPS = {"cpu": 2e9, "gpu": 5e12}
 
 
@@ -94,68 +87,93 @@ class Needs:
 LINK = Needs(gpus=0, mem_mb=1000, runtime=10)  # what writing a link takes
 
 
-def trial_needs(
-    config: Mapping[str, Any], stop: int | None, wanted: Resources, keep: str, layout: Layout
-) -> Needs:
+def trial_needs(trial: Trial, wanted: Resources, keep: str, layout: Layout) -> Needs:
     """Say what a trial asks for, in view of what the store has of its run.
 
     Args:
-        config: The trial's configuration.
-        stop: Step that it asks for; None: the horizon.
+        trial: The trial; an empty slot takes a link's worth.
         wanted: The study's `resources`.
         keep: The phase's keep policy: under `all` pruned weights have to be trained again.
         layout: Of the results folder.
     """
-    data = data_store.find(config["data"], layout)
-    if data is None:
-        return _estimate(config, None, wanted, 0)
-    try:
-        resolved = resolve(config, data, layout)
-    except StoreError:
-        return _estimate(config, data, wanted, 0)  # its weights will be there by then
-    except ResweepError:
-        return LINK  # an infeasible trial writes its record and leaves
-    run = Run(layout.run(run_id(resolved, data)))
-    monitors = EarlyStopping.model_validate(resolved["early_stopping"])
-    gradients = Wish.of(resolved["training"])
-    if run.is_served(last_step(resolved, stop), keep == "all", monitors, gradients):
+    if trial.empty is not None:
         return LINK
-    return _estimate(resolved, data, wanted, run.out_of_memory_count())
+    found = answer(trial, layout, weights=keep == "all")
+    if isinstance(found, Served | Infeasible):
+        return LINK  # an infeasible trial writes its record and leaves
+    if isinstance(found, Unknown):
+        return _estimate(trial.config, found.data, wanted, 0)
+    grown = Attempts(found.run).out_of_memory_count()
+    return _estimate(found.goal.config, found.goal.data, wanted, grown)
+
+
+class TrialNeeds:
+    """What the trials of studies ask for, in view of the store.
+
+    A scheduler asks for one resource after the other: an answer is kept for a second.
+    """
+
+    def __init__(self, layout: Layout, clock: Callable[[], float] = time.monotonic):
+        self._layout = layout
+        self._clock = clock
+        self._asked: tuple[str, str, str, str, int] | None = None
+        self._answer = LINK
+        self._when = 0.0
+
+    def of(self, phase: Phase, stage: Stage, trial: str, attempt: int) -> Needs:
+        """Say what one trial asks for.
+
+        Args:
+            phase, stage: Which it is of.
+            trial: Its name.
+            attempt: Which attempt this is: after a failure the store says other things.
+        """
+        asked = (phase.study, phase.name, stage.name, trial, attempt)
+        if asked != self._asked or self._clock() - self._when > KEPT_SECONDS:
+            self._answer = self._look(phase, stage, trial)
+            self._asked, self._when = asked, self._clock()
+        return self._answer
+
+    def _look(self, phase: Phase, stage: Stage, name: str) -> Needs:
+        file = self._layout.trial(phase.study, phase.name, stage.slot(name))
+        if phase.is_known(stage):
+            trial = phase.known_trial(name, stage)
+        elif file.exists():
+            trial = read_trial(file)
+        else:
+            trial = Trial(phase.study, phase.name, name, phase.config)
+        return trial_needs(trial, phase.resources, phase.keep, self._layout)
+
+
+def scheduler_resources(wanted: Resources) -> dict[str, str]:
+    """Return the fields of `Needs` by the names that Snakemake's executors have for them.
+
+    GPUs and a partition are among them only where a study asks for any: a default would be asked
+    for even where a link is made.
+    """
+    names = {name: name for name in ("mem_mb", "runtime", "slurm_extra", "mpi", "tasks_per_gpu")}
+    names |= {"nodes": "several_nodes", "tasks": "several_nodes"}
+    names |= {"gres": "gres"} if wanted.gpus else {}
+    names |= {"slurm_partition": "partition"} if wanted.partition else {}
+    return names
 
 
 def _estimate(
     config: Mapping[str, Any], data: Prepared | None, wanted: Resources, grown: int
 ) -> Needs:
-    model, training = config["model"], config["training"]
-    vocab_size = model["vocab_size"] or model.get("config", {}).get("vocab_size")
-    vocab_size = vocab_size or (data.vocab_size if data else 257)
-    parameters = count_parameters(model, vocab_size)
-    sequences = training["batch_size"] * training["gradient_accumulation_steps"]
-    processes, nodes = training["processes"], training["nodes"]
+    system = system_of(config)
+    cost = system.cost(config, data)
+    training: Training = system.schema.validate(config).training
     here = processes_of_a_node(training)
-    limits = (training["batch_size"], training["max_gpu_batch_size"], sequences // processes)
-    micro = min(n for n in limits if n)
-    # Per token: about 16 vectors of the width a layer, and logits with their gradient.
-    shape = shape_of(model)
-    floats = 16 * shape.layers * shape.width + 3 * vocab_size
-    activations = 4 * floats * micro * model["context_length"]
-    each, copied = BYTES_PER_PARAMETER, BYTES_PER_SNAPSHOT
-    if model.get("lora_rank") is not None:
-        each, copied = FROZEN_BYTES, FROZEN_SNAPSHOT
-    else:
-        gradients = training["save_gradients"] * (1 + 2 * (training["gradient_samples"] or 0))
-        copied += BYTES_PER_GRADIENT * gradients
-    mem_mb = here * (BASE_MB + (each * parameters + activations) / 2**20)
-    mem_mb += copied * parameters / 2**20
-    tokens = (training["max_steps"] or 0) * sequences * model["context_length"]
-    flops = FLOPS["gpu" if wanted.gpus else "cpu"]
-    minutes = START_MINUTES + 6 * parameters * tokens / (flops * processes) / 60
+    mem_mb = here * (BASE_MB + cost.process_bytes / 2**20) + cost.snapshot_bytes / 2**20
+    flops = FLOPS["gpu" if wanted.gpus else "cpu"] * training.processes
+    seconds = system.steps_of(config, data) * cost.step_flops / flops
     return Needs(
         gpus=max(wanted.gpus, here) if wanted.gpus else 0,
         mem_mb=round((wanted.mem_mb or mem_mb) * GROWTH**grown),
-        runtime=wanted.runtime or min(round(minutes), MOST_MINUTES),
+        runtime=wanted.runtime or min(round(START_MINUTES + seconds / 60), MOST_MINUTES),
         cpus=wanted.cpus * here,
-        nodes=nodes,
+        nodes=training.nodes,
         gpu_model=wanted.gpu_model,
         partition=wanted.partition,
         slurm_extra=NOTICE if wanted.slurm_extra is None else wanted.slurm_extra,

@@ -11,28 +11,31 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from resweep.canonical import digest
 from resweep.config import compose, layers
 from resweep.config.compose import Layer
-from resweep.config.schema import is_known
+from resweep.config.schema import Schema
 from resweep.config.spelling import WAY_OUT, is_own, nearest
 from resweep.errors import ConfigError, Problem
 from resweep.jobs.arguments import COMMAND_LINE, Given, parse_arguments
+from resweep.jobs.options import KEEP, JobOptions
 from resweep.jobs.train_trial import train_trial
 from resweep.paths import BY_HAND, Layout
-from resweep.store.run import DIVERGED, FINISHED, STOPPED
 from resweep.study.find import default_study, find_study
-from resweep.study.schema import StudyFile, read_study_file
-from resweep.trials.trial import Trial, read_record, write_trial
+from resweep.study.study_file import StudyFile, read_study_file
+from resweep.systems.registry import find_system, system_of
+from resweep.systems.stop_rules import stop_rules
+from resweep.systems.system import DEFAULT
+from resweep.trials.record import Record, read_record
+from resweep.trials.trial import Trial, write_trial
 from resweep.wandb.follow import follow
 
 log = logging.getLogger(__name__)
 
-KEEP = ("best", "all", "none")
 OPTIONS = ("study", "results", "device", "keep")
 MODES = {"online": "online", "offline": "offline", "dryrun": "offline", "disabled": "disabled"}
 
@@ -43,17 +46,16 @@ class Plan:
 
     Attributes:
         trial: What to train.
-        layout: Where.
-        device: auto, cpu, cuda or cuda:N.
-        keep: Whether its weights stay: best (if it is trained now), all (in any case) or none.
-        tracking: As for `resweep.wandb.follow.follow`.
+        options: Of the job; keep: best keeps the weights if it is trained now, all in any case.
     """
 
     trial: Trial
-    layout: Layout
-    device: str
-    keep: str
-    tracking: dict[str, Any]
+    options: JobOptions
+
+    @property
+    def layout(self) -> Layout:
+        """Of the results folder."""
+        return self.options.layout
 
     @property
     def record(self) -> Path:
@@ -100,8 +102,13 @@ def plan_by_hand(
     if problems:
         raise ConfigError(problems)
     trial = Trial(BY_HAND, study.name, digest(assignments, 10), config, assignments)
-    layout = Layout(Path(options.get("results", "results")))
-    return Plan(trial, layout, options.get("device", "auto"), keep, tracking)
+    job = JobOptions(
+        results=Path(options.get("results", "results")),
+        device=options.get("device", "auto"),
+        keep=keep,
+        tracking=tracking,
+    )
+    return Plan(trial, job)
 
 
 def agent_tracking(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -124,31 +131,32 @@ def _resolve(
     study: StudyFile, path: Path, config_dir: Path, given: Sequence[Given]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the configuration, and the part of it that was given: path -> value."""
+    schema = find_system(study.system or DEFAULT, str(path)).schema
     modules, problems = layers.load_modules(config_dir, study.base)
     by_origin: dict[str, dict[str, Any]] = {}
     for one in given:
-        by_origin.setdefault(one.origin, {})[one.name] = _for_its_field(one)
+        by_origin.setdefault(one.origin, {})[one.name] = _for_its_field(one, schema)
     above = [Layer(origin, content) for origin, content in by_origin.items()]
     below = [*modules, Layer(str(path), study.set)]
-    done = layers.complete([*below, *above], str(path), study.own, sound=not problems)
+    done = layers.complete([*below, *above], str(path), schema, study.own, sound=not problems)
     if problems or done.problems:
         raise ConfigError([*problems, *done.problems])
     assignments: dict[str, Any] = {}
     for layer in above:
-        assignments |= compose.leaves(layers.named(layer, done.written)[0].content)
-    return done.config, {name: compose.coerce(name, v) for name, v in assignments.items()}
+        assignments |= compose.leaves(layers.named(layer, done.written, schema)[0].content)
+    return done.config, {name: compose.coerce(name, v, schema) for name, v in assignments.items()}
 
 
-def _for_its_field(one: Given) -> Any:
+def _for_its_field(one: Given, schema: Schema) -> Any:
     """Return a parameter's value; its bare text where the field takes that and not the value."""
     if one.text is None or isinstance(one.value, str):
         return one.value
     with contextlib.suppress(ValueError):  # what is ambiguous or wrong is told with its layer
-        path = compose.resolve_name(one.name, {})
+        path = compose.resolve_name(one.name, {}, schema)
         try:
-            compose.coerce(path, one.value)
+            compose.coerce(path, one.value, schema)
         except ValueError:
-            compose.coerce(path, one.text)
+            compose.coerce(path, one.text, schema)
             return one.text
     return one.value
 
@@ -156,15 +164,13 @@ def _for_its_field(one: Given) -> Any:
 def train_by_hand(
     plan: Plan,
     *,
-    lock_timeout: float = 3600.0,
     interrupted: Callable[[], bool] = lambda: False,
     on_run: Callable[[Path], None] = lambda folder: None,
-) -> dict[str, Any]:
+) -> Record:
     """Train as planned, or take what the store has; returns the record.
 
     Args:
         plan: What, and where.
-        lock_timeout: Seconds to wait for another process that advances the run.
         interrupted: Whether to save and leave.
         on_run: Told the run's folder once it is known.
 
@@ -173,40 +179,41 @@ def train_by_hand(
         ResweepError: A fault of the machine or of the data; the same call may go through later.
     """
     trial, layout = plan.trial, plan.layout
-    own = sorted(path for path in trial.assignments if not is_known(path))
+    schema = system_of(trial.config).schema
+    own = sorted(path for path in trial.assignments if not schema.is_known(path))
     if own:
         log.info("hyperparameters of your own, which only name the run: %s", ", ".join(own))
     write_trial(layout.trial(trial.study, trial.phase, trial.trial), trial)
     trained = train_trial(
         trial,
         plan.record,
-        layout,
-        device=plan.device,
-        keep=plan.keep,
-        tracking=plan.tracking,
-        lock_timeout=lock_timeout,
+        plan.options,
         interrupted=interrupted,
         on_run=on_run,
     )
     record = read_record(plan.record)
-    if "agent_run" in plan.tracking and record["run_id"] is not None and not trained:
-        run_id, horizon = record["run_id"], record["max_steps"]
-        with follow(layout.run(run_id), 0, run_id, trial, plan.tracking, layout, horizon):
+    tracking = plan.options.tracking
+    run_id = record.run_id
+    if "agent_run" in tracking and run_id is not None and not trained:
+        rules = replace(stop_rules(trial.config), horizon=record.max_steps)
+        with follow(
+            layout.run(run_id),
+            0,
+            run_id=run_id,
+            trial=trial,
+            tracking=tracking,
+            layout=layout,
+            rules=rules,
+        ):
             pass  # all there is to send is there
     return record
 
 
-def describe(record: Mapping[str, Any], layout: Layout) -> str:
+def result_text(record: Record, layout: Layout) -> str:
     """Return what came out, for people: the run's folder, its status, the final metrics."""
-    if record["run_id"] is None:
-        return f"{record['status']}: {record['stop_reason']}"
-    reason = f" ({record['stop_reason']})" if record["stop_reason"] else ""
-    head = f"{layout.run(record['run_id'])}: {record['status']} at step {record['step']}{reason}"
-    metrics = record["metrics"]
+    if record.run_id is None:
+        return f"{record.status}: {record.stop_reason}"
+    head = f"{layout.run(record.run_id)}: {record.end_text}"
+    metrics = record.metrics
     width = max(map(len, metrics), default=0)
     return "\n".join([head, *(f"  {name:{width}}  {metrics[name]:.6g}" for name in metrics)])
-
-
-def is_result(record: Mapping[str, Any]) -> bool:
-    """Whether there was something to train, and it was trained."""
-    return record["status"] in (FINISHED, STOPPED, DIVERGED)

@@ -1,32 +1,29 @@
 """Get a trial its record: the whole of a training job.
 
-trial -> data ensured -> configuration resolved -> run advanced in the store -> record linked
+trial -> the store's answer -> the record linked
+                            -> a GPU leased -> run advanced in the store -> record linked
 
 Where several processes train the run, this one starts them, and rank 0 of them does the same again.
 """
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from resweep.config.schema import EarlyStopping
-from resweep.data import store as data_store
-from resweep.errors import ConfigError, DataError, Interrupted, Problem, ResweepError
+from resweep.errors import ConfigError, Interrupted, Problem, ResweepError
+from resweep.jobs.options import JobOptions
 from resweep.machine import launch
 from resweep.machine.gpus import gpu_log, lease_gpu
-from resweep.paths import Layout
-from resweep.store.identity import last_step, resolve, run_id
+from resweep.store.answer import Infeasible, Served, ToTrain, prepare_and_answer
 from resweep.store.lock import RunLock
-from resweep.store.parent import fetch_parent
-from resweep.store.publish import Publisher
+from resweep.store.recorder import Recorder
 from resweep.store.retention import claim
-from resweep.store.run import EMPTY, INFEASIBLE, Run
-from resweep.training.gradients import Wish
-from resweep.training.micro_batch_limit import Shortage
-from resweep.trials.trial import Trial, link_record, write_own_record
+from resweep.training.micro_batch_limit import MicroBatchLimit
+from resweep.trials.record import Status, link_record, write_own_record
+from resweep.trials.trial import Trial
 from resweep.wandb.follow import follow
 
 if TYPE_CHECKING:
@@ -37,20 +34,17 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
+def _never() -> bool:
+    return False
+
+
 def train_trial(
     trial: Trial,
     record: Path,
-    layout: Layout,
+    options: JobOptions,
     *,
-    device: str = "auto",
-    keep: str = "best",
-    weights: bool = False,
-    tracking: Mapping[str, Any],
-    lock_timeout: float,
-    memory_limit_mb: int | None = None,
-    log_file: Path | None = None,
     processes: "Processes | None" = None,
-    interrupted: Callable[[], bool] = lambda: False,
+    interrupted: Callable[[], bool] = _never,
     on_run: Callable[[Path], None] = lambda folder: None,
 ) -> bool:
     """Advance the trial's run as far as it asks, and link its record.
@@ -58,17 +52,10 @@ def train_trial(
     Args:
         trial: What to train.
         record: Where the trial's record goes.
-        layout: Of the results folder.
-        device: auto, cpu, cuda or cuda:N; the first and the third lease a GPU of this machine.
-        keep: Whose weights stay: best (decided when the phase is ranked), all or none.
-        weights: Whether the weights are wanted even if they were pruned.
-        tracking: Settings of W&B: wandb, project, entity.
-        lock_timeout: Seconds to wait for another process that advances the run.
-        memory_limit_mb: What the scheduler allows.
-        log_file: Where other processes of the training log as well.
+        options: Of the job.
         processes: Those that train together, if this is rank 0 of them.
         interrupted: Whether to save, or to stop waiting, and leave.
-        on_run: Told the run's folder once it is known.
+        on_run: Called with the run's folder once it is known.
 
     Returns:
         Whether anything was trained here, and sent to W&B; else the store answered.
@@ -79,151 +66,159 @@ def train_trial(
         Exception: A training that failed twice, each time in another way.
     """
     if trial.empty:
-        write_own_record(record, EMPTY, trial.empty)
+        write_own_record(record, Status.EMPTY, trial.empty)
         return False
-    data = data_store.ensure(trial.config["data"], layout)
-    fetch_parent(trial.config, layout)
-    try:
-        config = resolve(trial.config, data, layout)
-    except (ConfigError, DataError) as error:
-        log.warning("infeasible: %s", error)
-        write_own_record(record, INFEASIBLE, str(error))
-        return False
-    run = Run(layout.run(run_id(config, data)))
-    on_run(run.path)
-    if keep != "none":  # before training, so that nobody prunes what we are about to use
-        claim(run, trial.study, trial.phase, trial.trial)
-    weights = weights or keep == "all"
-    monitors = EarlyStopping.model_validate(config["early_stopping"])
-    gradients = Wish.of(config["training"])
-    until = last_step(config, trial.stop)
-    training = config["training"]
-    starts_processes = launch.is_wanted(training) and processes is None
-    wish = (weights, monitors, gradients)
-    served = run.find_record(until, weights, None, monitors, gradients)
+    found = prepare_and_answer(trial, options.layout, weights=options.wants_weights)
+    if isinstance(found, Infeasible):
+        return _infeasible(record, found.reason)
+    on_run(found.run.path)
+    if options.keep != "none":  # before training, so that nobody prunes what we are about to use
+        claim(found.run, trial.study, trial.phase, trial.trial)
+    starts_processes = launch.is_wanted(found.goal.training) and processes is None
+    served = found.record if isinstance(found, Served) else None
     # Who would start processes waits here for whoever trains the run now: no GPU waits along.
-    if served is None and (starts_processes or run.is_served(until, *wish)):
-        with RunLock(run.path, lock_timeout, interrupted=interrupted):
-            served = run.find_record(until, weights, None, monitors, gradients)
-            if served is None and run.is_served(until, *wish):  # its metrics tell
-                stop = run.settled_stop(until, monitors)
-                served = Publisher(run, config).replay(until, stop)
+    if served is None and (starts_processes or isinstance(found, Served)):
+        served = _answer_under_lock(found, options, interrupted)
     if served is not None:
-        log.info("run %s: in the store", run.run_id)
+        log.info("run %s: in the store", found.run.run_id)
         link_record(record, served)
         return False
-
+    job = _Job(trial, record, options, found, interrupted)
     work = f"{trial.study}/{trial.phase}/{trial.trial}"
-    here = launch.processes_of_a_node(training)
-    automatic = device in ("auto", "cuda")
+    here = launch.processes_of_a_node(found.goal.training)
+    automatic = options.device in ("auto", "cuda")
     with (
         lease_gpu(work, interrupted, here) if automatic else nullcontext() as gpu,
         gpu_log(gpu, work),
     ):
         if gpu is not None:
             log.info("has GPU %s", gpu)
-        if starts_processes:
-            if device.startswith("cuda:"):
-                mend = f"names one GPU for {training['processes']} processes; give auto or cuda"
-                raise ConfigError(Problem("command line", "--device", device, mend))
-            words = ["--results", f"{layout.root}", "--device", device, "--keep", keep]
-            words += ["--tracking", json.dumps(dict(tracking))]
-            words += ["--lock-timeout", f"{lock_timeout}"]
-            words += ["--weights"] if weights else []
-            words += ["--memory-mb", f"{memory_limit_mb}"] if memory_limit_mb else []
-            words += ["--log", f"{log_file}"] if log_file else []
-            return _train_together(trial, record, run, training, words, interrupted)
-
-        # torch: seconds that a link does not need, and it reads which GPUs there are
-        from resweep.store.request import Request, advance
-        from resweep.systems.language.build import check_model
-        from resweep.training.device import pick_device
-        from resweep.training.processes import ALONE
-
-        trained = False
-
-        def around(folder: Path, step: int) -> AbstractContextManager[None]:
-            nonlocal trained
-            trained = True
-            horizon = training["max_steps"]
-            return follow(folder, step, run.run_id, trial, tracking, layout, horizon)
-
-        request = Request(
-            config=config,
-            data=data,
-            device=pick_device(device, processes.local_rank if processes else None),
-            processes=processes or ALONE,
-            stop=trial.stop,
-            weights=weights,
-            keep_weights=keep != "none",
-            lock_timeout=lock_timeout,
-            memory_limit_mb=memory_limit_mb,
-            interrupted=interrupted,
-            around=around,
-        )
-        try:
-            check_model(config["model"], config["run"]["checkpoint"] is not None)
-            # Processes that one of them left in the middle cannot begin anew.
-            made = (
-                advance(request, layout) if processes else twice(lambda: advance(request, layout))
-            )
-        except ConfigError as error:  # some things only building the model tells
-            log.warning("infeasible: %s", error)
-            write_own_record(record, INFEASIBLE, str(error))
-            return False
-        link_record(record, made)
-    return trained
+        return job.start_processes() if starts_processes else job.train_here(processes)
 
 
-def _train_together(
-    trial: Trial,
-    record: Path,
-    run: Run,
-    training: Mapping[str, Any],
-    words: list[str],
-    interrupted: Callable[[], bool],
-) -> bool:
-    """Have processes train a trial, again with smaller micro-batches while memory is short.
+def _infeasible(record: Path, reason: str) -> bool:
+    log.warning("infeasible: %s", reason)
+    write_own_record(record, Status.INFEASIBLE, reason)
+    return False
+
+
+def _answer_under_lock(
+    found: Served | ToTrain, options: JobOptions, interrupted: Callable[[], bool]
+) -> Path | None:
+    """Return the record of a goal, written from the run's metrics if these are enough."""
+    run, goal = found.run, found.goal
+    with RunLock(run.path, options.lock_timeout, interrupted=interrupted):
+        served = run.find_record(goal)
+        if served is None and run.is_served(goal):
+            served = Recorder(run, goal).replay(goal.until, run.settled_stop(goal))
+    return served
+
+
+class _Job:
+    """What is to be trained for one trial.
 
     Args:
         trial: What to train.
         record: Where its record goes.
-        run: The run that it advances.
-        training: The `training` section of its configuration.
-        words: Further arguments of train.py.
+        options: Of the job.
+        found: The run, and what is wanted of it.
         interrupted: Whether to save and leave.
-
-    Returns:
-        Whether anything was trained.
     """
-    shortage = Shortage(run.path, None)
 
-    # Not in a file: other nodes have a /tmp of their own.
-    arguments = ["--content", json.dumps(trial.content()), "--record", f"{record}", *words]
+    def __init__(
+        self,
+        trial: Trial,
+        record: Path,
+        options: JobOptions,
+        found: Served | ToTrain,
+        interrupted: Callable[[], bool],
+    ):
+        self.trial = trial
+        self.record = record
+        self.options = options
+        self.run = found.run
+        self.goal = found.goal
+        self.interrupted = interrupted
+        self.trained = False
 
-    def start() -> bool:
-        while True:
-            known = shortage.limit()
-            try:
-                return launch.launch(training, arguments, interrupted)
-            except launch.Crashed as error:
-                if interrupted():
-                    raise Interrupted(f"run {run.run_id}: {error} when told to leave") from None
-                if shortage.limit() == known:
-                    raise
-            log.info("out of memory: once more, with %s sequences a forward", shortage.limit())
+    def train_here(self, processes: "Processes | None") -> bool:
+        """Train in this process; returns whether anything was trained."""
+        # torch: seconds that a link does not need, and it reads which GPUs there are
+        from resweep.store.advance import Surroundings, advance
+        from resweep.training.device import pick_device
+        from resweep.training.processes import ALONE
 
-    return twice(start)
+        options, goal = self.options, self.goal
+        surroundings = Surroundings(
+            device=pick_device(options.device, processes.local_rank if processes else None),
+            processes=processes or ALONE,
+            keep_weights=options.keep != "none",
+            lock_timeout=options.lock_timeout,
+            memory_limit_mb=options.memory_limit_mb,
+            interrupted=self.interrupted,
+            around=self._follow,
+        )
+
+        def work() -> Path:
+            return advance(goal, surroundings, options.layout)
+
+        try:
+            goal.system.check_buildable(goal.config)
+            # Processes that one of them left in the middle cannot start again.
+            made = work() if processes else retry_once(work)
+        except ConfigError as error:  # some things only building the model tells
+            return _infeasible(self.record, str(error))
+        link_record(self.record, made)
+        return self.trained
+
+    def _follow(self, folder: Path, step: int) -> AbstractContextManager[None]:
+        self.trained = True
+        options = self.options
+        return follow(
+            folder,
+            step,
+            run_id=self.run.run_id,
+            trial=self.trial,
+            tracking=options.tracking,
+            layout=options.layout,
+            rules=self.goal.rules,
+        )
+
+    def start_processes(self) -> bool:
+        """Have processes train it, again with smaller micro-batches while memory is short."""
+        training = self.goal.training
+        if self.options.device.startswith("cuda:"):
+            hint = f"names one GPU for {training.processes} processes; give auto or cuda"
+            raise ConfigError(Problem("command line", "--device", self.options.device, hint))
+        limit = MicroBatchLimit(self.run.path, None)
+        # Not in a file: other nodes have a /tmp of their own.
+        words = ["--content", json.dumps(self.trial.content()), "--record", f"{self.record}"]
+        words += self.options.words()
+
+        def start() -> bool:
+            while True:
+                known = limit.read()
+                try:
+                    return launch.launch(training, words, self.interrupted)
+                except launch.Crashed as error:
+                    if self.interrupted():
+                        text = f"run {self.run.run_id}: {error} when told to leave"
+                        raise Interrupted(text) from None
+                    if limit.read() == known:
+                        raise
+                log.info("out of memory: again, with micro-batch size %s", limit.read())
+
+        return retry_once(start)
 
 
-def twice(work: Callable[[], T]) -> T:
-    """Do it, and once more if it fails by itself: what fails twice alike is a result."""
+def retry_once(work: Callable[[], T]) -> T:
+    """Do it, and again if it fails by itself: what fails twice alike is a result."""
     try:
         return work()
     except launch.Crashed as error:
-        log.error("%s; once more from the last checkpoint", error)
+        log.error("%s; trying again from the last checkpoint", error)
     except (ResweepError, OSError, MemoryError):
         raise
     except Exception:
-        log.exception("training failed; once more from the last checkpoint")
+        log.exception("training failed; trying again from the last checkpoint")
     return work()

@@ -3,7 +3,7 @@
     train.py  (this process: no torch, waits)
       torchrun  (of several nodes: srun, and a torchrun on each)
         train.py, rank 0      the whole of a training job, as if it were alone
-        train.py, rank 1...   what rank 0 tells (resweep.training.follow)
+        train.py, rank 1...   what rank 0 calls (resweep.training.mirror)
 
 Rank 0 leaves its process id and its answer in a folder that is made for the launch. Signals go from
 here to it alone: it saves, and lets the others go.
@@ -24,6 +24,7 @@ from pathlib import Path
 from signal import SIGTERM
 from typing import Any
 
+from resweep.config.training_section import Training
 from resweep.errors import (
     ConfigError,
     Interrupted,
@@ -52,14 +53,14 @@ class Crashed(ResweepError):
     """The processes of a training ended without an answer."""
 
 
-def is_wanted(training: Mapping[str, Any]) -> bool:
+def is_wanted(training: Training) -> bool:
     """Whether a training needs torchrun: several processes, or DeepSpeed in one."""
-    return bool(training["processes"] > 1 or training["distributed"].startswith("zero"))
+    return training.processes > 1 or training.distributed.startswith("zero")
 
 
-def processes_of_a_node(training: Mapping[str, Any]) -> int:
+def processes_of_a_node(training: Training) -> int:
     """Return how many of a training's processes are on each machine."""
-    return int(training["processes"]) // int(training["nodes"])
+    return training.processes // training.nodes
 
 
 def under_torchrun(environment: Mapping[str, str] = os.environ) -> bool:
@@ -68,7 +69,7 @@ def under_torchrun(environment: Mapping[str, str] = os.environ) -> bool:
 
 
 def command(
-    training: Mapping[str, Any],
+    training: Training,
     arguments: Sequence[str],
     environment: Mapping[str, str] = os.environ,
 ) -> list[str]:
@@ -77,7 +78,7 @@ def command(
     Raises:
         ConfigError: Several nodes, and no SLURM job that has them.
     """
-    nodes = training["nodes"]
+    nodes = training.nodes
     here = processes_of_a_node(training)
     torchrun = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={here}"]
     torchrun += [f"--signals-to-handle={SIGNALS}", f"--shutdown-timeout={GRACE_SECONDS}"]
@@ -99,7 +100,7 @@ def command(
 
 
 def launch(
-    training: Mapping[str, Any],
+    training: Training,
     arguments: Sequence[str],
     interrupted: Callable[[], bool],
 ) -> bool:
@@ -120,7 +121,7 @@ def launch(
     with tempfile.TemporaryDirectory(prefix="resweep-") as name:
         folder = Path(name)
         started = command(training, arguments)
-        log.info("starts %d processes (%s)", training["processes"], training["distributed"])
+        log.info("starting %d processes (%s)", training.processes, training.distributed)
         environment = {**os.environ, FOLDER: name}
         process = subprocess.Popen(
             started, env=environment, start_new_session=True, preexec_fn=end_with_parent

@@ -16,8 +16,11 @@ from resweep import yaml12
 from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.config.nesting import PathError
+from resweep.config.schema import Schema
 from resweep.errors import ConfigError, Problem
+from resweep.paths import PhaseFolder
 from resweep.ranking.scores import SEED
+from resweep.systems.registry import system_of
 from resweep.trials.trial import Trial, read_trial
 
 
@@ -41,11 +44,14 @@ def best_configs_text(scores_path: Path, top: int) -> str:
     score than `top` give a shorter list.
     """
     scores = read_scores(scores_path)
-    lines = [f"# The best {top} configurations of {scores_path.parent}, best first."]
+    folder = PhaseFolder(scores_path.parent)
+    lines = [f"# The best {top} configurations of {folder.path}, best first."]
     for trial in best_trials(scores, top):
-        assignments = read_trial(scores_path.parent / "trials" / f"{trial}.yaml").assignments
+        read = read_trial(folder.trial(trial))
         row = scores[scores["trial"] == trial].iloc[0]
-        named = {short_name(path): value for path, value in assignments.items() if path != SEED}
+        schema = system_of(read.config).schema
+        swept = {path: value for path, value in read.assignments.items() if path != SEED}
+        named = {short_name(path, schema): value for path, value in swept.items()}
         lines.append(
             f"# rank {row['rank']}: trial {trial}, score {row['score']:.4f}, "
             f"final {row['final_mean']:.4f} over {row['seeds']} seed(s)"
@@ -56,16 +62,16 @@ def best_configs_text(scores_path: Path, top: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def short_name(path: str) -> str:
+def short_name(path: str, schema: Schema) -> str:
     """Return the last part of a path where it can only mean this path, else the whole path."""
     leaf = path.rpartition(".")[2]
     try:
-        return leaf if compose.resolve_name(leaf, {}) == path else path
+        return leaf if compose.resolve_name(leaf, {}, schema) == path else path
     except ValueError:
         return path
 
 
-def read_best_configs(path: Path) -> list[dict[str, Any]]:
+def read_best_configs(path: Path, schema: Schema) -> list[dict[str, Any]]:
     """Read best configurations as path -> value.
 
     Raises:
@@ -77,14 +83,14 @@ def read_best_configs(path: Path) -> list[dict[str, Any]]:
             Problem(str(path), "", None, "should be a list of mappings, best configuration first")
         )
     return [
-        {_full_path(name, path): value for name, value in compose.leaves(entry)}
+        {_full_path(name, path, schema): value for name, value in compose.leaves(entry)}
         for entry in content
     ]
 
 
-def _full_path(name: str, file: Path) -> str:
+def _full_path(name: str, file: Path, schema: Schema) -> str:
     try:
-        return compose.resolve_name(name, {})
+        return compose.resolve_name(name, {}, schema)
     except ValueError as error:
         raise ConfigError(Problem(str(file), name, None, str(error))) from None
 
@@ -117,7 +123,8 @@ def plan_rerun(
     Raises:
         ConfigError: A configuration has values that are not allowed.
     """
-    best = read_best_configs(best_file)
+    schema = system_of(config).schema
+    best = read_best_configs(best_file, schema)
     planned: list[Trial] = []
     problems: list[Problem] = []
     for position, name in enumerate(trials):
@@ -137,8 +144,8 @@ def plan_rerun(
             continue
         origins = dict.fromkeys(best[index], str(best_file))
         composed = Composed(full, origins)
-        checked, wrong = compose.validate(composed, str(best_file))
-        problems += compose.check_spelling(composed, str(best_file), own) + wrong
+        checked, wrong = compose.validate(composed, str(best_file), schema)
+        problems += compose.check_spelling(composed, str(best_file), schema, own) + wrong
         planned.append(Trial(study, phase, name, checked, assignments))
     if problems:
         raise ConfigError({str(problem): problem for problem in problems}.values())

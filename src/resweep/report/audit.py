@@ -1,22 +1,18 @@
 """What a study would cost: how many trials it has, what the store has of them, what is to train."""
 
-import json
 from dataclasses import dataclass, fields
 from typing import Any
 
-from resweep.config.compose import infeasible
-from resweep.config.schema import EarlyStopping
+from resweep.canonical import canonical_json
 from resweep.data import store as data_store
-from resweep.errors import ResweepError, StoreError
 from resweep.paths import Layout
-from resweep.search.rungs import describe, step_of
+from resweep.search.rungs import step_of
 from resweep.search.stages import Stage
-from resweep.store.identity import last_step, resolve, run_id
-from resweep.store.run import INFEASIBLE, Run
+from resweep.store.answer import Infeasible, Served, Unknown, answer
 from resweep.study.study import Phase, Study
-from resweep.systems.language.batches import steps_for_epochs
-from resweep.training.gradients import Wish
+from resweep.systems.registry import find_system, metric_of, system_of
 from resweep.trials.decisions import read_decisions
+from resweep.trials.record import Status
 from resweep.trials.trial import Trial, read_trial
 
 STORED, TO_TRAIN = "stored", "to train"
@@ -36,7 +32,7 @@ class PhaseCost:
         open_slots: Slots not filled yet, or filled by a rule of rungs that has changed since: an
             earlier phase, round or rung decides. At most as many runs.
         steps: Optimizer steps to train, with open slots counted in full and none stopped early.
-        tokens: Training tokens of these steps.
+        units: What these steps train on, in the system's unit.
     """
 
     trials: int = 0
@@ -46,7 +42,7 @@ class PhaseCost:
     infeasible: int = 0
     open_slots: int = 0
     steps: int = 0
-    tokens: int = 0
+    units: int = 0
 
 
 def audit(study: Study, layout: Layout) -> dict[str, PhaseCost]:
@@ -79,34 +75,25 @@ def _audit_phase(phase: Phase, layout: Layout, seen: dict[str, int]) -> PhaseCos
                 answer = _audit_trial(trial, cost, layout, seen)
                 answers.setdefault(trial.trial, set()).add(answer)
     cost.stored = sum(found == {STORED} for found in answers.values())
-    cost.infeasible = sum(INFEASIBLE in found for found in answers.values())
+    cost.infeasible = sum(Status.INFEASIBLE in found for found in answers.values())
     return cost
 
 
 def _audit_trial(trial: Trial, cost: PhaseCost, layout: Layout, seen: dict[str, int]) -> str:
     """Return what a trial's slot would get, and add what is to train for it."""
-    config = trial.config
-    if infeasible(config) is not None:
-        return INFEASIBLE
-    data = data_store.find(config["data"], layout)
-    try:
-        resolved = resolve(config, data, layout) if data is not None else None
-    except StoreError:  # weights that the training fetches, or that another one makes
-        resolved = None
-    except ResweepError:
-        return INFEASIBLE
-    if data is None or resolved is None:
-        horizon = _horizon(config, layout)
-        until = min(trial.stop or horizon, horizon)
-        _add_run(cost, json.dumps(config, sort_keys=True), config, 0, until, seen)
-        return TO_TRAIN
-    run = Run(layout.run(run_id(resolved, data)))
-    until = last_step(resolved, trial.stop)
-    monitors = EarlyStopping.model_validate(resolved["early_stopping"])
-    gradients = Wish.of(resolved["training"])
-    if run.is_served(until, weights=False, early_stopping=monitors, gradients=gradients):
+    found = answer(trial, layout)
+    if isinstance(found, Infeasible):
+        return Status.INFEASIBLE
+    if isinstance(found, Served):
         return STORED
-    _add_run(cost, run.run_id, resolved, int(run.state().get("step", 0)), until, seen)
+    if isinstance(found, Unknown):
+        config = trial.config
+        horizon = system_of(config).steps_of(config, found.data)
+        until = min(trial.stop or horizon, horizon)
+        _add_run(cost, canonical_json(config), config, 0, until, seen)
+    else:
+        goal, done = found.goal, int(found.run.state().get("step", 0))
+        _add_run(cost, goal.run_id, goal.config, done, goal.until, seen)
     return TO_TRAIN
 
 
@@ -124,28 +111,28 @@ def _add_run(
 
 def _trial(phase: Phase, stage: Stage, name: str, slot: str, layout: Layout) -> Trial | None:
     """Return the trial of a slot; None while the slot is not filled."""
-    if phase.static and stage.first:
-        return phase.known_trial(name, stage.rung.band)
+    if phase.is_known(stage):
+        return phase.known_trial(name, stage)
     path = layout.trial(phase.study, phase.name, slot)
     return read_trial(path) if path.exists() else None
 
 
 def _is_outdated(phase: Phase, stage: Stage, layout: Layout) -> bool:
-    """Whether the decisions of a rung were made by another rule than the phase's present one."""
-    path = layout.phase(phase.study, phase.name) / "decisions" / f"{stage.name}.csv"
-    if phase.rungs is None or not path.exists():
+    """Whether the decisions of a rung were made under other settings than the phase's present."""
+    path = layout.phase(phase.study, phase.name).rung_decisions(stage.name)
+    if not path.exists():
         return False
-    now = describe(phase.rungs.rule, stage.rung)
-    return any(row["rule"] != now for row in read_decisions([path]))
+    return not all(phase.decided(stage, row) for row in read_decisions([path]))
 
 
 def _steps_of_stage(phase: Phase, position: int, layout: Layout) -> int:
     """Steps that an open slot of a stage would add, by the phase's own configuration."""
     horizon = _horizon(phase.config, layout)
+    metric = metric_of(phase.config, phase.metric)
     stage = phase.stages[position]
 
     def end(band: int | None) -> int:
-        step = step_of(band, phase.metric, phase.config["training"])
+        step = step_of(band, metric, phase.config["training"])
         return horizon if step is None else min(step, horizon)
 
     begin = 0 if stage.first else end(phase.stages[position - 1].rung.band)
@@ -154,29 +141,20 @@ def _steps_of_stage(phase: Phase, position: int, layout: Layout) -> int:
 
 def _horizon(config: dict[str, Any], layout: Layout) -> int:
     """Steps of a run; 0 where they follow from data that is not prepared."""
-    training = config["training"]
-    if training["max_steps"] is not None:
-        return int(training["max_steps"])
-    data = data_store.find(config["data"], layout)
-    if data is None:
-        return 0
-    sequences = training["batch_size"] * training["gradient_accumulation_steps"]
-    return steps_for_epochs(
-        data.tokens["train"], config["model"]["context_length"], sequences, training["num_epochs"]
-    )
+    system = system_of(config)
+    return system.steps_of(config, data_store.find(system, config["data"], layout))
 
 
 def _add_steps(cost: PhaseCost, config: dict[str, Any], steps: int) -> None:
-    training = config["training"]
-    sequences = training["batch_size"] * training["gradient_accumulation_steps"]
     cost.steps += steps
-    cost.tokens += steps * sequences * int(config["model"]["context_length"])
+    cost.units += steps * system_of(config).cost(config, None).step_units
 
 
 def audit_table(study: Study, costs: dict[str, PhaseCost]) -> str:
     """Lay the counts out for people, a line a phase and a total."""
     columns = [field.name for field in fields(PhaseCost)]
-    titles = ["trials", "in store", "begun", "to train", "infeasible", "open", "steps", "tokens"]
+    unit = find_system(study.system).unit
+    titles = ["trials", "in store", "begun", "to train", "infeasible", "open", "steps", f"{unit}s"]
     rows = [(name, [getattr(cost, column) for column in columns]) for name, cost in costs.items()]
     rows.append(("total", [sum(row[1][i] for row in rows) for i in range(len(columns))]))
     lines = [f"study {study.name} ({study.origin})"]

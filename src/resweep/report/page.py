@@ -175,13 +175,14 @@ class Charts:
     def __init__(self) -> None:
         self.specs: dict[str, dict[str, Any]] = {}
 
-    def place(self, title: str, spec: dict[str, Any] | None) -> str:
-        """Return a framed place for a chart; nothing for no chart."""
+    def place(self, title: str, spec: dict[str, Any] | None, caption: str = "") -> str:
+        """Return a framed place for a chart with a caption; nothing for no chart."""
         if spec is None:
             return ""
         name = f"chart-{len(self.specs) + 1}"
         self.specs[name] = spec
-        return card(title, f'<div class="chart" id="{name}"></div>')
+        below = f"<p>{escape(caption)}</p>" if caption else ""
+        return card(title, f'<div class="chart" id="{name}"></div>{below}')
 
 
 def page(title: str, body: str, charts: Charts) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from resweep.paths import Layout
 from resweep.ranking.scores import SEED, has_result, with_result
 from resweep.replay.rung_summary import rung_table
+from resweep.report.charts.figure import figure_chart
 from resweep.report.charts.search import rounds_chart, rungs_chart
 from resweep.report.charts.trials import (
     Curve,
@@ -22,16 +23,13 @@ from resweep.report.results import (
     Comparison,
     PhaseResults,
     StudyResults,
-    bigram_floor,
     compare_rerun,
-    label,
-    settings_text,
     shown,
     spread_text,
 )
 from resweep.report.trained_by import TrainedBy
-from resweep.store.run import FINISHED
 from resweep.training.metrics import METRICS, read_metrics
+from resweep.trials.record import Status
 
 
 def render_report(results: StudyResults, layout: Layout) -> str:
@@ -56,7 +54,7 @@ def _totals(results: StudyResults, layout: Layout) -> str:
     figures = {"trials": f"{len(statuses):,}"}
     counts = statuses.value_counts()
     figures |= {status: f"{counts[status]:,}" for status in sorted(counts.index)}
-    file = layout.study(results.name) / "runs.csv"
+    file = layout.study(results.name).table
     if file.exists():
         runs = pd.read_csv(file, dtype={"run_id": str})
         runs = runs[runs["run_id"].notna()].drop_duplicates("run_id")  # phases may share a run
@@ -65,9 +63,7 @@ def _totals(results: StudyResults, layout: Layout) -> str:
             "training time": duration(runs["seconds"].sum()),
             "GPU time": duration(runs["gpu_seconds"].sum()),
         }
-    floor = bigram_floor(results.name, layout)
-    if floor is not None:
-        figures["bigram floor of the data"] = f"{floor:.3f}"
+    figures |= {one.name: f"{one.value:.3f}" for one in results.references}
     return tiles(figures)
 
 
@@ -93,7 +89,7 @@ def duration(seconds: float) -> str:
 def _phase_section(
     phase: PhaseResults, results: StudyResults, layout: Layout, charts: Charts
 ) -> str:
-    finished = int((phase.scores["status"] == FINISHED).sum())
+    finished = int((phase.scores["status"] == Status.FINISHED).sum())
     stopped = int(with_result(phase.scores).sum()) - finished
     early = f", {stopped} stopped early" if stopped else ""
     origin = f" of {phase.source}" if phase.source else ""
@@ -102,12 +98,12 @@ def _phase_section(
         f"the final {phase.metric} and the early slope of {phase.early_metric}"
     )
     train, final = _curves(phase, layout)
-    floor = bigram_floor(results.name, layout) if phase.metric == "val/loss" else None
+    references = results.references_of(phase.metric)
     parts = [
         f'<h2 id="phase-{escape(phase.name)}">{escape(phase.name)}</h2>\n<p>{escape(about)}</p>\n',
         f'<p class="warning">{escape(phase.warning)}</p>\n' if phase.warning else "",
         _grid(
-            charts.place(phase.metric, curves_chart(phase, final, floor)),
+            charts.place(phase.metric, curves_chart(phase, final, references)),
             charts.place(phase.early_metric, curves_chart(phase, train))
             if phase.early_metric != phase.metric
             else "",
@@ -121,7 +117,9 @@ def _phase_section(
         ),
     ]
     scatter = [
-        charts.place(f"{label(path)} and final {phase.metric}", hyperparameter_chart(phase, path))
+        charts.place(
+            f"{phase.label(path)} and final {phase.metric}", hyperparameter_chart(phase, path)
+        )
         for path in phase.hyperparameters
         if path != SEED
     ]
@@ -132,6 +130,8 @@ def _phase_section(
         title = f"{source.name} against {phase.name} (bars: means of seeds)"
         scatter.insert(0, charts.place(title, rerun_chart(source, phase, compared)))
     parts.append(_grid(*scatter))
+    figures = results.system.figures(phase.trained)
+    parts.append(_grid(*(charts.place(f.title, figure_chart(f), f.caption) for f in figures)))
     if len(phase.decisions):
         parts.append(fold(f"Decisions ({len(phase.decisions)})", _decisions(phase.decisions)))
     return "".join(parts)
@@ -175,8 +175,8 @@ def _setting(value: Any) -> Cell:
 
 def _trained(by: TrainedBy) -> str:
     return table(
-        [Column("model"), Column("tokens"), Column("started from"), Column("trained on")],
-        [("", list(map(Cell, (by.model, by.tokens, by.start, by.machines))))],
+        [Column(title) for title in by.facts],
+        [("", [Cell(text) for text in by.facts.values()])],
     )
 
 
@@ -187,7 +187,7 @@ def _ranking(phase: PhaseResults) -> str:
     columns = [
         Column("rank", number=True),
         Column("trial"),
-        *(Column(label(path), number=n) for path, n in zip(swept, numeric, strict=True)),
+        *(Column(phase.label(path), number=n) for path, n in zip(swept, numeric, strict=True)),
         Column(f"final {phase.metric}", number=True),
         *([Column("mean ± std over seeds", number=True)] if repeated else []),
         Column("early slope", number=True),
@@ -228,9 +228,9 @@ def _rungs(phase: PhaseResults) -> str:
         [("", list(map(Cell, row))) for row in rows],
     )
     return (
-        f"{body}<p>foretells end: rank correlation of the values there with the final ones; 1: the "
-        "order stayed, 0: it told nothing. Of survivors only: how those would have ended "
-        "that a rung stopped is not known. decide.py decides again by other rules.</p>"
+        f"{body}<p>Rank correlation: of the values there with the final ones; 1: the order stayed, "
+        "0: it said nothing. Of survivors only: how those would have ended that a rung stopped "
+        "is not known. decide.py decides again by other rules.</p>"
     )
 
 
@@ -246,7 +246,7 @@ def _comparison(source: PhaseResults, rerun: PhaseResults, compared: list[Compar
         (
             "",
             [
-                Cell(settings_text(pair.hyperparameters)),
+                Cell(source.settings_text(pair.hyperparameters)),
                 Cell(pair.source_trial),
                 _number(pair.source_final, f"{pair.source_final:.4f}"),
                 _number(pair.final, spread_text(pair.final, pair.spread)),

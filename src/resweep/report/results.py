@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from resweep import yaml12
+from resweep.config.schema import Schema
 from resweep.errors import StoreError
 from resweep.paths import Layout
 from resweep.ranking.scores import SEED, code_warning, with_result
@@ -20,12 +21,15 @@ from resweep.ranking.selection import read_scores, short_name
 from resweep.replay.rung_summary import (
     RungRows,
     RungSummary,
-    foretold_by_rung,
+    correlation_by_rung,
     read_rungs,
     summarize_rungs,
 )
-from resweep.report.trained_by import TrainedBy, describe_training
-from resweep.trials.trial import read_record
+from resweep.report.trained_by import TrainedBy, describe_training, trained_runs
+from resweep.study.metric import read_score
+from resweep.systems.registry import find_system
+from resweep.systems.system import DEFAULT, Reference, System, TrainedRun
+from resweep.trials.record import read_record
 
 SCORE_COLUMNS = (
     "rank", "trial", "run_id", "status", "rule", "stop_reason", "score", "final_mean", "final_std",
@@ -51,6 +55,8 @@ class PhaseResults:
         rungs: What was decided at each rung of each round; none without rungs.
         newest: When its last record was written, in seconds since 1970; None without records.
         warning: What to know before trusting the ranking.
+        schema: The fields that its configurations have.
+        trained: Its trials that were trained, best first.
     """
 
     name: str
@@ -67,11 +73,22 @@ class PhaseResults:
     rungs: tuple[RungRows, ...]
     newest: float | None
     warning: str | None
+    schema: Schema
+    trained: tuple[TrainedRun, ...]
 
     @property
     def hyperparameters(self) -> list[str]:
         """Paths of what distinguishes the trials, the seed among them if it does."""
         return [column for column in self.scores.columns if column not in SCORE_COLUMNS]
+
+    def label(self, path: str) -> str:
+        """Return a hyperparameter's name for people: as short as it can be."""
+        return short_name(path, self.schema)
+
+    def settings_text(self, hyperparameters: Mapping[str, Any]) -> str:
+        """Return hyperparameters as one line for people, without those that have no value."""
+        named = {self.label(path): shown(value) for path, value in hyperparameters.items()}
+        return ", ".join(f"{name} {text}" for name, text in named.items() if text)
 
     @property
     def with_result(self) -> pd.DataFrame:
@@ -83,7 +100,7 @@ class PhaseResults:
         """The rungs over all rounds, the first one first."""
         known = self.with_result
         finals = dict(zip(known["trial"], known["final"], strict=True))
-        return summarize_rungs(self.rungs, foretold_by_rung(self.rungs, finals))
+        return summarize_rungs(self.rungs, correlation_by_rung(self.rungs, finals))
 
     @property
     def best(self) -> pd.DataFrame:
@@ -94,10 +111,23 @@ class PhaseResults:
 
 @dataclass(frozen=True)
 class StudyResults:
-    """A study's phases, in their order, as far as they have been ranked."""
+    """A study's phases, in their order, as far as they have been ranked.
+
+    Attributes:
+        name: Of the study.
+        system: What it trained.
+        phases: In their order.
+        references: Values that its results are worth comparing with.
+    """
 
     name: str
+    system: System
     phases: tuple[PhaseResults, ...]
+    references: tuple[Reference, ...]
+
+    def references_of(self, metric: str) -> list[Reference]:
+        """Return the references for a metric."""
+        return [reference for reference in self.references if reference.metric == metric]
 
     def phase(self, name: str | None) -> PhaseResults | None:
         """Return a phase by name; None if it has no results."""
@@ -131,45 +161,50 @@ def read_study(study: str, layout: Layout) -> StudyResults:
     Raises:
         StoreError: None of its phases has been ranked.
     """
-    file = layout.study(study) / "study.yaml"
-    described = yaml12.load_mapping(file)["phases"] if file.exists() else []
+    file = layout.study(study).described
+    described = yaml12.load_mapping(file) if file.exists() else {"phases": []}
+    system = find_system(described.get("system", DEFAULT), str(file))
     phases = tuple(
-        _read_phase(study, part, layout)
-        for part in described
-        if (layout.phase(study, part["name"]) / "scores.csv").exists()
+        _read_phase(study, part, system, layout)
+        for part in described["phases"]
+        if layout.phase(study, part["name"]).scores.exists()
     )
     if not phases:
         raise StoreError(
-            f"{layout.study(study)}: the study has no results yet; `snakemake --config "
+            f"{layout.study(study).path}: the study has no results yet; `snakemake --config "
             f"study={study}` makes them"
         )
-    return StudyResults(study, phases)
+    return StudyResults(study, system, phases, _references(study, system, layout))
 
 
-def _read_phase(study: str, part: Mapping[str, Any], layout: Layout) -> PhaseResults:
+def _read_phase(
+    study: str, part: Mapping[str, Any], system: System, layout: Layout
+) -> PhaseResults:
     folder = layout.phase(study, part["name"])
-    decisions = folder / "decisions.csv"
     text = {"trial": str, "run_id": str}
-    score, scores = part["score"], read_scores(folder / "scores.csv")
+    score, scores = read_score(part), read_scores(folder.scores)
     paths = [layout.record(study, part["name"], trial) for trial in scores["trial"]]
     paths = [path for path in paths if path.exists()]
+    trained = tuple(trained_runs(paths, layout))
     return PhaseResults(
         part["name"],
         part["kind"],
-        part["of"],
-        score["metric"] or "val/loss",
-        score["goal"] or "minimize",
-        score["early_metric"],
+        part.get("of"),
+        score.metric,
+        score.goal,
+        score.early_metric,
         part["keep"],
-        describe_training(paths, layout),
+        describe_training(trained, paths, system, layout),
         scores,
-        pd.read_csv(decisions, dtype=text, keep_default_na=False, na_values=[""])
-        if decisions.exists()
+        pd.read_csv(folder.decisions, dtype=text, keep_default_na=False, na_values=[""])
+        if folder.decisions.exists()
         else pd.DataFrame(),
-        part["rounds"],
-        read_rungs(folder, part["rounds"], len(part["rungs"] or ()) - 1),
+        part.get("rounds"),
+        read_rungs(folder, part.get("rounds"), len(part.get("rungs") or ()) - 1),
         max((path.stat().st_mtime for path in paths), default=None),
         code_warning(read_record(path) for path in paths),
+        system.schema,
+        trained,
     )
 
 
@@ -220,16 +255,11 @@ def _same(one: Any, other: Any) -> bool:
     return str(one) == str(other)
 
 
-def bigram_floor(study: str, layout: Layout) -> float | None:
-    """Return the loss of a bigram model on the study's data; None for several data sets."""
-    stamps = sorted((layout.study(study) / "data").glob("*.json"))
-    floors = {json.loads(stamp.read_text()).get("bigram_floor") for stamp in stamps}
-    return floors.pop() if len(floors) == 1 else None
-
-
-def label(path: str) -> str:
-    """Return a hyperparameter's name for people: as short as it can be."""
-    return short_name(path)
+def _references(study: str, system: System, layout: Layout) -> tuple[Reference, ...]:
+    """Return what the study's data is worth comparing with; nothing if its data sets differ."""
+    stamps = layout.study(study).data_stamps()
+    found = [tuple(system.references(json.loads(stamp.read_text()))) for stamp in stamps]
+    return found[0] if len(set(found)) == 1 else ()
 
 
 def shown(value: Any, digits: int = 4) -> str:
@@ -241,12 +271,6 @@ def shown(value: Any, digits: int = 4) -> str:
     if float(value).is_integer() and abs(value) < 1e15:
         return str(int(value))
     return f"{value:.{digits}g}"
-
-
-def settings_text(hyperparameters: Mapping[str, Any]) -> str:
-    """Return hyperparameters as one line for people, without those that have no value."""
-    named = {label(path): shown(value) for path, value in hyperparameters.items()}
-    return ", ".join(f"{name} {text}" for name, text in named.items() if text)
 
 
 def spread_text(mean: float | None, spread: float | None) -> str:

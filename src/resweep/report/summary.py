@@ -4,23 +4,19 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from resweep.canonical import canonical_json
-from resweep.paths import Layout
+from resweep.paths import Layout, PhaseFolder
 from resweep.ranking.keep import weights_command
 from resweep.ranking.scores import SEED, with_result
 from resweep.replay.rung_summary import rung_table
 from resweep.report.results import (
     PhaseResults,
     StudyResults,
-    bigram_floor,
     compare_rerun,
-    label,
-    settings_text,
     shown,
     spread_text,
 )
 from resweep.store import checkpoints as checkpoint
-from resweep.store.run import FINISHED, STOPPED
+from resweep.trials.record import Status, stopped_at_rung
 
 WIDTH = 100
 MOST_ROWS = 12  # of one phase; the report has them all
@@ -41,8 +37,8 @@ def summarize(results: StudyResults, layout: Layout) -> str:
         source = results.phase(phase.source)
         if source is not None:
             lines += _rerun_lines(source, phase)
-    lines += ["", *_floor_lines(results, layout)]
-    report = layout.study(results.name) / "report.html"
+    lines += ["", *_reference_lines(results)]
+    report = layout.study(results.name).report
     lines.append(f"report: {report}" if report.exists() else f"report: {report} (not made yet)")
     lines += _model_lines(results, layout)
     return "\n".join(lines) + "\n"
@@ -54,7 +50,7 @@ def _phase_lines(phase: PhaseResults) -> Iterator[str]:
     yield f"{phase.name} ({phase.kind}, {len(phase.scores)} trials)"
     by = phase.trained_by
     if by is not None:
-        yield from _wrapped(f"{by.model}; {by.tokens}; from {by.start}; trained on {by.machines}")
+        yield from _wrapped("; ".join(f"{title} {text}" for title, text in by.facts.items()))
     rows = []
     for rank, trials in phase.scores.groupby("rank", sort=True):
         first = trials.iloc[0]
@@ -70,7 +66,7 @@ def _phase_lines(phase: PhaseResults) -> Iterator[str]:
                 status,
             ]
         )
-    titles = ["rank", "trial", *map(label, swept), f"final {phase.metric}", "score", "status"]
+    titles = ["rank", "trial", *map(phase.label, swept), f"final {phase.metric}", "score", "status"]
     yield from _table(titles, rows[:MOST_ROWS])
     if len(rows) > MOST_ROWS:
         yield f"  ... and {len(rows) - MOST_ROWS} more configurations: see the report"
@@ -81,7 +77,7 @@ def _phase_lines(phase: PhaseResults) -> Iterator[str]:
         yield "  no configuration has a result"
         return
     first = best.iloc[0]
-    chosen = settings_text({path: first[path] for path in swept}) or "the only one"
+    chosen = phase.settings_text({path: first[path] for path in swept}) or "the only one"
     seeds = f" over {len(best)} seeds" if len(best) > 1 else ""
     value = spread_text(first["final_mean"], first["final_std"])
     yield from _wrapped(f"best: {chosen} -> {phase.metric} {value}{seeds}")
@@ -91,14 +87,17 @@ def _rung_lines(phase: PhaseResults) -> Iterator[str]:
     """Yield a line for each rung."""
     if phase.rungs:
         yield from _table(*rung_table(phase.rung_summaries))
-        yield "  foretells end: rank correlation of values there with final ones, of survivors only"
+        yield "  rank correlation: of the values there with the final ones, of survivors only"
 
 
 def _reason_lines(phase: PhaseResults) -> Iterator[str]:
     """Yield why trials did not finish, each reason once; rungs have a table of their own."""
-    lost = phase.scores[(phase.scores["status"] != FINISHED) & phase.scores["stop_reason"].notna()]
-    at_rung = (lost["status"] == STOPPED) & lost["rule"].isna()
-    lost = lost[~at_rung] if phase.rungs else lost
+    lost = phase.scores[
+        (phase.scores["status"] != Status.FINISHED) & phase.scores["stop_reason"].notna()
+    ]
+    if phase.rungs:
+        at_rung = map(stopped_at_rung, lost["status"], lost["rule"])
+        lost = lost[[not stopped for stopped in at_rung]]
     reasons = list(lost.groupby(["status", "stop_reason"], sort=False)["trial"])
     for (status, reason), trials in reasons[:MOST_REASONS]:
         more = f" and {len(trials) - 1} more" if len(trials) > 1 else ""
@@ -112,30 +111,31 @@ def _rerun_lines(source: PhaseResults, rerun: PhaseResults) -> Iterator[str]:
         here = spread_text(pair.final, pair.spread) or "did not finish"
         yield from _wrapped(
             f"{source.name} trial {pair.source_trial}: {pair.source_final:.4f} there -> "
-            f"{here} here ({settings_text(pair.hyperparameters)})"
+            f"{here} here ({source.settings_text(pair.hyperparameters)})"
         )
 
 
-def _floor_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
-    """Yield the best validation loss beside what a bigram model of the same data has."""
-    floor = bigram_floor(results.name, layout)
-    losses = [
-        phase.scores.loc[with_result(phase.scores), "final"].min()
-        for phase in results.phases
-        if phase.metric == "val/loss" and not phase.best.empty
-    ]
-    if floor is None or not losses:
-        return
-    best = min(losses)
-    side = "below" if best < floor else "not below"
-    yield f"lowest val/loss {best:.4f}, {side} the bigram floor of the data, {floor:.4f}"
+def _reference_lines(results: StudyResults) -> Iterator[str]:
+    """Yield the best value of each metric that there is something to compare with."""
+    for reference in results.references:
+        phases = [p for p in results.phases if p.metric == reference.metric and not p.best.empty]
+        if not phases:
+            continue
+        best = max if phases[0].goal == "maximize" else min
+        value = best(best(phase.with_result["final"]) for phase in phases)
+        side = "below" if value < reference.value else "above"
+        yield (
+            f"best {reference.metric} {value:.4f}, {side} the {reference.name}, "
+            f"{reference.value:.4f}:"
+        )
+        yield f"  {reference.meaning}"
 
 
 def _model_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
     """Yield where the best model of the last phase is, and the line that loads it."""
     last = results.phases[-1]
     folder = layout.phase(results.name, last.name)
-    models = folder / "models"
+    models = folder.models
     kept = [models / trial for trial in last.best["trial"] if (models / trial).exists()]
     if not kept and last.keep != "none":  # weights that were brought back have no link
         paths = [_weights(row, layout) for row in last.best.to_dict("records")]
@@ -144,10 +144,9 @@ def _model_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
         yield f"model: none in {models}: {_why_no_model(last, folder)}"
         return
     yield f"model: {kept[0]}"
-    yield (
-        "from transformers import AutoModelForCausalLM; "
-        f"model = AutoModelForCausalLM.from_pretrained({canonical_json(str(kept[0]))})"
-    )
+    line = results.system.load_line(kept[0])
+    if line is not None:
+        yield line
 
 
 def _weights(row: Mapping[Hashable, Any], layout: Layout) -> Path:
@@ -155,7 +154,7 @@ def _weights(row: Mapping[Hashable, Any], layout: Layout) -> Path:
     return layout.run(row["run_id"]) / checkpoint.folder_name(int(row["step"]))
 
 
-def _why_no_model(phase: PhaseResults, folder: Path) -> str:
+def _why_no_model(phase: PhaseResults, folder: PhaseFolder) -> str:
     if phase.best.empty:
         return "no configuration has a result"
     if phase.keep == "none":

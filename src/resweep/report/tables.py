@@ -17,24 +17,39 @@ from typing import Any
 
 from resweep import yaml12
 from resweep.config import compose
+from resweep.config.nesting import nest
 from resweep.errors import ConfigError, Problem, StoreError
-from resweep.paths import BY_HAND, Layout, file_lock, write_atomically
+from resweep.paths import (
+    BY_HAND,
+    Layout,
+    file_lock,
+    phase_and_slot,
+    trial_of,
+    write_atomically,
+)
 from resweep.store.run import Run
-from resweep.systems.language.model_section import fields_of_other_kinds
-from resweep.trials.trial import read_record, read_trial
+from resweep.systems.registry import all_systems, system_of
+from resweep.systems.system import System
+from resweep.trials.record import read_record
+from resweep.trials.trial import read_trial
 
 ADDED = "added_metrics.json"
 LEAD = (
     "run_id", "run_name", "timestamp", "sweep_name", "study", "phase", "trial", "status",
 )  # fmt: skip
-RESULTS = {
-    "final_valid_loss": "val/loss",
-    "final_valid_perplexity": "val/perplexity",
-    "test_loss": "test/loss",
-}
 SIZES = ("total_steps", "model_size_M")
 TIMES = ("seconds", "gpu_seconds")
-TAKEN = frozenset({*LEAD, *RESULTS, *SIZES, *TIMES})
+
+
+def result_columns(systems: Iterable[System]) -> dict[str, str]:
+    """Return the columns of final metrics that systems name for people: column -> metric."""
+    metrics = (metric for system in systems for metric in system.metrics)
+    return {metric.column: metric.name for metric in metrics if metric.column is not None}
+
+
+def taken_columns() -> frozenset[str]:
+    """Return the names of columns that no hyperparameter may have."""
+    return frozenset({*LEAD, *result_columns(all_systems()), *SIZES, *TIMES})
 
 
 def tabulate_study(records: Iterable[Path], layout: Layout) -> str:
@@ -48,8 +63,9 @@ def tabulate_study(records: Iterable[Path], layout: Layout) -> str:
         One row a trial, ordered by the phases as given and by the trials' names.
     """
     paths = list(records)
-    phases = list(dict.fromkeys(path.parent.parent for path in paths))
-    paths.sort(key=lambda path: (phases.index(path.parent.parent), path.stem))
+    places = {path: phase_and_slot(path) for path in paths}
+    phases = list(dict.fromkeys(phase for phase, _ in places.values()))
+    paths.sort(key=lambda path: (phases.index(places[path][0]), places[path][1]))
     return _csv([_trial_row(path, layout) for path in paths])
 
 
@@ -59,7 +75,7 @@ def write_runs_table(layout: Layout) -> Path:
     One writer reads and writes at a time, so that the last one has seen all that was there before:
     no row gets lost.
     """
-    with file_lock(layout.runs_table.with_name(".runs.csv.lock")):
+    with file_lock(layout.runs_table.with_name(f".{layout.runs_table.name}.lock")):
         write_atomically(layout.runs_table, _csv(_store_rows(layout)))
     return layout.runs_table
 
@@ -81,8 +97,10 @@ def update_metrics(
     """
     run = Run(layout.run(run_id))
     if not run.path.is_dir():
-        raise StoreError(f"{run_id}: no such run in {layout.runs}; runs.csv lists those there are")
-    own = TAKEN | set(run.state().get("metrics", {})) | set(_config(run))
+        raise StoreError(
+            f"{run_id}: no such run in {layout.runs}; {layout.runs_table} lists those there are"
+        )
+    own = taken_columns() | set(run.state().get("metrics", {})) | set(_config(run))
     problems = []
     for name, value in metrics.items():
         if name in own:
@@ -113,14 +131,19 @@ def _added(run: Run) -> dict[str, Any]:
 
 def _trial_row(path: Path, layout: Layout) -> "Row":
     record = read_record(path)
-    phase_folder = path.parent.parent
-    trial = read_trial(phase_folder / "trials" / f"{path.stem}.yaml")
-    run = None if record["run_id"] is None else Run(layout.run(record["run_id"]))
+    trial = read_trial(trial_of(path))
+    run = None if record.run_id is None else Run(layout.run(record.run_id))
     asked = dict(compose.leaves(trial.config, entries=True))
     row = Row(asked if run is None else _filled(asked, _config(run)))
-    row.lead = {"status": record["status"]} | _place(trial.study, trial.phase, trial.trial)
-    row.name_run(record["run_id"])
-    row.fill(record)
+    row.lead = {"status": record.status} | _place(trial.study, trial.phase, trial.trial)
+    row.name_run(record.run_id)
+    row.fill(
+        metrics=record.metrics,
+        step=record.step,
+        parameters=record.parameters,
+        seconds=record.seconds,
+        gpu_seconds=record.gpu_seconds,
+    )
     if run is not None:
         row.add_stored(run)
     return row
@@ -150,7 +173,13 @@ def _store_rows(layout: Layout) -> list["Row"]:
         row.lead = {"status": state.get("status")} | (_place(*place) if place else {})
         row.name_run(run.run_id)
         seconds = [part["seconds"] for part in state.get("segments", [])]
-        row.fill(state | {"seconds": round(sum(seconds), 2), "parameters": _parameters(run)})
+        row.fill(
+            metrics=state.get("metrics", {}),
+            step=state.get("step"),
+            parameters=_parameters(run),
+            seconds=round(sum(seconds), 2),
+            gpu_seconds=state.get("gpu_seconds"),
+        )
         row.add_stored(run)
         rows.append(row)
     return rows
@@ -167,22 +196,22 @@ def _first_trials(layout: Layout) -> dict[str, tuple[str, str, str]]:
     The link alone tells: nothing needs to be opened.
     """
     first: dict[str, tuple[str, str, str]] = {}
-    by_hand = layout.study(BY_HAND)
-    links = layout.root.glob("*/*/records/*.json")
+    by_hand = layout.study(BY_HAND).path
+    links = layout.all_trial_records()
     for link in sorted(links, key=lambda link: (by_hand in link.parents, link)):
         if link.is_symlink():
             run_id = link.readlink().parent.parent.name
-            phase = link.parent.parent
-            first.setdefault(run_id, (phase.parent.name, phase.name, link.stem))
+            phase, trial = phase_and_slot(link)
+            first.setdefault(run_id, (phase.path.parent.name, phase.path.name, trial))
     return first
 
 
 def _parameters(run: Run) -> int | None:
     """Return the size of a run's model as its records say; None before the first one."""
     for path in run.records().values():
-        found = read_record(path).get("parameters")
+        found = read_record(path).parameters
         if found is not None:
-            return int(found)
+            return found
     return None
 
 
@@ -194,6 +223,7 @@ class Row:
             is left out.
 
     Attributes:
+        system: What the configuration is of.
         lead: What the row is about.
         config: The configuration, under names that no other column has.
         results: Final values under the names of the columns above.
@@ -207,13 +237,14 @@ class Row:
     def __init__(self, config: Mapping[str, Any]):
         self.lead: dict[str, Any] = {}
         self.config: dict[str, Any] = {}
-        kind = config.get("model.kind")
-        unused = {f"model.{name}" for name in fields_of_other_kinds(kind)} if kind else ()
+        self.system = system_of(config)
+        unused = self.system.unused(nest(config))
+        taken = taken_columns()
         for path, value in config.items():
             if ".".join(path.split(".")[:2]) in unused:
                 continue
             # A hyperparameter may be called `status`; ours is the row's.
-            self.config[f"config.{path}" if path in TAKEN else path] = value
+            self.config[f"config.{path}" if path in taken else path] = value
         self.results: dict[str, Any] = {}
         self.metrics: dict[str, Any] = {}
         self.times: dict[str, Any] = {}
@@ -224,16 +255,24 @@ class Row:
         given = self.config.get("run.name")
         self.lead |= {"run_id": run_id} | ({"run_name": given} if given else {})
 
-    def fill(self, record: Mapping[str, Any]) -> None:
+    def fill(
+        self,
+        *,
+        metrics: Mapping[str, float],
+        step: int | None,
+        parameters: int | None,
+        seconds: float | None,
+        gpu_seconds: float | None,
+    ) -> None:
         """Take the numbers of a record, or of a run's state."""
-        self.metrics = dict(record.get("metrics", {}))
-        parameters = record.get("parameters")
-        self.results = {column: self.metrics.get(name) for column, name in RESULTS.items()}
+        self.metrics = dict(metrics)
+        columns = result_columns([self.system])
+        self.results = {column: self.metrics.get(name) for column, name in columns.items()}
         self.results |= {
-            "total_steps": record.get("step"),
+            "total_steps": step,
             "model_size_M": None if parameters is None else round(parameters / 1e6, 6),
         }
-        self.times = {column: record.get(column) for column in TIMES}
+        self.times = {"seconds": seconds, "gpu_seconds": gpu_seconds}
 
     def add_stored(self, run: Run) -> None:
         """Take what only the run's folder knows: since when it is there, and what was added."""
@@ -253,9 +292,10 @@ class Row:
 
 def _csv(rows: list[Row]) -> str:
     """Lay rows out as CSV; a column that a row does not have is left empty there."""
+    systems = list(dict.fromkeys(row.system for row in rows))
     known: dict[str, list[str]] = {
         "lead": list(LEAD),
-        "results": [*RESULTS, *SIZES],
+        "results": [*result_columns(systems), *SIZES],
         "times": list(TIMES),
     }
     columns: dict[str, None] = {}

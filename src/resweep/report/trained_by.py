@@ -1,22 +1,26 @@
-"""What a phase trained, and what trained it, in words: model, tokens, first weights, machines.
+"""What a phase trained, and what trained it, in words.
 
 trial files, {run}/config.yaml, {run}/record.json, records  ->  TrainedBy
+
+What a model is, what its data and where it started from, the system says; sizes and machines are
+the same for all.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from resweep import yaml12
-from resweep.config.schema import Config
 from resweep.config.training_section import Training
 from resweep.paths import Layout
 from resweep.store.run import Run
-from resweep.systems.language.data_section import Data
+from resweep.systems.system import System, TrainedRun
+from resweep.trials.record import Record
 from resweep.trials.trial import read_outcome
 
 MOST_VALUES = 3  # of one fact; a phase that sweeps it has a column for it
+MACHINES = "trained on"
 
 
 @dataclass(frozen=True)
@@ -24,76 +28,71 @@ class TrainedBy:
     """What the trials of a phase have in common; what they do not is listed, best trial first.
 
     Attributes:
-        model: Its kind, or the architecture's name in transformers, and its size.
-        tokens: What tokens are, and how many there are.
-        start: The weights to start from, and the rank of adapters on them.
-        machines: The devices and how many processes shared the work.
+        facts: Title -> text: of the system, the first one with the model's size; and the devices
+            that the trials were trained on, with how many processes shared the work.
     """
 
-    model: str
-    tokens: str
-    start: str
-    machines: str
+    facts: dict[str, str]
 
 
-def describe_training(records: Iterable[Path], layout: Layout) -> TrainedBy | None:
-    """Describe the trials that were trained; None if none was.
+def trained_runs(records: Iterable[Path], layout: Layout) -> Iterator[TrainedRun]:
+    """Yield the trials that were trained.
 
     Args:
         records: `.../{phase}/records/{trial}.json`, the best first.
         layout: Where the runs are.
     """
-    names: list[str] = []
-    tokens: list[str] = []
-    starts: list[str] = []
+    for outcome in map(read_outcome, records):
+        if outcome.record.run_id is not None:
+            folder = layout.run(outcome.record.run_id)
+            yield TrainedRun(
+                trial=outcome.trial.trial,
+                asked=outcome.trial.config,
+                config=yaml12.load_mapping(folder / "config.yaml"),
+                folder=folder,
+                step=outcome.record.step,
+                metrics=outcome.record.metrics,
+            )
+
+
+def describe_training(
+    trained: Sequence[TrainedRun], records: Iterable[Path], system: System, layout: Layout
+) -> TrainedBy | None:
+    """Describe the trials that were trained; None if none was.
+
+    Args:
+        trained: These trials, the best first.
+        records: `.../{phase}/records/{trial}.json`, the best first.
+        system: What was trained.
+        layout: Where the runs are.
+    """
+    if not trained:
+        return None
+    told: dict[str, list[str]] = {}
+    for run in trained:
+        for title, text in system.describe(run).items():
+            told.setdefault(title, []).append(text)
     machines: list[str] = []
     sizes: list[int] = []
     for outcome in map(read_outcome, records):
-        if outcome.record["run_id"] is None:
+        if outcome.record.run_id is None:
             continue
-        run = Run(layout.run(outcome.record["run_id"]))
-        config = Config.model_validate(outcome.trial.config)
-        model = yaml12.load_mapping(run.path / "config.yaml")["model"]
-        names.append(_name(model))
-        tokens.append(_tokens(config.data, model["vocab_size"]))
-        starts.append(_start(config, model.get("lora_rank")))
-        machines += _machines(outcome.record, config.training, run.state().get("segments", []))
-        if outcome.record.get("parameters") is not None:
-            sizes.append(outcome.record["parameters"])
-    if not names:
-        return None
-    size = f", {_millions(sizes)} M parameters" if sizes else ""
-    return TrainedBy(_listed(names) + size, _listed(tokens), _listed(starts), _listed(machines))
+        asked: Training = system.schema.validate(outcome.trial.config).training
+        state = Run(layout.run(outcome.record.run_id)).state()
+        machines += _machines(outcome.record, asked, state.get("segments", []))
+        if outcome.record.parameters is not None:
+            sizes.append(outcome.record.parameters)
+    facts = {title: _listed(texts) for title, texts in told.items()}
+    if sizes:
+        facts[next(iter(facts))] += f", {_millions(sizes)} M parameters"
+    return TrainedBy({**facts, MACHINES: _listed(machines)})
 
 
-def _name(model: Mapping[str, Any]) -> str:
-    return "gpt" if model["kind"] == "gpt" else f"{model['config']['model_type']} (hf)"
-
-
-def _tokens(data: Data, vocab_size: int) -> str:
-    """Name the tokens; the vocabulary is the model's, which may have room for more."""
-    kind = {
-        "bytes": "bytes",
-        "bpe": f"bpe {data.bpe_vocab_size}",
-        "tokenizer": f"tokenizer of {data.tokenizer}",
-    }[data.tokens]
-    return f"{kind} (vocabulary {vocab_size})"
-
-
-def _start(config: Config, lora_rank: int | None) -> str:
-    """Name the first weights as the trial does: its run knows their folder alone."""
-    weights = config.run.checkpoint or config.model.name_or_path
-    adapters = f" with LoRA of rank {lora_rank}" if lora_rank is not None else ""
-    return f"{weights or 'random weights'}{adapters}"
-
-
-def _machines(
-    record: Mapping[str, Any], asked: Training, segments: Iterable[Mapping[str, Any]]
-) -> list[str]:
+def _machines(record: Record, asked: Training, segments: Iterable[Mapping[str, Any]]) -> list[str]:
     """Name what trained each part of a run; only the trial knows how many nodes it asked for."""
     found = []
     for part in segments:
-        if part["from_step"] >= record["step"]:  # for trials that went on from there
+        if part["from_step"] >= record.step:  # for trials that went on from there
             continue
         count, engine = part["processes"], part.get("engine")
         text = part["device"]
@@ -103,7 +102,7 @@ def _machines(
             text += f" on {nodes} nodes" if nodes > 1 else ""
             text += f" ({engine})" if engine else ""
         found.append(text)
-    return found or [record["device"]]
+    return found or ([record.device] if record.device else [])
 
 
 def _millions(sizes: Collection[int]) -> str:

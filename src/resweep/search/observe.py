@@ -21,9 +21,11 @@ import yaml
 
 from resweep import yaml12
 from resweep.config import compose
+from resweep.config.schema import Schema
 from resweep.errors import ConfigError, Problem
+from resweep.paths import PhaseFolder
 from resweep.search.suggest import Observation
-from resweep.store.run import DIVERGED, FAILED, FINISHED, INFEASIBLE, STOPPED
+from resweep.trials.record import Status, has_result
 from resweep.trials.trial import Outcome, read_outcome
 
 FINAL = "final"  # the metric's column in scores.csv
@@ -54,32 +56,28 @@ def observe(outcomes: Iterable[Outcome], metric: str) -> list[Observation]:
     observations = []
     for history in tried.values():
         last = history[-1]
-        status, value = last.record["status"], last.value(metric)
+        status, value = last.record.status, last.record.value(metric)
         point = last.trial.assignments
-        if status in (FINISHED, STOPPED) and value is not None:
-            if not (ended := _ended(last)):
-                value += changes.get(len(history), 0.0)
-            observations.append(Observation(point, value, FINISHED if ended else STOPPED))
-        elif status in (DIVERGED, INFEASIBLE, FAILED):
+        if status in (Status.FINISHED, Status.STOPPED) and value is not None:
+            if last.record.has_result:
+                observations.append(Observation(point, value))
+            else:
+                estimate = value + changes.get(len(history), 0.0)
+                observations.append(Observation(point, estimate, Status.STOPPED))
+        elif status in (Status.DIVERGED, Status.INFEASIBLE, Status.FAILED):
             observations.append(Observation(point, None, status))
     return observations
-
-
-def _ended(outcome: Outcome) -> bool:
-    """Whether a trial came to an end of its own: the schedule's, or one that a monitor set."""
-    status = outcome.record["status"]
-    return status == FINISHED or (status == STOPPED and outcome.record.get("rule") is not None)
 
 
 def _changes(tried: Iterable[Sequence[Outcome]], metric: str) -> dict[int, float]:
     """Median change of the metric from each rung to the end, over those that reached the end."""
     changes: dict[int, list[float]] = {}
     for history in tried:
-        end = history[-1].value(metric)
-        if history[-1].record["status"] != FINISHED or end is None:
+        end = history[-1].record.value(metric)
+        if history[-1].record.status != Status.FINISHED or end is None:
             continue
         for rung, outcome in enumerate(history[:-1], 1):
-            value = outcome.value(metric)
+            value = outcome.record.value(metric)
             if value is not None:
                 changes.setdefault(rung, []).append(end - value)
     return {rung: statistics.median(found) for rung, found in changes.items()}
@@ -88,14 +86,14 @@ def _changes(tried: Iterable[Sequence[Outcome]], metric: str) -> dict[int, float
 def reached(outcomes: Iterable[Outcome], metric: str, goal: str, target: float) -> Outcome | None:
     """Return the first trial whose metric is as good as the target, or None."""
     for history in histories(outcomes).values():
-        value = history[-1].value(metric)
+        value = history[-1].record.value(metric)
         good = value is not None and (value <= target if goal == "minimize" else value >= target)
-        if good and _ended(history[-1]):
+        if good and history[-1].record.has_result:
             return history[-1]
     return None
 
 
-def read_table(path: Path, metric: str, names: Sequence[str]) -> list[Observation]:
+def read_table(path: Path, metric: str, names: Sequence[str], schema: Schema) -> list[Observation]:
     """Read tried points from a CSV: scores.csv of a phase, or W&B's export of a runs table.
 
     Args:
@@ -105,13 +103,15 @@ def read_table(path: Path, metric: str, names: Sequence[str]) -> list[Observatio
             records beside the table are read: trials that a rung stopped enter as in a search.
         metric: What is optimised.
         names: Paths of the parameters; rows that lack one are left out.
+        schema: The fields that there are.
 
     Raises:
         ConfigError: There is no such table, or no column for the metric or for a parameter.
     """
-    rows, column, by_path = _read_rows(path, metric, names)
-    if column == FINAL and (path.parent / "records").is_dir():
-        return _observe_phase(path.parent, metric, names)
+    rows, column, by_path = _read_rows(path, metric, names, schema)
+    phase = PhaseFolder(path.parent)
+    if column == FINAL and phase.records.is_dir():
+        return _observe_phase(phase, metric, names)
     found = []
     for row in rows:
         point = {name: _cell(row[by_path[name]]) for name in names}
@@ -120,18 +120,19 @@ def read_table(path: Path, metric: str, names: Sequence[str]) -> list[Observatio
         known = type(value) in (int, float) and math.isfinite(value)
         if None in point.values() or status is None:
             continue
-        if status != FINISHED or known:
-            value = float(value) if status == FINISHED else None
-            found.append(Observation(_coerced(point), value, status))
+        if status != Status.FINISHED or known:
+            value = float(value) if status == Status.FINISHED else None
+            found.append(Observation(_coerced(point, schema), value, status))
     return found
 
 
-def _observe_phase(folder: Path, metric: str, names: Collection[str]) -> list[Observation]:
+def _observe_phase(phase: PhaseFolder, metric: str, names: Collection[str]) -> list[Observation]:
     """Observe the trials of a ranked phase, at all their rungs where it has any.
 
     What it did not sweep is taken from the configurations of its trials.
     """
-    records = sorted(folder.glob("records/**/b*/*.json")) or sorted(folder.glob("records/*.json"))
+    at_rungs = phase.records_at_rungs()
+    records = at_rungs or sorted(phase.records.glob("*.json"))
     outcomes = []
     for outcome in map(read_outcome, records):
         values = dict(compose.leaves(outcome.trial.config))
@@ -141,19 +142,21 @@ def _observe_phase(folder: Path, metric: str, names: Collection[str]) -> list[Ob
     return observe(outcomes, metric)
 
 
-def check_tables(paths: Iterable[Path], metric: str, names: Sequence[str]) -> list[Problem]:
+def check_tables(
+    paths: Iterable[Path], metric: str, names: Sequence[str], schema: Schema
+) -> list[Problem]:
     """Return what `read_table` would refuse."""
     problems: list[Problem] = []
     for path in paths:
         try:
-            _read_rows(path, metric, names)
+            _read_rows(path, metric, names, schema)
         except ConfigError as error:
             problems += error.problems
     return problems
 
 
 def _read_rows(
-    path: Path, metric: str, names: Sequence[str]
+    path: Path, metric: str, names: Sequence[str], schema: Schema
 ) -> tuple[list[dict[str, str]], str, dict[str, str]]:
     """Return the rows of a table, the column of the metric, and columns by path."""
     try:
@@ -164,8 +167,8 @@ def _read_rows(
         raise ConfigError(Problem(str(path), "warm_start", None, f"is no table: {error}")) from None
     of_phase = {"trial", "run_id", "status", FINAL} <= set(columns)
     column = FINAL if of_phase else metric
-    by_path = {_path(name): name for name in columns}
-    records = of_phase and (path.parent / "records").is_dir()
+    by_path = {_path(name, schema): name for name in columns}
+    records = of_phase and PhaseFolder(path.parent).records.is_dir()
     lacking = [name for name in names if name not in by_path and not records]
     if column not in columns:
         lacking.insert(0, column)
@@ -175,12 +178,12 @@ def _read_rows(
     return rows, column, by_path
 
 
-def _status(row: Mapping[str, str]) -> str | None:
-    """What a row says of its training; None for one that tells nothing of the end."""
-    status = row.get("status", row.get("State", FINISHED))
-    if status == STOPPED and row.get("score"):  # by a monitor: an end of its own, and ranked
-        return FINISHED
-    return status if status in (FINISHED, DIVERGED, INFEASIBLE) else None
+def _status(row: Mapping[str, str]) -> Status | None:
+    """What a row says of its training; None for one that says nothing of the end."""
+    status = row.get("status", row.get("State", Status.FINISHED))
+    if has_result(status, row.get("rule")):
+        return Status.FINISHED
+    return Status(status) if status in (Status.DIVERGED, Status.INFEASIBLE) else None
 
 
 def _cell(text: str) -> Any:
@@ -191,18 +194,18 @@ def _cell(text: str) -> Any:
     return yaml12.parse_scalar(text)
 
 
-def _path(column: str) -> str:
+def _path(column: str, schema: Schema) -> str:
     try:
-        return compose.resolve_name(column, {})
+        return compose.resolve_name(column, {}, schema)
     except ValueError:
         return column
 
 
-def _coerced(point: Mapping[str, Any]) -> dict[str, Any]:
+def _coerced(point: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
     coerced = {}
     for path, value in point.items():
         try:
-            coerced[path] = compose.coerce(path, value)
+            coerced[path] = compose.coerce(path, value, schema)
         except ValueError:
             coerced[path] = value  # outside of what is allowed: no point of the space either
     return coerced

@@ -20,6 +20,7 @@ from typing import Any
 from resweep.canonical import digest
 from resweep.config import compose
 from resweep.config.compose import Composed
+from resweep.config.schema import Schema
 from resweep.data import store as data_store
 from resweep.errors import DataError
 from resweep.paths import Layout, file_lock, write_atomically
@@ -28,6 +29,8 @@ from resweep.search.rungs import step_of
 from resweep.search.space import Space
 from resweep.search.suggest import Observation, Point, suggest
 from resweep.sweep import Parameter
+from resweep.systems.registry import metric_of, system_of
+from resweep.systems.system import System
 from resweep.trials.trial import Outcome, Trial
 
 log = logging.getLogger(__name__)
@@ -105,22 +108,22 @@ def propose_round(
         if best is not None:
             reason = (
                 f"the target {plan.metric} = {plan.target:g} was reached by {best.trial.trial} "
-                f"({best.value(plan.metric):.5g})"
+                f"({best.record.value(plan.metric):.5g})"
             )
             return [Trial(plan.study, plan.phase, slot, empty=reason) for slot in plan.slots]
     observations = [
         *_warm_start(plan, tables),
         *observe(outcomes, plan.metric),
     ]
-    file = layout.phase(plan.study, plan.phase) / "rounds" / f"r{plan.round:02d}.json"
+    file = layout.phase(plan.study, plan.phase).round(plan.round)
     with file_lock(file.with_name(f".{file.name}.lock")):
         proposed = _known_or_new(plan, observations, file)
     filled = zip(plan.slots, proposed["points"], strict=False)
     trials = [_trial(plan, slot, point) for slot, point in filled]
-    for settings in {
-        digest(trial.config["data"]): trial.config["data"] for trial in trials
-    }.values():
-        _prepare(settings, layout)
+    system = system_of(plan.config)
+    wanted = {digest(trial.config["data"]): trial.config["data"] for trial in trials}
+    for settings in wanted.values():
+        _prepare(system, settings, layout)
     reason = (
         f"no further point was found: {proposed['infeasible']} proposals cannot be trained, "
         f"{proposed['repeated']} were tried before"
@@ -136,7 +139,7 @@ def _warm_start(plan: RoundPlan, tables: Sequence[Path]) -> list[Observation]:
     names = [parameter.name for parameter in space.parameters]
     found: list[Observation] = []
     for table in tables:
-        read = read_table(table, plan.metric, names)
+        read = read_table(table, plan.metric, names, system_of(plan.config).schema)
         inside = [seen for seen in read if space.holds(seen.point)]
         outside = len(read) - len(inside)
         log.info("%s: starts from %d trainings; %d outside the space", table, len(inside), outside)
@@ -148,7 +151,7 @@ def _known_or_new(
     plan: RoundPlan, observations: Sequence[Observation], file: Path
 ) -> dict[str, Any]:
     """Return what a round's file holds, after writing it where it does not fit."""
-    told = [dataclasses.asdict(seen) for seen in observations]
+    told = [dataclasses.asdict(seen) | {"status": seen.status.value} for seen in observations]
     settings = {key: value for key, value in plan.content().items() if key != "slots"}
     source = digest({"plan": settings, "observations": told})
     if file.exists():
@@ -166,7 +169,8 @@ def _known_or_new(
         sampler=plan.sampler,
         feasible=lambda point: _fits(plan, point),
     )
-    points = [_assigned(point) for point in made.points]
+    schema = system_of(plan.config).schema
+    points = [_assigned(point, schema) for point in made.points]
     log.info(
         "round %d: %d points by %s from %d observations in %.1f s; passed over: %d infeasible, "
         "%d tried before",
@@ -192,29 +196,30 @@ def _known_or_new(
     return content
 
 
-def _assigned(point: Point) -> dict[str, Any]:
+def _assigned(point: Point, schema: Schema) -> dict[str, Any]:
     """Give the values of a point the types of their fields; raises ValueError."""
-    return {path: compose.coerce(path, value) for path, value in point.items()}
+    return {path: compose.coerce(path, value, schema) for path, value in point.items()}
 
 
 def _fits(plan: RoundPlan, point: Point) -> bool:
     """Whether values are allowed, on their own and together."""
+    schema = system_of(plan.config).schema
     try:
-        full = compose.assign(plan.config, _assigned(point))
+        full = compose.assign(plan.config, _assigned(point, schema))
     except ValueError:  # the tail of a distribution without bounds
         return False
-    return not compose.validate(Composed(full, {}), plan.phase)[1]
+    return not compose.validate(Composed(full, {}), plan.phase, schema)[1]
 
 
 def _trial(plan: RoundPlan, slot: str, point: Point) -> Trial:
     config = compose.assign(plan.config, point)
-    stop = step_of(plan.band, plan.metric, config["training"])
+    stop = step_of(plan.band, metric_of(config, plan.metric), config["training"])
     return Trial(plan.study, plan.phase, slot, config, dict(point), stop)
 
 
-def _prepare(settings: dict[str, Any], layout: Layout) -> None:
+def _prepare(system: System, settings: dict[str, Any], layout: Layout) -> None:
     """Have the data of new trials ready, so that no GPU waits for it."""
     try:
-        data_store.ensure(settings, layout)
+        data_store.ensure(system, settings, layout)
     except DataError as error:
         log.warning("%s", error)  # the trial's own record will say so

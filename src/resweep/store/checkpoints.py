@@ -26,13 +26,15 @@ def folder_name(step: int) -> str:
     return f"checkpoint_{step}"
 
 
-def publish(folder: Path, write: Callable[[Path], None], confirm: Callable[[], None]) -> None:
+def write_checkpoint(
+    folder: Path, write: Callable[[Path], None], confirm: Callable[[], None]
+) -> None:
     """Make a checkpoint folder.
 
     Args:
         folder: Its final path.
         write: Fills the folder that it is given.
-        confirm: Called right before the rename; raises if this process may no longer publish.
+        confirm: Called right before the rename; raises if this process may no longer write here.
     """
     if folder.is_dir():
         return  # the same step of the same run: already there, and never changed
@@ -55,7 +57,7 @@ def publish(folder: Path, write: Callable[[Path], None], confirm: Callable[[], N
 
 
 def weights_digest(folder: Path) -> str:
-    """SHA-256 of the weights of a published checkpoint, as it was when written."""
+    """SHA-256 of the weights of a checkpoint, as it was when written."""
     return str(json.loads((folder / DIGESTS).read_text())["model.safetensors"])
 
 

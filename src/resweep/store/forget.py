@@ -7,15 +7,18 @@ dangle; the next Snakemake call drops these and trains what is missing, and noth
 import json
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from resweep.errors import StoreError
 from resweep.paths import Layout
 from resweep.store.lock import STALE_SECONDS, RunLock
 from resweep.store.provenance import code_digest
-from resweep.store.run import FAILED, Run
+from resweep.store.run import Run
+from resweep.systems.registry import system_of
+from resweep.trials.record import Status
 
 
 def runs_of_phase(study: str, phase: str | None, layout: Layout) -> list[str]:
@@ -24,7 +27,7 @@ def runs_of_phase(study: str, phase: str | None, layout: Layout) -> list[str]:
     Raises:
         StoreError: There are no records; names the folder.
     """
-    folder = layout.study(study)
+    folder = layout.study(study).path
     found = set()
     for record in folder.glob(f"{phase or '*'}/records/*.json"):
         if record.is_symlink():  # records/ of runs/{run_id}/ is where it points
@@ -36,13 +39,21 @@ def runs_of_phase(study: str, phase: str | None, layout: Layout) -> list[str]:
 
 def failed_runs(run_ids: Iterable[str], layout: Layout) -> list[str]:
     """Return those whose attempts were used up."""
-    return [run_id for run_id in run_ids if Run(layout.run(run_id)).state().get("status") == FAILED]
+    return [
+        run_id
+        for run_id in run_ids
+        if Run(layout.run(run_id)).state().get("status") == Status.FAILED
+    ]
 
 
 def drifted_runs(run_ids: Iterable[str], layout: Layout) -> list[str]:
     """Return those that were trained by other code than what is installed now."""
-    now = code_digest()
-    return [run_id for run_id in run_ids if Run(layout.run(run_id)).state().get("code", now) != now]
+
+    def is_drifted(state: Mapping[str, Any]) -> bool:
+        system = system_of(state.get("identity", {}))
+        return "code" in state and state["code"] != code_digest(system.name)
+
+    return [run_id for run_id in run_ids if is_drifted(Run(layout.run(run_id)).state())]
 
 
 def forget_runs(run_ids: Iterable[str], layout: Layout) -> list[Path]:

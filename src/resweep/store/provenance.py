@@ -29,11 +29,11 @@ def versions() -> dict[str, str]:
 
 
 @cache
-def code_digest() -> str:
-    """Digest of the modules that a run's numbers come from: data, model and training."""
+def code_digest(system: str) -> str:
+    """Digest of the modules that a system's numbers come from: data, training and its own."""
     total = hashlib.sha256()
     package = Path(resweep.__file__).parent
-    for folder in ("data", "model", "training"):
-        for file in sorted((package / folder).glob("*.py")):
+    for folder in ("data", "training", f"systems/{system}"):
+        for file in sorted((package / folder).rglob("*.py")):
             total.update(file.name.encode() + b"\0" + file.read_bytes())
     return total.hexdigest()[:12]

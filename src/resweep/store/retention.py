@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from resweep.config.metric import Metric
+from resweep.config.training_section import Training
 from resweep.errors import LockTimeout
 from resweep.store import checkpoints as checkpoint
 from resweep.store.lock import RunLock
@@ -56,8 +58,8 @@ class Policy:
 
     Attributes:
         every: Multiples of this step, unless `last` is given.
-        last: So many of the newest.
-        best: So many of those with the lowest val/loss.
+        last: N of the newest.
+        best: N of those with the best value of the system's metric.
     """
 
     every: int | None = None
@@ -65,14 +67,14 @@ class Policy:
     best: int | None = None
 
     @classmethod
-    def of(cls, training: Mapping[str, Any]) -> "Policy":
+    def of(cls, training: Training) -> "Policy":
         """Return the policy of a `training` section."""
-        return cls(training["save_steps"], training["keep_last"], training["keep_best"])
+        return cls(training.save_steps, training.keep_last, training.keep_best)
 
-    def keeps(self, steps: Iterable[int], losses: Mapping[int, float]) -> set[int]:
-        """Return those of the saved steps that stay for it, given val/loss by step."""
+    def keeps(self, steps: Iterable[int], values: "Values") -> set[int]:
+        """Return those of the saved steps that stay for it."""
         steps = sorted(steps)
-        kept = set(best_first(steps, losses)[: self.best or 0])
+        kept = set(values.best_first(steps)[: self.best or 0])
         if self.last is not None:
             kept |= set(steps[-self.last :])
         elif self.every is not None:
@@ -92,30 +94,46 @@ def add_policy(run: Run, policy: Policy) -> None:
         run.update(policies=[asdict(one) for one in (*policies, policy)])
 
 
-def best_first(steps: Iterable[int], losses: Mapping[int, float]) -> list[int]:
-    """Order the steps that were evaluated by val/loss; of equal ones the earlier comes first."""
-    return sorted((step for step in steps if step in losses), key=lambda step: (losses[step], step))
+class Values:
+    """The system's metric by step: what checkpoints are kept by.
+
+    Args:
+        metric: Its name and direction.
+        lines: Of metrics.jsonl.
+    """
+
+    def __init__(self, metric: Metric, lines: Iterable[Mapping[str, Any]]):
+        self.metric = metric
+        self.by_step: dict[int, float] = {
+            line["step"]: line[metric.name] for line in lines if metric.name in line
+        }
+
+    def best_first(self, steps: Iterable[int]) -> list[int]:
+        """Order the steps that were evaluated; of equal ones the earlier comes first."""
+        known = (step for step in steps if step in self.by_step)
+        return sorted(known, key=lambda step: (self.metric.sign * self.by_step[step], step))
 
 
-def drop_before(run: Run, folder: Path, step: int, losses: Mapping[int, float]) -> None:
+def drop_before(run: Run, folder: Path, step: int, values: Values) -> None:
     """Delete checkpoints before a step that nothing stands for; needs the run's lock.
 
     Args:
         run: Whose: the steps of its records stay, and what its policies keep.
         folder: Of the checkpoints: the run's own; of a retraining no policy keeps any.
         step: Those from here on stay.
-        losses: val/loss by step.
+        values: What they are kept by.
     """
     saved = checkpoint.steps_of(folder)
     policies = policies_of(run) if folder == run.path else []
-    kept = run.recorded_steps().union(*(policy.keeps(saved, losses) for policy in policies))
+    kept = run.recorded_steps().union(*(policy.keeps(saved, values) for policy in policies))
     for older in saved:
         if older < step and older not in kept:
             checkpoint.delete(folder / checkpoint.folder_name(older))
     count = max((policy.best or 0 for policy in policies), default=0)
     if count:
-        best = best_first(checkpoint.steps_of(folder), losses)[:count]
-        run.update(best_checkpoints=[{"step": one, "val/loss": losses[one]} for one in best])
+        best = values.best_first(checkpoint.steps_of(folder))[:count]
+        name = values.metric.name
+        run.update(best_checkpoints=[{"step": one, name: values.by_step[one]} for one in best])
 
 
 def drop_unclaimed(run: Run) -> None:

@@ -11,10 +11,9 @@ from pathlib import Path
 
 from resweep.store import checkpoints as checkpoint
 from resweep.store.lock import RunLock
-from resweep.store.retention import best_first, drop_before
+from resweep.store.retention import Values, drop_before
 from resweep.store.run import Run
-from resweep.training.gradient_learner import Trainer
-from resweep.training.snapshot import Snapshot
+from resweep.training.learner import Learner, Snapshot
 from resweep.training.writer import Writer
 
 
@@ -25,8 +24,8 @@ class Saver:
         run: Whose.
         folder: The run's own, or one beside: of a retraining nothing is kept but to go on from.
         lock: The run's.
-        keep_best: How many of the lowest val/loss stay, and so are saved.
-        losses: val/loss by step, as far as the run's metrics tell.
+        keep_best: How many of the best evaluations stay, and so are saved.
+        values: What checkpoints are kept by, as far as the run's metrics say.
         writer: Does the writing.
         flush: Makes the metrics up to now survive a crash; called from the writer's thread.
     """
@@ -37,7 +36,7 @@ class Saver:
         folder: Path,
         lock: RunLock,
         keep_best: int | None,
-        losses: dict[int, float],
+        values: Values,
         writer: Writer,
         flush: Callable[[], None],
     ):
@@ -45,32 +44,32 @@ class Saver:
         self.folder = folder
         self.lock = lock
         self.keep_best = keep_best if folder == run.path else None
-        self.losses = losses
+        self.values = values
         self.writer = writer
         self.flush = flush
         self.newest: set[int] = set()  # it may not have its name yet
 
-    def save(self, trainer: Trainer) -> None:
+    def save(self, learner: Learner) -> None:
         """Save the training as it is now."""
         self.writer.wait()  # two copies at a time would be one too many
-        snapshot = trainer.snapshot()
+        snapshot = learner.snapshot()
         self.newest = {snapshot.step}
-        self.writer.begin(lambda: self._publish(snapshot))
+        self.writer.begin(lambda: self._write(snapshot))
 
-    def is_best(self, step: int, loss: float) -> bool:
-        """Take the val/loss of a step; returns whether its checkpoint would be one of the best."""
-        self.losses[step] = loss
+    def is_best(self, step: int, value: float) -> bool:
+        """Take the value of a step; returns whether its checkpoint would be one of the best."""
+        self.values.by_step[step] = value
         if self.keep_best is None:
             return False
         steps = {*checkpoint.steps_of(self.folder), *self.newest, step}
-        return step in best_first(steps, self.losses)[: self.keep_best]
+        return step in self.values.best_first(steps)[: self.keep_best]
 
-    def _publish(self, snapshot: Snapshot) -> None:
+    def _write(self, snapshot: Snapshot) -> None:
         self.flush()
         place = self.folder / checkpoint.folder_name(snapshot.step)
-        checkpoint.publish(place, snapshot.write, self.lock.confirm)
+        checkpoint.write_checkpoint(place, snapshot.write, self.lock.confirm)
         if self.folder == self.run.path:
             self.run.update(step=max(snapshot.step, self.run.state().get("step", 0)))
         # The last one before stays too, should this one be damaged.
         newest = checkpoint.steps_of(self.folder)[-2:]
-        drop_before(self.run, self.folder, newest[0], self.losses)
+        drop_before(self.run, self.folder, newest[0], self.values)

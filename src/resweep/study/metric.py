@@ -1,41 +1,70 @@
-"""What the trials of a sweep are compared by: the study's `score`, or else the sweep's `metric`."""
+"""What the trials of a phase are compared by: the study's `score`, or else the sweep's `metric`."""
 
 import difflib
+from collections.abc import Mapping
+from typing import Any
 
+from resweep.config.metric import MetricGoal
 from resweep.errors import ConfigError, Problem
 from resweep.study.schema import Score
 from resweep.sweep import Sweep
-
-METRIC_NAMES = (
-    "train/loss", "val/loss", "val/perplexity", "test/loss", "lr", "grad_norm", "tokens",
-)  # fmt: skip
-WAY_OUT = (
-    "to compare trials by another, write score: {metric: val/loss, goal: minimize} in the study "
-    "(run_sweep.py --metric val/loss)"
-)
+from resweep.systems.registry import system_of
+from resweep.systems.system import System
 
 
-def choose_metric(score: Score, sweep: Sweep, study_path: str) -> Score:
-    """Return the study's score with the sweep's metric and goal, where it names no other.
+class PhaseScore(Score):
+    """How the trials of a phase are ranked, with nothing left open."""
+
+    metric: str
+    goal: MetricGoal
+    early_metric: str
+
+
+def choose_metric(score: Score, sweep: Sweep | None, study_path: str, system: System) -> PhaseScore:
+    """Return the study's score, with what it leaves open taken from the sweep, or from the system.
+
+    Args:
+        score: The study's.
+        sweep: The sweep file of the phase, if it has one.
+        study_path: The study's file, for messages.
+        system: What is trained.
 
     Raises:
         ConfigError: A metric that no training logs, or two goals for one metric.
     """
     problems = []
+    wanted = None if sweep is None else sweep.metric
+    name = score.metric or (wanted.name if wanted is not None else system.metric)
     if score.metric is not None:
-        problems += _check_logged(study_path, "metric", score.metric)
-    elif sweep.metric is not None:
-        problems += _check_logged(sweep.origin, "metric", sweep.metric.name, WAY_OUT)
-    problems += _check_logged(study_path, "early_metric", score.early_metric)
-    if sweep.metric is not None and score.metric in (None, sweep.metric.name):
-        name, goal = sweep.metric.name, sweep.metric.goal
-        if score.goal not in (None, goal):
-            mend = f"{sweep.origin} has {goal} for {name}; write the same in both"
-            problems.append(Problem(study_path, "score.goal", score.goal, mend))
-        score = score.model_copy(update={"metric": name, "goal": goal})
+        problems += _check_logged(system, study_path, "metric", score.metric)
+    elif sweep is not None and wanted is not None:
+        problems += _check_logged(system, sweep.origin, "metric", wanted.name, _way_out(system))
+    early = score.early_metric or system.training_loss or system.metric
+    problems += _check_logged(system, study_path, "early_metric", early)
+    known = system.find_metric(name)
+    goal: MetricGoal = score.goal or (known.goal if known is not None else "minimize")
+    if sweep is not None and wanted is not None and wanted.name == name:
+        if score.goal not in (None, wanted.goal):
+            hint = f"{sweep.origin} has {wanted.goal} for {name}; write the same in both"
+            problems.append(Problem(study_path, "score.goal", score.goal, hint))
+        goal = "maximize" if wanted.goal == "maximize" else "minimize"
     if problems:
         raise ConfigError(problems)
-    return score
+    chosen = {"metric": name, "goal": goal, "early_metric": early}
+    return PhaseScore.model_validate({**score.model_dump(), **chosen})
+
+
+def read_score(described: Mapping[str, Any]) -> PhaseScore:
+    """Return how a phase of study.yaml is ranked; earlier versions left defaults open there.
+
+    Args:
+        described: The phase, with its `score` and `config`.
+    """
+    system = system_of(described["config"])
+    score = {name: value for name, value in described["score"].items() if value is not None}
+    early = system.training_loss or system.metric
+    default = {"metric": system.metric, "goal": "minimize", "early_metric": early}
+    return PhaseScore.model_validate({**default, **score})
 
 
 def warn_of_unused(score: Score, sweep: Sweep, study_path: str) -> list[str]:
@@ -65,11 +94,22 @@ def warn_of_unused(score: Score, sweep: Sweep, study_path: str) -> list[str]:
     return lines
 
 
-def _check_logged(origin: str, key: str, name: str, way_out: str = "") -> list[Problem]:
+def _way_out(system: System) -> str:
+    goal = next(metric.goal for metric in system.metrics if metric.name == system.metric)
+    return (
+        f"to compare trials by another, write score: {{metric: {system.metric}, goal: {goal}}} in "
+        f"the study (run_sweep.py --metric {system.metric})"
+    )
+
+
+def _check_logged(
+    system: System, origin: str, key: str, name: str, way_out: str = ""
+) -> list[Problem]:
     """Refuse a metric that no training logs, before the first one runs."""
-    if name in METRIC_NAMES:
+    if system.find_metric(name) is not None:
         return []
-    meant = difflib.get_close_matches(name, METRIC_NAMES, n=1)
-    hint = f"did you mean {meant[0]}?" if meant else f"there are: {', '.join(METRIC_NAMES)}"
+    names = [metric.name for metric in system.metrics]
+    meant = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {meant[0]}?" if meant else f"there are: {', '.join(names)}"
     more = f"; {way_out}" if way_out else ""
     return [Problem(origin, key, name, f"is not logged; {hint}{more}")]

@@ -6,14 +6,18 @@ from typing import Any
 
 from resweep.canonical import canonical_json, digest
 from resweep.config import compose, nesting
-from resweep.config.schema import is_known
+from resweep.config.schema import Schema
 from resweep.config.spelling import is_own, misspellings
 from resweep.errors import ConfigError, Problem
 from resweep.sweep import Parameter, Sweep
 
 
 def resolve_parameters(
-    sweep: Sweep, config: Mapping[str, Any], fixed: Collection[str], own: Collection[str] = ()
+    sweep: Sweep,
+    config: Mapping[str, Any],
+    fixed: Collection[str],
+    schema: Schema,
+    own: Collection[str] = (),
 ) -> tuple[dict[str, Parameter], dict[str, Any]]:
     """Give the parameters of a sweep their full paths, and check their values.
 
@@ -22,6 +26,7 @@ def resolve_parameters(
         config: The configuration that its names are resolved in.
         fixed: Paths that are set above the sweep: its constants give way, what it sweeps may not
             be among them.
+        schema: The fields that there are.
         own: Names of hyperparameters of the user's own, which are no misspellings.
 
     Returns:
@@ -35,7 +40,7 @@ def resolve_parameters(
     paths: dict[str, str] = {}
     for parameter in sweep.parameters:
         try:
-            path = compose.resolve_name(parameter.name, config)
+            path = compose.resolve_name(parameter.name, config, schema)
         except ValueError as error:
             problems.append(Problem(sweep.origin, parameter.name, None, str(error)))
             continue
@@ -44,7 +49,7 @@ def resolve_parameters(
                 Problem(sweep.origin, parameter.name, None, f"{path} is in the sweep twice")
             )
         paths[parameter.name] = path
-        problems += _check_values(sweep, parameter, path, own)
+        problems += _check_values(sweep, parameter, path, schema, own)
         if path in fixed and parameter.swept:
             problems.append(
                 Problem(sweep.origin, path, None, "is swept, and set at once; drop one of them")
@@ -62,7 +67,7 @@ def resolve_parameters(
         if parameter.swept
     }
     constants = {
-        paths[parameter.name]: compose.coerce(paths[parameter.name], parameter.values[0])
+        paths[parameter.name]: compose.coerce(paths[parameter.name], parameter.values[0], schema)
         for parameter in sweep.parameters
         if not parameter.swept and paths[parameter.name] not in fixed
     }
@@ -73,6 +78,7 @@ def resolve_parameters(
 def name_trials(
     sweep: Sweep,
     swept: Mapping[str, Parameter],
+    schema: Schema,
     limit: int | None = None,
     seed: int | None = None,
 ) -> dict[str, dict[str, Any]]:
@@ -81,6 +87,7 @@ def name_trials(
     Args:
         sweep: The search space.
         swept: Its parameters with their paths, as `resolve_parameters` returns them.
+        schema: The fields that there are.
         limit, seed: In place of the sweep's own.
 
     Returns:
@@ -98,7 +105,7 @@ def name_trials(
                 continue
             path = swept[name].name
             try:
-                assigned[path] = compose.coerce(path, value)
+                assigned[path] = compose.coerce(path, value, schema)
             except ValueError as error:  # the bounds are fine, what lies between is not
                 raise ConfigError(
                     Problem(sweep.origin, f"parameters.{name}", value, str(error))
@@ -109,19 +116,22 @@ def name_trials(
     return assignments
 
 
-def check_unread(sweep: Sweep, swept: Mapping[str, Parameter], own: Collection[str]) -> list[str]:
+def check_unread(
+    sweep: Sweep, swept: Mapping[str, Parameter], schema: Schema, own: Collection[str]
+) -> list[str]:
     """Return a warning of what is swept and nothing reads, apart from the user's own.
 
     Args:
         sweep: The search space.
         swept: Its parameters with their paths.
+        schema: The fields that there are.
         own: Names of hyperparameters of the user's own.
 
     Raises:
         ConfigError: Nothing else is swept.
     """
     paths = [parameter.name for parameter in swept.values()]
-    unread = [path for path in paths if not is_known(path) and not is_own(path, own)]
+    unread = [path for path in paths if not schema.is_known(path) and not is_own(path, own)]
     if not unread:
         return []
     way_out = "if that is meant, say so under own: in the study (run_sweep.py --own)"
@@ -158,17 +168,17 @@ def _room(
 
 
 def _check_values(
-    sweep: Sweep, parameter: Parameter, path: str, own: Collection[str]
+    sweep: Sweep, parameter: Parameter, path: str, schema: Schema, own: Collection[str]
 ) -> list[Problem]:
     """Check each value on its own; values that do not fit together are infeasible trials."""
     problems = []
     for value in parameter.extremes:
         try:
-            canonical_json({path: compose.coerce(path, value)})
+            canonical_json({path: compose.coerce(path, value, schema)})
         except ValueError as error:
             problems.append(Problem(sweep.origin, parameter.name, value, str(error)))
     head = parameter.extremes[0]
     content = nesting.with_value({}, path, head)
-    for wrong, value, mend in misspellings(content, own):
+    for wrong, value, mend in misspellings(content, schema, own):
         problems.append(Problem(sweep.origin, wrong, value, mend))
     return problems

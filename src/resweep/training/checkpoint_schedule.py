@@ -6,16 +6,15 @@ best     an evaluation that may turn out among the best
 """
 
 import time
-from collections.abc import Mapping
-from typing import Any
 
-from resweep.training.gradients import Wish
+from resweep.config.training_section import Training
+from resweep.training.gradients import GradientRequest
 
 SECONDS_BETWEEN_SAVES = 60.0
 
 
-class Saves:
-    """Foretells the checkpoints of a training.
+class CheckpointSchedule:
+    """Says which steps of a training a checkpoint may follow.
 
     Args:
         training: The `training` section of the configuration.
@@ -23,27 +22,27 @@ class Saves:
         monitored: Whether monitors may stop it at any line of metrics.
     """
 
-    def __init__(self, training: Mapping[str, Any], until: int, monitored: bool):
+    def __init__(self, training: Training, until: int, monitored: bool):
         self.training = training
         self.until = until
         self.monitored = monitored
-        self.wants_gradients = Wish.of(training).gradients
+        self.wants_gradients = GradientRequest.of(training).gradients
         self.last = time.monotonic()
 
     def due(self, step: int) -> bool:
         """Whether a checkpoint has to follow this step, the next one to be trained."""
-        every = self.training["save_steps"]
+        every = self.training.save_steps
         if every:
-            return bool(step % every == 0)
+            return step % every == 0
         return time.monotonic() - self.last > SECONDS_BETWEEN_SAVES
 
     def may_follow(self, step: int) -> bool:
         """Whether one may follow for what the step brings: its end, or a good evaluation."""
-        logged = step % self.training["log_steps"] == 0
-        evaluated = step % self.training["eval_steps"] == 0
+        logged = step % self.training.log_steps == 0
+        evaluated = step % self.training.eval_steps == 0
         return (
             step == self.until
-            or bool(self.training["keep_best"] and evaluated)
+            or bool(self.training.keep_best and evaluated)
             or (self.monitored and (logged or evaluated))
         )
 

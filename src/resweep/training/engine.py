@@ -9,7 +9,6 @@ gradients and parameters (`resweep.training.zero`). What goes in and out is alwa
 checkpoint tells nothing of the engine, and any other may go on from it.
 """
 
-import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
@@ -18,13 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from resweep.systems.language.language_model import LanguageModel
+from resweep.config.training_section import Training
+from resweep.training.objective import Objective
 from resweep.training.optimizer import AdamW, Group, clip_gradients
 from resweep.training.processes import Processes
-
-NONE, DDP = "none", "ddp"
-
-log = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
@@ -41,8 +37,8 @@ class Engine(Protocol):
         """Add the gradients of a micro-batch.
 
         Args:
-            part: (sequences, tokens + 1) of this process.
-            share: Its sequences over those of the whole step, all processes together.
+            part: (rows, ...) of this process.
+            share: Its rows over those of the whole step, all processes together.
             last: Whether it is this process's last one of the step.
 
         Returns:
@@ -55,8 +51,8 @@ class Engine(Protocol):
     def update(self, learning_rate: float, max_norm: float) -> Tensor:
         """Clip to a global norm (0: not at all) and apply; returns the norm before clipping."""
 
-    def eval_loss(self, batch: Tensor) -> Tensor:
-        """Return the sum of the losses of a batch, without gradients."""
+    def measure(self, batch: Tensor) -> Tensor:
+        """Return the objective's sums over a batch, without gradients."""
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return parameters and moments by name, whole; on rank 0 of use."""
@@ -64,29 +60,29 @@ class Engine(Protocol):
     def load(
         self, weights: Mapping[str, Tensor], moments: Mapping[str, Tensor], steps: int
     ) -> None:
-        """Restore what `state` gave; without moments the optimizer starts anew."""
+        """Restore what `state` gave; without moments the optimizer starts from scratch."""
 
 
 class LossModule(nn.Module):
-    """A model whose forward is its loss: what engines wrap."""
+    """A model whose forward is its objective: what engines wrap."""
 
-    def __init__(self, model: LanguageModel, training: Mapping[str, Any], device: torch.device):
+    def __init__(self, objective: Objective, training: Training, device: torch.device):
         super().__init__()
-        self.model = model
+        self.model = objective.model
         self._type = device.type
-        self._bf16 = training["precision"] == "bf16"
-        self._loss: Any = model.loss
-        if training["compile"]:
+        self._bf16 = training.precision == "bf16"
+        self._measure = objective.measure
+        self._loss: Any = objective.loss
+        if training.compile:
             # Micro-batches have one size, and at most one other at the end: each gets its own code.
             mode = "reduce-overhead" if has_graphs(training, device) else None
-            self._loss = torch.compile(model.loss, dynamic=False, mode=mode)
+            self._loss = torch.compile(objective.loss, dynamic=False, mode=mode)
 
-    def forward(self, sequences: Tensor, reduction: str = "mean") -> Tensor:
-        """(sequences, tokens + 1) -> loss; `sum` is for evaluations, which are not compiled."""
+    def forward(self, rows: Tensor, evaluating: bool = False) -> Tensor:
+        """(rows, ...) -> loss, or the sums of an evaluation, which are not compiled."""
         with self._autocast():
-            if reduction == "sum":
-                return self.model.loss(sequences, reduction)
-            return self._loss(sequences)
+            result: Tensor = self._measure(rows) if evaluating else self._loss(rows)
+        return result
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if self._bf16:
@@ -94,9 +90,9 @@ class LossModule(nn.Module):
         return nullcontext()
 
 
-def has_graphs(training: Mapping[str, Any], device: torch.device) -> bool:
+def has_graphs(training: Training, device: torch.device) -> bool:
     """Whether CUDA graphs are wanted, and can be had."""
-    return bool(training["cuda_graphs"]) and device.type == "cuda"
+    return training.cuda_graphs and device.type == "cuda"
 
 
 class OneProcess:
@@ -104,15 +100,15 @@ class OneProcess:
 
     def __init__(
         self,
-        model: LanguageModel,
+        objective: Objective,
         groups: list[Group],
-        training: Mapping[str, Any],
+        training: Training,
         device: torch.device,
         processes: Processes,
     ):
-        self.model = model
+        self.model = model = objective.model
         self.processes = processes
-        self.plain = LossModule(model, training, device)
+        self.plain = LossModule(objective, training, device)
         self.module = self.wrap(self.plain, device)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.graphs = has_graphs(training, device)
@@ -120,9 +116,9 @@ class OneProcess:
         self.optimizer = AdamW(
             model,
             groups,
-            beta1=training["beta1"],
-            beta2=training["beta2"],
-            eps=training["adam_eps"],
+            beta1=training.beta1,
+            beta2=training.beta2,
+            eps=training.adam_eps,
         )
 
     def wrap(self, module: LossModule, device: torch.device) -> Any:
@@ -173,10 +169,10 @@ class OneProcess:
         return norm
 
     @torch.no_grad()
-    def eval_loss(self, batch: Tensor) -> Tensor:
-        """Return the sum of the losses of a batch, whatever other processes do."""
-        loss: Tensor = self.plain(batch, "sum")
-        return loss
+    def measure(self, batch: Tensor) -> Tensor:
+        """Return the objective's sums over a batch, whatever other processes do."""
+        sums: Tensor = self.plain(batch, True)
+        return sums
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return parameters and moments by name."""
@@ -187,7 +183,7 @@ class OneProcess:
     def load(
         self, weights: Mapping[str, Tensor], moments: Mapping[str, Tensor], steps: int
     ) -> None:
-        """Restore what `state` gave; without moments the optimizer starts anew."""
+        """Restore what `state` gave; without moments the optimizer starts from scratch."""
         for name, parameter in self.model.named_parameters():
             parameter.copy_(weights[name])
         if moments:
@@ -217,23 +213,3 @@ class Ddp(OneProcess):
             (loss * self.processes.world_size).backward()
         self._take_gradients(last)
         return loss.detach()
-
-
-def make_engine(
-    model: LanguageModel,
-    groups: list[Group],
-    training: Mapping[str, Any],
-    device: torch.device,
-    processes: Processes,
-) -> Engine:
-    """Return the engine that `training.distributed` names."""
-    if training["cuda_graphs"] and device.type != "cuda" and processes.rank == 0:
-        log.warning("training.cuda_graphs: a CPU has none, it changes nothing here")
-    kind = training["distributed"]
-    if kind == NONE or (kind == DDP and not processes.together):
-        return OneProcess(model, groups, training, device, processes)
-    if kind == DDP:
-        return Ddp(model, groups, training, device, processes)
-    from resweep.training.zero import Zero  # deepspeed takes seconds to import
-
-    return Zero(model, groups, training, device, processes)

@@ -7,10 +7,10 @@ Both are whole, float32 and on the CPU, whatever computed them: `torch.load(path
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from resweep.config.training_section import Training
 
 GRADIENTS = "gradients.pt"
 SAMPLES = "gradient_samples.pt"
@@ -19,7 +19,7 @@ SAMPLE_COUNT = "gradient_samples"  # its key in trainer.json
 
 
 @dataclass(frozen=True)
-class Wish:
+class GradientRequest:
     """Which gradients checkpoints should have.
 
     Attributes:
@@ -31,12 +31,12 @@ class Wish:
     samples: int | None = None
 
     @classmethod
-    def of(cls, training: Mapping[str, Any]) -> "Wish":
-        """Return the wish of a `training` section."""
-        return cls(training["save_gradients"], training["gradient_samples"])
+    def of(cls, training: Training) -> "GradientRequest":
+        """Return the request of a `training` section."""
+        return cls(training.save_gradients, training.gradient_samples)
 
     def is_met(self, checkpoint: Path) -> bool:
-        """Whether a checkpoint folder has what is wished for."""
+        """Whether a checkpoint folder has what is requested."""
         if not self.gradients:
             return True
         if not (checkpoint / GRADIENTS).is_file():
@@ -47,4 +47,4 @@ class Wish:
         return bool(counters.get(SAMPLE_COUNT) == self.samples)
 
 
-NO_WISH = Wish()
+NO_GRADIENTS = GradientRequest()

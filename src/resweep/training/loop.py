@@ -1,18 +1,15 @@
 """The training loop, and the measurements beside it.
 
-batch -> loss -> gradients -> step          (resweep.training.gradient_learner)
+a step                                       (resweep.training.learner: whatever trains by steps)
   every log_steps   a line of metrics.jsonl and timing.jsonl
-  every eval_steps  validation loss, in the same line
-  every line        the monitors, who may stop it     (resweep.training.monitors)
+  every eval_steps  an evaluation, in the same line
+  every line        the monitors, which may stop it    (resweep.training.monitors)
   now and then      a checkpoint, from which a killed run continues bit for bit
                                                (resweep.training.checkpoint_schedule says when)
 """
 
-import functools
 import logging
 import math
-import resource
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -20,33 +17,17 @@ from typing import Any
 
 import torch
 
-from resweep.config.schema import EarlyStopping
-from resweep.training.checkpoint_schedule import Saves
-from resweep.training.gradient_learner import Trainer
+from resweep.config.training_section import Training
+from resweep.training.checkpoint_schedule import CheckpointSchedule
+from resweep.training.clock import Clock, peak_flops
+from resweep.training.learner import Learner
 from resweep.training.metrics import MetricLog
 from resweep.training.monitors import Monitors, Stop
-
-SECONDS_BETWEEN_PROGRESS = 5.0
-
-# Peak FLOP/s by what stands in the device's name, from vendors' data sheets: dense, which is half
-# of what they print for sparse matrices; fp32 without tensor cores. Older GPUs have neither format
-# and compute both as fp32. The first name that fits counts.
-PEAK_FLOPS = {
-    "H200": {"bf16": 989e12, "tf32": 494e12, "fp32": 67e12},
-    "H100 NVL": {"bf16": 835e12, "tf32": 417e12, "fp32": 60e12},
-    "H100 PCIe": {"bf16": 756e12, "tf32": 378e12, "fp32": 51e12},
-    "H100": {"bf16": 989e12, "tf32": 494e12, "fp32": 67e12},
-    "A100": {"bf16": 312e12, "tf32": 156e12, "fp32": 19.5e12},
-    "L40S": {"bf16": 362e12, "tf32": 183e12, "fp32": 91.6e12},
-    "4090": {"bf16": 165e12, "tf32": 82.6e12, "fp32": 82.6e12},
-    "V100": {"bf16": 15.7e12, "tf32": 15.7e12, "fp32": 15.7e12},
-    "T4": {"bf16": 8.1e12, "tf32": 8.1e12, "fp32": 8.1e12},
-}
 
 log = logging.getLogger(__name__)
 
 
-class Outcome(Enum):
+class LoopEnd(Enum):
     """Why the loop returned."""
 
     REACHED = "reached"
@@ -55,184 +36,133 @@ class Outcome(Enum):
     DIVERGED = "diverged"
 
 
+@dataclass(frozen=True, kw_only=True)
+class LoopPlan:
+    """How to train.
+
+    Attributes:
+        training: The section; `max_steps` is a number.
+        until: Step to stop at, at most the horizon.
+        device: Where.
+        world_size: Processes that train together.
+        unit: What the system counts: token, image.
+        metric: Name of the metric by which checkpoints are kept.
+        training_loss: Name of the loss of each line, or None.
+    """
+
+    training: Training
+    until: int
+    device: torch.device
+    unit: str
+    metric: str
+    training_loss: str | None
+    world_size: int = 1
+
+    @property
+    def max_steps(self) -> int:
+        """The horizon."""
+        assert self.training.max_steps is not None, "resolved"
+        return self.training.max_steps
+
+    @property
+    def watched(self) -> list[str]:
+        """Names of the metrics that people watch; a run has diverged when one is no number."""
+        return [name for name in (self.training_loss, self.metric) if name is not None]
+
+
 @dataclass(frozen=True)
 class Callbacks:
     """What the loop asks of its surroundings.
 
     Attributes:
-        save: Save a checkpoint of the trainer as it is now; may write it after returning.
+        save: Save a checkpoint of the learner as it is now; may write it after returning.
         interrupted: Whether to save and leave.
-        beat: Told the step now and then, for the lease and for people.
-        is_best: Told the step and its val/loss; whether to save it for being among the best.
+        beat: Called with the step now and then, for the lease and for people.
+        is_best: Called with a step and its value of the metric; whether to save it for being among
+            the best.
     """
 
     save: Callable[[], None]
     interrupted: Callable[[], bool]
     beat: Callable[[int], None]
-    is_best: Callable[[int, float], bool] = lambda step, loss: False
+    is_best: Callable[[int, float], bool] = lambda step, value: False
 
 
 def train(
-    trainer: Trainer,
-    until: int,
+    learner: Learner,
+    plan: LoopPlan,
     metrics: MetricLog,
     timing: MetricLog,
     callbacks: Callbacks,
-    monitors: Monitors | None = None,
-) -> Outcome:
-    """Train up to step `until`, writing metrics and checkpoints on the way.
+    monitors: Monitors,
+) -> LoopEnd:
+    """Train as planned, writing metrics and checkpoints on the way.
 
     Args:
-        trainer: Where to start from; holds the result afterwards.
-        until: Step to stop at, at most the horizon.
+        learner: Where to start from; holds the result afterwards.
+        plan: How far, and how.
         metrics: Determined values, by step.
         timing: Speed and memory, by step.
         callbacks: For saving, stopping and being seen alive.
-        monitors: Have seen the lines of metrics up to the trainer's step; see the ones after it.
+        monitors: Have seen the lines of metrics up to the learner's step; see the ones after it.
     """
-    monitors = monitors or Monitors(EarlyStopping())
+    training = plan.training
 
     def write(values: Mapping[str, Any]) -> Stop | None:
-        metrics.write(trainer.step, values)
-        return monitors.see({"step": trainer.step, **values})
+        metrics.write(learner.step, values)
+        return monitors.see({"step": learner.step, **values})
 
-    if trainer.step == 0:
-        write(trainer.evaluate("val"))
+    if learner.step == 0:
+        write(learner.evaluate())
     if monitors.stop is not None:
-        return Outcome.STOPPED
-    clock = _Clock(trainer)
-    saves = Saves(trainer.training, until, monitors.on)
+        return LoopEnd.STOPPED
+    peak = peak_flops(plan.device, training.precision) * plan.world_size
+    clock = Clock(learner, plan.unit, plan.device, peak)
+    checkpoints = CheckpointSchedule(training, plan.until, monitors.on)
     leaving = False
 
     def save() -> None:
-        saves.saved()
+        checkpoints.saved()
         clock.paused(callbacks.save)
 
-    while trainer.step < until:
-        due = saves.due(trainer.step + 1)
-        complete = not saves.wants_gradients or due or leaving
-        complete = complete or saves.may_follow(trainer.step + 1)
-        trainer.train_step(saves.wants_gradients and complete)
-        step = trainer.step
+    while learner.step < plan.until:
+        due = checkpoints.due(learner.step + 1)
+        complete = not checkpoints.wants_gradients or due or leaving
+        complete = complete or checkpoints.may_follow(learner.step + 1)
+        learner.train_step(checkpoints.wants_gradients and complete)
+        step = learner.step
+        last = step == plan.max_steps
         values: dict[str, Any] = {}
-        if step % trainer.training["log_steps"] == 0 or step == trainer.max_steps:
-            values |= trainer.interval_metrics()
-            timing.write(step, clock.measure(trainer))
-            if _diverged(values, "train/loss", step):
-                return Outcome.DIVERGED
-        if step % trainer.training["eval_steps"] == 0 or step == trainer.max_steps:
-            values |= clock.paused(lambda: trainer.evaluate("val"))
-            if _diverged(values, "val/loss", step):  # by the last update, which no train/loss saw
-                return Outcome.DIVERGED
-            due |= callbacks.is_best(step, values["val/loss"])
+        if step % training.log_steps == 0 or last:
+            values |= learner.interval_metrics()
+            timing.write(step, clock.measure())
+            if _diverged(plan, values, step):
+                return LoopEnd.DIVERGED
+        if step % training.eval_steps == 0 or last:
+            values |= clock.paused(learner.evaluate)
+            if _diverged(plan, values, step):  # by the last update, which no training loss saw
+                return LoopEnd.DIVERGED
+            if plan.metric in values:
+                due |= callbacks.is_best(step, values[plan.metric])
         if values:
             stop = write(values)
-            clock.progress(trainer, until, values)
+            clock.progress(plan.until, values, plan.watched)
             if stop is not None:
                 log.info("stopped at step %d: %s", step, stop.reason)
-                return Outcome.STOPPED
+                return LoopEnd.STOPPED
         leaving = leaving or callbacks.interrupted()
         if leaving and complete:  # else after one more step, whose gradients are kept
             save()
-            return Outcome.INTERRUPTED
-        if due and step < until:
+            return LoopEnd.INTERRUPTED
+        if due and step < plan.until:
             save()
         callbacks.beat(step)
-    return Outcome.REACHED
+    return LoopEnd.REACHED
 
 
-def _diverged(values: dict[str, Any], name: str, step: int) -> bool:
-    if math.isfinite(values[name]):
-        return False
-    log.warning("diverged: %s is %s at step %d", name, values[name], step)
-    return True
-
-
-class _Clock:
-    """Times training apart from evaluation and saving."""
-
-    def __init__(self, trainer: Trainer):
-        now = time.monotonic()
-        self.last_progress = now
-        self.interval_start, self.interval_step = now, trainer.step
-        self.speed = 0.0
-        self.device = trainer.device
-
-    def paused(self, work: Callable[[], Any]) -> Any:
-        """Do something that is not training."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)  # what is still under way is training
-        start = time.monotonic()
-        result = work()
-        self.interval_start += time.monotonic() - start
-        return result
-
-    def measure(self, trainer: Trainer) -> dict[str, float]:
-        """Return speed since the last call, peak memory, and the process's CPU seconds so far.
-
-        Model FLOPs utilisation (PaLM, Chowdhery et al. 2022, appendix B): what the model needs,
-        without what is computed twice to save memory, over the peak of all devices together.
-        """
-        now = time.monotonic()
-        seconds = max(now - self.interval_start, 1e-9)
-        steps = trainer.step - self.interval_step
-        tokens = steps * trainer.sequences_per_step * trainer.context_length
-        self.speed = steps / seconds
-        self.interval_start, self.interval_step = now, trainer.step
-        achieved = trainer.model.flops_per_token() * tokens / seconds
-        peak = peak_flops(trainer.device, trainer.training["precision"])
-        peak *= trainer.processes.world_size
-        return {
-            "tokens_per_second": round(tokens / seconds, 1),
-            "mfu": round(achieved / peak, 4),
-            "memory_mb": round(memory_mb(trainer.device), 1),
-            "cpu_seconds": round(time.process_time(), 3),
-        }
-
-    def progress(self, trainer: Trainer, until: int, values: dict[str, Any]) -> None:
-        """Tell people where the training is, every few seconds and at the end."""
-        now = time.monotonic()
-        if now - self.last_progress < SECONDS_BETWEEN_PROGRESS and trainer.step < until:
-            return
-        self.last_progress = now
-        shown = ", ".join(
-            f"{name} {values[name]:.4g}" for name in ("train/loss", "val/loss") if name in values
-        )
-        left = (until - trainer.step) / self.speed if self.speed else 0.0
-        log.info("step %d of %d: %s, %s left", trainer.step, until, shown, duration(left))
-
-
-def duration(seconds: float) -> str:
-    """Return a length of time for people: `45 s`, `12 min`, `3.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def memory_mb(device: torch.device) -> float:
-    """Peak memory in MB: of the GPU, or resident memory of the process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def data_sheet(name: str) -> dict[str, float]:
-    """FLOP/s of a GPU by precision; an unknown one counts as an A100, so that runs compare."""
-    return next((p for key, p in PEAK_FLOPS.items() if key in name), PEAK_FLOPS["A100"])
-
-
-@functools.cache
-def peak_flops(device: torch.device, precision: str) -> float:
-    """FLOP/s that the device could do: from data sheets, or a CPU core's measured matmul rate.
-
-    That of a CPU is float32's, whatever the precision.
-    """
-    if device.type == "cuda":
-        return data_sheet(torch.cuda.get_device_name(device))[precision]
-    size, best = 256, math.inf
-    a = torch.ones(size, size)
-    for _ in range(8):
-        start = time.perf_counter()
-        a @ a
-        best = min(best, time.perf_counter() - start)
-    return 2 * size**3 / best
+def _diverged(plan: LoopPlan, values: Mapping[str, Any], step: int) -> bool:
+    for name in plan.watched:
+        if name in values and not math.isfinite(values[name]):
+            log.warning("diverged: %s is %s at step %d", name, values[name], step)
+            return True
+    return False

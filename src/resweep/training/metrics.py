@@ -5,7 +5,7 @@ metrics.jsonl holds what the run's identity determines, timing.jsonl what it doe
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +43,6 @@ class MetricLog:
 def read_metrics(path: Path, up_to: int | None = None) -> list[dict[str, Any]]:
     """Read a metric file's lines up to a step; an absent file has none."""
     return [line for line, _ in _whole_lines(path) if up_to is None or line["step"] <= up_to]
-
-
-def val_losses(lines: Iterable[Mapping[str, Any]]) -> dict[int, float]:
-    """Return val/loss by step, of the lines that have it."""
-    return {line["step"]: line["val/loss"] for line in lines if "val/loss" in line}
 
 
 def _end_of_step(path: Path, step: int) -> int:

@@ -12,7 +12,7 @@ from resweep.paths import write_atomically
 NOTE = "micro_batch.json"
 
 
-class Shortage:
+class MicroBatchLimit:
     """The note of a run.
 
     Args:
@@ -24,7 +24,7 @@ class Shortage:
         self.path = folder / NOTE
         self.memory = memory
 
-    def limit(self) -> int | None:
+    def read(self) -> int | None:
         """Return the most sequences a forward; 0: not even one fits, None: nothing is known."""
         try:
             note = json.loads(self.path.read_text())

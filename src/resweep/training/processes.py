@@ -2,7 +2,7 @@
 
     rank 0     the store, the metric files, every decision   (resweep.store.advance, .training.loop)
       tells    train_step, evaluate, snapshot, ...           (a method's name and its arguments)
-    rank 1...  the same methods of their own trainer         (resweep.training.follow)
+    rank 1...  the same methods of their own trainer         (resweep.training.mirror)
 
 So the loop is the same for one process and for many, and no decision has to be taken twice. Started
 by torchrun, which sets RANK, WORLD_SIZE, LOCAL_RANK and where to meet.

@@ -1,18 +1,24 @@
 """Learning-rate schedules over the horizon of a run: pure functions of the step."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
+
+from resweep.config.training_section import Training
 
 
-def warmup_steps(training: Mapping[str, Any], max_steps: int) -> int:
-    """Resolve the warmup of a `training` section to steps (rounded to the nearest)."""
-    if training["warmup_steps"] is not None:
-        return min(int(training["warmup_steps"]), max_steps)
-    return round((training["pct_warmup"] or 0.0) * max_steps)
+def resolve_warmup(steps: int | None, share: float | None, max_steps: int) -> int:
+    """Return a warmup in steps, at most the horizon; a share of it is rounded to the nearest.
+
+    Args:
+        steps: `training.warmup_steps`, which counts if it is given.
+        share: `training.pct_warmup`.
+        max_steps: The horizon.
+    """
+    if steps is not None:
+        return min(steps, max_steps)
+    return round((share or 0.0) * max_steps)
 
 
-def learning_rate(step: int, training: Mapping[str, Any], max_steps: int) -> float:
+def learning_rate(step: int, training: Training, max_steps: int) -> float:
     """Return the learning rate of optimizer step `step` (from 0) in a run of `max_steps`.
 
     Linear warmup reaches the peak at its last step. After it, with p the share of the rest that is
@@ -20,19 +26,19 @@ def learning_rate(step: int, training: Mapping[str, Any], max_steps: int) -> flo
     / 2, wsd (warmup-stable-decay, Hu et al. 2024, section 4) 1 until the last `decay_fraction` of
     the run, then linear to r.
     """
-    peak, warmup = training["learning_rate"], warmup_steps(training, max_steps)
+    peak = training.learning_rate
+    warmup = resolve_warmup(training.warmup_steps, training.pct_warmup, max_steps)
     if step < warmup:
         return peak * (step + 1) / warmup
     rest = max(1, max_steps - warmup)
     done = (step - warmup) / rest
-    floor = training["min_lr_ratio"]
-    kind = training["scheduler"]
-    if kind == "constant":
+    floor = training.min_lr_ratio
+    if training.scheduler == "constant":
         return peak
-    if kind == "linear":
+    if training.scheduler == "linear":
         return peak * (1 - (1 - floor) * done)
-    if kind == "cosine":
+    if training.scheduler == "cosine":
         return peak * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done)))
-    decay = max(1, min(rest, round(training["decay_fraction"] * max_steps)))
+    decay = max(1, min(rest, round(training.decay_fraction * max_steps)))
     into = step - (max_steps - decay)
     return peak if into < 0 else peak * (1 - (1 - floor) * into / decay)

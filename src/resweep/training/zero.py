@@ -14,13 +14,13 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from resweep.systems.language.language_model import LanguageModel
+from resweep.config.training_section import Training
 from resweep.training.engine import LossModule
+from resweep.training.objective import Objective
 from resweep.training.optimizer import Group
 from resweep.training.processes import Processes
 
@@ -40,7 +40,7 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 # for sums between CPUs a minute and a gigabyte; killed in between, it leaves a lock that hangs all.
 deepspeed.ops.__compatible_ops__ = {}
 logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
-# It calls what torch will rename one day; that is not for whoever trains to mend.
+# It calls what torch will rename one day; that is not for whoever trains to fix.
 warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
 
 
@@ -49,15 +49,16 @@ class Zero:
 
     def __init__(
         self,
-        model: LanguageModel,
+        objective: Objective,
         groups: list[Group],
-        training: Mapping[str, Any],
+        training: Training,
         device: torch.device,
         processes: Processes,
     ):
-        self.model = model
+        self.model = model = objective.model
+        self.shapes = objective.shapes
         self.processes = processes
-        self.stage = int(training["distributed"][-1])
+        self.stage = int(training.distributed[-1])
         self.groups = groups
         named = dict(model.named_parameters())
         self.trained = {name: named[name] for group in groups for name in group.names}
@@ -69,21 +70,21 @@ class Zero:
                 }
                 for group in groups
             ],
-            lr=training["learning_rate"],
-            betas=(training["beta1"], training["beta2"]),
-            eps=training["adam_eps"],
+            lr=training.learning_rate,
+            betas=(training.beta1, training.beta2),
+            eps=training.adam_eps,
             fused=True,
         )
         settings = {
             "train_micro_batch_size_per_gpu": 1,  # of no effect: boundaries are set by hand
             "gradient_accumulation_steps": 1,
-            "gradient_clipping": training["grad_clip"],
+            "gradient_clipping": training.grad_clip,
             "zero_optimization": {"stage": self.stage},
             "zero_allow_untested_optimizer": True,
             "steps_per_print": 10**9,
         }
         self.engine, self.optimizer, _, _ = deepspeed.initialize(
-            model=LossModule(model, training, device),
+            model=LossModule(objective, training, device),
             optimizer=optimizer,
             config=settings,
             dist_init_required=False,
@@ -123,14 +124,14 @@ class Zero:
         norm = torch.as_tensor(self.engine.get_global_grad_norm(), dtype=torch.float32)
         if not norm.isfinite():
             for name, parameter in self.trained.items():
-                self._set(parameter, torch.full(self.model.shapes[name], math.nan))
+                self._set(parameter, torch.full(self.shapes[name], math.nan))
         return norm
 
     @torch.no_grad()
-    def eval_loss(self, batch: Tensor) -> Tensor:
-        """Return the sum of the losses of a batch."""
-        loss: Tensor = self.engine(batch, "sum")
-        return loss
+    def measure(self, batch: Tensor) -> Tensor:
+        """Return the objective's sums over a batch."""
+        sums: Tensor = self.engine(batch, True)
+        return sums
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return parameters and moments by name, gathered into rank 0's main memory."""
@@ -160,7 +161,7 @@ class Zero:
     def load(
         self, weights: Mapping[str, Tensor], moments: Mapping[str, Tensor], steps: int
     ) -> None:
-        """Restore what `state` gave; without moments the optimizer starts anew."""
+        """Restore what `state` gave; without moments the optimizer starts from scratch."""
         for name, parameter in self.model.named_parameters():
             self._set(parameter, weights[name])
         for kind in MOMENTS if moments else ():

@@ -18,10 +18,9 @@ from threading import Event, Thread
 from typing import Any
 
 from resweep.config.compose import leaves
-from resweep.config.schema import EarlyStopping
 from resweep.paths import Layout
 from resweep.training.metrics import METRICS, TIMING, read_metrics
-from resweep.training.monitors import Monitors
+from resweep.training.monitors import Monitors, StopRules
 from resweep.trials.trial import Trial
 from resweep.wandb import process as wandb_process
 
@@ -37,11 +36,12 @@ log = logging.getLogger(__name__)
 def follow(
     folder: Path,
     from_step: int,
+    *,
     run_id: str,
     trial: Trial,
     tracking: Mapping[str, Any],
     layout: Layout,
-    horizon: int | None = None,
+    rules: StopRules,
 ) -> Iterator[None]:
     """Send a run's metrics to W&B while the body runs, and a little longer for the last ones.
 
@@ -54,13 +54,13 @@ def follow(
             that a sweep's agent opened: everything goes there from the first step on, and what
             that run is called, and where, is the agent's.
         layout: W&B's files go to `results/{study}/wandb`.
-        horizon: The run's last step, at which no monitor stops it.
+        rules: The monitors of the trial.
     """
     mode = tracking.get("wandb", "disabled")
     if mode == "disabled":
         yield
         return
-    directory = layout.study(trial.study).absolute()
+    directory = layout.study(trial.study).path.absolute()
     agent = "agent_run" in tracking
     own = {
         "id": run_id,
@@ -74,8 +74,7 @@ def follow(
         "folder": str(folder),
         "after_step": -1 if agent else _last_sent(folder, from_step, layout.run(run_id)),
         "seconds_to_finish": SECONDS_TO_FINISH[mode],
-        "early_stopping": trial.config.get("early_stopping", {}),
-        "horizon": horizon,
+        "rules": rules.content(),
         "init": {
             "agent": agent,
             "mode": mode,
@@ -156,7 +155,7 @@ def main(order: dict[str, Any]) -> None:
     folder, sent = Path(order["folder"]), order["after_step"]
     run = wandb_process.init(**order["init"])
     metrics, timing = _Tail(folder / METRICS), _Tail(folder / TIMING)
-    monitors = Monitors(EarlyStopping.model_validate(order["early_stopping"]), order["horizon"])
+    monitors = Monitors(StopRules.from_content(order["rules"]))
     speeds: dict[int, dict[str, Any]] = {}
     ended = False
     while not ended:

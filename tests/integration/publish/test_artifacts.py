@@ -195,7 +195,7 @@ SCORES = """rank,trial,run_id,status,score,step
 def ranked(tmp_path):
     """A ranked phase, and the best run's checkpoint."""
     layout = Layout(tmp_path / "results")
-    scores = layout.phase("tiny", "rerun") / "scores.csv"
+    scores = layout.phase("tiny", "rerun").scores
     scores.parent.mkdir(parents=True)
     scores.write_text(SCORES)
 
@@ -204,7 +204,7 @@ def ranked(tmp_path):
             (folder / name).write_text(f"{name} of abc")
 
     folder = layout.run("abc") / "checkpoint_20"
-    checkpoint.publish(folder, write, lambda: None)
+    checkpoint.write_checkpoint(folder, write, lambda: None)
     return layout, scores, folder
 
 

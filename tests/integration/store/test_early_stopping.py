@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from resweep.store.request import Request, advance
 
 from resweep import yaml12
 from resweep.config.schema import EarlyStopping
@@ -16,7 +17,6 @@ from resweep.jobs.resources import LINK, trial_needs
 from resweep.jobs.train_trial import train_trial
 from resweep.paths import Layout
 from resweep.store.identity import run_id
-from resweep.store.request import Request, advance
 from resweep.store.run import Run
 from resweep.study.load import load_study
 from resweep.study.schema import Resources

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 import torch
+from resweep.store.request import Request, advance
 
 from resweep.data.store import Prepared
 from resweep.errors import Interrupted, StoreError
 from resweep.paths import Layout
 from resweep.store import checkpoints as checkpoint
 from resweep.store.identity import run_id
-from resweep.store.request import Request, advance
 from resweep.store.retention import Policy, best_first, claim, release
 from resweep.store.run import Run
-from resweep.training.checkpoint_schedule import Saves
+from resweep.training.checkpoint_schedule import CheckpointSchedule
 from resweep.training.gradient_learner import Trainer
 from resweep.training.metrics import METRICS, read_metrics, val_losses
 from resweep.training.snapshot import Snapshot
@@ -190,10 +190,10 @@ def test_a_retraining_beside_the_run_keeps_nothing_but_what_was_asked(data, layo
 # When they are saved
 
 
-def saves(until: int = 12, monitored: bool = False, **training: Any) -> Saves:
+def saves(until: int = 12, monitored: bool = False, **training: Any) -> CheckpointSchedule:
     settings = {"save_steps": None, "keep_best": None, "log_steps": 4, "eval_steps": 6}
     settings |= {"save_gradients": True, "gradient_samples": None, **training}
-    return Saves(settings, until, monitored)
+    return CheckpointSchedule(settings, until, monitored)
 
 
 @pytest.mark.parametrize(
@@ -374,7 +374,7 @@ def with_folder(folder: Path) -> None:
 
 def test_files_in_folders_have_digests_too(tmp_path):
     place = tmp_path / "checkpoint_4"
-    checkpoint.publish(place, with_folder, lambda: None)
+    checkpoint.write_checkpoint(place, with_folder, lambda: None)
     assert json.loads((place / "digests.json").read_text()).keys() == {
         "model.safetensors",
         "adapter/deep/adapter.safetensors",
@@ -389,6 +389,6 @@ def test_files_in_folders_have_digests_too(tmp_path):
 )
 def test_names_that_lead_out_of_the_folder_are_damage(name, tmp_path):
     place = tmp_path / "checkpoint_4"
-    checkpoint.publish(place, with_folder, lambda: None)
+    checkpoint.write_checkpoint(place, with_folder, lambda: None)
     (place / "digests.json").write_text(json.dumps({name: "0" * 64}))
     assert "which is outside" in checkpoint.find_damage(place)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from resweep.store.request import Request, advance
 
 from resweep.config.schema import Config
 from resweep.data.store import Prepared
@@ -21,7 +22,6 @@ from resweep.store import lock as lock_module
 from resweep.store.forget import drifted_runs, failed_runs, forget_runs, runs_of_phase
 from resweep.store.identity import run_id
 from resweep.store.lock import RunLock, read_lease
-from resweep.store.request import Request, advance
 from resweep.store.retention import claim, release
 from resweep.store.run import NO_MONITORS, Run
 from resweep.study.schema import Resources

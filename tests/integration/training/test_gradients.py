@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from resweep.store.request import Request, advance
 from torch import Tensor
 
 from resweep.data.store import Prepared
@@ -18,11 +19,10 @@ from resweep.errors import Interrupted, StoreError
 from resweep.paths import Layout
 from resweep.store import checkpoints as checkpoint
 from resweep.store.identity import run_id
-from resweep.store.request import Request, advance
 from resweep.store.retention import claim, release
 from resweep.store.run import NO_MONITORS, Run
 from resweep.training.gradient_learner import Trainer
-from resweep.training.gradients import Wish
+from resweep.training.gradients import GradientRequest
 from resweep.training.metrics import METRICS
 from resweep.training.snapshot import Snapshot
 from tests.conftest import ROOT
@@ -326,9 +326,9 @@ def test_a_checkpoint_gets_them_later_and_nothing_else_changes(save_steps, data,
     place = run.path / "checkpoint_12"
     before, metrics = files(place), (run.path / METRICS).read_bytes()
     steps, content = checkpoint.steps_of(run.path), record.read_bytes()
-    assert not run.is_served(12, False, NO_MONITORS, Wish(True))
+    assert not run.is_served(12, False, NO_MONITORS, GradientRequest(True))
     assert advance(asked, layout) == record
-    assert run.is_served(12, False, NO_MONITORS, Wish(True))
+    assert run.is_served(12, False, NO_MONITORS, GradientRequest(True))
     assert run.attempts()[-1]["from_step"] == (8 if save_steps else 0)
     after = files(place)
     gradients = after.pop("gradients.pt")
@@ -365,7 +365,7 @@ def test_a_pruned_checkpoint_comes_back_with_them_only_with_its_weights(data, la
     release(run, "s", "p", "t")
     assert advance(asked, layout) == record and not run.has_weights(12)
     advance(request(data, {"weights": True}, **WANTED), layout)
-    assert Wish(True).is_met(run.path / "checkpoint_12")
+    assert GradientRequest(True).is_met(run.path / "checkpoint_12")
 
 
 def test_gradients_of_other_weights_are_refused(data, layout, monkeypatch):
@@ -415,7 +415,7 @@ def test_a_crash_while_they_take_their_place_is_made_good(moment, data, layout, 
             advance(request(data, **WANTED), layout)
     assert place.exists() == (moment != "between")
     assert advance(request(data, {"weights": True}, **WANTED), layout) == record
-    assert Wish(True).is_met(place) and checkpoint.find_damage(place) is None
+    assert GradientRequest(True).is_met(place) and checkpoint.find_damage(place) is None
     assert checkpoint.weights_digest(place) == json.loads(record.read_text())["weights"]
 
 
@@ -425,8 +425,8 @@ def test_an_earlier_stop_may_want_them_too(data, layout):
     asked = request(data, {"stop": 5}, **WANTED)
     advance(asked, layout)
     run = run_of(asked, layout)
-    assert Wish(True).is_met(run.path / "checkpoint_5")
-    assert not Wish(True).is_met(run.path / "checkpoint_12")
+    assert GradientRequest(True).is_met(run.path / "checkpoint_5")
+    assert not GradientRequest(True).is_met(run.path / "checkpoint_12")
     assert run.state()["status"] == "finished" and run.state()["step"] == 12
 
 

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import pytest
 import torch
+from resweep.store.request import Request, advance
 
 from resweep.config import compose
 from resweep.config.compose import Composed
@@ -14,7 +15,6 @@ from resweep.config.schema import Training
 from resweep.data.store import Prepared
 from resweep.paths import Layout
 from resweep.store.identity import run_id
-from resweep.store.request import Request, advance
 from resweep.store.run import Run
 from resweep.systems.language.gpt import GPT
 from resweep.training.device import matmul_precision, pick_device

@@ -14,7 +14,7 @@ from resweep.data.store import ensure
 from resweep.paths import Layout
 from resweep.store import checkpoints as checkpoint
 from resweep.training.gradient_learner import Trainer, derive_seed
-from resweep.training.loop import Callbacks, Outcome, duration, train
+from resweep.training.loop import Callbacks, LoopEnd, duration, train
 from resweep.training.metrics import MetricLog, read_metrics
 from tests.support import tiny
 
@@ -228,7 +228,7 @@ def test_evaluation_reads_as_many_sequences_as_asked(data):
 
 
 def test_metrics_have_the_names_and_steps_that_are_documented(data, tmp_path):
-    assert run(make(data, training__max_steps=14), 14, tmp_path) is Outcome.REACHED
+    assert run(make(data, training__max_steps=14), 14, tmp_path) is LoopEnd.REACHED
     lines = read_metrics(tmp_path / "metrics.jsonl")
     trained = {"train/loss", "lr", "grad_norm", "tokens"}
     evaluated = {"val/loss", "val/perplexity"}
@@ -270,10 +270,10 @@ def test_a_training_that_was_cut_ends_bit_for_bit_the_same(cut, changes, data, t
     asked = itertools.count(1)
     interrupted = lambda: next(asked) == cut  # noqa: E731
     outcome = run(first, 12, tmp_path / "cut", lambda: first.snapshot().write(saved), interrupted)
-    assert (outcome, first.step) == (Outcome.INTERRUPTED, cut)
+    assert (outcome, first.step) == (LoopEnd.INTERRUPTED, cut)
     rest.load(saved)
     torch.manual_seed(99)
-    assert run(rest, 12, tmp_path / "cut") is Outcome.REACHED
+    assert run(rest, 12, tmp_path / "cut") is LoopEnd.REACHED
     assert_equal(whole, rest)
     files = [(tmp_path / name / "metrics.jsonl").read_bytes() for name in ("whole", "cut")]
     assert files[0] == files[1]
@@ -325,7 +325,7 @@ def test_a_checkpoint_is_what_transformers_and_the_trainer_need(data, tmp_path):
 
 def test_a_huge_learning_rate_diverges(data, tmp_path, caplog):
     trainer = make(data, training__learning_rate=1e30, training__pct_warmup=0.0)
-    assert run(trainer, 12, tmp_path) is Outcome.DIVERGED
+    assert run(trainer, 12, tmp_path) is LoopEnd.DIVERGED
     assert trainer.step == 4
     assert "diverged" in caplog.text and "train/loss is nan at step 4" in caplog.text
     assert [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")] == [0]
@@ -336,7 +336,7 @@ def test_a_weight_that_is_no_number_is_noticed(data, tmp_path):
     run(trainer, 4, tmp_path)
     with torch.no_grad():
         trainer.model.transformer.wte.weight[40, 0] = math.nan
-    assert run(trainer, 12, tmp_path) is Outcome.DIVERGED
+    assert run(trainer, 12, tmp_path) is LoopEnd.DIVERGED
     steps = [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")]
     assert steps == [0, 4]
 
@@ -351,7 +351,7 @@ def test_a_last_update_that_breaks_the_weights_is_noticed(data, tmp_path, caplog
             trainer.model.transformer.wte.weight.data.fill_(math.nan)
 
     trainer.engine.optimizer.step = break_at_the_end
-    assert run(trainer, 12, tmp_path) is Outcome.DIVERGED
+    assert run(trainer, 12, tmp_path) is LoopEnd.DIVERGED
     assert "diverged" in caplog.text and "val/loss is nan at step 12" in caplog.text
     assert "NaN" not in (tmp_path / "metrics.jsonl").read_text()
 
@@ -419,7 +419,7 @@ def write_two(folder: Path) -> None:
 
 def publish(folder: Path, step: int) -> Path:
     path = folder / checkpoint.folder_name(step)
-    checkpoint.publish(path, write_two, lambda: None)
+    checkpoint.write_checkpoint(path, write_two, lambda: None)
     return path
 
 
@@ -444,13 +444,13 @@ def test_a_checkpoint_that_fails_leaves_nothing(who, tmp_path):
             raise OSError("taken over")
 
     with pytest.raises(OSError, match=r"disk full|taken over"):
-        checkpoint.publish(tmp_path / "checkpoint_4", write, confirm)
+        checkpoint.write_checkpoint(tmp_path / "checkpoint_4", write, confirm)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_checkpoint_has_no_name_before_it_is_whole(tmp_path):
     seen = []
-    checkpoint.publish(
+    checkpoint.write_checkpoint(
         tmp_path / "checkpoint_4",
         write_two,
         lambda: seen.extend(checkpoint.steps_of(tmp_path)),
@@ -462,7 +462,7 @@ def test_a_checkpoint_has_no_name_before_it_is_whole(tmp_path):
 def test_a_published_checkpoint_never_changes(tmp_path):
     path = publish(tmp_path, 4)
     before = path.stat().st_ino, (path / "model.safetensors").stat().st_mtime_ns
-    checkpoint.publish(path, lambda folder: pytest.fail("written again"), lambda: None)
+    checkpoint.write_checkpoint(path, lambda folder: pytest.fail("written again"), lambda: None)
     assert (path.stat().st_ino, (path / "model.safetensors").stat().st_mtime_ns) == before
 
 
@@ -522,7 +522,7 @@ def test_a_trainer_survives_its_checkpoint_on_disk(data, tmp_path):
     for _ in range(5):
         trainer.train_step()
     path = tmp_path / "checkpoint_5"
-    checkpoint.publish(path, trainer.snapshot().write, lambda: None)
+    checkpoint.write_checkpoint(path, trainer.snapshot().write, lambda: None)
     assert checkpoint.find_damage(path) is None
     other.load(path)
     assert_equal(trainer, other)

@@ -9,13 +9,14 @@ import pytest
 from resweep.errors import StoreError
 from resweep.replay.bounds import Fate
 from resweep.replay.choose_rule import choose_rule
-from resweep.replay.curves import Curve, read_sweep
-from resweep.replay.rank_correlation import foretold, rank_correlation
+from resweep.replay.curves import RecordedCurve, read_sweep
+from resweep.replay.rank_correlation import correlate, rank_correlation
 from resweep.replay.redecide import Choice, redecide
-from resweep.replay.verdict import foretell, judge
+from resweep.replay.verdict import correlations, judge
 from resweep.replay.verdict_text import describe_redecision
 from resweep.search.rungs import PROMOTE, STOP, decide, rungs
 from resweep.sweep import EarlyTerminate
+from resweep.systems.registry import metric_of
 from tests.support.curves import EVERY, made_curve, made_sweep
 from tests.support.problems import assert_problem, problem_of
 from tests.support.study import make_study
@@ -39,7 +40,7 @@ def decisions(curves, choice):
     return [{row["trial"]: row["decision"] for row in rung.rows} for rung in found]
 
 
-def cut(curve: Curve, step: int) -> Curve:
+def cut(curve: RecordedCurve, step: int) -> RecordedCurve:
     """What is left of a curve that a rung stops."""
     points = tuple(point for point in curve.points if point[0] <= step)
     changes = {"known": step, "status": None, "rule": None, "final": None, "trained": step}
@@ -51,8 +52,8 @@ def play(curves, choice):
     going, left, rows = {c.trial: c for c in curves}, {}, []
     for rung in rungs(choice.rule, choice.bands, len(curves))[:-1]:
         at = {name: curve.step_at(rung.band) for name, curve in going.items()}
-        standings = [curve.standing(at[name]) for name, curve in going.items()]
-        rows.append(decide(choice.rule, rung, standings, choice.goal))
+        entries = [curve.rung_entry(at[name]) for name, curve in going.items()]
+        rows.append(decide(choice.rule, rung, entries, choice.goal))
         for row in rows[-1]:
             if row["decision"] != PROMOTE:
                 curve = going.pop(row["trial"])
@@ -61,7 +62,7 @@ def play(curves, choice):
     return rows, [(left | going)[curve.trial] for curve in curves]
 
 
-def random_curves(chance: random.Random) -> list[Curve]:
+def random_curves(chance: random.Random) -> list[RecordedCurve]:
     """Ties, trials that diverged, trials that a monitor stopped."""
     curves = []
     for number in range(chance.randint(2, 12)):
@@ -150,7 +151,7 @@ def test_rungs_lie_inside_rounds():
     assert [[t for t, d in rung.items() if d == "stop"] for rung in found] == [["d"], ["zd"]]
 
 
-def arriving(*values: float | list[float]) -> list[Curve]:
+def arriving(*values: float | list[float]) -> list[RecordedCurve]:
     """Trials a, b, c ... in that order, with their first values."""
     curves = [value if isinstance(value, list) else [value] for value in values]
     return [made_curve("abcdefg"[n], [*curve, 0.0], arrived=n) for n, curve in enumerate(curves)]
@@ -227,7 +228,7 @@ def test_more_is_better_where_the_goal_says_so():
     choice = dataclasses.replace(halving(bands=(1,)), goal="maximize")
     verdict = judge(sweep, redecide(sweep, choice))
     assert (verdict.winner.trial, verdict.winner_stopped) == ("d", False)
-    assert foretell(sweep, choice)[1] == foretell(made_sweep(SLOW), halving(bands=(1,)))[1]
+    assert correlations(sweep, choice)[1] == correlations(made_sweep(SLOW), halving(bands=(1,)))[1]
 
 
 def test_a_run_that_two_trials_share_is_paid_once():
@@ -238,19 +239,19 @@ def test_a_run_that_two_trials_share_is_paid_once():
     )
 
 
-def test_how_well_a_rung_foretold_the_end():
+def test_the_rank_correlation_of_a_rung_with_the_end():
     # Order at the first value b c a d, at the third a b c d, at the end a c b d.
-    found = foretell(made_sweep(SLOW), halving(bands=(1, 3)))
+    found = correlations(made_sweep(SLOW), halving(bands=(1, 3)))
     assert [f.correlation for f in found.values()] == pytest.approx([0.2, 0.8])
     assert str(found[1]) == "0.20 (4 trials)"
     survivors = [SLOW[1], SLOW[2], cut(SLOW[0], 10)]
-    assert str(foretell(made_sweep(survivors), halving(bands=(1,)))[1]) == "(2 trials)"
+    assert str(correlations(made_sweep(survivors), halving(bands=(1,)))[1]) == "(2 trials)"
 
 
 def test_equal_values_share_a_rank():
     assert rank_correlation([1, 2, 2, 3], [1, 2, 3, 4]) == pytest.approx(0.9486833)
     assert rank_correlation([1, 1, 1], [1, 2, 3]) is None
-    assert foretold([(1.0, 2.0)]).correlation is None
+    assert correlate([(1.0, 2.0)]).correlation is None
 
 
 # Which rule
@@ -278,7 +279,7 @@ def test_options_change_the_sweeps_own_rule():
 def test_bands_follow_the_interval_of_the_metric():
     rare = [
         dataclasses.replace(
-            curve, metric="train/loss", training={**curve.training, "log_steps": 20}
+            curve, metric=metric_of({}, "train/loss"), training={**curve.training, "log_steps": 20}
         )
         for curve in SLOW
     ]
@@ -337,6 +338,6 @@ def test_what_cannot_be_read_is_one_line(tmp_path):
         read_sweep("made", "sweep", layout)
     layout.record("made", "sweep", "aaa").unlink()
     assert_problem(problem_of(read_sweep, "made", "sweep", layout), file="records/aaa.json")
-    (layout.phase("made", "sweep") / "scores.csv").unlink()
+    layout.phase("made", "sweep").scores.unlink()
     with pytest.raises(StoreError, match="ranked"):
         read_sweep("made", "sweep", layout)

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import altair as alt
 
-from resweep.report.results import Comparison, PhaseResults, label, settings_text
+from resweep.report.results import Comparison, PhaseResults
+from resweep.systems.system import Reference
 
 MOST_POINTS = 40_000  # of all lines of one chart: a few megabytes as text
 MOST_POINTS_A_LINE = 240
@@ -49,14 +50,14 @@ def thin(points: Sequence[tuple[int, float]], limit: int) -> list[tuple[int, flo
 
 
 def curves_chart(
-    phase: PhaseResults, curves: Iterable[Curve], floor: float | None = None
+    phase: PhaseResults, curves: Iterable[Curve], references: Sequence[Reference] = ()
 ) -> dict[str, Any] | None:
     """One line a trial over the steps; None without any point.
 
     Args:
         phase: For ranks and hyperparameters.
         curves: Of one metric.
-        floor: A value to draw a line at: the loss of a bigram model.
+        references: Values to draw a line at.
     """
     known = [(c.trial, [p for p in c.points if math.isfinite(p[1])]) for c in curves]
     known = [(trial, points) for trial, points in known if points]
@@ -73,8 +74,8 @@ def curves_chart(
     # Trials that blew up would squeeze all others into one line.
     ceiling = max(top) if top else max(row["y"] for row in lines)
     bottom = min(row["y"] for row in lines)
-    if floor is not None:
-        bottom = min(bottom, floor)
+    bottom = min([bottom, *(reference.value for reference in references)])
+    ceiling = max([ceiling, *(reference.value for reference in references)])
     margin = 0.04 * (ceiling - bottom) or 0.1
     fields, tooltip = trial_tooltip(phase)
     hover = alt.selection_point(
@@ -105,14 +106,16 @@ def curves_chart(
     )
     layers: list[Any] = [drawn]
     data = {"lines": lines, "trials": trial_data(phase)}
-    if floor is not None:
-        layers += _floor_layers()
-        data["floor"] = [{"y": floor, "label": f"bigram floor {floor:.3f}"}]
+    if references:
+        layers += _reference_layers()
+        data["references"] = [
+            {"y": one.value, "label": f"{one.name} {one.value:.3f}"} for one in references
+        ]
     return finish(alt.layer(*layers, target), data)
 
 
-def _floor_layers() -> list[Any]:
-    data = alt.NamedData("floor")
+def _reference_layers() -> list[Any]:
+    data = alt.NamedData("references")
     rule = alt.Chart(data).mark_rule(strokeDash=[5, 4], style="note").encode(y="y:Q")
     # Curves may pass behind the words: a rim in the colour of the page keeps them readable.
     words = [
@@ -140,10 +143,10 @@ def hyperparameter_chart(phase: PhaseResults, path: str) -> dict[str, Any] | Non
     if numeric:
         scale = alt.Scale(type=_axis_type(path, present), zero=False, nice=False, padding=14)
         axis = alt.Axis(format="~g", tickCount=5, labelOverlap=True)
-        x = alt.X(f"{field}:Q", title=label(path), scale=scale, axis=axis)
+        x = alt.X(f"{field}:Q", title=phase.label(path), scale=scale, axis=axis)
     else:
         rows = [{**row, field: str(row[field])} for row in rows]
-        x = alt.X(f"{field}:N", title=label(path), axis=alt.Axis(labelAngle=0))
+        x = alt.X(f"{field}:N", title=phase.label(path), axis=alt.Axis(labelAngle=0))
     _, tooltip = trial_tooltip(phase)
     # The best come last, so that they are drawn over the others.
     done = [row for row in rows[::-1] if row["final"] is not None]
@@ -175,7 +178,7 @@ def rerun_chart(
         about = {
             "x": rounded(pair.source_final),
             "source": pair.source_trial,
-            "config": settings_text(pair.hyperparameters),
+            "config": source.settings_text(pair.hyperparameters),
         }
         dots += [
             {**about, "t": trial, "y": rounded(finals[trial])}
@@ -235,7 +238,7 @@ def trial_data(phase: PhaseResults) -> list[dict[str, Any]]:
 
 def trial_tooltip(phase: PhaseResults) -> tuple[list[str], list[alt.Tooltip]]:
     """Return the fields of `trial_data` that a tooltip shows beside the name, and the tooltip."""
-    keys = {_key(phase, path): label(path) for path in phase.hyperparameters}
+    keys = {_key(phase, path): phase.label(path) for path in phase.hyperparameters}
     tooltip = [
         alt.Tooltip("t:N", title="trial"),
         alt.Tooltip("rank:Q", title="rank"),

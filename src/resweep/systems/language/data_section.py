@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from resweep.config.section import BYTE_TOKENS, AsBefore, Int, Section, as_tuple
+from resweep.config.section import AsBefore, Int, Section, as_tuple
+
+BYTE_TOKENS = 257  # 256 bytes and an end of text: the smallest vocabulary there is
 
 
 class Data(Section):

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from resweep.systems.language.dropout import SampleDropout, SampleKeys
 from resweep.systems.language.gpt2_format import read_weights, write_model
 from resweep.systems.language.initialization import draw_matrices, is_hidden, width_ratio
 from resweep.systems.language.language_model import LanguageModel
+from resweep.training.dropout import SampleDropout, SampleKeys
 
 
 class Projection(nn.Module):

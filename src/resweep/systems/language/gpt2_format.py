@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from resweep.data.store import END_OF_TEXT
 from resweep.errors import ConfigError, Problem
 from resweep.systems.language.folder import CONFIG, WEIGHTS, read_tensors
+from resweep.systems.language.token_data import END_OF_TEXT
 
 _POSITIONS = "transformer.wpe.weight"
 

@@ -23,11 +23,11 @@ from transformers.utils import logging
 
 from resweep.config.spelling import nearest
 from resweep.errors import ConfigError, Problem
-from resweep.systems.language.dropout import SampleKeys
 from resweep.systems.language.folder import WEIGHTS, is_dropout
 from resweep.systems.language.initialization import draw_matrices
 from resweep.systems.language.language_model import LanguageModel
 from resweep.systems.language.masked_attention import DROPPING, require_no_other_dropout, use_keys
+from resweep.training.dropout import SampleKeys
 
 # Names that config classes take though they are none of their fields.
 ALSO_KNOWN = frozenset({"rope_theta", "rope_scaling", "partial_rotary_factor", "n_ctx"})

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resweep.systems.language.dropout import SampleKeys
+from resweep.training.dropout import SampleKeys
 
 
 class LanguageModel(nn.Module, ABC):

@@ -1,6 +1,6 @@
 """Dropout in models of transformers whose masks belong to samples, as in our own.
 
-    nn.Dropout                 replaced (`resweep.systems.language.dropout`)
+    nn.Dropout                 replaced (`resweep.training.dropout`)
     of attention weights       computed by `attend`: a fused kernel draws masks of its own
     any other                  refused: found by a forward of two tokens
 
@@ -20,7 +20,7 @@ from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_f
 from transformers.masking_utils import sdpa_mask
 
 from resweep.errors import ConfigError, Problem
-from resweep.systems.language.dropout import (
+from resweep.training.dropout import (
     SampleDropout,
     SampleKeys,
     sample_keys,

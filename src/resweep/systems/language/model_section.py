@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from resweep.config.section import (
-    BYTE_TOKENS,
     LABEL,
     AsBefore,
     Int,
@@ -14,6 +13,7 @@ from resweep.config.section import (
     Section,
     as_tuple,
 )
+from resweep.systems.language.data_section import BYTE_TOKENS
 
 
 class Model(Section):

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from resweep.canonical import digest
-from resweep.config.section import BYTE_TOKENS
 from resweep.errors import DataError
 from resweep.systems.language.cut_text import text_batches
+from resweep.systems.language.data_section import BYTE_TOKENS
 from resweep.systems.language.hub import local_copy, not_here, offline, one_line, why_offline
 
 END_OF_TEXT_NAME = "<|endoftext|>"

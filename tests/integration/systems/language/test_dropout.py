@@ -7,13 +7,13 @@ import torch
 from torch import nn
 
 from resweep.config.schema import Initialization
-from resweep.systems.language.dropout import (
+from resweep.systems.language.gpt import GPT
+from resweep.training.dropout import (
     SampleDropout,
     SampleKeys,
     sample_keys,
     use_sample_dropout,
 )
-from resweep.systems.language.gpt import GPT
 
 CPU = torch.device("cpu")
 ELEMENTS = 4096

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from resweep.store.request import Request, advance
 from torch import Tensor
 
 from resweep.config import compose
@@ -23,13 +24,12 @@ from resweep.paths import Layout
 from resweep.store import checkpoints as checkpoint
 from resweep.store.identity import identity, resolve, run_id
 from resweep.store.parent import compare_tokens, fetch_parent, find_parent, require_parent
-from resweep.store.request import Request, advance
 from resweep.store.run import Run
 from resweep.study.schema import Resources
 from resweep.systems.language.build import build_model, check_model
-from resweep.systems.language.dropout import SampleDropout, sample_keys
 from resweep.systems.language.folder import weight_files
 from resweep.systems.language.size import count_parameters
+from resweep.training.dropout import SampleDropout, sample_keys
 from resweep.training.gradient_learner import Trainer
 from resweep.trials.trial import Trial
 from tests.support.tiny import BASE, prepare
@@ -106,7 +106,7 @@ def trained(config: dict[str, Any], data: Prepared, steps: int = 3) -> Trainer:
 
 
 def save(trainer: Trainer, folder: Path) -> Path:
-    checkpoint.publish(folder, trainer.snapshot().write, lambda: None)
+    checkpoint.write_checkpoint(folder, trainer.snapshot().write, lambda: None)
     return folder
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import datasets
 import pytest
 
-from resweep.data.store import Prepared
 from resweep.systems.language.hub import not_here, why_offline
 from tests.conftest import ROOT
+from tests.support.language import MadeTokens
 from tests.support.texts import DOCUMENTS, hub_settings, prepare_bpe, write_corpus, write_parquet
 
 
@@ -42,7 +42,7 @@ COMMIT = "0123456789" * 4
 
 
 @pytest.fixture(scope="module")
-def bpe(tmp_path_factory) -> Prepared:
+def bpe(tmp_path_factory) -> MadeTokens:
     folder = tmp_path_factory.mktemp("bpe")
     return prepare_bpe(write_corpus(folder), folder)
 

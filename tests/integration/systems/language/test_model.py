@@ -8,9 +8,9 @@ from torch import nn
 
 from resweep.config.schema import Initialization
 from resweep.errors import ConfigError
-from resweep.systems.language.dropout import sample_keys
 from resweep.systems.language.gpt import GPT
 from resweep.systems.language.size import count_parameters
+from resweep.training.dropout import sample_keys
 from resweep.training.optimizer import AdamW, clip_gradients, parameter_groups
 from resweep.training.schedule import learning_rate, warmup_steps
 

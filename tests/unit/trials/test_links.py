@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from resweep.paths import Layout
-from resweep.trials.trial import drop_dangling_records, link_record, write_own_record
+from resweep.trials.record import Status, drop_dangling_records, link_record, write_own_record
 
 
 @pytest.fixture
@@ -13,18 +13,18 @@ def layout(tmp_path: Path) -> Layout:
     """Two studies whose trials lead to the runs `here` and `gone`, in a rung and at the end."""
     layout = Layout(tmp_path / "results")
     for run in ("here", "gone"):
-        write_own_record(layout.run(run) / "records/20.json", "finished", "")
+        write_own_record(layout.run(run) / "records/20.json", Status.FINISHED, "")
         for study in ("mine", "other"):
             for place in ("", "r01/b1/"):
                 record = layout.record(study, "sweep", f"{place}{run}")
                 link_record(record, layout.run(run) / "records/20.json")
-    write_own_record(layout.record("mine", "sweep", "empty"), "empty", "nothing fills it")
+    write_own_record(layout.record("mine", "sweep", "empty"), Status.EMPTY, "nothing fills it")
     (layout.run("gone") / "records/20.json").unlink()
     return layout
 
 
 def records(layout: Layout, study: str) -> list[str]:
-    folder = layout.phase(study, "sweep") / "records"
+    folder = layout.phase(study, "sweep").records
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.json"))
 
 

@@ -1,4 +1,4 @@
-"""Publishing what a training came to: each file to its place, the record last.
+"""Recording what a training came to: each file to its place, the record last.
 
     metrics, checkpoint   of a retraining, to where the run's are
     record.json           the run's state
@@ -7,7 +7,6 @@
 Nothing here trains, and everything needs the run's lock.
 """
 
-import json
 import logging
 import shutil
 from collections.abc import Mapping
@@ -17,19 +16,13 @@ from typing import Any
 from resweep.errors import StoreError
 from resweep.paths import link_relative, write_atomically
 from resweep.store import checkpoints as checkpoint
+from resweep.store.attempts import Attempts
+from resweep.store.goal import Goal
 from resweep.store.provenance import code_digest, versions
-from resweep.store.run import (
-    DIVERGED,
-    FAILED,
-    FINISHED,
-    INFEASIBLE,
-    STOPPED,
-    Run,
-)
-from resweep.systems.language.size import count_parameters
-from resweep.training.gradients import Wish
+from resweep.store.run import Run
 from resweep.training.metrics import METRICS, TIMING, read_metrics
 from resweep.training.monitors import Stop
+from resweep.trials.record import Record, Status, read_record
 
 DONE = ".again"  # folder of a retraining on its way out
 ASKED = "as far as it was to go for now"  # a rung, or a smaller request
@@ -37,24 +30,22 @@ ASKED = "as far as it was to go for now"  # a rung, or a smaller request
 log = logging.getLogger(__name__)
 
 
-class Publisher:
-    """Publishes for one run.
+class Recorder:
+    """Records what the trainings of one run came to.
 
     Args:
         run: Where to.
-        config: Its resolved configuration.
+        goal: What the trial wants of it.
         device: Name of what trains it, if anything does.
     """
 
-    def __init__(self, run: Run, config: Mapping[str, Any], device: str | None = None):
+    def __init__(self, run: Run, goal: Goal, device: str | None = None):
         self.run = run
-        self.model: Mapping[str, Any] = config["model"]
-        self.max_steps = int(config["training"]["max_steps"])
-        self.gradients = Wish.of(config["training"])
+        self.goal = goal
         self.device = device
 
     def end(self, folder: Path, step: int, metrics: Mapping[str, float], stop: Stop | None) -> Path:
-        """Publish a training that got to where its trial ends.
+        """Record a training that got to where its trial ends.
 
         Args:
             folder: Where it was trained: the run's own, or one beside, which is gone afterwards.
@@ -66,9 +57,9 @@ class Publisher:
             The record.
         """
         run = self.run
-        self._publish_metrics(folder, step)
-        weights = self._publish_checkpoint(folder, step)
-        finished = step == self.max_steps
+        self._place_metrics(folder, step)
+        weights = self._place_checkpoint(folder, step)
+        finished = step == self.goal.max_steps
         if finished and weights is not None:
             link_relative(run.path / "final_checkpoint", run.path / checkpoint.folder_name(step))
         changes: dict[str, Any] = {
@@ -78,14 +69,14 @@ class Publisher:
             }
         }
         if step >= run.state().get("step", 0):  # else the run has been further
-            status = FINISHED if finished else STOPPED
+            status = Status.FINISHED if finished else Status.STOPPED
             changes |= {"status": status, "step": step, "metrics": dict(metrics)}
         run.update(**changes)
         if stop is not None:
             return self._record_stop(stop, metrics, weights)
         if finished:
-            return self._record(step, FINISHED, None, metrics, weights=weights)
-        return self._record(step, STOPPED, ASKED, metrics, weights=weights)
+            return self._record(step, Status.FINISHED, None, metrics, weights=weights)
+        return self._record(step, Status.STOPPED, ASKED, metrics, weights=weights)
 
     def replay(self, until: int, stop: Stop | None) -> Path:
         """Record where a trial ends on what the run has been trained to already.
@@ -99,7 +90,11 @@ class Publisher:
         state = run.state()
         reached = [part for part in state.get("segments", []) if part["to_step"] >= step]
         # A process that was killed left no segment; what it computed with is not known then.
-        killed = {"device": run.attempts()[-1]["device"], "versions": {}, "code": state["code"]}
+        killed = {
+            "device": Attempts(run).all()[-1]["device"],
+            "versions": {},
+            "code": state["code"],
+        }
         by = {name: (reached or [killed])[0][name] for name in killed}
         place = run.path / checkpoint.folder_name(step)
         weights = checkpoint.weights_digest(place) if place.is_dir() else None
@@ -107,34 +102,36 @@ class Publisher:
         metrics = last_values(read_metrics(run.path / METRICS, step))
         if stop is not None:
             return self._record_stop(stop, metrics, weights, by)
-        return self._record(step, STOPPED, ASKED, metrics, weights=weights, trained_by=by)
+        return self._record(step, Status.STOPPED, ASKED, metrics, weights=weights, trained_by=by)
 
     def diverge(self, folder: Path, step: int) -> Path:
-        """Publish a training whose loss was no number; returns the record."""
-        self._publish_metrics(folder, step)
+        """Record a training whose loss was no number; returns the record."""
+        self._place_metrics(folder, step)
         reason = f"the loss was not a finite number at step {step}"
-        self.run.update(status=DIVERGED, step=step, reason=reason)
-        return self._record(step, DIVERGED, reason, {}, rule=DIVERGED)
+        self.run.update(status=Status.DIVERGED, step=step, reason=reason)
+        return self._record(step, Status.DIVERGED, reason, {}, rule=Status.DIVERGED)
 
     def lack_memory(self, step: int, message: str, memory: int | None) -> Path:
         """Record that the run does not fit a device of so many bytes."""
         reason = f"does not fit the device's memory: {message.splitlines()[0]}"
-        self.run.update(status=INFEASIBLE, reason=reason)
-        return self._record(step, INFEASIBLE, reason, {}, rule=INFEASIBLE, device_memory=memory)
+        self.run.update(status=Status.INFEASIBLE, reason=reason)
+        return self._record(
+            step, Status.INFEASIBLE, reason, {}, rule=Status.INFEASIBLE, device_memory=memory
+        )
 
     def fail(self, step: int, reason: str) -> Path:
         """Record that the run was given up."""
         log.error("run %s: failed: %s", self.run.run_id, reason)
-        self.run.update(status=FAILED, reason=reason)
-        return self._record(step, FAILED, reason, {}, rule=FAILED)
+        self.run.update(status=Status.FAILED, reason=reason)
+        return self._record(step, Status.FAILED, reason, {}, rule=Status.FAILED)
 
-    def _publish_metrics(self, folder: Path, step: int) -> None:
+    def _place_metrics(self, folder: Path, step: int) -> None:
         """Copy the files of a retraining over, if they say more than those of the run."""
         if folder != self.run.path and step > self.run.settled_step():
             for name in (METRICS, TIMING):
                 write_atomically(self.run.path / name, (folder / name).read_bytes())
 
-    def _publish_checkpoint(self, folder: Path, step: int) -> str | None:
+    def _place_checkpoint(self, folder: Path, step: int) -> str | None:
         """Give the checkpoint of a step its place; returns the weights' digest, if it was saved."""
         place = self.run.path / checkpoint.folder_name(step)
         if folder != self.run.path:
@@ -142,7 +139,7 @@ class Publisher:
             if made.is_dir() and not place.exists():
                 self._compare(made, step)
                 made.rename(place)
-            elif made.is_dir() and not self.gradients.is_met(place):
+            elif made.is_dir() and not self.goal.gradients.is_met(place):
                 self._add_gradients(made, place)
             folder.rename(self.run.path / DONE)  # at once: a half-deleted one would be used
             shutil.rmtree(self.run.path / DONE)
@@ -165,7 +162,7 @@ class Publisher:
     def _compare(self, made: Path, step: int) -> None:
         records = self.run.records().items()
         here = [path for stem, path in records if stem.partition("-")[0] == str(step)]
-        known = {json.loads(path.read_text())["weights"] for path in here} - {None}
+        known = {read_record(path).weights for path in here} - {None}
         if known and checkpoint.weights_digest(made) not in known:
             log.warning(
                 "run %s: retrained weights at step %d differ from those recorded: another device "
@@ -183,7 +180,7 @@ class Publisher:
     ) -> Path:
         return self._record(
             stop.step,
-            stop.status,
+            Status(stop.status),
             stop.reason,
             metrics,
             rule=stop.name,
@@ -195,7 +192,7 @@ class Publisher:
     def _record(
         self,
         step: int,
-        status: str,
+        status: Status,
         reason: str | None,
         metrics: Mapping[str, Any],
         *,
@@ -203,35 +200,36 @@ class Publisher:
         monitor: str | None = None,
         weights: str | None = None,
         trained_by: Mapping[str, Any] | None = None,
-        **more: Any,
+        device_memory: int | None = None,
     ) -> Path:
         state = self.run.state()
         if trained_by is None:
-            trained_by = {"device": self.device, "versions": versions(), "code": code_digest()}
-        return self.run.write_record(
-            step,
-            {
-                "status": status,
-                "stop_reason": reason,
-                "rule": monitor,
-                "step": step,
-                "max_steps": self.max_steps,
-                "metrics": dict(metrics),
-                "weights": weights,
-                "parameters": state.get("parameters", self._count_parameters()),
-                "seconds": round(sum(part["seconds"] for part in state.get("segments", [])), 2),
-                "gpu_seconds": state.get("gpu_seconds", 0.0),
-                **trained_by,
-                **more,
-            },
-            rule,
+            trained_by = {"device": self.device, "versions": versions(), "code": self._code}
+        record = Record(
+            run_id=self.run.run_id,
+            status=status,
+            stop_reason=reason,
+            rule=monitor,
+            step=step,
+            max_steps=self.goal.max_steps,
+            metrics=dict(metrics),
+            weights=weights,
+            parameters=state.get("parameters", self._size),
+            seconds=round(sum(part["seconds"] for part in state.get("segments", [])), 2),
+            gpu_seconds=state.get("gpu_seconds", 0.0),
+            **trained_by,
+            device_memory=device_memory,
         )
+        return self.run.write_record(record, rule)
 
-    def _count_parameters(self) -> int | None:
-        """Return what a run that was never built has; None where only building it tells."""
-        if self.model["kind"] != "gpt":
-            return None
-        return count_parameters(self.model, self.model["vocab_size"])
+    @property
+    def _size(self) -> int | None:
+        """Parameters of a run that was never built."""
+        return self.goal.system.count_parameters(self.goal.config)
+
+    @property
+    def _code(self) -> str:
+        return code_digest(self.goal.system.name)
 
 
 def last_values(lines: list[dict[str, Any]]) -> dict[str, float]:

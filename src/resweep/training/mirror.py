@@ -1,22 +1,24 @@
-"""What the processes beside rank 0 do: build the same trainer, and call what rank 0 calls."""
+"""What the processes beside rank 0 do: build the same learner, and call what rank 0 calls."""
 
+from collections.abc import Callable
 from typing import Any
 
-import torch
-
 from resweep.errors import ProcessLost
-from resweep.training.gradient_learner import Trainer
 from resweep.training.processes import Processes
 
 
-def follow(processes: Processes, device: torch.device) -> None:
+def mirror_rank_zero(processes: Processes, build: Callable[..., Any]) -> None:
     """Obey rank 0 until it says that this was all.
 
+    Args:
+        processes: This one among them.
+        build: Returns a learner, given what rank 0 sends for it.
+
     Raises:
-        ProcessLost: Another process is gone; there is nothing to follow any more.
+        ProcessLost: Another process is gone; there is nothing to mirror any more.
         Exception: Whatever the training raised here; the others are told why.
     """
-    trainer: Any = None
+    learner: Any = None
     while True:
         with processes.watched():
             name, arguments = processes.listen()
@@ -25,11 +27,10 @@ def follow(processes: Processes, device: torch.device) -> None:
             return
         try:
             if name == "build":
-                trainer = None  # the memory of the one before, first
-                config, data, *limits = arguments
-                trainer = Trainer(config, data, device, processes, *limits)
+                learner = None  # the memory of the one before, first
+                learner = build(*arguments)
             else:
-                getattr(trainer, name)(*arguments)
+                getattr(learner, name)(*arguments)
         except ProcessLost:
             raise
         except Exception as error:

@@ -1,0 +1,108 @@
+"""The options of a training job, on their way to other processes and back.
+
+The rule, a worker and rank 0's launcher all start `train.py`: what they ask for beside the trial is
+one `JobOptions`, written as words of a command line by the one side and read by the other.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from resweep.paths import Layout
+
+KEEP = ("best", "all", "none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobOptions:
+    """What a training job is given beside its trial; nothing here changes a run's numbers.
+
+    Attributes:
+        results: The results folder.
+        device: auto, cpu, cuda or cuda:N; auto and cuda lease a GPU of this machine.
+        keep: Whose weights stay: best (decided when the phase is ranked), all or none.
+        weights: Whether the weights are wanted even if they were pruned.
+        tracking: Settings of W&B: wandb, project, entity.
+        lock_timeout: Seconds to wait for another process that advances the run.
+        memory_limit_mb: What the scheduler allows.
+        log_file: Where the processes of the training log as well.
+    """
+
+    results: Path = Path("results")
+    device: str = "auto"
+    keep: str = "best"
+    weights: bool = False
+    tracking: dict[str, Any] = field(default_factory=dict)
+    lock_timeout: float = 3600.0
+    memory_limit_mb: int | None = None
+    log_file: Path | None = None
+
+    @property
+    def layout(self) -> Layout:
+        """Of the results folder."""
+        return Layout(self.results)
+
+    @property
+    def wants_weights(self) -> bool:
+        """Whether weights that were pruned are to be trained again."""
+        return self.weights or self.keep == "all"
+
+    def words(self) -> list[str]:
+        """Return the options as words of a command line that `add_to` reads."""
+        words = ["--results", f"{self.results}", "--device", self.device, "--keep", self.keep]
+        words += ["--tracking", json.dumps(self.tracking), "--lock-timeout", f"{self.lock_timeout}"]
+        if self.weights:
+            words.append("--weights")
+        if self.memory_limit_mb is not None:
+            words += ["--memory-mb", f"{self.memory_limit_mb}"]
+        if self.log_file is not None:
+            words += ["--log", f"{self.log_file}"]
+        return words
+
+    @staticmethod
+    def add_to(parser: argparse.ArgumentParser) -> None:
+        """Add the options to a parser."""
+        add, default = parser.add_argument, JobOptions()
+        add("--results", type=Path, default=default.results, help="results folder (results)")
+        add("--device", default=default.device, help="auto, cpu, cuda or cuda:N (auto)")
+        add("--keep", choices=KEEP, default=default.keep, help="weights to keep (best)")
+        add("--weights", action="store_true", help="have the weights, even if they were pruned")
+        add(
+            "--tracking",
+            type=json.loads,
+            default={},
+            metavar="JSON",
+            help="W&B settings: wandb, project, entity",
+        )
+        add(
+            "--lock-timeout",
+            type=float,
+            default=default.lock_timeout,
+            help="seconds to wait for another process that trains the same run (3600)",
+        )
+        add("--memory-mb", type=int, help="memory that the scheduler allows, in MB")
+        add("--log", type=Path, help="also log to this file")
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> "JobOptions":
+        """Return the options that a parser read."""
+        return cls(
+            results=arguments.results,
+            device=arguments.device,
+            keep=arguments.keep,
+            weights=arguments.weights,
+            tracking=arguments.tracking,
+            lock_timeout=arguments.lock_timeout,
+            memory_limit_mb=arguments.memory_mb,
+            log_file=arguments.log,
+        )
+
+    @classmethod
+    def parse(cls, words: Sequence[str]) -> "JobOptions":
+        """Return the options that words of a command line say."""
+        parser = argparse.ArgumentParser(allow_abbrev=False)
+        cls.add_to(parser)
+        return cls.of(parser.parse_args(words))

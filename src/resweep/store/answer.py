@@ -1,0 +1,129 @@
+"""Has the store got what a trial wants?
+
+    trial  ->  data, weights to start from, resolved configuration  ->  goal  ->  its run
+           ->  Served | ToTrain | Infeasible | Unknown
+
+Training jobs, requests for resources, the audit of a plan and workers all ask here.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from resweep.config.compose import infeasible
+from resweep.data import store as data_store
+from resweep.data.store import Prepared
+from resweep.errors import ConfigError, DataError, StoreError
+from resweep.paths import Layout
+from resweep.store.goal import Goal, goal_of
+from resweep.store.parent import fetch_parent
+from resweep.store.run import Run
+from resweep.systems.registry import system_of
+from resweep.trials.trial import Trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """The store has it: nothing is to be trained.
+
+    Attributes:
+        goal: What the trial wants.
+        run: The run that has it.
+        record: What the trial gets; None where it has to be written first, from the run's metrics.
+    """
+
+    goal: Goal
+    run: Run
+    record: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToTrain:
+    """A run is to be trained, or continued.
+
+    Attributes:
+        goal: What the trial wants.
+        run: The run, as far as it is.
+    """
+
+    goal: Goal
+    run: Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Infeasible:
+    """It cannot be trained: its record says why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unknown:
+    """Only the training itself will tell.
+
+    Attributes:
+        reason: What is missing: its data, or weights that another training makes.
+        data: Its data, if that is prepared.
+    """
+
+    reason: str
+    data: Prepared | None = None
+
+
+Answer = Served | ToTrain | Infeasible | Unknown
+
+
+def answer(trial: Trial, layout: Layout, *, weights: bool = False) -> Answer:
+    """Say what the store has of what a trial wants; changes nothing.
+
+    Args:
+        trial: Not an empty slot.
+        layout: Of the results folder.
+        weights: Whether its weights are wanted even if they were pruned.
+    """
+    system = system_of(trial.config)
+    reason = infeasible(trial.config, system.schema)
+    if reason is not None:
+        return Infeasible(reason=f"trial: {reason}")
+    data = data_store.find(system, trial.config["data"], layout)
+    if data is None:
+        return Unknown(reason="its data is not prepared")
+    try:
+        return _answer(trial, data, layout, weights)
+    except StoreError as error:
+        return Unknown(reason=str(error), data=data)
+
+
+def prepare_and_answer(
+    trial: Trial, layout: Layout, *, weights: bool = False
+) -> Served | ToTrain | Infeasible:
+    """Prepare a trial's data, download what it starts from, and say what the store has of it.
+
+    Args:
+        trial: Not an empty slot.
+        layout: Of the results folder.
+        weights: Whether its weights are wanted even if they were pruned.
+
+    Raises:
+        DataError: Its data cannot be prepared.
+        StoreError: The weights to start from are not there.
+    """
+    system = system_of(trial.config)
+    reason = infeasible(trial.config, system.schema)
+    if reason is not None:
+        return Infeasible(reason=f"trial: {reason}")
+    data = data_store.ensure(system, trial.config["data"], layout)
+    fetch_parent(system, trial.config, layout)
+    return _answer(trial, data, layout, weights)
+
+
+def _answer(
+    trial: Trial, data: Prepared, layout: Layout, weights: bool
+) -> Served | ToTrain | Infeasible:
+    try:
+        goal = goal_of(trial.config, trial.stop, data, layout, weights)
+    except (ConfigError, DataError) as error:
+        return Infeasible(reason=str(error))
+    run = Run(layout.run(goal.run_id))
+    if run.is_served(goal):
+        return Served(goal=goal, run=run, record=run.find_record(goal))
+    return ToTrain(goal=goal, run=run)

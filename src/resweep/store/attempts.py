@@ -1,0 +1,140 @@
+"""The attempts to train a run: who began when, how it ended, and what that says of the next one.
+
+begin -> the attempt is open in record.json -> end      a segment, with its time and versions
+                                            -> killed   left open: its lease says what of
+"""
+
+import os
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+from resweep.machine.gpus import held_gpu
+from resweep.store.lock import read_lease
+from resweep.store.provenance import versions
+from resweep.store.run import Run
+
+MOST_WITHOUT_PROGRESS = 8
+# How an attempt ends after which the next one takes less of a GPU's memory at a time.
+FEWER_ROWS = "out of GPU memory; the next attempt takes fewer sequences a forward"
+OUT_OF_MEMORY = "out of memory"  # main memory
+NEARLY_FULL = 0.85  # of the memory limit: a killed process that had so much ran out of it
+
+
+class Attempts:
+    """The attempts of one run; what changes them needs the run's lock.
+
+    Args:
+        run: The run.
+    """
+
+    def __init__(self, run: Run):
+        self.run = run
+
+    def begin(self, generation: int, from_step: int, device: str) -> None:
+        """Note that this process begins to train; ends an attempt that was left open as killed."""
+        attempts = self.all()
+        attempts.append(
+            {
+                "generation": generation,
+                "host": os.environ.get("SLURMD_NODENAME", socket.gethostname()),
+                "job": os.environ.get("SLURM_JOB_ID"),
+                "device": device,
+                "gpu": held_gpu(),
+                "from_step": from_step,
+                "to_step": from_step,
+                "end": None,
+            }
+        )
+        self.run.update(attempts=attempts)
+
+    def end(
+        self,
+        end: str,
+        *,
+        to_step: int,
+        seconds: float,
+        gpus: int,
+        code: str,
+        processes: int = 1,
+        engine: str = "none",
+    ) -> None:
+        """Note how the open attempt ended, and add its time to the run's.
+
+        Args:
+            end: How.
+            to_step: The step that it reached.
+            seconds: That it took.
+            gpus: How many it had.
+            code: Digest of the code that computed it.
+            processes: How many trained together.
+            engine: `training.distributed` of these.
+        """
+        state = self.run.state()
+        attempt = state["attempts"][-1]
+        attempt |= {"end": end, "to_step": to_step, "seconds": round(seconds, 2)}
+        segment = {
+            "from_step": attempt["from_step"],
+            "to_step": to_step,
+            "host": attempt["host"],
+            "device": attempt["device"],
+            "gpu": attempt["gpu"],
+            "processes": processes,
+            "engine": engine,
+            "seconds": round(seconds, 2),
+            "versions": versions(),
+            "code": code,
+        }
+        self.run.update(
+            attempts=state["attempts"],
+            segments=[*state.get("segments", []), segment],
+            gpu_seconds=round(state.get("gpu_seconds", 0.0) + seconds * gpus, 2),
+        )
+
+    def close(self, lease: dict[str, Any]) -> None:
+        """Write down how an open attempt ended, as its lease says; needs the lock."""
+        if self.run.state().get("attempts"):
+            self.run.update(attempts=self.all(lease))
+
+    def all(self, lease: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Return all attempts; one that was left open counts as killed, or as out of memory.
+
+        Only its lease says what it died of: how much memory it had, and how much was allowed.
+        The attempt of a process that is at work now looks the same: ask under the lock, or when no
+        job is running.
+        """
+        attempts = [dict(attempt) for attempt in self.run.state().get("attempts", [])]
+        lease = read_lease(self.run.path) if lease is None else lease
+        if attempts and attempts[-1]["end"] is None:
+            attempts[-1]["end"] = OUT_OF_MEMORY if is_nearly_full(lease) else "killed"
+            attempts[-1]["to_step"] = max(lease.get("step", 0), attempts[-1]["from_step"])
+        return attempts
+
+    def out_of_memory_count(self) -> int:
+        """How often this run ended for lack of main memory: what a retry's request grows by."""
+        return sum(attempt["end"] == OUT_OF_MEMORY for attempt in self.all())
+
+    def failed_alike(self, error: str) -> bool:
+        """Whether the last two attempts ended with this error at the same step."""
+        last_two = self.all()[-2:]
+        ends = {(attempt["end"], attempt["to_step"]) for attempt in last_two}
+        return len(last_two) == 2 and len(ends) == 1 and last_two[0]["end"] == f"error: {error}"
+
+    def count_from(self, step: int) -> int:
+        """Count the latest attempts that began at `step` and were killed or failed.
+
+        An attempt that saved on a signal counts neither way, nor one after which the next takes
+        fewer sequences; one that began elsewhere ends the count: there was progress after it.
+        """
+        count = 0
+        for attempt in reversed(self.all()):
+            if attempt["from_step"] != step or attempt["end"] == "completed":
+                break
+            count += attempt["end"] not in ("interrupted", FEWER_ROWS)
+        return count
+
+
+def is_nearly_full(lease: Mapping[str, Any]) -> bool:
+    """Whether who held this lease had so much main memory that it was killed for it, if it was."""
+    limit = lease.get("memory_limit_mb")
+    return bool(limit and lease.get("memory_mb", 0) >= NEARLY_FULL * limit)

@@ -1,0 +1,56 @@
+"""What training a language model takes, estimated without building it.
+
+    memory    16 bytes a parameter (weights, gradients, two moments, all in float32), activations of
+              one micro-batch; 8 where all but adapters are frozen. DeepSpeed's shards are counted
+              as if they were whole, since loading and saving gathers them
+    snapshot  the 12 bytes a parameter that are copied, with 4 for each gradient that it saves; 4
+              where all but adapters are frozen
+    time      6 FLOPs for each parameter and token
+
+The size of kind hf is itself an estimate (`resweep.systems.language.size`).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from resweep.systems.language.data_section import BYTE_TOKENS
+from resweep.systems.language.size import count_parameters, shape_of
+from resweep.systems.language.token_data import TokenData
+from resweep.systems.system import Cost
+
+BYTES_PER_PARAMETER = 16
+BYTES_PER_SNAPSHOT = 12
+FROZEN_BYTES, FROZEN_SNAPSHOT = 8, 4
+BYTES_PER_GRADIENT = 4  # samples twice, while they are stacked
+
+
+def estimate_cost(config: Mapping[str, Any], data: TokenData | None) -> Cost:
+    """Return the estimate for a complete configuration, with what is known of its data."""
+    model, training = config["model"], config["training"]
+    vocab_size = model["vocab_size"] or model.get("config", {}).get("vocab_size")
+    vocab_size = vocab_size or (data.vocab_size if data else BYTE_TOKENS)
+    parameters = count_parameters(model, vocab_size)
+    sequences = training["batch_size"] * training["gradient_accumulation_steps"]
+    limits = (
+        training["batch_size"],
+        training["max_gpu_batch_size"],
+        sequences // training["processes"],
+    )
+    micro_batch = min(n for n in limits if n)
+    # Per token: about 16 vectors of the width a layer, and logits with their gradient.
+    shape = shape_of(model)
+    floats = 16 * shape.layers * shape.width + 3 * vocab_size
+    activations = 4 * floats * micro_batch * model["context_length"]
+    each, copied = BYTES_PER_PARAMETER, BYTES_PER_SNAPSHOT
+    if model.get("lora_rank") is not None:
+        each, copied = FROZEN_BYTES, FROZEN_SNAPSHOT
+    elif training["save_gradients"]:
+        copied += BYTES_PER_GRADIENT * (1 + 2 * (training["gradient_samples"] or 0))
+    step_tokens = sequences * model["context_length"]
+    return Cost(
+        parameters=parameters,
+        step_flops=6.0 * parameters * step_tokens,
+        step_units=step_tokens,
+        process_bytes=each * parameters + activations,
+        snapshot_bytes=copied * parameters,
+    )

@@ -1,0 +1,241 @@
+"""Causal language models over text: `system: language`, which configurations mean by default."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from resweep.canonical import canonical_json
+from resweep.config.early_stopping_section import EarlyStopping
+from resweep.config.metric import Logged, Metric
+from resweep.config.run_section import RunSection
+from resweep.config.training_section import Training
+from resweep.data.store import Prepared
+from resweep.errors import ConfigError, Problem
+from resweep.systems.language import folder as model_folder
+from resweep.systems.language import weights as language_weights
+from resweep.systems.language.batches import steps_for_epochs
+from resweep.systems.language.corpus import SPLITS, source_files
+from resweep.systems.language.cost import estimate_cost
+from resweep.systems.language.data_section import Data
+from resweep.systems.language.initialization_section import Initialization
+from resweep.systems.language.model_section import Model, fields_of_other_kinds
+from resweep.systems.language.size import count_parameters
+from resweep.systems.language.token_data import TokenData, prepare_tokens
+from resweep.systems.system import Cost, Reference, System, TrainedRun, Weights
+
+if TYPE_CHECKING:
+    import torch
+
+    from resweep.training.learner import Learner
+    from resweep.training.micro_batch_limit import MicroBatchLimit
+    from resweep.training.processes import Processes
+
+# Raised by hand when equal configurations give other numbers than before; the reference loss curve
+# in tests/integration/systems/language/test_reference_curve.py fails until it is.
+RECIPES = {"gpt": "gpt/1", "hf": "hf/1"}
+DROPOUT_RECIPE = "per-sample/1"  # resweep.training.dropout
+
+
+class LanguageSystem(System):
+    """A GPT of our own, or any causal model of transformers, over bytes or tokens of text."""
+
+    name = "language"
+    unit = "token"
+    sections = {  # noqa: RUF012
+        "model": Model,
+        "data": Data,
+        "training": Training,
+        "initialization": Initialization,
+        "early_stopping": EarlyStopping,
+        "run": RunSection,
+    }
+    open = ("model.config",)
+    metrics = (
+        Metric(name="train/loss", logged=Logged.LINE),
+        Metric(name="val/loss", logged=Logged.EVALUATION, column="final_valid_loss"),
+        Metric(name="val/perplexity", logged=Logged.EVALUATION, column="final_valid_perplexity"),
+        Metric(name="test/loss", logged=Logged.END, column="test_loss"),
+        Metric(name="lr", logged=Logged.LINE),
+        Metric(name="grad_norm", logged=Logged.LINE),
+        Metric(name="tokens", logged=Logged.LINE, goal="maximize"),
+    )
+    metric = "val/loss"
+    training_loss = "train/loss"
+
+    def check(self, config: Any) -> None:
+        """Refuse models without an architecture or weights, and muP of other models."""
+        weights = config.run.checkpoint or config.model.name_or_path
+        if config.model.kind == "hf" and not weights and "model_type" not in config.model.config:
+            raise ValueError(
+                "model.kind: hf needs model.config.model_type, or weights to start from: "
+                "model.name_or_path or run.checkpoint"
+            )
+        if config.model.kind != "gpt" and config.initialization.mup_base_width is not None:
+            raise ValueError("initialization.mup_base_width is for model.kind: gpt")
+        if config.model.lora_rank is not None and not weights:
+            raise ValueError("model.lora_rank needs weights: model.name_or_path or run.checkpoint")
+
+    def unused(self, config: Mapping[str, Any]) -> Collection[str]:
+        """Return the paths of fields of other kinds of models."""
+        kind = config.get("model", {}).get("kind")
+        return {f"model.{name}" for name in fields_of_other_kinds(kind)} if kind else ()
+
+    def source_files(self, settings: Mapping[str, Any]) -> list[Path]:
+        """Return the files that text and tokenizer are read from."""
+        return source_files(settings)
+
+    def prepare_data(self, settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+        """Read, split and tokenize text."""
+        return prepare_tokens(settings, folder)
+
+    def describe_data(self, data: Prepared) -> str:
+        """Return the counts of tokens."""
+        tokens = TokenData(data)
+        counts = ", ".join(f"{tokens.tokens[name]:,} {name}" for name in SPLITS)
+        return f"{data.folder}: {counts} tokens, vocabulary {tokens.vocab_size}"
+
+    def resolve(self, config: dict[str, Any], data: Prepared, weights: Weights | None) -> None:
+        """Fill in the vocabulary, the architecture of weights, and the steps of epochs."""
+        model, training, tokens = config["model"], config["training"], TokenData(data)
+        tokens.require_tokens(model["context_length"])
+        language_weights.fit_model(config, weights)
+        model["vocab_size"] = _vocab_size(model, weights, tokens)
+        if training["max_steps"] is None:
+            training["max_steps"] = self.steps_of(config, data)
+            training["num_epochs"] = None
+
+    def steps_of(self, config: Mapping[str, Any], data: Prepared | None) -> int:
+        """Return the horizon; passes over the data are counted in windows of it."""
+        training = config["training"]
+        if training["max_steps"] is not None or data is None:
+            return super().steps_of(config, data)
+        return steps_for_epochs(
+            TokenData(data).tokens["train"],
+            config["model"]["context_length"],
+            training["batch_size"] * training["gradient_accumulation_steps"],
+            training["num_epochs"],
+        )
+
+    def recipe(self, config: Mapping[str, Any]) -> str:
+        """Return the recipe of the kind of model."""
+        return RECIPES[config["model"]["kind"]]
+
+    def more_identity(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Return how masks are drawn, where there are any."""
+        model = config["model"]
+        drops = max(model["dropout"], model.get("lora_dropout", 0.0)) > 0
+        return {"dropout": DROPOUT_RECIPE} if drops else {}
+
+    def cost(self, config: Mapping[str, Any], data: Prepared | None) -> Cost:
+        """Estimate by the sizes of matrices."""
+        return estimate_cost(config, None if data is None else TokenData(data))
+
+    def count_parameters(self, config: Mapping[str, Any]) -> int | None:
+        """Return the size of our own GPT."""
+        model = config["model"]
+        return count_parameters(model, model["vocab_size"]) if model["kind"] == "gpt" else None
+
+    def weights_named(self, config: Mapping[str, Any]) -> tuple[str, str | None]:
+        """Return run.checkpoint, or else model.name_or_path."""
+        return language_weights.weights_named(config)
+
+    def locate_weights(self, key: str, name: str) -> Path | None:
+        """Return a folder, or where the hub's cache has a model."""
+        return language_weights.locate(key, name)
+
+    def fetch_weights(self, config: Mapping[str, Any]) -> None:
+        """Download a model of the hub."""
+        language_weights.fetch(config)
+
+    def weight_files(self, folder: Path) -> list[Path]:
+        """Return the files of a model as transformers writes them."""
+        if not (folder / model_folder.CONFIG).is_file():
+            return []
+        return model_folder.weight_files(folder)
+
+    def rereads_weights(self, config: Mapping[str, Any]) -> bool:
+        """Adapters stand on the weights that they were begun with."""
+        return config["model"].get("lora_rank") is not None
+
+    def compare_weights(self, config: Mapping[str, Any], data: Prepared) -> str | None:
+        """Return a warning where weights know other tokens than the data has."""
+        return language_weights.compare_tokens(config, TokenData(data))
+
+    def check_buildable(self, config: Mapping[str, Any]) -> None:
+        """Refuse what transformers would not build."""
+        from resweep.systems.language.build import check_model
+
+        check_model(config["model"], config["run"]["checkpoint"] is not None)
+
+    def learner(
+        self,
+        config: Mapping[str, Any],
+        data: Prepared,
+        device: "torch.device",
+        processes: "Processes",
+        most_rows: int | None,
+        limit: "MicroBatchLimit | None",
+    ) -> "Learner":
+        """Return a gradient learner of the model over the tokens."""
+        from resweep.systems.language.objective import LanguageObjective
+        from resweep.training.gradient_learner import GradientLearner
+
+        objective = LanguageObjective(config, TokenData(data))
+        training = self.schema.validate(config).training
+        return GradientLearner(objective, training, device, processes, most_rows, limit)
+
+    def describe(self, run: TrainedRun) -> dict[str, str]:
+        """Name the model, its tokens and its first weights."""
+        asked = self.schema.validate(run.asked)
+        model, data = run.config["model"], asked.data
+        of_transformers = model["kind"] != "gpt"
+        tokens = {
+            "bytes": "bytes",
+            "bpe": f"bpe {data.bpe_vocab_size}",
+            "tokenizer": f"tokenizer of {data.tokenizer}",
+        }[data.tokens]
+        # As the trial names them: its run knows their folder alone.
+        start = asked.run.checkpoint or asked.model.name_or_path or "random weights"
+        rank = model.get("lora_rank")
+        return {
+            "model": f"{model['config']['model_type']} (hf)" if of_transformers else "gpt",
+            "tokens": f"{tokens} (vocabulary {model['vocab_size']})",
+            "started from": start + (f" with LoRA of rank {rank}" if rank is not None else ""),
+        }
+
+    def references(self, described: Mapping[str, Any]) -> list[Reference]:
+        """Return what a model loses that knows only the token before."""
+        floor = described.get("bigram_floor")
+        if floor is None:
+            return []
+        name = "bigram floor of the data"
+        meaning = "what a model loses that knows only the token before; a trained one is below"
+        return [Reference(metric=self.metric, name=name, value=floor, meaning=meaning)]
+
+    def load_line(self, folder: Path) -> str:
+        """Return the line that loads it with transformers."""
+        return (
+            "from transformers import AutoModelForCausalLM; "
+            f"model = AutoModelForCausalLM.from_pretrained({canonical_json(str(folder))})"
+        )
+
+
+def _vocab_size(model: dict[str, Any], weights: Weights | None, data: TokenData) -> int:
+    """Return the model's number of tokens, and take it out of `model.config`."""
+    said = {
+        "model.vocab_size": model["vocab_size"],
+        "model.config.vocab_size": model.get("config", {}).pop("vocab_size", None),
+        "the weights to start from": weights.config.get("vocab_size") if weights else None,
+    }
+    given = {key: value for key, value in said.items() if value is not None}
+    key, size = next(iter(given.items()), ("model.vocab_size", data.vocab_size))
+    for other, value in given.items():
+        if value != size:
+            raise ConfigError(Problem("trial", key, size, f"is {value} in {other}"))
+    if size < data.vocab_size:
+        hint = f"should be at least {data.vocab_size}, the vocabulary of the data"
+        raise ConfigError(Problem("trial", key, size, hint))
+    return int(size)
+
+
+SYSTEM = LanguageSystem()

@@ -1,0 +1,66 @@
+"""Which systems there are: the folders beside this module that have a module `system`."""
+
+import functools
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from resweep.config.metric import Metric
+from resweep.config.schema import SYSTEM
+from resweep.errors import ConfigError, Problem
+from resweep.systems.system import DEFAULT, System
+
+
+def system_names() -> list[str]:
+    """Return the names of all systems, sorted."""
+    return sorted(path.parent.name for path in Path(__file__).parent.glob("*/system.py"))
+
+
+@functools.cache
+def find_system(name: str = DEFAULT, where: str = "study") -> System:
+    """Return a system by its name.
+
+    Args:
+        name: Of its folder.
+        where: The file that names it, for the error.
+
+    Raises:
+        ConfigError: There is none; lists those there are.
+    """
+    known = system_names()
+    if name not in known:
+        hint = f"there is no such system; there are: {', '.join(known) or 'none'}"
+        raise ConfigError(Problem(where, SYSTEM, name, hint))
+    system: System = importlib.import_module(f"{__package__}.{name}.system").SYSTEM
+    return system
+
+
+def system_of(config: Mapping[str, Any]) -> System:
+    """Return the system that a training's configuration is of; raises ConfigError."""
+    return find_system(config.get(SYSTEM, DEFAULT))
+
+
+def all_systems() -> list[System]:
+    """Return all systems."""
+    return [find_system(name) for name in system_names()]
+
+
+def metric_of(config: Mapping[str, Any], name: str, where: str = "study") -> Metric:
+    """Return a metric of the system that a configuration is of.
+
+    Args:
+        config: The configuration.
+        name: Of the metric.
+        where: The file that names it, for the error.
+
+    Raises:
+        ConfigError: Its trainings log no such metric; lists those that they do.
+    """
+    system = system_of(config)
+    metric = system.find_metric(name)
+    if metric is None:
+        known = ", ".join(metric.name for metric in system.metrics)
+        hint = f"is not logged by {system.name}; there are: {known}"
+        raise ConfigError(Problem(where, "metric", name, hint))
+    return metric
