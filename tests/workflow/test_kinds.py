@@ -92,6 +92,7 @@ from pathlib import Path
 
 from resweep.config import compose
 from resweep.ranking.selection import read_best_configs
+from resweep.systems.registry import system_of
 from resweep.trials.trial import Trial, write_trial
 
 parser = argparse.ArgumentParser()
@@ -99,7 +100,7 @@ parser.add_argument("--plan", type=json.loads)
 parser.add_argument("--best", type=Path)
 parser.add_argument("--trials", type=Path, nargs="+")
 a = parser.parse_args()
-(best,) = read_best_configs(a.best)
+(best,) = read_best_configs(a.best, system_of(a.plan["config"]).schema)
 for path, factor in zip(a.trials, a.plan.pop("factors"), strict=True):
     values = {name: value * factor for name, value in best.items()}
     config = compose.assign(a.plan["config"], values)

@@ -29,11 +29,11 @@ class Clock:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
-    """Configurations that the store was asked about; each gets another answer."""
+    """Trials that the store was asked about; each gets another answer."""
     seen: list[dict] = []
 
-    def answer(config: dict, stop: int | None, *more: object) -> Needs:
-        seen.append({"config": config, "stop": stop})
+    def answer(trial: Trial, *more: object) -> Needs:
+        seen.append({"config": trial.config, "stop": trial.stop, "empty": trial.empty})
         return Needs(gpus=1, mem_mb=len(seen), runtime=5)
 
     monkeypatch.setattr(resources, "trial_needs", answer)
@@ -72,7 +72,7 @@ def test_a_slot_that_is_not_filled_asks_as_its_phase(
 ) -> None:
     phase = study.phase("rerun")
     TrialNeeds(Layout(tmp_path), Clock()).of(*first(phase), 1)
-    assert asked == [{"config": phase.config, "stop": None}]
+    assert asked == [{"config": phase.config, "stop": None, "empty": None}]
 
 
 def test_a_filled_slot_asks_as_its_trial_file_says(
@@ -83,9 +83,10 @@ def test_a_filled_slot_asks_as_its_trial_file_says(
     file = layout.trial(study.name, phase.name, name)
     write_trial(file, Trial(study.name, phase.name, name, {"model": {"n_layer": 9}}, stop=7))
     TrialNeeds(layout, Clock()).of(phase, stage, name, 1)
-    assert asked == [{"config": {"model": {"n_layer": 9}}, "stop": 7}]
+    assert asked == [{"config": {"model": {"n_layer": 9}}, "stop": 7, "empty": None}]
     write_trial(file, Trial(study.name, phase.name, name, empty="nothing to fill it"))
-    assert TrialNeeds(layout, Clock()).of(phase, stage, name, 1) == LINK and len(asked) == 1
+    TrialNeeds(layout, Clock()).of(phase, stage, name, 1)
+    assert asked[1]["empty"] == "nothing to fill it"
 
 
 def test_gpus_and_a_partition_are_named_only_where_they_are_wanted() -> None:

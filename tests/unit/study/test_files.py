@@ -9,6 +9,7 @@ from resweep.paths import Layout
 from resweep.study import files
 from resweep.study.load import load_study
 from resweep.study.study import Study
+from resweep.systems.registry import system_of
 
 ROOT = Path(__file__).resolve().parents[3]
 LAYOUT = Layout()
@@ -93,9 +94,11 @@ def test_what_is_published_follows_the_study(quickstart: Study) -> None:
 def test_what_a_training_waits_for_and_writes(quickstart: Study) -> None:
     sweep, rerun = quickstart.phases
     (stage,) = sweep.stages
-    (data,) = quickstart.data_settings()
+    (data,) = sweep.data_settings()
     waits = files.training_inputs(LAYOUT, sweep, stage, stage.names[0])
-    assert names(waits) == [f"results/quickstart/data/{data_id(data)}.json"]
+    assert names(waits) == [
+        f"results/quickstart/data/{data_id(system_of(sweep.config), data)}.json"
+    ]
     assert files.training_outputs(LAYOUT, sweep, stage).keys() == {"trials", "records"}
     assert files.trial_content(sweep, stage, stage.names[0]).startswith('{"assignments":{')
 
