@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(ROOT / "src"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
 )
+# Of trainings here and in commands alike: sums of several threads differ in their last bits.
+os.environ["OMP_NUM_THREADS"] = "1"
 WORKFLOW = ("Snakefile", "rules", "workflow", "config", "profiles", "envs", "src")
 
 

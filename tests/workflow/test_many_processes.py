@@ -1,4 +1,4 @@
-"""A trial of two processes is killed, told to leave, goes wrong, and goes on bit for bit."""
+"""A trial of two processes is killed, interrupted, goes wrong, and continues bit for bit."""
 
 import json
 import signal

@@ -192,7 +192,7 @@ def test_divergence_is_a_result(checkout: Checkout) -> None:
 
 
 @pytest.mark.long
-def test_a_best_model_that_was_pruned_is_told_and_trains_nothing(checkout: Checkout) -> None:
+def test_a_best_model_that_was_pruned_is_reported_and_trains_nothing(checkout: Checkout) -> None:
     phases = [{"name": "sweep", "kind": "sweep", "sweep": "rates"}]
     changes = {"phases": phases, "publish": {"configs": False, "models": "best"}}
     checkout.write_study(**changes)

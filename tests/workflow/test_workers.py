@@ -99,23 +99,22 @@ def test_an_id_is_of_the_content(place: Checkout) -> None:
     assert create(place, "random.yaml") != first
 
 
-def test_bad_calls_are_told_in_one_line(place: Checkout) -> None:
-    for arguments, told in (
-        (
-            ["--sweep-id", "0123abcd"],
-            "error: results/sweeps: --sweep-id = '0123abcd': no such sweep",
-        ),
-        (["--sweep-id", "../../etc"], "no such sweep"),
-        (["--sweep-id", ""], "no such sweep"),
-        (["--sweep-id", "0123abcd", "--project", "p"], "--project goes with --sweep-config"),
-        (["--sweep-config", "bayes.yaml", "--device", "cpu"], "--device goes with --sweep-id"),
-        (["--sweep-config", "missing.yaml"], "missing.yaml"),
-        (["--sweep-config", "bayes.yaml", "--set", "learning_rate"], "should be NAME=VALUE"),
-        (["--sweep-config", "bayes.yaml", "--count", "0"], "whole number above 0"),
-        (["--sweep-config", "bayes.yaml", "--study", "nosuch"], "no such study"),
+def test_bad_calls_are_reported_in_one_line(place: Checkout) -> None:
+    new = ["--sweep-config", "bayes.yaml"]
+    for arguments, words in (
+        (["--sweep-id", "0123abcd"], ["error: results/sweeps: --sweep-id = '0123abcd': "]),
+        (["--sweep-id", "../../etc"], ["--sweep-id = '../../etc': "]),
+        (["--sweep-id", ""], ["--sweep-id = '': "]),
+        (["--sweep-id", "0123abcd", "--project", "p"], ["--project", "--sweep-config"]),
+        ([*new, "--device", "cpu"], ["--device", "--sweep-id"]),
+        (["--sweep-config", "missing.yaml"], ["missing.yaml"]),
+        ([*new, "--set", "learning_rate"], ["--set", "NAME=VALUE"]),
+        ([*new, "--count", "0"], ["--count"]),
+        ([*new, "--study", "nosuch"], ["study = 'nosuch': "]),
     ):
         done = place.run("python", RUN_SWEEP, *arguments, check=False)
-        assert done.returncode != 0 and told in done.stdout, done.stdout
+        said = done.stdout.splitlines()[-1]
+        assert done.returncode != 0 and all(word in said for word in words), done.stdout
         assert "Traceback" not in done.stdout
     assert not list(place.path.glob("results/*/*/records"))
 
@@ -131,7 +130,7 @@ def test_a_count_is_of_its_call(place: Checkout) -> None:
     assert create(place, "open.yaml", "--count", "2") == name and trials() == 3  # it has no other
 
 
-def test_what_cannot_run_leaves_nothing_and_is_told_of_the_users_file(place: Checkout) -> None:
+def test_what_cannot_run_leaves_nothing_and_blames_the_users_file(place: Checkout) -> None:
     place.write("accuracy.yaml", {**_plain(BAYES), "metric": {"name": "acc", "goal": "maximize"}})
     for sweep in ("accuracy.yaml", "open.yaml"):
         more = ["--set", "n_layer=none"] if sweep == "open.yaml" else []
@@ -151,7 +150,7 @@ def test_what_cannot_run_leaves_nothing_and_is_told_of_the_users_file(place: Che
 def test_warnings_are_shown(place: Checkout) -> None:
     place.write("warned.yaml", {**BAYES, "patience": 3})
     done = place.run("python", RUN_SWEEP, "--sweep-config", "warned.yaml", "--create-only")
-    assert "warning: " in done.stdout and "'patience' is not of the sweep format" in done.stdout
+    assert re.search(r"^warning: .*'patience'", done.stdout, re.M)
 
 
 @pytest.mark.long
@@ -222,10 +221,10 @@ def test_a_sweep_without_end_ends_where_there_is_nothing_new(place: Checkout) ->
     place.write("few.yaml", few)
     output = finish(start(place, "--sweep-id", create(place, "few.yaml"), "--count", "30"))
     assert taken(output) == 2 == len(trained(place))
-    assert "no more to take: new trials are known to the store" in output
+    assert "no more" in output
     place.write("few.yaml", {**few, "method": "bayes"})
     output = finish(start(place, "--sweep-id", create(place, "few.yaml"), "--count", "30"))
-    assert "no more to take: no further point was found" in output
+    assert "no more" in output and "no further point" in output
 
 
 def test_a_round_is_completed_with_the_points_it_began_with(place: Checkout) -> None:
@@ -292,9 +291,8 @@ def test_a_worker_has_as_many_gpus_as_its_trainings_have_processes(place: Checko
     too_few = {"RESWEEP_GPUS": "0", "CUDA_VISIBLE_DEVICES": "0"}
     call = ("python", RUN_SWEEP, "--sweep-id", name, "--count", "1")
     refused = place.run(*call, env=too_few, check=False)
-    assert (
-        refused.returncode == 1 and "training.processes = 2: should be at most 1" in refused.stdout
-    )
+    assert refused.returncode == 1
+    assert re.search(r"training\.processes = 2: .*\b1\b", refused.stdout)
     place.run(*call, env={"RESWEEP_GPUS": "0,1", "CUDA_VISIBLE_DEVICES": "0,1"})
     (run,) = (place.path / "results/runs").glob("*/record.json")
     (segment,) = json.loads(run.read_text())["segments"]

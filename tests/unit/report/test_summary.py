@@ -1,11 +1,7 @@
 """The summary says what came out, fits a terminal, and its last line loads the model."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
-
-import pytest
 
 from resweep import yaml12
 from resweep.paths import Layout
@@ -15,7 +11,6 @@ from resweep.report.summary import WIDTH, summarize
 from resweep.report.trained_by import TrainedBy
 from resweep.store.run import Run
 from resweep.study.schema import Score
-from tests.conftest import ROOT
 from tests.support.study import PART, RATE, RERUN, SWEEP, Made, make_adaptive_study, make_study
 
 
@@ -195,14 +190,3 @@ def test_nothing_finished(tmp_path: Path) -> None:
     assert lines.count(nothing) == 2
     assert lines[-1].endswith(f"rerun/models: {nothing.strip()}")
     assert not any(text.startswith("best val/loss") for text in lines)
-
-
-@pytest.mark.parametrize("script", ["summarize.py", "report.py"])
-def test_commands_say_in_one_line_that_there_are_no_results(script: str, tmp_path: Path) -> None:
-    command = [sys.executable, ROOT / "workflow/scripts" / script, "nothing", "--results", tmp_path]
-    environment = {"PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("error: ")
-    assert "`snakemake --config study=nothing`" in done.stderr

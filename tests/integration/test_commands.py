@@ -1,0 +1,81 @@
+"""The commands of the rules, called by hand: they say how they are used, and what is wrong."""
+
+import io
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+SCRIPTS = sorted((ROOT / "workflow/scripts").glob("*.py"))
+BY_HAND = {"train.py", "tabulate_runs.py"}  # which need no arguments
+# Arguments, and what the error has to name.
+WRONG = [
+    ("audit.py nobodys", "nobodys"),
+    ("conclude.py --records p/records/no.json --decisions no.csv", "p/trials/no.yaml"),
+    ("decide.py nobodys sweep", "results/nobodys/study.yaml"),
+    ("draw_rules.py picture", "snakemake --rulegraph dot"),
+    ("forget.py runs nobodys", "nobodys"),
+    ("forget.py phase nobodys sweep", "results/nobodys/sweep/records"),
+    ("forget.py failed --study nobodys", "results/nobodys/"),
+    ("forget.py drifted --study nobodys", "results/nobodys/"),
+    (
+        "keep_models.py --study s --phase p --policy best --top 1 --scores no.csv --models m "
+        "--decisions d.csv",
+        "no.csv",
+    ),
+    ("publish_model.py --scores no.csv --artifact-name a --project p", "no.csv"),
+    ("report.py nobodys", "snakemake --config study=nobodys"),
+    ("run_sweep.py --sweep-id nobodys", "nobodys"),
+    ("score.py --records p/records/no.json --scores scores.csv --study s", "/no."),
+    ("select_best.py --scores no.csv --top 1 --output best.yaml", "no.csv"),
+    ("summarize.py nobodys", "snakemake --config study=nobodys"),
+    ("tabulate_runs.py --study s --records no.json", "no.json"),
+    ("train.py --trial no.yaml --record record.json", "no.yaml"),
+    ("upload_rerun_configs.py --config-dir no --artifact-name a --project p", "no"),
+]
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
+    """Call a script in an empty folder and in this process; gives its exit code and output."""
+
+    def run(script: str, *arguments: str) -> tuple[int, str, str]:
+        path = str(ROOT / "workflow/scripts" / script)
+        monkeypatch.setattr(sys, "argv", [path, *arguments])
+        with pytest.raises(SystemExit) as left:
+            runpy.run_path(path, run_name="__main__")
+        return int(left.value.code or 0), *capfd.readouterr()
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    return run
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_help_begins_with_what_the_command_does(script: Path, call) -> None:
+    code, output, errors = call(script.name, "--help")
+    assert (code, errors) == (0, "")
+    assert output.startswith(f"usage: {script.name}")
+    purpose = script.read_text().partition('"""')[2].partition(".")[0]
+    assert " ".join(purpose.split()) in " ".join(output.split())
+
+
+@pytest.mark.parametrize(
+    "script", [path for path in SCRIPTS if path.name not in BY_HAND], ids=lambda path: path.name
+)
+def test_missing_arguments_are_named(script: Path, call) -> None:
+    code, output, errors = call(script.name)
+    assert (code, output) == (2, "")
+    assert errors.splitlines()[-1].startswith(f"{script.name}: error: ")
+
+
+@pytest.mark.parametrize(("command", "named"), WRONG, ids=lambda text: text.split()[0])
+def test_what_is_not_there_is_one_line(command: str, named: str, call, tmp_path: Path) -> None:
+    code, output, errors = call(*command.split())
+    lines = [line for line in (output + errors).splitlines() if line.startswith("error: ")]
+    assert code == 1 and len(lines) == 1 and named in lines[0], errors
+    assert "Traceback" not in errors
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
