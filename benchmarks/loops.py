@@ -31,8 +31,8 @@ def tokens() -> np.ndarray:
 
 def bare(steps: int) -> float:
     """A loop in the manner of nanoGPT around our model, with fused AdamW and clipping."""
-    from resweep.config.schema import Initialization
     from resweep.systems.language.gpt import GPT
+    from resweep.systems.language.initialization_section import Initialization
 
     model = GPT({**MODEL, "dropout": 0.0, "bias": True}, VOCAB)
     model.initialize(Initialization().model_dump(), torch.Generator().manual_seed(0))
@@ -76,7 +76,9 @@ def with_transformers(steps: int) -> float:
         n_embd=MODEL["n_embd"],
         n_layer=MODEL["n_layer"],
         n_head=MODEL["n_head"],
-        **dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0),
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
         bos_token_id=0,
         eos_token_id=0,
     )

@@ -13,6 +13,7 @@ from benchmarks.search.measure import Method
 from benchmarks.search.methods import Bayes, OptunaLoop, Random, Sobol, WandbEngine
 from benchmarks.search.objective import Objective
 from resweep.canonical import digest, file_digest
+from resweep.config.metric import MetricGoal
 from resweep.search import observe, rungs, space, suggest
 from resweep.sweep import EarlyTerminate
 
@@ -75,7 +76,7 @@ WITH_RUNGS = (
 METHODS = {method.name: method for method in (*ALONE, *ROUND_SIZES, *WITH_RUNGS)}
 
 
-def named(table: Path, goal: str, objective: str, method: str) -> tuple[Objective, Method]:
+def named(table: Path, goal: MetricGoal, objective: str, method: str) -> tuple[Objective, Method]:
     """Return an objective and a method by their names; any other objective is the table's."""
     known = {function.name: function for function in FUNCTIONS}
     return known.get(objective) or objective_from(table, goal), METHODS[method]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks.gpu.budget import Budget
-from benchmarks.gpu.loops import NanoGpt, Ours, Size, Transformers, build_model, build_trainer
+from benchmarks.gpu.loops import NanoGpt, Ours, Size, Transformers, build_model, learner_of_size
 from benchmarks.gpu.losses import losses
 from benchmarks.gpu.speed import measure_speed, speed_table
 
@@ -18,7 +18,7 @@ def test_our_loop_takes_its_steps_and_goes_on(tmp_path):
     loop = Ours(TINY, tmp_path, CPU, precision="fp32")
     assert loop.run(3) > 0
     assert loop.run(2) > 0
-    assert loop.trainer.step == 5
+    assert loop.learner.step == 5
     assert not torch.are_deterministic_algorithms_enabled()
 
 
@@ -31,8 +31,8 @@ def test_nanogpts_way_learns(tmp_path):
 
 
 def test_all_models_are_as_large(tmp_path):
-    trainer = build_trainer(TINY, tmp_path, CPU)
-    assert trainer.model.flops_per_token() == build_model(TINY).flops_per_token()
+    learner = learner_of_size(TINY, tmp_path, CPU)
+    assert learner.objective.model.flops_per_token() == build_model(TINY).flops_per_token()
 
 
 @pytest.mark.long
