@@ -34,7 +34,7 @@ FOREVER = 10**6  # steps: the schedule's horizon, which no measurement reaches
 LEARNING_RATE = 3e-4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Size:
     """A model, and how much it is given a step.
 
@@ -64,9 +64,33 @@ class Size:
         return {name: getattr(self, name) for name in names}
 
 
-WIDTH_96 = Size("width 96", 4, 4, 96, 128, 257, 32)
-SIZE_10M = Size("10M", 6, 6, 384, 256, 257, 64)
-SIZE_124M = Size("124M", 12, 12, 768, 1024, 50304, 16)
+WIDTH_96 = Size(
+    name="width 96",
+    n_layer=4,
+    n_head=4,
+    n_embd=96,
+    context_length=128,
+    vocab_size=257,
+    batch_size=32,
+)
+SIZE_10M = Size(
+    name="10M",
+    n_layer=6,
+    n_head=6,
+    n_embd=384,
+    context_length=256,
+    vocab_size=257,
+    batch_size=64,
+)
+SIZE_124M = Size(
+    name="124M",
+    n_layer=12,
+    n_head=12,
+    n_embd=768,
+    context_length=1024,
+    vocab_size=50304,
+    batch_size=16,
+)
 
 
 def make_data(folder: Path, vocab_size: int) -> Prepared:

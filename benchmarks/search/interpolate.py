@@ -33,7 +33,7 @@ SEARCH_STARTS = 64
 SEARCH_ROUNDS = 60
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Accuracy:
     """How well the interpolation foretells a configuration of the table that it was not shown.
 
@@ -239,12 +239,12 @@ def objective_from(path: Path, goal: MetricGoal) -> Objective:
     """
     fitted = interpolation(path, goal)
     return Objective(
-        fitted.table.name,
-        fitted.table.parameters,
-        goal,
-        fitted.table.steps,
-        fitted.curve,
-        fitted.optimum(),
+        name=fitted.table.name,
+        parameters=fitted.table.parameters,
+        goal=goal,
+        steps=fitted.table.steps,
+        curve=fitted.curve,
+        optimum=fitted.optimum(),
         version=f"{VERSION}/{file_digest(path)[:12]}",
         noise=fitted.noise,
     )

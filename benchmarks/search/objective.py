@@ -19,7 +19,7 @@ def no_noise(point: Mapping[str, Any], rng: np.random.Generator) -> float:
     return 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Objective:
     """A function to optimise.
 

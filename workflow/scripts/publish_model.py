@@ -37,7 +37,13 @@ def main() -> None:
     name = check_name(a.artifact_name)
     files, metadata = best_model(a.scores, Layout(a.results))
     stamp = publish(
-        Content(name, "model", files, json.loads(a.metadata) | metadata, link=True),
+        Content(
+            name=name,
+            type="model",
+            files=files,
+            metadata=json.loads(a.metadata) | metadata,
+            link=True,
+        ),
         Place(a.mode, a.project, a.entity or None),
         a.stamp or a.results / "artifacts" / f"{name}.json",
         Layout(a.results),

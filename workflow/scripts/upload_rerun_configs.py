@@ -38,7 +38,7 @@ def main() -> None:
     name = check_name(a.artifact_name)
     files = config_files(a.config_dir, a.best_yaml, a.only)
     stamp = publish(
-        Content(name, "configs", files, json.loads(a.metadata)),
+        Content(name=name, type="configs", files=files, metadata=json.loads(a.metadata)),
         Place(a.mode, a.project, a.entity or None),
         a.stamp or a.results / "artifacts" / f"{name}.json",
         Layout(a.results),

@@ -36,7 +36,7 @@ MOST_MINUTES = 24 * 60  # a longer run saves at its limit, and its retry goes on
 FLOPS = {"cpu": 2e9, "gpu": 5e12}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Needs:
     """What one training job asks for; None leaves it to the cluster's default.
 

@@ -19,7 +19,7 @@ from resweep.systems.registry import metric_of
 from resweep.trials.trial import Outcome, Trial, write_own_record, write_trial
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RungPlan:
     """A rung and the one after it, as far as the settings tell.
 

@@ -36,7 +36,7 @@ from resweep.trials.trial import Outcome, Trial
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RoundPlan:
     """A round, as far as the settings tell.
 

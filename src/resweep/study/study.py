@@ -172,19 +172,19 @@ class Phase:
         """Return what the trials of a round are proposed from, beside records."""
         assert self.search is not None
         return RoundPlan(
-            self.study,
-            self.name,
-            stage.round,
-            stage.names,
-            self.search.round_size,
-            self.config,
-            self.search.parameters,
-            self.search.sampler,
-            self.search.seed,
-            self.metric,
-            self.goal,
-            self.search.target,
-            stage.rung.band,
+            study=self.study,
+            phase=self.name,
+            round=stage.round,
+            slots=stage.names,
+            size=self.search.round_size,
+            config=self.config,
+            parameters=self.search.parameters,
+            sampler=self.search.sampler,
+            seed=self.search.seed,
+            metric=self.metric,
+            goal=self.goal,
+            target=self.search.target,
+            band=stage.rung.band,
         )
 
     def rung_plan(self, stage: Stage) -> RungPlan:
@@ -192,15 +192,15 @@ class Phase:
         assert self.rungs is not None
         following = self.stages[self.stages.index(stage) + 1]
         return RungPlan(
-            self.study,
-            self.name,
-            self.rungs.rule,
-            stage.rung,
-            following.rung.band,
-            following.names,
-            self.metric,
-            self.goal,
-            self.keep,
+            study=self.study,
+            phase=self.name,
+            rule=self.rungs.rule,
+            rung=stage.rung,
+            band=following.rung.band,
+            slots=following.names,
+            metric=self.metric,
+            goal=self.goal,
+            keep=self.keep,
         )
 
     def trial_data(self, trial: str) -> dict[str, Any]:

@@ -11,7 +11,15 @@ from benchmarks.gpu.losses import losses
 from benchmarks.gpu.speed import measure_speed, speed_table
 
 CPU = torch.device("cpu")
-TINY = Size("tiny", 1, 2, 16, 8, 257, 2)
+TINY = Size(
+    name="tiny",
+    n_layer=1,
+    n_head=2,
+    n_embd=16,
+    context_length=8,
+    vocab_size=257,
+    batch_size=2,
+)
 
 
 def test_our_loop_takes_its_steps_and_goes_on(tmp_path):
