@@ -26,7 +26,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "tracking": Tracking,
     "publish": Publish,
     "resources": Resources,
-    **find_system("language").schema.sections,
+    **find_system().sections,
 }
 BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 NAMES = {

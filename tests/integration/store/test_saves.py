@@ -285,7 +285,7 @@ def test_an_error_of_the_last_write_leaves_no_record(data, layout, monkeypatch):
 def test_a_library_that_cannot_write_is_a_fault_of_the_machine(data, tmp_path):
     snapshot = Trainer(configure(data), data, torch.device("cpu")).snapshot()
     (tmp_path / "optimizer.safetensors").mkdir()
-    with pytest.raises(StoreError, match="cannot be written"):
+    with pytest.raises(StoreError, match=str(tmp_path)):
         snapshot.write(tmp_path)
 
 
@@ -311,7 +311,7 @@ def test_a_writer_hides_no_error_of_the_training(caplog):
     with pytest.raises(KeyError), Writer() as writer:
         writer.begin(lambda: 1 / 0)
         raise KeyError
-    assert "was not written either: division by zero" in caplog.text
+    assert "division by zero" in caplog.text
 
 
 KILLED = """

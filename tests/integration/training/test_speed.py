@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import pytest
 import torch
+from resweep.store.request import Request, advance
 
 from resweep.config import compose
 from resweep.config.compose import Composed
@@ -14,7 +15,6 @@ from resweep.config.schema import Training
 from resweep.data.store import Prepared
 from resweep.paths import Layout
 from resweep.store.identity import run_id
-from resweep.store.request import Request, advance
 from resweep.store.run import Run
 from resweep.systems.language.gpt import GPT
 from resweep.training.device import matmul_precision, pick_device
@@ -94,7 +94,7 @@ def test_what_was_accumulated_before_memory_ran_out_counts_once(data, monkeypatc
     assert_equal(trainer, halved)
 
 
-def test_a_single_sequence_that_does_not_fit_is_told_as_it_is(data, monkeypatch):
+def test_a_single_sequence_that_does_not_fit_is_reported_as_it_is(data, monkeypatch):
     Device(most=0).install(monkeypatch)
     trainer = make(data, **EIGHT)
     with pytest.raises(torch.OutOfMemoryError):
@@ -124,7 +124,7 @@ def test_the_store_tells_what_fits_no_device_from_what_fits_in_parts(
         assert (record["status"], record["step"]) == ("finished", 12)
         return
     assert (record["status"], record["step"]) == ("infeasible", 0)
-    assert "does not fit the device's memory: CUDA out of memory" in record["stop_reason"]
+    assert "memory: CUDA out of memory" in record["stop_reason"]
     run = Run(layout.run(run_id(config, data)))
     assert run.find_record(12, device_memory=1000) is not None
     assert run.find_record(12, device_memory=2000) is None

@@ -18,7 +18,8 @@ from resweep.jobs.train_trial import train_trial
 from resweep.paths import Layout
 from resweep.study.load import load_study
 from resweep.training.metrics import METRICS, TIMING, read_metrics
-from resweep.trials.trial import Trial, read_record
+from resweep.trials.record import read_record
+from resweep.trials.trial import Trial
 from resweep.wandb import follow as tracking
 from resweep.wandb.follow import follow
 from tests.support import wandb_runs
@@ -57,7 +58,7 @@ def train(trial, root, **settings):
     train_trial(
         trial, record, Layout(root), device="cpu", tracking=settings, lock_timeout=5, keep="all"
     )
-    return root / "runs" / read_record(record)["run_id"]
+    return root / "runs" / read_record(record).run_id
 
 
 @pytest.fixture(scope="module")
@@ -111,10 +112,10 @@ def test_the_reason_of_a_stop_arrives(trial, results):
     config = trial.config | {"early_stopping": trial.config["early_stopping"] | monitors}
     folder = train(replace(trial, config=config), results, wandb="offline")
     record = read_record(results / "tiny/sweep/records" / f"{trial.trial}.json")
-    assert (record["step"], record["rule"], folder.name) == (10, "loss-flat", record["run_id"])
+    assert (record.step, record.rule, folder.name) == (10, "loss-flat", record.run_id)
     (run,) = wandb_runs.offline_runs(results / "tiny")
     assert run.summary["stop_rule"] == "loss-flat"
-    assert run.summary["stop_reason"] == record["stop_reason"]
+    assert run.summary["stop_reason"] == record.stop_reason
 
 
 def test_without_tracking_no_trace(untracked):
@@ -148,12 +149,12 @@ def test_unreachable_server(trial, results, untracked, caplog, monkeypatch):
     check_undisturbed(train(trial, results, wandb="online"), untracked)
     assert time.monotonic() - start < 15
     (warning,) = warnings(caplog)
-    assert "hung and was stopped" in warning
+    assert "hung" in warning
     told = [path for path in results.rglob("*") if path.is_file()]
     assert told and not any(FAKE_KEY.encode() in path.read_bytes() for path in told)
 
 
-def test_failure_is_told_at_once(trial, tmp_path, caplog):
+def test_failure_is_reported_at_once(trial, tmp_path, caplog):
     folder = tmp_path / "runs/abc"
     folder.mkdir(parents=True)
     with follow(folder, 0, "abc", trial, {"wandb": "online"}, Layout(tmp_path)):
