@@ -155,7 +155,11 @@ class _Progress:
                 value = float(curve[band - 1])
                 status = Status.FINISHED if band == end else Status.STOPPED
                 self.spent += band - before
-                entries.append(RungEntry(name, None, band, status, None, value))
+                entries.append(
+                    RungEntry(
+                        trial=name, run_id=None, step=band, status=status, rule=None, value=value
+                    )
+                )
                 record = Record(
                     run_id=None,
                     status=status,

@@ -94,12 +94,12 @@ def promote(
     trials = {outcome.trial.trial: outcome.trial for outcome in outcomes}
     entries = [
         RungEntry(
-            outcome.trial.trial,
-            outcome.record.run_id,
-            outcome.record.step,
-            outcome.record.status,
-            outcome.record.rule,
-            outcome.record.value(plan.metric),
+            trial=outcome.trial.trial,
+            run_id=outcome.record.run_id,
+            step=outcome.record.step,
+            status=outcome.record.status,
+            rule=outcome.record.rule,
+            value=outcome.record.value(plan.metric),
         )
         for outcome in outcomes
         if outcome.record.status != Status.EMPTY

@@ -240,7 +240,14 @@ class Phase:
         """
         config = self.trial_config(trial)
         stop = step_of(band, metric_of(config, self.metric), config["training"])
-        return Trial(self.study, self.name, trial, config, self.assignments[trial], stop)
+        return Trial(
+            self.study,
+            self.name,
+            trial,
+            config=config,
+            assignments=self.assignments[trial],
+            stop=stop,
+        )
 
     def trial_content(self, trial: str, band: int | None = None) -> str:
         """Return what the trial file of such a trial holds, as canonical JSON."""

@@ -83,7 +83,7 @@ def trial_of_two() -> Trial:
     flat |= {"data.source": "text", "data.paths": ["README.md"], "data.split": "contiguous"}
     config, problems = compose.validate(Composed(compose.nest(tiny.BASE | flat), {}), "tiny")
     assert not problems, problems
-    return Trial("study", "sweep", "one", config)
+    return Trial("study", "sweep", "one", config=config)
 
 
 def train(trial: Trial, layout: Layout, lock_timeout: float = 60.0) -> dict[str, Any]:

@@ -208,7 +208,10 @@ def test_a_configuration_that_the_sweep_does_not_have_is_not_compared(tmp_path: 
 
 
 def test_a_rerun_that_failed_has_no_final_value(tmp_path: Path) -> None:
-    half = [RERUN[0], Made("02", RERUN[1].assignments, None, "diverged", "at step 40")]
+    half = [
+        RERUN[0],
+        Made("02", RERUN[1].assignments, None, status="diverged", reason="at step 40"),
+    ]
     layout = make_study(tmp_path, rerun=half)
     sweep, rerun = read_study("made", layout).phases
     (pair,) = compare_rerun(sweep, rerun)

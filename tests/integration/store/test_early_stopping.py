@@ -299,7 +299,7 @@ def test_what_the_metrics_answer_asks_for_no_gpu(data, layout, monkeypatch):
 
 def test_what_the_metrics_answer_needs_no_trainer(data, layout, monkeypatch):
     def train(monitors: dict[str, Any], name: str) -> dict[str, Any]:
-        trial = Trial("s", "p", name, request(data, monitors).config)
+        trial = Trial("s", "p", name, config=request(data, monitors).config)
         record = layout.record("s", "p", name)
         train_trial(trial, record, layout, device="cpu", tracking={}, lock_timeout=5.0)
         return read(record)

@@ -49,7 +49,13 @@ def trial():
     study = load_study(ROOT / "config/studies/quickstart.yaml", ROOT / "config", SETTINGS)
     phase = study.phases[0]
     name = phase.trials[0]
-    return Trial("tiny", "sweep", name, phase.trial_config(name), phase.assignments[name])
+    return Trial(
+        "tiny",
+        "sweep",
+        name,
+        config=phase.trial_config(name),
+        assignments=phase.assignments[name],
+    )
 
 
 def train(trial, root, **settings):

@@ -711,7 +711,7 @@ def train_job(changes: dict[str, Any], layout: Layout, tmp_path: Path, name: str
     assert not problems
     record = layout.record("study", "phase", name)
     here = train_trial(
-        Trial("study", "phase", name, full, {}),
+        Trial("study", "phase", name, config=full),
         record,
         layout,
         device="cpu",
