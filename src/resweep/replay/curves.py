@@ -137,7 +137,8 @@ def read_sweep(study: str, phase: str, layout: Layout, metric: str | None = None
     """
     part = _described(study, phase, layout)
     score = read_score(part)
-    wanted = metric_of(part["config"], metric or score.metric)
+    where = str(layout.phase(study, phase))
+    wanted = metric_of(part["config"], metric or score.metric, where)
     names = _ranked_trials(study, phase, layout)
     outcomes = [read_outcome(layout.record(study, phase, name)) for name in names]
     adaptive = part["rounds"] is not None
@@ -153,7 +154,6 @@ def read_sweep(study: str, phase: str, layout: Layout, metric: str | None = None
         if outcome.record.status != Status.EMPTY
     )
     if metric is not None and not any(curve.logged_before_end for curve in curves):
-        where = str(layout.phase(study, phase))
         mend = "was logged by none of its runs before their ends: choose one that was"
         raise ConfigError(Problem(where, "metric", metric, mend))
     rule = part["early_terminate"]

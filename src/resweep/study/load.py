@@ -96,12 +96,12 @@ class _Resolver:
     def _check_own(self, names: list[str]) -> None:
         """Refuse a field of the system's as a hyperparameter of the user's own."""
         schema = self.system.schema
-        for name in names:
+        for position, name in enumerate(names):
             known = [name] if name in schema.paths or name in schema.sections else []
             known += schema.fields.get(name, [])
             if known:
                 hint = f"is a key of resweep's ({' or '.join(known)}); drop it"
-                self._problem("own", name, hint)
+                self._problem(f"own.{position}", name, hint)
 
     def _check_names(self, given: StudyFile) -> None:
         names = [part.name for part in given.phases]

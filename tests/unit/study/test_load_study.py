@@ -787,7 +787,7 @@ def test_values_that_do_not_fit_each_other_are_infeasible():
 
 
 def test_a_vocabulary_smaller_than_the_datas_is_infeasible():
-    larger = Prepared(DATA.folder, DATA.digest, 1000, DATA.tokens)
+    larger = prepared(vocab_size=1000)
     problem = problem_of(resolved, larger, **{"model.vocab_size": 999})
     assert_problem(problem, "model.vocab_size", 999, "1000")
 
