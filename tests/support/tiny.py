@@ -9,7 +9,9 @@ from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.data.store import Prepared
 from resweep.store.identity import resolve
+from resweep.systems.registry import find_system
 
+LANGUAGE = find_system("language").schema
 BASE = {
     "model.n_layer": 2,
     "model.n_head": 2,
@@ -34,13 +36,14 @@ def prepare(folder: Path, tokens: int = 4000) -> Prepared:
         position = np.arange(count, dtype=np.int64) + 1000 * start
         noise = (position * position * 2654435761 >> 7) % 5
         ((position * 7 + noise) % 64 + 32).astype("<u2").tofile(folder / f"{name}.bin")
-    return Prepared(folder, "made up", 257, counts)
+    about = {"digest": "made up", "vocab_size": 257, "tokens": counts}
+    return Prepared(folder, about["digest"], about)
 
 
 def configure(data: Prepared, **changes: Any) -> dict[str, Any]:
     """A resolved configuration; `changes` are flat, with `__` for dots. None: not as in BASE."""
     flat = BASE | {name.replace("__", "."): value for name, value in changes.items()}
     flat = {name: value for name, value in flat.items() if value is not None or name not in BASE}
-    full, problems = compose.validate(Composed(compose.nest(flat), {}), "tiny")
+    full, problems = compose.validate(Composed(compose.nest(flat), {}), "tiny", LANGUAGE)
     assert not problems, problems
     return resolve(full, data)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from resweep.store.request import Request, advance
+from resweep.store.advance import advance
 from torch import Tensor
 
 from resweep.config import compose
@@ -30,7 +30,7 @@ from resweep.systems.language.build import build_model, check_model
 from resweep.systems.language.folder import weight_files
 from resweep.systems.language.size import count_parameters
 from resweep.training.dropout import SampleDropout, sample_keys
-from resweep.training.gradient_learner import Trainer
+from resweep.training.gradient_learner import GradientLearner
 from resweep.trials.trial import Trial
 from tests.support.tiny import BASE, prepare
 
@@ -97,29 +97,29 @@ def from_weights(folder: Path | str, **changes: Any) -> dict[str, Any]:
     return {"model.kind": "hf", "model.name_or_path": str(folder), **named}
 
 
-def trained(config: dict[str, Any], data: Prepared, steps: int = 3) -> Trainer:
-    trainer = Trainer(config, data, CPU)
-    trainer.begin()
+def trained(config: dict[str, Any], data: Prepared, steps: int = 3) -> GradientLearner:
+    learner = make_learner(config, data, CPU)
+    learner.begin()
     for _ in range(steps):
-        trainer.train_step()
-    return trainer
+        learner.train_step()
+    return learner
 
 
-def save(trainer: Trainer, folder: Path) -> Path:
-    checkpoint.write_checkpoint(folder, trainer.snapshot().write, lambda: None)
+def save(learner: GradientLearner, folder: Path) -> Path:
+    checkpoint.write_checkpoint(folder, learner.snapshot().write, lambda: None)
     return folder
 
 
-def state_of(trainer: Trainer) -> dict[str, Tensor]:
-    weights, moments = trainer.engine.state()
+def state_of(learner: GradientLearner) -> dict[str, Tensor]:
+    weights, moments = learner.engine.state()
     return weights | moments
 
 
-def logits_of_ours(trainer: Trainer, tokens: Tensor) -> Tensor:
-    trainer.model.eval()
+def logits_of_ours(learner: GradientLearner, tokens: Tensor) -> Tensor:
+    learner.objective.model.eval()
     with torch.no_grad():
-        found: Tensor = trainer.model(tokens)
-    trainer.model.train()
+        found: Tensor = learner.objective.model(tokens)
+    learner.objective.model.train()
     return found
 
 
@@ -156,16 +156,16 @@ def theirs(folder: Path, kind: str = "llama", seed: int = 0, **how: Any) -> Path
 
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_transformers_loads_what_was_trained(kind, data, layout, tmp_path):
-    trainer = trained(configure(data, layout, hf(kind)), data)
-    before, after = trainer.evaluate("val"), save(trainer, tmp_path / "checkpoint_3")
+    learner = trained(configure(data, layout, hf(kind)), data)
+    before, after = learner.evaluate(), save(learner, tmp_path / "checkpoint_3")
     assert before["val/loss"] < math.log(257) - 0.1  # it learns
-    ours = logits_of_ours(trainer, tokens())
+    ours = logits_of_ours(learner, tokens())
     torch.testing.assert_close(ours, logits_of_folder(after, tokens()), atol=1e-6, rtol=1e-6)
-    again = Trainer(trainer.config, data, CPU)
+    again = make_learner(learner.config, data, CPU)
     again.load(after)
     kept = state_of(again)
-    assert all(torch.equal(tensor, kept[name]) for name, tensor in state_of(trainer).items())
-    whole = trained(trainer.config, data, 5)
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in state_of(learner).items())
+    whole = trained(learner.config, data, 5)
     again.train_step()
     again.train_step()
     assert all(torch.equal(tensor, state_of(again)[n]) for n, tensor in state_of(whole).items())
@@ -202,7 +202,7 @@ def test_weights_follow_the_seed_and_the_spread_asked_for(data, layout):
     def matrices(**changes):
         torch.manual_seed(torch.seed())  # which tells nothing
         given = hf("llama", initialization__init_std=0.05, **changes)
-        model = Trainer(configure(data, layout, given), data, CPU).model
+        model = make_learner(configure(data, layout, given), data, CPU).model
         return {name: p.detach() for name, p in model.named_parameters()}
 
     first, second, other = matrices(), matrices(), matrices(training__seed=8)
@@ -219,13 +219,13 @@ def test_weights_follow_the_seed_and_the_spread_asked_for(data, layout):
 
 def test_gpt2_of_transformers_and_ours_compute_the_same(data, layout, tmp_path):
     folder = theirs(tmp_path / "theirs", "gpt2")
-    with_hf = Trainer(configure(data, layout, from_weights(folder)), data, CPU)
+    with_hf = make_learner(configure(data, layout, from_weights(folder)), data, CPU)
     start = {"model.kind": "gpt", "run.checkpoint": str(folder), **GPT_SHAPE}
-    with_gpt = Trainer(configure(data, layout, start), data, CPU)
+    with_gpt = make_learner(configure(data, layout, start), data, CPU)
     for step in range(4):
-        for trainer in (with_hf, with_gpt):
-            trainer.train_step() if step else trainer.begin()
-        losses = [trainer.evaluate("val")["val/loss"] for trainer in (with_hf, with_gpt)]
+        for learner in (with_hf, with_gpt):
+            learner.train_step() if step else learner.begin()
+        losses = [learner.evaluate()["val/loss"] for learner in (with_hf, with_gpt)]
         assert losses[0] == pytest.approx(losses[1], abs=1e-5)
     folder = save(with_gpt, tmp_path / "checkpoint_3")
     ours = logits_of_ours(with_gpt, tokens())
@@ -245,11 +245,11 @@ def test_dropout_is_the_models_one_setting(data, layout):
 def test_masks_belong_to_samples(kind, data, layout):
     def losses(**changes: Any) -> list[float]:
         given = {"model__dropout": 0.3} | changes
-        trainer = trained(configure(data, layout, hf(kind, **given)), data, 0)
+        learner = trained(configure(data, layout, hf(kind, **given)), data, 0)
         found = []
         for _ in range(3):
-            trainer.train_step()
-            found.append(trainer.interval_metrics()["train/loss"])
+            learner.train_step()
+            found.append(learner.interval_metrics()["train/loss"])
         return found
 
     whole = losses()
@@ -260,7 +260,7 @@ def test_masks_belong_to_samples(kind, data, layout):
     assert losses(training__gradient_checkpointing=True) == pytest.approx(whole, abs=1e-6)
     assert losses(model__dropout=0.0) != pytest.approx(whole, abs=1e-4)
     evaluated = [
-        Trainer(configure(data, layout, hf(kind, model__dropout=p)), data, CPU).evaluate("val")
+        make_learner(configure(data, layout, hf(kind, model__dropout=p)), data, CPU).evaluate()
         for p in (0.0, 0.3)
     ]
     assert evaluated[0]["val/loss"] == pytest.approx(evaluated[1]["val/loss"], abs=1e-6)
@@ -414,12 +414,12 @@ def test_a_run_starts_from_weights_that_transformers_made(kind, form, data, layo
     config = configure(data, layout, from_weights(folder))
     assert config["model"]["vocab_size"] == 300
     assert config["model"]["config"]["model_type"] == CONFIGS[kind]["model_type"]
-    trainer = Trainer(config, data, CPU)
-    trainer.begin()
-    torch.testing.assert_close(logits_of_ours(trainer, tokens()), expected, atol=1e-6, rtol=1e-6)
+    learner = make_learner(config, data, CPU)
+    learner.begin()
+    torch.testing.assert_close(logits_of_ours(learner, tokens()), expected, atol=1e-6, rtol=1e-6)
     if kind == "gpt2":
         start = {"run.checkpoint": str(folder), **GPT_SHAPE}
-        ours = Trainer(configure(data, layout, start), data, CPU)
+        ours = make_learner(configure(data, layout, start), data, CPU)
         ours.begin()
         torch.testing.assert_close(logits_of_ours(ours, tokens()), expected, atol=1e-5, rtol=1e-5)
 
@@ -454,11 +454,11 @@ def test_gpt_reads_the_names_of_the_first_gpt2_and_fewer_positions(data, layout,
     old["h.0.attn.bias"] = torch.ones(1, 1, 64, 64)
     save_file(old, folder / "model.safetensors")
     start = {"run.checkpoint": str(folder), **GPT_SHAPE}
-    trainer = Trainer(configure(data, layout, start), data, CPU)
-    trainer.begin()
-    assert trainer.model.transformer.wpe.weight.shape == (16, 32)
-    torch.testing.assert_close(logits_of_ours(trainer, tokens()), expected, atol=1e-5, rtol=1e-5)
-    bare = Trainer(configure(data, layout, start | {"model.bias": False}), data, CPU)
+    learner = make_learner(configure(data, layout, start), data, CPU)
+    learner.begin()
+    assert learner.objective.model.transformer.wpe.weight.shape == (16, 32)
+    torch.testing.assert_close(logits_of_ours(learner, tokens()), expected, atol=1e-5, rtol=1e-5)
+    bare = make_learner(configure(data, layout, start | {"model.bias": False}), data, CPU)
     with pytest.raises(ConfigError, match=r"is not zero; set model\.bias: true"):
         bare.begin()
 
@@ -611,18 +611,18 @@ def test_adapters_alone_are_trained(kind, targets, data, layout, tmp_path):
     changes = from_weights(folder, model__lora_rank=4, model__lora_targets=targets)
     config = configure(data, layout, changes | {"training.learning_rate": 0.05})
     begun = trained(config, data, 0)
-    trainer = trained(config, data, 3)
+    learner = trained(config, data, 3)
     expected = logits_of_folder(folder, tokens())
     torch.testing.assert_close(logits_of_ours(begun, tokens()), expected, atol=1e-6, rtol=1e-6)
-    before, after = begun.engine.state()[0], trainer.engine.state()[0]
+    before, after = begun.engine.state()[0], learner.engine.state()[0]
     changed = {name for name in after if not torch.equal(before[name], after[name])}
     adapters = {name for name in after if ".lora_" in name}
     assert changed == adapters != set()
-    moments = {name.partition(".")[2] for name in trainer.engine.state()[1]}
+    moments = {name.partition(".")[2] for name in learner.engine.state()[1]}
     assert moments == adapters
 
-    saved = save(trainer, tmp_path / "checkpoint_3")
-    ours = logits_of_ours(trainer, tokens())
+    saved = save(learner, tmp_path / "checkpoint_3")
+    ours = logits_of_ours(learner, tokens())
     assert not torch.allclose(ours, expected, atol=1e-3)
     torch.testing.assert_close(ours, logits_of_folder(saved, tokens()), atol=1e-5, rtol=1e-5)
     assert checkpoint.find_damage(saved) is None
@@ -630,7 +630,7 @@ def test_adapters_alone_are_trained(kind, targets, data, layout, tmp_path):
     torch.testing.assert_close(ours, _with_peft(folder, saved), atol=1e-5, rtol=1e-5)
 
     whole = trained(config, data, 5)
-    again = Trainer(config, data, CPU)
+    again = make_learner(config, data, CPU)
     again.load(saved)
     again.train_step()
     again.train_step()
@@ -662,7 +662,7 @@ def test_adapters_are_drawn_from_the_seed(data, layout, tmp_path):
     assert all(
         torch.equal(t, second.engine.state()[0][n]) for n, t in first.engine.state()[0].items()
     )
-    assert any(not torch.equal(t, other.model.drawn[n]) for n, t in first.model.drawn.items())
+    assert any(not torch.equal(t, other.objective.model.drawn[n]) for n, t in first.objective.model.drawn.items())
 
 
 def test_what_adapters_are_is_part_of_the_run(data, layout, tmp_path):
@@ -686,7 +686,7 @@ def test_layers_that_take_no_adapter_are_told(targets, data, layout, tmp_path):
     folder = theirs(tmp_path / "theirs")
     changes = from_weights(folder, model__lora_rank=4, model__lora_targets=targets)
     with pytest.raises(ConfigError, match=rf"model\.lora_targets = \['{targets}'\]: ") as caught:
-        Trainer(configure(data, layout, changes), data, CPU)
+        make_learner(configure(data, layout, changes), data, CPU)
     assert len(str(caught.value).splitlines()) == 1
 
 

@@ -9,7 +9,7 @@ from resweep.config.schema import Data
 from resweep.data.store import ensure
 from resweep.paths import Layout
 from resweep.store.identity import RECIPES, resolve
-from resweep.training.gradient_learner import Trainer
+from resweep.training.gradient_learner import GradientLearner
 from resweep.training.loop import Callbacks, train
 from resweep.training.metrics import MetricLog, read_metrics
 
@@ -78,9 +78,9 @@ def curve(request, tmp_path_factory):
     full, problems = compose.validate(Composed(settings, {}), "reference")
     assert problems == []
     torch.set_num_threads(1)
-    trainer = Trainer(resolve(full, data), data, torch.device("cpu"))
+    learner = make_learner(resolve(full, data), data, torch.device("cpu"))
     logs = [MetricLog(folder / name, 0) for name in ("metrics.jsonl", "timing.jsonl")]
-    train(trainer, 40, *logs, Callbacks(lambda: None, lambda: False, lambda step: None))
+    train(learner, 40, *logs, Callbacks(lambda: None, lambda: False, lambda step: None))
     for log in logs:
         log.close()
     return data.digest, read_metrics(folder / "metrics.jsonl"), request.param
