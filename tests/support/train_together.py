@@ -11,15 +11,15 @@ import json
 import math
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from resweep.training.device import pick_device
 from resweep.training.mirror import mirror_rank_zero
 from resweep.training.processes import ALONE, Processes
 from tests.support import tiny
+from tests.support.learners import make_learner
 
 STEPS = 50
 CHANGES = {
@@ -42,7 +42,7 @@ def train(folder: Path, job: dict[str, Any], processes: Processes = ALONE) -> No
         **CHANGES | job.get("changes", {}),
     )
     processes.tell("build", config, data)
-    learner = make_learner(config, data, torch.device("cpu"), processes)
+    learner = make_learner(config, data, processes=processes)
     if "start" in job:
         learner.load(folder / job["start"])
     out = folder / job["out"]
@@ -72,7 +72,7 @@ def main() -> None:
     device = pick_device("cpu")
     processes.meet(device)
     if processes.rank > 0:
-        mirror_rank_zero(processes, device)
+        mirror_rank_zero(processes, partial(make_learner, processes=processes))
         return
     for job in jobs:
         train(folder, job, processes)

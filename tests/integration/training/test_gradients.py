@@ -11,25 +11,27 @@ from typing import Any
 
 import pytest
 import torch
-from resweep.store.advance import advance
 from torch import Tensor
 
 from resweep.data.store import Prepared
 from resweep.errors import Interrupted, StoreError
 from resweep.paths import Layout
 from resweep.store import checkpoints as checkpoint
+from resweep.store.advance import advance
+from resweep.store.attempts import Attempts
 from resweep.store.identity import run_id
 from resweep.store.retention import claim, release
-from resweep.store.run import NO_MONITORS, Run
+from resweep.store.run import Run
 from resweep.training.gradient_learner import GradientLearner
 from resweep.training.gradients import GradientRequest
 from resweep.training.metrics import METRICS
 from resweep.training.snapshot import GradientSnapshot
 from tests.conftest import ROOT
-from tests.support.tiny import BASE, configure, prepare
+from tests.support.asked import Asked, ask, run_of
+from tests.support.learners import CPU, make_learner
+from tests.support.tiny import BASE, LANGUAGE, configure, prepare
 
 GUIDE = ROOT / "docs/gradients.md"
-CPU = torch.device("cpu")
 FLAT = {"loss_patience": 3, "loss_relative_flat_tolerance": 0.5, "loss_min_steps_before_check": 0}
 
 
@@ -44,15 +46,11 @@ def layout(tmp_path: Path) -> Layout:
 
 
 def make(data: Prepared, **changes: Any) -> GradientLearner:
-    return make_learner(configure(data, training__save_gradients=True, **changes), data, CPU)
+    return make_learner(configure(data, training__save_gradients=True, **changes), data)
 
 
 def request(data: Prepared, options: dict[str, Any] | None = None, **changes: Any) -> Asked:
-    return Request(config=configure(data, **changes), data=data, device=CPU, **(options or {}))
-
-
-def run_of(asked: Asked, layout: Layout) -> Run:
-    return Run(layout.run(run_id(asked.goal.config, asked.data)))
+    return ask(configure(data, **changes), data, **(options or {}))
 
 
 def load(folder: Path, name: str = "gradients.pt") -> dict[str, Tensor]:
@@ -147,7 +145,7 @@ def test_samples_have_the_masks_of_the_step(data):
 @pytest.mark.parametrize("changes", [{}, {"model__dropout": 0.3}], ids=str)
 def test_keeping_them_changes_no_numbers(changes, data):
     watched = make(data, training__gradient_samples=3, **changes)
-    plain = make_learner(configure(data, **changes), data, CPU)
+    plain = make_learner(configure(data, **changes), data)
     for step in range(6):
         watched.train_step(step % 2 == 0)
         plain.train_step()
@@ -175,7 +173,7 @@ def test_samples_that_cannot_be_had_are_an_error_of_the_configuration(changes, w
     from resweep.config import compose
 
     flat = BASE | {f"training.{name}": value for name, value in changes.items()}
-    _, problems = compose.validate(compose.Composed(compose.nest(flat), {}), "tiny")
+    _, problems = compose.validate(compose.Composed(compose.nest(flat), {}), "tiny", LANGUAGE)
     assert [words in str(problem) for problem in problems] == [True]
 
 
@@ -190,19 +188,17 @@ def test_they_are_no_part_of_a_run(data):
 TOGETHER = """
 import os, sys
 from pathlib import Path
-import torch
 from resweep.training.processes import Processes
-from resweep.training.gradient_learner import GradientLearner
+from tests.support.learners import CPU, make_learner
 from tests.support.tiny import configure, prepare
 
-cpu = torch.device("cpu")
 processes = Processes(os.environ)
-processes.meet(cpu)
+processes.meet(CPU)
 data = prepare(Path(sys.argv[1]) / f"data{processes.rank}")
 changes = {"save_gradients": True, "gradient_samples": 3, "distributed": "ddp", "processes": 2}
 changes |= {"max_gpu_batch_size": 1, "grad_clip": 1e-3}
 config = configure(data, **{f"training__{name}": value for name, value in changes.items()})
-learner = make_learner(config, data, cpu, processes)
+learner = make_learner(config, data, processes=processes)
 if processes.rank:
     while (told := processes.listen())[0] != "end":
         getattr(learner, told[0])(*told[1])
@@ -237,7 +233,7 @@ def test_two_processes_save_the_same_as_one(data, tmp_path):
 
 def assert_right(run: Run, config: dict[str, Any], data: Prepared) -> None:
     """Every checkpoint of a run has the gradients of the step before it."""
-    learner = make_learner(config, data, CPU)
+    learner = make_learner(config, data)
     steps = checkpoint.steps_of(run.path)
     assert steps
     for step in range(max(steps)):
@@ -326,9 +322,9 @@ def test_a_checkpoint_gets_them_later_and_nothing_else_changes(save_steps, data,
     place = run.path / "checkpoint_12"
     before, metrics = files(place), (run.path / METRICS).read_bytes()
     steps, content = checkpoint.steps_of(run.path), record.read_bytes()
-    assert not run.is_served(12, False, NO_MONITORS, GradientRequest(True))
+    assert not run.is_served(asked.goal)
     assert advance(*asked, layout) == record
-    assert run.is_served(12, False, NO_MONITORS, GradientRequest(True))
+    assert run.is_served(asked.goal)
     assert Attempts(run).all()[-1]["from_step"] == (8 if save_steps else 0)
     after = files(place)
     gradients = after.pop("gradients.pt")
@@ -338,7 +334,7 @@ def test_a_checkpoint_gets_them_later_and_nothing_else_changes(save_steps, data,
     assert checkpoint.steps_of(run.path) == steps and not (run.path / "again").exists()
     attempts = len(Attempts(run).all())
     assert advance(*asked, layout) == record and len(Attempts(run).all()) == attempts
-    learner = make_learner(asked.goal.config, data, CPU)
+    learner = make_learner(asked.goal.config, data)
     for _ in range(11):
         learner.train_step()
     assert_close(load(place), by_hand(learner), 1e-6)

@@ -10,19 +10,19 @@ import torch
 
 from resweep.config import compose
 from resweep.config.compose import Composed
-from resweep.config.schema import Training
+from resweep.config.training_section import Training
 from resweep.data.store import Prepared
 from resweep.paths import Layout
-from resweep.store.identity import run_id
 from resweep.store.advance import advance
-from resweep.store.run import Run
+from resweep.store.identity import run_id
 from resweep.systems.language.gpt import GPT
+from resweep.training.clock import PEAK_FLOPS, data_sheet
 from resweep.training.device import matmul_precision, pick_device
 from resweep.training.gradient_learner import GradientLearner
-from resweep.training.loop import PEAK_FLOPS, data_sheet
-from tests.support.tiny import configure, prepare
+from tests.support.asked import ask, run_of
+from tests.support.learners import CPU, make_learner
+from tests.support.tiny import LANGUAGE, configure, prepare
 
-CPU = torch.device("cpu")
 EIGHT = {"training__batch_size": 8}
 
 
@@ -32,12 +32,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 
 def make(data: Prepared, **changes: Any) -> GradientLearner:
-    return make_learner(configure(data, **changes), data, CPU)
+    return make_learner(configure(data, **changes), data)
 
 
 def assert_equal(left: GradientLearner, right: GradientLearner) -> None:
     """Weights, moments and counters, bit for bit."""
-    mine, theirs = (dict(t.model.state_dict()) | t.engine.state()[1] for t in (left, right))
+    mine, theirs = (
+        dict(one.objective.model.state_dict()) | one.engine.state()[1] for one in (left, right)
+    )
     assert [name for name in mine if not torch.equal(mine[name], theirs[name])] == []
     assert (left.step, left.engine.optimizer_steps) == (right.step, right.engine.optimizer_steps)
     assert left.interval_metrics() == right.interval_metrics()
@@ -79,8 +81,8 @@ def test_a_micro_batch_that_does_not_fit_is_halved_to_the_same_numbers(data, mon
     assert learner.micro_batch == 2
     assert_equal(learner, small)
     assert [record.getMessage() for record in caplog.records] == [
-        "out of memory: goes on with 4 sequences a forward",
-        "out of memory: goes on with 2 sequences a forward",
+        "out of memory: continuing with micro-batch size 4",
+        "out of memory: continuing with micro-batch size 2",
     ]
 
 
@@ -117,17 +119,16 @@ def test_the_store_tells_what_fits_no_device_from_what_fits_in_parts(
 ):
     Device(most).install(monkeypatch)
     monkeypatch.setattr("resweep.store.advance.device_memory", lambda device: 1000)
-    config = configure(data, **EIGHT)
-    layout = Layout(tmp_path)
-    record = json.loads(advance(Request(config=config, data=data, device=CPU), layout).read_text())
+    asked, layout = ask(configure(data, **EIGHT), data), Layout(tmp_path)
+    record = json.loads(advance(*asked, layout).read_text())
     if most:
         assert (record["status"], record["step"]) == ("finished", 12)
         return
     assert (record["status"], record["step"]) == ("infeasible", 0)
     assert "does not fit the device's memory: CUDA out of memory" in record["stop_reason"]
-    run = Run(layout.run(run_id(config, data)))
-    assert run.find_record(12, device_memory=1000) is not None
-    assert run.find_record(12, device_memory=2000) is None
+    run = run_of(asked, layout)
+    assert run.find_record(asked.goal, device_memory=1000) is not None
+    assert run.find_record(asked.goal, device_memory=2000) is None
     assert run.state()["status"] == "infeasible"
 
 
@@ -136,7 +137,7 @@ def test_the_store_tells_what_fits_no_device_from_what_fits_in_parts(
 
 def problems(**training: Any) -> list[str]:
     flat = {"training.max_steps": 2} | {f"training.{k}": value for k, value in training.items()}
-    _, found = compose.validate(Composed(compose.nest(flat), {}), "a study")
+    _, found = compose.validate(Composed(compose.nest(flat), {}), "a study", LANGUAGE)
     return [str(problem) for problem in found]
 
 

@@ -9,16 +9,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from resweep.config.schema import Data
 from resweep.data.store import ensure
 from resweep.paths import Layout
 from resweep.store import checkpoints as checkpoint
-from resweep.training.gradient_learner import GradientLearner, derive_seed
-from resweep.training.loop import Callbacks, LoopEnd, duration, train
+from resweep.systems.language.data_section import Data
+from resweep.systems.language.token_data import TokenData
+from resweep.systems.registry import find_system
+from resweep.training.clock import duration
+from resweep.training.gradient_learner import GradientLearner
+from resweep.training.loop import LoopEnd
 from resweep.training.metrics import MetricLog, read_metrics
+from resweep.training.seeds import derive_seed
 from tests.support import tiny
-
-CPU = torch.device("cpu")
+from tests.support.learners import make_learner, train_to
 
 
 @pytest.fixture(autouse=True)
@@ -32,19 +35,7 @@ def data(tmp_path_factory):
 
 
 def make(data, **changes) -> GradientLearner:
-    return make_learner(tiny.configure(data, **changes), data, CPU)
-
-
-def run(learner: GradientLearner, until: int, folder: Path, save=lambda: None, interrupted=lambda: False):
-    """Train as the store does, with metric files in `folder`."""
-    metrics = MetricLog(folder / "metrics.jsonl", learner.step)
-    timing = MetricLog(folder / "timing.jsonl", learner.step)
-    outcome = train(
-        learner, until, metrics, timing, Callbacks(save, interrupted, lambda step: None)
-    )
-    metrics.close()
-    timing.close()
-    return outcome
+    return make_learner(tiny.configure(data, **changes), data)
 
 
 def tensors(learner: GradientLearner) -> dict[str, torch.Tensor]:
@@ -139,7 +130,7 @@ def test_the_initial_weights_may_have_a_seed_of_their_own(data):
     weights = [learner.objective.model.transformer.wte.weight for learner in (same, *others)]
     assert not torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
-    assert (same.objective.batches.at(0) == others[0].batches.at(0)).all()
+    assert (same.objective.batches.at(0) == others[0].objective.batches.at(0)).all()
 
 
 def test_a_uneven_last_micro_batch_counts_by_its_sequences(data):
@@ -165,13 +156,14 @@ def test_other_configurations_train_otherwise(changes, data):
     first, second = make(data), make(data, **changes)
     first.train_step()
     second.train_step()
-    assert not torch.equal(first.objective.model.transformer.wte.weight, second.objective.model.transformer.wte.weight)
+    weights = [one.objective.model.transformer.wte.weight for one in (first, second)]
+    assert not torch.equal(*weights)
 
 
 def test_training_learns(data, tmp_path):
     learner = make(data, training__max_steps=40)
     before = learner.evaluate()["val/loss"]
-    run(learner, 40, tmp_path)
+    train_to(learner, 40, tmp_path)
     assert learner.evaluate()["val/loss"] < before - 0.5
 
 
@@ -228,7 +220,7 @@ def test_evaluation_reads_as_many_sequences_as_asked(data):
 
 
 def test_metrics_have_the_names_and_steps_that_are_documented(data, tmp_path):
-    assert run(make(data, training__max_steps=14), 14, tmp_path) is LoopEnd.REACHED
+    assert train_to(make(data, training__max_steps=14), 14, tmp_path) is LoopEnd.REACHED
     lines = read_metrics(tmp_path / "metrics.jsonl")
     trained = {"train/loss", "lr", "grad_norm", "tokens"}
     evaluated = {"val/loss", "val/perplexity"}
@@ -251,8 +243,8 @@ def test_metrics_have_the_names_and_steps_that_are_documented(data, tmp_path):
 
 def test_the_logged_loss_is_the_mean_since_the_line_before(data, tmp_path):
     often, seldom = tmp_path / "often", tmp_path / "seldom"
-    run(make(data, training__log_steps=1), 12, often)
-    run(make(data, training__log_steps=4), 12, seldom)
+    train_to(make(data, training__log_steps=1), 12, often)
+    train_to(make(data, training__log_steps=4), 12, seldom)
     losses = [line["train/loss"] for line in read_metrics(often / "metrics.jsonl") if "lr" in line]
     means = [line["train/loss"] for line in read_metrics(seldom / "metrics.jsonl") if "lr" in line]
     assert means == pytest.approx([sum(losses[i : i + 4]) / 4 for i in (0, 4, 8)])
@@ -264,16 +256,18 @@ def test_the_logged_loss_is_the_mean_since_the_line_before(data, tmp_path):
 @pytest.mark.parametrize("cut", [3, 4, 6, 7])
 def test_a_training_that_was_cut_ends_bit_for_bit_the_same(cut, changes, data, tmp_path):
     whole, first, rest = (make(data, **changes) for _ in range(3))
-    run(whole, 12, tmp_path / "whole")
+    train_to(whole, 12, tmp_path / "whole")
     saved = tmp_path / "saved"
     saved.mkdir()
     asked = itertools.count(1)
     interrupted = lambda: next(asked) == cut  # noqa: E731
-    outcome = run(first, 12, tmp_path / "cut", lambda: first.snapshot().write(saved), interrupted)
+    outcome = train_to(
+        first, 12, tmp_path / "cut", lambda: first.snapshot().write(saved), interrupted
+    )
     assert (outcome, first.step) == (LoopEnd.INTERRUPTED, cut)
     rest.load(saved)
     torch.manual_seed(99)
-    assert run(rest, 12, tmp_path / "cut") is LoopEnd.REACHED
+    assert train_to(rest, 12, tmp_path / "cut") is LoopEnd.REACHED
     assert_equal(whole, rest)
     files = [(tmp_path / name / "metrics.jsonl").read_bytes() for name in ("whole", "cut")]
     assert files[0] == files[1]
@@ -281,13 +275,13 @@ def test_a_training_that_was_cut_ends_bit_for_bit_the_same(cut, changes, data, t
 
 def test_a_training_continues_from_a_checkpoint_older_than_its_metrics(data, tmp_path):
     whole, first, rest = make(data), make(data), make(data)
-    run(whole, 12, tmp_path / "whole")
-    run(first, 6, tmp_path / "cut")
+    train_to(whole, 12, tmp_path / "whole")
+    train_to(first, 6, tmp_path / "cut")
     (tmp_path / "saved").mkdir()
     first.snapshot().write(tmp_path / "saved")
-    run(first, 9, tmp_path / "cut")
+    train_to(first, 9, tmp_path / "cut")
     rest.load(tmp_path / "saved")
-    run(rest, 12, tmp_path / "cut")
+    train_to(rest, 12, tmp_path / "cut")
     assert_equal(whole, rest)
     assert (tmp_path / "cut" / "metrics.jsonl").read_bytes() == (
         tmp_path / "whole" / "metrics.jsonl"
@@ -296,7 +290,7 @@ def test_a_training_continues_from_a_checkpoint_older_than_its_metrics(data, tmp
 
 def test_checkpoints_are_saved_when_asked_and_not_at_the_end(data, tmp_path):
     learner, saved = make(data, training__save_steps=4), []
-    run(learner, 12, tmp_path, lambda: saved.append(learner.step))
+    train_to(learner, 12, tmp_path, lambda: saved.append(learner.step))
     assert saved == [4, 8]
 
 
@@ -304,12 +298,12 @@ def test_checkpoints_are_saved_when_asked_and_not_at_the_end(data, tmp_path):
 def test_saving_changes_no_numbers(save_steps, data, tmp_path):
     learner, plain = make(data, training__save_steps=save_steps), make(data)
     (tmp_path / "saved").mkdir()
-    run(learner, 12, tmp_path / "a", lambda: learner.snapshot().write(tmp_path / "saved"))
-    run(plain, 12, tmp_path / "b")
+    train_to(learner, 12, tmp_path / "a", lambda: learner.snapshot().write(tmp_path / "saved"))
+    train_to(plain, 12, tmp_path / "b")
     assert_equal(learner, plain)
 
 
-def test_a_checkpoint_is_what_transformers_and_the_trainer_need(data, tmp_path):
+def test_a_checkpoint_is_what_transformers_and_the_learner_need(data, tmp_path):
     make(data).snapshot().write(tmp_path)
     assert {file.name for file in tmp_path.iterdir()} == {
         "model.safetensors",
@@ -325,7 +319,7 @@ def test_a_checkpoint_is_what_transformers_and_the_trainer_need(data, tmp_path):
 
 def test_a_huge_learning_rate_diverges(data, tmp_path, caplog):
     learner = make(data, training__learning_rate=1e30, training__pct_warmup=0.0)
-    assert run(learner, 12, tmp_path) is LoopEnd.DIVERGED
+    assert train_to(learner, 12, tmp_path) is LoopEnd.DIVERGED
     assert learner.step == 4
     assert "diverged: train/loss is nan at step 4" in caplog.text
     assert [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")] == [0]
@@ -333,10 +327,10 @@ def test_a_huge_learning_rate_diverges(data, tmp_path, caplog):
 
 def test_a_weight_that_is_no_number_is_noticed(data, tmp_path):
     learner = make(data)
-    run(learner, 4, tmp_path)
+    train_to(learner, 4, tmp_path)
     with torch.no_grad():
         learner.objective.model.transformer.wte.weight[40, 0] = math.nan
-    assert run(learner, 12, tmp_path) is LoopEnd.DIVERGED
+    assert train_to(learner, 12, tmp_path) is LoopEnd.DIVERGED
     steps = [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")]
     assert steps == [0, 4]
 
@@ -351,7 +345,7 @@ def test_a_last_update_that_breaks_the_weights_is_noticed(data, tmp_path, caplog
             learner.objective.model.transformer.wte.weight.data.fill_(math.nan)
 
     learner.engine.optimizer.step = break_at_the_end
-    assert run(learner, 12, tmp_path) is LoopEnd.DIVERGED
+    assert train_to(learner, 12, tmp_path) is LoopEnd.DIVERGED
     assert "diverged: val/loss is nan at step 12" in caplog.text
     assert "NaN" not in (tmp_path / "metrics.jsonl").read_text()
 
@@ -518,7 +512,7 @@ def test_leftovers_of_killed_processes_are_dropped(tmp_path):
     assert list(tmp_path.iterdir()) == [kept]
 
 
-def test_a_trainer_survives_its_checkpoint_on_disk(data, tmp_path):
+def test_a_learner_survives_its_checkpoint_on_disk(data, tmp_path):
     learner, other = make(data), make(data)
     for _ in range(5):
         learner.train_step()
@@ -546,21 +540,21 @@ def test_a_checkpoint_on_bpe_tokens_generates_text(kind, tmp_path):
     source = {"source": "text", "paths": [str(tmp_path / "text.txt")], "documents": "blank_line"}
     wanted = Data.model_validate({**source, "tokens": "bpe", "bpe_vocab_size": 300})
     layout = Layout(tmp_path / "results")
-    data = ensure(wanted.model_dump(mode="json"), layout)
+    data = ensure(find_system("language"), wanted.model_dump(mode="json"), layout)
     changes = {}
     if kind == "llama":
         shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
         config = {"model_type": "llama", "intermediate_size": 32, **shape}
         changes = {"model__kind": "hf", "model__config": config}
         changes |= dict.fromkeys(("model__n_layer", "model__n_head", "model__n_embd"))
-    learner = make_learner(tiny.configure(data, **changes), data, CPU)
+    learner = make_learner(tiny.configure(data, **changes), data)
     learner.train_step()
     learner.snapshot().write(tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
     model = AutoModelForCausalLM.from_pretrained(tmp_path)
     assert tokenizer("Sentence 7")["input_ids"] != list(b"Sentence 7")
     assert tokenizer.decode(tokenizer("Sentence 7")["input_ids"]) == "Sentence 7"
-    assert model.config.eos_token_id == data.end_of_text == tokenizer.eos_token_id
+    assert model.config.eos_token_id == TokenData(data).end_of_text == tokenizer.eos_token_id
     start = tokenizer("Sentence", return_tensors="pt")
     said = tokenizer.decode(model.generate(**start, max_new_tokens=5)[0], skip_special_tokens=True)
     assert said.startswith("Sentence")
