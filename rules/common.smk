@@ -19,7 +19,8 @@ from resweep.paths import Layout
 from resweep.jobs.resources import trial_needs
 from resweep.study.find import load_studies
 from resweep.systems.registry import find_system
-from resweep.trials.trial import Trial, drop_dangling_records, read_trial
+from resweep.trials.record import drop_dangling_records
+from resweep.trials.trial import Trial, read_trial
 from snakemake.exceptions import WorkflowError
 
 # A plan of 10,000 trials is millions of small objects that stay: walking them over and over, as the

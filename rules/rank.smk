@@ -25,7 +25,7 @@ for study, phase in PHASES:
             score=canonical_json(phase.score.model_dump()),
             tolerate=study.tolerate_failures,
             study=study.name,
-            code=code("ranking/scores", "trials/trial"),
+            code=code("ranking/scores", "trials/trial", "trials/record"),
         shell:
             "printf '%s\\n' {input.records} | python workflow/scripts/score.py --records - "
             "--scores {output.scores} --study {params.study} --score {params.score:q} "
@@ -68,7 +68,7 @@ for study, phase in PHASES:
             phase=phase.name,
             policy=phase.keep,
             top=phase.selects,
-            code=code("ranking/keep", "trials/decisions"),
+            code=code("ranking/keep", "trials/decisions", "trials/record"),
         shell:
             "python workflow/scripts/keep_models.py --study {params.study} --phase {params.phase} "
             "--policy {params.policy} --top {params.top} --scores {input.scores} "

@@ -42,7 +42,7 @@ for study in STUDIES:
             "../envs/resweep.yaml"
         params:
             study=study.name,
-            code=code("report/tables", "trials/trial"),
+            code=code("report/tables", "trials/trial", "trials/record"),
         shell:
             "printf '%s\\n' {input.records} | python workflow/scripts/tabulate_runs.py "
             "--study {params.study} --records - > {log} 2>&1"

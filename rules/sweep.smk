@@ -78,7 +78,13 @@ for study, phase, stage in STAGES:
                 "../envs/resweep.yaml"
             params:
                 plan=canonical_json(phase.round_plan(stage).content()),
-                code=code("search/suggest", "search/space", "search/observe", "search/rounds"),
+                code=code(
+                    "search/suggest",
+                    "search/space",
+                    "search/observe",
+                    "search/rounds",
+                    "trials/record",
+                ),
             shell:
                 "printf '%s\\n' {input.records} | python workflow/scripts/suggest.py --records - "
                 "--warm-start {input.tables:q} --plan {params.plan:q} --trials {output} > {log} 2>&1"
@@ -100,7 +106,13 @@ for study, phase, stage in STAGES:
                 "../envs/resweep.yaml"
             params:
                 plan=canonical_json(phase.rung_plan(stage).content()),
-                code=code("search/rungs", "search/promote"),
+                code=code(
+                    "search/rungs",
+                    "search/promote",
+                    "ranking/release",
+                    "trials/record",
+                    "trials/decisions",
+                ),
             shell:
                 "printf '%s\\n' {input.records} | python workflow/scripts/promote.py --records - "
                 "--plan {params.plan:q} --decisions {output.decisions} --trials {output.trials} "
@@ -123,7 +135,7 @@ for study, phase, stage in STAGES:
             conda:
                 "../envs/resweep.yaml"
             params:
-                code=code("search/promote"),
+                code=code("search/promote", "trials/record"),
             shell:
                 "printf '%s\\n' {input.records} | python workflow/scripts/conclude.py --records - "
                 "--decisions {input.decisions} > {log} 2>&1"

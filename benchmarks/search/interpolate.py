@@ -34,12 +34,12 @@ SEARCH_ROUNDS = 60
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How well the interpolation foretells a configuration of the table that it was not shown.
+    """How well the interpolation predicts a configuration of the table that it was not shown.
 
     Attributes:
         error: Root mean square of the error of the last evaluation, leave-one-out.
         spread: Standard deviation of the last evaluation over the table.
-        rank: Spearman's correlation of foretold and real last evaluations.
+        rank: Spearman's correlation of predicted and real last evaluations.
         best_error, best_rank: The same within the better half of the table.
         noise: Standard deviation between seeds, the median over repeated configurations; nan
             without repeats.
@@ -111,16 +111,16 @@ class Interpolation:
         inverse = np.linalg.inv(self.covariance[-1])
         errors = self.weights[-1] / np.diag(inverse) * self.scale[-1]
         real = self.curves[:, -1]
-        foretold = real - errors
+        predicted = real - errors
         sign = 1 if self.goal == "minimize" else -1
         best = sign * real <= np.median(sign * real)
         ends = [deviations[:, -1].std() for deviations in self.deviations]
         return Accuracy(
             error=float(np.sqrt((errors**2).mean())),
             spread=float(real.std()),
-            rank=float(spearmanr(foretold, real).statistic),
+            rank=float(spearmanr(predicted, real).statistic),
             best_error=float(np.sqrt((errors[best] ** 2).mean())),
-            best_rank=float(spearmanr(foretold[best], real[best]).statistic),
+            best_rank=float(spearmanr(predicted[best], real[best]).statistic),
             noise=float(np.median(ends)) if ends else math.nan,
         )
 

@@ -21,9 +21,9 @@ from benchmarks.search.methods import Proposer
 from benchmarks.search.objective import Objective, Point
 from resweep.canonical import digest
 from resweep.search.observe import observe
-from resweep.search.rungs import Standing, decide, rungs
-from resweep.store.run import FINISHED, STOPPED
+from resweep.search.rungs import RungEntry, decide, rungs
 from resweep.sweep import EarlyTerminate
+from resweep.trials.record import Record, Status
 from resweep.trials.trial import Outcome, Trial
 
 METRIC = "value"
@@ -142,13 +142,19 @@ class _Progress:
         bands = rule.bands(end) if rule else ()
         levels = rungs(rule, bands, len(points)) if rule else ()
         for band in [level.band or end for level in levels] or [end]:
-            standings = []
+            entries = []
             for name, (trial, curve) in going.items():
                 value = float(curve[band - 1])
-                status = FINISHED if band == end else STOPPED
+                status = Status.FINISHED if band == end else Status.STOPPED
                 self.spent += band - before
-                standings.append(Standing(name, None, band, status, None, value))
-                record = {"status": status, "step": band, "metrics": {METRIC: value}}
+                entries.append(RungEntry(name, None, band, status, None, value))
+                record = Record(
+                    run_id=None,
+                    status=status,
+                    stop_reason=None,
+                    step=band,
+                    metrics={METRIC: value},
+                )
                 self.outcomes.append(Outcome(trial, record, Path(name)))
                 shown = (band, -sign * value)
                 if shown > self.best:
@@ -157,7 +163,7 @@ class _Progress:
                     self.incumbents.append(Incumbent(self.spent, regret, trial.assignments))
             if band < end and rule is not None:
                 (level,) = [level for level in levels if level.band == band]
-                rows = decide(rule, level, standings, self.objective.goal)
+                rows = decide(rule, level, entries, self.objective.goal)
                 kept = [row["trial"] for row in rows if row["decision"] == "promote"]
                 self.stopped += len(going) - len(kept)
                 going = {name: going[name] for name in sorted(kept)}

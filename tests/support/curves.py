@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
-from resweep.replay.curves import Curve, RecordedSweep
+from resweep.replay.curves import RecordedCurve, RecordedSweep
 from resweep.sweep import EarlyTerminate
+from resweep.systems.registry import metric_of
+from resweep.trials.record import Status
 
 METRIC = "val/loss"
 EVERY = 10  # steps from one value to the next
@@ -18,7 +20,7 @@ def made_curve(
     horizon: int | None = None,
     arrived: float = 0.0,
     round: int = 1,
-) -> Curve:
+) -> RecordedCurve:
     """A trial that logged some values.
 
     Args:
@@ -35,15 +37,15 @@ def made_curve(
     cut = known is not None
     seen = values[:known]
     done = not cut and (status == "finished" or rule is not None)
-    return Curve(
+    return RecordedCurve(
         trial=trial,
         round=round,
         run_id=f"run{trial}",
         training={"max_steps": horizon or EVERY * len(values), "eval_steps": EVERY},
-        metric=METRIC,
+        metric=metric_of({}, METRIC),
         points=tuple((EVERY * number, value) for number, value in enumerate(seen, 1)),
         known=EVERY * len(seen),
-        status=None if cut else status,
+        status=None if cut else Status(status),
         rule=rule,
         horizon=horizon or EVERY * len(values),
         final=seen[-1] if done else None,
@@ -53,7 +55,7 @@ def made_curve(
 
 
 def made_sweep(
-    curves: Sequence[Curve],
+    curves: Sequence[RecordedCurve],
     rule: EarlyTerminate | None = None,
     goal: str = "minimize",
     bands: tuple[int, ...] = (),

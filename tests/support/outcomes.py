@@ -1,11 +1,11 @@
 """Outcomes of trials without trainings: what a rung or a round is told."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from resweep.paths import Layout, link_relative, write_atomically
-from resweep.trials.trial import Outcome, Trial, write_own_record, write_trial
+from resweep.paths import Layout, link_relative
+from resweep.trials.record import Record, Status, read_record, write_own_record, write_record
+from resweep.trials.trial import Outcome, Trial, write_trial
 
 METRIC = "val/loss"
 
@@ -31,19 +31,19 @@ def outcome(
     point = {"a": 1} if point is None else point
     training = {"max_steps": 40, "eval_steps": 10, "log_steps": 5}
     asked = Trial("s", "p", trial, {"training": training}, point, stop)
-    content = {
+    content: dict[str, Any] = {
         "run_id": f"run{trial}",
-        "status": status,
+        "status": Status(status),
         "stop_reason": None,
         "step": stop or 40,
         "metrics": {} if value is None else {METRIC: value, "lr": 0.1},
     }
-    return Outcome(asked, content | record, Path(f"{trial}.json"))
+    return Outcome(asked, Record(**content | record), Path(f"{trial}.json"))
 
 
 def empty(trial: str, reason: str = "nothing to do") -> Outcome:
     """A slot that nothing fills."""
-    record = {"run_id": None, "status": "empty", "stop_reason": reason, "step": 0, "metrics": {}}
+    record = Record(run_id=None, status=Status.EMPTY, stop_reason=reason, step=0, metrics={})
     return Outcome(Trial("s", "p", trial, empty=reason), record, Path(f"{trial}.json"))
 
 
@@ -51,12 +51,12 @@ def write_outcome(made: Outcome, place: str, layout: Layout) -> Outcome:
     """Write what a training writes: trial file, record in the store, link to it."""
     path = layout.record("s", "p", place)
     write_trial(layout.trial("s", "p", place), made.trial)
-    if made.record["run_id"] is None:
-        write_own_record(path, made.record["status"], str(made.record["stop_reason"]))
+    record = made.record
+    if record.run_id is None:
+        write_own_record(path, record.status, str(record.stop_reason))
     else:
-        rule = made.record.get("rule")
-        name = f"{made.record['step']}{f'-{rule}' if rule else ''}.json"
-        stored = layout.run(made.record["run_id"]) / "records" / name
-        write_atomically(stored, json.dumps(made.record))
+        name = f"{record.step}{f'-{record.rule}' if record.rule else ''}.json"
+        stored = layout.run(record.run_id) / "records" / name
+        write_record(stored, record)
         link_relative(path, stored)
-    return Outcome(made.trial, json.loads(path.read_text()), path)
+    return Outcome(made.trial, read_record(path), path)

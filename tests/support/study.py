@@ -13,17 +13,20 @@ from resweep.paths import Layout
 from resweep.ranking.keep import keep_models
 from resweep.ranking.scores import rank_trials, read_result
 from resweep.report.tables import tabulate_study, write_runs_table
-from resweep.search.rungs import Rung, Standing, decide
+from resweep.search.rungs import Rung, RungEntry, decide
 from resweep.store import checkpoints as checkpoint
 from resweep.store.retention import claim
-from resweep.store.run import FINISHED, Run
+from resweep.store.run import Run
+from resweep.study.metric import choose_metric
 from resweep.study.schema import Publish, Resources, Score, Tracking
 from resweep.study.study import Phase, Study
 from resweep.sweep import EarlyTerminate
+from resweep.systems.registry import find_system
 from resweep.training.metrics import METRICS, MetricLog
 from resweep.trials.decisions import write_decisions
-from resweep.trials.trial import Trial, link_record, write_own_record, write_trial
-from tests.support.tiny import BASE
+from resweep.trials.record import Record, Status, link_record, write_own_record
+from resweep.trials.trial import Trial, write_trial
+from tests.support.tiny import BASE, LANGUAGE
 
 RATE = "training.learning_rate"
 SEED = "training.seed"
@@ -37,7 +40,7 @@ class Made:
     name: str
     assignments: dict[str, Any]
     final: float | None = None
-    status: str = FINISHED
+    status: str = Status.FINISHED
     reason: str | None = None
     rule: str | None = None
     steps: int = 40
@@ -69,13 +72,14 @@ def make_study(
     """Write a whole study; equal trials of two studies share their runs."""
     layout = Layout(root / "results")
     score = score or Score(slope_weight=0.0)
-    full, problems = compose.validate(Composed(compose.nest(BASE), {}), "made")
+    ranked = choose_metric(score, None, "made.yaml", find_system("language"))
+    full, problems = compose.validate(Composed(compose.nest(BASE), {}), "made", LANGUAGE)
     assert not problems
     common = {"study": name, "config": full, "keep": "best", "resources": Resources()}
-    phases = [Phase(name="sweep", kind="sweep", score=score, **common)]
+    phases = [Phase(name="sweep", kind="sweep", score=ranked, **common)]
     if rerun:
-        phases.append(Phase(name="rerun", kind="rerun", source="sweep", score=score, **common))
-    study = Study(name, "made.yaml", tuple(phases), score, Tracking(), Publish(), 0)
+        phases.append(Phase(name="rerun", kind="rerun", source="sweep", score=ranked, **common))
+    study = Study(name, "language", "made.yaml", tuple(phases), score, Tracking(), Publish(), 0)
     layout.study(name).mkdir(parents=True)
     (layout.study(name) / "study.yaml").write_text(yaml12.dump(study.resolved()))
     if floor is not None:
@@ -115,19 +119,19 @@ def make_adaptive_study(root: Path) -> Layout:
     file.write_text(yaml12.dump(described))
     statuses = {made.name: made.status for made in ADAPTIVE}
     for number, values in enumerate(AT_RUNG, 1):
-        standings = [
-            Standing(
+        entries = [
+            RungEntry(
                 trial,
                 f"sweep{trial}",
                 20,
-                "diverged" if statuses[trial] == "diverged" else "stopped",
+                Status.DIVERGED if statuses[trial] == "diverged" else Status.STOPPED,
                 None,
                 value,
             )
             for trial, value in values.items()
         ]
         rule = EarlyTerminate(min_iter=2, eta=2)
-        rows = decide(rule, Rung(1, 2, 3), standings, "minimize")
+        rows = decide(rule, Rung(1, 2, 3), entries, "minimize")
         write_decisions(layout.phase("made", "sweep") / f"decisions/r{number:02}_b1.csv", rows)
     return layout
 
@@ -139,7 +143,7 @@ def make_trial(layout: Layout, phase: Phase, made: Made) -> Path:
     trial = Trial(phase.study, phase.name, made.name, config, made.assignments)
     if made.status == "empty":
         write_trial(trial_file(path), replace(trial, config={}, assignments={}, empty=made.reason))
-        write_own_record(path, "empty", str(made.reason))
+        write_own_record(path, Status.EMPTY, str(made.reason))
         return path
     write_trial(trial_file(path), trial)
     run = Run(layout.run(f"{phase.name}{made.name}"))
@@ -172,21 +176,20 @@ def make_run(run: Run, config: dict[str, Any], made: Made) -> Path:
         segments=[PART | {"seconds": 1.5}, PART | {"from_step": 10, "seconds": 2.0}],
         gpu_seconds=3.5,
     )
-    return run.write_record(
-        made.steps,
-        {
-            "status": made.status,
-            "stop_reason": made.reason,
-            "rule": made.rule,
-            "step": made.steps,
-            "metrics": metrics,
-            "parameters": 1_250_000,
-            "seconds": 3.5,
-            "gpu_seconds": 3.5,
-            "code": "0123456789ab",
-        },
-        None if made.status == FINISHED else made.rule or made.status,
+    record = Record(
+        run_id=run.run_id,
+        status=Status(made.status),
+        stop_reason=made.reason,
+        rule=made.rule,
+        step=made.steps,
+        metrics=metrics,
+        parameters=1_250_000,
+        seconds=3.5,
+        gpu_seconds=3.5,
+        code="0123456789ab",
     )
+    rule = None if made.status == Status.FINISHED else made.rule or made.status
+    return run.write_record(record, rule)
 
 
 def rank_phase(layout: Layout, phase: Phase, records: list[Path]) -> None:

@@ -11,7 +11,8 @@ from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.search.promote import conclude
 from resweep.trials.decisions import read_decisions
-from resweep.trials.trial import read_outcome, record_paths
+from resweep.trials.record import record_paths
+from resweep.trials.trial import read_outcome
 
 
 def main() -> None:

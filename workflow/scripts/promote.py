@@ -13,10 +13,12 @@ from pathlib import Path
 
 from resweep.errors import run_command
 from resweep.paths import Layout
-from resweep.search.promote import promote, release_stopped, rung_plan_from
+from resweep.ranking.release import release_stopped
+from resweep.search.promote import promote, rung_plan_from
 from resweep.search.rungs import PROMOTE
 from resweep.trials.decisions import write_decisions
-from resweep.trials.trial import read_outcome, record_paths, write_trial
+from resweep.trials.record import record_paths
+from resweep.trials.trial import read_outcome, write_trial
 
 log = logging.getLogger("resweep.promote")
 
@@ -43,7 +45,8 @@ def main() -> None:
     write_decisions(arguments.decisions, decisions)
     going = [row["trial"] for row in decisions if row["decision"] == PROMOTE]
     log.info("%d of %d go on: %s", len(going), len(decisions), ", ".join(going))
-    release_stopped(plan, decisions, Layout(arguments.results))
+    layout = Layout(arguments.results)
+    release_stopped(plan.study, plan.phase, decisions, plan.keep, layout)
 
 
 if __name__ == "__main__":

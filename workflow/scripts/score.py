@@ -13,7 +13,8 @@ from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.ranking.scores import check_rankable, code_warning, rank_trials, read_result
 from resweep.study.metric import read_score
-from resweep.trials.trial import read_outcome, record_paths
+from resweep.trials.record import record_paths
+from resweep.trials.trial import read_outcome
 
 
 def main() -> None:
@@ -29,7 +30,8 @@ def main() -> None:
     arguments = parser.parse_args()
     layout = Layout(arguments.results)
     paths = record_paths(arguments.records)
-    config = read_outcome(paths[0]).trial.config
+    configs = (read_outcome(path).trial.config for path in paths)
+    config = next(filter(None, configs), {})  # an empty slot has none
     score = read_score({"score": json.loads(arguments.score), "config": config})
     results = [read_result(path, score, layout) for path in paths]
     check_rankable(results, arguments.tolerate_failures, arguments.study)

@@ -17,7 +17,8 @@ from pathlib import Path
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.search.rounds import plan_from, propose_round
-from resweep.trials.trial import read_outcome, record_paths, write_trial
+from resweep.trials.record import record_paths
+from resweep.trials.trial import read_outcome, write_trial
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from resweep.errors import run_command
 from resweep.paths import Layout, write_atomically
 from resweep.report.tables import tabulate_study, write_runs_table
-from resweep.trials.trial import record_paths
+from resweep.trials.record import record_paths
 
 
 def main() -> None:

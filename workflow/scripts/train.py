@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Any
 
 from resweep.errors import ResweepError, run_command
 from resweep.jobs.options import JobOptions
-from resweep.jobs.train_by_hand import describe, is_result, plan_by_hand, train_by_hand
+from resweep.jobs.train_by_hand import plan_by_hand, result_text, train_by_hand
 from resweep.jobs.train_trial import train_trial
 from resweep.machine.launch import Answer, end_with_parent, under_torchrun
 from resweep.machine.signals import SAVED_AND_LEFT, watch_signals
@@ -142,8 +142,8 @@ def train_parameters(words: list[str]) -> int:
         if signals and "agent_run" in plan.options.tracking:
             end_by_signal(signals[0])
         return SAVED_AND_LEFT if signals else 1
-    print(describe(record, plan.layout))
-    return 0 if is_result(record) else 1
+    print(result_text(record, plan.layout))
+    return 0 if record.status.was_trained else 1
 
 
 def end_by_signal(number: int) -> None:

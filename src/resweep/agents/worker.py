@@ -26,7 +26,8 @@ from resweep.store.answer import ToTrain, prepare_and_answer
 from resweep.store.lock import RunLock
 from resweep.store.run import Run
 from resweep.study.study import Phase
-from resweep.trials.trial import Outcome, Trial, read_record
+from resweep.trials.record import read_record
+from resweep.trials.trial import Outcome, Trial
 
 POLL_SECONDS = 1.0  # between looks at trials that others train
 NOTICE_SECONDS = 30.0  # between lines about waiting
@@ -158,8 +159,8 @@ class Worker:
             self.taken.append(trial.trial)
         outcome = Outcome(trial, read_record(record), record)
         if trained:
-            told = outcome.record
-            log.info("trial %s: %s at step %s", trial.trial, told["status"], told["step"])
+            end = outcome.record
+            log.info("trial %s: %s at step %s", trial.trial, end.status, end.step)
         return outcome
 
     def _notice(self, slot: str, held: LockTimeout) -> None:

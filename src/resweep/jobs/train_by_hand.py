@@ -25,13 +25,13 @@ from resweep.jobs.arguments import COMMAND_LINE, Given, parse_arguments
 from resweep.jobs.options import KEEP, JobOptions
 from resweep.jobs.train_trial import train_trial
 from resweep.paths import BY_HAND, Layout
-from resweep.store.run import DIVERGED, FINISHED, STOPPED
 from resweep.study.find import default_study, find_study
 from resweep.study.schema import StudyFile, read_study_file
 from resweep.systems.registry import find_system, system_of
 from resweep.systems.stop_rules import stop_rules
 from resweep.systems.system import DEFAULT
-from resweep.trials.trial import Trial, read_record, write_trial
+from resweep.trials.record import Record, read_record
+from resweep.trials.trial import Trial, write_trial
 from resweep.wandb.follow import follow
 
 log = logging.getLogger(__name__)
@@ -166,7 +166,7 @@ def train_by_hand(
     *,
     interrupted: Callable[[], bool] = lambda: False,
     on_run: Callable[[Path], None] = lambda folder: None,
-) -> dict[str, Any]:
+) -> Record:
     """Train as planned, or take what the store has; returns the record.
 
     Args:
@@ -193,9 +193,9 @@ def train_by_hand(
     )
     record = read_record(plan.record)
     tracking = plan.options.tracking
-    if "agent_run" in tracking and record["run_id"] is not None and not trained:
-        run_id = record["run_id"]
-        rules = replace(stop_rules(trial.config), horizon=record["max_steps"])
+    run_id = record.run_id
+    if "agent_run" in tracking and run_id is not None and not trained:
+        rules = replace(stop_rules(trial.config), horizon=record.max_steps)
         with follow(
             layout.run(run_id),
             0,
@@ -209,17 +209,11 @@ def train_by_hand(
     return record
 
 
-def describe(record: Mapping[str, Any], layout: Layout) -> str:
+def result_text(record: Record, layout: Layout) -> str:
     """Return what came out, for people: the run's folder, its status, the final metrics."""
-    if record["run_id"] is None:
-        return f"{record['status']}: {record['stop_reason']}"
-    reason = f" ({record['stop_reason']})" if record["stop_reason"] else ""
-    head = f"{layout.run(record['run_id'])}: {record['status']} at step {record['step']}{reason}"
-    metrics = record["metrics"]
+    if record.run_id is None:
+        return f"{record.status}: {record.stop_reason}"
+    head = f"{layout.run(record.run_id)}: {record.end_text}"
+    metrics = record.metrics
     width = max(map(len, metrics), default=0)
     return "\n".join([head, *(f"  {name:{width}}  {metrics[name]:.6g}" for name in metrics)])
-
-
-def is_result(record: Mapping[str, Any]) -> bool:
-    """Whether there was something to train, and it was trained."""
-    return record["status"] in (FINISHED, STOPPED, DIVERGED)

@@ -21,9 +21,9 @@ from resweep.store.answer import Infeasible, Served, ToTrain, prepare_and_answer
 from resweep.store.lock import RunLock
 from resweep.store.recorder import Recorder
 from resweep.store.retention import claim
-from resweep.store.run import EMPTY, INFEASIBLE
 from resweep.training.micro_batch_limit import MicroBatchLimit
-from resweep.trials.trial import Trial, link_record, write_own_record
+from resweep.trials.record import Status, link_record, write_own_record
+from resweep.trials.trial import Trial
 from resweep.wandb.follow import follow
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def train_trial(
         Exception: A training that failed twice, each time in another way.
     """
     if trial.empty:
-        write_own_record(record, EMPTY, trial.empty)
+        write_own_record(record, Status.EMPTY, trial.empty)
         return False
     found = prepare_and_answer(trial, options.layout, weights=options.wants_weights)
     if isinstance(found, Infeasible):
@@ -98,7 +98,7 @@ def train_trial(
 
 def _infeasible(record: Path, reason: str) -> bool:
     log.warning("infeasible: %s", reason)
-    write_own_record(record, INFEASIBLE, reason)
+    write_own_record(record, Status.INFEASIBLE, reason)
     return False
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from resweep.paths import Layout, link_relative
-from resweep.ranking.scores import has_result
 from resweep.ranking.selection import read_scores
 from resweep.store import checkpoints as checkpoint
 from resweep.store.retention import release
 from resweep.store.run import Run
+from resweep.trials.record import has_result
 
 
 def keep_models(

@@ -28,13 +28,20 @@ from resweep.canonical import canonical_json
 from resweep.config.metric import sign_of
 from resweep.errors import ConfigError, Problem, StoreError
 from resweep.paths import Layout
-from resweep.store.run import DIVERGED, EMPTY, FAILED, FINISHED, INFEASIBLE, STOPPED
 from resweep.study.metric import PhaseScore
 from resweep.training.metrics import METRICS, read_metrics
-from resweep.trials.trial import read_record, read_trial
+from resweep.trials.record import Record, Status, has_result, read_record
+from resweep.trials.trial import read_trial
 
 SEED = "training.seed"
-WORST_LAST = [FINISHED, STOPPED, DIVERGED, INFEASIBLE, FAILED, EMPTY]
+WORST_LAST = [
+    Status.FINISHED,
+    Status.STOPPED,
+    Status.DIVERGED,
+    Status.INFEASIBLE,
+    Status.FAILED,
+    Status.EMPTY,
+]
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class TrialResult:
     """What a trial got, as far as ranking needs it."""
 
     trial: str
-    record: dict[str, Any]
+    record: Record
     assignments: dict[str, Any]
     early_slope: float | None
     final: float | None
@@ -50,7 +57,7 @@ class TrialResult:
     @property
     def configuration(self) -> str:
         """What it shares with trials that differ in the seed alone; an empty slot is by itself."""
-        if self.record["status"] == EMPTY:
+        if self.record.status == Status.EMPTY:
             return f"empty {self.trial}"
         return canonical_json({k: v for k, v in self.assignments.items() if k != SEED})
 
@@ -58,22 +65,12 @@ class TrialResult:
     def ranked(self) -> bool:
         """Whether it can be ranked by its values."""
         known = self.final is not None and math.isfinite(self.final)
-        return has_result(self.record["status"], self.record.get("rule")) and known
+        return self.record.has_result and known
 
     @property
     def cut(self) -> bool:
         """Whether a rung stopped it: no fault of its configuration."""
-        return self.record["status"] == STOPPED and self.record.get("rule") is None
-
-
-def has_result(status: str, rule: Any) -> bool:
-    """Whether a trial got to an end of its own: its horizon, or where a monitor stopped it.
-
-    Args:
-        status: Of its record.
-        rule: The monitor, as text; anything else is none: a table has nan there.
-    """
-    return status == FINISHED or (status == STOPPED and isinstance(rule, str))
+        return self.record.stopped_at_rung
 
 
 def with_result(scores: pd.DataFrame) -> "pd.Series[bool]":
@@ -100,17 +97,17 @@ def read_result(record_path: Path, score: PhaseScore, layout: Layout) -> TrialRe
     record = read_record(record_path)
     trial_path = record_path.parent.parent / "trials" / f"{record_path.stem}.yaml"
     lines = []
-    if record["run_id"] is not None:
-        lines = read_metrics(layout.run(record["run_id"]) / METRICS, record["step"])
+    if record.run_id is not None:
+        lines = read_metrics(layout.run(record.run_id) / METRICS, record.step)
     early = [
         (line["step"], line[score.early_metric])
         for line in lines
         if score.early_metric in line and 0 < line["step"] <= score.early_steps
     ]
     metric = score.metric
-    final = record["metrics"].get(metric)
-    if record["status"] == FINISHED and final is None:
-        known = ", ".join(sorted(record["metrics"]))
+    final = record.metrics.get(metric)
+    if record.status == Status.FINISHED and final is None:
+        known = ", ".join(sorted(record.metrics))
         raise ConfigError(
             Problem(str(record_path), "score.metric", metric, f"was not logged; there are: {known}")
         )
@@ -129,16 +126,16 @@ def check_rankable(results: Collection[TrialResult], tolerated: int, study: str)
     Raises:
         StoreError: Names the trials and what to do.
     """
-    failed = [result for result in results if result.record["status"] == FAILED]
+    failed = [result for result in results if result.record.status == Status.FAILED]
     if len(failed) > tolerated:
-        listed = "; ".join(f"{r.trial}: {r.record['stop_reason']}" for r in failed[:5])
+        listed = "; ".join(f"{r.trial}: {r.record.stop_reason}" for r in failed[:5])
         raise StoreError(
             f"{len(failed)} trials failed, more than tolerate_failures = {tolerated} ({listed}): "
             f"`python workflow/scripts/forget.py failed --study {study}` has them trained again, "
             f"tolerate_failures: {len(failed)} in the study ranks without them"
         )
     if not any(result.ranked for result in results):
-        reasons = {f"{r.record['status']}: {r.record['stop_reason']}": None for r in results}
+        reasons = {f"{r.record.status}: {r.record.stop_reason}": None for r in results}
         raise StoreError(
             f"none of the {len(results)} trials of study {study} finished, so there is nothing to "
             f"rank; {'; '.join(list(reasons)[:3])}"
@@ -193,27 +190,27 @@ def rank_trials(results: list[TrialResult], score: PhaseScore) -> pd.DataFrame:
                 {
                     "rank": rank,
                     "trial": result.trial,
-                    "run_id": result.record["run_id"],
-                    "status": result.record["status"],
-                    "rule": result.record.get("rule"),
-                    "stop_reason": result.record["stop_reason"],
+                    "run_id": result.record.run_id,
+                    "status": result.record.status.value,
+                    "rule": result.record.rule,
+                    "stop_reason": result.record.stop_reason,
                     "score": None if result.cut else scores.get(key),
                     "final_mean": _mean(done),
                     "final_std": statistics.stdev(done) if len(done) > 1 else None,
                     "seeds": len(counted[key]),
                     "early_slope": result.early_slope,
                     "final": result.final,
-                    "step": result.record["step"],
-                    "parameters": result.record.get("parameters"),
+                    "step": result.record.step,
+                    "parameters": result.record.parameters,
                     **result.assignments,
                 }
             )
     return pd.DataFrame(rows)
 
 
-def code_warning(records: Iterable[Mapping[str, Any]]) -> str | None:
+def code_warning(records: Iterable[Record]) -> str | None:
     """Return a warning when the records of one ranking are of different code."""
-    digests = {record["code"] for record in records if record.get("code")}
+    digests = {record.code for record in records if record.code}
     if len(digests) < 2:
         return None
     return (
@@ -224,14 +221,14 @@ def code_warning(records: Iterable[Mapping[str, Any]]) -> str | None:
 
 def _best_first(result: TrialResult, sign: float) -> tuple[bool, int, float, str]:
     """Order the seeds of a configuration; those without a result come last, by how far they got."""
-    reached = 0 if result.ranked else -result.record["step"]
+    reached = 0 if result.ranked else -result.record.step
     return not result.ranked, reached, _signed(result.final, sign), result.trial
 
 
 def _worst(group: list[TrialResult], sign: float) -> tuple[int, int, float, str]:
     """Order configurations without a result: by status, by how far they got, by their values."""
-    status = max(WORST_LAST.index(result.record["status"]) for result in group)
-    furthest = max(result.record["step"] for result in group)
+    status = max(WORST_LAST.index(result.record.status) for result in group)
+    furthest = max(result.record.step for result in group)
     value = _signed(_mean(result.final for result in group), sign)
     return status, -furthest, value, min(result.trial for result in group)
 

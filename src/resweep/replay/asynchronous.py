@@ -14,14 +14,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from resweep.replay.bounds import UNKNOWN, Entry, Fates, Places, unseen_row
-from resweep.replay.curves import Curve
-from resweep.search.rungs import PROMOTE, STOP, Standing, ended, promoted, row, step_of
+from resweep.replay.bounds import UNKNOWN, Candidate, Fates, Places, unseen_row
+from resweep.replay.curves import RecordedCurve
+from resweep.search.rungs import PROMOTE, STOP, RungEntry, ended, promoted, row, step_of
 from resweep.sweep import EarlyTerminate
 
 
 def decide_on_arrival(
-    curves: Iterable[Curve], rule: EarlyTerminate, bands: Sequence[int], goal: str, fates: Fates
+    curves: Iterable[RecordedCurve],
+    rule: EarlyTerminate,
+    bands: Sequence[int],
+    goal: str,
+    fates: Fates,
 ) -> list[list[dict[str, Any]]]:
     """Decide trials one after the other.
 
@@ -37,18 +41,18 @@ def decide_on_arrival(
     """
     levels = [_Band(rule, number, band, goal) for number, band in enumerate(bands, 1)]
     for curve in sorted(curves, key=lambda curve: (curve.round, curve.arrived, curve.trial)):
-        entry = Entry(curve)
+        candidate = Candidate(curve)
         for level in levels:
-            step, decision = level.meet(entry)
-            if curve.standing(step) is None:
-                fates.lack(entry)
+            step, decision = level.meet(candidate)
+            if curve.rung_entry(step) is None:
+                fates.lack(candidate)
             if decision == UNKNOWN:
-                entry.doubt(step)
+                candidate.mark_uncertain(step)
             elif decision != PROMOTE:
-                fates.leave(entry, min(step, curve.end), stopped=decision == STOP)
+                fates.leave(candidate, min(step, curve.end), stopped=decision == STOP)
                 break
         else:
-            fates.finish(entry)
+            fates.finish(candidate)
     return [level.rows for level in levels]
 
 
@@ -70,43 +74,43 @@ class _Band:
     unseen: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
 
-    def meet(self, entry: Entry) -> tuple[int, str]:
+    def meet(self, candidate: Candidate) -> tuple[int, str]:
         """Decide on the next trial; returns the step, and the decision."""
-        step = entry.curve.step_at(self.band)
-        standing = entry.curve.standing(step)
-        if standing is None:
+        step = candidate.curve.step_at(self.band)
+        entry = candidate.curve.rung_entry(step)
+        if entry is None:
             self.unseen += 1
-            self.rows.append(unseen_row(entry.curve, self._what, len(self.values)))
+            self.rows.append(unseen_row(candidate.curve, self._what, len(self.values)))
         else:
-            self.rows.append(self._decide(entry, standing))
+            self.rows.append(self._decide(candidate, entry))
         return step, self.rows[-1]["decision"]
 
-    def _decide(self, entry: Entry, standing: Standing) -> dict[str, Any]:
-        end = ended(standing)
+    def _decide(self, candidate: Candidate, entry: RungEntry) -> dict[str, Any]:
+        end = ended(entry)
         sign = -1.0 if self.goal == "maximize" else 1.0
-        value = standing.value
+        value = entry.value
         if end is not None:
-            logged = step_of(self.band, entry.curve.metric, entry.curve.training)
-            if value is not None and standing.step == logged:
-                self.values.append((sign * value, entry.sure))
-            return row(standing, end[0], self._what, None, len(self.values), end[1])
+            logged = step_of(self.band, candidate.curve.metric, candidate.curve.training)
+            if value is not None and entry.step == logged:
+                self.values.append((sign * value, candidate.sure))
+            return row(entry, end[0], self._what, None, len(self.values), end[1])
         if value is None:
             reason = "it has no value: nothing is compared"
-            return row(standing, PROMOTE, self._what, None, len(self.values), reason)
+            return row(entry, PROMOTE, self._what, None, len(self.values), reason)
         own = shown = sign * value
         if not self.rule.strict:
-            past = (v for at, v in entry.curve.points if at <= standing.step and v is not None)
+            past = (v for at, v in candidate.curve.points if at <= entry.step and v is not None)
             shown = min(sign * v for v in past)
         others = [(other < shown, sure) for other, sure in self.values]
         places = Places(others, self.unseen, lambda count: promoted(self.rule, count))
-        decision, reason = places.judge(standing, entry.sure)
-        self.values.append((own, entry.sure))
+        decision, reason = places.judge(entry, candidate.sure)
+        self.values.append((own, candidate.sure))
         known = [other for other, _ in self.values]
         threshold = sign * self.rule.threshold(known) if places.certain else None
         if decision == STOP and threshold is not None:
             reason += f": {sign * shown:.5g} is behind the threshold {threshold:.5g}"
-        standing = replace(standing, value=sign * shown)
-        return row(standing, decision, self._what, threshold, len(known), reason)
+        entry = replace(entry, value=sign * shown)
+        return row(entry, decision, self._what, threshold, len(known), reason)
 
     @property
     def _what(self) -> str:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from resweep.replay.curves import Curve
-from resweep.search.rungs import PROMOTE, STOP, Standing, row
-from resweep.store.run import STOPPED
+from resweep.replay.curves import RecordedCurve
+from resweep.search.rungs import PROMOTE, STOP, RungEntry, row
+from resweep.trials.record import Status
 
 UNKNOWN = "unknown"
 
@@ -32,28 +32,28 @@ class Places:
     ):
         better = others.count((True, True))
         worse = others.count((False, True))
-        in_doubt = len(others) - better - worse
+        uncertain = len(others) - better - worse
         lowest = 1 + better + others.count((True, False)) + unseen
         self.best = better + 1
         self.worst = lowest
         self.counts = lowest + worse, len(others) + unseen + 1  # compared at worst, at best
         self.slots = most(self.counts[0]), most(self.counts[1])
-        self.doubts = {"not known": unseen, "perhaps stopped before": in_doubt}
+        self.unknowns = {"not known": unseen, "perhaps stopped before": uncertain}
 
     @property
     def certain(self) -> bool:
         """Whether there is just one."""
-        return not any(self.doubts.values())
+        return not any(self.unknowns.values())
 
-    def judge(self, standing: Standing, sure: bool) -> tuple[str, str]:
+    def judge(self, entry: RungEntry, sure: bool) -> tuple[str, str]:
         """Return decision and reason.
 
         Args:
-            standing: The trial, which could go on.
+            entry: The trial, which could go on.
             sure: Whether it is there for sure.
         """
         decision = UNKNOWN
-        if standing.value is None or self.best > self.slots[1]:
+        if entry.value is None or self.best > self.slots[1]:
             decision = STOP
         elif self.worst <= self.slots[0] and sure:
             decision = PROMOTE
@@ -61,30 +61,30 @@ class Places:
 
     def __str__(self) -> str:
         text = f"place {_span(self.best, self.worst)} of {_span(*self.counts)}"
-        doubts = ", ".join(f"{count} {what}" for what, count in self.doubts.items() if count)
-        return f"{text}, {_span(*self.slots)} go on" + (f" ({doubts})" if doubts else "")
+        unknowns = ", ".join(f"{count} {what}" for what, count in self.unknowns.items() if count)
+        return f"{text}, {_span(*self.slots)} go on" + (f" ({unknowns})" if unknowns else "")
 
 
 def _span(one: int, other: int) -> str:
     return f"{one}" if one == other else f"{min(one, other)} to {max(one, other)}"
 
 
-def unseen_row(curve: Curve, rule: str, compared: int) -> dict[str, Any]:
+def unseen_row(curve: RecordedCurve, rule: str, compared: int) -> dict[str, Any]:
     """Return the row of a trial whose curve ends before the rung."""
-    there = Standing(curve.trial, curve.run_id, curve.known, STOPPED, None, None)
+    there = RungEntry(curve.trial, curve.run_id, curve.known, Status.STOPPED, None, None)
     reason = f"unknown from step {curve.known}: it was stopped there"
     return row(there, UNKNOWN, rule, None, compared, reason)
 
 
 @dataclass
-class Entry:
+class Candidate:
     """A trial on its way: it is trained on for sure, or (from step `least` on) perhaps."""
 
-    curve: Curve
+    curve: RecordedCurve
     sure: bool = True
     least: int = 0
 
-    def doubt(self, step: int) -> None:
+    def mark_uncertain(self, step: int) -> None:
         """Note that from a step on it is not known whether it goes on."""
         if self.sure:
             self.sure, self.least = False, step
@@ -117,20 +117,20 @@ class Fates:
     known: dict[str, Fate] = field(default_factory=dict)
     unknown_from: dict[str, int] = field(default_factory=dict)
 
-    def leave(self, entry: Entry, step: int, stopped: bool) -> None:
+    def leave(self, candidate: Candidate, step: int, stopped: bool) -> None:
         """Note where a trial ends: stopped by the rule, or by itself."""
-        least = step if entry.sure else entry.least
+        least = step if candidate.sure else candidate.least
         # One that came here only perhaps was stopped before, or is stopped now: stopped anyway.
-        self.known[entry.curve.trial] = Fate(
-            least, step, stopped if entry.sure or stopped else None
+        self.known[candidate.curve.trial] = Fate(
+            least, step, stopped if candidate.sure or stopped else None
         )
 
-    def lack(self, entry: Entry) -> None:
+    def lack(self, candidate: Candidate) -> None:
         """Note that a curve ends too early."""
-        self.unknown_from[entry.curve.trial] = entry.curve.known
+        self.unknown_from[candidate.curve.trial] = candidate.curve.known
 
-    def finish(self, entry: Entry) -> None:
+    def finish(self, candidate: Candidate) -> None:
         """Note that no rung is left for a trial."""
-        if entry.curve.status is None:
-            self.lack(entry)
-        self.leave(entry, entry.curve.end, stopped=False)
+        if candidate.curve.status is None:
+            self.lack(candidate)
+        self.leave(candidate, candidate.curve.end, stopped=False)

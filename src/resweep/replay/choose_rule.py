@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from typing import Any, get_args
 
 from resweep.errors import ConfigError, Problem
-from resweep.replay.curves import Curve, RecordedSweep
+from resweep.replay.curves import RecordedCurve, RecordedSweep
 from resweep.replay.redecide import Choice, Kind
 from resweep.search.rungs import values_of
 from resweep.sweep import EarlyTerminate
@@ -53,7 +53,7 @@ def choose_rule(
     return Choice(kind, rule, bands, goal)
 
 
-def _most_values(curves: Iterable[Curve]) -> int:
+def _most_values(curves: Iterable[RecordedCurve]) -> int:
     """Return how many values the longest training logs; what could not be trained has no end."""
     trained = [curve for curve in curves if curve.run_id is not None]
     found = (values_of(c.metric, {**c.training, "max_steps": c.horizon}) or 0 for c in trained)

@@ -16,18 +16,19 @@ from resweep import yaml12
 from resweep.config.metric import Metric
 from resweep.errors import ConfigError, Problem, StoreError
 from resweep.paths import Layout
-from resweep.search.rungs import Standing, step_of
+from resweep.search.rungs import RungEntry, step_of
 from resweep.search.stages import round_of
-from resweep.store.run import DIVERGED, EMPTY, FINISHED, STOPPED, Run
+from resweep.store.run import Run
 from resweep.study.metric import read_score
 from resweep.sweep import EarlyTerminate
 from resweep.systems.registry import metric_of
 from resweep.training.metrics import METRICS, read_metrics
-from resweep.trials.trial import Outcome, read_outcome, read_record
+from resweep.trials.record import Status, read_record
+from resweep.trials.trial import Outcome, read_outcome
 
 
 @dataclass(frozen=True)
-class Curve:
+class RecordedCurve:
     """What is known of a trial.
 
     Attributes:
@@ -53,7 +54,7 @@ class Curve:
     metric: Metric
     points: tuple[tuple[int, float | None], ...]
     known: int
-    status: str | None
+    status: Status | None
     rule: str | None
     horizon: int
     final: float | None
@@ -79,14 +80,14 @@ class Curve:
         """Last value up to a step, None where that is no number."""
         return next((value for at, value in reversed(self.points) if at <= step), None)
 
-    def standing(self, step: int) -> Standing | None:
+    def rung_entry(self, step: int) -> RungEntry | None:
         """Where it stands when a rung trains it to a step; None where that is not known."""
         if self.status is not None and self.known <= step:
             value = self.value_at(self.known)
-            return Standing(self.trial, self.run_id, self.known, self.status, self.rule, value)
+            return RungEntry(self.trial, self.run_id, self.known, self.status, self.rule, value)
         if step > self.known:
             return None
-        return Standing(self.trial, self.run_id, step, STOPPED, None, self.value_at(step))
+        return RungEntry(self.trial, self.run_id, step, Status.STOPPED, None, self.value_at(step))
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class RecordedSweep:
     rule: EarlyTerminate | None
     bands: tuple[int, ...]
     rounds: bool
-    curves: tuple[Curve, ...]
+    curves: tuple[RecordedCurve, ...]
 
 
 def read_sweep(study: str, phase: str, layout: Layout, metric: str | None = None) -> RecordedSweep:
@@ -139,7 +140,7 @@ def read_sweep(study: str, phase: str, layout: Layout, metric: str | None = None
             score.metric,
         )
         for outcome in outcomes
-        if outcome.record["status"] != EMPTY
+        if outcome.record.status != Status.EMPTY
     )
     if metric is not None and not any(curve.logged_before_end for curve in curves):
         where = str(layout.phase(study, phase))
@@ -184,11 +185,11 @@ def _ranked_trials(study: str, phase: str, layout: Layout) -> list[str]:
 
 
 def _run_of(outcome: Outcome, layout: Layout) -> Run | None:
-    run_id = outcome.record["run_id"]
+    run_id = outcome.record.run_id
     if run_id is None:
         return None
     run = Run(layout.run(run_id))
-    if outcome.record["step"] > 0 and not (run.path / METRICS).exists():
+    if outcome.record.step > 0 and not (run.path / METRICS).exists():
         raise StoreError(
             f"{run.path}: the curve of trial {outcome.trial.trial} is gone from the store; "
             f"`snakemake --config study={outcome.trial.study}` trains it again"
@@ -198,46 +199,43 @@ def _run_of(outcome: Outcome, layout: Layout) -> Run | None:
 
 def _read_curve(
     outcome: Outcome, run: Run | None, round: int, metric: Metric, ranked_by: str
-) -> Curve:
+) -> RecordedCurve:
     record, training = outcome.record, outcome.trial.config["training"]
     ends = [record]
     arrived = outcome.path.stat().st_mtime
     if run is not None:
         files = run.records()
         arrived = min([path.stat().st_mtime for path in files.values()], default=arrived)
-        if _rung_stopped(record):
-            going_on = [stem for stem in files if stem.isdigit() or stem.endswith(f"-{DIVERGED}")]
+        if record.stopped_at_rung:
+            going_on = [
+                stem for stem in files if stem.isdigit() or stem.endswith(f"-{Status.DIVERGED}")
+            ]
             ends += [read_record(files[stem]) for stem in going_on]
-    last = max(ends, key=lambda end: (end["step"], end["status"] == DIVERGED))
-    status = None if _rung_stopped(last) else last["status"]
+    last = max(ends, key=lambda end: (end.step, end.status == Status.DIVERGED))
+    status = None if last.stopped_at_rung else last.status
     points, name = {}, metric.name
     if run is not None:
-        lines = read_metrics(run.path / METRICS, last["step"])
+        lines = read_metrics(run.path / METRICS, last.step)
         points = {line["step"]: line[name] for line in lines if name in line}
     # A record holds what a decision saw, and tells where there is no value in the end.
-    points |= {end["step"]: end["metrics"][name] for end in ends if name in end["metrics"]}
+    points |= {end.step: end.metrics[name] for end in ends if name in end.metrics}
     if status is not None:
-        points[last["step"]] = last["metrics"].get(name)
-    done = status == FINISHED or (status == STOPPED and last.get("rule") is not None)
-    return Curve(
+        points[last.step] = last.metrics.get(name)
+    return RecordedCurve(
         outcome.trial.trial,
         round,
-        record["run_id"],
+        record.run_id,
         training,
         metric,
         tuple((step, _finite(points[step])) for step in sorted(points) if step > 0),
-        last["step"],
+        last.step,
         status,
-        last.get("rule"),
-        last.get("max_steps") or training["max_steps"] or 0,
-        _finite(last["metrics"].get(ranked_by)) if done else None,
-        record["step"],
+        last.rule,
+        last.max_steps or training["max_steps"] or 0,
+        last.value(ranked_by) if last.has_result else None,
+        record.step,
         arrived,
     )
-
-
-def _rung_stopped(record: Mapping[str, Any]) -> bool:
-    return record["status"] == STOPPED and record.get("rule") is None
 
 
 def _finite(value: float | None) -> float | None:

@@ -1,4 +1,4 @@
-"""How well the order at a rung foretold the order at the end.
+"""How well the order at a rung agrees with the order at the end.
 
 Spearman's rank correlation of the values there with the final ones: 1 for the same order, 0 for
 none in common, -1 for the reverse. It rests on trials that got to the end. Where the rung itself
@@ -13,8 +13,8 @@ FEWEST = 3  # two values are always in order, or in reverse
 
 
 @dataclass(frozen=True)
-class Foretold:
-    """How well a rung foretold the end.
+class RankCorrelation:
+    """How well the order at a rung agrees with that at the end.
 
     Attributes:
         correlation: Spearman's; None for fewer than three trials, or all alike.
@@ -29,10 +29,11 @@ class Foretold:
         return f"{known}({self.trials} {'trial' if self.trials == 1 else 'trials'})"
 
 
-def foretold(pairs: Iterable[tuple[float, float]]) -> Foretold:
+def correlate(pairs: Iterable[tuple[float, float]]) -> RankCorrelation:
     """Correlate values at a rung with final ones, both with less (or both with more) as better."""
     found = list(pairs)
-    return Foretold(rank_correlation([a for a, _ in found], [b for _, b in found]), len(found))
+    known = rank_correlation([a for a, _ in found], [b for _, b in found])
+    return RankCorrelation(known, len(found))
 
 
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float | None:

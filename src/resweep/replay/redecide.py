@@ -13,20 +13,20 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from resweep.replay.asynchronous import decide_on_arrival
-from resweep.replay.bounds import UNKNOWN, Entry, Fate, Fates, Places, unseen_row
-from resweep.replay.curves import Curve, RecordedSweep
+from resweep.replay.bounds import UNKNOWN, Candidate, Fate, Fates, Places, unseen_row
+from resweep.replay.curves import RecordedCurve, RecordedSweep
 from resweep.replay.rung_summary import RungRows
 from resweep.search.rungs import (
     PROMOTE,
     STOP,
     Rung,
-    Standing,
+    RungEntry,
     compared,
     decide,
-    describe,
     ended,
     promoted,
     row,
+    rule_text,
     rungs,
     sort_key,
 )
@@ -83,10 +83,10 @@ def redecide(sweep: RecordedSweep, choice: Choice) -> Redecision:
     return Redecision(tuple(decided), fates.known, fates.unknown_from)
 
 
-def _decide_round(batch: Sequence[Curve], choice: Choice, fates: Fates) -> list[RungRows]:
+def _decide_round(batch: Sequence[RecordedCurve], choice: Choice, fates: Fates) -> list[RungRows]:
     """Decide a round rung by rung, each once all its trials are there."""
     decided = []
-    going = [Entry(curve) for curve in batch]
+    going = [Candidate(curve) for curve in batch]
     for rung in rungs(choice.rule, choice.bands, len(batch)):
         if rung.band is None:
             break
@@ -94,44 +94,45 @@ def _decide_round(batch: Sequence[Curve], choice: Choice, fates: Fates) -> list[
         decided.append(RungRows(rung.number, tuple(rows)))
         found = {row["trial"]: row for row in rows}
         onward = []
-        for entry in going:
-            decision, step = found[entry.curve.trial]["decision"], entry.curve.step_at(rung.band)
-            if entry.curve.standing(step) is None:
-                fates.lack(entry)
+        for candidate in going:
+            decision = found[candidate.curve.trial]["decision"]
+            step = candidate.curve.step_at(rung.band)
+            if candidate.curve.rung_entry(step) is None:
+                fates.lack(candidate)
             if decision == UNKNOWN:
-                entry.doubt(step)
+                candidate.mark_uncertain(step)
             if decision in (PROMOTE, UNKNOWN):
-                onward.append(entry)
+                onward.append(candidate)
             else:
-                fates.leave(entry, min(step, entry.curve.end), stopped=decision == STOP)
+                fates.leave(candidate, min(step, candidate.curve.end), stopped=decision == STOP)
         going = onward
-    for entry in going:
-        fates.finish(entry)
+    for candidate in going:
+        fates.finish(candidate)
     return decided
 
 
 def _decide_rung(
-    rule: EarlyTerminate, rung: Rung, going: Sequence[Entry], goal: str
+    rule: EarlyTerminate, rung: Rung, going: Sequence[Candidate], goal: str
 ) -> list[dict[str, Any]]:
     assert rung.band is not None
-    standings, unseen = [], []
-    for entry in going:
-        standing = entry.curve.standing(entry.curve.step_at(rung.band))
-        if standing is None:
-            unseen.append(entry.curve)
+    entries, unseen = [], []
+    for candidate in going:
+        entry = candidate.curve.rung_entry(candidate.curve.step_at(rung.band))
+        if entry is None:
+            unseen.append(candidate.curve)
         else:
-            standings.append(standing)
-    if not unseen and all(entry.sure for entry in going):
-        return decide(rule, rung, standings, goal)
-    sure = {entry.curve.trial for entry in going if entry.sure}
-    return _decide_in_part(rule, rung, standings, unseen, sure, goal)
+            entries.append(entry)
+    if not unseen and all(candidate.sure for candidate in going):
+        return decide(rule, rung, entries, goal)
+    sure = {candidate.curve.trial for candidate in going if candidate.sure}
+    return _decide_in_part(rule, rung, entries, unseen, sure, goal)
 
 
 def _decide_in_part(
     rule: EarlyTerminate,
     rung: Rung,
-    standings: Sequence[Standing],
-    unseen: Sequence[Curve],
+    entries: Sequence[RungEntry],
+    unseen: Sequence[RecordedCurve],
     sure: set[str],
     goal: str,
 ) -> list[dict[str, Any]]:
@@ -140,24 +141,24 @@ def _decide_in_part(
     Args:
         rule: hyperband or one_cut.
         rung: The rung.
-        standings: Trials that are there, or may be, whose values are known.
+        entries: Trials that are there, or may be, whose values are known.
         unseen: Those whose values are not.
         sure: Names of the trials that are there for sure.
         goal: minimize or maximize.
     """
-    ranked = sorted(compared(standings), key=sort_key(goal))
-    what = describe(rule, rung)
+    ranked = sorted(compared(entries), key=sort_key(goal))
+    what = rule_text(rule, rung)
     rows = []
-    for standing in sorted(standings, key=sort_key(goal)):
-        end = ended(standing)
+    for entry in sorted(entries, key=sort_key(goal)):
+        end = ended(entry)
         if end is None:
-            place = ranked.index(standing)
+            place = ranked.index(entry)
             others = [
                 (position < place, other.trial in sure)
                 for position, other in enumerate(ranked)
                 if position != place
             ]
             places = Places(others, len(unseen), lambda count: promoted(rule, count))
-            end = places.judge(standing, standing.trial in sure)
-        rows.append(row(standing, end[0], what, None, len(ranked), end[1]))
+            end = places.judge(entry, entry.trial in sure)
+        rows.append(row(entry, end[0], what, None, len(ranked), end[1]))
     return rows + [unseen_row(curve, what, len(ranked)) for curve in unseen]

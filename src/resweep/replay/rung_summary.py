@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from resweep.replay.bounds import UNKNOWN
-from resweep.replay.rank_correlation import Foretold, foretold
+from resweep.replay.rank_correlation import RankCorrelation, correlate
 from resweep.search.rungs import PROMOTE, STOP
 from resweep.trials.decisions import read_decisions, typed
 
-COLUMNS = ("rung", "step", "compared", "go on", "stop", "unknown", "threshold", "foretells end")
+CORRELATION = "rank correlation with the end"
+COLUMNS = ("rung", "step", "compared", "go on", "stop", "unknown", "threshold", CORRELATION)
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class RungSummary:
         compared: Trials whose values were compared.
         went_on, stopped, unknown: Decisions.
         thresholds: In the order of the rounds.
-        foretold: How well the order there foretold the end.
+        correlation: Of the values there with the final ones.
     """
 
     rung: int
@@ -63,12 +64,12 @@ class RungSummary:
     stopped: int
     unknown: int
     thresholds: tuple[float, ...]
-    foretold: Foretold
+    correlation: RankCorrelation
 
     def cells(self) -> list[str]:
         """Return a row of text, as under COLUMNS."""
         counts = (self.compared, self.went_on, self.stopped, self.unknown)
-        ends = (self.thresholds_text, str(self.foretold))
+        ends = (self.thresholds_text, str(self.correlation))
         return [str(self.rung), self.steps_text, *map(str, counts), *ends]
 
     @property
@@ -103,10 +104,10 @@ def read_rungs(phase: Path, rounds: int | None, rungs: int) -> tuple[RungRows, .
     return tuple(found)
 
 
-def foretold_by_rung(
+def correlation_by_rung(
     decided: Iterable[RungRows], finals: Mapping[str, float]
-) -> dict[int, Foretold]:
-    """Return for each rung how well its order foretold the end.
+) -> dict[int, RankCorrelation]:
+    """Return for each rung the rank correlation of its values with the final ones.
 
     Args:
         decided: All rungs of all rounds.
@@ -122,7 +123,7 @@ def foretold_by_rung(
             for row in part.rows
             if row["decision"] == PROMOTE and row["trial"] in finals
         )
-    return {rung: foretold(found) for rung, found in pairs.items()}
+    return {rung: correlate(found) for rung, found in pairs.items()}
 
 
 def rung_table(rungs: Sequence[RungSummary]) -> tuple[list[str], list[list[str]]]:
@@ -135,13 +136,13 @@ def rung_table(rungs: Sequence[RungSummary]) -> tuple[list[str], list[list[str]]
 
 
 def summarize_rungs(
-    decided: Iterable[RungRows], correlations: Mapping[int, Foretold]
+    decided: Iterable[RungRows], correlations: Mapping[int, RankCorrelation]
 ) -> list[RungSummary]:
     """Sum rungs up over the rounds.
 
     Args:
         decided: All rungs of all rounds.
-        correlations: How well each rung foretold the end, by rung.
+        correlations: Of each rung's values with the final ones, by rung.
     """
     by_rung: dict[int, list[RungRows]] = {}
     for rows in decided:
@@ -149,7 +150,7 @@ def summarize_rungs(
     return [_summary(rung, by_rung[rung], correlations[rung]) for rung in sorted(by_rung)]
 
 
-def _summary(rung: int, parts: Sequence[RungRows], correlation: Foretold) -> RungSummary:
+def _summary(rung: int, parts: Sequence[RungRows], correlation: RankCorrelation) -> RungSummary:
     return RungSummary(
         rung,
         tuple(sorted({step for part in parts for step in part.steps()})),

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from resweep.replay.curves import Curve, RecordedSweep
-from resweep.replay.rank_correlation import Foretold, foretold
+from resweep.replay.curves import RecordedCurve, RecordedSweep
+from resweep.replay.rank_correlation import RankCorrelation, correlate
 from resweep.replay.redecide import Choice, Redecision
 
 
@@ -28,14 +28,14 @@ class Verdict:
     most: int
     full: int
     trained: int
-    order: tuple[Curve, ...]
+    order: tuple[RecordedCurve, ...]
     winner_stopped: bool | None
-    survivor: Curve | None
+    survivor: RecordedCurve | None
     regret: float | None
     open: int
 
     @property
-    def winner(self) -> Curve | None:
+    def winner(self) -> RecordedCurve | None:
         """The trial with the best final value, of those that have one."""
         return self.order[0] if self.order else None
 
@@ -66,15 +66,15 @@ def judge(sweep: RecordedSweep, redecision: Redecision) -> Verdict:
     )
 
 
-def final_order(sweep: RecordedSweep) -> tuple[Curve, ...]:
+def final_order(sweep: RecordedSweep) -> tuple[RecordedCurve, ...]:
     """Return the trials whose final value is known, the best first, ties by name."""
     known = [(curve.final, curve) for curve in sweep.curves if curve.final is not None]
     sign = -1.0 if sweep.goal == "maximize" else 1.0
     return tuple(curve for _, curve in sorted(known, key=lambda p: (sign * p[0], p[1].trial)))
 
 
-def foretell(sweep: RecordedSweep, choice: Choice) -> dict[int, Foretold]:
-    """Return for each band, from 1, how well the order there foretells that at the end.
+def correlations(sweep: RecordedSweep, choice: Choice) -> dict[int, RankCorrelation]:
+    """Return for each band, from 1, the rank correlation of values there with the final ones.
 
     Over all trials whose curves get to the end, whether the rule would have kept them or not.
     """
@@ -87,11 +87,11 @@ def foretell(sweep: RecordedSweep, choice: Choice) -> dict[int, Foretold]:
             on_the_way = curve.step_at(band) < curve.end
             if curve.final is not None and value is not None and on_the_way:
                 pairs.append((sign * value, curve.final))
-        found[number] = foretold(pairs)
+        found[number] = correlate(pairs)
     return found
 
 
-def _steps(curves: Iterable[Curve], steps: Callable[[Curve], int]) -> int:
+def _steps(curves: Iterable[RecordedCurve], steps: Callable[[RecordedCurve], int]) -> int:
     """Sum steps over runs: trials of one configuration share one."""
     furthest: dict[str, int] = {}
     for curve in curves:

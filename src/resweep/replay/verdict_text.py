@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from resweep.replay.bounds import Fate
-from resweep.replay.curves import Curve, RecordedSweep
+from resweep.replay.curves import RecordedCurve, RecordedSweep
 from resweep.replay.redecide import Choice, Redecision
 from resweep.replay.rung_summary import rung_table, summarize_rungs
-from resweep.replay.verdict import Verdict, foretell, judge
-from resweep.store.run import FINISHED
+from resweep.replay.verdict import Verdict, correlations, judge
+from resweep.trials.record import Status
 
 MOST_TRIALS = 30
 MOST_NAMES = 3
@@ -23,7 +23,7 @@ def describe_redecision(sweep: RecordedSweep, choice: Choice, redecision: Redeci
     """
     verdict = judge(sweep, redecision)
     lines = [*_head(sweep, choice, verdict), ""]
-    rungs = summarize_rungs(redecision.decided, foretell(sweep, choice))
+    rungs = summarize_rungs(redecision.decided, correlations(sweep, choice))
     if rungs:
         lines += [*_table(*rung_table(rungs)), *_caveat(sweep), ""]
     lines += [*_trial_table(sweep, redecision, verdict), ""]
@@ -48,7 +48,7 @@ def _head(sweep: RecordedSweep, choice: Choice, verdict: Verdict) -> Iterator[st
 
 
 def _caveat(sweep: RecordedSweep) -> Iterator[str]:
-    yield "  foretells end: rank correlation of the values there with the final ones"
+    yield "  rank correlation: of the values there with the final ones"
     lacking = sum(curve.status is None for curve in sweep.curves)
     if lacking:
         yield f"  (of survivors: the ends of {lacking} trials that a rung stopped are not known)"
@@ -75,14 +75,14 @@ def _trial_table(sweep: RecordedSweep, redecision: Redecision, verdict: Verdict)
         yield f"  ... and {len(rows) - MOST_TRIALS} more: --csv FILE has all decisions"
 
 
-def _fate_text(curve: Curve, fate: Fate) -> str:
+def _fate_text(curve: RecordedCurve, fate: Fate) -> str:
     if fate.stopped is None:
         return f"{fate.least:,} to {fate.most:,}: not known"
     if fate.stopped:
         steps = f"{fate.most:,}" if fate.least == fate.most else f"{fate.least:,} to {fate.most:,}"
         return f"stopped at {steps}"
     how = "its end, which is not known" if curve.status is None else curve.rule or curve.status
-    return f"{fate.most:,}" if how == FINISHED else f"{fate.most:,}: {how}"
+    return f"{fate.most:,}" if how == Status.FINISHED else f"{fate.most:,}: {how}"
 
 
 def _cost(verdict: Verdict) -> Iterator[str]:

@@ -6,13 +6,13 @@ from typing import Any
 from resweep.canonical import canonical_json
 from resweep.data import store as data_store
 from resweep.paths import Layout
-from resweep.search.rungs import describe, step_of
+from resweep.search.rungs import step_of
 from resweep.search.stages import Stage
 from resweep.store.answer import Infeasible, Served, Unknown, answer
-from resweep.store.run import INFEASIBLE
 from resweep.study.study import Phase, Study
 from resweep.systems.registry import find_system, metric_of, system_of
 from resweep.trials.decisions import read_decisions
+from resweep.trials.record import Status
 from resweep.trials.trial import Trial, read_trial
 
 STORED, TO_TRAIN = "stored", "to train"
@@ -75,7 +75,7 @@ def _audit_phase(phase: Phase, layout: Layout, seen: dict[str, int]) -> PhaseCos
                 answer = _audit_trial(trial, cost, layout, seen)
                 answers.setdefault(trial.trial, set()).add(answer)
     cost.stored = sum(found == {STORED} for found in answers.values())
-    cost.infeasible = sum(INFEASIBLE in found for found in answers.values())
+    cost.infeasible = sum(Status.INFEASIBLE in found for found in answers.values())
     return cost
 
 
@@ -83,7 +83,7 @@ def _audit_trial(trial: Trial, cost: PhaseCost, layout: Layout, seen: dict[str, 
     """Return what a trial's slot would get, and add what is to train for it."""
     found = answer(trial, layout)
     if isinstance(found, Infeasible):
-        return INFEASIBLE
+        return Status.INFEASIBLE
     if isinstance(found, Served):
         return STORED
     if isinstance(found, Unknown):
@@ -118,12 +118,12 @@ def _trial(phase: Phase, stage: Stage, name: str, slot: str, layout: Layout) -> 
 
 
 def _is_outdated(phase: Phase, stage: Stage, layout: Layout) -> bool:
-    """Whether the decisions of a rung were made by another rule than the phase's present one."""
+    """Whether the decisions of a rung were made under other settings than the phase's present."""
     path = layout.phase(phase.study, phase.name) / "decisions" / f"{stage.name}.csv"
     if phase.rungs is None or not path.exists():
         return False
-    now = describe(phase.rungs.rule, stage.rung)
-    return any(row["rule"] != now for row in read_decisions([path]))
+    plan = phase.rung_plan(stage)
+    return not all(plan.decided(row) for row in read_decisions([path]))
 
 
 def _steps_of_stage(phase: Phase, position: int, layout: Layout) -> int:

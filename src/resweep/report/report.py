@@ -28,8 +28,8 @@ from resweep.report.results import (
     spread_text,
 )
 from resweep.report.trained_by import TrainedBy
-from resweep.store.run import FINISHED
 from resweep.training.metrics import METRICS, read_metrics
+from resweep.trials.record import Status
 
 
 def render_report(results: StudyResults, layout: Layout) -> str:
@@ -89,7 +89,7 @@ def duration(seconds: float) -> str:
 def _phase_section(
     phase: PhaseResults, results: StudyResults, layout: Layout, charts: Charts
 ) -> str:
-    finished = int((phase.scores["status"] == FINISHED).sum())
+    finished = int((phase.scores["status"] == Status.FINISHED).sum())
     stopped = int(with_result(phase.scores).sum()) - finished
     early = f", {stopped} stopped early" if stopped else ""
     origin = f" of {phase.source}" if phase.source else ""
@@ -228,9 +228,9 @@ def _rungs(phase: PhaseResults) -> str:
         [("", list(map(Cell, row))) for row in rows],
     )
     return (
-        f"{body}<p>foretells end: rank correlation of the values there with the final ones; 1: the "
-        "order stayed, 0: it told nothing. Of survivors only: how those would have ended "
-        "that a rung stopped is not known. decide.py decides again by other rules.</p>"
+        f"{body}<p>Rank correlation: of the values there with the final ones; 1: the order stayed, "
+        "0: it said nothing. Of survivors only: how those would have ended that a rung stopped "
+        "is not known. decide.py decides again by other rules.</p>"
     )
 
 

@@ -21,7 +21,7 @@ from resweep.ranking.selection import read_scores, short_name
 from resweep.replay.rung_summary import (
     RungRows,
     RungSummary,
-    foretold_by_rung,
+    correlation_by_rung,
     read_rungs,
     summarize_rungs,
 )
@@ -29,7 +29,7 @@ from resweep.report.trained_by import TrainedBy, describe_training, trained_runs
 from resweep.study.metric import read_score
 from resweep.systems.registry import find_system
 from resweep.systems.system import DEFAULT, Reference, System, TrainedRun
-from resweep.trials.trial import read_record
+from resweep.trials.record import read_record
 
 SCORE_COLUMNS = (
     "rank", "trial", "run_id", "status", "rule", "stop_reason", "score", "final_mean", "final_std",
@@ -100,7 +100,7 @@ class PhaseResults:
         """The rungs over all rounds, the first one first."""
         known = self.with_result
         finals = dict(zip(known["trial"], known["final"], strict=True))
-        return summarize_rungs(self.rungs, foretold_by_rung(self.rungs, finals))
+        return summarize_rungs(self.rungs, correlation_by_rung(self.rungs, finals))
 
     @property
     def best(self) -> pd.DataFrame:

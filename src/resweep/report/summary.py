@@ -16,7 +16,7 @@ from resweep.report.results import (
     spread_text,
 )
 from resweep.store import checkpoints as checkpoint
-from resweep.store.run import FINISHED, STOPPED
+from resweep.trials.record import Status, stopped_at_rung
 
 WIDTH = 100
 MOST_ROWS = 12  # of one phase; the report has them all
@@ -87,14 +87,17 @@ def _rung_lines(phase: PhaseResults) -> Iterator[str]:
     """Yield a line for each rung."""
     if phase.rungs:
         yield from _table(*rung_table(phase.rung_summaries))
-        yield "  foretells end: rank correlation of values there with final ones, of survivors only"
+        yield "  rank correlation: of the values there with the final ones, of survivors only"
 
 
 def _reason_lines(phase: PhaseResults) -> Iterator[str]:
     """Yield why trials did not finish, each reason once; rungs have a table of their own."""
-    lost = phase.scores[(phase.scores["status"] != FINISHED) & phase.scores["stop_reason"].notna()]
-    at_rung = (lost["status"] == STOPPED) & lost["rule"].isna()
-    lost = lost[~at_rung] if phase.rungs else lost
+    lost = phase.scores[
+        (phase.scores["status"] != Status.FINISHED) & phase.scores["stop_reason"].notna()
+    ]
+    if phase.rungs:
+        at_rung = map(stopped_at_rung, lost["status"], lost["rule"])
+        lost = lost[[not stopped for stopped in at_rung]]
     reasons = list(lost.groupby(["status", "stop_reason"], sort=False)["trial"])
     for (status, reason), trials in reasons[:MOST_REASONS]:
         more = f" and {len(trials) - 1} more" if len(trials) > 1 else ""

@@ -23,7 +23,8 @@ from resweep.paths import BY_HAND, Layout, file_lock, write_atomically
 from resweep.store.run import Run
 from resweep.systems.registry import all_systems, system_of
 from resweep.systems.system import System
-from resweep.trials.trial import read_record, read_trial
+from resweep.trials.record import read_record
+from resweep.trials.trial import read_trial
 
 ADDED = "added_metrics.json"
 LEAD = (
@@ -122,12 +123,18 @@ def _trial_row(path: Path, layout: Layout) -> "Row":
     record = read_record(path)
     phase_folder = path.parent.parent
     trial = read_trial(phase_folder / "trials" / f"{path.stem}.yaml")
-    run = None if record["run_id"] is None else Run(layout.run(record["run_id"]))
+    run = None if record.run_id is None else Run(layout.run(record.run_id))
     asked = dict(compose.leaves(trial.config, entries=True))
     row = Row(asked if run is None else _filled(asked, _config(run)))
-    row.lead = {"status": record["status"]} | _place(trial.study, trial.phase, trial.trial)
-    row.name_run(record["run_id"])
-    row.fill(record)
+    row.lead = {"status": record.status} | _place(trial.study, trial.phase, trial.trial)
+    row.name_run(record.run_id)
+    row.fill(
+        metrics=record.metrics,
+        step=record.step,
+        parameters=record.parameters,
+        seconds=record.seconds,
+        gpu_seconds=record.gpu_seconds,
+    )
     if run is not None:
         row.add_stored(run)
     return row
@@ -157,7 +164,13 @@ def _store_rows(layout: Layout) -> list["Row"]:
         row.lead = {"status": state.get("status")} | (_place(*place) if place else {})
         row.name_run(run.run_id)
         seconds = [part["seconds"] for part in state.get("segments", [])]
-        row.fill(state | {"seconds": round(sum(seconds), 2), "parameters": _parameters(run)})
+        row.fill(
+            metrics=state.get("metrics", {}),
+            step=state.get("step"),
+            parameters=_parameters(run),
+            seconds=round(sum(seconds), 2),
+            gpu_seconds=state.get("gpu_seconds"),
+        )
         row.add_stored(run)
         rows.append(row)
     return rows
@@ -187,9 +200,9 @@ def _first_trials(layout: Layout) -> dict[str, tuple[str, str, str]]:
 def _parameters(run: Run) -> int | None:
     """Return the size of a run's model as its records say; None before the first one."""
     for path in run.records().values():
-        found = read_record(path).get("parameters")
+        found = read_record(path).parameters
         if found is not None:
-            return int(found)
+            return found
     return None
 
 
@@ -233,17 +246,24 @@ class Row:
         given = self.config.get("run.name")
         self.lead |= {"run_id": run_id} | ({"run_name": given} if given else {})
 
-    def fill(self, record: Mapping[str, Any]) -> None:
+    def fill(
+        self,
+        *,
+        metrics: Mapping[str, float],
+        step: int | None,
+        parameters: int | None,
+        seconds: float | None,
+        gpu_seconds: float | None,
+    ) -> None:
         """Take the numbers of a record, or of a run's state."""
-        self.metrics = dict(record.get("metrics", {}))
-        parameters = record.get("parameters")
+        self.metrics = dict(metrics)
         columns = result_columns([self.system])
         self.results = {column: self.metrics.get(name) for column, name in columns.items()}
         self.results |= {
-            "total_steps": record.get("step"),
+            "total_steps": step,
             "model_size_M": None if parameters is None else round(parameters / 1e6, 6),
         }
-        self.times = {column: record.get(column) for column in TIMES}
+        self.times = {"seconds": seconds, "gpu_seconds": gpu_seconds}
 
     def add_stored(self, run: Run) -> None:
         """Take what only the run's folder knows: since when it is there, and what was added."""

@@ -16,6 +16,7 @@ from resweep.config.training_section import Training
 from resweep.paths import Layout
 from resweep.store.run import Run
 from resweep.systems.system import System, TrainedRun
+from resweep.trials.record import Record
 from resweep.trials.trial import read_outcome
 
 MOST_VALUES = 3  # of one fact; a phase that sweeps it has a column for it
@@ -42,15 +43,15 @@ def trained_runs(records: Iterable[Path], layout: Layout) -> Iterator[TrainedRun
         layout: Where the runs are.
     """
     for outcome in map(read_outcome, records):
-        if outcome.record["run_id"] is not None:
-            folder = layout.run(outcome.record["run_id"])
+        if outcome.record.run_id is not None:
+            folder = layout.run(outcome.record.run_id)
             yield TrainedRun(
                 trial=outcome.trial.trial,
                 asked=outcome.trial.config,
                 config=yaml12.load_mapping(folder / "config.yaml"),
                 folder=folder,
-                step=outcome.record["step"],
-                metrics=outcome.record["metrics"],
+                step=outcome.record.step,
+                metrics=outcome.record.metrics,
             )
 
 
@@ -74,26 +75,24 @@ def describe_training(
     machines: list[str] = []
     sizes: list[int] = []
     for outcome in map(read_outcome, records):
-        if outcome.record["run_id"] is None:
+        if outcome.record.run_id is None:
             continue
         asked: Training = system.schema.validate(outcome.trial.config).training
-        state = Run(layout.run(outcome.record["run_id"])).state()
+        state = Run(layout.run(outcome.record.run_id)).state()
         machines += _machines(outcome.record, asked, state.get("segments", []))
-        if outcome.record.get("parameters") is not None:
-            sizes.append(outcome.record["parameters"])
+        if outcome.record.parameters is not None:
+            sizes.append(outcome.record.parameters)
     facts = {title: _listed(texts) for title, texts in told.items()}
     if sizes:
         facts[next(iter(facts))] += f", {_millions(sizes)} M parameters"
     return TrainedBy({**facts, MACHINES: _listed(machines)})
 
 
-def _machines(
-    record: Mapping[str, Any], asked: Training, segments: Iterable[Mapping[str, Any]]
-) -> list[str]:
+def _machines(record: Record, asked: Training, segments: Iterable[Mapping[str, Any]]) -> list[str]:
     """Name what trained each part of a run; only the trial knows how many nodes it asked for."""
     found = []
     for part in segments:
-        if part["from_step"] >= record["step"]:  # for trials that went on from there
+        if part["from_step"] >= record.step:  # for trials that went on from there
             continue
         count, engine = part["processes"], part.get("engine")
         text = part["device"]
@@ -103,7 +102,7 @@ def _machines(
             text += f" on {nodes} nodes" if nodes > 1 else ""
             text += f" ({engine})" if engine else ""
         found.append(text)
-    return found or [record["device"]]
+    return found or ([record.device] if record.device else [])
 
 
 def _millions(sizes: Collection[int]) -> str:

@@ -24,7 +24,7 @@ from resweep.config import compose
 from resweep.config.schema import Schema
 from resweep.errors import ConfigError, Problem
 from resweep.search.suggest import Observation
-from resweep.store.run import DIVERGED, FAILED, FINISHED, INFEASIBLE, STOPPED
+from resweep.trials.record import Status, has_result
 from resweep.trials.trial import Outcome, read_outcome
 
 FINAL = "final"  # the metric's column in scores.csv
@@ -55,32 +55,28 @@ def observe(outcomes: Iterable[Outcome], metric: str) -> list[Observation]:
     observations = []
     for history in tried.values():
         last = history[-1]
-        status, value = last.record["status"], last.value(metric)
+        status, value = last.record.status, last.record.value(metric)
         point = last.trial.assignments
-        if status in (FINISHED, STOPPED) and value is not None:
-            if not (ended := _ended(last)):
-                value += changes.get(len(history), 0.0)
-            observations.append(Observation(point, value, FINISHED if ended else STOPPED))
-        elif status in (DIVERGED, INFEASIBLE, FAILED):
+        if status in (Status.FINISHED, Status.STOPPED) and value is not None:
+            if last.record.has_result:
+                observations.append(Observation(point, value))
+            else:
+                estimate = value + changes.get(len(history), 0.0)
+                observations.append(Observation(point, estimate, Status.STOPPED))
+        elif status in (Status.DIVERGED, Status.INFEASIBLE, Status.FAILED):
             observations.append(Observation(point, None, status))
     return observations
-
-
-def _ended(outcome: Outcome) -> bool:
-    """Whether a trial came to an end of its own: the schedule's, or one that a monitor set."""
-    status = outcome.record["status"]
-    return status == FINISHED or (status == STOPPED and outcome.record.get("rule") is not None)
 
 
 def _changes(tried: Iterable[Sequence[Outcome]], metric: str) -> dict[int, float]:
     """Median change of the metric from each rung to the end, over those that reached the end."""
     changes: dict[int, list[float]] = {}
     for history in tried:
-        end = history[-1].value(metric)
-        if history[-1].record["status"] != FINISHED or end is None:
+        end = history[-1].record.value(metric)
+        if history[-1].record.status != Status.FINISHED or end is None:
             continue
         for rung, outcome in enumerate(history[:-1], 1):
-            value = outcome.value(metric)
+            value = outcome.record.value(metric)
             if value is not None:
                 changes.setdefault(rung, []).append(end - value)
     return {rung: statistics.median(found) for rung, found in changes.items()}
@@ -89,9 +85,9 @@ def _changes(tried: Iterable[Sequence[Outcome]], metric: str) -> dict[int, float
 def reached(outcomes: Iterable[Outcome], metric: str, goal: str, target: float) -> Outcome | None:
     """Return the first trial whose metric is as good as the target, or None."""
     for history in histories(outcomes).values():
-        value = history[-1].value(metric)
+        value = history[-1].record.value(metric)
         good = value is not None and (value <= target if goal == "minimize" else value >= target)
-        if good and _ended(history[-1]):
+        if good and history[-1].record.has_result:
             return history[-1]
     return None
 
@@ -122,8 +118,8 @@ def read_table(path: Path, metric: str, names: Sequence[str], schema: Schema) ->
         known = type(value) in (int, float) and math.isfinite(value)
         if None in point.values() or status is None:
             continue
-        if status != FINISHED or known:
-            value = float(value) if status == FINISHED else None
+        if status != Status.FINISHED or known:
+            value = float(value) if status == Status.FINISHED else None
             found.append(Observation(_coerced(point, schema), value, status))
     return found
 
@@ -179,12 +175,12 @@ def _read_rows(
     return rows, column, by_path
 
 
-def _status(row: Mapping[str, str]) -> str | None:
-    """What a row says of its training; None for one that tells nothing of the end."""
-    status = row.get("status", row.get("State", FINISHED))
-    if status == STOPPED and row.get("score"):  # by a monitor: an end of its own, and ranked
-        return FINISHED
-    return status if status in (FINISHED, DIVERGED, INFEASIBLE) else None
+def _status(row: Mapping[str, str]) -> Status | None:
+    """What a row says of its training; None for one that says nothing of the end."""
+    status = row.get("status", row.get("State", Status.FINISHED))
+    if has_result(status, row.get("rule")):
+        return Status.FINISHED
+    return Status(status) if status in (Status.DIVERGED, Status.INFEASIBLE) else None
 
 
 def _cell(text: str) -> Any:

@@ -4,19 +4,18 @@ records of a rung                -> trial files of the next one, decisions
 records of all rungs, decisions  -> the record and trial file of each trial
 """
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from resweep.canonical import digest
 from resweep.paths import Layout, link_relative, write_atomically
 from resweep.search.observe import histories
-from resweep.search.rungs import PROMOTE, STOP, Rung, Standing, decide, step_of
-from resweep.store.retention import release
-from resweep.store.run import EMPTY, STOPPED, Run
+from resweep.search.rungs import PROMOTE, STOP, Rung, RungEntry, decide, rule_text, step_of
 from resweep.sweep import EarlyTerminate
 from resweep.systems.registry import metric_of
-from resweep.trials.trial import Outcome, Trial, write_own_record, write_trial
+from resweep.trials.record import Status, write_own_record, write_record
+from resweep.trials.trial import Outcome, Trial, write_trial
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,31 @@ class RungPlan:
         """Return the plan as plain values."""
         return asdict(self)
 
+    @property
+    def rule_digest(self) -> str:
+        """Digest of the settings that decide at this rung; the others decide elsewhere."""
+        return digest(
+            {
+                "type": self.rule.type,
+                "eta": float(self.rule.eta),
+                "keep": self.rule.keep,
+                "rung": self.rung.number,
+                "band": self.rung.band,
+                "metric": self.metric,
+                "goal": self.goal,
+            },
+            12,
+        )
+
+    def decided(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row of decisions.csv was decided under these settings.
+
+        In a file of an older version, which has no digests, the rule's text tells.
+        """
+        if row.get("rule_digest"):
+            return bool(row["rule_digest"] == self.rule_digest)
+        return bool(row["rule"] == rule_text(self.rule, self.rung))
+
 
 def rung_plan_from(content: dict[str, Any]) -> RungPlan:
     """Make a plan of plain values, as `RungPlan.content` gives them."""
@@ -68,19 +92,22 @@ def promote(
         decisions.csv.
     """
     trials = {outcome.trial.trial: outcome.trial for outcome in outcomes}
-    standings = [
-        Standing(
+    entries = [
+        RungEntry(
             outcome.trial.trial,
-            outcome.record["run_id"],
-            outcome.record["step"],
-            outcome.record["status"],
-            outcome.record.get("rule"),
-            outcome.value(plan.metric),
+            outcome.record.run_id,
+            outcome.record.step,
+            outcome.record.status,
+            outcome.record.rule,
+            outcome.record.value(plan.metric),
         )
         for outcome in outcomes
-        if outcome.record["status"] != EMPTY
+        if outcome.record.status != Status.EMPTY
     ]
-    decisions = decide(plan.rule, plan.rung, standings, plan.goal)
+    decisions = [
+        {**row, "rule_digest": plan.rule_digest}
+        for row in decide(plan.rule, plan.rung, entries, plan.goal)
+    ]
     going = [row["trial"] for row in decisions if row["decision"] == PROMOTE]
     planned = []
     for name in going:
@@ -89,18 +116,11 @@ def promote(
         stop = step_of(plan.band, metric, trial.config["training"])
         planned.append(replace(trial, stop=stop))
     reason = (
-        f"only {len(planned)} of {len(standings)} trials could go on from rung {plan.rung.number}"
+        f"only {len(planned)} of {len(entries)} trials could go on from rung {plan.rung.number}"
     )
     unfilled = plan.slots[len(planned) :]
     empty = [Trial(plan.study, plan.phase, slot, empty=reason) for slot in unfilled]
     return planned + empty, decisions
-
-
-def release_stopped(plan: RungPlan, decisions: Sequence[dict[str, Any]], layout: Layout) -> None:
-    """Let go of the weights of trials that stop here, unless the phase keeps all."""
-    for row in decisions:
-        if row["decision"] == STOP and plan.keep != "all":
-            release(Run(layout.run(row["run_id"])), plan.study, plan.phase, row["trial"])
 
 
 def conclude(
@@ -122,11 +142,11 @@ def conclude(
         record = layout.record(trial.study, trial.phase, name)
         write_trial(layout.trial(trial.study, trial.phase, name), trial)
         if trial.empty is not None:
-            write_own_record(record, EMPTY, trial.empty)
-        elif name in reasons and last.record["status"] == STOPPED:
+            write_own_record(record, Status.EMPTY, trial.empty)
+        elif name in reasons and last.record.status == Status.STOPPED:
             row = reasons[name]
-            content = last.record | {"stop_reason": f"{row['rule']}: {row['reason']}"}
-            write_atomically(record, json.dumps(content, indent=2) + "\n")
+            reason = f"{row['rule']}: {row['reason']}"
+            write_record(record, replace(last.record, stop_reason=reason))
         elif last.path.is_symlink():
             link_relative(record, last.path.resolve())
         else:

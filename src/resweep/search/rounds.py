@@ -108,7 +108,7 @@ def propose_round(
         if best is not None:
             reason = (
                 f"the target {plan.metric} = {plan.target:g} was reached by {best.trial.trial} "
-                f"({best.value(plan.metric):.5g})"
+                f"({best.record.value(plan.metric):.5g})"
             )
             return [Trial(plan.study, plan.phase, slot, empty=reason) for slot in plan.slots]
     observations = [
@@ -151,7 +151,7 @@ def _known_or_new(
     plan: RoundPlan, observations: Sequence[Observation], file: Path
 ) -> dict[str, Any]:
     """Return what a round's file holds, after writing it where it does not fit."""
-    told = [dataclasses.asdict(seen) for seen in observations]
+    told = [dataclasses.asdict(seen) | {"status": seen.status.value} for seen in observations]
     settings = {key: value for key, value in plan.content().items() if key != "slots"}
     source = digest({"plan": settings, "observations": told})
     if file.exists():

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from resweep.config.metric import Metric, sign_of
-from resweep.store.run import DIVERGED, FINISHED, STOPPED
 from resweep.sweep import EarlyTerminate
+from resweep.trials.record import Status
 
 PROMOTE, STOP, DONE, LOST = "promote", "stop", "done", "lost"
 
@@ -37,7 +37,7 @@ class Rung:
 
 
 @dataclass(frozen=True)
-class Standing:
+class RungEntry:
     """A trial at a rung, as far as the decision needs it.
 
     Attributes:
@@ -52,7 +52,7 @@ class Standing:
     trial: str
     run_id: str | None
     step: int
-    status: str
+    status: Status
     rule: str | None
     value: float | None
 
@@ -80,7 +80,7 @@ def promoted(rule: EarlyTerminate, compared: int) -> int:
 
 
 def decide(
-    rule: EarlyTerminate, rung: Rung, standings: Sequence[Standing], goal: str
+    rule: EarlyTerminate, rung: Rung, entries: Sequence[RungEntry], goal: str
 ) -> list[dict[str, Any]]:
     """Decide who goes on from a rung.
 
@@ -90,33 +90,33 @@ def decide(
     Args:
         rule: hyperband or one_cut.
         rung: Where they stand.
-        standings: All trials of the rung.
+        entries: All trials of the rung.
         goal: minimize or maximize.
 
     Returns:
         Rows of decisions.csv, in the order of the rung: best first, ties by name.
     """
     order = sort_key(goal)
-    ranked = sorted(compared(standings), key=order)
+    ranked = sorted(compared(entries), key=order)
     most = promoted(rule, len(ranked))
     threshold = ranked[most - 1].value if ranked and _has_value(ranked[most - 1]) else None
     through = {s.trial for s in ranked[:most] if ended(s) is None and _has_value(s)}
-    what = describe(rule, rung)
+    what = rule_text(rule, rung)
     return [
         row(
-            standing,
-            _outcome(standing, through),
+            entry,
+            _outcome(entry, through),
             what,
             threshold,
             len(ranked),
-            _reason(standing, through, ranked, most, threshold),
+            _reason(entry, through, ranked, most, threshold),
         )
-        for standing in sorted(standings, key=order)
+        for entry in sorted(entries, key=order)
     ]
 
 
 def row(
-    standing: Standing,
+    entry: RungEntry,
     decision: str,
     rule: str,
     threshold: float | None,
@@ -125,80 +125,80 @@ def row(
 ) -> dict[str, Any]:
     """Return a row of decisions.csv."""
     return {
-        "trial": standing.trial,
-        "run_id": standing.run_id,
-        "step": standing.step,
+        "trial": entry.trial,
+        "run_id": entry.run_id,
+        "step": entry.step,
         "decision": decision,
         "rule": rule,
-        "value": standing.value,
+        "value": entry.value,
         "threshold": threshold,
         "compared": compared,
         "reason": reason,
     }
 
 
-def sort_key(goal: str) -> Callable[[Standing], tuple[float, str]]:
+def sort_key(goal: str) -> Callable[[RungEntry], tuple[float, str]]:
     """Return what trials are ordered by: the best first, those without a value last, by name."""
     sign = sign_of(goal)
 
-    def key(standing: Standing) -> tuple[float, str]:
-        value = standing.value
+    def key(entry: RungEntry) -> tuple[float, str]:
+        value = entry.value
         known = value is not None and math.isfinite(value)
-        return (sign * value if known and value is not None else math.inf), standing.trial
+        return (sign * value if known and value is not None else math.inf), entry.trial
 
     return key
 
 
-def compared(standings: Iterable[Standing]) -> list[Standing]:
+def compared(entries: Iterable[RungEntry]) -> list[RungEntry]:
     """Return the trials that count at a rung: not those that failed, or could not be trained."""
-    return [s for s in standings if s.status in (STOPPED, FINISHED, DIVERGED)]
+    return [entry for entry in entries if entry.status.was_trained]
 
 
-def ended(standing: Standing) -> tuple[str, str] | None:
+def ended(entry: RungEntry) -> tuple[str, str] | None:
     """Return decision and reason for a trial that ended by itself; None if it could go on."""
-    if standing.rule is not None:
-        return DONE, f"was stopped by {standing.rule}"
-    if standing.status == FINISHED:
+    if entry.rule is not None:
+        return DONE, f"was stopped by {entry.rule}"
+    if entry.status == Status.FINISHED:
         return DONE, "is at its end"
-    return None if standing.status == STOPPED else (LOST, standing.status)
+    return None if entry.status == Status.STOPPED else (LOST, str(entry.status))
 
 
-def _has_value(standing: Standing) -> bool:
-    return standing.value is not None and math.isfinite(standing.value)
+def _has_value(entry: RungEntry) -> bool:
+    return entry.value is not None and math.isfinite(entry.value)
 
 
-def describe(rule: EarlyTerminate, rung: Rung) -> str:
+def rule_text(rule: EarlyTerminate, rung: Rung) -> str:
     """Return the rule at a rung, as in decisions.csv."""
     detail = f"keep {rule.keep}" if rule.type == "one_cut" else f"eta {rule.eta:g}"
     values = "1 value" if rung.band == 1 else f"{rung.band} values"
     return f"{rule.type} rung {rung.number}: {values}, {detail}"
 
 
-def _outcome(standing: Standing, through: set[str]) -> str:
-    end = ended(standing)
+def _outcome(entry: RungEntry, through: set[str]) -> str:
+    end = ended(entry)
     if end is not None:
         return end[0]
-    return PROMOTE if standing.trial in through else STOP
+    return PROMOTE if entry.trial in through else STOP
 
 
 def _reason(
-    standing: Standing,
+    entry: RungEntry,
     through: set[str],
-    ranked: Sequence[Standing],
+    ranked: Sequence[RungEntry],
     most: int,
     threshold: float | None,
 ) -> str:
-    end = ended(standing)
+    end = ended(entry)
     if end is not None:
         return end[1]
-    place = f"place {ranked.index(standing) + 1} of {len(ranked)}, {most} go on"
-    if standing.trial in through:
+    place = f"place {ranked.index(entry) + 1} of {len(ranked)}, {most} go on"
+    if entry.trial in through:
         return place
-    if not _has_value(standing) or threshold is None:
+    if not _has_value(entry) or threshold is None:
         return f"{place}; it has no value"
-    if standing.value == threshold:
+    if entry.value == threshold:
         return f"{place}: it ties with the threshold {threshold:.5g}, and names break ties"
-    return f"{place}: {standing.value:.5g} is behind the threshold {threshold:.5g}"
+    return f"{place}: {entry.value:.5g} is behind the threshold {threshold:.5g}"
 
 
 def values_of(metric: Metric, training: Mapping[str, Any]) -> int | None:

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from resweep.search.space import Space
-from resweep.store.run import FAILED, FINISHED, INFEASIBLE
 from resweep.sweep import Parameter
 from resweep.sweep.points import Point, sobol_points
+from resweep.trials.record import Status
 
 if TYPE_CHECKING:
     import optuna
@@ -42,7 +42,7 @@ class Observation:
 
     point: Mapping[str, Any]
     value: float | None
-    status: str = FINISHED
+    status: Status = Status.FINISHED
 
 
 @dataclass(frozen=True)
@@ -192,11 +192,11 @@ def _study(
     inside = [seen for seen in observations if space.holds(seen.point)]
     values = sorted(seen.value for seen in inside if seen.value is not None)
     worst = values[-1] if goal == "minimize" else values[0]
-    constrained = any(seen.status == INFEASIBLE for seen in inside)
+    constrained = any(seen.status == Status.INFEASIBLE for seen in inside)
     for seen in inside:
-        if seen.status == FAILED:
+        if seen.status == Status.FAILED:
             continue
-        infeasible = seen.status == INFEASIBLE
+        infeasible = seen.status == Status.INFEASIBLE
         value = seen.value
         if value is None:
             value = statistics.median(values) if infeasible else worst

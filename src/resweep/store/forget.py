@@ -16,8 +16,9 @@ from resweep.errors import StoreError
 from resweep.paths import Layout
 from resweep.store.lock import STALE_SECONDS, RunLock
 from resweep.store.provenance import code_digest
-from resweep.store.run import FAILED, Run
+from resweep.store.run import Run
 from resweep.systems.registry import system_of
+from resweep.trials.record import Status
 
 
 def runs_of_phase(study: str, phase: str | None, layout: Layout) -> list[str]:
@@ -38,7 +39,11 @@ def runs_of_phase(study: str, phase: str | None, layout: Layout) -> list[str]:
 
 def failed_runs(run_ids: Iterable[str], layout: Layout) -> list[str]:
     """Return those whose attempts were used up."""
-    return [run_id for run_id in run_ids if Run(layout.run(run_id)).state().get("status") == FAILED]
+    return [
+        run_id
+        for run_id in run_ids
+        if Run(layout.run(run_id)).state().get("status") == Status.FAILED
+    ]
 
 
 def drifted_runs(run_ids: Iterable[str], layout: Layout) -> list[str]:

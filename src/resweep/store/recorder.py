@@ -7,7 +7,6 @@
 Nothing here trains, and everything needs the run's lock.
 """
 
-import json
 import logging
 import shutil
 from collections.abc import Mapping
@@ -20,16 +19,10 @@ from resweep.store import checkpoints as checkpoint
 from resweep.store.attempts import Attempts
 from resweep.store.goal import Goal
 from resweep.store.provenance import code_digest, versions
-from resweep.store.run import (
-    DIVERGED,
-    FAILED,
-    FINISHED,
-    INFEASIBLE,
-    STOPPED,
-    Run,
-)
+from resweep.store.run import Run
 from resweep.training.metrics import METRICS, TIMING, read_metrics
 from resweep.training.monitors import Stop
+from resweep.trials.record import Record, Status, read_record
 
 DONE = ".again"  # folder of a retraining on its way out
 ASKED = "as far as it was to go for now"  # a rung, or a smaller request
@@ -76,14 +69,14 @@ class Recorder:
             }
         }
         if step >= run.state().get("step", 0):  # else the run has been further
-            status = FINISHED if finished else STOPPED
+            status = Status.FINISHED if finished else Status.STOPPED
             changes |= {"status": status, "step": step, "metrics": dict(metrics)}
         run.update(**changes)
         if stop is not None:
             return self._record_stop(stop, metrics, weights)
         if finished:
-            return self._record(step, FINISHED, None, metrics, weights=weights)
-        return self._record(step, STOPPED, ASKED, metrics, weights=weights)
+            return self._record(step, Status.FINISHED, None, metrics, weights=weights)
+        return self._record(step, Status.STOPPED, ASKED, metrics, weights=weights)
 
     def replay(self, until: int, stop: Stop | None) -> Path:
         """Record where a trial ends on what the run has been trained to already.
@@ -109,26 +102,28 @@ class Recorder:
         metrics = last_values(read_metrics(run.path / METRICS, step))
         if stop is not None:
             return self._record_stop(stop, metrics, weights, by)
-        return self._record(step, STOPPED, ASKED, metrics, weights=weights, trained_by=by)
+        return self._record(step, Status.STOPPED, ASKED, metrics, weights=weights, trained_by=by)
 
     def diverge(self, folder: Path, step: int) -> Path:
         """Record a training whose loss was no number; returns the record."""
         self._place_metrics(folder, step)
         reason = f"the loss was not a finite number at step {step}"
-        self.run.update(status=DIVERGED, step=step, reason=reason)
-        return self._record(step, DIVERGED, reason, {}, rule=DIVERGED)
+        self.run.update(status=Status.DIVERGED, step=step, reason=reason)
+        return self._record(step, Status.DIVERGED, reason, {}, rule=Status.DIVERGED)
 
     def lack_memory(self, step: int, message: str, memory: int | None) -> Path:
         """Record that the run does not fit a device of so many bytes."""
         reason = f"does not fit the device's memory: {message.splitlines()[0]}"
-        self.run.update(status=INFEASIBLE, reason=reason)
-        return self._record(step, INFEASIBLE, reason, {}, rule=INFEASIBLE, device_memory=memory)
+        self.run.update(status=Status.INFEASIBLE, reason=reason)
+        return self._record(
+            step, Status.INFEASIBLE, reason, {}, rule=Status.INFEASIBLE, device_memory=memory
+        )
 
     def fail(self, step: int, reason: str) -> Path:
         """Record that the run was given up."""
         log.error("run %s: failed: %s", self.run.run_id, reason)
-        self.run.update(status=FAILED, reason=reason)
-        return self._record(step, FAILED, reason, {}, rule=FAILED)
+        self.run.update(status=Status.FAILED, reason=reason)
+        return self._record(step, Status.FAILED, reason, {}, rule=Status.FAILED)
 
     def _place_metrics(self, folder: Path, step: int) -> None:
         """Copy the files of a retraining over, if they say more than those of the run."""
@@ -167,7 +162,7 @@ class Recorder:
     def _compare(self, made: Path, step: int) -> None:
         records = self.run.records().items()
         here = [path for stem, path in records if stem.partition("-")[0] == str(step)]
-        known = {json.loads(path.read_text())["weights"] for path in here} - {None}
+        known = {read_record(path).weights for path in here} - {None}
         if known and checkpoint.weights_digest(made) not in known:
             log.warning(
                 "run %s: retrained weights at step %d differ from those recorded: another device "
@@ -185,7 +180,7 @@ class Recorder:
     ) -> Path:
         return self._record(
             stop.step,
-            stop.status,
+            Status(stop.status),
             stop.reason,
             metrics,
             rule=stop.name,
@@ -197,7 +192,7 @@ class Recorder:
     def _record(
         self,
         step: int,
-        status: str,
+        status: Status,
         reason: str | None,
         metrics: Mapping[str, Any],
         *,
@@ -205,29 +200,27 @@ class Recorder:
         monitor: str | None = None,
         weights: str | None = None,
         trained_by: Mapping[str, Any] | None = None,
-        **more: Any,
+        device_memory: int | None = None,
     ) -> Path:
         state = self.run.state()
         if trained_by is None:
             trained_by = {"device": self.device, "versions": versions(), "code": self._code}
-        return self.run.write_record(
-            step,
-            {
-                "status": status,
-                "stop_reason": reason,
-                "rule": monitor,
-                "step": step,
-                "max_steps": self.goal.max_steps,
-                "metrics": dict(metrics),
-                "weights": weights,
-                "parameters": state.get("parameters", self._size),
-                "seconds": round(sum(part["seconds"] for part in state.get("segments", [])), 2),
-                "gpu_seconds": state.get("gpu_seconds", 0.0),
-                **trained_by,
-                **more,
-            },
-            rule,
+        record = Record(
+            run_id=self.run.run_id,
+            status=status,
+            stop_reason=reason,
+            rule=monitor,
+            step=step,
+            max_steps=self.goal.max_steps,
+            metrics=dict(metrics),
+            weights=weights,
+            parameters=state.get("parameters", self._size),
+            seconds=round(sum(part["seconds"] for part in state.get("segments", [])), 2),
+            gpu_seconds=state.get("gpu_seconds", 0.0),
+            **trained_by,
+            device_memory=device_memory,
         )
+        return self.run.write_record(record, rule)
 
     @property
     def _size(self) -> int | None:

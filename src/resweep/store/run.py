@@ -20,13 +20,7 @@ from resweep.store import checkpoints as checkpoint
 from resweep.store.goal import Goal
 from resweep.training.metrics import METRICS, read_metrics
 from resweep.training.monitors import Stop, first_stop
-
-FINISHED = "finished"
-STOPPED = "stopped"
-DIVERGED = "diverged"
-INFEASIBLE = "infeasible"
-EMPTY = "empty"
-FAILED = "failed"
+from resweep.trials.record import Record, Status, read_record, write_record
 
 
 class Run:
@@ -77,12 +71,12 @@ class Run:
             return None
         for stem, path in self.records().items():
             reached, _, rule = stem.partition("-")
-            if rule == INFEASIBLE:
+            if rule == Status.INFEASIBLE:
                 if device_memory is not None:
-                    tried = json.loads(path.read_text())["device_memory"]
-                    if device_memory <= tried:
+                    tried = read_record(path).device_memory
+                    if tried is not None and device_memory <= tried:
                         return path
-            elif rule == FAILED or (rule == DIVERGED and int(reached) <= goal.until):
+            elif rule == Status.FAILED or (rule == Status.DIVERGED and int(reached) <= goal.until):
                 return path
         return None
 
@@ -133,7 +127,7 @@ class Run:
 
     def recorded_steps(self) -> set[int]:
         """Return the steps that trials ended at, as they asked or by a monitor."""
-        others = (DIVERGED, INFEASIBLE, FAILED)
+        others = (Status.DIVERGED, Status.INFEASIBLE, Status.FAILED)
         return {step for step, rule in self._ends() if rule not in others}
 
     def furthest_record(self) -> int:
@@ -145,7 +139,9 @@ class Run:
 
         A record stands for them, or a checkpoint goes on from there.
         """
-        ends = [step for step, rule in self._ends() if rule not in (INFEASIBLE, FAILED)]
+        ends = [
+            step for step, rule in self._ends() if rule not in (Status.INFEASIBLE, Status.FAILED)
+        ]
         return max([*ends, *checkpoint.steps_of(self.path)], default=0)
 
     def _record_path(self, step: int, rule: str | None) -> Path:
@@ -157,9 +153,14 @@ class Run:
             step, _, rule = stem.partition("-")
             yield int(step), rule
 
-    def write_record(self, step: int, content: dict[str, Any], rule: str | None = None) -> Path:
-        """Write an immutable record; one that is there already stays as it is."""
-        path = self._record_path(step, rule)
+    def write_record(self, record: Record, rule: str | None = None) -> Path:
+        """Write an immutable record; one that is there already stays as it is.
+
+        Args:
+            record: Of this run.
+            rule: What ended it before it was asked to end; part of the file's name.
+        """
+        path = self._record_path(record.step, rule)
         if not path.exists():
-            write_atomically(path, json.dumps({"run_id": self.run_id, **content}, indent=2) + "\n")
+            write_record(path, record)
         return path

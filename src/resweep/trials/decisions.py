@@ -1,4 +1,8 @@
-"""decisions.csv: each keep, stop and promotion of a phase with its evidence, a row each."""
+"""decisions.csv: each keep, stop and promotion of a phase with its evidence, a row each.
+
+`rule` is for people; `rule_digest` is compared: it is of the settings that decided, at rungs, and
+empty elsewhere. Files of older versions lack it.
+"""
 
 import csv
 from collections.abc import Iterable, Mapping
@@ -7,6 +11,7 @@ from typing import Any
 
 COLUMNS = (
     "trial", "run_id", "step", "decision", "rule", "value", "threshold", "compared", "reason",
+    "rule_digest",
 )  # fmt: skip
 
 

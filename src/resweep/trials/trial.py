@@ -1,22 +1,17 @@
-"""A trial: what it asks for, and how it gets its record.
+"""A trial: what it asks for, and with its record what it got.
 
 trial file -> data ensured -> configuration resolved -> run advanced -> record linked
 """
 
-import json
-import logging
-import math
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from resweep import yaml12
 from resweep.errors import ConfigError, Problem
-from resweep.paths import Layout, link_relative, write_atomically
-
-log = logging.getLogger(__name__)
+from resweep.paths import write_atomically
+from resweep.trials.record import Record, read_record
 
 
 @dataclass(frozen=True)
@@ -86,22 +81,8 @@ class Outcome:
     """
 
     trial: Trial
-    record: dict[str, Any]
+    record: Record
     path: Path
-
-    def value(self, metric: str) -> float | None:
-        """Last value of a metric; None where it has none, or no finite one."""
-        value = self.record["metrics"].get(metric)
-        return value if value is not None and math.isfinite(value) else None
-
-
-def record_paths(names: Sequence[str]) -> list[Path]:
-    """Return paths of records; a single `-` stands for names on standard input, one a line.
-
-    A command line has no room for those of thousands of trials.
-    """
-    given = sys.stdin.read().splitlines() if list(names) == ["-"] else names
-    return [Path(name) for name in given if name]
 
 
 def read_outcome(record_path: Path) -> Outcome:
@@ -109,48 +90,3 @@ def read_outcome(record_path: Path) -> Outcome:
     *above, place = str(record_path).rpartition("/records/")
     trial_path = Path(above[0], "trials", place).with_suffix(".yaml")
     return Outcome(read_trial(trial_path), read_record(record_path), record_path)
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """Read a record.
-
-    Raises:
-        ConfigError: It is missing (its run may have been deleted) or no JSON.
-    """
-    try:
-        return dict(json.loads(path.read_text()))
-    except (OSError, ValueError) as error:
-        raise ConfigError(Problem(str(path), "", None, f"is no record: {error}")) from None
-
-
-def write_own_record(path: Path, status: str, reason: str) -> None:
-    """Write the record of a trial that leads to no run: empty, or infeasible as configured."""
-    content: dict[str, Any] = {"run_id": None, "status": status, "stop_reason": reason}
-    content |= {"step": 0, "metrics": {}}
-    write_atomically(path, json.dumps(content, indent=2) + "\n")
-
-
-def drop_dangling_records(layout: Layout, study: str) -> list[Path]:
-    """Delete links to records that are gone from the store; returns them.
-
-    A dangling link can keep Snakemake from building its graph, and a missing record brings the
-    run back.
-    """
-    records = layout.study(study).glob("*/records/**/*.json")
-    gone = [path for path in sorted(records) if path.is_symlink() and not path.exists()]
-    for path in gone:
-        path.unlink()
-    return gone
-
-
-def link_record(path: Path, record: Path) -> None:
-    """Make a trial's record: a relative link to the immutable one in the store."""
-    link_relative(path, record)
-    content = read_record(record)
-    log.info(
-        "%s: %s at step %d%s",
-        path,
-        content["status"],
-        content["step"],
-        f" ({content['stop_reason']})" if content["stop_reason"] else "",
-    )

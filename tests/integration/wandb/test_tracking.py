@@ -21,7 +21,8 @@ from resweep.paths import Layout
 from resweep.study.load import load_study
 from resweep.training.metrics import METRICS, TIMING, read_metrics
 from resweep.training.monitors import StopRules
-from resweep.trials.trial import Trial, read_record
+from resweep.trials.record import read_record
+from resweep.trials.trial import Trial
 from resweep.wandb import follow as tracking
 from resweep.wandb.follow import follow
 from tests.support import wandb_runs
@@ -61,7 +62,7 @@ def train(trial, root, **settings):
         results=root, device="cpu", tracking=settings, lock_timeout=5.0, keep="all"
     )
     train_trial(trial, record, options)
-    return root / "runs" / read_record(record)["run_id"]
+    return root / "runs" / read_record(record).run_id
 
 
 @pytest.fixture(scope="module")
@@ -130,10 +131,10 @@ def test_the_reason_of_a_stop_arrives(trial, results):
     config = trial.config | {"early_stopping": trial.config["early_stopping"] | monitors}
     folder = train(replace(trial, config=config), results, wandb="offline")
     record = read_record(results / "tiny/sweep/records" / f"{trial.trial}.json")
-    assert (record["step"], record["rule"], folder.name) == (10, "loss-flat", record["run_id"])
+    assert (record.step, record.rule, folder.name) == (10, "loss-flat", record.run_id)
     (run,) = wandb_runs.offline_runs(results / "tiny")
     assert run.summary["stop_rule"] == "loss-flat"
-    assert run.summary["stop_reason"] == record["stop_reason"]
+    assert run.summary["stop_reason"] == record.stop_reason
 
 
 def test_without_tracking_no_trace(untracked):

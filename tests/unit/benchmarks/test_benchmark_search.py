@@ -147,7 +147,7 @@ def test_a_missing_table_is_named(tmp_path):
 # Interpolation
 
 
-def test_the_interpolation_gives_back_its_rows_and_foretells_others(table, curves):
+def test_the_interpolation_gives_back_its_rows_and_predicts_others(table, curves):
     fitted = Interpolation(read_table(table), "minimize")
     errors = fitted.curves_at(fitted.inputs) - fitted.curves
     assert np.abs(errors).max() < 0.05  # five times the noise

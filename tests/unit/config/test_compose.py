@@ -4,9 +4,9 @@ import pytest
 
 from resweep.config import compose, layers
 from resweep.config.compose import Composed, Layer
-from resweep.config.schema import SECTIONS
 from resweep.config.spelling import _edits, nearest
 from resweep.errors import ConfigError
+from tests.support.tiny import LANGUAGE
 
 MINIMAL = {"training": {"max_steps": 10}}
 
@@ -14,14 +14,14 @@ MINIMAL = {"training": {"max_steps": 10}}
 def check(own=(), **changes):
     """Check a minimal configuration with flat `changes`; returns it and the problems."""
     made = [Layer("base", MINIMAL), Layer("changes", compose.nest(changes))]
-    done = layers.complete(made, "study", own)
+    done = layers.complete(made, "study", LANGUAGE, own)
     return done.config, done.problems
 
 
 def test_a_minimal_configuration_gets_all_defaults():
     config, problems = check()
     assert problems == []
-    assert set(config) == set(SECTIONS)
+    assert set(config) == set(LANGUAGE.sections)
     assert config["training"]["learning_rate"] == 1e-3
 
 
@@ -40,7 +40,7 @@ def test_a_minimal_configuration_gets_all_defaults():
     ],
 )
 def test_a_flat_name_means_the_one_field_it_can_mean(name, path):
-    assert compose.resolve_name(name, {"model": {"rope_theta": 1.0}}) == path
+    assert compose.resolve_name(name, {"model": {"rope_theta": 1.0}}, LANGUAGE) == path
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_an_ambiguous_name_lists_what_it_could_mean(name, config):
     with pytest.raises(
         ValueError, match=rf"could mean \w+\.{name} or \w+\.{name}; write it in full"
     ):
-        compose.resolve_name(name, config)
+        compose.resolve_name(name, config, LANGUAGE)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_rule_about_several_fields_blames_who_set_the_last_of_them():
         compose.Layer("command line", {"model": {"n_head": 5}}),
         compose.Layer("later", {"model": {"dropout": 0.1}}),
     ]
-    _, (problem,) = compose.validate(compose.merge(layers), "study.yaml")
+    _, (problem,) = compose.validate(compose.merge(layers), "study.yaml", LANGUAGE)
     assert problem.file == "command line" and "n_embd = 96" in problem.mend
 
 
@@ -165,7 +165,7 @@ SIBLINGS = {"keep_last", "keep_best"}  # as other trainers call them; both are k
 
 
 def test_no_known_field_looks_like_a_misspelling_of_another():
-    for name, section in SECTIONS.items():
+    for name, section in LANGUAGE.sections.items():
         for field in section.model_fields:
             kin = SIBLINGS if field in SIBLINGS else {field}
             others = [other for other in section.model_fields if other not in kin]
@@ -242,7 +242,7 @@ def test_a_name_cannot_be_a_value_and_hold_others(flat):
     ],
 )
 def test_known_fields_take_their_type(path, given, value):
-    coerced = compose.coerce(path, given)
+    coerced = compose.coerce(path, given, LANGUAGE)
     assert coerced == value
     assert type(coerced) is type(value)
 
@@ -279,7 +279,7 @@ def test_known_fields_take_their_type(path, given, value):
 )
 def test_values_that_are_not_allowed_are_refused_alone_and_in_a_configuration(path, value):
     with pytest.raises(ValueError, match=r"\S"):
-        compose.coerce(path, value)
+        compose.coerce(path, value, LANGUAGE)
     config, problems = check(**{path: value})
     assert config == {}
     assert [(p.key, p.value, p.file) for p in problems if p.key == path] == [
@@ -293,7 +293,7 @@ def test_everything_wrong_is_told_at_once_with_the_place_that_set_it():
         Layer("study.yaml", {"training": {"learning_rate": "fast", "max_steps": 5}}),
         Layer("cli", {"training": {"beta2": 2}}),
     ]
-    problems = layers.complete(made, "?").problems
+    problems = layers.complete(made, "?", LANGUAGE).problems
     assert {(p.file, p.key, p.value) for p in problems} == {
         ("model.yaml", "model.n_layer", 0),
         ("model.yaml", "model.n_headz", 2),
@@ -334,7 +334,7 @@ def test_fields_that_do_not_fit_say_why(changes, words):
 
 
 def test_a_configuration_without_training_says_what_it_lacks():
-    _, problems = compose.validate(Composed({}, {}), "study.yaml")
+    _, problems = compose.validate(Composed({}, {}), "study.yaml", LANGUAGE)
     assert [str(p) for p in problems] == [
         "study.yaml: training: give either max_steps or num_epochs"
     ]
@@ -342,7 +342,7 @@ def test_a_configuration_without_training_says_what_it_lacks():
 
 def test_validating_twice_gives_the_same():
     config, _ = check()
-    assert compose.validate(Composed(config, {}), "?") == (config, [])
+    assert compose.validate(Composed(config, {}), "?", LANGUAGE) == (config, [])
 
 
 @pytest.mark.parametrize(
@@ -390,3 +390,9 @@ def test_a_missing_module_lists_those_there_are(tmp_path):
 def test_a_module_that_contradicts_itself_is_an_error(content, tmp_path):
     with pytest.raises(ConfigError, match="holds others at once"):
         compose.load_module(tmp_path, "model", content)
+
+
+def test_a_monitor_watches_a_metric_of_evaluations():
+    content = {"training": {"max_steps": 10}, "early_stopping": {"plateau_metric": "test/loss"}}
+    _, (problem,) = compose.validate(Composed(content, {}), "study.yaml", LANGUAGE)
+    assert "plateau_metric" in problem.mend and "val/loss" in problem.mend

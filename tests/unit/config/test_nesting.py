@@ -9,6 +9,7 @@ from resweep.config import compose
 from resweep.config.compose import Layer
 from resweep.config.nesting import PathError, assign_paths, find, leaves, nest, with_value
 from resweep.errors import ConfigError
+from tests.support.tiny import LANGUAGE
 
 STAGES = {"arch": {"stages": [{"repeat": 3, "inputs": True}, {"repeat": 2}], "sizes": [4, 8]}}
 
@@ -128,22 +129,22 @@ def test_layers_that_miss_a_list_are_all_named():
 )
 def test_a_flat_name_means_the_one_leaf_that_has_it(name, path):
     config = {"arch": {**STAGES["arch"], "encoder": {"depth": 4}}}
-    assert compose.resolve_name(name, config) == path
+    assert compose.resolve_name(name, config, LANGUAGE) == path
 
 
 def test_a_flat_name_of_several_leaves_lists_them():
     with pytest.raises(ValueError, match=r"arch\.stages\.0\.repeat or arch\.stages\.1\.repeat"):
-        compose.resolve_name("repeat", STAGES)
+        compose.resolve_name("repeat", STAGES, LANGUAGE)
     with pytest.raises(ValueError, match=r"optim\.muon\.learning_rate or training\.learning_rate"):
-        compose.resolve_name("learning_rate", {"optim": {"muon": {"learning_rate": 1}}})
+        compose.resolve_name("learning_rate", {"optim": {"muon": {"learning_rate": 1}}}, LANGUAGE)
 
 
 def test_a_known_field_is_set_as_a_whole():
     with pytest.raises(ValueError, match=r"is inside of data\.paths"):
-        compose.coerce("data.paths.0", "a.txt")
+        compose.coerce("data.paths.0", "a.txt", LANGUAGE)
     with pytest.raises(ValueError, match=r"is inside of training\.learning_rate"):
-        compose.coerce("training.learning_rate.peak", 1)
-    assert compose.coerce("training.mine.0", 3) == 3
+        compose.coerce("training.learning_rate.peak", 1, LANGUAGE)
+    assert compose.coerce("training.mine.0", 3, LANGUAGE) == 3
 
 
 @pytest.mark.parametrize(
@@ -159,8 +160,8 @@ def test_a_known_field_is_set_as_a_whole():
 )
 def test_values_that_do_not_fit_each_other_are_infeasible(changes, reason):
     layers = [Layer("base", {"training": {"max_steps": 9}, "model": {"n_embd": 32}})]
-    config, problems = compose.validate(compose.merge(layers), "?")
+    config, problems = compose.validate(compose.merge(layers), "?", LANGUAGE)
     assert problems == []
     before = copy.deepcopy(config)
-    assert compose.infeasible(compose.assign(config, changes)) == reason
+    assert compose.infeasible(compose.assign(config, changes), LANGUAGE) == reason
     assert config == before

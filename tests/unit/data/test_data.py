@@ -9,9 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from resweep.config.schema import Data
 from resweep.data import store
-from resweep.data.store import Prepared, ensure, require_tokens
 from resweep.errors import DataError
 from resweep.paths import Layout
 from resweep.systems.language import bigram
@@ -22,7 +20,10 @@ from resweep.systems.language.batches import (
     windows_per_epoch,
 )
 from resweep.systems.language.corpus import SPLITS, read_documents, source_files, split_documents
-from resweep.systems.language.tokens import ByteTokens, token_batches
+from resweep.systems.language.data_section import Data
+from resweep.systems.language.token_data import TokenData
+from resweep.systems.language.tokens import ByteTokens, token_batches, token_dtype
+from tests.support.language import SYSTEM, ensure, ensure_tokens, tokens
 
 DOCUMENTS = [f"Document {n}: " + "word " * (n % 17 + 3) for n in range(200)]
 
@@ -204,7 +205,7 @@ def test_tokens_are_bytes_with_an_end_after_each_document():
 
 def test_what_is_prepared_is_what_the_text_says(text, tmp_path):
     wanted = blank_lines(text)
-    data = ensure(wanted, Layout(tmp_path / "results"))
+    data = TokenData(ensure(wanted, Layout(tmp_path / "results")))
     splits = split_documents(read_documents(wanted), wanted)
     for name in SPLITS:
         assert data.split(name).tolist() == encode_bytes(splits[name]).tolist()
@@ -216,23 +217,23 @@ def test_what_is_prepared_is_what_the_text_says(text, tmp_path):
 
 
 def test_fields_that_came_later_leave_the_names_of_data_as_they_were():
-    assert store.data_id(settings()) == "01cd8e17331f"
-    assert store.data_id(settings(source="jsonl", paths=["a"])) == "f15ea777d176"
-    assert store.data_id(settings(bpe_vocab_size=300)) != "01cd8e17331f"
+    assert store.data_id(SYSTEM, settings()) == "01cd8e17331f"
+    assert store.data_id(SYSTEM, settings(source="jsonl", paths=["a"])) == "f15ea777d176"
+    assert store.data_id(SYSTEM, settings(bpe_vocab_size=300)) != "01cd8e17331f"
 
 
 def test_data_of_bytes_that_says_no_end_of_text_has_that_of_bytes(text, tmp_path):
     layout = Layout(tmp_path / "results")
-    first = ensure(blank_lines(text), layout)
+    first = ensure_tokens(blank_lines(text), layout)
     described = json.loads((first.folder / "data.json").read_text())
     assert described.pop("end_of_text") == first.end_of_text == 256
     (first.folder / "data.json").write_text(json.dumps(described))
-    assert ensure(blank_lines(text), layout) == first
+    assert ensure_tokens(blank_lines(text), layout) == first
     assert first.tokenizer_files() == []
 
 
 def test_bytes_per_token_count_the_ends_of_documents(text, tmp_path):
-    data = ensure(blank_lines(text), Layout(tmp_path / "results"))
+    data = ensure_tokens(blank_lines(text), Layout(tmp_path / "results"))
     described = json.loads((data.folder / "data.json").read_text())
     ends = described["documents"]["val"]
     assert described["bytes_per_token"] == 1 - ends / data.tokens["val"]
@@ -252,7 +253,7 @@ def test_changed_text_gets_another_digest(text, tmp_path):
     layout = Layout(tmp_path / "results")
     first = ensure(blank_lines(text), layout)
     text.write_text(text.read_text().replace("word", "wort"))
-    assert store.find(blank_lines(text), layout) is None
+    assert store.find(SYSTEM, blank_lines(text), layout) is None
     second = ensure(blank_lines(text), layout)
     assert (second.folder, second.digest != first.digest) == (first.folder, True)
 
@@ -342,26 +343,26 @@ def test_two_processes_at_once_prepare_once(text, tmp_path):
 
 @pytest.mark.parametrize(("vocabulary", "bytes_each"), [(257, 2), (65536, 2), (65537, 4)])
 def test_tokens_take_two_bytes_where_they_can(vocabulary, bytes_each, tmp_path):
-    dtype = store.token_dtype(vocabulary)
+    dtype = token_dtype(vocabulary)
     assert dtype.itemsize == bytes_each
     assert vocabulary - 1 <= np.iinfo(dtype).max
     tokens = np.array([0, vocabulary - 1], dtype)
     tokens.tofile(tmp_path / "train.bin")
-    data = Prepared(tmp_path, "d", vocabulary, {"train": 2})
+    data = tokens(tmp_path, vocabulary, {"train": 2})
     assert data.split("train").tolist() == [0, vocabulary - 1]
 
 
 def test_an_empty_split_has_no_tokens(tmp_path):
     (tmp_path / "test.bin").touch()
-    assert len(Prepared(tmp_path, "d", 257, {"test": 0}).split("test")) == 0
+    assert len(tokens(tmp_path, 257, {"test": 0}).split("test")) == 0
 
 
 @pytest.mark.parametrize("short", ["train", "val"])
 def test_a_split_without_a_full_sequence_is_named(short):
-    data = Prepared(Path("x"), "d", 257, {"train": 65, "val": 65, "test": 0, short: 64})
-    message = one_line(require_tokens, data, 64)
+    data = tokens(Path("x"), 257, {"train": 65, "val": 65, "test": 0, short: 64})
+    message = one_line(data.require_tokens, 64)
     assert f"the {short} split has 64 tokens, fewer than model.context_length = 64 + 1" in message
-    require_tokens(data, 63)
+    data.require_tokens(63)
 
 
 # The floor of bigrams
@@ -379,7 +380,7 @@ def test_the_floor_without_data_is_that_of_guessing():
 
 
 def test_the_shipped_documentation_has_a_floor_worth_beating(tmp_path):
-    data = ensure(settings(), Layout(tmp_path))
+    data = ensure_tokens(settings(), Layout(tmp_path))
     described = json.loads((data.folder / "data.json").read_text())
     assert 2.2 < described["bigram_floor"] < 2.6
     assert sum(data.tokens.values()) > 400_000

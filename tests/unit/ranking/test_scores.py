@@ -5,6 +5,7 @@ import json
 import math
 import random
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -32,8 +33,10 @@ from resweep.ranking.selection import (
     read_scores,
     short_name,
 )
-from resweep.study.schema import Score
+from resweep.trials.record import Record, Status
 from resweep.trials.trial import Trial, write_trial
+from tests.support.language import score as made_score
+from tests.support.tiny import LANGUAGE
 
 LR = "training.learning_rate"
 
@@ -42,16 +45,16 @@ def result(
     trial, final, slope=None, status="finished", step=100, code="c1", rule=None, **assignments
 ):
     """A trial's result; without assignments it is a configuration of its own."""
-    record = {
-        "status": status,
-        "run_id": f"run{trial}",
-        "rule": rule,
-        "stop_reason": None if status == "finished" else f"{status} for a reason",
-        "step": step,
-        "metrics": {},
-        "parameters": 10,
-        "code": code,
-    }
+    record = Record(
+        run_id=f"run{trial}",
+        status=Status(status),
+        stop_reason=None if status == "finished" else f"{status} for a reason",
+        rule=rule,
+        step=step,
+        metrics={},
+        parameters=10,
+        code=code,
+    )
     named = {name.replace("__", "."): value for name, value in assignments.items()}
     return TrialResult(trial, record, named or {"mine": trial}, slope, final)
 
@@ -65,7 +68,7 @@ def seeds_of(configuration, *finals, **more) -> list[TrialResult]:
 
 
 def ranked(results, **score) -> pd.DataFrame:
-    return rank_trials(list(results), Score.model_validate(score))
+    return rank_trials(list(results), made_score(**score))
 
 
 # Slopes and scores
@@ -268,7 +271,7 @@ def test_a_final_value_that_is_no_number_spoils_no_other():
 
 def test_an_empty_slot_spoils_no_configuration():
     only_seed = result("01", 2.0, training__seed=1)
-    empty = TrialResult("02", {**only_seed.record, "status": "empty"}, {}, None, None)
+    empty = TrialResult("02", replace(only_seed.record, status=Status.EMPTY), {}, None, None)
     assert ranked([only_seed, empty])["rank"].tolist() == [1, 2]
 
 
@@ -344,39 +347,37 @@ def phase(tmp_path):
 
 def write_scores(phase, **score) -> Path:
     results = [
-        read_result(path, Score.model_validate(score), phase.layout)
+        read_result(path, made_score(**score), phase.layout)
         for path in sorted(phase.folder.glob("records/*.json"))
     ]
-    rank_trials(results, Score.model_validate(score)).to_csv(
-        phase.folder / "scores.csv", index=False
-    )
+    rank_trials(results, made_score(**score)).to_csv(phase.folder / "scores.csv", index=False)
     return phase.folder / "scores.csv"
 
 
 def test_a_result_is_read_from_record_trial_and_curve(phase):
     curve = [(0, 99.0), (10, 5.0), (20, 4.0), (30, 3.0), (40, 99.0), (200, 0.0)]
     record = phase("a", 2.5, {LR: 0.1}, curve)
-    read = read_result(record, Score(early_steps=30), phase.layout)
+    read = read_result(record, made_score(early_steps=30), phase.layout)
     assert (read.trial, read.final, read.assignments) == ("a", 2.5, {LR: 0.1})
     assert read.early_slope == pytest.approx(-0.1)
 
 
 def test_points_after_the_stop_of_a_trial_do_not_count(phase):
     record = phase("a", 2.5, {LR: 0.1}, [(10, 5.0), (20, 4.0), (30, 0.0)], step=20)
-    assert read_result(record, Score(), phase.layout).early_slope == pytest.approx(-0.1)
+    assert read_result(record, made_score(), phase.layout).early_slope == pytest.approx(-0.1)
 
 
 def test_a_metric_that_nobody_logged_lists_those_there_are(phase):
     record = phase("a", 2.5, {LR: 0.1})
     with pytest.raises(ConfigError, match=r"score\.metric = 'acc': was not logged; there are: val"):
-        read_result(record, Score(metric="acc"), phase.layout)
+        read_result(record, made_score(metric="acc"), phase.layout)
 
 
 def test_a_metric_of_the_end_ranks_nothing_that_a_monitor_stopped(phase):
     """test/loss is measured at the horizon alone."""
     record = phase("a", 2.5, {LR: 0.1}, status="stopped", rule="plateau")
-    assert read_result(record, Score(metric="test/loss"), phase.layout).ranked is False
-    assert read_result(record, Score(), phase.layout).ranked is True
+    assert read_result(record, made_score(metric="test/loss"), phase.layout).ranked is False
+    assert read_result(record, made_score(), phase.layout).ranked is True
 
 
 def test_what_a_monitor_stopped_is_among_the_best_configurations(phase):
@@ -423,7 +424,7 @@ def test_names_of_slots_stay_text_in_the_table(phase):
 
 @pytest.mark.parametrize("path", [LR, "model.n_layer", "mine", "model.name", "model.rope", "a.b"])
 def test_a_short_name_leads_back_to_its_path(path):
-    assert compose.resolve_name(short_name(path), {}) == path
+    assert compose.resolve_name(short_name(path, LANGUAGE), {}, LANGUAGE) == path
 
 
 # Reruns
@@ -431,7 +432,7 @@ def test_a_short_name_leads_back_to_its_path(path):
 
 def plan(folder: Path, text: str, trials: int, seeds=(1, 2), **overrides):
     (folder / "best.yaml").write_text(text)
-    config, _ = compose.validate(Composed({"training": {"max_steps": 10}}, {}), "?")
+    config, _ = compose.validate(Composed({"training": {"max_steps": 10}}, {}), "?", LANGUAGE)
     names = [f"{n:02d}" for n in range(1, trials + 1)]
     named = {name.replace("__", "."): value for name, value in overrides.items()}
     return plan_rerun(folder / "best.yaml", names, study="mine", phase="rerun", config=config,
@@ -503,4 +504,4 @@ def test_what_is_wrong_with_a_list_by_hand_is_told_once(text, words, tmp_path):
 
 def test_nested_names_by_hand_are_paths(tmp_path):
     (tmp_path / "best.yaml").write_text("- {training: {learning_rate: 1e-3}, my: {own: 2}}")
-    assert read_best_configs(tmp_path / "best.yaml") == [{LR: 1e-3, "my.own": 2}]
+    assert read_best_configs(tmp_path / "best.yaml", LANGUAGE) == [{LR: 1e-3, "my.own": 2}]

@@ -8,13 +8,14 @@ import pytest
 from resweep.errors import ConfigError, StoreError
 from resweep.replay.bounds import Fate
 from resweep.replay.choose_rule import choose_rule
-from resweep.replay.curves import Curve, read_sweep
-from resweep.replay.rank_correlation import foretold, rank_correlation
+from resweep.replay.curves import RecordedCurve, read_sweep
+from resweep.replay.rank_correlation import correlate, rank_correlation
 from resweep.replay.redecide import Choice, redecide
-from resweep.replay.verdict import foretell, judge
+from resweep.replay.verdict import correlations, judge
 from resweep.replay.verdict_text import describe_redecision
 from resweep.search.rungs import PROMOTE, STOP, decide, rungs
 from resweep.sweep import EarlyTerminate
+from resweep.systems.registry import metric_of
 from tests.support.curves import EVERY, made_curve, made_sweep
 from tests.support.study import make_study
 
@@ -37,7 +38,7 @@ def decisions(curves, choice):
     return [{row["trial"]: row["decision"] for row in rung.rows} for rung in found]
 
 
-def cut(curve: Curve, step: int) -> Curve:
+def cut(curve: RecordedCurve, step: int) -> RecordedCurve:
     """What is left of a curve that a rung stops."""
     points = tuple(point for point in curve.points if point[0] <= step)
     changes = {"known": step, "status": None, "rule": None, "final": None, "trained": step}
@@ -49,8 +50,8 @@ def play(curves, choice):
     going, left, rows = {c.trial: c for c in curves}, {}, []
     for rung in rungs(choice.rule, choice.bands, len(curves))[:-1]:
         at = {name: curve.step_at(rung.band) for name, curve in going.items()}
-        standings = [curve.standing(at[name]) for name, curve in going.items()]
-        rows.append(decide(choice.rule, rung, standings, choice.goal))
+        entries = [curve.rung_entry(at[name]) for name, curve in going.items()]
+        rows.append(decide(choice.rule, rung, entries, choice.goal))
         for row in rows[-1]:
             if row["decision"] != PROMOTE:
                 curve = going.pop(row["trial"])
@@ -59,7 +60,7 @@ def play(curves, choice):
     return rows, [(left | going)[curve.trial] for curve in curves]
 
 
-def random_curves(chance: random.Random) -> list[Curve]:
+def random_curves(chance: random.Random) -> list[RecordedCurve]:
     """Ties, trials that diverged, trials that a monitor stopped."""
     curves = []
     for number in range(chance.randint(2, 12)):
@@ -148,7 +149,7 @@ def test_rungs_lie_inside_rounds():
     assert [[t for t, d in rung.items() if d == "stop"] for rung in found] == [["d"], ["zd"]]
 
 
-def arriving(*values: float | list[float]) -> list[Curve]:
+def arriving(*values: float | list[float]) -> list[RecordedCurve]:
     """Trials a, b, c ... in that order, with their first values."""
     curves = [value if isinstance(value, list) else [value] for value in values]
     return [made_curve("abcdefg"[n], [*curve, 0.0], arrived=n) for n, curve in enumerate(curves)]
@@ -224,7 +225,7 @@ def test_more_is_better_where_the_goal_says_so():
     choice = dataclasses.replace(halving(bands=(1,)), goal="maximize")
     verdict = judge(sweep, redecide(sweep, choice))
     assert (verdict.winner.trial, verdict.winner_stopped) == ("d", False)
-    assert foretell(sweep, choice)[1] == foretell(made_sweep(SLOW), halving(bands=(1,)))[1]
+    assert correlations(sweep, choice)[1] == correlations(made_sweep(SLOW), halving(bands=(1,)))[1]
 
 
 def test_a_run_that_two_trials_share_is_paid_once():
@@ -235,19 +236,19 @@ def test_a_run_that_two_trials_share_is_paid_once():
     )
 
 
-def test_how_well_a_rung_foretold_the_end():
+def test_the_rank_correlation_of_a_rung_with_the_end():
     # Order at the first value b c a d, at the third a b c d, at the end a c b d.
-    found = foretell(made_sweep(SLOW), halving(bands=(1, 3)))
+    found = correlations(made_sweep(SLOW), halving(bands=(1, 3)))
     assert [f.correlation for f in found.values()] == pytest.approx([0.2, 0.8])
     assert str(found[1]) == "0.20 (4 trials)"
     survivors = [SLOW[1], SLOW[2], cut(SLOW[0], 10)]
-    assert str(foretell(made_sweep(survivors), halving(bands=(1,)))[1]) == "(2 trials)"
+    assert str(correlations(made_sweep(survivors), halving(bands=(1,)))[1]) == "(2 trials)"
 
 
 def test_equal_values_share_a_rank():
     assert rank_correlation([1, 2, 2, 3], [1, 2, 3, 4]) == pytest.approx(0.9486833)
     assert rank_correlation([1, 1, 1], [1, 2, 3]) is None
-    assert foretold([(1.0, 2.0)]).correlation is None
+    assert correlate([(1.0, 2.0)]).correlation is None
 
 
 # Which rule
@@ -275,7 +276,7 @@ def test_options_change_the_sweeps_own_rule():
 def test_bands_are_laid_out_anew_for_a_metric_of_another_interval():
     rare = [
         dataclasses.replace(
-            curve, metric="train/loss", training={**curve.training, "log_steps": 20}
+            curve, metric=metric_of({}, "train/loss"), training={**curve.training, "log_steps": 20}
         )
         for curve in SLOW
     ]
@@ -330,14 +331,14 @@ def test_what_cannot_be_read_is_one_line(tmp_path):
         read_sweep("made", "swep", layout)
     with pytest.raises(ConfigError, match=r"study.yaml: is missing; `snakemake --config study=no`"):
         read_sweep("no", "sweep", layout)
-    for metric in ("test/loss", "val/los"):
-        with pytest.raises(ConfigError, match=f"metric = '{metric}': was logged by none"):
+    for metric, why in (("test/loss", "was logged by none"), ("val/los", "is not logged by")):
+        with pytest.raises(ConfigError, match=f"metric = '{metric}': {why}"):
             read_sweep("made", "sweep", layout, metric)
     (layout.run("sweepaaa") / "metrics.jsonl").unlink()
     with pytest.raises(StoreError, match="the curve of trial aaa is gone from the store"):
         read_sweep("made", "sweep", layout)
     layout.record("made", "sweep", "aaa").unlink()
-    with pytest.raises(ConfigError, match=r"aaa.json: is no record"):
+    with pytest.raises(ConfigError, match=r"aaa.json: is not a record"):
         read_sweep("made", "sweep", layout)
     (layout.phase("made", "sweep") / "scores.csv").unlink()
     with pytest.raises(StoreError, match="the phase has not been ranked yet"):

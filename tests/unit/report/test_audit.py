@@ -1,9 +1,11 @@
 """The cost of a study before it is spent: what would train, and what cannot."""
 
+from dataclasses import replace
+
 from resweep.config.compose import assign
 from resweep.paths import Layout
 from resweep.report.audit import audit, audit_table
-from resweep.search.rungs import describe, step_of
+from resweep.search.rungs import rule_text, step_of
 from resweep.study.load import load_study
 from resweep.trials.decisions import COLUMNS, write_decisions
 from resweep.trials.trial import Trial, write_trial
@@ -73,7 +75,7 @@ def test_a_trial_that_goes_through_rungs_is_one_trial_and_one_run(tmp_path):
     assert cost.steps == 2 * (4 * 12 + 3 * 12 + 2 * 16)
 
 
-def test_what_another_rule_decided_is_open_again(tmp_path):
+def test_what_other_settings_decided_is_open_again(tmp_path):
     phase = (study := load(tmp_path, ADAPTIVE)).phases[0]
     layout = Layout(tmp_path / "results")
     first, second = phase.stages_of_round(phase.stages[0])[:2]
@@ -83,9 +85,15 @@ def test_what_another_rule_decided_is_open_again(tmp_path):
     decided = layout.phase(study.name, phase.name) / "decisions" / f"{first.name}.csv"
     decided.parent.mkdir(parents=True)
     known = audit(study, layout)["sweep"].open_slots
-    for rule, more in ((describe(phase.rungs.rule, first.rung), 0), ("another", 3)):
-        row = dict.fromkeys(COLUMNS, "") | {"rule": rule}
-        write_decisions(decided, [row])
+    plan = phase.rung_plan(first)
+    text = rule_text(plan.rule, plan.rung)
+    for row, more in (
+        ({"rule": "in other words", "rule_digest": plan.rule_digest}, 0),
+        ({"rule": text, "rule_digest": replace(plan, goal="maximize").rule_digest}, 3),
+        ({"rule": text}, 0),  # of a version without digests
+        ({"rule": "another"}, 3),
+    ):
+        write_decisions(decided, [dict.fromkeys(COLUMNS, "") | row])
         assert audit(study, layout)["sweep"].open_slots == known + more
 
 
@@ -96,4 +104,4 @@ def test_rounds_and_rungs_cost_no_more_than_their_slots(tmp_path):
     # In each round four train to step 12, three from there to 24, two from there to the end.
     assert (cost.trials, cost.open_slots, cost.to_train) == (8, 2 * (4 + 3 + 2), 0)
     assert cost.steps == 2 * (4 * 12 + 3 * 12 + 2 * 16)
-    assert cost.tokens == cost.steps * 4 * study.phases[0].config["model"]["context_length"]
+    assert cost.units == cost.steps * 4 * study.phases[0].config["model"]["context_length"]

@@ -1,7 +1,6 @@
 """Observations: what trials of a search and rows of tables tell."""
 
 import dataclasses
-import json
 import math
 import random
 from pathlib import Path
@@ -10,13 +9,14 @@ from typing import Any
 import pytest
 
 from resweep.errors import ConfigError
-from resweep.paths import write_atomically
 from resweep.search.observe import histories, observe, reached, read_table
 from resweep.search.space import Space
 from resweep.search.suggest import Observation
 from resweep.sweep.parameter import Parameter
+from resweep.trials.record import Record, Status, write_record
 from resweep.trials.trial import Outcome, Trial, write_trial
 from tests.support.outcomes import METRIC, empty, outcome
+from tests.support.tiny import LANGUAGE
 
 EXPORT = Path(__file__).parents[3].parent / "shared/data/wandb_csv/runs_table_64runs.csv"
 RATE = "training.learning_rate"
@@ -96,7 +96,7 @@ def test_a_history_goes_by_what_was_asked_for() -> None:
     """A retraining for the second rung that ran out of memory at once tells of the second rung."""
     late = outcome("a", None, "infeasible", 20, step=0)
     for told in ([stopped("a", 5.0, 10), late], [late, stopped("a", 5.0, 10)]):
-        assert [o.record["status"] for o in histories(told)["a"]] == ["stopped", "infeasible"]
+        assert [o.record.status for o in histories(told)["a"]] == ["stopped", "infeasible"]
         assert observe(told, METRIC) == [Observation({"a": 1}, None, "infeasible")]
 
 
@@ -139,7 +139,7 @@ SCORES = f"""rank,trial,run_id,status,rule,stop_reason,score,final,step,{RATE},s
 
 def test_scores_of_a_phase(tmp_path: Path) -> None:
     """What the rungs stopped is left out: nothing tells here what became of the others."""
-    seen = read_table(table(tmp_path, SCORES), METRIC, [RATE, "shape", "betas"])
+    seen = read_table(table(tmp_path, SCORES), METRIC, [RATE, "shape", "betas"], LANGUAGE)
     assert seen == [
         Observation({RATE: 0.001, "shape": "adam", "betas": [0.9, 0.95]}, 2.5, "finished"),
         Observation({RATE: 0.01, "shape": "lion", "betas": [0.9, 0.99]}, 2.75, "finished"),
@@ -158,20 +158,24 @@ def test_a_phase_is_read_from_its_records_at_all_rungs(tmp_path: Path) -> None:
         trial = Trial("s", "phase", name, config, {RATE: 0.25})
         for place, step in ((f"b1/{name}", 10), (name, 40 if status == "finished" else 10)):
             write_trial(folder / f"trials/{place}.yaml", dataclasses.replace(trial, stop=step))
-            record = {"run_id": name, "status": status if step == 40 else "stopped", "step": step}
-            record["metrics"] = {METRIC: value if step == 40 or name == "b" else value + 1}
-            write_atomically(folder / f"records/{place}.json", json.dumps(record))
+            record = Record(
+                run_id=name,
+                status=Status(status if step == 40 else "stopped"),
+                stop_reason=None,
+                step=step,
+                metrics={METRIC: value if step == 40 or name == "b" else value + 1},
+            )
+            write_record(folder / f"records/{place}.json", record)
     trial = Trial("s", "phase", "a", config, {RATE: 0.25})
     write_trial(folder / "trials/b2/01.yaml", trial)
-    record = {"run_id": "a", "status": "finished", "step": 40, "metrics": {METRIC: 2.0}}
-    write_atomically(folder / "records/b2/01.json", json.dumps(record))
+    write_record(folder / "records/b2/01.json", outcome("a", 2.0).record)
     scores = table(folder, SCORES)
     point = {RATE: 0.25, "model.n_embd": 16}
-    assert read_table(scores, METRIC, [RATE, "model.n_embd"]) == [
+    assert read_table(scores, METRIC, [RATE, "model.n_embd"], LANGUAGE) == [
         Observation(point, 2.0, "finished"),
         Observation(point, 8.0, "stopped"),
     ]
-    assert read_table(scores, METRIC, [RATE, "nobody.has.it"]) == []
+    assert read_table(scores, METRIC, [RATE, "nobody.has.it"], LANGUAGE) == []
 
 
 def test_short_names_missing_cells_and_a_byte_order_mark(tmp_path: Path) -> None:
@@ -179,19 +183,19 @@ def test_short_names_missing_cells_and_a_byte_order_mark(tmp_path: Path) -> None
         "learning_rate,Name,n_head,val/loss\n0.1,x,4,2.5\n,y,4,2.5\n0.2,z,2,\n0.3,w\n0.4,v,2,NaN\n"
     )
     path = table(tmp_path, text, "utf-8-sig")
-    assert read_table(path, METRIC, [RATE, "model.n_head"]) == [
+    assert read_table(path, METRIC, [RATE, "model.n_head"], LANGUAGE) == [
         Observation({RATE: 0.1, "model.n_head": 4}, 2.5, "finished")
     ]
 
 
 def test_runs_of_wandb_that_did_not_finish_are_left_out(tmp_path: Path) -> None:
     text = "Name,State,learning_rate,val/loss\na,finished,0.1,2\nb,crashed,0.2,3\nc,running,0.3,4\n"
-    assert [o.value for o in read_table(table(tmp_path, text), METRIC, [RATE])] == [2.0]
+    assert [o.value for o in read_table(table(tmp_path, text), METRIC, [RATE], LANGUAGE)] == [2.0]
 
 
 def test_values_that_are_not_allowed_stay_and_are_outside_the_space(tmp_path: Path) -> None:
     text = "learning_rate,val/loss\n-3,2\nfast,3\n0.1,4\n"
-    seen = read_table(table(tmp_path, text), METRIC, [RATE])
+    seen = read_table(table(tmp_path, text), METRIC, [RATE], LANGUAGE)
     assert [o.point[RATE] for o in seen] == [-3, "fast", 0.1]
     space = Space([Parameter(RATE, "uniform", low=0.0, high=1.0)])
     assert [space.holds(o.point) for o in seen] == [False, False, True]
@@ -209,7 +213,7 @@ def test_a_column_that_is_missing_is_named_in_one_line(
     text: str, words: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        read_table(table(tmp_path, text), METRIC, [RATE])
+        read_table(table(tmp_path, text), METRIC, [RATE], LANGUAGE)
     line = str(caught.value)
     assert "\n" not in line and line.startswith(f"{tmp_path}/table.csv: ")
     assert words.split(": ", 1)[1] in line and words.split(": ")[0] in line
@@ -218,7 +222,7 @@ def test_a_column_that_is_missing_is_named_in_one_line(
 def test_what_is_no_table_is_told_in_one_line(tmp_path: Path) -> None:
     for path in (tmp_path / "none.csv", table(tmp_path, "näh", "utf-16")):
         with pytest.raises(ConfigError, match="is no table") as caught:
-            read_table(path, METRIC, [RATE])
+            read_table(path, METRIC, [RATE], LANGUAGE)
         assert "\n" not in str(caught.value)
 
 
@@ -226,9 +230,9 @@ def test_what_is_no_table_is_told_in_one_line(tmp_path: Path) -> None:
 def test_a_real_export_of_a_runs_table() -> None:
     names = ["model.n_head", "norm_placement", "training.dropout_of_nobody"]
     with pytest.raises(ConfigError, match="dropout_of_nobody"):
-        read_table(EXPORT, METRIC, names)
+        read_table(EXPORT, METRIC, names, LANGUAGE)
     names = ["model.n_head", "norm_placement", "model.bias", "block_size", RATE]
-    seen = read_table(EXPORT, METRIC, names)
+    seen = read_table(EXPORT, METRIC, names, LANGUAGE)
     assert len(seen) == 64 and all(1.0 < o.value < 4.0 for o in seen)
     assert {o.point["model.n_head"] for o in seen} == {1, 6, 8, 12}
     assert {o.point["norm_placement"] for o in seen} == {"pre", "post"}

@@ -1,6 +1,7 @@
-"""From rung to rung: slots filled, weights released, and what each trial got in the end."""
+"""From rung to rung: slots filled, and what each trial got in the end."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,8 @@ import pytest
 
 from resweep.canonical import canonical_json
 from resweep.paths import Layout
-from resweep.search.promote import RungPlan, conclude, promote, release_stopped, rung_plan_from
+from resweep.search.promote import RungPlan, conclude, promote, rung_plan_from
 from resweep.search.rungs import Rung
-from resweep.store import checkpoints as checkpoint
-from resweep.store.retention import claim
-from resweep.store.run import Run
 from resweep.sweep import EarlyTerminate
 from resweep.trials.trial import Outcome, read_outcome, read_trial
 from tests.support.outcomes import METRIC, empty, outcome, write_outcome
@@ -51,8 +49,10 @@ def test_after_the_last_band_they_train_to_the_end() -> None:
 
 
 def test_the_metric_and_the_goal_are_those_of_the_plan() -> None:
-    outcomes = at_rung(a=1.0, b=2.0)
-    outcomes[0].record["metrics"]["lr"], outcomes[1].record["metrics"]["lr"] = 5.0, 4.0
+    outcomes = [
+        outcome(name, status="stopped", stop=10, metrics={METRIC: loss, "lr": rate})
+        for name, loss, rate in (("a", 1.0, 5.0), ("b", 2.0, 4.0))
+    ]
     assert promote(plan(2, metric="lr"), outcomes)[1][0]["trial"] == "b"
     assert promote(plan(2, goal="maximize"), outcomes)[1][0]["trial"] == "b"
     by_lines = promote(plan(2, metric="lr", band=3), outcomes)[0]  # every five steps
@@ -90,36 +90,37 @@ def test_more_of_the_settings_leave_decisions_as_they_are() -> None:
     assert promote(plan(2, band=7, keep="all"), outcomes)[1] == expected
 
 
-# Weights
+HYPERBAND = EarlyTerminate(min_iter=1, eta=3)
 
 
-@pytest.mark.parametrize(("keep", "left"), [("best", ["a"]), ("none", ["a"]), ("all", ["a", "b"])])
-def test_weights_of_trials_that_stop_are_released(
-    keep: str, left: list[str], tmp_path: Path
-) -> None:
-    layout = Layout(tmp_path)
-    for name in "ab":
-        run = Run(layout.run(f"run{name}"))
-        (run.path / checkpoint.folder_name(10)).mkdir(parents=True)
-        claim(run, "s", "p", name)
-    decisions = [
-        {"trial": "a", "run_id": "runa", "decision": "promote"},
-        {"trial": "b", "run_id": "runb", "decision": "stop"},
-    ]
-    release_stopped(plan(2, keep=keep), decisions, layout)
-    kept = sorted(path.parent.name for path in layout.runs.glob("*/checkpoint_10"))
-    assert kept == [f"run{name}" for name in left]
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"band": 7, "keep": "all", "slots": ("01",)}, True),
+        ({"rule": replace(HALVING, strict=False, min_iter=None, max_iter=4, s=2)}, True),
+        ({"rung": Rung(1, 1, 99)}, True),
+        ({"rule": replace(HALVING, eta=2.0)}, True),
+        ({"rule": HYPERBAND}, False),
+        ({"rule": replace(HALVING, type="one_cut", keep=2)}, False),
+        ({"rung": Rung(1, 2, 2)}, False),
+        ({"rung": Rung(2, 1, 2)}, False),
+        ({"metric": "train/loss"}, False),
+        ({"goal": "maximize"}, False),
+    ],
+)
+def test_decisions_know_the_settings_that_made_them(changes: dict[str, Any], same: bool) -> None:
+    _, (row, *_) = promote(plan(2), at_rung(a=3.0, b=1.0))
+    assert plan(2).decided(row)
+    assert replace(plan(2), **changes).decided(row) is same
+    row["rule"] = "in other words"
+    assert plan(2).decided(row)
 
 
-def test_weights_that_another_study_wants_stay(tmp_path: Path) -> None:
-    layout = Layout(tmp_path)
-    run = Run(layout.run("runb"))
-    (run.path / checkpoint.folder_name(10)).mkdir(parents=True)
-    for study in ("s", "other"):
-        claim(run, study, "p", "b")
-    decisions = [{"trial": "b", "run_id": "runb", "decision": "stop"}]
-    release_stopped(plan(2), decisions, layout)
-    assert (run.path / checkpoint.folder_name(10)).is_dir()
+def test_decisions_without_a_digest_are_known_by_their_rule() -> None:
+    _, (row, *_) = promote(plan(2), at_rung(a=3.0, b=1.0))
+    del row["rule_digest"]
+    assert plan(2).decided(row)
+    assert not plan(2, rule=HYPERBAND).decided(row)
 
 
 # In the end
@@ -152,15 +153,15 @@ def test_each_trial_gets_what_it_had_at_its_last_rung(tmp_path: Path) -> None:
     got = {name: read_outcome(layout.record("s", "p", name)) for name in "abcdef"}
     records = {name: made.record for name, made in got.items()}
     assert sorted(path.stem for path in (tmp_path / "s/p/records").glob("*.json")) == list("abcdef")
-    assert {name: record["status"] for name, record in records.items()} == {
+    assert {name: record.status for name, record in records.items()} == {
         "a": "stopped", "b": "finished", "c": "stopped", "d": "diverged", "e": "infeasible",
         "f": "empty",
     }  # fmt: skip
-    assert records["a"]["stop_reason"] == "hyperband rung 1: 1 values, eta 2: place 3"
-    assert records["a"]["metrics"][METRIC] == 3.0 and records["a"]["run_id"] == "runa"
-    assert (records["b"]["step"], got["b"].trial.stop) == (40, None)
-    assert (records["c"]["rule"], records["c"]["step"]) == ("plateau", 23)
-    assert records["f"]["stop_reason"] == "the target was reached"
+    assert records["a"].stop_reason == "hyperband rung 1: 1 values, eta 2: place 3"
+    assert records["a"].metrics[METRIC] == 3.0 and records["a"].run_id == "runa"
+    assert (records["b"].step, got["b"].trial.stop) == (40, None)
+    assert (records["c"].rule, records["c"].step) == ("plateau", 23)
+    assert records["f"].stop_reason == "the target was reached"
     links = {name for name in "abcdef" if layout.record("s", "p", name).is_symlink()}
     assert links == {"b", "c", "d"}  # what the store has is linked
     assert got["a"].trial.stop == 10 and got["f"].trial.empty
@@ -186,7 +187,7 @@ def test_promoted_before_and_stopped_later_is_stopped_later(tmp_path: Path) -> N
     rows = [*decisions_of("a", decision="promote"), *decisions_of("a", reason="place 2")]
     conclude(written, rows, layout)
     made = read_outcome(layout.record("s", "p", "a"))
-    assert made.record["step"] == 20 and made.record["stop_reason"].endswith("eta 2: place 2")
+    assert made.record.step == 20 and made.record.stop_reason.endswith("eta 2: place 2")
     assert read_trial(layout.trial("s", "p", "a")).stop == 20
 
 
@@ -199,4 +200,4 @@ def test_a_trial_lost_on_its_way_keeps_its_own_reason(tmp_path: Path) -> None:
         write_outcome(outcome("a", 3.0, "stopped", 10), "b1/a", layout),
     ]
     conclude(written, [], layout)
-    assert read_outcome(layout.record("s", "p", "a")).record["stop_reason"] == "out of memory"
+    assert read_outcome(layout.record("s", "p", "a")).record.stop_reason == "out of memory"

@@ -16,9 +16,11 @@ from resweep.data.store import data_id
 from resweep.paths import Layout
 from resweep.search.rounds import RoundPlan, plan_from, propose_round
 from resweep.sweep.parameter import Parameter
+from resweep.trials.record import Status
 from resweep.trials.trial import Outcome, Trial, read_trial, write_trial
+from tests.support.language import SYSTEM
 from tests.support.outcomes import METRIC, empty, outcome
-from tests.support.tiny import BASE
+from tests.support.tiny import BASE, LANGUAGE
 
 RATE, HEADS = "training.learning_rate", "model.n_head"
 SPACE = (
@@ -39,7 +41,7 @@ def plan(tmp_path: Path) -> RoundPlan:
     text = tmp_path / "short.txt"
     text.write_text("to be or not to be " * 400)
     data = {"data.source": "text", "data.paths": [str(text)], "data.split": "contiguous"}
-    config, problems = compose.validate(Composed(compose.nest(BASE | data), {}), "made")
+    config, problems = compose.validate(Composed(compose.nest(BASE | data), {}), "made", LANGUAGE)
     assert not problems
     return RoundPlan("s", "p", 1, SLOTS, len(SLOTS), config, SPACE, "tpe", 3, METRIC, "minimize")
 
@@ -56,6 +58,11 @@ def results_of(trials: list[Trial], **values: float) -> list[Outcome]:
         outcome(t.trial, abs(math.log10(t.assignments[RATE]) + 2.5), point=t.assignments)
         for t in trials
     ]
+
+
+def with_record(made: Outcome, **changes: Any) -> Outcome:
+    """The same outcome, its record changed."""
+    return replace(made, record=replace(made.record, **changes))
 
 
 def file_of(layout: Layout, number: int) -> Path:
@@ -166,9 +173,10 @@ def test_whatever_it_was_proposed_from_a_change_proposes_anew(
     propose_round(second, seen, [], layout)
     alter(file_of(layout, 2))
     if change == "value":
-        seen[0].record["metrics"][METRIC] += 1e-9
+        metrics = {METRIC: seen[0].record.metrics[METRIC] + 1e-9}
+        seen[0] = with_record(seen[0], metrics=metrics)
     elif change == "status":
-        seen[0].record["status"] = "diverged"
+        seen[0] = with_record(seen[0], status=Status.DIVERGED)
     elif change == "trial":
         seen.pop()
     elif change == "plan":
@@ -195,8 +203,8 @@ def test_what_the_record_says_beside_the_metric_changes_nothing(
     seen = results_of(propose_round(plan, [], [], layout))
     trials = propose_round(later(plan), seen, [], layout)
     alter(file_of(layout, 2))
-    seen[0].record.update(seconds=9.9, device="another", run_id="another")
-    seen[0].record["metrics"]["train/loss"] = 5.0
+    metrics = {**seen[0].record.metrics, "train/loss": 5.0}
+    seen[0] = with_record(seen[0], seconds=9.9, device="another", run_id="another", metrics=metrics)
     assert propose_round(later(plan), seen, [], layout) != trials  # the file was still in use
 
 
@@ -284,7 +292,7 @@ def test_data_that_is_swept_is_prepared(plan: RoundPlan, layout: Layout) -> None
     trials = propose_round(replace(plan, parameters=(share, SPACE[1])), [], [], layout)
     assert {trial.config["data"]["val_fraction"] for trial in trials} == {0.1, 0.2}
     for trial in trials:
-        assert (layout.data(data_id(trial.config["data"])) / "data.json").is_file()
+        assert (layout.data(data_id(SYSTEM, trial.config["data"])) / "data.json").is_file()
     assert len(list((layout.root / "data").glob("*/data.json"))) == 2
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from resweep.search.rungs import (
     Rung,
-    Standing,
+    RungEntry,
     decide,
     promoted,
     rungs,
@@ -17,23 +17,25 @@ from resweep.search.rungs import (
     values_of,
 )
 from resweep.sweep import EarlyTerminate
+from resweep.systems.registry import metric_of
+from resweep.trials.record import Status
 
 HALVING = EarlyTerminate(min_iter=1, eta=2)
 THIRD = EarlyTerminate(min_iter=1, eta=3)
 CUT = EarlyTerminate(type="one_cut", min_iter=2, keep=2)
 
 
-def standing(trial: str, value: float | None, status: str = "stopped", **more: Any) -> Standing:
-    return Standing(**{"trial": trial, "run_id": f"run{trial}", "step": 10, "status": status,
-                       "rule": None, "value": value} | more)  # fmt: skip
+def entry(trial: str, value: float | None, status: str = "stopped", **more: Any) -> RungEntry:
+    given = {"trial": trial, "run_id": f"run{trial}", "step": 10, "status": Status(status)}
+    return RungEntry(**given | {"rule": None, "value": value} | more)
 
 
 def decided(
     values: dict[str, float | None], rule: EarlyTerminate = HALVING, goal: str = "minimize"
 ) -> list[dict[str, Any]]:
     """Decisions on trials that stopped at the rung."""
-    standings = [standing(trial, value) for trial, value in values.items()]
-    return decide(rule, Rung(1, 1, len(values)), standings, goal)
+    entries = [entry(trial, value) for trial, value in values.items()]
+    return decide(rule, Rung(1, 1, len(values)), entries, goal)
 
 
 def outcomes(rows: list[dict[str, Any]]) -> dict[str, str]:
@@ -149,10 +151,10 @@ def test_diverged_trials_are_compared_as_the_worst() -> None:
         HALVING,
         Rung(1, 1, 4),
         [
-            standing("a", None, "diverged", step=7),
-            standing("b", 5.0),
-            standing("c", None, "diverged"),
-            standing("d", 9.0),
+            entry("a", None, "diverged", step=7),
+            entry("b", 5.0),
+            entry("c", None, "diverged"),
+            entry("d", 9.0),
         ],
         "minimize",
     )
@@ -164,9 +166,9 @@ def test_diverged_trials_are_compared_as_the_worst() -> None:
 
 @pytest.mark.parametrize("status", ["infeasible", "failed"])
 def test_what_never_got_there_is_not_compared(status: str) -> None:
-    standings = [standing(name, float(i)) for i, name in enumerate("abcd")]
-    lost = standing("e", None, status, run_id=None, step=0)
-    rows = decide(THIRD, Rung(1, 1, 5), [lost, *standings], "minimize")
+    entries = [entry(name, float(i)) for i, name in enumerate("abcd")]
+    lost = entry("e", None, status, run_id=None, step=0)
+    rows = decide(THIRD, Rung(1, 1, 5), [lost, *entries], "minimize")
     assert outcomes(rows) == dict.fromkeys("ab", "promote") | dict.fromkeys("cd", "stop") | {
         "e": "lost"
     }
@@ -180,10 +182,10 @@ def test_trials_at_their_end_take_part_and_no_slot() -> None:
         HALVING,
         Rung(1, 1, 4),
         [
-            standing("a", 1.0, "finished"),
-            standing("b", 2.0),
-            standing("c", 3.0, rule="plateau", step=8),
-            standing("d", 4.0),
+            entry("a", 1.0, "finished"),
+            entry("b", 2.0),
+            entry("c", 3.0, rule="plateau", step=8),
+            entry("d", 4.0),
         ],
         "minimize",
     )
@@ -223,11 +225,11 @@ TRAINING = {"max_steps": 45, "eval_steps": 10, "log_steps": 4}
 )
 def test_a_band_counts_logged_values_of_the_metric(metric: str, values: int, step: int) -> None:
     """The last step is logged too, so 45 steps give five values: 10, 20, 30, 40 and 45."""
-    assert values_of(metric, TRAINING) == values
-    assert step_of(2, metric, TRAINING) == step
-    assert step_of(None, metric, TRAINING) is None
-    assert step_of(values - 1, metric, TRAINING) < 45
+    assert values_of(metric_of({}, metric), TRAINING) == values
+    assert step_of(2, metric_of({}, metric), TRAINING) == step
+    assert step_of(None, metric_of({}, metric), TRAINING) is None
+    assert step_of(values - 1, metric_of({}, metric), TRAINING) < 45
 
 
 def test_the_length_of_epochs_is_not_known_beforehand() -> None:
-    assert values_of("val/loss", {**TRAINING, "max_steps": None}) is None
+    assert values_of(metric_of({}, "val/loss"), {**TRAINING, "max_steps": None}) is None

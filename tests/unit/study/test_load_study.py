@@ -10,18 +10,20 @@ import pytest
 from resweep import yaml12
 from resweep.config import compose
 from resweep.config.compose import Composed, Layer, assign
-from resweep.config.schema import SECTIONS, Initialization
 from resweep.config.section import AsBefore
 from resweep.config.spelling import nearest
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, DataError
 from resweep.ranking.selection import plan_rerun
-from resweep.store import identity as identity_module
-from resweep.store.identity import identity, last_step, resolve, run_id
+from resweep.store.goal import Goal
+from resweep.store.identity import identity, resolve, run_id
 from resweep.study.find import find_study, load_studies
 from resweep.study.load import load_study
 from resweep.study.schema import StudyFile
 from resweep.sweep import load_sweep
+from resweep.systems.language.initialization_section import Initialization
+from resweep.systems.language.system import RECIPES
+from tests.support.tiny import LANGUAGE
 
 CONFIG = Path(__file__).parents[3] / "config"
 
@@ -100,7 +102,7 @@ def test_every_shipped_module_is_a_valid_part(section):
             Layer("minimal", {"training": {"max_steps": 1}}),
             compose.load_module(CONFIG, section, path.stem),
         ]
-        _, problems = compose.validate(compose.merge(layers), "?")
+        _, problems = compose.validate(compose.merge(layers), "?", LANGUAGE)
         assert problems == []
 
 
@@ -283,11 +285,14 @@ def test_the_content_of_a_trial_is_canonical_and_complete(config):
         phase.trials[0],
     )
     assert content["assignments"] == {"training.learning_rate": 1e-3}
-    assert set(content["config"]) == set(SECTIONS)
-    for section, model in SECTIONS.items():
+    assert set(content["config"]) == set(LANGUAGE.sections)
+    for section, model in LANGUAGE.sections.items():
         assert set(content["config"][section]) == set(model.model_fields)
     assert content["config"]["training"]["learning_rate"] == 1e-3
-    assert compose.validate(Composed(content["config"], {}), "?") == (content["config"], [])
+    assert compose.validate(Composed(content["config"], {}), "?", LANGUAGE) == (
+        content["config"],
+        [],
+    )
 
 
 def test_different_data_settings_are_found(config):
@@ -602,13 +607,20 @@ def test_the_keys_of_a_study_file_do_not_look_alike():
 
 # What a run is called
 
-DATA = Prepared(Path("nowhere"), "d" * 64, 257, {"train": 100_000, "val": 9000, "test": 5000})
+COUNTS = {"train": 100_000, "val": 9000, "test": 5000}
+
+
+def prepared(folder: str = "nowhere", digest: str = "d" * 64, vocab_size: int = 257) -> Prepared:
+    return Prepared(Path(folder), digest, {"vocab_size": vocab_size, "tokens": COUNTS})
+
+
+DATA = prepared()
 
 
 def resolved(data: Prepared = DATA, **changes) -> dict:
     """A small configuration with flat changes, resolved."""
     base = {"model.n_layer": 2, "training.max_steps": 200, "training.batch_size": 12}
-    full, problems = compose.validate(Composed(compose.nest(base | changes), {}), "?")
+    full, problems = compose.validate(Composed(compose.nest(base | changes), {}), "?", LANGUAGE)
     assert problems == []
     return resolve(full, data)
 
@@ -704,8 +716,8 @@ def test_micro_batches_do_not_change_the_name_of_a_run_with_dropout():
 
 
 def test_other_data_is_another_run():
-    other = Prepared(DATA.folder, "e" * 64, DATA.vocab_size, DATA.tokens)
-    moved = Prepared(Path("elsewhere"), DATA.digest, DATA.vocab_size, DATA.tokens)
+    other = prepared(digest="e" * 64)
+    moved = prepared("elsewhere")
     assert run_id(resolved(), other) != run_id(resolved(), DATA)
     assert run_id(resolved(), moved) == run_id(resolved(), DATA)
 
@@ -722,7 +734,7 @@ def test_warmup_as_a_share_and_in_steps_is_one_run():
 def test_epochs_and_the_steps_they_come_to_are_one_run():
     epochs = resolved(**{"training.max_steps": None, "training.num_epochs": 2})
     steps = resolved(**{"training.max_steps": epochs["training"]["max_steps"]})
-    windows = (DATA.tokens["train"] - 128) // 128
+    windows = (COUNTS["train"] - 128) // 128
     assert epochs["training"]["max_steps"] == -(-2 * windows // 12)
     assert run_id(epochs, DATA) == run_id(steps, DATA)
 
@@ -742,7 +754,7 @@ def test_a_run_id_is_twelve_hex_digits():
 
 def test_the_recipe_is_identity(monkeypatch):
     before = run_id(resolved(), DATA)
-    monkeypatch.setitem(identity_module.RECIPES, "gpt", "gpt/next")
+    monkeypatch.setitem(RECIPES, "gpt", "gpt/next")
     assert run_id(resolved(), DATA) != before
 
 
@@ -758,7 +770,7 @@ def test_a_later_field_is_left_out_while_it_means_as_before(value, left_out, mon
         gain: Annotated[float, AsBefore(1.0)] = 1.0
 
     before = identity(resolved(), DATA)
-    monkeypatch.setitem(identity_module.SECTIONS, "initialization", Later)
+    monkeypatch.setitem(LANGUAGE.sections, "initialization", Later)
     config = resolved()
     config["initialization"]["gain"] = value
     assert (identity(config, DATA) == before) is left_out
@@ -776,11 +788,11 @@ def test_values_that_do_not_fit_each_other_are_infeasible():
 
 
 def test_a_vocabulary_smaller_than_the_datas_is_infeasible():
-    larger = Prepared(DATA.folder, DATA.digest, 1000, DATA.tokens)
+    larger = prepared(vocab_size=1000)
     with pytest.raises(ConfigError, match=r"model\.vocab_size = 999.*at least 1000"):
         resolved(larger, **{"model.vocab_size": 999})
 
 
 @pytest.mark.parametrize(("stop", "last"), [(None, 200), (50, 50), (500, 200)])
 def test_a_trial_stops_at_its_stop_or_the_horizon(stop, last):
-    assert last_step(resolved(), stop) == last
+    assert Goal(config=resolved(), data=DATA, stop=stop).until == last

@@ -9,6 +9,7 @@ from resweep.config.compose import Layer
 from resweep.errors import ConfigError
 from resweep.study.name_trials import name_trials, resolve_parameters
 from resweep.sweep import load_sweep
+from tests.support.tiny import LANGUAGE
 
 REAL_FILES = Path(__file__).parents[3].parent / "shared" / "data" / "sweep_yamls"
 STAGES = {"arch": {"stages": [{"repeat": 3, "inputs": True}, {"repeat": 2}, {"repeat": 1}]}}
@@ -17,8 +18,8 @@ STAGES = {"arch": {"stages": [{"repeat": 3, "inputs": True}, {"repeat": 2}, {"re
 def enumerate_trials(file: Path, config, fixed=()) -> tuple[dict, dict]:
     """Assignments by trial, and the constants of all."""
     sweep = load_sweep(file)
-    swept, constants = resolve_parameters(sweep, config, fixed)
-    return name_trials(sweep, swept), constants
+    swept, constants = resolve_parameters(sweep, config, fixed, LANGUAGE)
+    return name_trials(sweep, swept, LANGUAGE), constants
 
 
 def trials(folder: Path, parameters: str, config=None, fixed=()) -> list[dict]:

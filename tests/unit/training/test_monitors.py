@@ -7,8 +7,9 @@ import random
 import pytest
 from pydantic import ValidationError
 
-from resweep.config.schema import EarlyStopping
+from resweep.config.early_stopping_section import EarlyStopping
 from resweep.training.monitors import Monitors, Stop, first_stop
+from tests.support.language import stop_rules
 
 
 def curve(*values: float, every: int = 10, name: str = "train/loss") -> list[dict[str, float]]:
@@ -16,7 +17,7 @@ def curve(*values: float, every: int = 10, name: str = "train/loss") -> list[dic
 
 
 def stop_on(lines, horizon: int | None = None, **settings) -> tuple[int, str] | None:
-    stop = first_stop(lines, EarlyStopping(**settings), horizon)
+    stop = first_stop(lines, stop_rules(horizon, **settings))
     return None if stop is None else (stop.step, stop.rule)
 
 
@@ -106,7 +107,7 @@ def test_a_rise_is_found_soon_behind_the_noise(seed):
 
 def test_smoothing_weighs_all_values_from_the_first_line_on():
     """Means of 4, 2, 1 and 3 with weight 1/2 a step back: 4, 8/3, 12/7, 36/15."""
-    monitors = Monitors(EarlyStopping(**RAW | {"loss_smoothing": 0.5}))
+    monitors = Monitors(stop_rules(**RAW | {"loss_smoothing": 0.5}))
     for line in curve(4, 2, 1, 3):
         monitors.see(line)
     (loss,) = monitors._monitors
@@ -158,9 +159,7 @@ def test_plateaus_by_hand(values, patience, min_delta, found):
     ],
 )
 def test_divergence_by_hand(losses, smoothing, found):
-    stop = first_stop(
-        curve(*losses), EarlyStopping(divergence_factor=2.0, loss_smoothing=smoothing)
-    )
+    stop = first_stop(curve(*losses), stop_rules(divergence_factor=2.0, loss_smoothing=smoothing))
     assert (stop and stop.step) == found
     assert stop is None or (stop.rule, stop.status) == ("divergence", "diverged")
 
@@ -188,7 +187,7 @@ def test_there_is_nothing_to_stop_at_the_horizon():
 
 
 def test_line_by_line_is_the_same_as_the_whole_file():
-    settings = EarlyStopping(**RAW | {"loss_smoothing": 0.7}, plateau_patience=5)
+    settings = stop_rules(**RAW | {"loss_smoothing": 0.7}, plateau_patience=5)
     for seed in range(30):
         lines = curve(*noisy([2.0] * 60, 0.02, seed))
         lines = [line | {"val/loss": line["train/loss"] + 0.1} for line in lines]
@@ -217,7 +216,7 @@ def test_line_by_line_is_the_same_as_the_whole_file():
     ],
 )
 def test_a_reason_holds_what_was_compared(lines, settings, parts):
-    stop = first_stop(lines, EarlyStopping(**settings))
+    stop = first_stop(lines, stop_rules(**settings))
     assert [part for part in parts if part not in stop.reason] == []
     assert "\n" not in stop.reason
 
@@ -226,7 +225,7 @@ def test_the_name_of_a_stop_depends_on_the_settings_of_its_rule_alone():
     lines = curve(2, 2, 2, 2)
 
     def stop(**changes) -> Stop:
-        return first_stop(lines, EarlyStopping(**RAW | changes))
+        return first_stop(lines, stop_rules(**RAW | changes))
 
     assert stop().name == stop(plateau_patience=9, divergence_factor=2.0).name
     assert stop().name != stop(loss_relative_flat_tolerance=0.01).name
@@ -242,7 +241,6 @@ def test_the_name_of_a_stop_depends_on_the_settings_of_its_rule_alone():
         {"divergence_factor": math.inf},
         {"plateau_patience": 0},
         {"plateau_min_delta": -0.1},
-        {"plateau_metric": "test/loss"},
         {"patience": 4},
     ],
 )

@@ -15,7 +15,7 @@ END = "end"
 def rungs_chart(phase: PhaseResults) -> dict[str, Any] | None:
     """Places at the rungs, of all rounds together, and at the end; None without any value there.
 
-    A line a trial: lines that cross are what a rung did not foretell. Crosses were stopped.
+    A line a trial: lines that cross changed their order after a rung. Crosses were stopped.
     """
     columns: dict[str, list[dict[str, Any]]] = {}
     names = {rung.rung: f"{rung.rung} (step {rung.steps_text})" for rung in phase.rung_summaries}

@@ -13,17 +13,17 @@ import pytest
 from pydantic import ValidationError
 from transformers import AutoTokenizer
 
-from resweep.config.schema import Data
 from resweep.data import store
-from resweep.data.store import Prepared, ensure
 from resweep.errors import DataError
 from resweep.paths import Layout
 from resweep.systems.language import cut_text
 from resweep.systems.language.corpus import SPLITS, read_documents, source_files, split_documents
 from resweep.systems.language.cut_text import text_batches
+from resweep.systems.language.data_section import Data
 from resweep.systems.language.hub import not_here, why_offline
 from resweep.systems.language.tokens import token_batches, train_bpe
 from tests.conftest import ROOT
+from tests.support.language import SYSTEM, MadeTokens, ensure_tokens
 
 DOCUMENTS = [
     f"Document {n}: the {'quick ' * (n % 5)}fox's naïve 猫 said  <|endoftext|>\n\n\tno {n * n} 🦊"
@@ -63,11 +63,11 @@ def bpe_settings(corpus: Path, **changes) -> dict:
 
 
 @pytest.fixture(scope="module")
-def bpe(corpus, tmp_path_factory) -> Prepared:
-    return ensure(bpe_settings(corpus), Layout(tmp_path_factory.mktemp("bpe")))
+def bpe(corpus, tmp_path_factory) -> MadeTokens:
+    return ensure_tokens(bpe_settings(corpus), Layout(tmp_path_factory.mktemp("bpe")))
 
 
-def documents_of(data: Prepared, split: str) -> list[np.ndarray]:
+def documents_of(data: MadeTokens, split: str) -> list[np.ndarray]:
     """The documents of a split, as tokens."""
     read = data.split(split)
     ends = np.flatnonzero(read == data.end_of_text)
@@ -75,11 +75,11 @@ def documents_of(data: Prepared, split: str) -> list[np.ndarray]:
     return np.split(read[:-1], ends[:-1] + 1)
 
 
-def without_end(data: Prepared, document: np.ndarray) -> list[int]:
+def without_end(data: MadeTokens, document: np.ndarray) -> list[int]:
     return [token for token in document.tolist() if token != data.end_of_text]
 
 
-def described(data: Prepared) -> dict:
+def described(data: MadeTokens) -> dict:
     return json.loads((data.folder / "data.json").read_text())
 
 
@@ -129,9 +129,9 @@ def test_a_bpe_is_trained_on_the_training_split_alone(bpe, corpus, tmp_path):
 
 
 def test_training_again_gives_equal_files_in_another_process_too(bpe, corpus, tmp_path):
-    again = ensure(bpe_settings(corpus), Layout(tmp_path / "here"))
+    again = ensure_tokens(bpe_settings(corpus), Layout(tmp_path / "here"))
     code = (
-        "import json, sys; from pathlib import Path; from resweep.data.store import ensure; "
+        "import json, sys; from pathlib import Path; from tests.support.language import ensure; "
         "from resweep.paths import Layout; "
         "ensure(json.loads(sys.argv[1]), Layout(Path(sys.argv[2])))"
     )
@@ -193,7 +193,7 @@ def test_documents_longer_than_a_batch_end_once(monkeypatch):
 def test_long_work_says_how_far_it_is(monkeypatch, corpus, tmp_path, capsys):
     monkeypatch.setattr(cut_text, "PROGRESS_SECONDS", -1)
     monkeypatch.setattr(cut_text, "BATCH_CHARACTERS", 1000)
-    ensure(bpe_settings(corpus), Layout(tmp_path))
+    ensure_tokens(bpe_settings(corpus), Layout(tmp_path))
     lines = capsys.readouterr().out.splitlines()
     for name in ("words of a BPE of 320 tokens", "tokens of train", "tokens of val"):
         told = [line for line in lines if line.startswith(f"{name}: ")]
@@ -203,7 +203,7 @@ def test_long_work_says_how_far_it_is(monkeypatch, corpus, tmp_path, capsys):
 
 def test_vocabularies_that_differ_are_different_data(corpus, tmp_path):
     layout = Layout(tmp_path)
-    made = [ensure(bpe_settings(corpus, bpe_vocab_size=size), layout) for size in (300, 301)]
+    made = [ensure_tokens(bpe_settings(corpus, bpe_vocab_size=size), layout) for size in (300, 301)]
     assert made[0].digest != made[1].digest
     assert made[0].folder != made[1].folder
 
@@ -248,7 +248,7 @@ def model_settings(corpus: Path, tokenizer: Path | str) -> dict:
 
 def test_a_models_own_tokenizer_is_used_and_copied(corpus, model_folder, tmp_path):
     wanted = model_settings(corpus, model_folder)
-    data = ensure(wanted, Layout(tmp_path))
+    data = ensure_tokens(wanted, Layout(tmp_path))
     original, copied = (
         AutoTokenizer.from_pretrained(folder, local_files_only=True)
         for folder in (model_folder, data.folder)
@@ -270,11 +270,11 @@ def test_a_tokenizer_is_a_source_but_weights_are_not(corpus, model_folder, tmp_p
     layout, wanted = Layout(tmp_path / "results"), model_settings(corpus, folder)
     names = [file.name for file in source_files(wanted)]
     assert sorted(names) == ["a.jsonl", "tokenizer.json", "tokenizer_config.json"]
-    first = ensure(wanted, layout)
+    first = ensure_tokens(wanted, layout)
     text = (folder / "tokenizer.json").read_text()
     (folder / "tokenizer.json").write_text(text.replace('"fox"', '"fax"'))
     assert store.find(wanted, layout) is None
-    assert ensure(wanted, layout).digest != first.digest
+    assert ensure_tokens(wanted, layout).digest != first.digest
 
 
 def test_equal_ids_spelled_differently_are_different_data(corpus, tmp_path):
@@ -295,7 +295,7 @@ def test_equal_ids_spelled_differently_are_different_data(corpus, tmp_path):
         (folder / "tokenizer_config.json").write_text(
             '{"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "</s>"}'
         )
-        data = ensure(model_settings(corpus, folder), Layout(tmp_path / "results"))
+        data = ensure_tokens(model_settings(corpus, folder), Layout(tmp_path / "results"))
         digests.append((data.digest, data.split("train").tobytes()))
     assert digests[0][1] == digests[1][1]
     assert digests[0][0] != digests[1][0]
@@ -303,23 +303,23 @@ def test_equal_ids_spelled_differently_are_different_data(corpus, tmp_path):
 
 def test_tokenizers_that_cannot_be_used_are_told(corpus, model_folder, tmp_path, monkeypatch):
     layout = Layout(tmp_path / "results")
-    missing = one_line(ensure, model_settings(corpus, "./missing"), layout)
+    missing = one_line(ensure_tokens, model_settings(corpus, "./missing"), layout)
     assert missing == "data.tokenizer: ./missing: there is no such file or folder; mend the path"
     (tmp_path / "empty").mkdir()
-    empty = one_line(ensure, model_settings(corpus, tmp_path / "empty"), layout)
+    empty = one_line(ensure_tokens, model_settings(corpus, tmp_path / "empty"), layout)
     assert "should be a folder with a tokenizer's files" in empty
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken/tokenizer.json").write_text("{")
-    broken = one_line(ensure, model_settings(corpus, tmp_path / "broken"), layout)
+    broken = one_line(ensure_tokens, model_settings(corpus, tmp_path / "broken"), layout)
     assert "broken: transformers cannot load it: " in broken
     (tmp_path / "endless").mkdir()
     for name in ("tokenizer.json", "tokenizer_config.json"):
         text = (model_folder / name).read_text().replace('"eos_token"', '"pad_token"')
         (tmp_path / "endless" / name).write_text(text)
-    endless = one_line(ensure, model_settings(corpus, tmp_path / "endless"), layout)
+    endless = one_line(ensure_tokens, model_settings(corpus, tmp_path / "endless"), layout)
     assert "it has no end-of-text token; name one as eos_token" in endless
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    absent = one_line(ensure, model_settings(corpus, "nobody/no-tokenizer"), layout)
+    absent = one_line(ensure_tokens, model_settings(corpus, "nobody/no-tokenizer"), layout)
     assert "data.tokenizer: nobody/no-tokenizer: neither a path nor in the cache" in absent
 
 
@@ -414,14 +414,14 @@ def test_bad_copies_are_told(copies, tmp_path):
 def test_changed_copies_are_seen(copies, tmp_path):
     layout, wanted = Layout(tmp_path / "results"), hub_settings(tmp_path / "rows")
     rows().save_to_disk(tmp_path / "rows")
-    first = ensure(wanted, layout)
+    first = ensure_tokens(wanted, layout)
     assert {str(file) for file in source_files(wanted)} == set(described(first)["sources"])
     assert len(described(first)["sources"]) == 3
     inode = (first.folder / "train.bin").stat().st_ino
-    assert ensure(wanted, layout) == first
+    assert ensure_tokens(wanted, layout) == first
     assert (first.folder / "train.bin").stat().st_ino == inode
     rows().select(range(200)).save_to_disk(tmp_path / "rows")
-    assert ensure(wanted, layout).digest != first.digest
+    assert ensure_tokens(wanted, layout).digest != first.digest
 
 
 def test_a_changed_file_is_not_read_from_a_cache(tmp_path):
@@ -434,15 +434,15 @@ def test_a_changed_file_is_not_read_from_a_cache(tmp_path):
 
 def test_equal_text_is_equal_data_wherever_it_lies(copies, corpus, tmp_path):
     layout = Layout(tmp_path)
-    jsonl = ensure(settings(source="jsonl", paths=[str(corpus)]), layout)
-    assert ensure(hub_settings(copies / "splits"), layout).digest == jsonl.digest
+    jsonl = ensure_tokens(settings(source="jsonl", paths=[str(corpus)]), layout)
+    assert ensure_tokens(hub_settings(copies / "splits"), layout).digest == jsonl.digest
 
 
 def test_names_on_the_hub_are_no_files_and_revisions_are_other_data():
     wanted = hub_settings("owner/corpus")
     assert source_files(wanted) == []
     revised = hub_settings("owner/corpus", dataset_revision="1a2b3c")
-    assert store.data_id(wanted) != store.data_id(revised)
+    assert store.data_id(SYSTEM, wanted) != store.data_id(SYSTEM, revised)
 
 
 def prepare(folder: Path, wanted: dict, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,209 @@
+"""Records: what a trial got, as a typed value and as a small JSON file.
+
+    {run}/records/{step}[-{rule}].json   what a run came to; immutable, written by the store
+    {phase}/records/{trial}.json         a link to one, or a record of the trial's own
+
+Everything that decides, ranks or reports reads records through this module.
+"""
+
+import json
+import logging
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from resweep.errors import ConfigError, Problem
+from resweep.paths import Layout, link_relative, write_atomically
+
+log = logging.getLogger(__name__)
+
+
+class Status(StrEnum):
+    """How a trial ended.
+
+    Members:
+        FINISHED: It reached its run's last step.
+        STOPPED: It ended before: a monitor or a rung stopped it.
+        DIVERGED: Its loss was not a finite number, or a monitor called it diverged.
+        INFEASIBLE: It cannot be trained: its values do not fit each other, or the device's memory.
+        EMPTY: Nothing filled its slot.
+        FAILED: All attempts to train it failed.
+    """
+
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    DIVERGED = "diverged"
+    INFEASIBLE = "infeasible"
+    EMPTY = "empty"
+    FAILED = "failed"
+
+    @property
+    def was_trained(self) -> bool:
+        """Whether there was something to train, and the training came to an end."""
+        return self in (Status.FINISHED, Status.STOPPED, Status.DIVERGED)
+
+
+def has_result(status: str, rule: object) -> bool:
+    """Whether a trial has a result of its own: from its last step, or where a monitor stopped it.
+
+    Args:
+        status: Of its record.
+        rule: The monitor, as text. Anything else means none: tables have nan or "" there.
+    """
+    by_monitor = isinstance(rule, str) and rule != ""
+    return status == Status.FINISHED or (status == Status.STOPPED and by_monitor)
+
+
+def stopped_at_rung(status: str, rule: object) -> bool:
+    """Whether a trial stopped where it was asked to, as at a rung; arguments as of `has_result`."""
+    return status == Status.STOPPED and not has_result(status, rule)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What a trial got. The fields stand in the order of the file.
+
+    Attributes:
+        run_id: The run that it led to; None: to none.
+        status: How it ended.
+        stop_reason: Why, for people; None where it finished.
+        rule: The monitor that stopped it, or None.
+        step: The step that it ended at.
+        max_steps: The last step of its run.
+        metrics: The last value of each metric by then.
+        weights: SHA-256 of the weights of that step; None if they were not saved.
+        parameters: Size of the model.
+        seconds, gpu_seconds: Spent on the run by then.
+        device: What trained it.
+        versions: Of the libraries that trained it.
+        code: Digest of the code that trained it.
+        device_memory: Bytes of the device whose memory the run does not fit.
+        more: What a newer version wrote; it is kept.
+        keys: The keys of the file that it was read from, in order; empty for a new record. Files
+            of older versions have fewer: a field that they lack is None.
+    """
+
+    run_id: str | None
+    status: Status
+    stop_reason: str | None
+    rule: str | None = None
+    step: int
+    max_steps: int | None = None
+    metrics: Mapping[str, float]
+    weights: str | None = None
+    parameters: int | None = None
+    seconds: float | None = None
+    gpu_seconds: float | None = None
+    device: str | None = None
+    versions: Mapping[str, str] | None = None
+    code: str | None = None
+    device_memory: int | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, text: str) -> "Record":
+        """Make a record of a file's text; raises ValueError."""
+        content = json.loads(text)
+        if not isinstance(content, dict):
+            raise ValueError("should be a JSON object")
+        lacking = [key for key in REQUIRED if key not in content]
+        if lacking:
+            raise ValueError(f"lacks {', '.join(lacking)}")
+        known = {key: content[key] for key in FIELDS if key in content}
+        known["status"] = Status(content["status"])
+        more = {key: value for key, value in content.items() if key not in known}
+        return cls(**known, more=more, keys=tuple(content))
+
+    def to_json(self) -> str:
+        """Return the text of its file; equal to the one that it was read from."""
+        known = {key: getattr(self, key) for key in FIELDS}
+        changed = [key for key in FIELDS if known[key] is not None]  # may be new to the file
+        order = dict.fromkeys((*(self.keys or self._new_keys()), *changed, *self.more))
+        values = {**known, **self.more}
+        return json.dumps({key: values[key] for key in order}, indent=2) + "\n"
+
+    def _new_keys(self) -> Sequence[str]:
+        if self.run_id is None:
+            return REQUIRED
+        return FIELDS if self.status is Status.INFEASIBLE else FIELDS[:-1]
+
+    @property
+    def has_result(self) -> bool:
+        """Whether it has a result of its own, so that it can be ranked."""
+        return has_result(self.status, self.rule)
+
+    @property
+    def stopped_at_rung(self) -> bool:
+        """Whether it stopped where it was asked to, as at a rung: it could be trained further."""
+        return stopped_at_rung(self.status, self.rule)
+
+    def value(self, metric: str) -> float | None:
+        """Last value of a metric; None where it has none, or no finite one."""
+        value = self.metrics.get(metric)
+        return value if value is not None and math.isfinite(value) else None
+
+    @property
+    def end_text(self) -> str:
+        """How it ended, for people: `stopped at step 40 (plateau: no gain)`."""
+        reason = f" ({self.stop_reason})" if self.stop_reason else ""
+        return f"{self.status} at step {self.step}{reason}"
+
+
+FIELDS = tuple(name for name in Record.__dataclass_fields__ if name not in ("more", "keys"))
+REQUIRED = ("run_id", "status", "stop_reason", "step", "metrics")
+
+
+def read_record(path: Path) -> Record:
+    """Read a record.
+
+    Raises:
+        ConfigError: It is missing (its run may have been deleted) or is not a record.
+    """
+    try:
+        return Record.from_json(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(Problem(str(path), "", None, f"is not a record: {error}")) from None
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write a record, atomically."""
+    write_atomically(path, record.to_json())
+
+
+def write_own_record(path: Path, status: Status, reason: str) -> None:
+    """Write the record of a trial that leads to no run: empty, or infeasible as configured."""
+    record = Record(run_id=None, status=status, stop_reason=reason, step=0, metrics={})
+    write_record(path, record)
+
+
+def link_record(path: Path, record: Path) -> None:
+    """Make a trial's record: a relative link to the immutable one in the store."""
+    link_relative(path, record)
+    log.info("%s: %s", path, read_record(record).end_text)
+
+
+def record_paths(names: Sequence[str]) -> list[Path]:
+    """Return paths of records; a single `-` stands for names on standard input, one a line.
+
+    A command line has no room for those of thousands of trials.
+    """
+    given = sys.stdin.read().splitlines() if list(names) == ["-"] else names
+    return [Path(name) for name in given if name]
+
+
+def drop_dangling_records(layout: Layout, study: str) -> list[Path]:
+    """Delete links to records that are gone from the store; returns them.
+
+    A dangling link can keep Snakemake from building its graph, and a missing record brings the
+    run back.
+    """
+    records = layout.study(study).glob("*/records/**/*.json")
+    gone = [path for path in sorted(records) if path.is_symlink() and not path.exists()]
+    for path in gone:
+        path.unlink()
+    return gone
