@@ -7,17 +7,15 @@ from typing import Any
 
 import torch
 
-from resweep.config.early_stopping_section import EarlyStopping
 from resweep.data.store import Prepared
-from resweep.systems.registry import find_system
 from resweep.training.gradient_learner import GradientLearner
 from resweep.training.loop import Callbacks, LoopEnd, LoopPlan, train
 from resweep.training.metrics import METRICS, TIMING, MetricLog
-from resweep.training.monitors import Monitors, StopRules
+from resweep.training.monitors import Monitors
 from resweep.training.processes import ALONE, Processes
+from tests.support.language import SYSTEM, stop_rules
 
 CPU = torch.device("cpu")
-SYSTEM = find_system("language")
 
 
 def make_learner(
@@ -48,15 +46,9 @@ def train_to(
         metric=SYSTEM.metric,
         training_loss=SYSTEM.training_loss,
     )
-    rules = StopRules(
-        settings=EarlyStopping(),
-        training_loss=SYSTEM.training_loss,
-        metric=SYSTEM.metric,
-        goal="minimize",
-    )
     callbacks = Callbacks(save, interrupted, lambda step: None)
     with (
         closing(MetricLog(folder / METRICS, learner.step)) as metrics,
         closing(MetricLog(folder / TIMING, learner.step)) as timing,
     ):
-        return train(learner, plan, metrics, timing, callbacks, Monitors(rules))
+        return train(learner, plan, metrics, timing, callbacks, Monitors(stop_rules()))

@@ -11,7 +11,6 @@ import pytest
 from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.config.training_section import Training
-from resweep.data import store as data_store
 from resweep.errors import ConfigError, DataError, Interrupted, LockTimeout, ResweepError
 from resweep.jobs.options import JobOptions
 from resweep.jobs.train_trial import train_trial
@@ -21,9 +20,9 @@ from resweep.store.attempts import FEWER_ROWS, Attempts
 from resweep.store.goal import goal_of
 from resweep.store.lock import RunLock
 from resweep.store.run import Run
-from resweep.systems.language.system import SYSTEM
 from resweep.trials.trial import Trial, trial_from
 from tests.support import tiny, train_short_of_memory
+from tests.support.language import ensure
 
 TRAINING = Training(max_steps=1, batch_size=4, distributed="ddp", processes=4)
 
@@ -86,7 +85,7 @@ def trial_of_two() -> Trial:
     flat |= {"training.eval_batch_size": 2}
     flat |= {"data.source": "text", "data.paths": ["README.md"], "data.split": "contiguous"}
     config, problems = compose.validate(
-        Composed(compose.nest(tiny.BASE | flat), {}), "tiny", SYSTEM.schema
+        Composed(compose.nest(tiny.BASE | flat), {}), "tiny", tiny.LANGUAGE
     )
     assert not problems, problems
     return Trial("study", "sweep", "one", config)
@@ -102,7 +101,7 @@ def train(trial: Trial, layout: Layout, lock_timeout: float = 60.0) -> dict[str,
 
 def run_of(trial: Trial, layout: Layout) -> Run:
     """Where it is trained."""
-    data = data_store.ensure(SYSTEM, trial.config["data"], layout)
+    data = ensure(trial.config["data"], layout)
     return Run(layout.run(goal_of(trial.config, None, data, layout).run_id))
 
 

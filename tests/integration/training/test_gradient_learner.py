@@ -9,18 +9,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from resweep.data.store import ensure
 from resweep.paths import Layout
 from resweep.store import checkpoints as checkpoint
 from resweep.systems.language.data_section import Data
 from resweep.systems.language.token_data import TokenData
-from resweep.systems.registry import find_system
 from resweep.training.clock import duration
 from resweep.training.gradient_learner import GradientLearner
 from resweep.training.loop import LoopEnd
 from resweep.training.metrics import MetricLog, read_metrics
 from resweep.training.seeds import derive_seed
 from tests.support import tiny
+from tests.support.language import ensure
 from tests.support.learners import make_learner, train_to
 
 
@@ -540,7 +539,7 @@ def test_a_checkpoint_on_bpe_tokens_generates_text(kind, tmp_path):
     source = {"source": "text", "paths": [str(tmp_path / "text.txt")], "documents": "blank_line"}
     wanted = Data.model_validate({**source, "tokens": "bpe", "bpe_vocab_size": 300})
     layout = Layout(tmp_path / "results")
-    data = ensure(find_system("language"), wanted.model_dump(mode="json"), layout)
+    data = ensure(wanted.model_dump(mode="json"), layout)
     changes = {}
     if kind == "llama":
         shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}

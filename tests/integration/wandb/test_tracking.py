@@ -14,18 +14,17 @@ from pathlib import Path
 import pytest
 
 from resweep.config.compose import leaves
-from resweep.config.early_stopping_section import EarlyStopping
 from resweep.jobs.options import JobOptions
 from resweep.jobs.train_trial import train_trial
 from resweep.paths import Layout
 from resweep.study.load import load_study
 from resweep.training.metrics import METRICS, TIMING, read_metrics
-from resweep.training.monitors import StopRules
 from resweep.trials.record import read_record
 from resweep.trials.trial import Trial
 from resweep.wandb import follow as tracking
 from resweep.wandb.follow import follow
 from tests.support import wandb_runs
+from tests.support.language import stop_rules
 
 ROOT = Path(__file__).resolve().parents[3]
 FAKE_KEY = "0123456789abcdef" * 2 + "01234567"
@@ -86,9 +85,7 @@ def following(folder, from_step, trial, layout, mode="offline"):
         trial=trial,
         tracking={"wandb": mode},
         layout=layout,
-        rules=StopRules(
-            settings=EarlyStopping(), training_loss=None, metric="val/loss", goal="minimize"
-        ),
+        rules=stop_rules(),
     )
 
 

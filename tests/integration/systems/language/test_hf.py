@@ -31,11 +31,11 @@ from resweep.study.schema import Resources
 from resweep.systems.language.build import build_model, check_model
 from resweep.systems.language.folder import weight_files
 from resweep.systems.language.size import count_parameters
-from resweep.systems.language.system import SYSTEM
 from resweep.training.dropout import SampleDropout, sample_keys
 from resweep.training.gradient_learner import GradientLearner
 from resweep.trials.trial import Trial
 from tests.support.asked import ask, run_of
+from tests.support.language import SYSTEM
 from tests.support.learners import make_learner
 from tests.support.tiny import BASE, LANGUAGE, prepare
 

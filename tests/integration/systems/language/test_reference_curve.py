@@ -5,12 +5,12 @@ import torch
 
 from resweep.config import compose
 from resweep.config.compose import Composed
-from resweep.data.store import ensure
 from resweep.paths import Layout
 from resweep.store.identity import resolve
 from resweep.systems.language.data_section import Data
-from resweep.systems.language.system import RECIPES, SYSTEM
+from resweep.systems.language.system import RECIPES
 from resweep.training.metrics import read_metrics
+from tests.support.language import SYSTEM, ensure
 from tests.support.learners import make_learner, train_to
 
 RECIPE = {"gpt": "gpt/1", "hf": "hf/1"}
@@ -73,9 +73,7 @@ def curve(request, tmp_path_factory):
         "paths": [str(folder / "text.txt")],
         "documents": "blank_line",
     }
-    data = ensure(
-        SYSTEM, Data.model_validate(data_settings).model_dump(mode="json"), Layout(folder)
-    )
+    data = ensure(Data.model_validate(data_settings).model_dump(mode="json"), Layout(folder))
     settings = SETTINGS | {"model": MODEL[request.param], "data": data_settings}
     full, problems = compose.validate(Composed(settings, {}), "reference", SYSTEM.schema)
     assert problems == []
