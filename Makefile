@@ -3,8 +3,9 @@
 #   make demo        the quickstart study on real text: about five minutes on two CPU cores
 #   make test        the test suite
 #   make test-long   what takes longer: many kills, big studies
-#   make check       formatting, types, lint, and a dry run of every shipped study
+#   make check       formatting, spelling, types, imports, lint, a dry run of every shipped study
 #   make dag         a picture of the rules: results/dag.svg
+#   make picture     the picture of the README, from the quickstart's report; needs Chromium
 #   make oracle      W&B's sweep engine, to compare with, in an environment of its own
 #   make bench       what docs/benchmarks.md reports
 
@@ -13,7 +14,7 @@ STUDY ?= quickstart
 JOBS ?= 2
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test test-long check dag bench env oracle
+.PHONY: demo test test-long check dag picture bench env oracle
 
 env: .venv/ready
 
@@ -41,16 +42,19 @@ test-long: env oracle
 	pytest -n $(JOBS) -m long
 
 check: env
-	ruff check .
-	ruff format --check .
+	pre-commit run --all-files
 	mypy
-	snakefmt --check Snakefile rules
+	lint-imports --no-cache --no-logo
 	snakemake --lint
 	for study in config/studies/*.yaml; do \
 		snakemake --dry-run --quiet all --config study=$$study || exit 1; done
 
 dag: env
 	snakemake --rulegraph dot --config study=$(STUDY) | python workflow/scripts/draw_rules.py results/dag
+
+picture: env
+	snakemake --quiet rules --config study=quickstart
+	python docs/make_picture.py
 
 bench: env
 	python -m benchmarks

@@ -14,9 +14,9 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from resweep.config.schema import SECTIONS
 from resweep.config.section import LABEL
 from resweep.study.schema import PhaseFile, Publish, Resources, Score, StudyFile, Tracking
+from resweep.systems.registry import find_system
 
 PAGE = Path(__file__).parent / "configuration.md"
 MODELS: dict[str, type[BaseModel]] = {
@@ -26,7 +26,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "tracking": Tracking,
     "publish": Publish,
     "resources": Resources,
-    **SECTIONS,
+    **find_system().sections,
 }
 BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 NAMES = {

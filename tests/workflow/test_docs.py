@@ -2,7 +2,8 @@
 
 Commands are run where that costs seconds. Snakemake's are dry runs; commands that need results,
 minutes, a network or a cluster are checked: the command exists, its --help knows the flags, the
-files that it names are there or in the file contract. A command of no known kind fails.
+files that it names are there or in the file contract. A command of no known kind fails. The
+tutorial is followed from its first command to its last, with fewer steps of training.
 """
 
 import ast
@@ -11,14 +12,29 @@ import importlib.util
 import os
 import re
 import shlex
+import shutil
+import struct
 from collections.abc import Iterator
 from pathlib import Path
+from pydoc_data import topics
+from types import ModuleType
 
 import pytest
 
 from tests.conftest import ROOT, Checkout
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+TUTORIAL = ROOT / "docs/tutorial.md"
+# What troubleshooting.md quotes of our own messages.
+MESSAGES = (
+    "saved at step",
+    "waiting: ",
+    "held by ",
+    "waiting for ",
+    "should be at most",
+    "in the store",
+    "its run is gone from the store",
+)
 SETS = ("config/", "docs/", "profiles/", "rules/", "src/", "tests/", "workflow/")
 CONTRACT = (
     r"results/\w+/(study\.yaml|runs\.csv|report\.html|wandb|artifacts/[\w-]+\.json)",
@@ -33,9 +49,14 @@ def blocks(page: Path, language: str) -> Iterator[str]:
 
 
 def commands() -> list[str]:
-    """Every different command of all pages, without comments, continued lines joined."""
+    """Every different command of all pages, without comments, continued lines joined.
+
+    Without those of the tutorial, which has a test of its own.
+    """
     found: dict[str, None] = {}
     for page in PAGES:
+        if page == TUTORIAL:
+            continue
         for block in blocks(page, "sh"):
             for line in block.replace("\\\n", " ").splitlines():
                 words = shlex.split(line, comments=True)
@@ -180,11 +201,17 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
             assert heading in [re.sub(r"[^\w -]", "", t.lower()).replace(" ", "-") for t in titles]
 
 
-def test_tables_of_fields_are_those_of_the_models() -> None:
-    spec = importlib.util.spec_from_file_location("fields", ROOT / "docs/fields.py")
+def script_of_docs(name: str) -> ModuleType:
+    """Import a script of docs/."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"docs/{name}.py")
     assert spec is not None and spec.loader is not None
-    fields = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(fields)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    return script
+
+
+def test_tables_of_fields_are_those_of_the_models() -> None:
+    fields = script_of_docs("fields")
     page = fields.PAGE.read_text()
     assert page.splitlines() == fields.with_tables(page).splitlines(), "python docs/fields.py"
     for model in fields.MODELS:
@@ -197,7 +224,64 @@ def test_every_script_says_how_it_is_called() -> None:
         assert text is not None and f"python workflow/scripts/{script.name}" in text
 
 
-def test_readme_names_every_guide() -> None:
-    text = (ROOT / "README.md").read_text()
-    linked = [page.name for page in (ROOT / "docs").glob("*.md") if f"docs/{page.name}" in text]
-    assert sorted(linked) == sorted(page.name for page in (ROOT / "docs").glob("*.md"))
+def test_index_lists_every_guide_once() -> None:
+    index = ROOT / "docs/README.md"
+    linked = re.findall(r"^- \[.+\]\(([\w-]+\.md)\)$", index.read_text(), re.M)
+    assert sorted(linked) == sorted(p.name for p in index.parent.glob("*.md") if p != index)
+
+
+def test_troubleshooting_quotes_messages_that_exist() -> None:
+    page = (ROOT / "docs/troubleshooting.md").read_text()
+    files = [*(ROOT / "src").rglob("*.py"), *(ROOT / "rules").glob("*.smk")]
+    code = "".join(path.read_text() for path in files)
+    assert [text for text in MESSAGES if text not in page] == []
+    assert [text for text in MESSAGES if text not in code] == []
+
+
+def test_picture_is_the_top_of_a_report(tmp_path: Path) -> None:
+    script = script_of_docs("make_picture")
+    with pytest.raises(FileNotFoundError, match="no such report"):
+        script.take_picture(tmp_path / "none.html", tmp_path / "picture.png")
+    if not any(map(shutil.which, script.BROWSERS)):
+        if os.environ.get("RESWEEP_REQUIRE_BROWSER") == "1":
+            pytest.fail("RESWEEP_REQUIRE_BROWSER=1, and no Chromium is on PATH")
+        pytest.skip("no Chromium on PATH")
+    (tmp_path / "report.html").write_text("<h1>a study</h1>")
+    script.take_picture(tmp_path / "report.html", tmp_path / "picture.png")
+    for picture in (tmp_path / "picture.png", ROOT / "docs/quickstart-report.png"):
+        size = struct.unpack(">II", picture.read_bytes()[16:24])
+        assert size == (script.SCALE * script.WIDTH, script.SCALE * script.HEIGHT)
+
+
+def test_tutorial(tmp_path: Path) -> None:
+    """Follow it, file by file and command by command, with 20 steps of one layer a training."""
+    made = Checkout.new(tmp_path / "checkout")
+    for module, key in (("model/gpt-tiny", "n_layer"), ("training/quick", "eval_sequences")):
+        file = made.path / f"config/{module}.yaml"
+        shorter, changed = re.subn(rf"{key}: \d+", f"{key}: 1", file.read_text())
+        assert changed == 1
+        file.write_text(shorter)
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "my-text.txt").write_text(
+        "\n\n".join(text for _, text in sorted(topics.topics.items()))
+    )
+    text = TUTORIAL.read_text()
+    outputs = []
+    for language, block in re.findall(r"^```(\w+)\n(.*?)^```$", text, re.M | re.S):
+        if language == "yaml":
+            name = re.match(r"# (config/\S+\.yaml)\n", block)
+            assert name, block
+            (made.path / name[1]).write_text(re.sub(r"max_steps: \d+", "max_steps: 20", block))
+        elif language == "sh" and ".venv" not in block:
+            command = ("bash", "-euo", "pipefail", "-c", block)
+            outputs.append(made.run(*command, env={"HOME": str(home)}).stdout)
+        elif language == "python":
+            outputs.append(made.run("python", "-c", block).stdout)
+        elif "Job stats:" in block or "Nothing to be done" in block:
+            assert block in outputs[-1]  # the same for any text and any number of steps
+    records = list((made.path / "results/mine").glob("*/records/*.json"))
+    assert [path.stem for path in records if not re.search(rf"\b{path.stem}\b", text)] == []
+    assert set(made.trainings().values()) == {1}  # nothing twice
+    assert "KING" in outputs[-2]
+    assert "Would sync" in outputs[-1]

@@ -108,17 +108,17 @@ def test_own_options():
     assert made.trial.assignments == {}
 
 
-def test_everything_wrong_is_told_at_once():
+def test_everything_wrong_is_reported_at_once():
     lines = problems(
         *("--learning_rat=1e-3", "--n_layer=x", "--n_embd=2.5", "--name=x", "foo"),
         *("--devise=cpu", "--keep=some", "--bias=2"),
     )
-    told = ["foo: is no parameter", "keep = 'some'", "devise = 'cpu': did you mean device?"]
-    told += ["name: could mean model.name or run.name", "n_layer = 'x'", "n_embd = 2.5", "bias = 2"]
-    told += ["learning_rat = 0.001: did you mean training.learning_rate?"]
-    assert len(lines) == len(told), lines
+    expected = ["foo: ", "keep = 'some'", "devise = 'cpu': ", "name: ", "n_layer = 'x'"]
+    expected += ["n_embd = 2.5", "bias = 2", "learning_rat = 0.001: "]
+    hints = [" device?", "model.name or run.name", " training.learning_rate?"]
+    assert len(lines) == len(expected), lines
     assert all(line.startswith("command line: ") for line in lines)
-    for text in told:
+    for text in expected + hints:
         assert any(text in line for line in lines), text
 
 
@@ -134,7 +134,7 @@ def test_names_of_ones_own_are_those_of_the_study(tmp_path):
 
 def test_values_that_do_not_fit_together():
     (line,) = problems("--n_head=5")
-    assert "n_embd = 96 should be a multiple of n_head = 5" in line
+    assert "n_embd = 96 " in line and "n_head = 5" in line
 
 
 def test_which_study(tmp_path):
@@ -144,7 +144,7 @@ def test_which_study(tmp_path):
         plan_by_hand([], {}, tmp_path / "config")
     made = plan_by_hand(["--study=quickstart"], {}, tmp_path / "config")
     assert made.trial.phase == "quickstart"
-    with pytest.raises(ConfigError, match="did you mean quickstart"):
+    with pytest.raises(ConfigError, match=r" quickstart\?"):
         plan_by_hand(["--study=quickstar"], {}, tmp_path / "config")
 
 
@@ -176,7 +176,8 @@ def test_agents_file_stands_below_the_command_line(tmp_path):
     assert config["run"]["name"] == "5"
     file.write_text("wandb_version: 1\nlearning_rat:\n  value: 0.002\n")
     (line,) = problems(WANDB_SWEEP_PARAM_PATH=str(file))
-    assert line.startswith(f"{file}: learning_rat = 0.002: did you mean training.learning_rate?")
+    assert line.startswith(f"{file}: learning_rat = 0.002: ")
+    assert " training.learning_rate?" in line
 
 
 def test_which_run_of_wandb():
@@ -213,7 +214,7 @@ def runs_of(results):
 def test_trained_once(tmp_path):
     output, code = train(tmp_path, "learning_rate=1e-3", "mine=x")
     assert code == 0, output
-    assert "hyperparameters of your own, which only name the run: mine" in output
+    assert any(line.endswith(": mine") for line in output.splitlines()), "of the user's own"
     (folder,) = (tmp_path / "runs").iterdir()
     assert f"{folder}: finished at step 20" in output and "val/loss" in output
     (tracked,) = runs_of(tmp_path)
@@ -228,23 +229,19 @@ def test_trained_once(tmp_path):
 
 def test_what_cannot_be_trained_says_why(tmp_path):
     output, code = train(tmp_path, "--learning_rat=3")
-    assert (code, output) == (
-        1,
-        "error: command line: learning_rat = 3: did you mean training.learning_rate? "
-        "If it is a hyperparameter of your own, add it to own: in the study (run_sweep.py --own)\n",
-    )
+    assert code == 1 and output.startswith("error: command line: learning_rat = 3: ")
+    assert " training.learning_rate?" in output and output.count("\n") == 1
     output, code = train(tmp_path, "--vocab_size=300", "--context_length=100000000")
-    assert code == 1 and "infeasible: " in output and "shorter context" in output
+    assert code == 1 and "infeasible: " in output and "100000000" in output
 
 
 def test_places_that_are_not_there_are_one_line(tmp_path):
     output, code = train(tmp_path / "results", "--device=foo")
     assert code == 1 and "Traceback" not in output
-    assert output.splitlines()[-1].endswith(
-        "command line: --device = 'foo': should be auto, cpu, cuda or cuda:N"
-    )
+    last = output.splitlines()[-1]
+    assert "command line: --device = 'foo': " in last and "cuda:N" in last
     output, code = train(tmp_path / "results", "--device=cuda:99")
-    assert code == 1 and "--device = 'cuda:99': is not there: torch finds " in output
+    assert code == 1 and "--device = 'cuda:99': " in output
     (tmp_path / "file").write_text("in the way")
     output, code = train(tmp_path / "file/results")
     assert code == 1 and "Traceback" not in output

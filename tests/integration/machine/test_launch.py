@@ -38,7 +38,7 @@ def test_one_process_starts_no_others_but_for_deepspeed(distributed, processes, 
 
 def test_nodes_are_those_of_a_slurm_job():
     two = TRAINING.model_copy(update={"nodes": 2})
-    with pytest.raises(ConfigError, match=r"training.nodes = 2: needs a SLURM job"):
+    with pytest.raises(ConfigError, match=r"training\.nodes = 2: .*SLURM"):
         launch.command(two, [], {})
     command = launch.command(two, ["--log", "a b"], {"SLURM_JOB_ID": "1"})
     assert command[:3] == ["srun", "--nodes=2", "--ntasks=2"]
@@ -72,7 +72,7 @@ def test_what_rank_0_raises_is_raised(monkeypatch, tmp_path, kind):
 
 
 def test_no_answer_is_a_crash(monkeypatch, tmp_path):
-    with pytest.raises(launch.Crashed, match="ended with code 7"):
+    with pytest.raises(launch.Crashed, match=r"\b7\b"):
         answer(monkeypatch, tmp_path, "Answer()\nos._exit(7)")
 
 
@@ -138,7 +138,7 @@ def test_no_processes_are_started_to_wait_for_another_job(monkeypatch, tmp_path)
         raise AssertionError("processes were started")
 
     monkeypatch.setattr(launch, "launch", started)
-    with RunLock(run.path, 1.0), pytest.raises(LockTimeout, match="held by"):
+    with RunLock(run.path, 1.0), pytest.raises(LockTimeout, match=run.run_id):
         train(trial, layout, lock_timeout=0.0)
     with pytest.raises(AssertionError, match="were started"):
         train(trial, layout, lock_timeout=0.0)

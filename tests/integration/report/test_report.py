@@ -243,7 +243,7 @@ def test_rungs_are_a_table_with_what_it_cannot_say(tmp_path: Path) -> None:
     layout = make_adaptive_study(tmp_path)
     html = render_report(read_study("made", layout), layout)
     assert rows_of(html, "Rungs") == [["1", "20", "6", "4", "1", "3.3 to 3.2", "0.40 (4 trials)"]]
-    assert "Of survivors only" in html.split("<h3>Rungs</h3>")[1].split("</section>")[0]
+    assert "survivors" in html.split("<h3>Rungs</h3>")[1].split("</section>")[0]
     page = tmp_path / "report.html"
     page.write_text(html)
     dom = render(page, tmp_path / "profile")
@@ -306,14 +306,14 @@ def test_hundreds_of_trials_stay_small(results: StudyResults, tmp_path: Path) ->
     assert len(rows_of(html, "Ranking")) == 300
 
 
-def test_columns_of_scores_are_told_from_hyperparameters(results: StudyResults) -> None:
+def test_columns_of_scores_are_no_hyperparameters(results: StudyResults) -> None:
     scores = results.phases[0].scores
     assert tuple(scores.columns[: len(SCORE_COLUMNS)]) == SCORE_COLUMNS
     assert results.phases[0].hyperparameters == [RATE, "optimizer_name"]
 
 
 def test_a_study_without_results_is_an_error_of_one_line(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="no results yet; `snakemake --config study=nothing`"):
+    with pytest.raises(StoreError, match="`snakemake --config study=nothing`"):
         read_study("nothing", Layout(tmp_path))
 
 

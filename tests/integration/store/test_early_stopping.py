@@ -10,7 +10,7 @@ from resweep import yaml12
 from resweep.config.early_stopping_section import EarlyStopping
 from resweep.config.section import LABEL
 from resweep.data.store import Prepared
-from resweep.errors import ConfigError, Interrupted
+from resweep.errors import Interrupted
 from resweep.jobs.options import JobOptions
 from resweep.jobs.resources import LINK, trial_needs
 from resweep.jobs.train_trial import train_trial
@@ -26,6 +26,7 @@ from resweep.training.monitors import first_stop
 from resweep.trials.trial import Trial
 from tests.support.asked import Asked, ask, run_of
 from tests.support.learners import make_learner
+from tests.support.problems import assert_problem, problem_of, problems_of
 from tests.support.tiny import configure, prepare
 
 # The loss of the first lines changes by less than half of it: three lines of four steps are flat.
@@ -370,13 +371,12 @@ def test_a_monitor_can_be_swept(tmp_path):
 
 
 def test_what_no_monitor_reads_is_an_error(tmp_path):
-    with pytest.raises(ConfigError, match=r"early_stopping\.patience = 4: is no key of early_sto"):
-        load(tmp_path, set={"early_stopping.patience": 4})
-    with pytest.raises(ConfigError) as caught:
-        load(tmp_path, set={"early_stopping.loss_patiense": 4})
-    assert str(caught.value).endswith("did you mean early_stopping.loss_patience?")
-    with pytest.raises(ConfigError, match="is no key of early_stopping; there are: loss_patience"):
-        load(tmp_path, sweep={"early_stopping.patience": {"values": [2, 3]}})
+    key = "early_stopping.patience"
+    assert_problem(problem_of(load, tmp_path, set={key: 4}), key, 4, "loss_patience")
+    problem = problem_of(load, tmp_path, set={"early_stopping.loss_patiense": 4})
+    assert_problem(problem, "early_stopping.loss_patiense", 4, " early_stopping.loss_patience?")
+    found = problems_of(load, tmp_path, sweep={key: {"values": [2, 3]}})
+    assert_problem(found, key, 2, "loss_patience")
 
 
 def test_no_setting_of_a_monitor_is_part_of_a_run():

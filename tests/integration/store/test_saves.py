@@ -298,7 +298,7 @@ def test_an_error_of_the_last_write_leaves_no_record(data, layout, monkeypatch):
 def test_a_library_that_cannot_write_is_a_fault_of_the_machine(data, tmp_path):
     snapshot = make_learner(configure(data), data).snapshot()
     (tmp_path / "optimizer.safetensors").mkdir()
-    with pytest.raises(StoreError, match="cannot be written"):
+    with pytest.raises(StoreError, match=str(tmp_path)):
         snapshot.write(tmp_path)
 
 
@@ -324,7 +324,7 @@ def test_a_writer_hides_no_error_of_the_training(caplog):
     with pytest.raises(KeyError), Writer() as writer:
         writer.begin(lambda: 1 / 0)
         raise KeyError
-    assert "was not written either: division by zero" in caplog.text
+    assert "division by zero" in caplog.text
 
 
 KILLED = """

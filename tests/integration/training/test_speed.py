@@ -96,7 +96,7 @@ def test_what_was_accumulated_before_memory_ran_out_counts_once(data, monkeypatc
     assert_equal(learner, halved)
 
 
-def test_a_single_sequence_that_does_not_fit_is_told_as_it_is(data, monkeypatch):
+def test_a_single_sequence_that_does_not_fit_is_reported_as_it_is(data, monkeypatch):
     Device(most=0).install(monkeypatch)
     learner = make(data, **EIGHT)
     with pytest.raises(torch.OutOfMemoryError):
@@ -125,7 +125,7 @@ def test_the_store_tells_what_fits_no_device_from_what_fits_in_parts(
         assert (record["status"], record["step"]) == ("finished", 12)
         return
     assert (record["status"], record["step"]) == ("infeasible", 0)
-    assert "does not fit the device's memory: CUDA out of memory" in record["stop_reason"]
+    assert "memory: CUDA out of memory" in record["stop_reason"]
     run = run_of(asked, layout)
     assert run.find_record(asked.goal, device_memory=1000) is not None
     assert run.find_record(asked.goal, device_memory=2000) is None

@@ -165,12 +165,12 @@ def test_unreachable_server(trial, results, untracked, caplog, monkeypatch):
     check_undisturbed(train(trial, results, wandb="online"), untracked)
     assert time.monotonic() - start < 15
     (warning,) = warnings(caplog)
-    assert "hung and was stopped" in warning
+    assert "hung" in warning
     told = [path for path in results.rglob("*") if path.is_file()]
     assert told and not any(FAKE_KEY.encode() in path.read_bytes() for path in told)
 
 
-def test_failure_is_told_at_once(trial, tmp_path, caplog):
+def test_failure_is_reported_at_once(trial, tmp_path, caplog):
     folder = tmp_path / "runs/abc"
     folder.mkdir(parents=True)
     with following(folder, 0, trial, Layout(tmp_path), "online"):

@@ -1,11 +1,13 @@
 """Layers to one configuration: names, origins, types, and everything wrong at once."""
 
+from unittest.mock import ANY
+
 import pytest
 
 from resweep.config import compose, layers
 from resweep.config.compose import Composed, Layer
 from resweep.config.spelling import _edits, nearest
-from resweep.errors import ConfigError
+from tests.support.problems import assert_problem, problem_of
 from tests.support.tiny import LANGUAGE
 
 MINIMAL = {"training": {"max_steps": 10}}
@@ -52,9 +54,7 @@ def test_a_flat_name_means_the_one_field_it_can_mean(name, path):
     ],
 )
 def test_an_ambiguous_name_lists_what_it_could_mean(name, config):
-    with pytest.raises(
-        ValueError, match=rf"could mean \w+\.{name} or \w+\.{name}; write it in full"
-    ):
+    with pytest.raises(ValueError, match=rf"\w+\.{name} or \w+\.{name}\b"):
         compose.resolve_name(name, config, LANGUAGE)
 
 
@@ -91,10 +91,7 @@ def test_misspellings_are_errors_that_name_both(wrong, meant):
     _, problems = check(**{wrong: 3})
     (problem,) = problems
     assert problem.key in wrong
-    assert problem.mend == (
-        f"did you mean {meant}? If it is a hyperparameter of your own, add it to own: in the study "
-        "(run_sweep.py --own)"
-    )
+    assert_problem(problem, ANY, ANY, f" {meant}?", "own:", "--own")
 
 
 @pytest.mark.parametrize(
@@ -125,12 +122,9 @@ def test_only_whole_parts_of_a_name_are_its_own(own):
 
 def test_a_section_that_takes_no_others_has_no_names_of_ones_own():
     _, problems = check(own=["loss_patence"], **{"early_stopping.loss_patence": 3})
-    assert [(p.key, p.mend) for p in problems] == [
-        (
-            "early_stopping.loss_patence",
-            "is no key of early_stopping; did you mean early_stopping.loss_patience?",
-        )
-    ]
+    (problem,) = problems
+    assert_problem(problem, "early_stopping.loss_patence", 3, " early_stopping.loss_patience?")
+    assert "own" not in str(problem)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +152,7 @@ def test_a_rule_about_several_fields_blames_who_set_the_last_of_them():
         compose.Layer("later", {"model": {"dropout": 0.1}}),
     ]
     _, (problem,) = compose.validate(compose.merge(layers), "study.yaml", LANGUAGE)
-    assert problem.file == "command line" and "n_embd = 96" in problem.mend
+    assert_problem(problem, ANY, ANY, "n_embd = 96", "n_head = 5", file="command line")
 
 
 SIBLINGS = {"keep_last", "keep_best"}  # as other trainers call them; both are known, so no harm
@@ -223,7 +217,7 @@ def test_nesting_and_leaves_are_each_others_inverse():
 
 @pytest.mark.parametrize("flat", [{"a": 1, "a.b": 2}, {"a.b": 2, "a": 1}])
 def test_a_name_cannot_be_a_value_and_hold_others(flat):
-    with pytest.raises(ValueError, match="is a value and holds others at once"):
+    with pytest.raises(ValueError, match=r"^a\b|\ba\.b"):
         compose.nest(flat)
 
 
@@ -300,44 +294,38 @@ def test_everything_wrong_is_told_at_once_with_the_place_that_set_it():
         ("study.yaml", "training.learning_rate", "fast"),
         ("cli", "training.beta2", 2),
     }
-    assert all(len(str(p).splitlines()) == 1 and p.mend for p in problems)
+    assert all(len(str(p).splitlines()) == 1 for p in problems)
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "expected"),
     [
-        (
-            {"model.n_embd": 100, "model.n_head": 3},
-            "n_embd = 100 should be a multiple of n_head = 3",
-        ),
+        ({"model.n_embd": 100, "model.n_head": 3}, ("model", ANY, "n_embd = 100", "n_head = 3")),
         (
             {"training.num_epochs": 2, "training.max_steps": 9},
-            "give either max_steps or num_epochs",
+            ("training", ANY, "max_steps", "num_epochs"),
         ),
-        ({"training.max_steps": None}, "give either max_steps or num_epochs"),
+        ({"training.max_steps": None}, ("training", ANY, "max_steps", "num_epochs")),
         (
             {"training.warmup_steps": 5, "training.pct_warmup": 0.1},
-            "either warmup_steps or pct_warmup",
+            ("training", ANY, "warmup_steps", "pct_warmup"),
         ),
-        ({"data.source": "text"}, "needs paths"),
-        ({"data.paths": ["a.txt"]}, "python-docs is built in"),
-        ({"model.vocab_size": 256}, "257"),
-        ({"training.learning_rate": -0.1}, "greater than 0"),
-        ({"mine": float("nan")}, "mine = nan: should be a plain, finite value"),
-        ({"mine": -0.0}, "mine = -0.0: should be a plain, finite value"),
-        ({"training": 3}, "training = 3"),
+        ({"data.source": "text"}, ("data", ANY, "text", "paths")),
+        ({"data.paths": ["a.txt"]}, ("data", ANY, "paths", "python-docs")),
+        ({"model.vocab_size": 256}, ("model.vocab_size", 256, "257")),
+        ({"training.learning_rate": -0.1}, ("training.learning_rate", -0.1, "0")),
+        ({"mine": float("nan")}, ("mine", ANY)),
+        ({"mine": -0.0}, ("mine", -0.0)),
+        ({"training": 3}, ("training", 3)),
     ],
 )
-def test_fields_that_do_not_fit_say_why(changes, words):
-    _, problems = check(**changes)
-    assert words in "\n".join(str(problem) for problem in problems)
+def test_fields_that_do_not_fit_say_why(changes, expected):
+    assert_problem(check(**changes)[1], *expected)
 
 
 def test_a_configuration_without_training_says_what_it_lacks():
-    _, problems = compose.validate(Composed({}, {}), "study.yaml", LANGUAGE)
-    assert [str(p) for p in problems] == [
-        "study.yaml: training: give either max_steps or num_epochs"
-    ]
+    _, (problem,) = compose.validate(Composed({}, {}), "study.yaml", LANGUAGE)
+    assert_problem(problem, "training", ANY, "max_steps", "num_epochs", file="study.yaml")
 
 
 def test_validating_twice_gives_the_same():
@@ -375,24 +363,17 @@ def test_a_module_is_found_by_name_or_given_in_place(tmp_path):
 
 @pytest.mark.parametrize("name", ["../secret", "a/b", "", ".hidden", 3, None, ["small"]])
 def test_a_module_cannot_lie_elsewhere(name, tmp_path):
-    with pytest.raises(ConfigError, match=r"base\.model.*should be the name of a module"):
-        compose.load_module(tmp_path, "model", name)
+    problem = problem_of(compose.load_module, tmp_path, "model", name)
+    assert_problem(problem, "base.model", name)
 
 
 def test_a_missing_module_lists_those_there_are(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "small.yaml").write_text("n_layer: 2\n")
-    with pytest.raises(ConfigError, match=r"model/large.yaml: no such module; there are: small"):
-        compose.load_module(tmp_path, "model", "large")
+    problem = problem_of(compose.load_module, tmp_path, "model", "large")
+    assert_problem(problem, "", None, "small", file="model/large.yaml")
 
 
 @pytest.mark.parametrize("content", [{"a": 1, "a.b": 2}])
 def test_a_module_that_contradicts_itself_is_an_error(content, tmp_path):
-    with pytest.raises(ConfigError, match="holds others at once"):
-        compose.load_module(tmp_path, "model", content)
-
-
-def test_a_monitor_watches_a_metric_of_evaluations():
-    content = {"training": {"max_steps": 10}, "early_stopping": {"plateau_metric": "test/loss"}}
-    _, (problem,) = compose.validate(Composed(content, {}), "study.yaml", LANGUAGE)
-    assert "plateau_metric" in problem.mend and "val/loss" in problem.mend
+    assert_problem(problem_of(compose.load_module, tmp_path, "model", content), ANY, ANY, "a")

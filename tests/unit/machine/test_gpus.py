@@ -202,7 +202,7 @@ def test_folder_of_leases_is_ours_alone(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "made")
     (tmp_path / "file").touch()
     for name in ("open", "link", "file"):
-        with pytest.raises(ConfigError, match="of yours alone"):
+        with pytest.raises(ConfigError, match=name):
             LeaseFolder(tmp_path / name)
 
 
@@ -254,6 +254,6 @@ def test_only_what_trains_waits(names, tmp_path):
     waiting.send_signal(signal.SIGTERM)
     output, _ = waiting.communicate()
     assert waiting.returncode == 75
-    assert f"left while waiting for a GPU: {names[0]} has elsewhere" in output
+    assert "waiting for a GPU" in output and f"{names[0]} has elsewhere" in output
     holder.end()
     assert not (tmp_path / "logs").exists()

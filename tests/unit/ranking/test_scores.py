@@ -7,6 +7,7 @@ import random
 import statistics
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import ANY
 
 import pandas as pd
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from resweep import yaml12
 from resweep.config import compose
 from resweep.config.compose import Composed
-from resweep.errors import ConfigError, StoreError
+from resweep.errors import StoreError
 from resweep.paths import Layout
 from resweep.ranking.scores import (
     SEED,
@@ -36,6 +37,7 @@ from resweep.ranking.selection import (
 from resweep.trials.record import Record, Status
 from resweep.trials.trial import Trial, write_trial
 from tests.support.language import score as made_score
+from tests.support.problems import assert_problem, problem_of
 from tests.support.tiny import LANGUAGE
 
 LR = "training.learning_rate"
@@ -223,7 +225,7 @@ def test_what_a_monitor_stopped_is_ranked_by_its_last_value():
     assert table["rule"].tolist()[1] == "loss-flat"
     assert table["stop_reason"].tolist()[1] == "stopped for a reason"
     check_rankable(results[:1], 0, "mine")
-    with pytest.raises(StoreError, match="none of the 1 trials"):
+    with pytest.raises(StoreError, match="1 trials"):
         check_rankable(results[-1:], 0, "mine")
 
 
@@ -299,22 +301,22 @@ def test_more_failures_than_tolerated_are_refused_with_the_mend():
     with pytest.raises(StoreError) as caught:
         check_rankable(results, 1, "mine")
     message = str(caught.value)
-    assert message.startswith("2 trials failed, more than tolerate_failures = 1 (a: failed for a ")
-    assert "forget.py failed --study mine" in message
-    assert "tolerate_failures: 2 in the study" in message
+    facts = ("2 trials", "tolerate_failures = 1", "a: failed for a ")
+    ways_out = ("forget.py failed --study mine", "tolerate_failures: 2")
+    assert all(words in message for words in (*facts, *ways_out))
 
 
 def test_other_ends_are_no_failures():
     ended = [result(s, None, status=s) for s in ("diverged", "infeasible", "empty")]
     check_rankable([*ended, result("a", 1.0)], 0, "m")
-    with pytest.raises(StoreError, match="none of the 3 trials of study m finished"):
+    with pytest.raises(StoreError, match="3 trials of study m"):
         check_rankable(ended, 0, "m")
 
 
 def test_a_ranking_of_mixed_code_is_warned_about():
     assert code_warning([result("a", 1.0).record, result("b", 1.0).record]) is None
     warning = code_warning([result("a", 1.0).record, result("b", 1.0, code="c2").record])
-    assert "2 versions of the training code (c1, c2)" in warning
+    assert warning is not None and "2 versions" in warning and "c1, c2" in warning
 
 
 # Files
@@ -369,8 +371,8 @@ def test_points_after_the_stop_of_a_trial_do_not_count(phase):
 
 def test_a_metric_that_nobody_logged_lists_those_there_are(phase):
     record = phase("a", 2.5, {LR: 0.1})
-    with pytest.raises(ConfigError, match=r"score\.metric = 'acc': was not logged; there are: val"):
-        read_result(record, made_score(metric="acc"), phase.layout)
+    problem = problem_of(read_result, record, made_score(metric="acc"), phase.layout)
+    assert_problem(problem, "score.metric", "acc", "val/loss")
 
 
 def test_a_metric_of_the_end_ranks_nothing_that_a_monitor_stopped(phase):
@@ -465,7 +467,8 @@ def test_what_the_phase_sets_stands_above_the_best(tmp_path):
 def test_a_short_list_leaves_empty_slots_with_a_reason(tmp_path):
     planned = plan(tmp_path, BEST, 6)
     assert [trial.empty for trial in planned[:4]] == [None] * 4
-    assert {trial.empty for trial in planned[4:]} == {"best.yaml has only 2 configurations"}
+    (reason,) = {trial.empty for trial in planned[4:]}
+    assert "best.yaml" in reason and "2 configurations" in reason
     assert all(trial.empty for trial in plan(tmp_path, "[]", 2))
 
 
@@ -479,27 +482,20 @@ def test_planned_trials_survive_their_files(tmp_path):
 
 @pytest.mark.parametrize("text", ["learning_rate: 1", "[1, 2]", "just text"])
 def test_a_list_of_mappings_is_asked_for(text, tmp_path):
-    with pytest.raises(ConfigError, match=r"best.yaml: should be a list of mappings"):
-        plan(tmp_path, text, 2)
+    assert_problem(problem_of(plan, tmp_path, text, 2), ANY, ANY, "list", file="best.yaml")
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "expected"),
     [
-        ("- {name: x}", "name: could mean model.name or run.name"),
-        (
-            "- {learning_rte: 1}",
-            "learning_rte = 1: did you mean training.learning_rate?",
-        ),
-        ("- {learning_rate: fast}", "best.yaml: training.learning_rate = 'fast'"),
-        ("- {learning_rate: 1}\n- {beta2: 3}", "best.yaml: training.beta2 = 3"),
+        ("- {name: x}", ("name", None, "model.name or run.name")),
+        ("- {learning_rte: 1}", ("learning_rte", 1, "training.learning_rate?")),
+        ("- {learning_rate: fast}", ("training.learning_rate", "fast")),
+        ("- {learning_rate: 1}\n- {beta2: 3}", ("training.beta2", 3)),
     ],
 )
-def test_what_is_wrong_with_a_list_by_hand_is_told_once(text, words, tmp_path):
-    with pytest.raises(ConfigError) as caught:
-        plan(tmp_path, text, 4)
-    assert words in str(caught.value)
-    assert len(caught.value.problems) == 1
+def test_what_is_wrong_with_a_list_by_hand_is_reported_once(text, expected, tmp_path):
+    assert_problem(problem_of(plan, tmp_path, text, 4), *expected, file="best.yaml")
 
 
 def test_nested_names_by_hand_are_paths(tmp_path):

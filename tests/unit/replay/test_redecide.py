@@ -2,10 +2,11 @@
 
 import dataclasses
 import random
+from unittest.mock import ANY
 
 import pytest
 
-from resweep.errors import ConfigError, StoreError
+from resweep.errors import StoreError
 from resweep.replay.bounds import Fate
 from resweep.replay.choose_rule import choose_rule
 from resweep.replay.curves import RecordedCurve, read_sweep
@@ -17,6 +18,7 @@ from resweep.search.rungs import PROMOTE, STOP, decide, rungs
 from resweep.sweep import EarlyTerminate
 from resweep.systems.registry import metric_of
 from tests.support.curves import EVERY, made_curve, made_sweep
+from tests.support.problems import assert_problem, problem_of
 from tests.support.study import make_study
 
 # The winner starts slowly: a is third at the first value, second at the second.
@@ -168,8 +170,8 @@ def test_asynchronously_a_trial_is_compared_with_those_before_it():
         ("e", "stop", 6.0),
     ]
     assert [row["compared"] for row in rows] == [1, 2, 3, 4, 5]
-    assert rows[2]["reason"].endswith("7 is behind the threshold 6")
-    assert rows[2]["rule"] == "asynchronous band 1: 1 value, eta 2"
+    assert "7 is behind" in rows[2]["reason"] and "threshold 6" in rows[2]["reason"]
+    assert "asynchronous" in rows[2]["rule"] and "eta 2" in rows[2]["rule"]
 
 
 @pytest.mark.parametrize(("strict", "decision"), [(True, "stop"), (False, "promote")])
@@ -192,8 +194,8 @@ def test_what_comes_after_a_stop_is_not_known_and_costs_are_bounds():
     assert {trial: row["decision"] for trial, row in second.items()} == {
         "b": "promote", "c": "unknown", "a": "unknown",
     }  # fmt: skip
-    assert second["c"]["reason"] == "place 2 to 3 of 3, 2 go on (1 not known)"
-    assert second["a"]["reason"] == "unknown from step 10: it was stopped there"
+    assert "2 to 3 of 3, 2" in second["c"]["reason"]
+    assert "step 10" in second["a"]["reason"]
     assert found.unknown_from == {"a": 10}
     assert found.fates["a"] == Fate(20, 40, None)
     verdict = judge(sweep, found)
@@ -201,8 +203,9 @@ def test_what_comes_after_a_stop_is_not_known_and_costs_are_bounds():
     assert (verdict.full, verdict.trained, verdict.open) == (160, 40 + 40 + 10 + 10, 1)
     assert verdict.winner.trial == "c" and verdict.winner_stopped is None
     text = describe_redecision(sweep, halving(), found)
-    assert "cost: 90 to 130 steps, 56% to 81% of the 160 that all trials would take" in text
-    assert "winner: c, val/loss 1.5000, the best of 2 whose ends are known: not known" in text
+    lines = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+    assert all(part in lines["cost"] for part in ("90 to 130 steps", "56% to 81%", "160"))
+    assert lines["winner"].startswith("c, val/loss 1.5000")
     assert "a from step 10" in text
 
 
@@ -273,7 +276,7 @@ def test_options_change_the_sweeps_own_rule():
     assert choose_rule(made_sweep(SLOW), {"min_iter": 1}).bands == (1, 3)
 
 
-def test_bands_are_laid_out_anew_for_a_metric_of_another_interval():
+def test_bands_follow_the_interval_of_the_metric():
     rare = [
         dataclasses.replace(
             curve, metric=metric_of({}, "train/loss"), training={**curve.training, "log_steps": 20}
@@ -284,27 +287,25 @@ def test_bands_are_laid_out_anew_for_a_metric_of_another_interval():
 
 
 @pytest.mark.parametrize(
-    ("rule", "options", "words"),
+    ("rule", "options", "key", "value", "words"),
     [
-        (OWN, {"eta": 1.0}, "--eta = 1.0: should be a number above 1"),
-        (OWN, {"min_iter": 0}, "--min-iter = 0: should be a whole number above 0"),
-        (OWN, {"min_iter": 4}, "--min-iter = 4: has no band below the 4 values"),
-        (OWN, {"keep": 2}, "--keep = 2: goes with --rule one_cut, not hyperband"),
-        (OWN, {"strict": True}, "--strict = True: goes with --rule asynchronous, not hyperband"),
-        (OWN, {"s": 2}, "--s = 2: goes with --max-iter"),
-        (OWN, {"max_iter": 9}, "--s: is missing"),
-        (OWN, {"min_iter": 1, "max_iter": 9, "s": 1}, "--min-iter = 1: goes without --max-iter"),
-        (OWN, {"rule": "none", "eta": 3.0}, "--eta = 3.0: goes with --rule hyperband or asynchr"),
-        (OWN, {"rule": "one_cut", "min_iter": 2}, "--keep: is missing"),
-        (None, {"eta": 3.0}, "--rule: needs min_iter, or max_iter and s"),
-        (EarlyTerminate("one_cut", min_iter=1, keep=1), {"eta": 2.0}, "--eta = 2.0: goes with"),
+        (OWN, {"eta": 1.0}, "--eta", 1.0, ["1"]),
+        (OWN, {"min_iter": 0}, "--min-iter", 0, []),
+        (OWN, {"min_iter": 4}, "--min-iter", 4, ["4 values"]),
+        (OWN, {"keep": 2}, "--keep", 2, ["one_cut", "hyperband"]),
+        (OWN, {"strict": True}, "--strict", True, ["asynchronous", "hyperband"]),
+        (OWN, {"s": 2}, "--s", 2, ["--max-iter"]),
+        (OWN, {"max_iter": 9}, "--s", None, []),
+        (OWN, {"min_iter": 1, "max_iter": 9, "s": 1}, "--min-iter", 1, ["--max-iter"]),
+        (OWN, {"rule": "none", "eta": 3.0}, "--eta", 3.0, ["hyperband", "asynchronous"]),
+        (OWN, {"rule": "one_cut", "min_iter": 2}, "--keep", None, []),
+        (None, {"eta": 3.0}, "--rule", ANY, ["min_iter", "max_iter and s"]),
+        (EarlyTerminate("one_cut", min_iter=1, keep=1), {"eta": 2.0}, "--eta", 2.0, []),
     ],
 )
-def test_options_that_do_not_go_together_are_one_line(rule, options, words):
-    with pytest.raises(ConfigError) as caught:
-        choose_rule(made_sweep(SLOW, rule, bands=(1, 2)), options)
-    assert str(caught.value).startswith(f"decide.py: {words}")
-    assert len(caught.value.problems) == 1
+def test_options_that_do_not_go_together_are_one_line(rule, options, key, value, words):
+    problem = problem_of(choose_rule, made_sweep(SLOW, rule, bands=(1, 2)), options)
+    assert_problem(problem, key, value, *words, file="decide.py")
 
 
 # What is read
@@ -325,21 +326,18 @@ def test_curves_are_read_from_the_store(tmp_path):
 
 def test_what_cannot_be_read_is_one_line(tmp_path):
     layout = make_study(tmp_path)
-    with pytest.raises(
-        ConfigError, match=r"phase = 'swep': is no phase of it; there are: sweep, r"
-    ):
-        read_sweep("made", "swep", layout)
-    with pytest.raises(ConfigError, match=r"study.yaml: is missing; `snakemake --config study=no`"):
-        read_sweep("no", "sweep", layout)
-    for metric, why in (("test/loss", "was logged by none"), ("val/los", "is not logged by")):
-        with pytest.raises(ConfigError, match=f"metric = '{metric}': {why}"):
-            read_sweep("made", "sweep", layout, metric)
+    problem = problem_of(read_sweep, "made", "swep", layout)
+    assert_problem(problem, "phase", "swep", "sweep, rerun")
+    problem = problem_of(read_sweep, "no", "sweep", layout)
+    assert_problem(problem, "", None, "`snakemake --config study=no`", file="no/study.yaml")
+    for metric in ("test/loss", "val/los"):
+        problem = problem_of(read_sweep, "made", "sweep", layout, metric)
+        assert_problem(problem, "metric", metric, file="made/sweep")
     (layout.run("sweepaaa") / "metrics.jsonl").unlink()
-    with pytest.raises(StoreError, match="the curve of trial aaa is gone from the store"):
+    with pytest.raises(StoreError, match="trial aaa"):
         read_sweep("made", "sweep", layout)
     layout.record("made", "sweep", "aaa").unlink()
-    with pytest.raises(ConfigError, match=r"aaa.json: is not a record"):
-        read_sweep("made", "sweep", layout)
+    assert_problem(problem_of(read_sweep, "made", "sweep", layout), file="records/aaa.json")
     (layout.phase("made", "sweep") / "scores.csv").unlink()
-    with pytest.raises(StoreError, match="the phase has not been ranked yet"):
+    with pytest.raises(StoreError, match="ranked"):
         read_sweep("made", "sweep", layout)

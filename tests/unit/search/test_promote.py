@@ -68,9 +68,7 @@ def test_slots_that_nothing_fills_are_empty_and_say_why() -> None:
     ]
     trials, decisions = promote(plan(3), outcomes)
     assert [trial.trial for trial in trials] == ["a", "02", "03"]
-    assert [trial.empty for trial in trials[1:]] == [
-        "only 1 of 3 trials could go on from rung 1"
-    ] * 2
+    assert all("1 of 3 trials" in str(trial.empty) for trial in trials[1:])
     assert trials[1].config == {} and trials[1].stop is None
     assert {row["trial"]: row["decision"] for row in decisions} == {
         "a": "promote", "b": "lost", "c": "done",
@@ -79,7 +77,7 @@ def test_slots_that_nothing_fills_are_empty_and_say_why() -> None:
 
 def test_a_rung_of_empty_slots_promotes_nothing() -> None:
     trials, decisions = promote(plan(2), [empty("a"), empty("b")])
-    assert [trial.empty for trial in trials] == ["only 0 of 0 trials could go on from rung 1"] * 2
+    assert all("0 of 0 trials" in str(trial.empty) for trial in trials)
     assert decisions == []
 
 
@@ -157,11 +155,12 @@ def test_each_trial_gets_what_it_had_at_its_last_rung(tmp_path: Path) -> None:
         "a": "stopped", "b": "finished", "c": "stopped", "d": "diverged", "e": "infeasible",
         "f": "empty",
     }  # fmt: skip
-    assert records["a"].stop_reason == "hyperband rung 1: 1 values, eta 2: place 3"
-    assert records["a"].metrics[METRIC] == 3.0 and records["a"].run_id == "runa"
-    assert (records["b"].step, got["b"].trial.stop) == (40, None)
-    assert (records["c"].rule, records["c"].step) == ("plateau", 23)
-    assert records["f"].stop_reason == "the target was reached"
+    stop_reason = records["a"]["stop_reason"]
+    assert STOPPED_AT_1["rule"] in stop_reason and STOPPED_AT_1["reason"] in stop_reason
+    assert records["a"]["metrics"][METRIC] == 3.0 and records["a"]["run_id"] == "runa"
+    assert (records["b"]["step"], got["b"].trial.stop) == (40, None)
+    assert (records["c"]["rule"], records["c"]["step"]) == ("plateau", 23)
+    assert records["f"]["stop_reason"] == "the target was reached"
     links = {name for name in "abcdef" if layout.record("s", "p", name).is_symlink()}
     assert links == {"b", "c", "d"}  # what the store has is linked
     assert got["a"].trial.stop == 10 and got["f"].trial.empty
@@ -187,7 +186,7 @@ def test_promoted_before_and_stopped_later_is_stopped_later(tmp_path: Path) -> N
     rows = [*decisions_of("a", decision="promote"), *decisions_of("a", reason="place 2")]
     conclude(written, rows, layout)
     made = read_outcome(layout.record("s", "p", "a"))
-    assert made.record.step == 20 and made.record.stop_reason.endswith("eta 2: place 2")
+    assert made.record["step"] == 20 and "place 2" in made.record["stop_reason"]
     assert read_trial(layout.trial("s", "p", "a")).stop == 20
 
 

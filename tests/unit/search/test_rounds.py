@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -235,11 +236,11 @@ def test_a_space_that_is_used_up_leaves_slots_empty(plan: RoundPlan, layout: Lay
     """Three heads cannot share a width of 16."""
     heads = Parameter(HEADS, "categorical", values=(1, 2, 3))
     plan = replace(plan, parameters=(heads,))
-    reason = "no further point was found: 1 proposals cannot be trained, 0 were tried before"
     for _ in range(2):  # the second time from the file
         trials = propose_round(plan, [], [], layout)
         assert points(trials) == [{HEADS: 1}, {HEADS: 2}, {}, {}]
-        assert [trial.empty for trial in trials] == [None, None, reason, reason]
+        assert [trial.empty is None for trial in trials] == [True, True, False, False]
+        assert all("1 proposals" in str(trial.empty) for trial in trials[2:])
 
 
 def test_points_that_cannot_be_trained_are_passed_over_and_counted(
@@ -278,7 +279,7 @@ def test_a_warm_start_changes_proposals(
     told = json.loads(file_of(layout, 1).read_text())
     assert told["sampler"] == "tpe" and len(told["observations"]) == 13
     assert points(warm) != points(cold)
-    assert "earlier.csv: starts from 13 trainings; 1 outside the space" in caplog.text
+    assert re.search(r"earlier\.csv: .*\b13\b.*\b1 outside", caplog.text)
     table.write_text(table.read_text().replace(",1.0\n", ",1.5\n"))
     propose_round(plan, [], [table], layout)
     assert json.loads(file_of(layout, 1).read_text())["digest"] != told["digest"]
@@ -296,7 +297,7 @@ def test_data_that_is_swept_is_prepared(plan: RoundPlan, layout: Layout) -> None
     assert len(list((layout.root / "data").glob("*/data.json"))) == 2
 
 
-def test_data_that_cannot_be_had_is_told_and_no_error(
+def test_data_that_cannot_be_had_is_logged_and_no_error(
     plan: RoundPlan, layout: Layout, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The trial that asks for it gets its own record; lists are choices like any other."""

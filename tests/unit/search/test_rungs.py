@@ -11,6 +11,7 @@ from resweep.search.rungs import (
     Rung,
     RungEntry,
     decide,
+    describe,
     promoted,
     rungs,
     step_of,
@@ -94,22 +95,27 @@ def test_never_more_go_on_than_there_are_slots(count: int) -> None:
 # Who
 
 
-def test_the_best_go_on_in_their_order_and_the_evidence_is_told() -> None:
+def test_the_best_go_on_in_their_order_with_the_evidence() -> None:
     rows = decided({"a": 3.0, "b": 1.0, "c": 2.0, "d": 4.0})
     assert going(rows) == ["b", "c", "a"]
-    assert rows[0] == {
+    assert {name: value for name, value in rows[0].items() if name != "reason"} == {
         "trial": "b",
         "run_id": "runb",
         "step": 10,
         "decision": "promote",
-        "rule": "hyperband rung 1: 1 value, eta 2",
+        "rule": describe(HALVING, Rung(1, 1, 4)),
         "value": 1.0,
         "threshold": 3.0,
         "compared": 4,
-        "reason": "place 1 of 4, 3 go on",
     }
+    assert says(rows[0]["reason"], "1 of 4, 3")
     assert rows[3]["decision"] == "stop"
-    assert rows[3]["reason"] == "place 4 of 4, 3 go on: 4 is behind the threshold 3"
+    assert says(rows[3]["reason"], "4 of 4, 3", "4 is behind", "threshold 3")
+
+
+def says(reason: str, *words: str) -> bool:
+    """Whether a reason gives these numbers."""
+    return all(word in reason for word in words)
 
 
 def test_maximising_turns_the_order_around() -> None:
@@ -117,7 +123,7 @@ def test_maximising_turns_the_order_around() -> None:
     rows = decided(values, THIRD, "maximize")
     assert going(rows) == ["d", "a"]
     assert {row["threshold"] for row in rows} == {3.0}
-    assert "2 is behind the threshold 3" in rows[2]["reason"]
+    assert says(rows[2]["reason"], "2 is behind", "threshold 3")
     mirrored = decided({name: -value for name, value in values.items()}, THIRD)
     assert outcomes(mirrored) == outcomes(rows)
 
@@ -126,9 +132,7 @@ def test_names_break_ties_and_no_more_go_on_for_them() -> None:
     rows = decided({"c": 1.0, "a": 1.0, "d": 1.0, "b": 1.0})
     assert [row["trial"] for row in rows] == ["a", "b", "c", "d"]
     assert going(rows) == ["a", "b", "c"]
-    assert rows[3]["reason"] == (
-        "place 4 of 4, 3 go on: it ties with the threshold 1, and names break ties"
-    )
+    assert says(rows[3]["reason"], "4 of 4, 3", "ties", "threshold 1", "names")
 
 
 def test_the_order_of_arrival_says_nothing() -> None:
@@ -190,19 +194,15 @@ def test_trials_at_their_end_take_part_and_no_slot() -> None:
         "minimize",
     )
     assert outcomes(rows) == {"a": "done", "b": "promote", "c": "done", "d": "stop"}
-    assert [row["reason"] for row in rows] == [
-        "is at its end",
-        "place 2 of 4, 3 go on",
-        "was stopped by plateau",
-        "place 4 of 4, 3 go on: 4 is behind the threshold 3",
-    ]
+    expected = ["end", "2 of 4, 3", "plateau", "threshold 3"]
+    assert all(says(row["reason"], word) for row, word in zip(rows, expected, strict=True))
 
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf])
 def test_a_trial_without_a_value_does_not_go_on(value: float | None) -> None:
     rows = decided({"a": value, "b": 2.0})
     assert outcomes(rows) == {"b": "promote", "a": "stop"}
-    assert rows[1]["reason"].endswith("it has no value")
+    assert says(rows[1]["reason"], "no value")
     alone = decided({"a": value}, CUT)
     assert outcomes(alone) == {"a": "stop"}
 

@@ -1,9 +1,10 @@
-"""Studies from their files, what they are called, and everything wrong told at once."""
+"""Studies from their files, what they are called, and everything wrong reported at once."""
 
 import copy
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -13,7 +14,7 @@ from resweep.config.compose import Composed, Layer, assign
 from resweep.config.section import AsBefore
 from resweep.config.spelling import nearest
 from resweep.data.store import Prepared
-from resweep.errors import ConfigError, DataError
+from resweep.errors import DataError
 from resweep.ranking.selection import plan_rerun
 from resweep.store.goal import Goal
 from resweep.store.identity import identity, resolve, run_id
@@ -23,6 +24,7 @@ from resweep.study.schema import StudyFile
 from resweep.sweep import load_sweep
 from resweep.systems.language.initialization_section import Initialization
 from resweep.systems.language.system import RECIPES
+from tests.support.problems import assert_problem, problem_of, problems_of
 from tests.support.tiny import LANGUAGE
 
 CONFIG = Path(__file__).parents[3] / "config"
@@ -61,14 +63,6 @@ def config(tmp_path):
 
 def load(folder: Path, overrides=None, name: str = "mine"):
     return load_study(folder / "studies" / f"{name}.yaml", folder, overrides)
-
-
-def problems_of(call, *arguments) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
-        call(*arguments)
-    lines = str(caught.value).splitlines()
-    assert len(lines) == len(caught.value.problems), "a problem of more than one line"
-    return lines
 
 
 def study_text(**changes) -> dict[str, str]:
@@ -185,8 +179,8 @@ def test_the_metric_of_the_sweep_is_ranked_by_unless_the_study_names_one(config)
 def test_a_metric_that_nothing_logs_is_an_error(config):
     swept = with_sweep("beta2: {values: [0.9]}", "method: grid\nmetric: {name: val_loss}")
     phases = yaml12.parse(FILES["studies/mine.yaml"])["phases"][:1]
-    (line,) = problems_of(load, config(swept | study_text(phases=phases)))
-    assert "metric = 'val_loss': is not logged; did you mean val/loss?" in line
+    problem = problem_of(load, config(swept | study_text(phases=phases)))
+    assert_problem(problem, "metric", "val_loss", "val/loss?", file="lr.yaml")
 
 
 def test_a_rerun_stands_on_what_it_reruns(config):
@@ -350,8 +344,8 @@ def test_a_study_is_found_by_its_path(config):
     "name", ["../x", "a/b", "/no/such.yaml", "..", "", "no-such", True, 7, "m*"]
 )
 def test_names_that_are_no_study_are_refused(name, config):
-    (line,) = problems_of(find_study, name, config())
-    assert "no such study" in line
+    problem = problem_of(find_study, name, config())
+    assert str(name) in (problem.file, problem.value)  # a path names its file
 
 
 def test_a_sweeps_study_is_found_by_its_id_and_name(config, tmp_path, monkeypatch):
@@ -363,37 +357,38 @@ def test_a_sweeps_study_is_found_by_its_id_and_name(config, tmp_path, monkeypatc
     assert find_study("0123abcd", folder) == find_study("mine-0123abcd", folder) == made
 
 
-def test_a_misspelt_key_of_the_command_line_is_told(config):
-    (line,) = problems_of(load_studies, {"study": "mine", "studdy": "other"}, config())
-    assert "did you mean study?" in line
+def test_a_misspelt_key_of_the_command_line_is_an_error(config):
+    problem = problem_of(load_studies, {"study": "mine", "studdy": "other"}, config())
+    assert_problem(problem, "studdy", ANY, "study?")
 
 
 def test_a_misspelt_study_gets_a_hint(config):
-    (line,) = problems_of(find_study, "mien", config())
-    assert "did you mean mine?" in line
+    assert_problem(problem_of(find_study, "mien", config()), "study", "mien", "mine?")
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "expected"),
     [
-        ({}, "names no study"),
-        ({"studies": []}, "names no study"),
-        ({"study": "mine", "set": [1]}, "should be {path: value}"),
-        ({"study": "mine", "set": "fast"}, "should be {path: value}"),
-        ({"study": "mine", "set": "{a: [1}"}, "is not valid YAML"),
-        ({"studies": "[mine"}, "is not valid YAML"),
-        ({"studies": ["mine", "mine"]}, "two studies share this name"),
-        ({"study": "mine", "set": {"name": "x"}}, "could mean model.name or run.name"),
-        ({"study": "mine", "set": {"max_stepz": 3}}, "did you mean training.max_steps?"),
-        (
-            {"study": "mine", "set": {"max_steps": "many"}},
-            "--config set: training.max_steps = 'many'",
-        ),
-        ({"study": "mine", "set": {"learning_rate": 1}}, "is swept, and set at once"),
+        ({}, ("studies", None)),
+        ({"studies": []}, ("studies", None)),
+        ({"study": "mine", "set": [1]}, ("set", [1], "{path: value}")),
+        ({"study": "mine", "set": "fast"}, ("set", "fast", "{path: value}")),
+        ({"study": "mine", "set": "{a: [1}"}, ("set", "{a: [1}", "YAML")),
+        ({"studies": "[mine"}, ("studies", "[mine", "YAML")),
+        ({"studies": ["mine", "mine"]}, ("name", "mine")),
+        ({"study": "mine", "set": {"name": "x"}}, ("name", None, "model.name or run.name")),
+        ({"study": "mine", "set": {"max_stepz": 3}}, ("max_stepz", 3, "training.max_steps?")),
+        ({"study": "mine", "set": {"max_steps": "many"}}, ("training.max_steps", "many")),
+        ({"study": "mine", "set": {"learning_rate": 1}}, ("training.learning_rate", None, "set")),
     ],
 )
-def test_what_is_wrong_with_the_command_line_is_told(settings, words, config):
-    assert any(words in line for line in problems_of(load_studies, settings, config()))
+def test_what_is_wrong_with_the_command_line_is_reported(settings, expected, config):
+    assert_problem(problems_of(load_studies, settings, config()), *expected)
+
+
+def test_a_wrong_value_of_the_command_line_is_blamed_on_it(config):
+    problems = problems_of(load_studies, {"study": "mine", "set": {"max_steps": "many"}}, config())
+    assert_problem(problems, "training.max_steps", "many", file="--config set")
 
 
 # What is wrong with a study
@@ -407,108 +402,119 @@ def rerun(**changes) -> dict:
     return {"name": "rerun", "kind": "rerun", "of": "sweep", "top": 1} | changes
 
 
+PLAIN_BASE = {"model": "small", "data": "docs", "training": "short"}
+
+
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "expected"),
     [
-        ({"name": "../x"}, "name = '../x': should be letters"),
-        ({"name": "a/b"}, "name = 'a/b': should be letters"),
-        ({"name": ".hidden"}, "should be letters"),
-        ({"name": "a\n"}, "should be letters"),
-        ({"name": ""}, "should be letters"),
-        ({"name": "runs"}, "is the name of a folder of results/"),
-        ({"name": "data"}, "is the name of a folder of results/"),
-        ({"name": "trash"}, "is the name of a folder of results/"),
-        ({"name": 3}, "name = 3"),
-        ({"phases": []}, "phases"),
-        ({"phases": [phase(name="data")]}, "phases.0.name = 'data': is reserved"),
-        ({"phases": [phase(name="artifacts")]}, "is reserved"),
-        ({"phases": [phase(name="a/b")]}, "phases.0.name = 'a/b': should be letters"),
-        ({"phases": [phase(), phase()]}, "phases.1.name = 'sweep': two phases share this name"),
-        ({"phases": [phase(name="a-b"), phase(name="a_b")]}, "two phases share this name"),
-        ({"phases": [phase(kind="sweeep")]}, "phases.0.kind = 'sweeep'"),
-        ({"phases": [phase(sweeps="lr")]}, "is no key of a study file; did you mean sweep?"),
-        ({"phasse": []}, "phasse = []: is no key of a study file; did you mean phases?"),
-        ({"scores": {}}, "did you mean score?"),
-        ({"score": {"slope_wieght": 1}}, "score.slope_wieght = 1"),
-        ({"score": {"normalize": "rank"}}, "score.normalize = 'rank'"),
-        ({"keep": "some"}, "keep = 'some'"),
-        ({"tolerate_failures": -1}, "tolerate_failures = -1"),
-        ({"base": {"model": "smal", "data": "docs", "training": "short"}}, "there are: small"),
-        ({"base": {"model": "../small", "data": "docs", "training": "short"}}, "name of a module"),
-        ({"set": {"learning_rte": 1}}, "did you mean training.learning_rate?"),
-        ({"own": ["batch_size"]}, "own.0 = 'batch_size': is a key of resweep's (training.batch"),
-        ({"own": ["mine", "data.paths"]}, "own.1 = 'data.paths': is a key of resweep's"),
-        ({"own": ["model"]}, "own.0 = 'model': is a key of resweep's (model); drop it"),
-        ({"own": "patch_size"}, "own = 'patch_size': should be a valid list"),
-        ({"set": {"learning_rate": -1}}, "training.learning_rate = -1"),
-        ({"set": {"vocab_size": 256}}, "model.vocab_size = 256"),
-        ({"set": {"training": {"seed": 1}, "training.seed.x": 2}}, "holds others at once"),
-        ({"phases": [phase(sweep=None)]}, "phases.0.sweep: is missing"),
-        ({"phases": [phase(sweep="none")]}, "none.yaml: there is no such file"),
-        ({"phases": [phase(of="x")]}, "phases.0.of = 'x': is for kind: rerun"),
-        ({"phases": [phase(seeds=[1])]}, "is for kind: rerun"),
-        ({"phases": [phase(set={"learning_rate": 1})]}, "is swept, and set at once"),
-        ({"phases": [phase(), rerun(trials=3)]}, "phases.1.trials = 3: is for kind: sweep"),
-        (
-            {"phases": [phase(), rerun(of="later")]},
-            "should name an earlier phase; there are: sweep",
-        ),
-        ({"phases": [rerun(), phase()]}, "should name an earlier phase; there are: none"),
-        ({"phases": [phase(), rerun(of=None)]}, "should name an earlier phase"),
-        ({"phases": [phase(), rerun(top=3)]}, "phases.1.top = 3: phase sweep has only 2 trials"),
-        ({"phases": [phase(), rerun(top=0)]}, "phases.1.top = 0"),
-        ({"phases": [phase(), rerun(seeds=[1, 1])]}, "names a seed twice"),
-        ({"phases": [phase(), rerun(seeds=[-1])]}, "phases.1.seeds.0 = -1"),
-        ({"phases": [phase(), rerun(set={"max_steps": "x"})]}, "training.max_steps = 'x'"),
+        ({"name": "../x"}, ("name", "../x")),
+        ({"name": "a/b"}, ("name", "a/b")),
+        ({"name": ".hidden"}, ("name", ".hidden")),
+        ({"name": "a\n"}, ("name", "a\n")),
+        ({"name": ""}, ("name", "")),
+        ({"name": "runs"}, ("name", "runs", "results/")),
+        ({"name": "data"}, ("name", "data", "results/")),
+        ({"name": "trash"}, ("name", "trash", "results/")),
+        ({"name": 3}, ("name", 3)),
+        ({"phases": []}, ("phases", [])),
+        ({"phases": [phase(name="data")]}, ("phases.0.name", "data", "reserved")),
+        ({"phases": [phase(name="artifacts")]}, ("phases.0.name", "artifacts", "reserved")),
+        ({"phases": [phase(name="a/b")]}, ("phases.0.name", "a/b", "letters")),
+        ({"phases": [phase(), phase()]}, ("phases.1.name", "sweep")),
+        ({"phases": [phase(name="a-b"), phase(name="a_b")]}, ("phases.1.name", "a_b")),
+        ({"phases": [phase(kind="sweeep")]}, ("phases.0.kind", "sweeep", "sweep", "rerun")),
+        ({"phases": [phase(sweeps="lr")]}, ("phases.0.sweeps", "lr", "sweep?")),
+        ({"phasse": []}, ("phasse", [], "phases?")),
+        ({"scores": {}}, ("scores", ANY, "score?")),
+        ({"score": {"slope_wieght": 1}}, ("score.slope_wieght", 1, "slope_weight?")),
+        ({"score": {"normalize": "rank"}}, ("score.normalize", "rank", "zscore", "raw")),
+        ({"keep": "some"}, ("keep", "some", "best", "all", "none")),
+        ({"tolerate_failures": -1}, ("tolerate_failures", -1)),
+        ({"base": PLAIN_BASE | {"model": "smal"}}, ("", None, "small")),
+        ({"base": PLAIN_BASE | {"model": "../small"}}, ("base.model", "../small")),
+        ({"set": {"learning_rte": 1}}, ("learning_rte", 1, "training.learning_rate?")),
+        ({"own": ["batch_size"]}, ("own.0", "batch_size", "training.batch_size")),
+        ({"own": ["mine", "data.paths"]}, ("own.1", "data.paths")),
+        ({"own": ["model"]}, ("own.0", "model")),
+        ({"own": "patch_size"}, ("own", "patch_size", "list")),
+        ({"set": {"learning_rate": -1}}, ("training.learning_rate", -1)),
+        ({"set": {"vocab_size": 256}}, ("model.vocab_size", 256, "257")),
+        ({"set": {"training": {"seed": 1}, "training.seed.x": 2}}, ("", None, "training.seed.x")),
+        ({"phases": [phase(sweep=None)]}, ("phases.0.sweep", None, "config/sweep/")),
+        ({"phases": [phase(of="x")]}, ("phases.0.of", "x", "rerun")),
+        ({"phases": [phase(seeds=[1])]}, ("phases.0.seeds", [1], "rerun")),
+        ({"phases": [phase(set={"learning_rate": 1})]}, ("training.learning_rate", None, "set")),
+        ({"phases": [phase(), rerun(trials=3)]}, ("phases.1.trials", 3, "sweep")),
+        ({"phases": [phase(), rerun(of="later")]}, ("phases.1.of", "later", "sweep")),
+        ({"phases": [rerun(), phase()]}, ("phases.0.of", "sweep", "none")),
+        ({"phases": [phase(), rerun(of=None)]}, ("phases.1.of", None, "sweep")),
+        ({"phases": [phase(), rerun(top=3)]}, ("phases.1.top", 3, "sweep", "2 trials")),
+        ({"phases": [phase(), rerun(top=0)]}, ("phases.1.top", 0)),
+        ({"phases": [phase(), rerun(seeds=[1, 1])]}, ("phases.1.seeds", [1, 1])),
+        ({"phases": [phase(), rerun(seeds=[-1])]}, ("phases.1.seeds.0", -1)),
+        ({"phases": [phase(), rerun(set={"max_steps": "x"})]}, ("training.max_steps", "x")),
     ],
 )
-def test_what_is_wrong_with_a_study_is_told(changes, words, config):
-    lines = problems_of(load, config(study_text(**changes)))
-    assert any(words in line for line in lines), lines
+def test_what_is_wrong_with_a_study_is_reported(changes, expected, config):
+    assert_problem(problems_of(load, config(study_text(**changes))), *expected)
+
+
+def test_a_missing_module_or_sweep_is_reported_as_the_file_that_is_missing(config):
+    base = {"model": "smal", "data": "docs", "training": "short"}
+    assert_problem(problems_of(load, config(study_text(base=base))), file="model/smal.yaml")
+    phases = [phase(sweep="none")]
+    assert_problem(problems_of(load, config(study_text(phases=phases))), file="sweep/none.yaml")
 
 
 @pytest.mark.parametrize("key", ["name", "base", "phases"])
 def test_a_study_lacks_nothing(key, config):
     content = yaml12.parse(FILES["studies/mine.yaml"])
     del content[key]
-    lines = problems_of(load, config({"studies/mine.yaml": yaml12.dump(content)}))
-    assert any(line.endswith(f"mine.yaml: {key}: is missing") for line in lines)
+    problems = problems_of(load, config({"studies/mine.yaml": yaml12.dump(content)}))
+    assert_problem(problems, key, None, file="mine.yaml")
 
 
 @pytest.mark.parametrize(
-    ("parameters", "words"),
+    ("parameters", "expected"),
     [
-        ("learning_rate: {values: [1e-3, -1]}", "learning_rate = -1: "),
-        ("learning_rate: {values: [fast]}", "learning_rate = 'fast'"),
-        ("learning_rate: {values: [1e-3], values2: [1]}", "unknown key"),
-        ("learning_rate: {value: [1e-3]}", "learning_rate = [0.001]"),
-        ("learning_rate: {min: 0, max: 1}", "learning_rate = 0"),
-        ("learning_rte: {values: [1]}", "did you mean training.learning_rate?"),
-        ("training.learning_rte: {values: [1]}", "did you mean training.learning_rate?"),
-        ("n_layer: {values: [2, 2.5]}", "n_layer = 2.5"),
-        ("name: {values: [a]}", "could mean model.name or run.name"),
-        ("own: {values: [.nan]}", "own = {'values': [nan]}"),
-        ("own: {values: [-0.0]}", "own = {'values': [-0.0]}"),
-        ("vocab_size: {values: [256, 300]}", "vocab_size = 256"),
-        ("model: {values: [small, large]}", "model = 'small': is a section"),
+        ("learning_rate: {values: [1e-3, -1]}", ("learning_rate", -1)),
+        ("learning_rate: {values: [fast]}", ("learning_rate", "fast")),
+        (
+            "learning_rate: {values: [1e-3], values2: [1]}",
+            ("parameters.learning_rate", ANY, "values2", "values"),
+        ),
+        ("learning_rate: {value: [1e-3]}", ("learning_rate", [0.001])),
+        ("learning_rate: {min: 0, max: 1}", ("learning_rate", 0)),
+        ("learning_rte: {values: [1]}", ("learning_rte", 1, "training.learning_rate?")),
+        (
+            "training.learning_rte: {values: [1]}",
+            ("training.learning_rte", 1, "training.learning_rate?"),
+        ),
+        ("n_layer: {values: [2, 2.5]}", ("n_layer", 2.5)),
+        ("name: {values: [a]}", ("name", None, "model.name or run.name")),
+        ("own: {values: [.nan]}", ("parameters.own", ANY, "nan")),
+        ("own: {values: [-0.0]}", ("parameters.own", {"values": [-0.0]}, "-0.0")),
+        ("vocab_size: {values: [256, 300]}", ("vocab_size", 256, "257")),
+        ("model: {values: [small, large]}", ("model", "small", "model.FIELD")),
         (
             "learning_rate: {values: [1]}, training.learning_rate: {values: [2]}",
-            "in the sweep twice",
+            ("training.learning_rate", None, "twice"),
         ),
     ],
 )
-def test_what_is_wrong_with_a_swept_value_is_told(parameters, words, config):
-    lines = problems_of(load, config(with_sweep(parameters)))
-    assert any(words in line and "lr.yaml" in line for line in lines), lines
+def test_what_is_wrong_with_a_swept_value_is_reported(parameters, expected, config):
+    problems = problems_of(load, config(with_sweep(parameters)))
+    assert_problem(problems, *expected, file="lr.yaml")
 
 
 def test_a_name_of_ones_own_goes_through_sweep_base_set_and_rerun(config):
-    """One that looks like a misspelling; the rerun's plan is told of it too."""
+    """One that looks like a misspelling; the rerun's plan accepts it too."""
     own = {"own": ["patch_size", "model.n_heads", "seeds", "path"]}
     files = with_sweep("learning_rate: {values: [1, 2]}, patch_size: {values: [2, 4]}")
     files |= {"model/small.yaml": FILES["model/small.yaml"].replace("}", ", n_heads: 3}")}
-    told = problems_of(load, config(files | study_text(set={"seeds": 3, "data.path": "x"})))
-    assert {line.split(": ")[1].split(" =")[0] for line in told} == {
+    wrong = problems_of(load, config(files | study_text(set={"seeds": 3, "data.path": "x"})))
+    assert {problem.key for problem in wrong} == {
         "model.n_heads", "seeds", "data.path", "patch_size",
     }  # fmt: skip
     study = load(config(files | study_text(set={"seeds": 3, "data.path": "x"}, **own)))
@@ -521,22 +527,20 @@ def test_a_name_of_ones_own_goes_through_sweep_base_set_and_rerun(config):
     assert trial.assignments["patch_size"] == 2
 
 
-def test_a_range_of_fractions_for_a_whole_number_is_told(config):
+def test_a_range_of_fractions_for_a_whole_number_is_an_error(config):
     swept = with_sweep("n_layer: {min: 1.0, max: 8.0}", "method: random\nrun_cap: 4")
-    (line,) = problems_of(load, config(swept))
-    assert "lr.yaml: parameters.n_layer = " in line
-    assert "valid integer" in line
+    problem = problem_of(load, config(swept))
+    assert_problem(problem, "parameters.n_layer", ANY, "integer", file="lr.yaml")
 
 
 def test_a_random_sweep_needs_a_number_of_trials(config):
     swept = with_sweep("learning_rate: {min: 0.1, max: 0.2}", "method: random")
-    (line,) = problems_of(load, config(swept))
-    assert "lr.yaml: run_cap: is missing" in line
+    assert_problem(problem_of(load, config(swept)), "run_cap", None, file="lr.yaml")
     phases = [phase(trials=5)]
     assert len(load(config(swept | study_text(phases=phases))).phase("sweep").trials) == 5
 
 
-def test_everything_wrong_in_a_study_is_told_at_once(config):
+def test_everything_wrong_in_a_study_is_reported_at_once(config):
     files = study_text(
         name="runs",
         base={"model": "smal", "data": "dosc", "training": "short"},
@@ -548,55 +552,51 @@ def test_everything_wrong_in_a_study_is_told_at_once(config):
         ],
     )
     files["sweep/bad.yaml"] = "method: bayse\nparameters: {a: {min: 2, max: 1}, b: {}}"
-    lines = problems_of(load, config(files))
-    wanted = [
-        "small",
-        "docs",
-        "could mean model.name or run.name",
-        "method = 'bayse'",
-        "parameters.a",
-        "parameters.b",
-        "phases.0.top = 2",
-        "name = 'runs'",
-        "phases.1.name = 'data'",
+    problems = problems_of(load, config(files))
+    wanted: list[tuple[str, Any]] = [
+        ("name", None),
+        ("method", "bayse"),
+        ("parameters.a", ANY),
+        ("parameters.b", ANY),
+        ("phases.0.top", 2),
+        ("name", "runs"),
+        ("phases.1.name", "data"),
     ]
-    missing = [words for words in wanted if not any(words in line for line in lines)]
-    assert missing == [], lines
-    assert len(lines) == len(set(lines))
+    for key, value in wanted:
+        assert_problem(problems, key, value)
+    for module in ("model/smal.yaml", "data/dosc.yaml"):
+        assert_problem(problems, file=module)
+    assert len(problems) == len({str(problem) for problem in problems})
 
 
-def test_a_wrong_value_and_a_wrong_sweep_are_told_together(config):
+def test_a_wrong_value_and_a_wrong_sweep_are_reported_together(config):
     files = study_text(set={"beta2": 7}) | with_sweep("learning_rate: {min: 2, max: 1}")
-    lines = problems_of(load, config(files))
-    assert any("training.beta2 = 7" in line for line in lines)
-    assert any("parameters.learning_rate" in line for line in lines)
+    problems = problems_of(load, config(files))
+    assert_problem(problems, "training.beta2", 7)
+    assert_problem(problems, "parameters.learning_rate")
 
 
-def test_unknown_keys_and_what_else_is_wrong_are_told_together(config):
+def test_unknown_keys_and_what_else_is_wrong_are_reported_together(config):
     files = study_text(phasse=1, score={"wieght": 2}, phases=[phase(trails=3)], set={"beta2": 7})
-    lines = problems_of(load, config(files | with_sweep("learning_rate: {min: 2, max: 1}")))
-    for words in (
-        "phasse = 1",
-        "score.wieght = 2",
-        "phases.0.trails = 3",
-        "beta2 = 7",
-        "min should",
-    ):
-        assert any(words in line for line in lines), words
-    assert any("did you mean trials?" in line for line in lines)
+    problems = problems_of(load, config(files | with_sweep("learning_rate: {min: 2, max: 1}")))
+    assert_problem(problems, "phasse", 1)
+    assert_problem(problems, "score.wieght", 2)
+    assert_problem(problems, "phases.0.trails", 3, "trials?")
+    assert_problem(problems, "training.beta2", 7)
+    assert_problem(problems, "parameters.learning_rate", ANY, "min")
 
 
-def test_several_bad_studies_are_told_together(config):
+def test_several_bad_studies_are_reported_together(config):
     folder = config({"studies/other.yaml": "name: other\nphases: []\nbase: {}"})
-    lines = problems_of(load_studies, {"studies": ["other", "nowhere"]}, folder)
-    assert any("other.yaml: phases" in line for line in lines)
-    assert any("nowhere" in line for line in lines)
+    problems = problems_of(load_studies, {"studies": ["other", "nowhere"]}, folder)
+    assert_problem(problems, "phases", [], file="other.yaml")
+    assert_problem(problems, "study", "nowhere")
 
 
 def test_the_study_file_itself_may_be_missing_or_no_yaml(config):
     folder = config({"studies/mine.yaml": "name: [mine"})
-    assert "not valid YAML: line" in problems_of(load, folder)[0]
-    assert "no such file" in problems_of(load, folder, None, "nowhere")[0]
+    assert_problem(problems_of(load, folder)[0], "", None, "YAML", "line", file="mine.yaml")
+    assert_problem(problems_of(load, folder, None, "nowhere")[0], file="nowhere.yaml")
 
 
 def test_the_keys_of_a_study_file_do_not_look_alike():
@@ -777,20 +777,19 @@ def test_a_later_field_is_left_out_while_it_means_as_before(value, left_out, mon
 
 
 def test_a_context_longer_than_the_data_is_infeasible():
-    with pytest.raises(DataError, match="the val split has 9000 tokens"):
+    with pytest.raises(DataError, match=r"val .*9000"):
         resolved(**{"model.context_length": 9000})
 
 
 def test_values_that_do_not_fit_each_other_are_infeasible():
     config = assign(resolved(), {"model.n_head": 3})
-    with pytest.raises(ConfigError, match=r"trial: model.*multiple of n_head = 3"):
-        resolve(config, DATA)
+    assert_problem(problem_of(resolve, config, DATA), "model", ANY, "n_head = 3")
 
 
 def test_a_vocabulary_smaller_than_the_datas_is_infeasible():
-    larger = prepared(vocab_size=1000)
-    with pytest.raises(ConfigError, match=r"model\.vocab_size = 999.*at least 1000"):
-        resolved(larger, **{"model.vocab_size": 999})
+    larger = Prepared(DATA.folder, DATA.digest, 1000, DATA.tokens)
+    problem = problem_of(resolved, larger, **{"model.vocab_size": 999})
+    assert_problem(problem, "model.vocab_size", 999, "1000")
 
 
 @pytest.mark.parametrize(("stop", "last"), [(None, 200), (50, 50), (500, 200)])

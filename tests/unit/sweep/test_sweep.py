@@ -4,11 +4,14 @@ import itertools
 import math
 import statistics
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
-from resweep.errors import ConfigError
+from resweep.errors import ConfigError, Problem
 from resweep.sweep import Metric, Sweep, load_sweep, uniform
+from tests.support import problems
+from tests.support.problems import assert_problem
 
 STAGES = "maxwell-gao+VirtualRecursiveNetwork__config__wandb__sweep_stages"
 EXAMPLES = "wandb+sweeps__examples__"
@@ -26,11 +29,12 @@ def only(folder: Path, spec: str, method: str = "random"):
     return sweep_from(folder, f"method: {method}\nparameters: {{p: {spec}}}\n").parameters[0]
 
 
-def problems_of(folder: Path, text: str) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
-        sweep_from(folder, text)
-    assert all(len(str(problem).splitlines()) == 1 for problem in caught.value.problems)
-    return [str(problem) for problem in caught.value.problems]
+def problems_of(folder: Path, text: str) -> list[Problem]:
+    return problems.problems_of(sweep_from, folder, text)
+
+
+def problem_of(folder: Path, text: str) -> Problem:
+    return problems.problem_of(sweep_from, folder, text)
 
 
 # What a parameter is
@@ -119,10 +123,9 @@ parameters:
   wd: {distribution: log_uniform_values, min: 1e-3, max: 1}
   ok: {values: [1]}
 """
-    problems = problems_of(tmp_path, text)
-    assert [problem.split(": ")[1] for problem in problems] == ["parameters.lr", "parameters.wd"]
-    assert "distribution uniform" in problems[0]
-    assert all("method: random" in problem for problem in problems)
+    lr, wd = problems_of(tmp_path, text)
+    assert_problem(lr, "parameters.lr", None, "uniform", "method: random")
+    assert_problem(wd, "parameters.wd", None, "log_uniform_values", "method: random")
 
 
 # Random sweeps
@@ -322,13 +325,11 @@ def test_run_cap_counts_in_the_short_format_too(strategy, run_cap, points, tmp_p
     assert len(list(sweep.points())) == points
 
 
-def test_num_runs_beside_method_is_told(tmp_path):
+def test_num_runs_beside_method_is_warned_of(tmp_path):
     sweep = sweep_from(tmp_path, "method: grid\nnum_runs: 1\nparameters: {a: {values: [1, 2]}}")
     assert len(list(sweep.points())) == 2
     (line,) = sweep.warnings
-    assert line.endswith(
-        "the key 'num_runs' is of the short format, with strategy; ignored, write run_cap: 1"
-    )
+    assert "'num_runs'" in line and "strategy" in line and "run_cap: 1" in line
 
 
 def test_the_short_format_draws_combinations_without_replacement(tmp_path):
@@ -359,75 +360,76 @@ def test_every_combination_is_as_likely_as_another(tmp_path):
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ("3", "should be {value"),
-        ("[1, 2]", "should be {value"),
-        ("{}", "should have value"),
-        ("{min: 1}", "both min and max"),
-        ("{max: 1}", "both min and max"),
-        ("{min: 2, max: 2}", "min should be smaller than max, not 2 and 2"),
-        ("{min: 0.3, max: 0.2}", "min should be smaller than max"),
-        ("{min: a, max: b}", "min should be a finite number, not 'a'"),
-        ("{min: true, max: 3}", "min should be a finite number, not True"),
-        ("{min: 0, max: .inf}", "max should be a finite number, not inf"),
-        ("{min: 0.5, max: 3, distribution: int_uniform}", "whole numbers"),
-        ("{min: 0, max: 1, distribution: log_uniform_values}", "min above 0"),
-        ("{value: 3, values: [1, 2]}", "values: is not for distribution constant"),
-        ("{values: [1, 2], min: 0, max: 9}", "min: is not for distribution categorical"),
-        ("{distribution: categorical, min: 1, max: 2}", "min: is not for distribution categorical"),
-        ("{distribution: categorical}", "values: is missing"),
-        ("{distribution: uniform, values: [1]}", "values: is not for distribution uniform"),
-        ("{distribution: uniform, value: 1}", "value: is not for distribution uniform"),
-        ("{distribution: gaussian}", "'gaussian' is not one of W&B's"),
-        ("{distribution: log_unifrom, min: 1, max: 2}", "did you mean log_uniform?"),
-        ("{distribution: [normal]}", "is not one of W&B's"),
-        ("{distribution: normal, min: 0, max: 1}", "min: is not for distribution normal"),
-        ("{distribution: normal, sigma: 0}", "sigma should be above 0"),
-        ("{distribution: normal, mu: .nan}", "mu should be a finite number"),
-        ("{distribution: log_normal, mu: 1e3}", "mu and sigma are of the logarithm"),
-        ("{distribution: beta, a: -1}", "a should be above 0"),
-        ("{distribution: uniform, min: 0, max: 1, q: 1}", "q: is not for distribution uniform"),
-        ("{distribution: q_uniform, min: 0, max: 1, q: 0}", "q should be above 0"),
-        ("{distribution: q_normal, q: -1}", "q should be above 0"),
-        ("{distribution: q_uniform, min: 0, max: 1, q: 1e-30}", "too small a step"),
-        ("{distribution: q_uniform, min: 1.2, max: 1.8, q: 1}", "no multiple of q = 1"),
-        ("{distribution: log_uniform, min: 1e-5, max: 1e-1}", "write distribution: log_uniform_v"),
-        ("{distribution: log_uniform, min: 16, max: 512}", "write distribution: log_uniform_v"),
-        ("{distribution: inv_log_uniform, min: 0.1, max: 1}", "e^-0.1 and e^-1"),
-        ("{distribution: inv_log_uniform_values, min: 0, max: 1}", "min above 0"),
-        ("{distribution: q_log_uniform_values, min: -1, max: 1}", "min above 0"),
-        ("{min: -0.0, max: 1.0}", "min should be a finite number, not -0.0"),
-        ("{min: 0, max: 1" + "0" * 400 + "}", "max should be a finite number"),
-        ("{min: '1e-4', max: 1.0}", "min should be a finite number, not '1e-4'"),
-        ("{values: [1, .nan]}", "0.0 for -0.0"),
-        ("{value: {a: [-0.0]}}", "a[0] = -0.0"),
-        ("{values: [{0: a}]}", "keys in quotes"),
-        ("{values: [1, 2], probabilities: [0.5, 0.5], distribution: categorical}", "probabilities"),
-        ("{values: []}", "at least one entry"),
-        ("{values: 3}", "should be a list"),
-        ("{values: [1, 2], probabilities: [1]}", "one number"),
-        ("{values: [1, 2], probabilities: [-0.5, 1.5]}", "one number, 0 or more"),
-        ("{values: [1, 2], probabilities: [0.5, 0.4]}", "add up to 1, not 0.9"),
-        ("{values: [1, 2], probability: [0.5, 0.5]}", "unknown key 'probability'"),
-        ("{valeus: [1, 2]}", "unknown key 'valeus'"),
-        ("{parameters: 3}", "should map names"),
-        ("{parameters: {}}", "should map names"),
-        ("{parameters: {q: {value: 1}}, value: 2}", "nested parameters: stand alone; drop value"),
+        ("3", ["{value"]),
+        ("[1, 2]", ["{value"]),
+        ("{}", ["value"]),
+        ("{min: 1}", ["min", "max"]),
+        ("{max: 1}", ["min", "max"]),
+        ("{min: 2, max: 2}", ["min", "max"]),
+        ("{min: 0.3, max: 0.2}", ["min", "max", "0.3"]),
+        ("{min: a, max: b}", ["min", "'a'"]),
+        ("{min: true, max: 3}", ["min", "True"]),
+        ("{min: 0, max: .inf}", ["max", "inf"]),
+        ("{min: 0.5, max: 3, distribution: int_uniform}", ["whole numbers"]),
+        ("{min: 0, max: 1, distribution: log_uniform_values}", ["min", "0"]),
+        ("{value: 3, values: [1, 2]}", ["values", "constant"]),
+        ("{values: [1, 2], min: 0, max: 9}", ["min", "categorical"]),
+        ("{distribution: categorical, min: 1, max: 2}", ["min", "categorical"]),
+        ("{distribution: categorical}", ["values", "categorical"]),
+        ("{distribution: uniform, values: [1]}", ["values", "uniform"]),
+        ("{distribution: uniform, value: 1}", ["value", "uniform"]),
+        ("{distribution: gaussian}", ["'gaussian'"]),
+        ("{distribution: log_unifrom, min: 1, max: 2}", ["log_uniform?"]),
+        ("{distribution: [normal]}", ["['normal']"]),
+        ("{distribution: normal, min: 0, max: 1}", ["min", "normal"]),
+        ("{distribution: normal, sigma: 0}", ["sigma", "0"]),
+        ("{distribution: normal, mu: .nan}", ["mu", "nan"]),
+        ("{distribution: log_normal, mu: 1e3}", ["mu", "sigma", "logarithm"]),
+        ("{distribution: beta, a: -1}", ["a ", "-1"]),
+        ("{distribution: uniform, min: 0, max: 1, q: 1}", ["q", "uniform"]),
+        ("{distribution: q_uniform, min: 0, max: 1, q: 0}", ["q", "0"]),
+        ("{distribution: q_normal, q: -1}", ["q", "0"]),
+        ("{distribution: q_uniform, min: 0, max: 1, q: 1e-30}", ["q = 1e-30"]),
+        ("{distribution: q_uniform, min: 1.2, max: 1.8, q: 1}", ["q = 1", "min", "max"]),
+        ("{distribution: log_uniform, min: 1e-5, max: 1e-1}", ["distribution: log_uniform_values"]),
+        ("{distribution: log_uniform, min: 16, max: 512}", ["distribution: log_uniform_values"]),
+        ("{distribution: inv_log_uniform, min: 0.1, max: 1}", ["e^-0.1", "e^-1"]),
+        ("{distribution: inv_log_uniform_values, min: 0, max: 1}", ["min", "0"]),
+        ("{distribution: q_log_uniform_values, min: -1, max: 1}", ["min", "0"]),
+        ("{min: -0.0, max: 1.0}", ["min", "-0.0"]),
+        ("{min: 0, max: 1" + "0" * 400 + "}", ["max"]),
+        ("{min: '1e-4', max: 1.0}", ["min", "'1e-4'"]),
+        ("{values: [1, .nan]}", ["nan"]),
+        ("{value: {a: [-0.0]}}", ["a[0] = -0.0"]),
+        ("{values: [{0: a}]}", ["quotes"]),
+        (
+            "{values: [1, 2], probabilities: [0.5, 0.5], distribution: categorical}",
+            ["probabilities"],
+        ),
+        ("{values: []}", ["values"]),
+        ("{values: 3}", ["values", "list"]),
+        ("{values: [1, 2], probabilities: [1]}", ["probabilities"]),
+        ("{values: [1, 2], probabilities: [-0.5, 1.5]}", ["probabilities", "0"]),
+        ("{values: [1, 2], probabilities: [0.5, 0.4]}", ["probabilities", "0.9"]),
+        ("{values: [1, 2], probability: [0.5, 0.5]}", ["'probability'", "probabilities"]),
+        ("{valeus: [1, 2]}", ["'valeus'", "values"]),
+        ("{parameters: 3}", ["names"]),
+        ("{parameters: {}}", ["names"]),
+        ("{parameters: {q: {value: 1}}, value: 2}", ["parameters:", "value"]),
     ],
 )
 def test_a_wrong_parameter_is_named_with_what_it_should_be(spec, words, tmp_path):
-    (problem,) = problems_of(tmp_path, f"method: random\nparameters: {{lr: {spec}}}")
-    assert words in problem
-    assert "sweep.yaml: " in problem
-    assert "lr" in problem.split(": ")[1]
+    problem = problem_of(tmp_path, f"method: random\nparameters: {{lr: {spec}}}")
+    assert_problem(problem, "parameters.lr", ANY, *words, file="sweep.yaml")
 
 
 @pytest.mark.parametrize("name", ["2x", "a b", "a..b", ".a", "a.", "a/b", "''", "é", "7"])
 def test_a_name_that_cannot_be_one_is_refused(name, tmp_path):
     text = f"method: grid\nparameters: {{{name}: {{value: 1}}}}"
-    assert "begin with no digit" in problems_of(tmp_path, text)[0]
+    assert_problem(problems_of(tmp_path, text)[0], f"parameters.{name.strip(chr(39))}", None)
 
 
-def test_all_wrong_parameters_are_told_at_once_in_one_line_each(tmp_path):
+def test_all_wrong_parameters_are_reported_at_once_in_one_line_each(tmp_path):
     text = """
 method: grid
 parameters:
@@ -436,26 +438,25 @@ parameters:
   c: {values: []}
   d: {parameters: {e: {distribution: beta, c: 1}, f: {values: [1], probabilities: [1.0]}}}
 """
-    keys = [problem.split(": ")[1].split(" =")[0] for problem in problems_of(tmp_path, text)]
+    keys = [problem.key for problem in problems_of(tmp_path, text)]
     wrong = [f"parameters.{name}" for name in ("a", "c", "d.e")]
     assert keys == [*wrong, "parameters.b", "parameters.d.f"]
 
 
 @pytest.mark.parametrize(
-    ("parameters", "words"),
+    ("parameters", "name", "other"),
     [
-        ("a: {value: 1}, a.b: {values: [2, 3]}", "a: is a value, and a.b lies in it; drop one"),
-        ("a: {values: [1]}, a.b.c: {value: 2}", "a: is a value, and a.b.c lies in it"),
-        ("a.b: {value: 1}, a: {parameters: {b.c: {value: 1}}}", "a.b: is a value, and a.b.c lies"),
-        (
-            "a.b: {value: 1}, a: {parameters: {b: {value: 2}}}",
-            "a.b: stands there twice, nested and",
-        ),
+        ("a: {value: 1}, a.b: {values: [2, 3]}", "a", "a.b"),
+        ("a: {values: [1]}, a.b.c: {value: 2}", "a", "a.b.c"),
+        ("a.b: {value: 1}, a: {parameters: {b.c: {value: 1}}}", "a.b", "a.b.c"),
+        ("a.b: {value: 1}, a: {parameters: {b: {value: 2}}}", "a.b", "twice"),
     ],
 )
-def test_a_name_that_is_given_twice_or_lies_in_another_is_told_once(parameters, words, tmp_path):
-    (problem,) = problems_of(tmp_path, f"method: grid\nparameters: {{{parameters}}}")
-    assert f"sweep.yaml: parameters.{words}" in problem
+def test_a_name_that_is_given_twice_or_lies_in_another_is_reported_once(
+    parameters, name, other, tmp_path
+):
+    problem = problem_of(tmp_path, f"method: grid\nparameters: {{{parameters}}}")
+    assert_problem(problem, f"parameters.{name}", None, other, file="sweep.yaml")
 
 
 def test_names_that_begin_alike_are_apart(tmp_path):
@@ -466,8 +467,7 @@ def test_names_that_begin_alike_are_apart(tmp_path):
 
 def test_a_wrong_nested_parameter_has_its_whole_name(tmp_path):
     text = "method: grid\nparameters: {opt: {parameters: {lr: {min: 1}}}}"
-    (problem,) = problems_of(tmp_path, text)
-    assert "parameters.opt.lr" in problem
+    assert problem_of(tmp_path, text).key == "parameters.opt.lr"
 
 
 @pytest.mark.parametrize(
@@ -485,25 +485,22 @@ def test_a_wrong_nested_parameter_has_its_whole_name(tmp_path):
         ("method: grid\nparameters: {a: {value: 1}}\nseed: -1", "seed = -1"),
         ("method: grid\nparameters: {a: {value: 1}}\nmetric: {goal: minimize}", "metric.name"),
         ("method: grid\nparameters: {a: {value: 1}}\nmetric: {name: x, goal: up}", "metric.goal"),
-        (
-            "metod: grid\nparameters: {a: {value: 1}}",
-            "method: is missing; did you mean it by metod",
-        ),
+        ("metod: grid\nparameters: {a: {value: 1}}", "method: "),
         ("strategy: bayes\nparameters: {a: {value: 1}}", "strategy = 'bayes'"),
-        ("strategy: random\nparameters: {a: {value: 1}}", "num_runs: is missing"),
+        ("strategy: random\nparameters: {a: {value: 1}}", "num_runs: "),
         ("strategy: grid\nmethod: grid\nparameters: {a: {value: 1}}", "strategy = 'grid'"),
         ("strategy: random\nnum_runs: 2\nparameters: {a: {min: 0.0, max: 1.0}}", "parameters.a"),
         *(
             (f"method: grid\nparameters: {{a: {{value: 1}}}}\n{text}", key)
             for text, key in (
-                ("sampler: sobol", "sampler = 'sobol': is not for method: grid"),
+                ("sampler: sobol", "sampler = 'sobol': "),
                 ("metric: {name: x, goal: minimise}", "metric.goal = 'minimise'"),
                 ("metric: {name: x, target: low}", "metric.target = 'low'"),
                 ("metric: {name: x, impute: none}", "metric.impute = 'none'"),
-                ("metric: {name: x, gaol: minimize}", "metric.gaol: is no key of metric; did you"),
+                ("metric: {name: x, gaol: minimize}", "metric.gaol: "),
                 ("metric: loss", "metric = 'loss'"),
                 ("metrics: [{name: x}, {name: y}]", "metrics"),
-                ("name: 3", "name = 3: should be text"),
+                ("name: 3", "name = 3: "),
                 ("program: [a]", "program = ['a']"),
                 ("kind: job", "kind = 'job'"),
                 ("controller: {type: here}", "controller = {'type': 'here'}"),
@@ -519,17 +516,24 @@ def test_a_wrong_nested_parameter_has_its_whole_name(tmp_path):
     ],
 )
 def test_what_is_wrong_at_the_top_is_named(text, key, tmp_path):
-    assert any(f"sweep.yaml: {key}" in problem for problem in problems_of(tmp_path, text))
+    assert any(f"sweep.yaml: {key}" in str(problem) for problem in problems_of(tmp_path, text))
 
 
-def test_everything_wrong_is_told_at_once(tmp_path):
+def test_misspelt_keys_get_a_hint(tmp_path):
+    grid = "parameters: {a: {value: 1}}\n"
+    assert_problem(problems_of(tmp_path, f"{grid}metod: grid"), "method", None, "metod")
+    problem = problem_of(tmp_path, f"{grid}method: grid\nmetric: {{name: x, gaol: minimize}}")
+    assert_problem(problem, "metric.gaol", ANY, "goal?")
+
+
+def test_everything_wrong_is_reported_at_once(tmp_path):
     text = """
 method: bayse
 run_cap: -1
 metric: {name: "", goal: minimize}
 parameters: {a: {min: 1}, b: {value: 1}, c: {values: []}}
 """
-    keys = [problem.split(": ")[1].split(" =")[0] for problem in problems_of(tmp_path, text)]
+    keys = [problem.key for problem in problems_of(tmp_path, text)]
     assert keys == ["run_cap", "method", "parameters.a", "parameters.c", "metric.name"]
 
 
@@ -537,8 +541,8 @@ def test_unknown_keys_at_the_top_are_warnings(tmp_path):
     text = "method: grid\nparameters: {a: {value: 1}}\ncount: 4\nprogramm: x\nprogram: y"
     sweep = sweep_from(tmp_path, text)
     assert [warning.split("'")[1] for warning in sweep.warnings] == ["count", "programm"]
-    assert "write run_cap: 4" in sweep.warnings[0]
-    assert "did you mean program?" in sweep.warnings[1]
+    assert "run_cap: 4" in sweep.warnings[0]
+    assert "program?" in sweep.warnings[1]
 
 
 def test_a_key_without_a_value_is_no_key(tmp_path):
@@ -574,20 +578,19 @@ parameters: {a: {distribution: normal}}
     assert sweep.metric == Metric("acc", "maximize", 0.9)
     assert (sweep.sampler, sweep.seed) == ("tpe", 7)
     (warning,) = sweep.warnings
-    assert "metric.impute has no effect" in warning
+    assert "metric.impute" in warning
 
 
 def test_bayes_has_no_list_of_points(tmp_path):
     sweep = sweep_from(tmp_path, "method: bayes\nsampler: auto\nparameters: {a: {values: [1]}}")
     assert sweep.sampler is None
-    with pytest.raises(ConfigError, match="rounds propose"):
+    with pytest.raises(ConfigError, match="rounds"):
         next(sweep.points(3))
 
 
 def test_a_grid_too_large_to_enumerate_asks_for_a_limit(tmp_path):
     text = "method: grid\nparameters: {a: {min: 1, max: 2000}, b: {min: 1, max: 2000}}"
-    (problem,) = problems_of(tmp_path, text)
-    assert "4,000,000 combinations; set run_cap" in problem
+    assert_problem(problem_of(tmp_path, text), ANY, ANY, "4,000,000", "run_cap")
     assert len(list(sweep_from(tmp_path, text + "\nrun_cap: 3").points())) == 3
 
 
@@ -602,18 +605,17 @@ HUGE = [
 @pytest.mark.parametrize("top", ["method: grid", "method: random\nsampler: without_replacement"])
 def test_a_huge_grid_is_counted_and_never_listed(spec, top, tmp_path):
     text = f"{top}\nparameters: {{a: {spec}, b: {{values: [1, 2]}}}}"
-    (problem,) = problems_of(tmp_path, text)
-    assert "00 combinations; set run_cap to at most 1,000,000" in problem.replace("02 c", "00 c")
-    (problem,) = problems_of(tmp_path, f"{text}\nrun_cap: 1000001")
-    assert " combinations; set run_cap to at most 1,000,000" in problem
+    assert_problem(problem_of(tmp_path, text), ANY, ANY, "00,00", "run_cap", "1,000,000")
+    problem = problem_of(tmp_path, f"{text}\nrun_cap: 1000001")
+    assert_problem(problem, ANY, ANY, "00,00", "run_cap", " 1,000,000")
     assert len(list(sweep_from(tmp_path, f"{text}\nrun_cap: 3").points())) == 3
 
 
 @pytest.mark.parametrize("top", ["random", "random\nsampler: sobol", "bayes"])
 def test_a_sweep_has_no_more_than_a_million_trials(top, tmp_path):
     text = f"method: {top}\nparameters: {{a: {{min: 0.0, max: 1.0}}}}\nrun_cap: "
-    (problem,) = problems_of(tmp_path, f"{text}100000000000")
-    assert "run_cap = 100000000000: should be at most 1,000,000" in problem
+    problem = problem_of(tmp_path, f"{text}100000000000")
+    assert_problem(problem, "run_cap", 10**11, "1,000,000")
     assert sweep_from(tmp_path, f"{text}1000000").run_cap == 1_000_000
 
 
@@ -622,10 +624,10 @@ def test_a_small_grid_may_have_any_cap(tmp_path):
     assert len(list(sweep_from(tmp_path, text).points())) == 2
 
 
-def test_a_value_that_a_grid_has_twice_is_told(tmp_path):
+def test_a_value_that_a_grid_has_twice_is_warned_of(tmp_path):
     sweep = sweep_from(tmp_path, "method: grid\nparameters: {a: {values: [1, 1.0, 2]}}")
     assert [point["a"] for point in sweep.points()] == [1, 2]
-    assert "parameters.a has 3 values, of which 2 are different" in sweep.warnings[0]
+    assert all(word in sweep.warnings[0] for word in ("parameters.a", "3 values", "2"))
 
 
 def test_numbers_in_short_exponent_form_are_numbers(tmp_path):
@@ -633,7 +635,7 @@ def test_numbers_in_short_exponent_form_are_numbers(tmp_path):
     assert parameter.extremes == (1e-5, 0.1)
 
 
-def test_the_metric_minimises_unless_told_otherwise(tmp_path):
+def test_the_metric_is_minimised_by_default(tmp_path):
     base = "method: grid\nparameters: {a: {value: 1}}\n"
     assert sweep_from(tmp_path, base).metric is None
     assert sweep_from(tmp_path, base + "metric: {name: val/loss}").metric.goal == "minimize"

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 import subprocess
 import sys
 
@@ -153,7 +154,7 @@ def test_a_beta_distribution_has_its_own_median(make):
     ],
 )
 def test_a_value_that_cannot_be_drawn_has_no_place(name, value, make):
-    with pytest.raises(ValueError, match=r"is (no|not|outside)"):
+    with pytest.raises(ValueError, match=re.escape(repr(value))):
         make(name).locate(value)
 
 
@@ -203,7 +204,7 @@ def test_a_grid_has_the_values_of_wandb_each_once(spec, values, make):
     "name", ["weighted", *CONTINUOUS, "q_normal", "q_log_uniform_values", "q_beta"]
 )
 def test_what_has_no_list_of_values_says_what_to_write_for_a_grid(name, make):
-    with pytest.raises(ValueError, match=r"give values: \[\.\.\.\]|drop probabilities"):
+    with pytest.raises(ValueError, match=r"values: \[\.\.\.\]|probabilities"):
         make(name).grid_count()
 
 

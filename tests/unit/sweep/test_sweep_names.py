@@ -6,9 +6,11 @@ import pytest
 
 from resweep.config import compose
 from resweep.config.compose import Layer
-from resweep.errors import ConfigError
+from resweep.errors import Problem
 from resweep.study.name_trials import name_trials, resolve_parameters
 from resweep.sweep import load_sweep
+from tests.support import problems
+from tests.support.problems import assert_problem
 from tests.support.tiny import LANGUAGE
 
 REAL_FILES = Path(__file__).parents[3].parent / "shared" / "data" / "sweep_yamls"
@@ -34,10 +36,8 @@ def trials(folder: Path, parameters: str, config=None, fixed=()) -> list[dict]:
     return [compose.assign(below, assigned) for assigned in assignments.values()]
 
 
-def problems_of(folder: Path, parameters: str, config=None) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
-        trials(folder, parameters, config)
-    return str(caught.value).splitlines()
+def problem_of(folder: Path, parameters: str, config=None) -> Problem:
+    return problems.problem_of(trials, folder, parameters, config)
 
 
 def test_list_entries_are_swept_where_the_configuration_has_them(tmp_path):
@@ -80,13 +80,14 @@ def test_nested_parameters_reach_list_entries_by_their_names(tmp_path):
 @pytest.mark.parametrize("kind", ["value: 1", "values: [1]"])
 @pytest.mark.parametrize("name", ["arch.stages.3.repeat", "arch.stages.repeat"])
 def test_a_place_that_a_list_does_not_have_is_named(kind, name, tmp_path):
-    (problem,) = problems_of(tmp_path, f"{name}: {{{kind}}}", STAGES)
-    assert f"sweep.yaml: {name}: arch.stages is a list with entries" in problem
+    problem = problem_of(tmp_path, f"{name}: {{{kind}}}", STAGES)
+    entries = ("arch.stages ", "arch.stages.0", "arch.stages.2")
+    assert_problem(problem, name, None, *entries, file="sweep.yaml")
 
 
 def test_a_flat_name_of_several_entries_lists_them(tmp_path):
-    (problem,) = problems_of(tmp_path, "repeat: {values: [1]}", STAGES)
-    assert "arch.stages.0.repeat or arch.stages.1.repeat or arch.stages.2.repeat" in problem
+    entries = "arch.stages.0.repeat or arch.stages.1.repeat or arch.stages.2.repeat"
+    assert_problem(problem_of(tmp_path, "repeat: {values: [1]}", STAGES), "repeat", None, entries)
 
 
 def test_unbounded_distributions_are_checked_before_any_job(tmp_path):
@@ -94,8 +95,8 @@ def test_unbounded_distributions_are_checked_before_any_job(tmp_path):
     file.write_text(
         "method: random\nrun_cap: 2\nparameters: {learning_rate: {distribution: normal}}"
     )
-    with pytest.raises(ConfigError, match=r"learning_rate = -2\.3.*greater than 0"):
-        enumerate_trials(file, {})
+    found = problems.problems_of(enumerate_trials, file, {})
+    assert_problem(found, "learning_rate", pytest.approx(-2.3, abs=0.1), "0")
 
 
 @pytest.mark.parametrize("value", ["[a, b]", "{x: {y: 1}}", "0", "0.0", "false", "null"])

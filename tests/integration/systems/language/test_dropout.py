@@ -131,7 +131,7 @@ def test_without_the_keys_of_its_samples_it_refuses(count):
     keys = SampleKeys()
     if count:
         keys.set(sample_keys(0, 0, count))
-    with pytest.raises(RuntimeError, match="dropout of 3 samples needs their keys"):
+    with pytest.raises(RuntimeError, match="3 samples"):
         SampleDropout(0.5, 0, keys)(torch.ones(3, 4))
 
 

@@ -284,9 +284,7 @@ def test_attention_with_masks_is_the_fused_one_but_for_them(data, layout):
 
 def test_dropout_that_cannot_be_repeated_is_refused(data, layout):
     build_model(configure(data, layout, hf(OPT))["model"])
-    with pytest.raises(
-        ConfigError, match=r"model\.dropout: opt draws masks of dropout that cannot"
-    ):
+    with pytest.raises(ConfigError, match=r"model\.dropout\b.*\bopt\b"):
         build_model(configure(data, layout, hf(OPT, model__dropout=0.1))["model"])
 
 
@@ -307,18 +305,18 @@ def test_the_size_is_estimated_without_building(kind, data, layout):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "lama"}, r"model\.config\.model_type = 'lama': .*did you mean llama\?"),
-        ({"model_type": "vit"}, r"model_type = 'vit': is no causal model"),
-        ({"model_type": "bert"}, r"model_type = 'bert': is no decoder.*is_decoder"),
-        ({"hiden_size": 32}, r"model\.config\.hiden_size = 32: did you mean hidden_size\?"),
-        ({"sparkle": 1}, r"model\.config\.sparkle = 1: is no key of a llama config"),
-        ({"hidden_size": 30}, r"model\.config: transformers refuses it: .*hidden size \(30\)"),
-        ({"hidden_size": "wide"}, r"model\.config: transformers refuses it: .*hidden_size"),
-        ({"max_position_embeddings": 8}, r"context_length = 16: is more than the model's 8 pos"),
+        ({"model_type": "lama"}, r"model\.config\.model_type = 'lama': .* llama\?"),
+        ({"model_type": "vit"}, r"model\.config\.model_type = 'vit': .*causal"),
+        ({"model_type": "bert"}, r"model\.config\.model_type = 'bert': .*is_decoder"),
+        ({"hiden_size": 32}, r"model\.config\.hiden_size = 32: .* hidden_size\?"),
+        ({"sparkle": 1}, r"model\.config\.sparkle = 1: .*llama"),
+        ({"hidden_size": 30}, r"model\.config: transformers .*hidden size \(30\)"),
+        ({"hidden_size": "wide"}, r"model\.config: transformers .*hidden_size"),
+        ({"max_position_embeddings": 8}, r"context_length = 16: .*\b8 pos"),
     ],
     ids=str,
 )
-def test_what_transformers_would_not_build_is_told(changes, message, data, layout):
+def test_what_transformers_would_not_build_is_refused(changes, message, data, layout):
     base = {} if changes.get("model_type") == "bert" else CONFIGS["llama"]
     config = configure(data, layout, hf({**base, **changes}))
     with pytest.raises(ConfigError, match=message) as caught:
@@ -338,23 +336,23 @@ def problems_of(changes: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "words"),
     [
-        ({"model.kind": "hf"}, "needs model.config.model_type, or weights"),
-        (hf(model__n_layer=2), "n_layer = 2 is for kind: gpt"),
-        (hf(model__bias=False), "bias = False is for kind: gpt"),
-        ({"model.config.hidden_size": 8}, "config = {'hidden_size': 8} is for kind: hf"),
-        ({"model.name_or_path": "x"}, "name_or_path = 'x' is for kind: hf"),
-        (hf(model__lora_rank=4), "lora_rank needs weights"),
-        (from_weights("x", model__lora_alpha=4.0), "lora_alpha = 4.0 needs lora_rank"),
-        (hf(model__lora_rank=0), "greater than 0"),
-        (hf(initialization__mup_base_width=32), "mup_base_width is for model.kind: gpt"),
+        ({"model.kind": "hf"}, ["model.config.model_type", "weights"]),
+        (hf(model__n_layer=2), ["n_layer = 2 ", "kind: gpt"]),
+        (hf(model__bias=False), ["bias = False ", "kind: gpt"]),
+        ({"model.config.hidden_size": 8}, ["config = {'hidden_size': 8} ", "kind: hf"]),
+        ({"model.name_or_path": "x"}, ["name_or_path = 'x' ", "kind: hf"]),
+        (hf(model__lora_rank=4), ["lora_rank", "weights"]),
+        (from_weights("x", model__lora_alpha=4.0), ["lora_alpha = 4.0 ", "lora_rank"]),
+        (hf(model__lora_rank=0), ["model.lora_rank = 0", "greater than 0"]),
+        (hf(initialization__mup_base_width=32), ["mup_base_width", "kind: gpt"]),
     ],
     ids=str,
 )
-def test_fields_that_do_not_fit_each_other_are_told(changes, message):
+def test_fields_that_do_not_fit_each_other_are_refused(changes, words):
     (problem,) = problems_of(changes)
-    assert message in problem
+    assert all(word in problem for word in words)
 
 
 def test_keys_of_the_config_are_set_one_by_one_and_are_no_misspellings():
@@ -391,9 +389,9 @@ def test_the_vocabulary_is_said_once(data, layout):
     assert "vocab_size" not in config["model"]["config"]
     same = configure(data, layout, hf("llama", model__vocab_size=300))
     assert run_id(config, data) == run_id(same, data)
-    with pytest.raises(ConfigError, match=r"model\.vocab_size = 300: is 280 in model\.config"):
+    with pytest.raises(ConfigError, match=r"model\.vocab_size = 300: .*\b280\b"):
         configure(data, layout, hf({**CONFIGS["llama"], "vocab_size": 280}, model__vocab_size=300))
-    with pytest.raises(ConfigError, match=r"vocab_size = 200: should be at least 257"):
+    with pytest.raises(ConfigError, match=r"vocab_size = 200: .*\b257\b"):
         configure(data, layout, hf({**CONFIGS["llama"], "vocab_size": 200}))
 
 
@@ -464,36 +462,36 @@ def test_gpt_reads_the_names_of_the_first_gpt2_and_fewer_positions(data, layout,
     assert learner.objective.model.transformer.wpe.weight.shape == (16, 32)
     torch.testing.assert_close(logits_of_ours(learner, tokens()), expected, atol=1e-5, rtol=1e-5)
     bare = make_learner(configure(data, layout, start | {"model.bias": False}), data)
-    with pytest.raises(ConfigError, match=r"is not zero; set model\.bias: true"):
+    with pytest.raises(ConfigError, match=r"model\.bias: true"):
         bare.begin()
 
 
 @pytest.mark.parametrize(
     ("there", "changes", "message"),
     [
-        ("llama", {}, r"model\.kind = 'gpt': is gpt2, but .* holds 'llama'; set kind: hf"),
-        ("gpt2", {"model.n_layer": 3}, r"model\.n_layer = 3: is 2 in "),
-        ("gpt2", {"model.context_length": 128}, r"context_length = 128: is more than the 64 pos"),
-        ("gpt2", {"model.vocab_size": 301}, r"model\.vocab_size = 301: is 300 in the weights"),
-        ("gpt2", {"run.weights": "0" * 64}, r"run\.weights = '0+': should be the digest"),
+        ("llama", {}, r"model\.kind = 'gpt': .*'llama'.*kind: hf"),
+        ("gpt2", {"model.n_layer": 3}, r"model\.n_layer = 3: .*\b2\b"),
+        ("gpt2", {"model.context_length": 128}, r"context_length = 128: .*\b64 pos"),
+        ("gpt2", {"model.vocab_size": 301}, r"model\.vocab_size = 301: .*\b300\b"),
+        ("gpt2", {"run.weights": "0" * 64}, r"run\.weights = '0+': .*digest"),
     ],
     ids=str,
 )
-def test_weights_that_do_not_fit_are_told(there, changes, message, data, layout, tmp_path):
+def test_weights_that_do_not_fit_are_refused(there, changes, message, data, layout, tmp_path):
     start = {"run.checkpoint": str(theirs(tmp_path / "theirs", there)), **GPT_SHAPE}
     with pytest.raises(ConfigError, match=message):
         configure(data, layout, start | changes)
 
 
-def test_another_shape_than_the_weights_is_told(data, layout, tmp_path):
+def test_another_shape_than_the_weights_is_refused(data, layout, tmp_path):
     folder = theirs(tmp_path / "theirs")
     config = configure(data, layout, from_weights(folder, model__config={"num_hidden_layers": 3}))
-    with pytest.raises(ConfigError, match=r"does not fit .*model\.layers\.2.* is missing there"):
+    with pytest.raises(ConfigError, match=r"theirs.*model\.layers\.2\."):
         trained(config, data)
     config = configure(data, layout, from_weights(folder, model__config={"intermediate_size": 64}))
-    with pytest.raises(ConfigError, match=r"down_proj.weight is 32x48 there, 32x64 here"):
+    with pytest.raises(ConfigError, match=r"down_proj\.weight .*32x48.*32x64"):
         trained(config, data)
-    with pytest.raises(ConfigError, match=r"model_type = 'gpt2': is 'llama' in"):
+    with pytest.raises(ConfigError, match=r"model_type = 'gpt2': .*'llama'"):
         configure(data, layout, from_weights(folder, model__config={"model_type": "gpt2"}))
 
 
@@ -518,7 +516,7 @@ def test_the_digest_outlives_the_weights_and_is_not_computed_twice(data, layout,
     known = json.loads(note.read_text())
     note.write_text(json.dumps(known | {"digest": "f" * 64}))
     assert configure(data, layout, from_weights(folder))["run"]["weights"] == "f" * 64
-    with pytest.raises(StoreError, match="not as they were when this was planned"):
+    with pytest.raises(StoreError, match=r"theirs.*planned"):
         require_parent(SYSTEM, configure(data, layout, from_weights(folder)))
     note.write_text(json.dumps(known))
     require_parent(SYSTEM, config)
@@ -527,40 +525,40 @@ def test_the_digest_outlives_the_weights_and_is_not_computed_twice(data, layout,
     config = configure(data, layout, from_weights(folder))
     shutil.rmtree(folder)
     assert configure(data, layout, from_weights(folder)) == config
-    with pytest.raises(StoreError, match=r"theirs: the weights to start from are gone; .*hf down"):
+    with pytest.raises(StoreError, match=r"theirs: .*\bgone\b.*`?hf download"):
         require_parent(SYSTEM, config)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"run.checkpoint": "0123456789ab"}, r"there is no run .*0123456789ab; .*runs.csv"),
-        ({"run.checkpoint": "0123456789ab/7"}, r"there is no run .*0123456789ab;"),
-        ({"run.checkpoint": "0123456789ab/../x"}, r"is not there; give a folder .*RUN_ID/STEP"),
-        ({"run.checkpoint": "0123456789ab/07"}, r"is not there; give a folder"),
-        ({"run.checkpoint": "nowhere"}, r"nowhere is not there; give a folder"),
-        (from_weights("/no/such"), r"/no/such is not there; give a folder .*name on the hub"),
-        (from_weights("no/such"), r"is not a folder, and not downloaded; a training"),
-        (from_weights("../such"), r"such is not there"),
+        ({"run.checkpoint": "0123456789ab"}, r"no run .*0123456789ab\b.*runs\.csv"),
+        ({"run.checkpoint": "0123456789ab/7"}, r"no run .*0123456789ab\b"),
+        ({"run.checkpoint": "0123456789ab/../x"}, r"0123456789ab/\.\./x .*RUN_ID/STEP"),
+        ({"run.checkpoint": "0123456789ab/07"}, r"0123456789ab/07 .*RUN_ID/STEP"),
+        ({"run.checkpoint": "nowhere"}, r"nowhere .*RUN_ID/STEP"),
+        (from_weights("/no/such"), r"/no/such .*name on the hub"),
+        (from_weights("no/such"), r"no/such\b.*\bdownload"),
+        (from_weights("../such"), r"such .*name on the hub"),
     ],
     ids=str,
 )
-def test_weights_that_were_never_there_are_told(changes, message, data, layout):
+def test_weights_that_were_never_there_are_refused(changes, message, data, layout):
     with pytest.raises(StoreError, match=message) as caught:
         configure(data, layout, changes)
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_a_folder_without_a_model_is_told(data, layout, tmp_path):
+def test_a_folder_without_a_model_is_refused(data, layout, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(StoreError, match=r"holds no model; it should have config.json"):
+    with pytest.raises(StoreError, match=r"empty\b.*config\.json"):
         configure(data, layout, from_weights(tmp_path / "empty"))
 
 
 def test_a_name_of_the_hub_that_cannot_be_had_is_one_line(layout, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     asked = {"run": {"checkpoint": None}, "model": {"name_or_path": "no-one/no-such-model"}}
-    with pytest.raises(StoreError, match=r"'no-one/no-such-model': .*cannot be downloaded") as one:
+    with pytest.raises(StoreError, match=r"'no-one/no-such-model': ") as one:
         fetch_parent(SYSTEM, asked, layout)
     assert len(str(one.value).splitlines()) == 1
 
@@ -690,7 +688,7 @@ def test_what_adapters_are_is_part_of_the_run(data, layout, tmp_path):
 
 
 @pytest.mark.parametrize("targets", ["nothing_of_the_kind", "embed_tokens"])
-def test_layers_that_take_no_adapter_are_told(targets, data, layout, tmp_path):
+def test_layers_that_take_no_adapter_are_refused(targets, data, layout, tmp_path):
     folder = theirs(tmp_path / "theirs")
     changes = from_weights(folder, model__lora_rank=4, model__lora_targets=targets)
     with pytest.raises(ConfigError, match=rf"model\.lora_targets = \['{targets}'\]: ") as caught:
@@ -738,7 +736,7 @@ def test_a_finished_run_is_served_without_its_weights_to_start_from(layout, tmp_
     shutil.rmtree(folder)
     again, trained_here = train_job(asked, layout, tmp_path, "again")
     assert (again, trained_here) == (first, False)
-    with pytest.raises(StoreError, match="the weights to start from are gone"):
+    with pytest.raises(StoreError, match=r"theirs: .*\bgone\b"):
         train_job(asked | {"training.seed": 9}, layout, tmp_path, "other")
 
 
@@ -746,19 +744,19 @@ def test_a_config_that_transformers_refuses_is_a_record(layout, tmp_path):
     asked = hf({**CONFIGS["llama"], "hiden_size": 3})
     record, trained_here = train_job(asked, layout, tmp_path)
     assert (record["status"], trained_here) == ("infeasible", False)
-    assert "did you mean hidden_size?" in record["stop_reason"]
+    assert " hidden_size?" in record["stop_reason"]
     assert list(layout.runs.glob("*/record.json")) == []
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model.dropout": 0.1, "model.config": OPT}, "opt draws masks of dropout"),
+        ({"model.dropout": 0.1, "model.config": OPT}, "opt "),
         ({"model.lora_rank": 2, "model.lora_targets": ["q_prj"]}, "q_prj"),
     ],
     ids=["dropout", "lora"],
 )
-def test_what_only_building_the_model_tells_is_a_record_too(changes, message, layout, tmp_path):
+def test_what_only_building_the_model_shows_is_a_record_too(changes, message, layout, tmp_path):
     start = from_weights(theirs(tmp_path / "theirs")) if "model.lora_rank" in changes else {}
     record, trained_here = train_job(hf("llama") | start | changes, layout, tmp_path)
     assert (record["status"], trained_here) == ("infeasible", False)
@@ -768,18 +766,18 @@ def test_what_only_building_the_model_tells_is_a_record_too(changes, message, la
 def test_a_value_that_transformers_trips_over_is_a_record(layout, tmp_path):
     record, _ = train_job(hf({**CONFIGS["llama"], "hidden_act": "foo"}), layout, tmp_path)
     assert record["status"] == "infeasible"
-    assert "cannot be built from model.config: KeyError: 'foo'" in record["stop_reason"]
+    assert "model.config" in record["stop_reason"] and "KeyError: 'foo'" in record["stop_reason"]
 
 
-def test_the_checkpoints_that_a_run_has_are_told(layout):
+def test_the_checkpoints_that_a_run_has_are_listed(layout):
     for step in (5, 60):
         (layout.run("0123456789ab") / f"checkpoint_{step}").mkdir(parents=True)
     asked = {"run": {"checkpoint": "0123456789ab/7"}, "model": {}}
-    with pytest.raises(StoreError, match=r"has no such checkpoint, but those of steps 5, 60$"):
+    with pytest.raises(StoreError, match=r"0123456789ab/7\b.*\b5, 60$"):
         find_parent(SYSTEM, asked, layout)
 
 
-def test_weights_that_know_other_tokens_are_told(data, layout, tmp_path):
+def test_weights_that_know_other_tokens_are_warned_of(data, layout, tmp_path):
     parent = save(trained(configure(data, layout, hf()), data), tmp_path / "parent")
     (parent / "tokenizer.json").write_text(json.dumps({"model": {"vocab": {"a": 0}}}))
     resolved = configure(data, layout, from_weights(parent))
@@ -819,7 +817,7 @@ def test_a_checkpoint_that_was_damaged_is_no_start(data, layout):
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    with pytest.raises(StoreError, match="not as they were when this was planned"):
+    with pytest.raises(StoreError, match="planned"):
         advance(*following, layout)
     assert Attempts(run_of(following, layout)).all() == []
 
@@ -827,5 +825,5 @@ def test_a_checkpoint_that_was_damaged_is_no_start(data, layout):
 def test_an_index_may_not_lead_out_of_its_folder(tmp_path):
     index = {"weight_map": {"a": "../secret.safetensors"}}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(ConfigError, match=r"'\.\./secret.safetensors': is not a file name"):
+    with pytest.raises(ConfigError, match=r"weight_map = '\.\./secret\.safetensors': "):
         weight_files(tmp_path)

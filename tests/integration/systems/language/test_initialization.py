@@ -74,7 +74,7 @@ def test_whether_residual_projections_are_scaled_can_be_asked_for(init_type, ask
 
 
 def test_normal_has_no_mean():
-    with pytest.raises(ValidationError, match=r"init_mean = 0.1 is for init_type: gaussian"):
+    with pytest.raises(ValidationError, match=r"init_mean = 0\.1 .*init_type: gaussian"):
         settings(init_mean=0.1)
 
 

@@ -1,8 +1,6 @@
 """The model against transformers, the optimizer against torch, the schedule against its formula."""
 
 import math
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -71,9 +69,9 @@ def test_a_saved_model_is_loaded_bit_for_bit(bias, tmp_path):
 
 def test_weights_of_another_shape_are_refused(tmp_path):
     make().write(make().state_dict(), tmp_path)
-    with pytest.raises(ConfigError, match=r"c_attn.bias is 96 there, 192 here"):
+    with pytest.raises(ConfigError, match=r"c_attn\.bias .*\b96\b.*\b192\b"):
         GPT(shape(n_embd=64), VOCABULARY).read(tmp_path)
-    with pytest.raises(ConfigError, match=r"h\.3\..* is missing there"):
+    with pytest.raises(ConfigError, match=r"\bh\.3\."):
         GPT(shape(n_layer=4), VOCABULARY).read(tmp_path)
 
 
@@ -152,22 +150,6 @@ def test_dropout_works_in_training_only():
     assert losses[0] != losses[1]
     model.eval()
     assert model.loss(sequences) == model.loss(sequences) == make().loss(sequences)
-
-
-@pytest.mark.parametrize(
-    "module", ["resweep.systems.language.gpt", "resweep.training.gradient_learner"]
-)
-def test_training_imports_neither_transformers_nor_dynamo(module):
-    heavy = ("transformers", "torch._dynamo", "accelerate", "wandb", "pandas")
-    program = f"import sys, {module}\nprint([name for name in {heavy!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stdout.strip() == "[]", done.stderr
-
-
-def test_planning_imports_no_torch():
-    program = "import sys, resweep.study.load\nprint('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stdout.strip() == "False", done.stderr
 
 
 # The optimizer

@@ -301,42 +301,43 @@ def test_equal_ids_spelled_differently_are_different_data(corpus, tmp_path):
     assert digests[0][0] != digests[1][0]
 
 
-def test_tokenizers_that_cannot_be_used_are_told(corpus, model_folder, tmp_path, monkeypatch):
+def test_tokenizers_that_cannot_be_used_are_refused(corpus, model_folder, tmp_path, monkeypatch):
     layout = Layout(tmp_path / "results")
     missing = one_line(ensure_tokens, model_settings(corpus, "./missing"), layout)
-    assert missing == "data.tokenizer: ./missing: there is no such file or folder; mend the path"
+    assert missing.startswith("data.tokenizer: ./missing: ") and "no such file" in missing
     (tmp_path / "empty").mkdir()
     empty = one_line(ensure_tokens, model_settings(corpus, tmp_path / "empty"), layout)
-    assert "should be a folder with a tokenizer's files" in empty
+    assert str(tmp_path / "empty") in empty and "files" in empty
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken/tokenizer.json").write_text("{")
     broken = one_line(ensure_tokens, model_settings(corpus, tmp_path / "broken"), layout)
-    assert "broken: transformers cannot load it: " in broken
+    assert "broken: transformers " in broken
     (tmp_path / "endless").mkdir()
     for name in ("tokenizer.json", "tokenizer_config.json"):
         text = (model_folder / name).read_text().replace('"eos_token"', '"pad_token"')
         (tmp_path / "endless" / name).write_text(text)
     endless = one_line(ensure_tokens, model_settings(corpus, tmp_path / "endless"), layout)
-    assert "it has no end-of-text token; name one as eos_token" in endless
+    assert "endless" in endless and "eos_token" in endless
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     absent = one_line(ensure_tokens, model_settings(corpus, "nobody/no-tokenizer"), layout)
-    assert "data.tokenizer: nobody/no-tokenizer: neither a path nor in the cache" in absent
+    assert "data.tokenizer: nobody/no-tokenizer: " in absent and "cache" in absent
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"tokens": "tokenizer"}, "tokens: tokenizer needs tokenizer: NAME or PATH"),
-        ({"tokenizer": "gpt2"}, "tokenizer is for tokens: tokenizer, not bytes"),
-        ({"source": "hub"}, "source: hub needs dataset: NAME or PATH"),
-        ({"source": "hub", "dataset": ""}, "at least 1 character"),
-        ({"dataset": "x"}, "dataset is for source: hub, not python-docs"),
-        ({"source": "hub", "dataset": "x", "paths": ["y"]}, "hub takes dataset: NAME or PATH"),
-        ({"tokens": "words"}, "'bytes', 'bpe' or 'tokenizer'"),
+        ({"tokens": "tokenizer"}, ["tokens: tokenizer", "tokenizer: NAME or PATH"]),
+        ({"tokenizer": "gpt2"}, ["tokens: tokenizer", "bytes"]),
+        ({"source": "hub"}, ["source: hub", "dataset: NAME or PATH"]),
+        ({"source": "hub", "dataset": ""}, ["dataset", "at least 1 character"]),
+        ({"dataset": "x"}, ["dataset", "source: hub", "python-docs"]),
+        ({"source": "hub", "dataset": "x", "paths": ["y"]}, ["paths", "dataset: NAME or PATH"]),
+        ({"tokens": "words"}, ["'bytes', 'bpe' or 'tokenizer'"]),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(changes, words):
-    assert words in refused(**changes)
+    message = refused(**changes)
+    assert all(word in message for word in words)
 
 
 # Data sets of the hub, and copies of them
@@ -380,33 +381,29 @@ def test_another_split_can_be_read(name, split, copies):
 
 
 @pytest.mark.parametrize("name", ["saved", "splits", "parquet", "rows.jsonl"])
-def test_an_unknown_split_is_told(name, copies):
+def test_an_unknown_split_is_refused(name, copies):
     message = one_line(read_documents, hub_settings(copies / name, dataset_split="tset"))
     assert f"data.dataset: {copies / name}: Unknown split " in message
     assert "tset" in message and "'train'" in message
 
 
-def test_a_missing_column_is_told_with_those_there_are(copies):
+def test_a_missing_column_is_refused_with_those_there_are(copies):
     message = one_line(read_documents, hub_settings(copies / "saved", text_field="body"))
-    assert (
-        f"data.text_field: body: {copies / 'saved'} has no such column; it has text, n" in message
-    )
+    assert f"data.text_field: body: {copies / 'saved'} " in message and "text, n" in message
     message = one_line(read_documents, hub_settings(copies / "saved", text_field="n"))
-    assert "row 1 has no text under 'n'; set data.text_field" in message
+    assert "row 1 " in message and "'n'" in message and "data.text_field" in message
 
 
-def test_bad_copies_are_told(copies, tmp_path):
+def test_bad_copies_are_refused(copies, tmp_path):
     (tmp_path / "empty").mkdir()
     empty = one_line(read_documents, hub_settings(tmp_path / "empty"))
     assert "data.dataset" in empty and str(tmp_path / "empty") in empty
-    assert "holds no files" in one_line(source_files, hub_settings(tmp_path / "empty"))
+    assert "no files" in one_line(source_files, hub_settings(tmp_path / "empty"))
     (tmp_path / "a.jsonl").write_text('{"text": ')
     assert "a.jsonl: " in one_line(read_documents, hub_settings(tmp_path / "a.jsonl"))
     (tmp_path / "a.bin").write_text("x")
-    assert "files should end in one of .arrow" in one_line(
-        read_documents, hub_settings(tmp_path / "a.bin")
-    )
-    assert "there is no such file" in one_line(source_files, hub_settings(tmp_path / "no.parquet"))
+    assert ".arrow" in one_line(read_documents, hub_settings(tmp_path / "a.bin"))
+    assert "no such file" in one_line(source_files, hub_settings(tmp_path / "no.parquet"))
     config = one_line(read_documents, hub_settings(copies / "parquet", dataset_config="fr"))
     assert "fr" in config and "default" in config
 
@@ -464,7 +461,7 @@ def test_a_name_on_the_hub_offline_is_one_line_at_once(variable, tmp_path):
     assert asked.returncode == 1
     assert asked.stderr.splitlines()[-1] == f"error: {expected}"
     assert "Traceback" not in asked.stderr
-    assert "HF_HOME" in expected and "path of a local copy" in expected
+    assert "HF_HOME" in expected and "local copy" in expected
 
 
 COMMIT = "0123456789" * 4

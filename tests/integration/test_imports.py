@@ -1,0 +1,38 @@
+"""What a process loads: planning reads thousands of configurations, training starts often."""
+
+import subprocess
+import sys
+
+import pytest
+
+PLANNING = [
+    "resweep.agents.worker",
+    "resweep.config.compose",
+    "resweep.jobs.resources",
+    "resweep.jobs.train_trial",  # its job may be a link to what the store has
+    "resweep.report.audit",
+    "resweep.search.promote",
+    "resweep.search.rounds",
+    "resweep.study.find",
+    "resweep.study.load",
+]
+TRAINING = ["resweep.systems.language.gpt", "resweep.training.gradient_learner"]
+
+
+def loaded(modules: list[str], heavy: list[str]) -> list[str]:
+    """Which heavy modules a new process has loaded after it imported some."""
+    program = f"import sys, {', '.join(modules)}\nprint(*({set(heavy)!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_planning_loads_neither_torch_nor_what_else_is_slow() -> None:
+    heavy = ["torch", "transformers", "deepspeed", "peft", "datasets", "optuna", "pandas", "wandb"]
+    assert loaded(PLANNING, heavy) == []
+
+
+@pytest.mark.parametrize("module", TRAINING)
+def test_training_loads_neither_transformers_nor_dynamo(module: str) -> None:
+    heavy = ["transformers", "torch._dynamo", "accelerate", "wandb", "pandas"]
+    assert loaded([module], heavy) == []
