@@ -20,7 +20,6 @@ from resweep.report.results import (
     StudyResults,
     compare_rerun,
     read_study,
-    settings_text,
     shown,
 )
 from tests.support.study import (
@@ -337,5 +336,6 @@ def test_numbers_are_readable(value: object, text: str) -> None:
     assert shown(value) == text
 
 
-def test_hyperparameters_that_a_trial_does_not_have_are_left_out() -> None:
-    assert settings_text({"training.learning_rate": 0.01, "mine": math.nan}) == "learning_rate 0.01"
+def test_hyperparameters_that_a_trial_does_not_have_are_left_out(results: StudyResults) -> None:
+    said = results.phases[0].settings_text({"training.learning_rate": 0.01, "mine": math.nan})
+    assert said == "learning_rate 0.01"

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from resweep.config.schema import Initialization
 from resweep.systems.language.gpt import GPT
+from resweep.systems.language.initialization_section import Initialization
 from resweep.training.dropout import (
     SampleDropout,
     SampleKeys,

@@ -8,9 +8,9 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from resweep.config.schema import Initialization
 from resweep.systems.language.gpt import GPT
 from resweep.systems.language.initialization import draw_matrices
+from resweep.systems.language.initialization_section import Initialization
 from resweep.training.optimizer import AdamW, parameter_groups
 
 VOCABULARY = 61
