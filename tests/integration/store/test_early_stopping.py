@@ -289,7 +289,7 @@ def test_a_run_that_diverged_answers_who_stops_before(data, layout):
 def test_what_the_metrics_answer_asks_for_no_gpu(data, layout, monkeypatch):
     monkeypatch.setattr("resweep.data.store.find", lambda *_: data)
     wanted = Resources(gpus=2)
-    trial = Trial("s", "p", "t", request(data, FLAT).goal.config)
+    trial = Trial("s", "p", "t", config=request(data, FLAT).goal.config)
     assert trial_needs(trial, wanted, "best", layout).gpus == 2
     advance(*request(data), layout)
     assert trial_needs(trial, wanted, "best", layout) == LINK

@@ -229,7 +229,10 @@ def test_memory_grows_after_running_out_of_it_and_links_need_no_gpu(data, layout
     monkeypatch.setattr("resweep.data.store.find", lambda *_: data)
     asked = request(data)
     run = run_of(asked, layout)
-    trial, wanted = Trial("s", "p", "t", asked.goal.config), Resources(gpus=2, gpu_model="a100")
+    trial, wanted = (
+        Trial("s", "p", "t", config=asked.goal.config),
+        Resources(gpus=2, gpu_model="a100"),
+    )
     first = trial_needs(trial, wanted, "best", layout)
     assert first.gres == "gpu:a100:2"
     run.path.mkdir(parents=True)

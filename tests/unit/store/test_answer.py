@@ -46,7 +46,7 @@ def ask(layout: Layout, stop: int | None = None, **changes: Any) -> Trial:
     flat |= {name.replace("__", "."): value for name, value in changes.items()}
     config, problems = compose.validate(Composed(compose.nest(flat), {}), "here", LANGUAGE)
     assert not problems, problems
-    return Trial("s", "p", "t", config, stop=stop)
+    return Trial("s", "p", "t", config=config, stop=stop)
 
 
 def goal(trial: Trial, layout: Layout) -> Goal:

@@ -799,7 +799,7 @@ def test_a_job_asks_for_less_where_weights_are_frozen(layout, tmp_path):
         flat = base | {"model.kind": "hf", "model.config": wide} | changes
         full, problems = compose.validate(Composed(compose.nest(flat), {}), "test", LANGUAGE)
         assert not problems
-        return trial_needs(Trial("s", "p", "t", full), Resources(), "best", layout).mem_mb
+        return trial_needs(Trial("s", "p", "t", config=full), Resources(), "best", layout).mem_mb
 
     frozen = {"model.lora_rank": 4, "model.name_or_path": "no/such"}
     assert memory({}) > memory(frozen) > 800
