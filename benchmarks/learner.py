@@ -10,11 +10,10 @@ from benchmarks.configuration import LANGUAGE
 from resweep.config.early_stopping_section import EarlyStopping
 from resweep.data.store import Prepared
 from resweep.store.identity import resolve
-from resweep.systems.language.objective import LanguageObjective
-from resweep.systems.language.token_data import TokenData
 from resweep.training.gradient_learner import GradientLearner
 from resweep.training.loop import LoopPlan
 from resweep.training.monitors import Monitors, StopRules
+from resweep.training.processes import ALONE
 
 
 def as_data(folder: Path, vocab_size: int, counts: Mapping[str, int]) -> Prepared:
@@ -40,8 +39,9 @@ def build_learner(
         device: Where to train.
     """
     resolved = resolve(config, data)
-    objective = LanguageObjective(resolved, TokenData(data))
-    return GradientLearner(objective, LANGUAGE.schema.validate(resolved).training, device)
+    learner = LANGUAGE.learner(resolved, data, device, ALONE, None, None)
+    assert isinstance(learner, GradientLearner)
+    return learner
 
 
 def loop_plan(learner: GradientLearner, until: int) -> LoopPlan:

@@ -33,9 +33,10 @@ def bare(steps: int) -> float:
     """A loop in the manner of nanoGPT around our model, with fused AdamW and clipping."""
     from resweep.systems.language.gpt import GPT
     from resweep.systems.language.initialization_section import Initialization
+    from resweep.systems.language.model_section import Model
 
-    model = GPT({**MODEL, "dropout": 0.0, "bias": True}, VOCAB)
-    model.initialize(Initialization().model_dump(), torch.Generator().manual_seed(0))
+    model = GPT(Model.model_validate(MODEL), VOCAB)
+    model.initialize(Initialization(), torch.Generator().manual_seed(0))
     matrices = [p for p in model.parameters() if p.dim() >= 2]
     others = [p for p in model.parameters() if p.dim() < 2]
     groups = [

@@ -22,6 +22,7 @@ from benchmarks.learner import as_data, build_learner, loop_plan, no_monitors
 from resweep.data.store import Prepared
 from resweep.systems.language.gpt import GPT
 from resweep.systems.language.initialization_section import Initialization
+from resweep.systems.language.model_section import Model
 from resweep.systems.language.token_data import TokenData
 from resweep.systems.language.tokens import token_dtype
 from resweep.training.gradient_learner import GradientLearner
@@ -143,9 +144,8 @@ def learner_of_size(
 
 def build_model(size: Size) -> GPT:
     """Return our model as a learner begins with it."""
-    model = GPT({**size.model, "dropout": 0.0, "bias": True}, size.vocab_size)
-    settings = Initialization().model_dump(mode="json")
-    model.initialize(settings, torch.Generator().manual_seed(0))
+    model = GPT(Model.model_validate(size.model), size.vocab_size)
+    model.initialize(Initialization(), torch.Generator().manual_seed(0))
     return model
 
 

@@ -30,6 +30,7 @@ from resweep.store.run import Run
 from resweep.study.schema import Resources
 from resweep.systems.language.build import build_model, check_model
 from resweep.systems.language.folder import weight_files
+from resweep.systems.language.model_section import Model
 from resweep.systems.language.size import count_parameters
 from resweep.training.dropout import SampleDropout, sample_keys
 from resweep.training.gradient_learner import GradientLearner
@@ -88,6 +89,11 @@ def configure(data: Prepared, layout: Layout, changes: dict[str, Any]) -> dict[s
     full, problems = compose.validate(Composed(compose.nest(flat), {}), "test", LANGUAGE)
     assert not problems, "\n".join(map(str, problems))
     return resolve(full, data, layout)
+
+
+def section(config: dict[str, Any]) -> Model:
+    """Return the `model` section of a configuration."""
+    return Model.model_validate(config["model"])
 
 
 def hf(config: str | dict[str, Any] = "llama", **changes: Any) -> dict[str, Any]:
@@ -179,7 +185,7 @@ def test_transformers_loads_what_was_trained(kind, data, layout, tmp_path):
 @pytest.mark.parametrize("kind", CONFIGS)
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
 def test_no_token_sees_those_after_it(kind, dropout, data, layout):
-    model = build_model(configure(data, layout, hf(kind, model__dropout=dropout))["model"])
+    model = build_model(section(configure(data, layout, hf(kind, model__dropout=dropout))))
     sequence, changed = tokens(), tokens()
     changed[:, 10:] = (changed[:, 10:] + 1) % 257
     found = []
@@ -196,7 +202,7 @@ def test_parameters_have_transformers_names(data, layout):
     config = configure(data, layout, hf("qwen3"))
     plain = AutoConfig.for_model(**CONFIGS["qwen3"], vocab_size=257)
     known = [name for name, _ in AutoModelForCausalLM.from_config(plain).named_parameters()]
-    model = build_model(config["model"])
+    model = build_model(section(config))
     assert [name for name, _ in model.named_parameters()] == known
     assert not any(name.startswith("lm_head") for name in known)
     assert model.hf.config._attn_implementation == "sdpa"
@@ -239,9 +245,9 @@ def test_gpt2_of_transformers_and_ours_compute_the_same(data, layout, tmp_path):
 
 def test_dropout_is_the_models_one_setting(data, layout):
     config = configure(data, layout, hf("gpt2", model__dropout=0.25))
-    made = build_model(config["model"]).hf.config
+    made = build_model(section(config)).hf.config
     assert (made.attn_pdrop, made.embd_pdrop, made.resid_pdrop) == (0.25, 0.25, 0.25)
-    assert build_model(configure(data, layout, hf("gpt2"))["model"]).hf.config.attn_pdrop == 0
+    assert build_model(section(configure(data, layout, hf("gpt2")))).hf.config.attn_pdrop == 0
     with pytest.raises(ConfigError, match=r"model\.config\.attn_pdrop = 0\.1: .*model\.dropout"):
         configure(data, layout, hf({**CONFIGS["gpt2"], "attn_pdrop": 0.1}))
 
@@ -272,8 +278,8 @@ def test_masks_belong_to_samples(kind, data, layout):
 
 
 def test_attention_with_masks_is_the_fused_one_but_for_them(data, layout):
-    with_masks = build_model(configure(data, layout, hf("llama", model__dropout=0.5))["model"])
-    plain = build_model(configure(data, layout, hf("llama"))["model"])
+    with_masks = build_model(section(configure(data, layout, hf("llama", model__dropout=0.5))))
+    plain = build_model(section(configure(data, layout, hf("llama"))))
     plain.load_state_dict(with_masks.state_dict())
     dropouts = [part for part in with_masks.modules() if isinstance(part, SampleDropout)]
     assert len(dropouts) == 2  # one a layer
@@ -283,21 +289,21 @@ def test_attention_with_masks_is_the_fused_one_but_for_them(data, layout):
 
 
 def test_dropout_that_cannot_be_repeated_is_refused(data, layout):
-    build_model(configure(data, layout, hf(OPT))["model"])
+    build_model(section(configure(data, layout, hf(OPT))))
     with pytest.raises(ConfigError, match=r"model\.dropout\b.*\bopt\b"):
-        build_model(configure(data, layout, hf(OPT, model__dropout=0.1))["model"])
+        build_model(section(configure(data, layout, hf(OPT, model__dropout=0.1))))
 
 
 @pytest.mark.parametrize(("kind", "looked_up"), [("llama", 257 * 32), ("gpt2", 64 * 32)])
 def test_flops_by_hand(kind, looked_up, data, layout):
-    model = build_model(configure(data, layout, hf(kind))["model"])
+    model = build_model(section(configure(data, layout, hf(kind))))
     counted = sum(parameter.numel() for parameter in model.parameters()) - looked_up
     assert model.flops_per_token() == 6 * counted + 12 * 2 * 32 * 16
 
 
 @pytest.mark.parametrize("kind", [kind for kind in CONFIGS if kind != "mixtral"])
 def test_the_size_is_estimated_without_building(kind, data, layout):
-    config = configure(data, layout, hf(kind))["model"]
+    config = section(configure(data, layout, hf(kind)))
     built = sum(parameter.numel() for parameter in build_model(config).parameters())
     assert 0.8 < count_parameters(config, 257) / built < 1.5
 
@@ -320,7 +326,7 @@ def test_what_transformers_would_not_build_is_refused(changes, message, data, la
     base = {} if changes.get("model_type") == "bert" else CONFIGS["llama"]
     config = configure(data, layout, hf({**base, **changes}))
     with pytest.raises(ConfigError, match=message) as caught:
-        check_model(config["model"], False)
+        check_model(section(config), False)
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -583,7 +589,7 @@ def test_a_run_continues_from_another_runs_checkpoint(data, layout):
         return [line["val/loss"] for line in lines if "val/loss" in line]
 
     assert losses(last)[0] == losses(first)[-1]  # evaluated before its first step
-    assert record["parameters"] == count_parameters(configure(data, layout, shape)["model"], 257)
+    assert record["parameters"] == count_parameters(section(configure(data, layout, shape)), 257)
     counters = json.loads((last.path / "checkpoint_3" / "trainer.json").read_text())
     assert (counters["step"], counters["optimizer_steps"]) == (3, 3)
 
@@ -591,7 +597,7 @@ def test_a_run_continues_from_another_runs_checkpoint(data, layout):
 def test_a_run_of_transformers_is_recorded_with_its_parameters(data, layout):
     config = configure(data, layout, hf("llama"))
     record = json.loads(advance(*ask(config, data), layout).read_text())
-    built = sum(parameter.numel() for parameter in build_model(config["model"]).parameters())
+    built = sum(parameter.numel() for parameter in build_model(section(config)).parameters())
     assert (record["status"], record["parameters"]) == ("finished", built)
     assert "transformers" in record["versions"]
 

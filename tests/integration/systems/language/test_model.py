@@ -10,6 +10,7 @@ from resweep.config.training_section import Training
 from resweep.errors import ConfigError
 from resweep.systems.language.gpt import GPT
 from resweep.systems.language.initialization_section import Initialization
+from resweep.systems.language.model_section import Model
 from resweep.systems.language.size import count_parameters
 from resweep.training.dropout import sample_keys
 from resweep.training.optimizer import AdamW, clip_gradients, parameter_groups
@@ -18,14 +19,14 @@ from resweep.training.schedule import learning_rate, resolve_warmup
 VOCABULARY = 61
 
 
-def shape(**changes) -> dict:
+def shape(**changes) -> Model:
     base = {"n_layer": 3, "n_head": 4, "n_embd": 32, "context_length": 24, "dropout": 0.0}
-    return base | {"kind": "gpt", "bias": True} | changes
+    return Model.model_validate(base | changes)
 
 
 def make(init_std: float = 0.1, seed: int = 0, **changes) -> GPT:
     model = GPT(shape(**changes), VOCABULARY)
-    settings = Initialization(init_std=init_std).model_dump()
+    settings = Initialization(init_std=init_std)
     model.initialize(settings, torch.Generator().manual_seed(seed))
     return model
 
