@@ -1,6 +1,6 @@
 """Run all benchmarks, or those named: `python -m benchmarks [throughput] [start] [gpu] ...`."""
 
-import sys
+import argparse
 
 from benchmarks import mup, saves, scale, throughput
 from benchmarks.gpu import command as gpu
@@ -19,10 +19,13 @@ BENCHMARKS = {
 
 def main() -> None:
     """Run what is named and print Markdown rows."""
-    names = sys.argv[1:] or list(BENCHMARKS)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Run benchmarks.")
+    known = ", ".join(BENCHMARKS)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {known}; none: all of them")
+    names = parser.parse_args().names or list(BENCHMARKS)
     unknown = set(names) - BENCHMARKS.keys()
     if unknown:
-        sys.exit(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are: {known}")
     for name in names:
         print(f"\n## {name}\n", flush=True)
         BENCHMARKS[name]()

@@ -31,11 +31,12 @@ def tokens() -> np.ndarray:
 
 def bare(steps: int) -> float:
     """A loop in the manner of nanoGPT around our model, with fused AdamW and clipping."""
-    from resweep.config.schema import Initialization
     from resweep.systems.language.gpt import GPT
+    from resweep.systems.language.initialization_section import Initialization
+    from resweep.systems.language.model_section import Model
 
-    model = GPT({**MODEL, "dropout": 0.0, "bias": True}, VOCAB)
-    model.initialize(Initialization().model_dump(), torch.Generator().manual_seed(0))
+    model = GPT(Model.model_validate(MODEL), VOCAB)
+    model.initialize(Initialization(), torch.Generator().manual_seed(0))
     matrices = [p for p in model.parameters() if p.dim() >= 2]
     others = [p for p in model.parameters() if p.dim() < 2]
     groups = [
@@ -76,7 +77,9 @@ def with_transformers(steps: int) -> float:
         n_embd=MODEL["n_embd"],
         n_layer=MODEL["n_layer"],
         n_head=MODEL["n_head"],
-        **dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0),
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
         bos_token_id=0,
         eos_token_id=0,
     )

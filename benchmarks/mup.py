@@ -18,9 +18,9 @@ from typing import Any
 
 import altair as alt
 
+from benchmarks.configuration import complete
 from benchmarks.throughput import ROOT
 from resweep.canonical import canonical_json, digest
-from resweep.config.schema import Config
 
 BASE = 64
 HEAD = 16  # width of a head: the same in all
@@ -81,7 +81,7 @@ def configuration(point: Point, steps: int) -> dict[str, Any]:
         },
         "initialization": {"init_std": INIT_STD, "mup_base_width": MODES[point.mup]},
     }
-    return Config.model_validate(config).model_dump(mode="json")
+    return complete(config)
 
 
 def train(point: Point, steps: int, place: Path) -> float:

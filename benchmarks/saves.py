@@ -8,12 +8,10 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.learner import as_data, build_learner, loop_plan, no_monitors
 from benchmarks.loops import VOCAB, tokens
-from resweep.config.schema import Config
-from resweep.data.store import Prepared
 from resweep.store import checkpoints as checkpoint
-from resweep.store.identity import resolve
-from resweep.training.gradient_learner import Trainer
+from resweep.training.gradient_learner import GradientLearner
 from resweep.training.loop import Callbacks, train
 from resweep.training.metrics import MetricLog
 from resweep.training.writer import Writer
@@ -38,11 +36,11 @@ def measure() -> None:
     seconds: dict[str, list[float]] = {way: [] for way in WAYS}
     held_up: dict[str, list[float]] = {way: [] for way in WAYS}
     with tempfile.TemporaryDirectory() as folder:
-        trainer = _trainer(Path(folder))
-        _train(trainer, "none", Path(folder))
+        learner = _learner(Path(folder))
+        _train(learner, "none", Path(folder))
         for _ in range(ROUNDS):
             for way in WAYS:
-                total, held = _train(trainer, way, Path(folder))
+                total, held = _train(learner, way, Path(folder))
                 seconds[way].append(total)
                 held_up[way].append(held / SAVES)
     print(f"| a save every {EVERY} steps | time over that of none | holds up for | of a minute |")
@@ -55,11 +53,11 @@ def measure() -> None:
         print(f"| {way} | {ratio:.2f} ({listed}) | {held:.2f} s | {held / MINUTE:.1%} |")
 
 
-def _trainer(folder: Path) -> Trainer:
+def _learner(folder: Path) -> GradientLearner:
     text = tokens().astype("<u2")
     for split in ("train", "val", "test"):
         text.tofile(folder / f"{split}.bin")
-    data = Prepared(folder, "random", VOCAB, dict.fromkeys(("train", "val", "test"), len(text)))
+    data = as_data(folder, VOCAB, dict.fromkeys(("train", "val", "test"), len(text)))
     training = {
         "batch_size": BATCH,
         "max_steps": 10**6,
@@ -67,11 +65,10 @@ def _trainer(folder: Path) -> Trainer:
         "save_steps": EVERY,
         "eval_sequences": 1,
     }
-    config = Config.model_validate({"model": MODEL, "training": training}).model_dump(mode="json")
-    return Trainer(resolve(config, data), data, torch.device("cpu"))
+    return build_learner({"model": MODEL, "training": training}, data, torch.device("cpu"))
 
 
-def _train(trainer: Trainer, way: str, folder: Path) -> tuple[float, float]:
+def _train(learner: GradientLearner, way: str, folder: Path) -> tuple[float, float]:
     """Seconds of the loop for SAVES saves, and those of them in which it stood still for these."""
     held_up = 0.0
 
@@ -79,30 +76,31 @@ def _train(trainer: Trainer, way: str, folder: Path) -> tuple[float, float]:
         nonlocal held_up
         start = time.perf_counter()
         if way != "none":
-            _save(trainer, writer, way, Path(place))
+            _save(learner, writer, way, Path(place))
         held_up += time.perf_counter() - start
 
     with tempfile.TemporaryDirectory(dir=folder) as place, Writer() as writer:
-        until = (trainer.step // EVERY + SAVES) * EVERY + EVERY - 1  # room for the last write
+        until = (learner.step // EVERY + SAVES) * EVERY + EVERY - 1  # room for the last write
         start = time.perf_counter()
-        _loop(trainer, until, Path(place), save)
+        _loop(learner, until, Path(place), save)
         waiting = time.perf_counter()
         writer.wait()
         done = time.perf_counter()
     return done - start, held_up + done - waiting
 
 
-def _save(trainer: Trainer, writer: Writer, way: str, folder: Path) -> None:
+def _save(learner: GradientLearner, writer: Writer, way: str, folder: Path) -> None:
     writer.wait()
-    snapshot = trainer.snapshot()
-    path = folder / checkpoint.folder_name(trainer.step)
+    snapshot = learner.snapshot()
+    path = folder / checkpoint.folder_name(learner.step)
     writer.begin(lambda: checkpoint.write_checkpoint(path, snapshot.write, lambda: None))
     if way == "in its way":
         writer.wait()
 
 
-def _loop(trainer: Trainer, until: int, folder: Path, save: Callable[[], None]) -> None:
+def _loop(learner: GradientLearner, until: int, folder: Path, save: Callable[[], None]) -> None:
     metrics, timing = MetricLog(folder / "m", 0), MetricLog(folder / "t", 0)
-    train(trainer, until, metrics, timing, Callbacks(save, lambda: False, lambda step: None))
+    callbacks = Callbacks(save, lambda: False, lambda step: None)
+    train(learner, loop_plan(learner, until), metrics, timing, callbacks, no_monitors())
     metrics.close()
     timing.close()

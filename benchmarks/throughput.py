@@ -10,9 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.configuration import complete
 from benchmarks.loops import BATCH, MODEL, WARM
 from resweep.canonical import canonical_json
-from resweep.config.schema import Config
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = 300
@@ -28,7 +28,7 @@ def trial(max_steps: int, log_steps: int) -> str:
         "eval_steps": max_steps + 1,
         "eval_sequences": 32,
     }
-    config = Config.model_validate({"model": MODEL, "training": training}).model_dump(mode="json")
+    config = complete({"model": MODEL, "training": training})
     content = {"study": "bench", "phase": "sweep", "trial": "t", "assignments": {}}
     return canonical_json({**content, "config": config})
 

@@ -18,12 +18,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from resweep.config.schema import Initialization
+from benchmarks.learner import as_data, build_learner, loop_plan, no_monitors
 from resweep.data.store import Prepared
-from resweep.store.identity import resolve
 from resweep.systems.language.gpt import GPT
+from resweep.systems.language.initialization_section import Initialization
+from resweep.systems.language.model_section import Model
+from resweep.systems.language.token_data import TokenData
 from resweep.systems.language.tokens import token_dtype
-from resweep.training.gradient_learner import Trainer
+from resweep.training.gradient_learner import GradientLearner
 from resweep.training.loop import Callbacks, LoopEnd, train
 from resweep.training.metrics import MetricLog
 
@@ -33,7 +35,7 @@ FOREVER = 10**6  # steps: the schedule's horizon, which no measurement reaches
 LEARNING_RATE = 3e-4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Size:
     """A model, and how much it is given a step.
 
@@ -63,9 +65,33 @@ class Size:
         return {name: getattr(self, name) for name in names}
 
 
-WIDTH_96 = Size("width 96", 4, 4, 96, 128, 257, 32)
-SIZE_10M = Size("10M", 6, 6, 384, 256, 257, 64)
-SIZE_124M = Size("124M", 12, 12, 768, 1024, 50304, 16)
+WIDTH_96 = Size(
+    name="width 96",
+    n_layer=4,
+    n_head=4,
+    n_embd=96,
+    context_length=128,
+    vocab_size=257,
+    batch_size=32,
+)
+SIZE_10M = Size(
+    name="10M",
+    n_layer=6,
+    n_head=6,
+    n_embd=384,
+    context_length=256,
+    vocab_size=257,
+    batch_size=64,
+)
+SIZE_124M = Size(
+    name="124M",
+    n_layer=12,
+    n_head=12,
+    n_embd=768,
+    context_length=1024,
+    vocab_size=50304,
+    batch_size=16,
+)
 
 
 def make_data(folder: Path, vocab_size: int) -> Prepared:
@@ -76,7 +102,7 @@ def make_data(folder: Path, vocab_size: int) -> Prepared:
     for name, count in counts.items():
         tokens = (np.arange(count) * 7 + random.integers(0, 5, count)) % 64 + 32
         tokens.astype(token_dtype(vocab_size)).tofile(folder / f"{name}.bin")
-    return Prepared(folder, "made up", vocab_size, counts)
+    return as_data(folder, vocab_size, counts)
 
 
 def seconds(device: torch.device) -> float:
@@ -98,10 +124,10 @@ def deterministic(on: bool) -> Iterator[None]:
         torch.use_deterministic_algorithms(before, warn_only=True)
 
 
-def build_trainer(
+def learner_of_size(
     size: Size, folder: Path, device: torch.device, max_steps: int = FOREVER, **training: Any
-) -> Trainer:
-    """Return a trainer of this project, with settings of `training` as given."""
+) -> GradientLearner:
+    """Return a learner of this project, with settings of `training` as given."""
     data = make_data(folder / f"vocabulary-{size.vocab_size}", size.vocab_size)
     settings = {
         "batch_size": size.batch_size,
@@ -113,14 +139,13 @@ def build_trainer(
         "eval_sequences": 2,
         **training,
     }
-    return Trainer(resolve({"model": size.model, "training": settings}, data), data, device)
+    return build_learner({"model": size.model, "training": settings}, data, device)
 
 
 def build_model(size: Size) -> GPT:
-    """Return our model as a trainer would begin with it."""
-    model = GPT({**size.model, "dropout": 0.0, "bias": True}, size.vocab_size)
-    settings = Initialization().model_dump(mode="json")
-    model.initialize(settings, torch.Generator().manual_seed(0))
+    """Return our model as a learner begins with it."""
+    model = GPT(Model.model_validate(size.model), size.vocab_size)
+    model.initialize(Initialization(), torch.Generator().manual_seed(0))
     return model
 
 
@@ -144,21 +169,24 @@ class Ours:
         repeatable: bool = True,
         **training: Any,
     ):
-        self.trainer = build_trainer(size, folder, device, **training)
+        self.learner = learner_of_size(size, folder, device, **training)
         self.repeatable = repeatable and device.type == "cuda"
         self.folder = folder / f"{id(self)}"
 
     def run(self, steps: int) -> float:
         """Train on; returns seconds."""
-        trainer = self.trainer
-        logs = [MetricLog(self.folder / name, trainer.step) for name in ("metrics", "timing")]
+        learner = self.learner
+        metrics, timing = (
+            MetricLog(self.folder / name, learner.step) for name in ("metrics", "timing")
+        )
+        plan = loop_plan(learner, learner.step + steps)
         nothing = Callbacks(lambda: None, lambda: False, lambda step: None)
         with deterministic(self.repeatable):
-            start = seconds(trainer.device)
-            outcome = train(trainer, trainer.step + steps, *logs, nothing)
-            spent = seconds(trainer.device) - start
-        for log in logs:
-            log.close()
+            start = seconds(learner.device)
+            outcome = train(learner, plan, metrics, timing, nothing, no_monitors())
+            spent = seconds(learner.device) - start
+        metrics.close()
+        timing.close()
         if outcome is not LoopEnd.REACHED:
             raise RuntimeError(f"the training ended otherwise: {outcome.value}")
         return spent
@@ -172,7 +200,7 @@ class NanoGpt:
     ):
         self.size, self.device, self.bf16 = size, device, precision == "bf16"
         data = make_data(folder / f"vocabulary-{size.vocab_size}", size.vocab_size)
-        self.tokens = data.split("train")
+        self.tokens = TokenData(data).split("train")
         self.model = build_model(size).to(device)
         parameters = list(self.model.parameters())
         groups = [
@@ -223,13 +251,15 @@ class Transformers:
             n_embd=size.n_embd,
             n_layer=size.n_layer,
             n_head=size.n_head,
-            **dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0),
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            attn_pdrop=0.0,
             bos_token_id=0,
             eos_token_id=0,
         )
         self.model = GPT2LMHeadModel(config)
         data = make_data(folder / f"vocabulary-{size.vocab_size}", size.vocab_size)
-        tokens = torch.from_numpy(data.split("train").astype(np.int64))
+        tokens = torch.from_numpy(TokenData(data).split("train").astype(np.int64))
         rows = tokens[: len(tokens) // size.context_length * size.context_length]
         self.rows = [
             {"input_ids": row, "labels": row} for row in rows.view(-1, size.context_length)

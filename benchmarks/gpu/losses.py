@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from benchmarks.gpu.budget import Budget, Lines
-from benchmarks.gpu.loops import WIDTH_96, Size, build_trainer, deterministic
+from benchmarks.gpu.loops import WIDTH_96, Size, deterministic, learner_of_size
 
 COMPARED_STEPS = 50
 REPEATED = {
@@ -58,10 +58,10 @@ def losses(device: torch.device, folder: Path, **training: Any) -> list[float]:
     """Return the training loss of each step."""
     small = Size(**(vars(WIDTH_96) | {"batch_size": 8}))
     training = {"max_gpu_batch_size": 4, **training}
-    trainer = build_trainer(small, folder, device, COMPARED_STEPS, **training)
+    learner = learner_of_size(small, folder, device, COMPARED_STEPS, **training)
     found = []
     with deterministic(device.type == "cuda"):
         for _ in range(COMPARED_STEPS):
-            trainer.train_step()
-            found.append(trainer.interval_metrics()["train/loss"])
+            learner.train_step()
+            found.append(learner.interval_metrics()["train/loss"])
     return found

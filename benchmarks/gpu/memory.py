@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from benchmarks.gpu.budget import Budget, Lines
-from benchmarks.gpu.loops import SIZE_124M, Size, build_trainer, deterministic, seconds
-from resweep.training.loop import memory_mb
+from benchmarks.gpu.loops import SIZE_124M, Size, deterministic, learner_of_size, seconds
+from resweep.training.clock import memory_mb
 
 MICRO_BATCHES = (1, 2, 4, 8, 16, 32, 64)
 
@@ -27,31 +27,32 @@ def measure_memory(device: torch.device, folder: Path, budget: Budget) -> Lines:
 def peaks(device: torch.device, folder: Path, budget: Budget, **training: Any) -> dict[int, str]:
     """Return the peak in MB by sequences per forward; a size that is halved does not fit."""
     size = Size(**(vars(SIZE_124M) | {"batch_size": max(MICRO_BATCHES)}))
-    trainer = build_trainer(size, folder, device, precision="bf16", **training)
+    learner = learner_of_size(size, folder, device, precision="bf16", **training)
     found: dict[int, str] = {}
     with deterministic(True):
         for number in MICRO_BATCHES:
             if budget.is_spent():
                 break
-            trainer.micro_batch = number
+            learner.micro_batch = number
             torch.cuda.reset_peak_memory_stats(device)
-            trainer.train_step()
-            fits = trainer.micro_batch == number
+            learner.train_step()
+            fits = learner.micro_batch == number
             found[number] = f"{memory_mb(device):,.0f}" if fits else "does not fit"
     return found
 
 
 def measure_save(device: torch.device, folder: Path, budget: Budget) -> Lines:
     """Time the two halves of a save: the copy in memory, and the files."""
-    trainer = build_trainer(SIZE_124M, folder, device, precision="bf16")
-    trainer.train_step()
-    copies, files = [], []
+    learner = learner_of_size(SIZE_124M, folder, device, precision="bf16")
+    learner.train_step()
+    copies: list[float] = []
+    files: list[float] = []
     while not copies or (len(copies) < 3 and not budget.is_spent()):
         place = folder / f"save-{len(copies)}"
         place.mkdir()
         seconds(device)
         times = [time.perf_counter()]
-        snapshot = trainer.snapshot()
+        snapshot = learner.snapshot()
         times.append(time.perf_counter())
         snapshot.write(place)
         times.append(time.perf_counter())

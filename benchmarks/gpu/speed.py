@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.gpu.budget import Budget, Lines, first_line
 from benchmarks.gpu.loops import NanoGpt, Ours, Size, Transformers, build_model
-from resweep.training.loop import peak_flops
+from resweep.training.clock import peak_flops
 
 ROUNDS = 5
 SECONDS_OF_A_ROUND = 1.5  # per loop; steps are chosen by it

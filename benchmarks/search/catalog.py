@@ -13,6 +13,7 @@ from benchmarks.search.measure import Method
 from benchmarks.search.methods import Bayes, OptunaLoop, Random, Sobol, WandbEngine
 from benchmarks.search.objective import Objective
 from resweep.canonical import digest, file_digest
+from resweep.config.metric import MetricGoal
 from resweep.search import observe, rungs, space, suggest
 from resweep.sweep import EarlyTerminate
 
@@ -33,11 +34,11 @@ def _optuna(make: Callable[[int], optuna.samplers.BaseSampler]) -> functools.par
 
 OURS = _code()
 OTHERS = f"optuna {optuna.__version__}"
-HALVING = EarlyTerminate("hyperband", max_iter=20, s=2, eta=3)  # bands at 6 and 2 of 20
-ONE_RUNG = EarlyTerminate("hyperband", max_iter=20, s=1, eta=3)  # 6
-LATE_RUNG = EarlyTerminate("hyperband", min_iter=10, eta=3)  # 10
-CUT_LATE = EarlyTerminate("one_cut", min_iter=10, keep=9)
-CUT_EARLY = EarlyTerminate("one_cut", min_iter=2, keep=3)  # 10 %, the best three
+HALVING = EarlyTerminate(type="hyperband", max_iter=20, s=2, eta=3)  # bands at 6 and 2 of 20
+ONE_RUNG = EarlyTerminate(type="hyperband", max_iter=20, s=1, eta=3)  # 6
+LATE_RUNG = EarlyTerminate(type="hyperband", min_iter=10, eta=3)  # 10
+CUT_LATE = EarlyTerminate(type="one_cut", min_iter=10, keep=9)
+CUT_EARLY = EarlyTerminate(type="one_cut", min_iter=2, keep=3)  # 10 %, the best three
 
 GP = functools.partial(Bayes, sampler="gp")
 TPE = functools.partial(Bayes, sampler="tpe")
@@ -45,8 +46,8 @@ TPE = functools.partial(Bayes, sampler="tpe")
 ALONE = (
     Method("random", Random),
     Method("Sobol", Sobol),
-    Method("bayes, gp", GP, ROUND, version=OURS),
-    Method("bayes, tpe", TPE, ROUND, version=OURS),
+    Method("bayes, gp", GP, batch=ROUND, version=OURS),
+    Method("bayes, tpe", TPE, batch=ROUND, version=OURS),
     Method("Optuna GPSampler", _optuna(lambda seed: GPSampler(seed=seed)), version=OTHERS),
     Method("Optuna TPESampler", _optuna(lambda seed: TPESampler(seed=seed)), version=OTHERS),
     Method(
@@ -57,25 +58,25 @@ ALONE = (
     Method("W&B bayes", WandbEngine, version="sweeps 0.3.0"),
 )
 ROUND_SIZES = (
-    Method("bayes, gp, rounds of 4", GP, 4, version=OURS),
-    Method("bayes, gp, one by one", GP, 1, version=OURS),
+    Method("bayes, gp, rounds of 4", GP, batch=4, version=OURS),
+    Method("bayes, gp, one by one", GP, batch=1, version=OURS),
 )
 WITH_RUNGS = (
-    Method("random, rungs 2 and 6", Random, BRACKET, HALVING, OURS),
-    Method("Sobol, rungs 2 and 6", Sobol, BRACKET, HALVING, OURS),
-    Method("Sobol, rung 6", Sobol, BRACKET, ONE_RUNG, OURS),
-    Method("Sobol, rung 10", Sobol, BRACKET, LATE_RUNG, OURS),
-    Method("Sobol, one cut at 2, best 3 of 27", Sobol, BRACKET, CUT_EARLY, OURS),
-    Method("Sobol, one cut at 10, best 9 of 27", Sobol, BRACKET, CUT_LATE, OURS),
-    Method("bayes, gp, rungs 2 and 6", GP, ROUND, HALVING, OURS),
-    Method("bayes, gp, rung 6", GP, ROUND, ONE_RUNG, OURS),
-    Method("bayes, gp, rung 10", GP, ROUND, LATE_RUNG, OURS),
-    Method("bayes, tpe, rung 10", TPE, ROUND, LATE_RUNG, OURS),
+    Method("random, rungs 2 and 6", Random, batch=BRACKET, rule=HALVING, version=OURS),
+    Method("Sobol, rungs 2 and 6", Sobol, batch=BRACKET, rule=HALVING, version=OURS),
+    Method("Sobol, rung 6", Sobol, batch=BRACKET, rule=ONE_RUNG, version=OURS),
+    Method("Sobol, rung 10", Sobol, batch=BRACKET, rule=LATE_RUNG, version=OURS),
+    Method("Sobol, one cut at 2, best 3 of 27", Sobol, batch=BRACKET, rule=CUT_EARLY, version=OURS),
+    Method("Sobol, one cut at 10, best 9 of 27", Sobol, batch=BRACKET, rule=CUT_LATE, version=OURS),
+    Method("bayes, gp, rungs 2 and 6", GP, batch=ROUND, rule=HALVING, version=OURS),
+    Method("bayes, gp, rung 6", GP, batch=ROUND, rule=ONE_RUNG, version=OURS),
+    Method("bayes, gp, rung 10", GP, batch=ROUND, rule=LATE_RUNG, version=OURS),
+    Method("bayes, tpe, rung 10", TPE, batch=ROUND, rule=LATE_RUNG, version=OURS),
 )
 METHODS = {method.name: method for method in (*ALONE, *ROUND_SIZES, *WITH_RUNGS)}
 
 
-def named(table: Path, goal: str, objective: str, method: str) -> tuple[Objective, Method]:
+def named(table: Path, goal: MetricGoal, objective: str, method: str) -> tuple[Objective, Method]:
     """Return an objective and a method by their names; any other objective is the table's."""
     known = {function.name: function for function in FUNCTIONS}
     return known.get(objective) or objective_from(table, goal), METHODS[method]

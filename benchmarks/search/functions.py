@@ -74,12 +74,12 @@ def _objective(
     name: str, function: Callable[[Mapping[str, Any]], float], optimum: float, *space: Parameter
 ) -> Objective:
     return Objective(
-        name,
-        space,
-        "minimize",
-        (1,),
-        lambda point: np.array([function(point)]),
-        optimum,
+        name=name,
+        parameters=space,
+        goal="minimize",
+        steps=(1,),
+        curve=lambda point: np.array([function(point)]),
+        optimum=optimum,
         version="1",
     )
 
@@ -101,7 +101,7 @@ FUNCTIONS = (
         _uniform("y", -5, 5),
         Parameter("m", "int_uniform", low=-5, high=5),
         Parameter("n", "int_uniform", low=-5, high=5),
-        Parameter("kind", "categorical", ("rough", "plain", "shifted")),
+        Parameter("kind", "categorical", values=("rough", "plain", "shifted")),
     ),
     _objective(
         "log Rosenbrock",

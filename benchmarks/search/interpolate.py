@@ -21,6 +21,7 @@ from scipy.stats import qmc, spearmanr
 from benchmarks.search.objective import Objective
 from benchmarks.search.table import Table, read_table
 from resweep.canonical import file_digest
+from resweep.config.metric import MetricGoal
 from resweep.sweep import Parameter
 
 VERSION = "1"  # changes with what the interpolation answers
@@ -32,7 +33,7 @@ SEARCH_STARTS = 64
 SEARCH_ROUNDS = 60
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Accuracy:
     """How well the interpolation predicts a configuration of the table that it was not shown.
 
@@ -60,7 +61,7 @@ class Interpolation:
         table: At least some hundred trainings, better than dozens.
     """
 
-    def __init__(self, table: Table, goal: str):
+    def __init__(self, table: Table, goal: MetricGoal):
         self.table = table
         self.goal = goal
         self.axes = [_Axis(parameter) for parameter in table.parameters]
@@ -197,7 +198,7 @@ class _Axis:
         return [self.parameter.locate(value)]
 
 
-def _filled(curves: np.ndarray, goal: str) -> np.ndarray:
+def _filled(curves: np.ndarray, goal: MetricGoal) -> np.ndarray:
     """Let a training that diverged count as the worst of each evaluation that it lacks."""
     worst = np.nanmax(curves, axis=0) if goal == "minimize" else np.nanmin(curves, axis=0)
     return np.where(np.isnan(curves), worst, curves)
@@ -225,12 +226,12 @@ def _covariance(logs: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
 
 
 @functools.cache
-def interpolation(path: Path, goal: str) -> Interpolation:
+def interpolation(path: Path, goal: MetricGoal) -> Interpolation:
     """Read and fit a table, once a process."""
     return Interpolation(read_table(path), goal)
 
 
-def objective_from(path: Path, goal: str) -> Objective:
+def objective_from(path: Path, goal: MetricGoal) -> Objective:
     """Make an objective of a table.
 
     Raises:
@@ -238,12 +239,12 @@ def objective_from(path: Path, goal: str) -> Objective:
     """
     fitted = interpolation(path, goal)
     return Objective(
-        fitted.table.name,
-        fitted.table.parameters,
-        goal,
-        fitted.table.steps,
-        fitted.curve,
-        fitted.optimum(),
+        name=fitted.table.name,
+        parameters=fitted.table.parameters,
+        goal=goal,
+        steps=fitted.table.steps,
+        curve=fitted.curve,
+        optimum=fitted.optimum(),
         version=f"{VERSION}/{file_digest(path)[:12]}",
         noise=fitted.noise,
     )

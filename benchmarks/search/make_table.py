@@ -3,8 +3,8 @@
     python -m benchmarks.search.make_table --configs 256 --out FILE.csv
 
 Configurations are a scrambled Sobol design over `SPACE`; some are trained again with other seeds,
-for the noise. A row is appended when its run ends, so that the same call goes on where it was
-interrupted. The form of the file is that of `benchmarks.search.table`.
+for the noise. A row is appended when its run ends, so that the same command continues where it
+was interrupted. The form of the file is that of `benchmarks.search.table`.
 """
 
 import argparse
@@ -16,16 +16,16 @@ from typing import Any
 
 from scipy.stats import qmc
 
+from benchmarks.configuration import LANGUAGE
+from benchmarks.learner import build_learner
 from resweep.config import compose
 from resweep.config.compose import Composed
-from resweep.config.schema import Data
 from resweep.data.store import Prepared, ensure
 from resweep.errors import ConfigError, Problem, run_command
 from resweep.paths import Layout
-from resweep.store.identity import resolve
 from resweep.sweep import Parameter
+from resweep.systems.language.data_section import Data
 from resweep.training.device import pick_device
-from resweep.training.gradient_learner import Trainer
 
 STEPS = 300
 EVALUATIONS = 20
@@ -53,6 +53,11 @@ SPACE = (
 )
 
 
+def prepare_text(results: Path) -> Prepared:
+    """Prepare what is trained on."""
+    return ensure(LANGUAGE, Data().model_dump(mode="json"), Layout(results))
+
+
 def design(configs: int) -> list[tuple[int, dict[str, Any]]]:
     """Return (seed, point) of every run: the Sobol design, then repeats of some of its points."""
     rows = qmc.Sobol(len(SPACE), scramble=True, rng=0).random(configs)
@@ -67,15 +72,17 @@ def design(configs: int) -> list[tuple[int, dict[str, Any]]]:
 def learning_curve(point: dict[str, Any], seed: int, data: Prepared) -> list[float]:
     """Train one configuration; returns the metric at each evaluation, up to where it diverged."""
     flat = {**dict(compose.leaves(BASE)), **point, "training.seed": seed}
-    full, problems = compose.validate(Composed(compose.nest(flat), {}), "make_table")
+    full, problems = compose.validate(
+        Composed(compose.nest(flat), {}), "make_table", LANGUAGE.schema
+    )
     if problems:
         raise ConfigError(problems)
-    trainer = Trainer(resolve(full, data), data, pick_device("cpu"))
+    learner = build_learner(full, data, pick_device("cpu"))
     curve: list[float] = []
     for step in range(1, STEPS + 1):
-        trainer.train_step()
+        learner.train_step()
         if step % (STEPS // EVALUATIONS) == 0:
-            curve.append(trainer.evaluate("val")[METRIC])
+            curve.append(learner.evaluate()[METRIC])
             if not math.isfinite(curve[-1]):
                 return curve[:-1]
     return curve
@@ -108,7 +115,7 @@ def make_table(path: Path, configs: int, results: Path) -> None:
             raise ConfigError(
                 Problem(str(path), "", None, "has rows of another design; name another --out")
             )
-    data = ensure(Data().model_dump(mode="json"), Layout(results))
+    data = prepare_text(results)
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         path.write_text(",".join(header) + "\n")

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import KW_ONLY, asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,7 @@ class Method:
 
     name: str
     propose: Callable[[Objective, int], Proposer]
+    _: KW_ONLY
     batch: int = 1
     rule: EarlyTerminate | None = None
     version: str = ""
@@ -71,7 +72,7 @@ class Method:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Repetition:
     """What one seed gave.
 
@@ -113,8 +114,15 @@ def search(objective: Objective, method: Method, seed: int, budget: int) -> Repe
     finally:
         proposer.close()
     key = method.key(objective, budget)
-    counts = progress.trials, progress.stopped
-    return Repetition(key, objective.name, method.name, seed, *counts, progress.incumbents)
+    return Repetition(
+        key=key,
+        objective=objective.name,
+        method=method.name,
+        seed=seed,
+        trials=progress.trials,
+        stopped=progress.stopped,
+        incumbents=progress.incumbents,
+    )
 
 
 class _Progress:
@@ -147,7 +155,11 @@ class _Progress:
                 value = float(curve[band - 1])
                 status = Status.FINISHED if band == end else Status.STOPPED
                 self.spent += band - before
-                entries.append(RungEntry(name, None, band, status, None, value))
+                entries.append(
+                    RungEntry(
+                        trial=name, run_id=None, step=band, status=status, rule=None, value=value
+                    )
+                )
                 record = Record(
                     run_id=None,
                     status=status,

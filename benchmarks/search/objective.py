@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from resweep.canonical import canonical_json
+from resweep.config.metric import MetricGoal
 from resweep.sweep import Parameter
 
 Point = dict[str, Any]
@@ -18,7 +19,7 @@ def no_noise(point: Mapping[str, Any], rng: np.random.Generator) -> float:
     return 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Objective:
     """A function to optimise.
 
@@ -35,7 +36,7 @@ class Objective:
 
     name: str
     parameters: tuple[Parameter, ...]
-    goal: str
+    goal: MetricGoal
     steps: tuple[int, ...]
     curve: Callable[[Mapping[str, Any]], np.ndarray]
     optimum: float

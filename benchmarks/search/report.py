@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -89,7 +90,7 @@ def draw(
         budget: In full trainings.
         title: Of the horizontal axis.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for objective, per_training in objectives:
         for method, known in by_method(repetitions, objective).items():
             for at in range(FIRST_SHOWN, budget + 1):

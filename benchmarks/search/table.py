@@ -31,7 +31,7 @@ FEWEST_ROWS = 16
 MOST_CHOICES = 8  # more different numbers than this are a range
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """A table of learning curves.
 
@@ -93,7 +93,14 @@ def read_table(path: Path) -> Table:
     if not swept:
         raise ConfigError(Problem(origin, "", None, "has no hyperparameter with two values"))
     kept = tuple({p.name: point[p.name] for p in swept} for point in points)
-    return Table(path.stem, metric, swept, kept, steps, np.array(curves))
+    return Table(
+        name=path.stem,
+        metric=metric,
+        parameters=swept,
+        points=kept,
+        steps=steps,
+        curves=np.array(curves),
+    )
 
 
 def _read_header(origin: str, header: Sequence[str]) -> tuple[str, tuple[int, ...]]:
@@ -139,9 +146,9 @@ def _parameter(origin: str, name: str, values: Sequence[Any]) -> Parameter | Non
         if numbers:
             mend = f"mixes numbers, such as {numbers[0]}, with words"
             raise ConfigError(Problem(origin, name, None, mend))
-        return Parameter(name, "categorical", tuple(different))
+        return Parameter(name, "categorical", values=tuple(different))
     if len(different) <= MOST_CHOICES:
-        return Parameter(name, "categorical", tuple(sorted(numbers)))
+        return Parameter(name, "categorical", values=tuple(sorted(numbers)))
     low, high = min(numbers), max(numbers)
     if all(type(value) is int for value in numbers):
         return Parameter(name, "int_uniform", low=low, high=high)

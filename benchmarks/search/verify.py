@@ -11,13 +11,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from benchmarks.search.make_table import learning_curve
+from benchmarks.search.make_table import learning_curve, prepare_text
 from benchmarks.search.measure import Repetition
 from benchmarks.search.report import mean_of
 from resweep.canonical import canonical_json
-from resweep.config.schema import Data
-from resweep.data.store import ensure
-from resweep.paths import Layout
 
 SEED = 10_000  # of the first repetition's training: none of the table's
 
@@ -62,7 +59,7 @@ def _train(
     if cache.exists():
         ends = dict(json.loads(line) for line in cache.read_text().splitlines())
     todo = [name for name in jobs if name not in ends]
-    ensure(Data().model_dump(mode="json"), Layout(folder))
+    prepare_text(folder)
     with (
         ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool,
         cache.open("a") as file,
@@ -78,5 +75,4 @@ def _train(
 
 
 def _last_value(point: Mapping[str, Any], seed: int, folder: Path) -> float:
-    data = ensure(Data().model_dump(mode="json"), Layout(folder))
-    return learning_curve(dict(point), seed, data)[-1]
+    return learning_curve(dict(point), seed, prepare_text(folder))[-1]

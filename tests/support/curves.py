@@ -62,4 +62,13 @@ def made_sweep(
 ) -> RecordedSweep:
     """A sweep of study s, phase p, ranked by the metric of the curves."""
     rounds = len({curve.round for curve in curves}) > 1
-    return RecordedSweep("s", "p", METRIC, goal, rule, bands, rounds, tuple(curves))
+    return RecordedSweep(
+        study="s",
+        phase="p",
+        metric=METRIC,
+        goal=goal,
+        rule=rule,
+        bands=bands,
+        rounds=rounds,
+        curves=tuple(curves),
+    )

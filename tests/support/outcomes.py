@@ -30,7 +30,7 @@ def outcome(
     """
     point = {"a": 1} if point is None else point
     training = {"max_steps": 40, "eval_steps": 10, "log_steps": 5}
-    asked = Trial("s", "p", trial, {"training": training}, point, stop)
+    asked = Trial("s", "p", trial, config={"training": training}, assignments=point, stop=stop)
     content: dict[str, Any] = {
         "run_id": f"run{trial}",
         "status": Status(status),

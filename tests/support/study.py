@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Made:
     name: str
     assignments: dict[str, Any]
     final: float | None = None
+    _: KW_ONLY
     status: str = Status.FINISHED
     reason: str | None = None
     rule: str | None = None
@@ -52,14 +53,20 @@ SWEEP = [
     Made("aaa", {RATE: 1e-4, "optimizer_name": "lion"}, 2.9),
     Made("bbb", {RATE: 1e-3, "optimizer_name": "adam"}, 2.1),
     Made("ccc", {RATE: 1e-2, "optimizer_name": "adam"}, 2.4),
-    Made("ddd", {RATE: 1.0, "optimizer_name": "<b>&"}, None, "diverged", "the loss was <nan>"),
+    Made(
+        "ddd",
+        {RATE: 1.0, "optimizer_name": "<b>&"},
+        None,
+        status="diverged",
+        reason="the loss was <nan>",
+    ),
 ]
 RERUN = [
     Made("01", {RATE: 1e-3, "optimizer_name": "adam", SEED: 1}, 1.52),
     Made("02", {RATE: 1e-3, "optimizer_name": "adam", SEED: 2}, 1.48),
     Made("03", {RATE: 1e-2, "optimizer_name": "adam", SEED: 1}, 1.7),
     Made("04", {RATE: 1e-2, "optimizer_name": "adam", SEED: 2}, 1.9),
-    Made("05", {}, None, "empty", "top3_best_configs.yaml has only 2 configurations"),
+    Made("05", {}, None, status="empty", reason="top3_best_configs.yaml has only 2 configurations"),
 ]
 
 
@@ -111,10 +118,10 @@ def make_study(
 ADAPTIVE = [
     Made("r01-01", {RATE: 1e-4}, 2.6),
     Made("r01-02", {RATE: 1e-3}, 2.4),
-    Made("r01-03", {RATE: 1e-2}, 3.9, "stopped", "behind", steps=20),
+    Made("r01-03", {RATE: 1e-2}, 3.9, status="stopped", reason="behind", steps=20),
     Made("r02-01", {RATE: 2e-3}, 2.1),
     Made("r02-02", {RATE: 3e-3}, 2.9),
-    Made("r02-03", {RATE: 1.0}, None, "diverged", "the loss was nan", steps=20),
+    Made("r02-03", {RATE: 1.0}, None, status="diverged", reason="the loss was nan", steps=20),
 ]
 AT_RUNG = [
     {"r01-01": 3.1, "r01-02": 3.3, "r01-03": 3.9},
@@ -133,12 +140,12 @@ def make_adaptive_study(root: Path) -> Layout:
     for number, values in enumerate(AT_RUNG, 1):
         entries = [
             RungEntry(
-                trial,
-                f"sweep{trial}",
-                20,
-                Status.DIVERGED if statuses[trial] == "diverged" else Status.STOPPED,
-                None,
-                value,
+                trial=trial,
+                run_id=f"sweep{trial}",
+                step=20,
+                status=Status.DIVERGED if statuses[trial] == "diverged" else Status.STOPPED,
+                rule=None,
+                value=value,
             )
             for trial, value in values.items()
         ]
@@ -152,7 +159,7 @@ def make_trial(layout: Layout, phase: Phase, made: Made) -> Path:
     """Write a trial, its run and its record; returns the record."""
     path = layout.record(phase.study, phase.name, made.name)
     config = assign(phase.config, made.assignments)
-    trial = Trial(phase.study, phase.name, made.name, config, made.assignments)
+    trial = Trial(phase.study, phase.name, made.name, config=config, assignments=made.assignments)
     if made.status == "empty":
         write_trial(trial_file(path), replace(trial, config={}, assignments={}, empty=made.reason))
         write_own_record(path, Status.EMPTY, str(made.reason))

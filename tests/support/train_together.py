@@ -11,16 +11,15 @@ import json
 import math
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from resweep.training.device import pick_device
-from resweep.training.gradient_learner import Trainer
 from resweep.training.mirror import mirror_rank_zero
 from resweep.training.processes import ALONE, Processes
 from tests.support import tiny
+from tests.support.learners import make_learner
 
 STEPS = 50
 CHANGES = {
@@ -43,26 +42,26 @@ def train(folder: Path, job: dict[str, Any], processes: Processes = ALONE) -> No
         **CHANGES | job.get("changes", {}),
     )
     processes.tell("build", config, data)
-    trainer = Trainer(config, data, torch.device("cpu"), processes)
+    learner = make_learner(config, data, processes=processes)
     if "start" in job:
-        trainer.load(folder / job["start"])
+        learner.load(folder / job["start"])
     out = folder / job["out"]
     out.mkdir(parents=True, exist_ok=True)
-    bias = dict(trainer.model.named_parameters())["transformer.h.0.mlp.c_fc.bias"]
+    bias = dict(learner.objective.model.named_parameters())["transformer.h.0.mlp.c_fc.bias"]
     bias.register_hook(
-        lambda grad: grad * math.inf if trainer.step + 1 == job.get("spoil") else grad
+        lambda grad: grad * math.inf if learner.step + 1 == job.get("spoil") else grad
     )
     losses, norms = {}, {}
-    while trainer.step < job.get("until", STEPS):
-        saves = trainer.step + 1 in (*job.get("saves", ()), STEPS)
-        trainer.train_step(saves)
-        metrics = trainer.interval_metrics()
-        losses[trainer.step], norms[trainer.step] = metrics["train/loss"], metrics["grad_norm"]
+    while learner.step < job.get("until", STEPS):
+        saves = learner.step + 1 in (*job.get("saves", ()), STEPS)
+        learner.train_step(saves)
+        metrics = learner.interval_metrics()
+        losses[learner.step], norms[learner.step] = metrics["train/loss"], metrics["grad_norm"]
         if saves:
-            checkpoint = out / f"checkpoint_{trainer.step}"
+            checkpoint = out / f"checkpoint_{learner.step}"
             checkpoint.mkdir(parents=True)
-            trainer.snapshot().write(checkpoint)
-    result = {"losses": losses, "norms": norms, "val/loss": trainer.evaluate("val")["val/loss"]}
+            learner.snapshot().write(checkpoint)
+    result = {"losses": losses, "norms": norms, "val/loss": learner.evaluate()["val/loss"]}
     (out / "result.json").write_text(json.dumps(result))
 
 
@@ -73,7 +72,7 @@ def main() -> None:
     device = pick_device("cpu")
     processes.meet(device)
     if processes.rank > 0:
-        mirror_rank_zero(processes, device)
+        mirror_rank_zero(processes, partial(make_learner, processes=processes))
         return
     for job in jobs:
         train(folder, job, processes)

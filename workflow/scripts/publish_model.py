@@ -37,7 +37,13 @@ def main() -> None:
     name, layout = check_name(a.artifact_name), Layout(a.results)
     files, metadata = best_model(a.scores, layout)
     stamp = publish(
-        Content(name, "model", files, json.loads(a.metadata) | metadata, link=True),
+        Content(
+            name=name,
+            type="model",
+            files=files,
+            metadata=json.loads(a.metadata) | metadata,
+            link=True,
+        ),
         Place(a.mode, a.project, a.entity or None),
         a.stamp or layout.artifact(name),
         layout,

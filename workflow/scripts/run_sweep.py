@@ -120,7 +120,13 @@ def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> in
 
     if not sweep.open_ended:
         tell_warnings(sweep)
-    worker = Worker(sweep, layout, train, count=arguments.count, interrupted=lambda: bool(signals))
+    worker = Worker(
+        sweep=sweep,
+        layout=layout,
+        train=train,
+        count=arguments.count,
+        interrupted=lambda: bool(signals),
+    )
     # The same GPUs for all of them: torch keeps to those that it found first.
     name, automatic = f"sweep {sweep.id}", options.device in ("auto", "cuda")
     try:

@@ -38,7 +38,7 @@ def main() -> None:
     name, layout = check_name(a.artifact_name), Layout(a.results)
     files = config_files(a.config_dir, a.best_yaml, a.only)
     stamp = publish(
-        Content(name, "configs", files, json.loads(a.metadata)),
+        Content(name=name, type="configs", files=files, metadata=json.loads(a.metadata)),
         Place(a.mode, a.project, a.entity or None),
         a.stamp or layout.artifact(name),
         layout,

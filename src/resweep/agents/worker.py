@@ -39,7 +39,7 @@ Train = Callable[[Trial, Path, str], bool]
 Slot = tuple[str, Trial]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Worker:
     """One of the processes that work on a sweep.
 

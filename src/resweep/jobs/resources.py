@@ -40,7 +40,7 @@ KEPT_SECONDS = 1.0  # an answer about a trial
 FLOPS = {"cpu": 2e9, "gpu": 5e12}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Needs:
     """What one training job asks for; None leaves it to the cluster's default.
 
@@ -141,7 +141,7 @@ class TrialNeeds:
         elif file.exists():
             trial = read_trial(file)
         else:
-            trial = Trial(phase.study, phase.name, name, phase.config)
+            trial = Trial(phase.study, phase.name, name, config=phase.config)
         return trial_needs(trial, phase.resources, phase.keep, self._layout)
 
 

@@ -101,7 +101,9 @@ def plan_by_hand(
         raise ConfigError([*problems, *error.problems]) from None
     if problems:
         raise ConfigError(problems)
-    trial = Trial(BY_HAND, study.name, digest(assignments, 10), config, assignments)
+    trial = Trial(
+        BY_HAND, study.name, digest(assignments, 10), config=config, assignments=assignments
+    )
     job = JobOptions(
         results=Path(options.get("results", "results")),
         device=options.get("device", "auto"),

@@ -32,7 +32,7 @@ SLOWEST_BYTES_PER_SECOND = 1e6
 STATUSES = {"offline": "recorded", "online": "published", "disabled": "local"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Content:
     """What becomes a version.
 

@@ -44,7 +44,7 @@ WORST_LAST = [
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrialResult:
     """What a trial got, as far as ranking needs it."""
 
@@ -111,11 +111,11 @@ def read_result(record_path: Path, score: PhaseScore, layout: Layout) -> TrialRe
             Problem(str(record_path), "score.metric", metric, f"was not logged; there are: {known}")
         )
     return TrialResult(
-        record_path.stem,
-        record,
-        read_trial(trial_of(record_path)).assignments,
-        early_slope([step for step, _ in early], [value for _, value in early]),
-        final,
+        trial=record_path.stem,
+        record=record,
+        assignments=read_trial(trial_of(record_path)).assignments,
+        early_slope=early_slope([step for step, _ in early], [value for _, value in early]),
+        final=final,
     )
 
 

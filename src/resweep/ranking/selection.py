@@ -146,7 +146,7 @@ def plan_rerun(
         composed = Composed(full, origins)
         checked, wrong = compose.validate(composed, str(best_file), schema)
         problems += compose.check_spelling(composed, str(best_file), schema, own) + wrong
-        planned.append(Trial(study, phase, name, checked, assignments))
+        planned.append(Trial(study, phase, name, config=checked, assignments=assignments))
     if problems:
         raise ConfigError({str(problem): problem for problem in problems}.values())
     return planned

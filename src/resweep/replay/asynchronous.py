@@ -39,7 +39,10 @@ def decide_on_arrival(
     Returns:
         For each band its rows of decisions.csv, in the order of arrival.
     """
-    levels = [_Band(rule, number, band, goal) for number, band in enumerate(bands, 1)]
+    levels = [
+        _Band(rule=rule, number=number, band=band, goal=goal)
+        for number, band in enumerate(bands, 1)
+    ]
     for curve in sorted(curves, key=lambda curve: (curve.round, curve.arrived, curve.trial)):
         candidate = Candidate(curve)
         for level in levels:
@@ -56,7 +59,7 @@ def decide_on_arrival(
     return [level.rows for level in levels]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Band:
     """A band, with what came there so far.
 

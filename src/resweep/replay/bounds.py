@@ -71,7 +71,14 @@ def _span(one: int, other: int) -> str:
 
 def unseen_row(curve: RecordedCurve, rule: str, compared: int) -> dict[str, Any]:
     """Return the row of a trial whose curve ends before the rung."""
-    there = RungEntry(curve.trial, curve.run_id, curve.known, Status.STOPPED, None, None)
+    there = RungEntry(
+        trial=curve.trial,
+        run_id=curve.run_id,
+        step=curve.known,
+        status=Status.STOPPED,
+        rule=None,
+        value=None,
+    )
     reason = f"unknown from step {curve.known}: it was stopped there"
     return row(there, UNKNOWN, rule, None, compared, reason)
 

@@ -27,7 +27,7 @@ from resweep.trials.record import Status, read_record
 from resweep.trials.trial import Outcome, read_outcome
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RecordedCurve:
     """What is known of a trial.
 
@@ -84,13 +84,23 @@ class RecordedCurve:
         """Where it stands when a rung trains it to a step; None where that is not known."""
         if self.status is not None and self.known <= step:
             value = self.value_at(self.known)
-            return RungEntry(self.trial, self.run_id, self.known, self.status, self.rule, value)
+            return self._entry(self.known, self.status, self.rule, value)
         if step > self.known:
             return None
-        return RungEntry(self.trial, self.run_id, step, Status.STOPPED, None, self.value_at(step))
+        return self._entry(step, Status.STOPPED, None, self.value_at(step))
+
+    def _entry(self, step: int, status: Status, rule: str | None, value: float | None) -> RungEntry:
+        return RungEntry(
+            trial=self.trial,
+            run_id=self.run_id,
+            step=step,
+            status=status,
+            rule=rule,
+            value=value,
+        )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RecordedSweep:
     """A finished sweep.
 
@@ -148,14 +158,14 @@ def read_sweep(study: str, phase: str, layout: Layout, metric: str | None = None
         raise ConfigError(Problem(where, "metric", metric, mend))
     rule = part.get("early_terminate")
     return RecordedSweep(
-        study,
-        phase,
-        score.metric,
-        score.goal,
-        EarlyTerminate(**rule) if rule else None,
-        tuple(band for band, _ in part.get("rungs") or () if band is not None),
-        adaptive,
-        curves,
+        study=study,
+        phase=phase,
+        metric=score.metric,
+        goal=score.goal,
+        rule=EarlyTerminate(**rule) if rule else None,
+        bands=tuple(band for band, _ in part.get("rungs") or () if band is not None),
+        rounds=adaptive,
+        curves=curves,
     )
 
 
@@ -222,19 +232,19 @@ def _read_curve(
     if status is not None:
         points[last.step] = last.metrics.get(name)
     return RecordedCurve(
-        outcome.trial.trial,
-        round,
-        record.run_id,
-        training,
-        metric,
-        tuple((step, _finite(points[step])) for step in sorted(points) if step > 0),
-        last.step,
-        status,
-        last.rule,
-        last.max_steps or training["max_steps"] or 0,
-        last.value(ranked_by) if last.has_result else None,
-        record.step,
-        arrived,
+        trial=outcome.trial.trial,
+        round=round,
+        run_id=record.run_id,
+        training=training,
+        metric=metric,
+        points=tuple((step, _finite(points[step])) for step in sorted(points) if step > 0),
+        known=last.step,
+        status=status,
+        rule=last.rule,
+        horizon=last.max_steps or training["max_steps"] or 0,
+        final=last.value(ranked_by) if last.has_result else None,
+        trained=record.step,
+        arrived=arrived,
     )
 
 

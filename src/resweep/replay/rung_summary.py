@@ -44,7 +44,7 @@ class RungRows:
         return sum(row["decision"] == decision for row in self.rows)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RungSummary:
     """A rung over all rounds.
 
@@ -152,12 +152,12 @@ def summarize_rungs(
 
 def _summary(rung: int, parts: Sequence[RungRows], correlation: RankCorrelation) -> RungSummary:
     return RungSummary(
-        rung,
-        tuple(sorted({step for part in parts for step in part.steps()})),
-        sum(max((row["compared"] for row in part.rows), default=0) for part in parts),
-        sum(part.count(PROMOTE) for part in parts),
-        sum(part.count(STOP) for part in parts),
-        sum(part.count(UNKNOWN) for part in parts),
-        tuple(threshold for part in parts for threshold in part.thresholds()),
-        correlation,
+        rung=rung,
+        steps=tuple(sorted({step for part in parts for step in part.steps()})),
+        compared=sum(max((row["compared"] for row in part.rows), default=0) for part in parts),
+        went_on=sum(part.count(PROMOTE) for part in parts),
+        stopped=sum(part.count(STOP) for part in parts),
+        unknown=sum(part.count(UNKNOWN) for part in parts),
+        thresholds=tuple(threshold for part in parts for threshold in part.thresholds()),
+        correlation=correlation,
     )

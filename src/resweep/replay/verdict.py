@@ -8,7 +8,7 @@ from resweep.replay.rank_correlation import RankCorrelation, correlate
 from resweep.replay.redecide import Choice, Redecision
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """A re-decision beside the sweep as it was.
 
@@ -54,15 +54,15 @@ def judge(sweep: RecordedSweep, redecision: Redecision) -> Verdict:
     if survivor is not None and survivor.final is not None and order[0].final is not None:
         regret = abs(survivor.final - order[0].final)
     return Verdict(
-        _steps(sweep.curves, lambda curve: fates[curve.trial].least),
-        _steps(sweep.curves, lambda curve: fates[curve.trial].most),
-        _steps(sweep.curves, lambda curve: curve.end),
-        _steps(sweep.curves, lambda curve: curve.trained),
-        order,
-        fates[order[0].trial].stopped if order else None,
-        survivor,
-        regret,
-        sum(curve.status is None and not fates[curve.trial].stopped for curve in sweep.curves),
+        least=_steps(sweep.curves, lambda curve: fates[curve.trial].least),
+        most=_steps(sweep.curves, lambda curve: fates[curve.trial].most),
+        full=_steps(sweep.curves, lambda curve: curve.end),
+        trained=_steps(sweep.curves, lambda curve: curve.trained),
+        order=order,
+        winner_stopped=fates[order[0].trial].stopped if order else None,
+        survivor=survivor,
+        regret=regret,
+        open=sum(curve.status is None and not fates[curve.trial].stopped for curve in sweep.curves),
     )
 
 

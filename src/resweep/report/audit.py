@@ -18,7 +18,7 @@ from resweep.trials.trial import Trial, read_trial
 STORED, TO_TRAIN = "stored", "to train"
 
 
-@dataclass
+@dataclass(kw_only=True)
 class PhaseCost:
     """Counts of one phase.
 

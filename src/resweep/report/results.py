@@ -37,7 +37,7 @@ SCORE_COLUMNS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PhaseResults:
     """What a phase got.
 
@@ -134,7 +134,7 @@ class StudyResults:
         return next((phase for phase in self.phases if phase.name == name), None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """A configuration of a rerun beside the trial that it was taken from.
 
@@ -187,24 +187,24 @@ def _read_phase(
     paths = [path for path in paths if path.exists()]
     trained = tuple(trained_runs(paths, layout))
     return PhaseResults(
-        part["name"],
-        part["kind"],
-        part.get("of"),
-        score.metric,
-        score.goal,
-        score.early_metric,
-        part["keep"],
-        describe_training(trained, paths, system, layout),
-        scores,
-        pd.read_csv(folder.decisions, dtype=text, keep_default_na=False, na_values=[""])
+        name=part["name"],
+        kind=part["kind"],
+        source=part.get("of"),
+        metric=score.metric,
+        goal=score.goal,
+        early_metric=score.early_metric,
+        keep=part["keep"],
+        trained_by=describe_training(trained, paths, system, layout),
+        scores=scores,
+        decisions=pd.read_csv(folder.decisions, dtype=text, keep_default_na=False, na_values=[""])
         if folder.decisions.exists()
         else pd.DataFrame(),
-        part.get("rounds"),
-        read_rungs(folder, part.get("rounds"), len(part.get("rungs") or ()) - 1),
-        max((path.stat().st_mtime for path in paths), default=None),
-        code_warning(read_record(path) for path in paths),
-        system.schema,
-        trained,
+        rounds=part.get("rounds"),
+        rungs=read_rungs(folder, part.get("rounds"), len(part.get("rungs") or ()) - 1),
+        newest=max((path.stat().st_mtime for path in paths), default=None),
+        warning=code_warning(read_record(path) for path in paths),
+        schema=system.schema,
+        trained=trained,
     )
 
 
@@ -226,12 +226,14 @@ def compare_rerun(source: PhaseResults, rerun: PhaseResults) -> list[Comparison]
         whole = pd.notna(first["score"])
         compared.append(
             Comparison(
-                wanted,
-                str(found["trial"]),
-                float(found["final_mean"]),
-                tuple(trials["trial"]),
-                float(first["final_mean"]) if whole else None,
-                float(first["final_std"]) if whole and pd.notna(first["final_std"]) else None,
+                hyperparameters=wanted,
+                source_trial=str(found["trial"]),
+                source_final=float(found["final_mean"]),
+                trials=tuple(trials["trial"]),
+                final=float(first["final_mean"]) if whole else None,
+                spread=float(first["final_std"])
+                if whole and pd.notna(first["final_std"])
+                else None,
             )
         )
     return compared

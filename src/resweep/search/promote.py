@@ -18,7 +18,7 @@ from resweep.trials.record import Status, write_own_record, write_record
 from resweep.trials.trial import Outcome, Trial, write_trial
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RungPlan:
     """A rung and the one after it, as far as the settings tell.
 
@@ -94,12 +94,12 @@ def promote(
     trials = {outcome.trial.trial: outcome.trial for outcome in outcomes}
     entries = [
         RungEntry(
-            outcome.trial.trial,
-            outcome.record.run_id,
-            outcome.record.step,
-            outcome.record.status,
-            outcome.record.rule,
-            outcome.record.value(plan.metric),
+            trial=outcome.trial.trial,
+            run_id=outcome.record.run_id,
+            step=outcome.record.step,
+            status=outcome.record.status,
+            rule=outcome.record.rule,
+            value=outcome.record.value(plan.metric),
         )
         for outcome in outcomes
         if outcome.record.status != Status.EMPTY

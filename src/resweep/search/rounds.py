@@ -36,7 +36,7 @@ from resweep.trials.trial import Outcome, Trial
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RoundPlan:
     """A round, as far as the settings tell.
 
@@ -214,7 +214,7 @@ def _fits(plan: RoundPlan, point: Point) -> bool:
 def _trial(plan: RoundPlan, slot: str, point: Point) -> Trial:
     config = compose.assign(plan.config, point)
     stop = step_of(plan.band, metric_of(config, plan.metric), config["training"])
-    return Trial(plan.study, plan.phase, slot, config, dict(point), stop)
+    return Trial(plan.study, plan.phase, slot, config=config, assignments=dict(point), stop=stop)
 
 
 def _prepare(system: System, settings: dict[str, Any], layout: Layout) -> None:

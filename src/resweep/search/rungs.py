@@ -36,7 +36,7 @@ class Rung:
     slots: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RungEntry:
     """A trial at a rung, as far as the decision needs it.
 

@@ -19,7 +19,7 @@ from resweep.search.rungs import Rung, rungs
 from resweep.sweep import EarlyTerminate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stage:
     """A batch of trainings, all to the same rung.
 
@@ -78,13 +78,13 @@ def lay_out(
             parts = [round_name] * adaptive + [f"b{rung.number}"] * (rule is not None)
             stages.append(
                 Stage(
-                    number,
-                    rung,
-                    tuple(names) if rung.number == 1 else numbers(rung.slots),
-                    "_".join(parts),
-                    round_name,
-                    "/".join(parts) if rule else "",
-                    rung is levels[-1],
+                    round=number,
+                    rung=rung,
+                    names=tuple(names) if rung.number == 1 else numbers(rung.slots),
+                    name="_".join(parts),
+                    round_name=round_name,
+                    folder="/".join(parts) if rule else "",
+                    last=rung is levels[-1],
                 )
             )
     return tuple(stages)

@@ -25,7 +25,7 @@ class Metric:
     target: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sweep:
     """A sweep file, checked.
 

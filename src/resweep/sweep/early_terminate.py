@@ -13,7 +13,7 @@ ONE_CUT = "min_iter: BAND, keep: HOW_MANY"
 MOST_BANDS = 100  # of W&B, where only min_iter is given
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EarlyTerminate:
     """A rule for stopping trials early.
 

@@ -6,7 +6,7 @@ wandb/sweeps 0.3.0, `params.py`.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from statistics import NormalDist
 from typing import Any
@@ -41,6 +41,7 @@ class Parameter:
 
     name: str
     distribution: str
+    _: KW_ONLY
     values: tuple[Any, ...] = ()
     probabilities: tuple[float, ...] | None = None
     low: float = 0.0

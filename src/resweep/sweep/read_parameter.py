@@ -107,7 +107,7 @@ def _read_parameter(name: str, spec: Any) -> Parameter:
             raise ValueError(f"{key}: is missing; distribution {distribution} needs it")
     if distribution == "constant":
         _check_choice("value", spec["value"])
-        return Parameter(name, distribution, (spec["value"],))
+        return Parameter(name, distribution, values=(spec["value"],))
     if "values" in spec:
         return _read_categorical(name, spec)
     for key in (*needed, *optional):
@@ -158,7 +158,10 @@ def _read_categorical(name: str, spec: dict[str, Any]) -> Parameter:
         if not math.isclose(sum(probabilities), 1, rel_tol=0, abs_tol=SUM_TOLERANCE):
             raise ValueError(f"probabilities: should add up to 1, not {sum(probabilities):g}")
     return Parameter(
-        name, "categorical", tuple(values), tuple(probabilities) if probabilities else None
+        name,
+        "categorical",
+        values=tuple(values),
+        probabilities=tuple(probabilities) if probabilities else None,
     )
 
 

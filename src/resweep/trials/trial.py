@@ -4,7 +4,7 @@ trial file -> data ensured -> configuration resolved -> run advanced -> record l
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class Trial:
     study: str
     phase: str
     trial: str
+    _: KW_ONLY
     config: dict[str, Any] = field(default_factory=dict)
     assignments: dict[str, Any] = field(default_factory=dict)
     stop: int | None = None

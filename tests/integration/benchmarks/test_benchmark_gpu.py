@@ -6,19 +6,27 @@ import pytest
 import torch
 
 from benchmarks.gpu.budget import Budget
-from benchmarks.gpu.loops import NanoGpt, Ours, Size, Transformers, build_model, build_trainer
+from benchmarks.gpu.loops import NanoGpt, Ours, Size, Transformers, build_model, learner_of_size
 from benchmarks.gpu.losses import losses
 from benchmarks.gpu.speed import measure_speed, speed_table
 
 CPU = torch.device("cpu")
-TINY = Size("tiny", 1, 2, 16, 8, 257, 2)
+TINY = Size(
+    name="tiny",
+    n_layer=1,
+    n_head=2,
+    n_embd=16,
+    context_length=8,
+    vocab_size=257,
+    batch_size=2,
+)
 
 
 def test_our_loop_takes_its_steps_and_goes_on(tmp_path):
     loop = Ours(TINY, tmp_path, CPU, precision="fp32")
     assert loop.run(3) > 0
     assert loop.run(2) > 0
-    assert loop.trainer.step == 5
+    assert loop.learner.step == 5
     assert not torch.are_deterministic_algorithms_enabled()
 
 
@@ -31,8 +39,8 @@ def test_nanogpts_way_learns(tmp_path):
 
 
 def test_all_models_are_as_large(tmp_path):
-    trainer = build_trainer(TINY, tmp_path, CPU)
-    assert trainer.model.flops_per_token() == build_model(TINY).flops_per_token()
+    learner = learner_of_size(TINY, tmp_path, CPU)
+    assert learner.objective.model.flops_per_token() == build_model(TINY).flops_per_token()
 
 
 @pytest.mark.long

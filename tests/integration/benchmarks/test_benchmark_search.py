@@ -226,8 +226,8 @@ def test_wandbs_engine_searches_reproducibly():
 
 def test_rungs_cost_what_they_train(curves):
     alone = search(curves, METHODS["random"], 0, 27)
-    rule = EarlyTerminate("hyperband", max_iter=20, s=2, eta=3)
-    halved = search(curves, Method("halved", Random, 27, rule), 0, 1)
+    rule = EarlyTerminate(type="hyperband", max_iter=20, s=2, eta=3)
+    halved = search(curves, Method("halved", Random, batch=27, rule=rule), 0, 1)
     assert (alone.trials, alone.stopped, alone.incumbent(10_000).spent <= 27 * 20) == (27, 0, True)
     # 27 train to 2 of 20, 10 of them to 6, 4 of those to the end.
     assert (halved.trials, halved.stopped) == (27, 23)

@@ -182,9 +182,9 @@ def test_agents_file_stands_below_the_command_line(tmp_path):
 
 def test_which_run_of_wandb():
     agent = {"WANDB_SWEEP_ID": "s", "WANDB_RUN_ID": "abc"}
-    assert plan(**agent).tracking == {"wandb": "online", "agent_run": "abc"}
-    assert plan(**agent, WANDB_MODE="dryrun").tracking["wandb"] == "offline"
-    assert "agent_run" not in plan(WANDB_RUN_ID="abc").tracking
+    assert plan(**agent).options.tracking == {"wandb": "online", "agent_run": "abc"}
+    assert plan(**agent, WANDB_MODE="dryrun").options.tracking["wandb"] == "offline"
+    assert "agent_run" not in plan(WANDB_RUN_ID="abc").options.tracking
     (line,) = problems(**agent, WANDB_MODE="shared")
     assert "WANDB_MODE = 'shared'" in line
 

@@ -10,18 +10,21 @@ import pytest
 
 from resweep.config import compose
 from resweep.config.compose import Composed
-from resweep.data import store as data_store
+from resweep.config.training_section import Training
 from resweep.errors import ConfigError, DataError, Interrupted, LockTimeout, ResweepError
+from resweep.jobs.options import JobOptions
 from resweep.jobs.train_trial import train_trial
 from resweep.machine import launch
 from resweep.paths import Layout
-from resweep.store.identity import resolve, run_id
+from resweep.store.attempts import FEWER_ROWS, Attempts
+from resweep.store.goal import goal_of
 from resweep.store.lock import RunLock
-from resweep.store.run import FEWER_SEQUENCES, Run
+from resweep.store.run import Run
 from resweep.trials.trial import Trial, trial_from
 from tests.support import tiny, train_short_of_memory
+from tests.support.language import ensure
 
-TRAINING = {"distributed": "ddp", "processes": 4, "nodes": 1}
+TRAINING = Training(max_steps=1, batch_size=4, distributed="ddp", processes=4)
 
 
 @pytest.mark.parametrize(
@@ -29,12 +32,12 @@ TRAINING = {"distributed": "ddp", "processes": 4, "nodes": 1}
     [("none", 1, False), ("ddp", 1, False), ("ddp", 2, True), ("zero1", 1, True)],
 )
 def test_one_process_starts_no_others_but_for_deepspeed(distributed, processes, wanted):
-    training = {"distributed": distributed, "processes": processes}
+    training = TRAINING.model_copy(update={"distributed": distributed, "processes": processes})
     assert launch.is_wanted(training) is wanted
 
 
 def test_nodes_are_those_of_a_slurm_job():
-    two = TRAINING | {"nodes": 2}
+    two = TRAINING.model_copy(update={"nodes": 2})
     with pytest.raises(ConfigError, match=r"training\.nodes = 2: .*SLURM"):
         launch.command(two, [], {})
     command = launch.command(two, ["--log", "a b"], {"SLURM_JOB_ID": "1"})
@@ -81,34 +84,37 @@ def trial_of_two() -> Trial:
     flat = {"training.distributed": "ddp", "training.processes": 2, "training.batch_size": 4}
     flat |= {"training.eval_batch_size": 2}
     flat |= {"data.source": "text", "data.paths": ["README.md"], "data.split": "contiguous"}
-    config, problems = compose.validate(Composed(compose.nest(tiny.BASE | flat), {}), "tiny")
+    config, problems = compose.validate(
+        Composed(compose.nest(tiny.BASE | flat), {}), "tiny", tiny.LANGUAGE
+    )
     assert not problems, problems
-    return Trial("study", "sweep", "one", config)
+    return Trial("study", "sweep", "one", config=config)
 
 
 def train(trial: Trial, layout: Layout, lock_timeout: float = 60.0) -> dict[str, Any]:
     """Train it; returns its record."""
     record = layout.root / "record.json"
-    train_trial(trial, record, layout, device="cpu", tracking={}, lock_timeout=lock_timeout)
+    options = JobOptions(results=layout.root, device="cpu", lock_timeout=lock_timeout)
+    train_trial(trial, record, options)
     return dict(json.loads(record.read_text()))
 
 
 def run_of(trial: Trial, layout: Layout) -> Run:
     """Where it is trained."""
-    data = data_store.ensure(trial.config["data"], layout)
-    return Run(layout.run(run_id(resolve(trial.config, data, layout), data)))
+    data = ensure(trial.config["data"], layout)
+    return Run(layout.run(goal_of(trial.config, None, data, layout).run_id))
 
 
 @pytest.mark.parametrize(
     ("lacking", "most", "status", "ends"),
     [
-        ("accumulate", 1, "finished", [FEWER_SEQUENCES, "completed"]),
+        ("accumulate", 1, "finished", [FEWER_ROWS, "completed"]),
         pytest.param(
-            *("eval_loss", 1, "finished", [FEWER_SEQUENCES, "completed"]), marks=pytest.mark.long
+            *("measure", 1, "finished", [FEWER_ROWS, "completed"]), marks=pytest.mark.long
         ),
         pytest.param(
             *("accumulate", 0, "infeasible"),
-            [FEWER_SEQUENCES, FEWER_SEQUENCES, "out of GPU memory"],
+            [FEWER_ROWS, FEWER_ROWS, "out of GPU memory"],
             marks=pytest.mark.long,
         ),
     ],
@@ -121,7 +127,7 @@ def test_where_one_of_them_lacks_memory_all_take_fewer_sequences(
     monkeypatch.setenv("MOST_SEQUENCES", str(most))
     trial, layout = trial_of_two(), Layout(tmp_path)
     assert train(trial, layout)["status"] == status
-    assert [attempt["end"] for attempt in run_of(trial, layout).attempts()] == ends
+    assert [attempt["end"] for attempt in Attempts(run_of(trial, layout)).all()] == ends
 
 
 def test_no_processes_are_started_to_wait_for_another_job(monkeypatch, tmp_path):
@@ -146,9 +152,8 @@ def test_the_trial_reaches_other_nodes_without_a_file(monkeypatch, tmp_path):
         return True
 
     monkeypatch.setattr(launch, "launch", note)
-    train_trial(
-        trial_of_two(), tmp_path / "record.json", Layout(tmp_path), tracking={}, lock_timeout=1.0
-    )
+    options = JobOptions(results=tmp_path, lock_timeout=1.0)
+    train_trial(trial_of_two(), tmp_path / "record.json", options)
     assert "--trial" not in given
     told = json.loads(given[given.index("--content") + 1])
     assert trial_from(told, "--content").content() == trial_of_two().content()

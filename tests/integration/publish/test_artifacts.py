@@ -49,7 +49,9 @@ def stamp(tmp_path):
 
 def publish_configs(trials, stamp, place, **metadata):
     layout = Layout(stamp.parents[2])
-    content = Content("rerun-configs", "configs", config_files(trials), metadata)
+    content = Content(
+        name="rerun-configs", type="configs", files=config_files(trials), metadata=metadata
+    )
     return publish(content, place, stamp, layout, again="the command")
 
 
@@ -210,7 +212,7 @@ def ranked(tmp_path):
 
 def publish_model(layout, scores, stamp):
     files, metadata = best_model(scores, layout)
-    content = Content("rerun-model", "model", files, metadata, link=True)
+    content = Content(name="rerun-model", type="model", files=files, metadata=metadata, link=True)
     return publish(content, DISABLED, stamp, layout, again="")
 
 

@@ -20,7 +20,6 @@ from resweep.report.results import (
     StudyResults,
     compare_rerun,
     read_study,
-    settings_text,
     shown,
 )
 from tests.support.study import (
@@ -208,7 +207,10 @@ def test_a_configuration_that_the_sweep_does_not_have_is_not_compared(tmp_path: 
 
 
 def test_a_rerun_that_failed_has_no_final_value(tmp_path: Path) -> None:
-    half = [RERUN[0], Made("02", RERUN[1].assignments, None, "diverged", "at step 40")]
+    half = [
+        RERUN[0],
+        Made("02", RERUN[1].assignments, None, status="diverged", reason="at step 40"),
+    ]
     layout = make_study(tmp_path, rerun=half)
     sweep, rerun = read_study("made", layout).phases
     (pair,) = compare_rerun(sweep, rerun)
@@ -334,5 +336,6 @@ def test_numbers_are_readable(value: object, text: str) -> None:
     assert shown(value) == text
 
 
-def test_hyperparameters_that_a_trial_does_not_have_are_left_out() -> None:
-    assert settings_text({"training.learning_rate": 0.01, "mine": math.nan}) == "learning_rate 0.01"
+def test_hyperparameters_that_a_trial_does_not_have_are_left_out(results: StudyResults) -> None:
+    said = results.phases[0].settings_text({"training.learning_rate": 0.01, "mine": math.nan})
+    assert said == "learning_rate 0.01"

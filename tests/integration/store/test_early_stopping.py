@@ -5,25 +5,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from resweep.store.request import Request, advance
 
 from resweep import yaml12
-from resweep.config.schema import EarlyStopping
+from resweep.config.early_stopping_section import EarlyStopping
 from resweep.config.section import LABEL
 from resweep.data.store import Prepared
 from resweep.errors import Interrupted
+from resweep.jobs.options import JobOptions
 from resweep.jobs.resources import LINK, trial_needs
 from resweep.jobs.train_trial import train_trial
 from resweep.paths import Layout
-from resweep.store.identity import run_id
+from resweep.store.advance import advance
+from resweep.store.attempts import Attempts
 from resweep.store.run import Run
 from resweep.study.load import load_study
 from resweep.study.schema import Resources
-from resweep.training.gradient_learner import Trainer
+from resweep.training.gradient_learner import GradientLearner
 from resweep.training.metrics import METRICS, read_metrics
 from resweep.training.monitors import first_stop
 from resweep.trials.trial import Trial
+from tests.support.asked import Asked, ask, run_of
+from tests.support.learners import make_learner
 from tests.support.problems import assert_problem, problem_of, problems_of
 from tests.support.tiny import configure, prepare
 
@@ -44,24 +46,18 @@ def layout(tmp_path: Path) -> Layout:
     return Layout(tmp_path / "results")
 
 
-def request(data: Prepared, monitors: dict[str, Any] | None = None, **options: Any) -> Request:
+def request(data: Prepared, monitors: dict[str, Any] | None = None, **options: Any) -> Asked:
     changes = {f"early_stopping__{name}": value for name, value in (monitors or {}).items()}
     changes |= STEPS | options.pop("changes", {})
-    config = configure(data, **changes)
-    return Request(config=config, data=data, device=torch.device("cpu"), **options)
-
-
-def run_of(asked: Request, layout: Layout) -> Run:
-    return Run(layout.run(run_id(asked.config, asked.data)))
+    return ask(configure(data, **changes), data, **options)
 
 
 def read(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text()))
 
 
-def from_file(asked: Request, run: Run):
-    lines = read_metrics(run.path / METRICS)
-    return first_stop(lines, asked.early_stopping, asked.max_steps)
+def from_file(asked: Asked, run: Run):
+    return first_stop(read_metrics(run.path / METRICS), asked.goal.rules)
 
 
 def steps_trained(run: Run) -> int:
@@ -70,7 +66,7 @@ def steps_trained(run: Run) -> int:
 
 def test_live_is_what_the_file_says(data, layout):
     asked = request(data, FLAT)
-    path = advance(asked, layout)
+    path = advance(*asked, layout)
     record, run = read(path), run_of(asked, layout)
     stop = from_file(asked, run)
     assert path.name == f"{STOP}-{stop.name}.json" and path.parent == run.path / "records"
@@ -81,17 +77,17 @@ def test_live_is_what_the_file_says(data, layout):
     assert record["metrics"]["train/loss"] == lines[-1]["train/loss"]
     assert record["weights"] is not None and run.has_weights(STOP)
     assert run.state()["status"] == "stopped"
-    assert advance(asked, layout) == path and len(run.attempts()) == 1
+    assert advance(*asked, layout) == path and len(Attempts(run).all()) == 1
 
 
 def test_without_the_monitor_the_run_goes_on_to_the_same_weights(data, layout):
-    advance(request(data, FLAT), layout)
+    advance(*request(data, FLAT), layout)
     run = run_of(request(data), layout)
-    finished = read(advance(request(data), layout))
+    finished = read(advance(*request(data), layout))
     assert (finished["status"], finished["step"], finished["rule"]) == ("finished", 24, None)
     assert steps_trained(run) == 24
     other = Layout(layout.root.with_name("other"))
-    whole = read(advance(request(data), other))
+    whole = read(advance(*request(data), other))
     assert finished["weights"] == whole["weights"] and finished["metrics"] == whole["metrics"]
     there = run_of(request(data), other).path / METRICS
     assert (run.path / METRICS).read_bytes() == there.read_bytes()
@@ -99,70 +95,73 @@ def test_without_the_monitor_the_run_goes_on_to_the_same_weights(data, layout):
 
 
 def test_a_run_that_has_been_further_answers_without_training(data, layout):
-    live = read(advance(request(data, FLAT), Layout(layout.root.with_name("other"))))
-    advance(request(data), layout)
+    live = read(advance(*request(data, FLAT), Layout(layout.root.with_name("other"))))
+    advance(*request(data), layout)
     run = run_of(request(data), layout)
     before = run.state()
     asked = request(data, FLAT)
-    assert run.find_record(24, early_stopping=asked.early_stopping) is None
-    assert run.is_served(24, weights=False, early_stopping=asked.early_stopping)
-    made = read(advance(asked, layout))
+    assert run.find_record(asked.goal) is None
+    assert run.is_served(asked.goal)
+    made = read(advance(*asked, layout))
     assert run.state() == before
     same = ("step", "status", "rule", "stop_reason", "metrics", "max_steps", "code", "device")
     assert {name: made[name] for name in same} == {name: live[name] for name in same}
     assert made["weights"] is None
-    assert run.find_record(24, early_stopping=asked.early_stopping) is not None
+    assert run.find_record(asked.goal) is not None
 
 
 def test_weights_of_a_stop_are_trained_beside_the_run_if_they_are_wanted(data, layout):
-    live = read(advance(request(data, FLAT), Layout(layout.root.with_name("other"))))
-    finished = advance(request(data, changes={"training__save_steps": None}), layout)
+    live = read(advance(*request(data, FLAT), Layout(layout.root.with_name("other"))))
+    finished = advance(*request(data, changes={"training__save_steps": None}), layout)
     run = run_of(request(data), layout)
     metrics = (run.path / METRICS).read_bytes()
     asked = request(data, FLAT, weights=True, keep_weights=False)
-    assert not run.is_served(24, weights=True, early_stopping=asked.early_stopping)
-    record = read(advance(asked, layout))
+    assert not run.is_served(asked.goal)
+    record = read(advance(*asked, layout))
     assert record["step"] == STOP and record["weights"] == live["weights"]
     assert run.has_weights(STOP) and (run.path / METRICS).read_bytes() == metrics
     assert run.state()["status"] == "finished" and run.state()["step"] == 24
-    assert advance(request(data), layout) == finished
+    assert advance(*request(data), layout) == finished
 
 
 def test_two_settings_are_two_stops_of_one_run(data, layout):
-    first, second = (read(advance(request(data, s), layout)) for s in (FLAT, LATER))
+    first, second = (read(advance(*request(data, s), layout)) for s in (FLAT, LATER))
     assert first["run_id"] == second["run_id"]
     assert (first["step"], second["step"]) == (STOP, LATE)
     run = run_of(request(data), layout)
     assert steps_trained(run) == LATE
     # At the same step under other settings: another reason, so another file.
     other = FLAT | {"loss_relative_flat_tolerance": 0.6}
-    third = read(advance(request(data, other), layout))
+    third = read(advance(*request(data, other), layout))
     assert third["step"] == STOP and third["stop_reason"] != first["stop_reason"]
     assert steps_trained(run) == LATE
     assert third["weights"] == first["weights"], "the checkpoint is there"
 
 
 def test_a_record_of_a_monitor_answers_only_who_has_it(data, layout):
-    advance(request(data, FLAT), layout)
+    advance(*request(data, FLAT), layout)
     run = run_of(request(data), layout)
-    other = EarlyStopping(plateau_patience=100)
-    assert run.find_record(24) is None and run.find_record(STOP) is None
-    assert run.find_record(24, early_stopping=other) is None
-    assert run.find_record(STOP - 1, early_stopping=EarlyStopping(**FLAT)) is None
-    assert run.find_record(STOP, early_stopping=EarlyStopping(**FLAT)) is not None
+
+    def find(monitors: dict[str, Any] | None = None, stop: int = 24) -> Path | None:
+        return run.find_record(request(data, monitors, stop=stop).goal)
+
+    assert find() is None and find(stop=STOP) is None
+    assert find({"plateau_patience": 100}) is None
+    assert find(FLAT, stop=STOP - 1) is None
+    assert find(FLAT, stop=STOP) is not None
 
 
 def test_the_step_asked_for_comes_before_a_later_stop(data, layout):
     asked = request(data, FLAT, stop=8)
-    record = read(advance(asked, layout))
+    record = read(advance(*asked, layout))
     assert (record["step"], record["rule"]) == (8, None)
-    record = read(advance(request(data, FLAT, stop=STOP), layout))
+    record = read(advance(*request(data, FLAT, stop=STOP), layout))
     assert (record["step"], record["rule"]) == (STOP, "loss-flat")
 
 
 def test_at_the_horizon_a_run_has_finished(data, layout):
     asked = request(data, FLAT, changes={"training__max_steps": STOP})
-    record = read(advance(asked, layout))
+    record = read(advance(*asked, layout))
     assert (record["step"], record["status"], record["rule"]) == (STOP, "finished", None)
 
 
@@ -172,19 +171,19 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("at", range(1, STOP + 1))
 def test_killed_and_resumed_it_stops_at_the_same_step(data, layout, monkeypatch, at):
-    whole = read(advance(request(data, FLAT), Layout(layout.root.with_name("other"))))
-    step = Trainer.train_step
+    whole = read(advance(*request(data, FLAT), Layout(layout.root.with_name("other"))))
+    step = GradientLearner.train_step
 
-    def killed(self: Trainer, *_: Any) -> None:
+    def killed(self: GradientLearner, *_: Any) -> None:
         if self.step == at - 1:
             raise Killed
         step(self)
 
-    monkeypatch.setattr(Trainer, "train_step", killed)
+    monkeypatch.setattr(GradientLearner, "train_step", killed)
     with pytest.raises(Killed):
-        advance(request(data, FLAT), layout)
+        advance(*request(data, FLAT), layout)
     monkeypatch.undo()
-    record = read(advance(request(data, FLAT), layout))
+    record = read(advance(*request(data, FLAT), layout))
     same = ("step", "status", "rule", "stop_reason", "metrics", "weights")
     assert {name: record[name] for name in same} == {name: whole[name] for name in same}
 
@@ -195,73 +194,73 @@ def test_killed_before_the_record_was_written_it_is_made_of_the_file(data, layou
 
     monkeypatch.setattr(Run, "write_record", killed)
     with pytest.raises(Killed):
-        advance(request(data, FLAT), layout)
+        advance(*request(data, FLAT), layout)
     monkeypatch.undo()
     run = run_of(request(data), layout)
     assert run.has_weights(STOP) and not run.records()
-    record = read(advance(request(data, FLAT), layout))
+    record = read(advance(*request(data, FLAT), layout))
     assert record["step"] == STOP and record["weights"] is not None
-    assert len(run.attempts()) == 1
+    assert len(Attempts(run).all()) == 1
 
 
 def test_lines_beyond_the_last_checkpoint_are_trained_again(data, layout, monkeypatch):
     """They belong to nobody yet: the trial with the monitor gets its weights, the other goes on."""
-    step = Trainer.train_step
+    step = GradientLearner.train_step
 
-    def killed(self: Trainer, *_: Any) -> None:
+    def killed(self: GradientLearner, *_: Any) -> None:
         if self.step == 14:  # checkpoint 10, lines up to 12
             raise Killed
         step(self)
 
-    monkeypatch.setattr(Trainer, "train_step", killed)
+    monkeypatch.setattr(GradientLearner, "train_step", killed)
     with pytest.raises(Killed):
-        advance(request(data), layout)
+        advance(*request(data), layout)
     monkeypatch.undo()
     run = run_of(request(data), layout)
-    assert not run.is_served(24, weights=False, early_stopping=EarlyStopping(**FLAT))
-    record = read(advance(request(data, FLAT), layout))
+    assert not run.is_served(request(data, FLAT).goal)
+    record = read(advance(*request(data, FLAT), layout))
     assert record["step"] == STOP and record["weights"] is not None
-    assert run.attempts()[-1]["from_step"] == 10
-    advance(request(data), layout)
-    assert run.attempts()[-1]["from_step"] == STOP
+    assert Attempts(run).all()[-1]["from_step"] == 10
+    advance(*request(data), layout)
+    assert Attempts(run).all()[-1]["from_step"] == STOP
 
 
 def test_an_interrupted_run_of_another_is_not_cut_back(data, layout):
     """A stop before the checkpoint of an unfinished run comes of its file, and takes none of it."""
     told = iter([False] * 18 + [True])
     with pytest.raises(Interrupted):
-        advance(request(data, interrupted=lambda: next(told)), layout)
+        advance(*request(data, interrupted=lambda: next(told)), layout)
     run = run_of(request(data), layout)
     lines = (run.path / METRICS).read_bytes()
-    record = read(advance(request(data, FLAT), layout))
+    record = read(advance(*request(data, FLAT), layout))
     assert record["step"] == STOP and (run.path / METRICS).read_bytes() == lines
-    wanted = read(advance(request(data, FLAT, weights=True), layout))
+    wanted = read(advance(*request(data, FLAT, weights=True), layout))
     assert wanted["step"] == STOP and run.has_weights(STOP)
     assert (run.path / METRICS).read_bytes() == lines
-    assert read(advance(request(data), layout))["status"] == "finished"
-    assert run.attempts()[-1]["from_step"] == 18
+    assert read(advance(*request(data), layout))["status"] == "finished"
+    assert Attempts(run).all()[-1]["from_step"] == 18
 
 
 def test_an_earlier_stop_goes_on_from_a_checkpoint_before_it(data, layout):
     """Beside the run, but not from scratch: what was saved before the stop is used."""
-    advance(request(data), layout)
+    advance(*request(data), layout)
     run = run_of(request(data), layout)
     metrics = (run.path / METRICS).read_bytes()
-    record = read(advance(request(data, stop=13), layout))
-    assert run.attempts()[-1]["from_step"] == 10
+    record = read(advance(*request(data, stop=13), layout))
+    assert Attempts(run).all()[-1]["from_step"] == 10
     assert record["step"] == 13 and (run.path / METRICS).read_bytes() == metrics
     other = Layout(layout.root.with_name("other"))
-    whole = read(advance(request(data, stop=13), other))
+    whole = read(advance(*request(data, stop=13), other))
     assert record["weights"] == whole["weights"] and record["metrics"] == whole["metrics"]
 
 
 def test_a_diverging_loss_is_a_status_of_the_trial_and_not_of_the_run(data, layout):
     hot = {"training__learning_rate": 3.0, "training__grad_clip": 0.0, "training__pct_warmup": 0.9}
     asked = request(data, {"divergence_factor": 1.5, "loss_smoothing": 0.0}, changes=hot)
-    record, run = read(advance(asked, layout)), run_of(asked, layout)
+    record, run = read(advance(*asked, layout)), run_of(asked, layout)
     assert (record["status"], record["rule"]) == ("diverged", "divergence")
     assert record["step"] < 24 and run.state()["status"] == "stopped"
-    finished = read(advance(request(data, changes=hot), layout))
+    finished = read(advance(*request(data, changes=hot), layout))
     assert finished["status"] == "finished"
 
 
@@ -269,44 +268,45 @@ def test_a_run_that_diverged_answers_who_stops_before(data, layout):
     """Stopped at the second line; the loss was no number at the third."""
     early = {"loss_patience": 2, "loss_relative_flat_tolerance": 9.0}
     early |= {"loss_min_steps_before_check": 0}
-    step = Trainer.train_step
+    step = GradientLearner.train_step
 
-    def broken(self: Trainer, *_: Any) -> None:
+    def broken(self: GradientLearner, *_: Any) -> None:
         step(self)
         if self.step == 10:
             self.loss_sum += float("nan")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trainer, "train_step", broken)
-        assert read(advance(request(data), layout))["status"] == "diverged"
+        patch.setattr(GradientLearner, "train_step", broken)
+        assert read(advance(*request(data), layout))["status"] == "diverged"
     run = run_of(request(data), layout)
-    attempts = len(run.attempts())
-    record = read(advance(request(data, early), layout))
+    attempts = len(Attempts(run).all())
+    record = read(advance(*request(data, early), layout))
     assert (record["step"], record["status"]) == (8, "stopped")
-    assert len(run.attempts()) == attempts
-    assert read(advance(request(data, LATER), layout))["status"] == "diverged"
+    assert len(Attempts(run).all()) == attempts
+    assert read(advance(*request(data, LATER), layout))["status"] == "diverged"
 
 
 def test_what_the_metrics_answer_asks_for_no_gpu(data, layout, monkeypatch):
-    monkeypatch.setattr("resweep.data.store.find", lambda settings, layout: data)
+    monkeypatch.setattr("resweep.data.store.find", lambda *_: data)
     wanted = Resources(gpus=2)
-    asked = request(data, FLAT)
-    assert trial_needs(asked.config, None, wanted, "best", layout).gpus == 2
-    advance(request(data), layout)
-    assert trial_needs(asked.config, None, wanted, "best", layout) == LINK
-    assert trial_needs(asked.config, None, wanted, "all", layout).gpus == 2
+    trial = Trial("s", "p", "t", config=request(data, FLAT).goal.config)
+    assert trial_needs(trial, wanted, "best", layout).gpus == 2
+    advance(*request(data), layout)
+    assert trial_needs(trial, wanted, "best", layout) == LINK
+    assert trial_needs(trial, wanted, "all", layout).gpus == 2
 
 
 def test_what_the_metrics_answer_needs_no_trainer(data, layout, monkeypatch):
     def train(monitors: dict[str, Any], name: str) -> dict[str, Any]:
-        trial = Trial("s", "p", name, request(data, monitors).config)
+        trial = Trial("s", "p", name, config=request(data, monitors).goal.config)
         record = layout.record("s", "p", name)
-        train_trial(trial, record, layout, device="cpu", tracking={}, lock_timeout=5.0)
+        options = JobOptions(results=layout.root, device="cpu", lock_timeout=5.0)
+        train_trial(trial, record, options)
         return read(record)
 
-    monkeypatch.setattr("resweep.data.store.ensure", lambda settings, layout: data)
+    monkeypatch.setattr("resweep.data.store.ensure", lambda *_: data)
     assert train({}, "whole")["step"] == 24
-    monkeypatch.setattr("resweep.store.request.advance", None)
+    monkeypatch.setattr("resweep.store.advance.advance", None)
     found = train(FLAT, "flat")
     assert (found["step"], found["rule"]) == (STOP, "loss-flat")
     assert layout.record("s", "p", "flat").resolve().name.startswith(f"{STOP}-loss-flat-")
@@ -318,19 +318,19 @@ def test_what_the_metrics_answer_needs_no_trainer(data, layout, monkeypatch):
 @pytest.mark.parametrize(("stop", "count"), [(6, 2), (12, 3), (7, 3)])
 def test_a_stop_is_evaluated_once(data, layout, monkeypatch, stop, count):
     """Every 6 steps, and at the stop if that is another step."""
-    evaluate, calls = Trainer.evaluate, []
+    evaluate, calls = GradientLearner.evaluate, []
 
-    def counted(self: Trainer, split: str) -> dict[str, float]:
-        calls.append((self.step, split))
-        return evaluate(self, split)
+    def counted(self: GradientLearner) -> dict[str, float]:
+        calls.append(self.step)
+        return evaluate(self)
 
-    monkeypatch.setattr(Trainer, "evaluate", counted)
+    monkeypatch.setattr(GradientLearner, "evaluate", counted)
     asked = request(data, stop=stop)
-    record, run = read(advance(asked, layout)), run_of(asked, layout)
+    record, run = read(advance(*asked, layout)), run_of(asked, layout)
     assert len(calls) == len(set(calls)) == count
-    trainer = Trainer(asked.config, data, asked.device)
-    trainer.load(run.path / f"checkpoint_{stop}")
-    expected = evaluate(trainer, "val")
+    learner = make_learner(asked.goal.config, data)
+    learner.load(run.path / f"checkpoint_{stop}")
+    expected = evaluate(learner)
     assert {name: record["metrics"][name] for name in expected} == expected
 
 

@@ -10,22 +10,28 @@ from typing import Any
 
 import pytest
 import torch
-from resweep.store.request import Request, advance
 
+from resweep.config.metric import Logged, Metric
+from resweep.config.training_section import Training
 from resweep.data.store import Prepared
 from resweep.errors import Interrupted, StoreError
 from resweep.paths import Layout
 from resweep.store import checkpoints as checkpoint
-from resweep.store.identity import run_id
-from resweep.store.retention import Policy, best_first, claim, release
+from resweep.store.advance import advance
+from resweep.store.attempts import Attempts
+from resweep.store.retention import Policy, Values, claim, release
 from resweep.store.run import Run
 from resweep.training.checkpoint_schedule import CheckpointSchedule
-from resweep.training.gradient_learner import Trainer
-from resweep.training.metrics import METRICS, read_metrics, val_losses
-from resweep.training.snapshot import Snapshot
+from resweep.training.gradient_learner import GradientLearner
+from resweep.training.metrics import METRICS, read_metrics
+from resweep.training.snapshot import GradientSnapshot
 from resweep.training.writer import Writer
 from tests.conftest import ROOT
+from tests.support.asked import Asked, ask, run_of
+from tests.support.learners import make_learner
 from tests.support.tiny import configure, prepare
+
+VAL_LOSS = Metric(name="val/loss", logged=Logged.EVALUATION)
 
 
 @pytest.fixture(scope="module")
@@ -38,29 +44,30 @@ def layout(tmp_path: Path) -> Layout:
     return Layout(tmp_path / "results")
 
 
-def request(data: Prepared, *, options: dict[str, Any] | None = None, **training: Any) -> Request:
+def request(data: Prepared, *, options: dict[str, Any] | None = None, **training: Any) -> Asked:
     changes = {f"training__{name}": value for name, value in training.items()}
-    config = configure(data, **changes)
-    return Request(config=config, data=data, device=torch.device("cpu"), **(options or {}))
+    return ask(configure(data, **changes), data, **(options or {}))
 
 
-def train(asked: Request, layout: Layout) -> tuple[Run, dict[str, Any]]:
-    record = json.loads(advance(asked, layout).read_text())
-    return Run(layout.run(run_id(asked.config, asked.data))), record
+def train(asked: Asked, layout: Layout) -> tuple[Run, dict[str, Any]]:
+    record = json.loads(advance(*asked, layout).read_text())
+    return run_of(asked, layout), record
 
 
 def saved(run: Run) -> list[int]:
     return checkpoint.steps_of(run.path)
 
 
-def losses_of(run: Run) -> dict[int, float]:
-    return val_losses(read_metrics(run.path / METRICS))
+def losses_of(run: Run) -> Values:
+    return Values(VAL_LOSS, read_metrics(run.path / METRICS))
 
 
 # Which stay
 
 
-LOSSES = {10: 3.0, 20: 1.0, 30: 2.0, 40: 2.0}
+LOSSES = [
+    {"step": step, "val/loss": loss} for step, loss in ((10, 3.0), (20, 1.0), (30, 2.0), (40, 2.0))
+]
 
 
 @pytest.mark.parametrize(
@@ -79,11 +86,16 @@ LOSSES = {10: 3.0, 20: 1.0, 30: 2.0, 40: 2.0}
     ids=str,
 )
 def test_a_policy_keeps_what_it_says(policy, kept):
-    assert policy.keeps([50, 10, 20, 30, 40], LOSSES) == kept
+    assert policy.keeps([50, 10, 20, 30, 40], Values(VAL_LOSS, LOSSES)) == kept
 
 
 def test_the_best_come_first_and_the_earlier_of_equals():
-    assert best_first([5, 40, 30, 10, 20], LOSSES) == [20, 30, 40, 10]
+    assert Values(VAL_LOSS, LOSSES).best_first([5, 40, 30, 10, 20]) == [20, 30, 40, 10]
+
+
+def test_of_a_metric_to_maximize_the_greatest_come_first():
+    accuracy = Metric(name="val/loss", logged=Logged.EVALUATION, goal="maximize")
+    assert Values(accuracy, LOSSES).best_first([40, 30, 10, 20]) == [10, 30, 40, 20]
 
 
 @pytest.mark.parametrize("count", [1, 3, 20])
@@ -104,11 +116,11 @@ def test_the_best_evaluations_are_saved_and_stay(count, data, layout):
     hot = {"learning_rate": 0.7, "warmup_steps": 8, "pct_warmup": None, "scheduler": "constant"}
     run, _ = train(request(data, keep_best=count, eval_steps=2, max_steps=20, **hot), layout)
     losses = losses_of(run)
-    del losses[0]  # before the first step there is nothing to save
-    best = best_first(losses, losses)[:count]
+    del losses.by_step[0]  # before the first step there is nothing to save
+    best = losses.best_first(losses.by_step)[:count]
     assert 20 not in best
     assert saved(run) == sorted({*best, 20})
-    listed = [{"step": step, "val/loss": losses[step]} for step in best]
+    listed = [{"step": step, "val/loss": losses.by_step[step]} for step in best]
     assert run.state()["best_checkpoints"] == listed
 
 
@@ -131,7 +143,7 @@ def test_the_evaluation_before_the_first_step_is_no_rival_of_a_resumed_run(data,
     asked = {"keep_best": 1, "eval_steps": 4, **bad}
     train(request(data, options={"stop": 1}, **asked), layout)
     run, _ = train(request(data, **asked), layout)
-    losses = losses_of(run)
+    losses = losses_of(run).by_step
     assert losses[0] < min(losses[step] for step in (4, 8, 12))
     best = min((4, 8, 12), key=lambda step: losses[step])
     assert best in saved(run) and run.state()["best_checkpoints"][0]["step"] == best
@@ -143,7 +155,8 @@ def test_rungs_stay_beside_the_last_and_the_best(data, layout):
         run, _ = train(request(data, options={"stop": stop}, **asked), layout)
     assert saved(run) == [5, 7, 12]
     for stop in (5, 7, 12):
-        assert run.find_record(stop, weights=True) is not None
+        asked_for = request(data, options={"stop": stop, "weights": True}).goal
+        assert run.find_record(asked_for) is not None
 
 
 def test_what_one_trial_keeps_stays_when_another_trains_the_run_further(data, layout):
@@ -158,21 +171,21 @@ def test_without_claims_none_stay_and_the_list_of_the_best_is_empty(data, layout
     claim(run, "s", "p", "t")
     release(run, "s", "p", "t")
     assert saved(run) == [] and run.state()["best_checkpoints"] == []
-    assert run.find_record(12) is not None
+    assert run.find_record(request(data).goal) is not None
 
 
 def test_while_it_trains_the_two_newest_are_there(data, layout, monkeypatch):
     """Should the newest be damaged, the one before is used."""
     seen = []
-    step = Trainer.train_step
+    step = GradientLearner.train_step
 
-    def look(self: Trainer, *arguments: Any) -> None:
+    def look(self: GradientLearner, *arguments: Any) -> None:
         seen.append(saved(run))
         step(self, *arguments)
 
     asked = request(data, save_steps=1, keep_last=1)
-    run = Run(layout.run(run_id(asked.config, asked.data)))
-    monkeypatch.setattr(Trainer, "train_step", look)
+    run = run_of(asked, layout)
+    monkeypatch.setattr(GradientLearner, "train_step", look)
     train(asked, layout)
     assert saved(run) == [12]
     assert all(len(steps) <= 3 for steps in seen) and len(seen[-1]) >= 2
@@ -193,7 +206,7 @@ def test_a_retraining_beside_the_run_keeps_nothing_but_what_was_asked(data, layo
 def saves(until: int = 12, monitored: bool = False, **training: Any) -> CheckpointSchedule:
     settings = {"save_steps": None, "keep_best": None, "log_steps": 4, "eval_steps": 6}
     settings |= {"save_gradients": True, "gradient_samples": None, **training}
-    return CheckpointSchedule(settings, until, monitored)
+    return CheckpointSchedule(Training(max_steps=until, **settings), until, monitored)
 
 
 @pytest.mark.parametrize(
@@ -225,65 +238,65 @@ def test_a_save_is_due_every_so_many_steps_or_once_a_minute(monkeypatch):
 
 
 def test_the_training_goes_on_while_a_checkpoint_is_written(data, layout, monkeypatch):
-    write, step = Snapshot.write, Trainer.train_step
+    write, step = GradientSnapshot.write, GradientLearner.train_step
     beyond = threading.Event()
 
-    def slow(self: Snapshot, folder: Path) -> None:
+    def slow(self: GradientSnapshot, folder: Path) -> None:
         if self.step == 4:
             assert beyond.wait(60)
         write(self, folder)
 
-    def tell(self: Trainer, *arguments: Any) -> None:
+    def tell(self: GradientLearner, *arguments: Any) -> None:
         step(self, *arguments)
         if self.step == 7:
             assert not (run.path / "checkpoint_4").exists()
             assert "checkpoint" not in json.dumps(run.state()) and run.state()["step"] == 0
             beyond.set()
 
-    monkeypatch.setattr(Snapshot, "write", slow)
-    monkeypatch.setattr(Trainer, "train_step", tell)
+    monkeypatch.setattr(GradientSnapshot, "write", slow)
+    monkeypatch.setattr(GradientLearner, "train_step", tell)
     asked = request(data, save_steps=4)
-    run = Run(layout.run(run_id(asked.config, asked.data)))
+    run = run_of(asked, layout)
     train(asked, layout)
     assert saved(run) == [4, 8, 12]
-    plain = Trainer(asked.config, data, torch.device("cpu"))
+    plain = make_learner(asked.goal.config, data)
     for _ in range(4):
         step(plain)
-    weights = plain.model.read(run.path / "checkpoint_4")
-    for name, parameter in plain.model.named_parameters():
+    weights = plain.objective.model.read(run.path / "checkpoint_4")
+    for name, parameter in plain.objective.model.named_parameters():
         assert torch.equal(weights[name], parameter), name
 
 
 def test_an_error_of_the_writer_is_one_of_the_training(data, layout, monkeypatch):
-    write = Snapshot.write
+    write = GradientSnapshot.write
 
-    def broken(self: Snapshot, folder: Path) -> None:
+    def broken(self: GradientSnapshot, folder: Path) -> None:
         if self.step == 8:
             raise OSError("no space left")
         write(self, folder)
 
-    monkeypatch.setattr(Snapshot, "write", broken)
+    monkeypatch.setattr(GradientSnapshot, "write", broken)
     asked = request(data, save_steps=4)
-    run = Run(layout.run(run_id(asked.config, asked.data)))
+    run = run_of(asked, layout)
     with pytest.raises(OSError, match="no space left"):
         train(asked, layout)
     assert saved(run) == [4] and run.state()["step"] == 4 and not run.records()
-    assert run.attempts()[-1]["end"] == "machine: OSError: no space left"
+    assert Attempts(run).all()[-1]["end"] == "machine: OSError: no space left"
     monkeypatch.undo()
     assert train(asked, layout)[1]["status"] == "finished"
-    assert run.attempts()[-1]["from_step"] == 4
+    assert Attempts(run).all()[-1]["from_step"] == 4
 
 
 def test_an_error_of_the_last_write_leaves_no_record(data, layout, monkeypatch):
-    monkeypatch.setattr(Snapshot, "write", lambda *_: 1 / 0)
+    monkeypatch.setattr(GradientSnapshot, "write", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         train(request(data), layout)
     asked = request(data)
-    assert not Run(layout.run(run_id(asked.config, asked.data))).records()
+    assert not run_of(asked, layout).records()
 
 
 def test_a_library_that_cannot_write_is_a_fault_of_the_machine(data, tmp_path):
-    snapshot = Trainer(configure(data), data, torch.device("cpu")).snapshot()
+    snapshot = make_learner(configure(data), data).snapshot()
     (tmp_path / "optimizer.safetensors").mkdir()
     with pytest.raises(StoreError, match=str(tmp_path)):
         snapshot.write(tmp_path)
@@ -318,13 +331,13 @@ KILLED = """
 import sys, threading
 from pathlib import Path
 from resweep.paths import Layout
-from resweep.store.request import advance
-from resweep.training.snapshot import Snapshot
-from resweep.training.gradient_learner import Trainer
+from resweep.store.advance import advance
+from resweep.training.gradient_learner import GradientLearner
+from resweep.training.snapshot import GradientSnapshot
 from tests.support.tiny import prepare
 from tests.integration.store.test_saves import request
 
-write, step = Snapshot.write, Trainer.train_step
+write, step = GradientSnapshot.write, GradientLearner.train_step
 
 def half(self, folder):
     write(self, folder)
@@ -336,9 +349,9 @@ def tell(self, *arguments):
     step(self, *arguments)
     print(self.step, flush=True)
 
-Snapshot.write, Trainer.train_step = half, tell
+GradientSnapshot.write, GradientLearner.train_step = half, tell
 asked = request(prepare(Path(sys.argv[1])), save_steps=4)
-advance(asked, Layout(Path(sys.argv[2])))
+advance(*asked, Layout(Path(sys.argv[2])))
 """
 
 
@@ -357,7 +370,7 @@ def test_killed_while_a_checkpoint_is_written_the_one_before_is_left(data, layou
     assert any(path.name.startswith(".checkpoint_8.") for path in run.path.iterdir())
     assert checkpoint.find_damage(run.path / "checkpoint_4") is None
     _, record = train(asked, layout)
-    assert run.attempts()[-1]["from_step"] == 4
+    assert Attempts(run).all()[-1]["from_step"] == 4
     assert record["weights"] == expected["weights"] and saved(run) == saved(whole)
     assert not [path for path in run.path.iterdir() if path.name.startswith(".checkpoint")]
     assert (run.path / METRICS).read_bytes() == (whole.path / METRICS).read_bytes()

@@ -1,4 +1,4 @@
-"""The run store: requests and their records, the lock and its lease, weights and forgetting."""
+"""The run store: goals and their records, the lock and its lease, weights and forgetting."""
 
 import fcntl
 import json
@@ -6,27 +6,29 @@ import shutil
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from resweep.store.request import Request, advance
 
-from resweep.config.schema import Config
 from resweep.data.store import Prepared
 from resweep.errors import Interrupted, LeaseLost, LockTimeout, ProcessLost, StoreError
 from resweep.jobs.resources import trial_needs
 from resweep.paths import Layout, link_relative
 from resweep.store import lock as lock_module
+from resweep.store.advance import advance
+from resweep.store.attempts import Attempts
 from resweep.store.forget import drifted_runs, failed_runs, forget_runs, runs_of_phase
-from resweep.store.identity import run_id
 from resweep.store.lock import RunLock, read_lease
 from resweep.store.retention import claim, release
-from resweep.store.run import NO_MONITORS, Run
+from resweep.store.run import Run
 from resweep.study.schema import Resources
-from resweep.training.gradient_learner import Trainer
-from tests.support.tiny import configure, prepare
+from resweep.training.gradient_learner import GradientLearner
+from resweep.trials.trial import Trial
+from tests.support.asked import Asked, ask, run_of
+from tests.support.tiny import LANGUAGE, configure, prepare
 
 
 @pytest.fixture
@@ -39,52 +41,47 @@ def layout(tmp_path: Path) -> Layout:
     return Layout(tmp_path / "results")
 
 
-def request(data: Prepared, changes: dict[str, Any] | None = None, **options: Any) -> Request:
-    config = configure(data, **(changes or {}))
-    return Request(config=config, data=data, device=torch.device("cpu"), **options)
-
-
-def run_of(asked: Request, layout: Layout) -> Run:
-    return Run(layout.run(run_id(asked.config, asked.data)))
+def request(data: Prepared, changes: dict[str, Any] | None = None, **options: Any) -> Asked:
+    return ask(configure(data, **(changes or {})), data, **options)
 
 
 def read(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text()))
 
 
-# Requests
+# Goals
 
 
 def test_a_request_is_answered_from_the_store_the_second_time(data, layout):
     asked = request(data)
-    record = advance(asked, layout)
+    record = advance(*asked, layout)
     before = record.stat().st_mtime_ns
     assert read(record)["status"] == "finished" and read(record)["step"] == 12
-    assert advance(asked, layout) == record
+    assert advance(*asked, layout) == record
     assert record.stat().st_mtime_ns == before
-    assert len(run_of(asked, layout).attempts()) == 1
+    assert len(Attempts(run_of(asked, layout)).all()) == 1
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights(data, layout):
-    whole = read(advance(request(data), layout))
+    whole = read(advance(*request(data), layout))
     other = Layout(layout.root.with_name("other"))
-    stopped = read(advance(request(data, stop=5), other))
+    stopped = read(advance(*request(data, stop=5), other))
     assert (stopped["status"], stopped["step"], stopped["max_steps"]) == ("stopped", 5, 12)
     assert stopped["metrics"]["val/loss"] > whole["metrics"]["val/loss"]
-    finished = read(advance(request(data), other))
+    finished = read(advance(*request(data), other))
     assert finished["weights"] == whole["weights"]
     run = run_of(request(data), other)
     assert [segment["from_step"] for segment in run.state()["segments"]] == [0, 5]
     here = run_of(request(data), layout).path / "metrics.jsonl"
     assert (run.path / "metrics.jsonl").read_bytes() == here.read_bytes()
-    assert read(advance(request(data, stop=5), other)) == stopped
+    assert read(advance(*request(data, stop=5), other)) == stopped
 
 
 def test_an_earlier_stop_of_a_finished_run_is_trained_beside_it(data, layout):
-    advance(request(data), layout)
+    advance(*request(data), layout)
     run = run_of(request(data), layout)
     metrics = (run.path / "metrics.jsonl").read_bytes()
-    stopped = read(advance(request(data, stop=5), layout))
+    stopped = read(advance(*request(data, stop=5), layout))
     assert stopped["step"] == 5
     assert (run.path / "metrics.jsonl").read_bytes() == metrics
     assert (run.path / "checkpoint_12").is_dir() and not (run.path / "again").exists()
@@ -94,12 +91,12 @@ def test_an_earlier_stop_of_a_finished_run_is_trained_beside_it(data, layout):
 def test_an_earlier_stop_at_an_evaluation_follows_from_the_metrics(stop, data, layout):
     """As if it had been trained to there, apart from the weights: at 12 they are the run's own."""
     other = Layout(layout.root.with_name("other"))
-    expected = read(advance(request(data, stop=stop), other))
-    advance(request(data), layout)
+    expected = read(advance(*request(data, stop=stop), other))
+    advance(*request(data), layout)
     run = run_of(request(data), layout)
-    assert run.is_served(stop, weights=False, early_stopping=NO_MONITORS)
-    told = read(advance(request(data, stop=stop), layout))
-    assert len(run.attempts()) == 1
+    assert run.is_served(request(data, stop=stop).goal)
+    told = read(advance(*request(data, stop=stop), layout))
+    assert len(Attempts(run).all()) == 1
     measured = ("seconds", "gpu_seconds", "weights")
     assert {k: v for k, v in told.items() if k not in measured} == {
         k: v for k, v in expected.items() if k not in measured
@@ -108,84 +105,84 @@ def test_an_earlier_stop_at_an_evaluation_follows_from_the_metrics(stop, data, l
 
 
 def test_weights_of_an_earlier_stop_are_trained_beside_the_run(data, layout):
-    advance(request(data), layout)
+    advance(*request(data), layout)
     run = run_of(request(data), layout)
-    assert not run.is_served(6, weights=True, early_stopping=NO_MONITORS)
-    assert read(advance(request(data, stop=6, weights=True), layout))["weights"]
-    assert run.has_weights(6) and len(run.attempts()) == 2
+    assert not run.is_served(request(data, stop=6, weights=True).goal)
+    assert read(advance(*request(data, stop=6, weights=True), layout))["weights"]
+    assert run.has_weights(6) and len(Attempts(run).all()) == 2
 
 
 def test_what_is_not_settled_tells_nothing(data, layout):
     """Lines behind the last checkpoint are written again, on who knows what device."""
-    advance(request(data), layout)
+    advance(*request(data), layout)
     run = run_of(request(data), layout)
     shutil.rmtree(run.path / "records")
     shutil.rmtree(run.path / "checkpoint_12")
-    assert not run.is_served(6, weights=False, early_stopping=NO_MONITORS)
+    assert not run.is_served(request(data, stop=6).goal)
 
 
 def test_an_interrupted_run_says_so_and_saves(data, layout):
     at_once = request(data, interrupted=lambda: True)
     with pytest.raises(Interrupted, match="step 0 of 12"):
-        advance(at_once, layout)
+        advance(*at_once, layout)
     assert "attempts" not in run_of(at_once, layout).state()
     told = iter([False, True])
     asked = request(data, interrupted=lambda: next(told))
     with pytest.raises(Interrupted, match="step 1 of 12"):
-        advance(asked, layout)
+        advance(*asked, layout)
     run = run_of(asked, layout)
-    assert run.attempts()[-1]["end"] == "interrupted"
+    assert Attempts(run).all()[-1]["end"] == "interrupted"
     assert (run.path / "checkpoint_1").is_dir() and not run.records()
-    assert read(advance(request(data), layout))["status"] == "finished"
+    assert read(advance(*request(data), layout))["status"] == "finished"
 
 
 def test_the_same_error_at_the_same_step_twice_is_a_failure(data, layout, monkeypatch):
-    step = Trainer.train_step
+    step = GradientLearner.train_step
 
-    def broken(self: Trainer, *_: Any) -> None:
+    def broken(self: GradientLearner, *_: Any) -> None:
         if self.step == 3:
             raise RuntimeError("a kernel of its own")
         step(self)
 
-    monkeypatch.setattr(Trainer, "train_step", broken)
+    monkeypatch.setattr(GradientLearner, "train_step", broken)
     asked = request(data)
     with pytest.raises(RuntimeError):
-        advance(asked, layout)
-    record = read(advance(asked, layout))
+        advance(*asked, layout)
+    record = read(advance(*asked, layout))
     assert record["status"] == "failed" and "a kernel of its own" in record["stop_reason"]
     run = run_of(asked, layout)
     assert failed_runs([run.run_id], layout) == [run.run_id]
     monkeypatch.undo()
     forget_runs([run.run_id], layout)
-    assert read(advance(asked, layout))["status"] == "finished"
+    assert read(advance(*asked, layout))["status"] == "finished"
 
 
 def test_a_full_device_is_infeasible_for_as_much_memory_only(data, layout, monkeypatch):
-    def full(self: Trainer, *_: Any) -> None:
+    def full(self: GradientLearner, *_: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
-    monkeypatch.setattr(Trainer, "train_step", full)
-    monkeypatch.setattr("resweep.store.request.device_memory", lambda device: 1000)
+    monkeypatch.setattr(GradientLearner, "train_step", full)
+    monkeypatch.setattr("resweep.store.advance.device_memory", lambda device: 1000)
     asked = request(data)
-    record = read(advance(asked, layout))
+    record = read(advance(*asked, layout))
     assert record["status"] == "infeasible" and "memory" in record["stop_reason"]
     run = run_of(asked, layout)
-    assert run.find_record(12, device_memory=1000) is not None
-    assert run.find_record(12, device_memory=2000) is None
+    assert run.find_record(asked.goal, device_memory=1000) is not None
+    assert run.find_record(asked.goal, device_memory=2000) is None
 
 
 def test_diverging_ends_the_run_and_answers_later_stops(data, layout):
     asked = request(data, {"training__learning_rate": 1e15, "training__grad_clip": 0.0})
-    record = read(advance(asked, layout))
+    record = read(advance(*asked, layout))
     assert record["status"] == "diverged" and record["metrics"] == {}
     run = run_of(asked, layout)
-    assert run.find_record(record["step"]) is not None
+    assert run.find_record(replace(asked.goal, stop=record["step"])) is not None
     assert run.state()["status"] == "diverged"
 
 
 def test_weights_that_nobody_keeps_are_not_saved(data, layout):
     asked = request(data, keep_weights=False)
-    assert read(advance(asked, layout))["weights"] is None
+    assert read(advance(*asked, layout))["weights"] is None
     assert not list(run_of(asked, layout).path.glob("checkpoint_*"))
 
 
@@ -196,14 +193,14 @@ def test_weights_that_nobody_keeps_are_not_saved(data, layout):
 def test_another_process_that_vanished_may_have_been_out_of_memory(
     limit, times, data, layout, monkeypatch
 ):
-    def lost(self: Trainer, *_: Any) -> None:
+    def lost(self: GradientLearner, *_: Any) -> None:
         raise ProcessLost("another process of the training is gone")
 
-    monkeypatch.setattr(Trainer, "train_step", lost)
+    monkeypatch.setattr(GradientLearner, "train_step", lost)
     asked = request(data, memory_limit_mb=limit)
     with pytest.raises(ProcessLost):
-        advance(asked, layout)
-    assert run_of(asked, layout).out_of_memory_count() == times
+        advance(*asked, layout)
+    assert Attempts(run_of(asked, layout)).out_of_memory_count() == times
 
 
 def test_a_process_that_vanished_counts_as_killed_or_out_of_memory(tmp_path):
@@ -211,10 +208,11 @@ def test_a_process_that_vanished_counts_as_killed_or_out_of_memory(tmp_path):
     run.path.mkdir()
     lease = {"memory_mb": 990, "memory_limit_mb": 1000, "step": 7}
     (run.path / "lease.json").write_text(json.dumps(lease))
-    run.begin_attempt(1, 0, "cpu")
-    assert run.attempts()[-1]["end"] == "out of memory" and run.out_of_memory_count() == 1
+    attempts = Attempts(run)
+    attempts.begin(1, 0, "cpu")
+    assert attempts.all()[-1]["end"] == "out of memory" and attempts.out_of_memory_count() == 1
     (run.path / "lease.json").write_text(json.dumps(lease | {"memory_mb": 300}))
-    assert run.attempts()[-1]["end"] == "killed" and run.out_of_memory_count() == 0
+    assert attempts.all()[-1]["end"] == "killed" and attempts.out_of_memory_count() == 0
 
 
 def test_killed_at_the_same_step_again_and_again_is_used_up(data, layout):
@@ -222,88 +220,88 @@ def test_killed_at_the_same_step_again_and_again_is_used_up(data, layout):
     run = run_of(asked, layout)
     for generation in range(8):
         run.path.mkdir(parents=True, exist_ok=True)
-        run.begin_attempt(generation, 0, "cpu")
-    record = read(advance(asked, layout))
+        Attempts(run).begin(generation, 0, "cpu")
+    record = read(advance(*asked, layout))
     assert record["status"] == "failed" and "without progress" in record["stop_reason"]
 
 
 def test_memory_grows_after_running_out_of_it_and_links_need_no_gpu(data, layout, monkeypatch):
-    monkeypatch.setattr("resweep.data.store.find", lambda settings, layout: data)
+    monkeypatch.setattr("resweep.data.store.find", lambda *_: data)
     asked = request(data)
     run = run_of(asked, layout)
-    wanted = Resources(gpus=2, gpu_model="a100")
-    first = trial_needs(asked.config, None, wanted, "best", layout)
+    trial, wanted = (
+        Trial("s", "p", "t", config=asked.goal.config),
+        Resources(gpus=2, gpu_model="a100"),
+    )
+    first = trial_needs(trial, wanted, "best", layout)
     assert first.gres == "gpu:a100:2"
     run.path.mkdir(parents=True)
     lease(run.path, host=socket.gethostname(), memory_mb=9, memory_limit_mb=10)
-    run.begin_attempt(1, 0, "cpu")
-    grown = trial_needs(asked.config, None, wanted, "best", layout)
+    Attempts(run).begin(1, 0, "cpu")
+    grown = trial_needs(trial, wanted, "best", layout)
     assert grown.mem_mb == pytest.approx(1.5 * first.mem_mb, rel=0.01)
-    advance(asked, layout)
-    served = trial_needs(asked.config, None, wanted, "best", layout)
+    advance(*asked, layout)
+    served = trial_needs(trial, wanted, "best", layout)
     assert served.gres is None and served.partition is None
 
 
 def test_a_crash_while_a_retraining_is_published_loses_nothing(data, layout, monkeypatch):
-    record = advance(request(data), layout)
+    record = advance(*request(data), layout)
     run = run_of(request(data), layout)
     metrics = (run.path / "metrics.jsonl").read_bytes()
     release(run, "s", "p", "t")
     assert not list(run.path.glob("checkpoint_*"))
     monkeypatch.setattr("shutil.rmtree", lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        advance(request(data, weights=True), layout)
+        advance(*request(data, weights=True), layout)
     monkeypatch.undo()
-    assert advance(request(data, weights=True), layout) == record
+    assert advance(*request(data, weights=True), layout) == record
     assert (run.path / "metrics.jsonl").read_bytes() == metrics
     assert (run.path / "checkpoint_12").is_dir()
 
 
 def test_a_retraining_that_fails_takes_nothing_from_the_record(data, layout, monkeypatch):
-    record = advance(request(data), layout)
+    record = advance(*request(data), layout)
     run = run_of(request(data), layout)
     release(run, "s", "p", "t")
 
-    def broken(self: Trainer, *_: Any) -> None:
+    def broken(self: GradientLearner, *_: Any) -> None:
         raise RuntimeError("broken now")
 
-    monkeypatch.setattr(Trainer, "train_step", broken)
+    monkeypatch.setattr(GradientLearner, "train_step", broken)
     for error in (RuntimeError, StoreError):
         with pytest.raises(error, match="broken now"):
-            advance(request(data, weights=True), layout)
-    assert advance(request(data), layout) == record
+            advance(*request(data, weights=True), layout)
+    assert advance(*request(data), layout) == record
 
 
 def test_memory_grows_for_each_time_it_ran_out(data, layout):
     asked = request(data)
     run = run_of(asked, layout)
+    attempts = Attempts(run)
     for count in (1, 2):
         lease(run.path, host=socket.gethostname(), memory_mb=9, memory_limit_mb=10, step=0)
         with RunLock(run.path, timeout=0.0) as lock:
-            run.close_attempt(lock.previous)
-            run.begin_attempt(lock.generation, 0, "cpu")
+            attempts.close(lock.previous)
+            attempts.begin(lock.generation, 0, "cpu")
         lease(run.path, host=socket.gethostname(), memory_mb=9, memory_limit_mb=10, step=0)
-        assert run.out_of_memory_count() == count
+        assert attempts.out_of_memory_count() == count
 
 
 def test_a_claim_of_another_study_has_the_weights_saved(data, layout):
     asked = request(data, keep_weights=False)
     claim(run_of(asked, layout), "other", "p", "t")
-    assert read(advance(asked, layout))["weights"] is not None
+    assert read(advance(*asked, layout))["weights"] is not None
 
 
 def test_an_error_after_the_last_step_counts_too(data, layout, monkeypatch):
-    evaluate = Trainer.evaluate
+    def broken(self: GradientLearner) -> dict[str, float]:
+        raise RuntimeError("no room for the test")
 
-    def broken(self: Trainer, split: str) -> dict[str, float]:
-        if split == "test":
-            raise RuntimeError("no room for the test")
-        return evaluate(self, split)
-
-    monkeypatch.setattr(Trainer, "evaluate", broken)
+    monkeypatch.setattr(GradientLearner, "conclude", broken)
     with pytest.raises(RuntimeError):
-        advance(request(data), layout)
-    assert read(advance(request(data), layout))["status"] == "failed"
+        advance(*request(data), layout)
+    assert read(advance(*request(data), layout))["status"] == "failed"
 
 
 # Lock and lease
@@ -395,16 +393,16 @@ def test_a_released_lease_of_another_host_is_free_at_once(tmp_path):
 def test_who_lost_the_lease_publishes_nothing(data, layout, monkeypatch):
     asked = request(data, {"training__save_steps": 4})
     run = run_of(asked, layout)
-    step = Trainer.train_step
+    step = GradientLearner.train_step
 
-    def lose(self: Trainer, *_: Any) -> None:
+    def lose(self: GradientLearner, *_: Any) -> None:
         step(self)
         if self.step == 3:
             lease(run.path, generation=99)
 
-    monkeypatch.setattr(Trainer, "train_step", lose)
+    monkeypatch.setattr(GradientLearner, "train_step", lose)
     with pytest.raises(LeaseLost, match="taken over by elsewhere"):
-        advance(asked, layout)
+        advance(*asked, layout)
     assert not list(run.path.glob("checkpoint_*")) and not run.records()
     assert read_lease(run.path)["token"] == "theirs"
 
@@ -434,20 +432,21 @@ def test_the_heartbeat_goes_on_while_the_training_is_busy(tmp_path, monkeypatch)
 @pytest.fixture
 def trained(data: Prepared, layout: Layout) -> Iterator[Run]:
     asked = request(data)
-    record = advance(asked, layout)
+    record = advance(*asked, layout)
     link_relative(layout.record("s", "p", "t"), record)
     yield run_of(asked, layout)
 
 
-def test_weights_stay_while_anyone_claims_them(trained):
+def test_weights_stay_while_anyone_claims_them(trained, data):
     claim(trained, "s", "p", "a")
     claim(trained, "s", "q", "b")
     release(trained, "s", "p", "a")
     assert (trained.path / "final_checkpoint/model.safetensors").is_file()
     release(trained, "s", "q", "b")
     assert not list(trained.path.glob("*checkpoint*"))
-    assert trained.find_record(12) is not None
-    assert trained.find_record(12, weights=True) is None
+    goal = request(data).goal
+    assert trained.find_record(goal) is not None
+    assert trained.find_record(replace(goal, weights=True)) is None
 
 
 def test_forgetting_moves_the_run_and_leaves_its_links_dangling(trained, layout):
@@ -474,4 +473,4 @@ def test_runs_of_older_code_have_drifted(trained, layout):
 
 
 def test_the_shipped_defaults_are_a_valid_configuration():
-    assert Config.model_validate({"training": {"max_steps": 1}}).model.kind == "gpt"
+    assert LANGUAGE.validate({"training": {"max_steps": 1}}).model.kind == "gpt"

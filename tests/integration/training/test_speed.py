@@ -7,22 +7,22 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from resweep.store.request import Request, advance
 
 from resweep.config import compose
 from resweep.config.compose import Composed
-from resweep.config.schema import Training
+from resweep.config.training_section import Training
 from resweep.data.store import Prepared
 from resweep.paths import Layout
+from resweep.store.advance import advance
 from resweep.store.identity import run_id
-from resweep.store.run import Run
 from resweep.systems.language.gpt import GPT
+from resweep.training.clock import PEAK_FLOPS, data_sheet
 from resweep.training.device import matmul_precision, pick_device
-from resweep.training.gradient_learner import Trainer
-from resweep.training.loop import PEAK_FLOPS, data_sheet
-from tests.support.tiny import configure, prepare
+from resweep.training.gradient_learner import GradientLearner
+from tests.support.asked import ask, run_of
+from tests.support.learners import CPU, make_learner
+from tests.support.tiny import LANGUAGE, configure, prepare
 
-CPU = torch.device("cpu")
 EIGHT = {"training__batch_size": 8}
 
 
@@ -31,13 +31,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return prepare(tmp_path_factory.mktemp("data"))
 
 
-def make(data: Prepared, **changes: Any) -> Trainer:
-    return Trainer(configure(data, **changes), data, CPU)
+def make(data: Prepared, **changes: Any) -> GradientLearner:
+    return make_learner(configure(data, **changes), data)
 
 
-def assert_equal(left: Trainer, right: Trainer) -> None:
+def assert_equal(left: GradientLearner, right: GradientLearner) -> None:
     """Weights, moments and counters, bit for bit."""
-    mine, theirs = (dict(t.model.state_dict()) | t.engine.state()[1] for t in (left, right))
+    mine, theirs = (
+        dict(one.objective.model.state_dict()) | one.engine.state()[1] for one in (left, right)
+    )
     assert [name for name in mine if not torch.equal(mine[name], theirs[name])] == []
     assert (left.step, left.engine.optimizer_steps) == (right.step, right.engine.optimizer_steps)
     assert left.interval_metrics() == right.interval_metrics()
@@ -72,15 +74,15 @@ def test_a_micro_batch_that_does_not_fit_is_halved_to_the_same_numbers(data, mon
     for _ in range(3):
         small.train_step()
     device = Device(most=3).install(monkeypatch)
-    trainer = make(data, **EIGHT)
+    learner = make(data, **EIGHT)
     for _ in range(3):
-        trainer.train_step()
+        learner.train_step()
     assert device.forwards == [8, 4, *[2] * 12]  # tried once, not at every step
-    assert trainer.micro_batch == 2
-    assert_equal(trainer, small)
+    assert learner.micro_batch == 2
+    assert_equal(learner, small)
     assert [record.getMessage() for record in caplog.records] == [
-        "out of memory: goes on with 4 sequences a forward",
-        "out of memory: goes on with 2 sequences a forward",
+        "out of memory: continuing with micro-batch size 4",
+        "out of memory: continuing with micro-batch size 2",
     ]
 
 
@@ -88,27 +90,27 @@ def test_what_was_accumulated_before_memory_ran_out_counts_once(data, monkeypatc
     halved = make(data, **EIGHT, training__max_gpu_batch_size=2)
     halved.train_step()
     device = Device(most=2, full_from=1).install(monkeypatch)  # the second of two forwards
-    trainer = make(data, **EIGHT, training__max_gpu_batch_size=4)
-    trainer.train_step()
+    learner = make(data, **EIGHT, training__max_gpu_batch_size=4)
+    learner.train_step()
     assert device.forwards == [4, 4, 2, 2, 2, 2]
-    assert_equal(trainer, halved)
+    assert_equal(learner, halved)
 
 
 def test_a_single_sequence_that_does_not_fit_is_reported_as_it_is(data, monkeypatch):
     Device(most=0).install(monkeypatch)
-    trainer = make(data, **EIGHT)
+    learner = make(data, **EIGHT)
     with pytest.raises(torch.OutOfMemoryError):
-        trainer.train_step()
-    assert (trainer.step, trainer.loss_count, trainer.micro_batch) == (0, 0, 1)
+        learner.train_step()
+    assert (learner.step, learner.loss_count, learner.micro_batch) == (0, 0, 1)
 
 
 def test_an_evaluation_that_does_not_fit_is_cut(data, monkeypatch):
-    expected = make(data).evaluate("val")
+    expected = make(data).evaluate()
     device = Device(most=3, evaluations=True).install(monkeypatch)
-    trainer = make(data)
-    assert trainer.evaluate("val") == pytest.approx(expected, rel=1e-6)
+    learner = make(data)
+    assert learner.evaluate() == pytest.approx(expected, rel=1e-6)
     assert device.forwards == [8, 4, 2, 2, 4, 2, 2]
-    assert trainer.micro_batch == 6
+    assert learner.micro_batch == 6
 
 
 @pytest.mark.parametrize("most", [0, 1])
@@ -116,18 +118,17 @@ def test_the_store_tells_what_fits_no_device_from_what_fits_in_parts(
     most, data, tmp_path, monkeypatch
 ):
     Device(most).install(monkeypatch)
-    monkeypatch.setattr("resweep.store.request.device_memory", lambda device: 1000)
-    config = configure(data, **EIGHT)
-    layout = Layout(tmp_path)
-    record = json.loads(advance(Request(config=config, data=data, device=CPU), layout).read_text())
+    monkeypatch.setattr("resweep.store.advance.device_memory", lambda device: 1000)
+    asked, layout = ask(configure(data, **EIGHT), data), Layout(tmp_path)
+    record = json.loads(advance(*asked, layout).read_text())
     if most:
         assert (record["status"], record["step"]) == ("finished", 12)
         return
     assert (record["status"], record["step"]) == ("infeasible", 0)
     assert "memory: CUDA out of memory" in record["stop_reason"]
-    run = Run(layout.run(run_id(config, data)))
-    assert run.find_record(12, device_memory=1000) is not None
-    assert run.find_record(12, device_memory=2000) is None
+    run = run_of(asked, layout)
+    assert run.find_record(asked.goal, device_memory=1000) is not None
+    assert run.find_record(asked.goal, device_memory=2000) is None
     assert run.state()["status"] == "infeasible"
 
 
@@ -136,7 +137,7 @@ def test_the_store_tells_what_fits_no_device_from_what_fits_in_parts(
 
 def problems(**training: Any) -> list[str]:
     flat = {"training.max_steps": 2} | {f"training.{k}": value for k, value in training.items()}
-    _, found = compose.validate(Composed(compose.nest(flat), {}), "a study")
+    _, found = compose.validate(Composed(compose.nest(flat), {}), "a study", LANGUAGE)
     return [str(problem) for problem in found]
 
 
@@ -174,8 +175,8 @@ def test_precision_and_compilation_name_a_run_and_graphs_do_not(data):
 
 def test_tf32_is_float32_where_there_is_none(data):
     full, rounded = make(data), make(data, training__precision="tf32")
-    for trainer in (full, rounded):
-        trainer.train_step()
+    for learner in (full, rounded):
+        learner.train_step()
     assert_equal(full, rounded)
 
 
@@ -271,11 +272,11 @@ def gpu() -> Iterator[torch.device]:
 def curve(data: Prepared, device: torch.device, **changes: Any) -> list[float]:
     """Losses of five steps, each in micro-batches of four and two sequences."""
     changes = {"training__max_gpu_batch_size": 4, **changes}
-    trainer = Trainer(configure(data, **changes), data, device)
+    learner = make_learner(configure(data, **changes), data, device)
     losses = []
     for _ in range(5):
-        trainer.train_step()
-        losses.append(trainer.interval_metrics()["train/loss"])
+        learner.train_step()
+        losses.append(learner.interval_metrics()["train/loss"])
     return losses
 
 

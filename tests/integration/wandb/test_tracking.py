@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from resweep.config.compose import leaves
+from resweep.jobs.options import JobOptions
 from resweep.jobs.train_trial import train_trial
 from resweep.paths import Layout
 from resweep.study.load import load_study
@@ -23,6 +24,7 @@ from resweep.trials.trial import Trial
 from resweep.wandb import follow as tracking
 from resweep.wandb.follow import follow
 from tests.support import wandb_runs
+from tests.support.language import stop_rules
 
 ROOT = Path(__file__).resolve().parents[3]
 FAKE_KEY = "0123456789abcdef" * 2 + "01234567"
@@ -49,15 +51,22 @@ def trial():
     study = load_study(ROOT / "config/studies/quickstart.yaml", ROOT / "config", SETTINGS)
     phase = study.phases[0]
     name = phase.trials[0]
-    return Trial("tiny", "sweep", name, phase.trial_config(name), phase.assignments[name])
+    return Trial(
+        "tiny",
+        "sweep",
+        name,
+        config=phase.trial_config(name),
+        assignments=phase.assignments[name],
+    )
 
 
 def train(trial, root, **settings):
     """Train into a results folder; returns the run's folder."""
     record = root / "tiny/sweep/records" / f"{trial.trial}.json"
-    train_trial(
-        trial, record, Layout(root), device="cpu", tracking=settings, lock_timeout=5, keep="all"
+    options = JobOptions(
+        results=root, device="cpu", tracking=settings, lock_timeout=5.0, keep="all"
     )
+    train_trial(trial, record, options)
     return root / "runs" / read_record(record).run_id
 
 
@@ -71,6 +80,19 @@ def results(untracked, tmp_path):
     """A results folder with the data prepared and no runs."""
     shutil.copytree(untracked.parents[1] / "data", tmp_path / "results/data")
     return tmp_path / "results"
+
+
+def following(folder, from_step, trial, layout, mode="offline"):
+    """Follow the run abc, without monitors."""
+    return follow(
+        folder,
+        from_step,
+        run_id="abc",
+        trial=trial,
+        tracking={"wandb": mode},
+        layout=layout,
+        rules=stop_rules(),
+    )
 
 
 def check_undisturbed(run, untracked):
@@ -157,7 +179,7 @@ def test_unreachable_server(trial, results, untracked, caplog, monkeypatch):
 def test_failure_is_reported_at_once(trial, tmp_path, caplog):
     folder = tmp_path / "runs/abc"
     folder.mkdir(parents=True)
-    with follow(folder, 0, "abc", trial, {"wandb": "online"}, Layout(tmp_path)):
+    with following(folder, 0, trial, Layout(tmp_path), "online"):
         deadline = time.monotonic() + 120
         while not warnings(caplog) and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -175,7 +197,7 @@ def test_resumed_run_goes_on(trial, tmp_path):
     layout = Layout(tmp_path)
     folder = layout.run("abc")
     write_lines(folder / METRICS, [0, 5, 10])
-    with follow(folder, 10, "abc", trial, {"wandb": "offline"}, layout):
+    with following(folder, 10, trial, layout):
         write_lines(folder / METRICS, [15, 20])
     (run,) = wandb_runs.offline_runs(tmp_path / "tiny")
     assert [(sent["_step"], sent["x"]) for sent in run.history] == [(15, 7.5), (20, 10.0)]
@@ -206,11 +228,10 @@ TRAINER = """
 import sys, time
 from pathlib import Path
 from resweep.paths import Layout
-from resweep.wandb.follow import follow
 from resweep.trials.trial import Trial
+from tests.integration.wandb.test_tracking import following
 root = Path(sys.argv[1])
-trial = Trial("tiny", "sweep", "t")
-with follow(root / "runs/abc", 0, "abc", trial, {"wandb": "offline"}, Layout(root)):
+with following(root / "runs/abc", 0, Trial("tiny", "sweep", "t"), Layout(root)):
     print("following", flush=True)
     time.sleep(60)
 """

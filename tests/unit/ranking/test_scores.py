@@ -58,7 +58,13 @@ def result(
         code=code,
     )
     named = {name.replace("__", "."): value for name, value in assignments.items()}
-    return TrialResult(trial, record, named or {"mine": trial}, slope, final)
+    return TrialResult(
+        trial=trial,
+        record=record,
+        assignments=named or {"mine": trial},
+        early_slope=slope,
+        final=final,
+    )
 
 
 def seeds_of(configuration, *finals, **more) -> list[TrialResult]:
@@ -179,7 +185,7 @@ def test_seeds_of_a_configuration_are_one_rank_with_mean_and_spread():
 def test_slopes_are_averaged_over_seeds():
     a, b = seeds_of(1.0, 2.0, 2.0), seeds_of(2.0, 2.0, 2.0)
     table = ranked(
-        [TrialResult(r.trial, r.record, r.assignments, slope, r.final)
+        [replace(r, early_slope=slope)
          for r, slope in zip([*a, *b], (-0.3, -0.1, -0.4, -0.2), strict=True)],
         normalize="raw",
     )  # fmt: skip
@@ -286,7 +292,13 @@ def test_a_final_value_that_is_no_number_spoils_no_other():
 
 def test_an_empty_slot_spoils_no_configuration():
     only_seed = result("01", 2.0, training__seed=1)
-    empty = TrialResult("02", replace(only_seed.record, status=Status.EMPTY), {}, None, None)
+    empty = TrialResult(
+        trial="02",
+        record=replace(only_seed.record, status=Status.EMPTY),
+        assignments={},
+        early_slope=None,
+        final=None,
+    )
     assert ranked([only_seed, empty])["rank"].tolist() == [1, 2]
 
 
@@ -342,7 +354,8 @@ def phase(tmp_path):
 
     def add(trial, final, assignments, curve=(), status="finished", step=100, rule=None):
         write_trial(
-            layout.trial("mine", "sweep", trial), Trial("mine", "sweep", trial, {}, assignments)
+            layout.trial("mine", "sweep", trial),
+            Trial("mine", "sweep", trial, assignments=assignments),
         )
         record = layout.record("mine", "sweep", trial)
         record.parent.mkdir(parents=True, exist_ok=True)

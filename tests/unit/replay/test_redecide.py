@@ -82,7 +82,9 @@ def random_curves(chance: random.Random) -> list[RecordedCurve]:
 def random_choice(chance: random.Random, kinds=("hyperband", "one_cut", "asynchronous")) -> Choice:
     kind, goal = chance.choice(kinds), chance.choice(["minimize", "maximize"])
     if kind == "one_cut":
-        rule = EarlyTerminate("one_cut", min_iter=chance.randint(1, 7), keep=chance.randint(1, 5))
+        rule = EarlyTerminate(
+            type="one_cut", min_iter=chance.randint(1, 7), keep=chance.randint(1, 5)
+        )
     else:
         rule = EarlyTerminate(min_iter=chance.randint(1, 3), eta=chance.choice([1.5, 2, 3]))
         rule = dataclasses.replace(rule, strict=kind == "hyperband" or chance.random() < 0.5)
@@ -138,7 +140,7 @@ def test_eta_and_bands_change_who_stays():
 
 
 def test_one_cut_keeps_what_it_says_and_none_keeps_all():
-    rule = EarlyTerminate("one_cut", min_iter=1, keep=1)
+    rule = EarlyTerminate(type="one_cut", min_iter=1, keep=1)
     (rung,) = decisions(SLOW, Choice("one_cut", rule, (1,), "minimize"))
     assert [trial for trial, decision in rung.items() if decision == "promote"] == ["b"]
     found = redecide(made_sweep(SLOW), Choice("none", EarlyTerminate(), (), "minimize"))
@@ -300,7 +302,7 @@ def test_bands_follow_the_interval_of_the_metric():
         (OWN, {"rule": "none", "eta": 3.0}, "--eta", 3.0, ["hyperband", "asynchronous"]),
         (OWN, {"rule": "one_cut", "min_iter": 2}, "--keep", None, []),
         (None, {"eta": 3.0}, "--rule", ANY, ["min_iter", "max_iter and s"]),
-        (EarlyTerminate("one_cut", min_iter=1, keep=1), {"eta": 2.0}, "--eta", 2.0, []),
+        (EarlyTerminate(type="one_cut", min_iter=1, keep=1), {"eta": 2.0}, "--eta", 2.0, []),
     ],
 )
 def test_options_that_do_not_go_together_are_one_line(rule, options, key, value, words):

@@ -71,7 +71,17 @@ def test_a_trial_that_goes_through_rungs_is_one_trial_and_one_run(tmp_path):
             rate = {"training.learning_rate": 1e-3 * (number + 1)}
             config = assign(phase.config, rate)
             path = layout.trial(study.name, phase.name, slot)
-            write_trial(path, Trial(study.name, phase.name, f"r01-0{number}", config, rate, stop))
+            write_trial(
+                path,
+                Trial(
+                    study.name,
+                    phase.name,
+                    f"r01-0{number}",
+                    config=config,
+                    assignments=rate,
+                    stop=stop,
+                ),
+            )
     cost = audit(study, layout)["sweep"]
     assert (cost.trials, cost.to_train, cost.open_slots) == (8, 4, 4 + 3 + 2)
     assert cost.steps == 2 * (4 * 12 + 3 * 12 + 2 * 16)
@@ -82,7 +92,7 @@ def test_what_other_settings_decided_is_open_again(tmp_path):
     layout = Layout(tmp_path / "results")
     first, second = phase.stages_of_round(phase.stages[0])[:2]
     for slot in (*first.slots, *second.slots):
-        trial = Trial(study.name, phase.name, "r01-01", phase.config, {}, None)
+        trial = Trial(study.name, phase.name, "r01-01", config=phase.config)
         write_trial(layout.trial(study.name, phase.name, slot), trial)
     decided = layout.phase(study.name, phase.name).rung_decisions(first.name)
     decided.parent.mkdir(parents=True)

@@ -79,8 +79,10 @@ def test_model_line_names_the_best_trial_of_the_last_phase(tmp_path: Path) -> No
 
 def test_what_a_monitor_stopped_is_kept_shown_and_explained(tmp_path: Path) -> None:
     reason = "train/loss is flat: 2, 2, 2, 2"
-    stopped = Made("eee", {RATE: 3e-3}, 1.9, "stopped", reason, "loss-flat", steps=20)
-    cut = Made("fff", {RATE: 4e-3}, 1.0, "stopped", "the trial stops here", steps=20)
+    stopped = Made(
+        "eee", {RATE: 3e-3}, 1.9, status="stopped", reason=reason, rule="loss-flat", steps=20
+    )
+    cut = Made("fff", {RATE: 4e-3}, 1.0, status="stopped", reason="the trial stops here", steps=20)
     layout = make_study(tmp_path, sweep=[*SWEEP, stopped, cut], rerun=[])
     lines = summary(layout)
     assert line(lines, "1  eee").endswith("stopped")
@@ -176,7 +178,7 @@ def test_report_is_named_and_said_to_be_missing(tmp_path: Path) -> None:
 def test_lines_fit_a_terminal(tmp_path: Path) -> None:
     many = {f"a_rather_long_hyperparameter_{n}": "x" * 40 for n in range(8)}
     sweep = [Made(f"trial{n:02}", {RATE: 1e-3 * 1.1**n, **many}, 2 + n / 9) for n in range(30)]
-    sweep.append(Made("lost", {RATE: 9.0, **many}, None, "failed", "because " * 40))
+    sweep.append(Made("lost", {RATE: 9.0, **many}, None, status="failed", reason="because " * 40))
     lines = summary(make_study(tmp_path, sweep=sweep, rerun=[]))
     paths = ("report: ", "model: ", "from transformers")
     assert max(len(text) for text in lines if not text.startswith(paths)) <= WIDTH

@@ -156,7 +156,7 @@ def test_a_phase_is_read_from_its_records_at_all_rungs(tmp_path: Path) -> None:
     ends = {"a": ("finished", 2.0), "b": ("stopped", 9.0)}
     for name, (status, value) in ends.items():
         config = {"model": {"n_embd": 16}, "training": {"learning_rate": 0.25}}
-        trial = Trial("s", "phase", name, config, {RATE: 0.25})
+        trial = Trial("s", "phase", name, config=config, assignments={RATE: 0.25})
         for place, step in ((f"b1/{name}", 10), (name, 40 if status == "finished" else 10)):
             write_trial(folder / f"trials/{place}.yaml", dataclasses.replace(trial, stop=step))
             record = Record(
@@ -167,7 +167,7 @@ def test_a_phase_is_read_from_its_records_at_all_rungs(tmp_path: Path) -> None:
                 metrics={METRIC: value if step == 40 or name == "b" else value + 1},
             )
             write_record(folder / f"records/{place}.json", record)
-    trial = Trial("s", "phase", "a", config, {RATE: 0.25})
+    trial = Trial("s", "phase", "a", config=config, assignments={RATE: 0.25})
     write_trial(folder / "trials/b2/01.yaml", trial)
     write_record(folder / "records/b2/01.json", outcome("a", 2.0).record)
     scores = table(folder, SCORES)

@@ -44,7 +44,19 @@ def plan(tmp_path: Path) -> RoundPlan:
     data = {"data.source": "text", "data.paths": [str(text)], "data.split": "contiguous"}
     config, problems = compose.validate(Composed(compose.nest(BASE | data), {}), "made", LANGUAGE)
     assert not problems
-    return RoundPlan("s", "p", 1, SLOTS, len(SLOTS), config, SPACE, "tpe", 3, METRIC, "minimize")
+    return RoundPlan(
+        study="s",
+        phase="p",
+        round=1,
+        slots=SLOTS,
+        size=len(SLOTS),
+        config=config,
+        parameters=SPACE,
+        sampler="tpe",
+        seed=3,
+        metric=METRIC,
+        goal="minimize",
+    )
 
 
 def later(plan: RoundPlan, **changes: Any) -> RoundPlan:

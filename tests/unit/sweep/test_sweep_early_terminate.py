@@ -38,7 +38,7 @@ def test_bands_lie_where_wandb_has_them_and_below_the_end(text, values, bands, t
 
 def test_the_defaults_are_those_of_wandb(tmp_path):
     rule = read(tmp_path, "{type: hyperband, min_iter: 3}")
-    assert rule == EarlyTerminate("hyperband", min_iter=3, eta=3, strict=True)
+    assert rule == EarlyTerminate(type="hyperband", min_iter=3, eta=3, strict=True)
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,14 @@ class SweepPhase(Phase):
         """Return a trial of the first rung of a grid or random sweep."""
         config = self.trial_config(trial)
         stop = step_of(stage.rung.band, metric_of(config, self.metric), config["training"])
-        return Trial(self.study, self.name, trial, config, self.assignments[trial], stop)
+        return Trial(
+            self.study,
+            self.name,
+            trial,
+            config=config,
+            assignments=self.assignments[trial],
+            stop=stop,
+        )
 
     def decided(self, stage: Stage, row: Mapping[str, Any]) -> bool:
         """Whether a rung's decision was made under the present settings of the rungs."""

@@ -10,10 +10,9 @@
 The size of kind hf is itself an estimate (`resweep.systems.language.size`).
 """
 
-from collections.abc import Mapping
-from typing import Any
-
+from resweep.config.training_section import Training
 from resweep.systems.language.data_section import BYTE_TOKENS
+from resweep.systems.language.model_section import Model
 from resweep.systems.language.size import count_parameters, shape_of
 from resweep.systems.language.token_data import TokenData
 from resweep.systems.system import Cost
@@ -24,29 +23,28 @@ FROZEN_BYTES, FROZEN_SNAPSHOT = 8, 4
 BYTES_PER_GRADIENT = 4  # samples twice, while they are stacked
 
 
-def estimate_cost(config: Mapping[str, Any], data: TokenData | None) -> Cost:
-    """Return the estimate for a complete configuration, with what is known of its data."""
-    model, training = config["model"], config["training"]
-    vocab_size = model["vocab_size"] or model.get("config", {}).get("vocab_size")
+def estimate_cost(model: Model, training: Training, data: TokenData | None) -> Cost:
+    """Return the estimate for two sections, with what is known of the data."""
+    vocab_size = model.vocab_size or model.config.get("vocab_size")
     vocab_size = vocab_size or (data.vocab_size if data else BYTE_TOKENS)
     parameters = count_parameters(model, vocab_size)
-    sequences = training["batch_size"] * training["gradient_accumulation_steps"]
+    sequences = training.batch_size * training.gradient_accumulation_steps
     limits = (
-        training["batch_size"],
-        training["max_gpu_batch_size"],
-        sequences // training["processes"],
+        training.batch_size,
+        training.max_gpu_batch_size,
+        sequences // training.processes,
     )
     micro_batch = min(n for n in limits if n)
     # Per token: about 16 vectors of the width a layer, and logits with their gradient.
     shape = shape_of(model)
     floats = 16 * shape.layers * shape.width + 3 * vocab_size
-    activations = 4 * floats * micro_batch * model["context_length"]
+    activations = 4 * floats * micro_batch * model.context_length
     each, copied = BYTES_PER_PARAMETER, BYTES_PER_SNAPSHOT
-    if model.get("lora_rank") is not None:
+    if model.lora_rank is not None:
         each, copied = FROZEN_BYTES, FROZEN_SNAPSHOT
-    elif training["save_gradients"]:
-        copied += BYTES_PER_GRADIENT * (1 + 2 * (training["gradient_samples"] or 0))
-    step_tokens = sequences * model["context_length"]
+    elif training.save_gradients:
+        copied += BYTES_PER_GRADIENT * (1 + 2 * (training.gradient_samples or 0))
+    step_tokens = sequences * model.context_length
     return Cost(
         parameters=parameters,
         step_flops=6.0 * parameters * step_tokens,

@@ -7,7 +7,6 @@ Projections are stored (in, out) as GPT-2 does, so that a state dict is a GPT-2 
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +15,9 @@ from torch.utils.checkpoint import checkpoint
 
 from resweep.systems.language.gpt2_format import read_weights, write_model
 from resweep.systems.language.initialization import draw_matrices, is_hidden, width_ratio
+from resweep.systems.language.initialization_section import Initialization
 from resweep.systems.language.language_model import LanguageModel
+from resweep.systems.language.model_section import Model
 from resweep.training.dropout import SampleDropout, SampleKeys
 
 
@@ -160,24 +161,24 @@ class GPT(LanguageModel):
     """A causal language model whose output head shares the token embeddings.
 
     Args:
-        config: The `model` section of a configuration.
+        section: The `model` section of a configuration.
         vocab_size: Number of tokens.
     """
 
-    def __init__(self, config: Mapping[str, Any], vocab_size: int):
+    def __init__(self, section: Model, vocab_size: int):
         super().__init__()
-        self.config = config
+        self.section = section
         self.vocab_size = vocab_size
-        self.context_length = config["context_length"]
+        self.context_length = section.context_length
         self.sample_keys = SampleKeys()
         self.transformer = Transformer(
             vocab_size,
-            config["context_length"],
-            config["n_layer"],
-            config["n_embd"],
-            config["n_head"],
-            config["dropout"],
-            config["bias"],
+            section.context_length,
+            section.n_layer,
+            section.n_embd,
+            section.n_head,
+            section.dropout,
+            section.bias,
             self.sample_keys,
         )
         self.note_shapes()
@@ -186,14 +187,14 @@ class GPT(LanguageModel):
         """(batch, tokens) of int64 -> logits (batch, tokens, vocab_size)."""
         return F.linear(self.transformer(tokens), self.transformer.wte.weight)
 
-    def initialize(self, settings: Mapping[str, Any], generator: torch.Generator) -> None:
+    def initialize(self, settings: Initialization, generator: torch.Generator) -> None:
         """Draw all weights anew (`resweep.systems.language.initialization`); norms 1, biases 0.
 
         The last norm starts at one over muP's ratio of widths: the multiplier of the logits that
         muP asks for, in a model that stays a GPT-2.
         """
-        ratio = width_ratio(settings, self.config["n_embd"])
-        layers = self.config["n_layer"]
+        ratio = width_ratio(settings, self.section.n_embd)
+        layers = self.section.n_layer
         draw_matrices(self.named_parameters(), settings, layers, generator, ratio)
         with torch.no_grad():
             for name, parameter in self.named_parameters():
@@ -201,13 +202,13 @@ class GPT(LanguageModel):
                     parameter.fill_(1.0 if name.endswith("weight") else 0.0)
             self.transformer.ln_f.weight.fill_(1.0 / ratio)
 
-    def lr_scales(self, settings: Mapping[str, Any]) -> dict[str, float]:
+    def lr_scales(self, settings: Initialization) -> dict[str, float]:
         """Return the parameters that muP gives another rate: hidden matrices, and the last norm.
 
         Adam's steps do not depend on the size of gradients, so that the last norm at a rate over
         the ratio of widths is the multiplier of the logits times a norm at the rate itself.
         """
-        ratio = width_ratio(settings, self.config["n_embd"])
+        ratio = width_ratio(settings, self.section.n_embd)
         last_norm = {
             f"transformer.ln_f.{name}" for name, _ in self.transformer.ln_f.named_parameters()
         }
@@ -233,7 +234,7 @@ class GPT(LanguageModel):
 
     def write(self, state: Mapping[str, Tensor], folder: Path) -> None:
         """Write a GPT-2 folder of these parameters (`resweep.systems.language.gpt2_format`)."""
-        write_model(state, self.config, self.vocab_size, folder)
+        write_model(state, self.section, self.vocab_size, folder)
 
     def read(self, folder: Path) -> dict[str, Tensor]:
         """Return the parameters of a GPT-2 folder; raises ConfigError where they do not fit."""

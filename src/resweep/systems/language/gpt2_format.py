@@ -15,51 +15,50 @@ from torch import Tensor
 
 from resweep.errors import ConfigError, Problem
 from resweep.systems.language.folder import CONFIG, WEIGHTS, read_tensors
+from resweep.systems.language.model_section import Model
 from resweep.systems.language.token_data import END_OF_TEXT
 
 _POSITIONS = "transformer.wpe.weight"
 
 
-def gpt2_config(config: Mapping[str, Any], vocab_size: int) -> dict[str, Any]:
+def gpt2_config(section: Model, vocab_size: int) -> dict[str, Any]:
     """Return the `config.json` of a GPT-2 that computes the same as our model."""
     return {
         "architectures": ["GPT2LMHeadModel"],
         "model_type": "gpt2",
         "activation_function": "gelu_pytorch_tanh",
-        "attn_pdrop": config["dropout"],
-        "embd_pdrop": config["dropout"],
-        "resid_pdrop": config["dropout"],
+        "attn_pdrop": section.dropout,
+        "embd_pdrop": section.dropout,
+        "resid_pdrop": section.dropout,
         "bos_token_id": END_OF_TEXT,
         "eos_token_id": END_OF_TEXT,
         "layer_norm_epsilon": 1e-5,
-        "n_ctx": config["context_length"],
-        "n_embd": config["n_embd"],
-        "n_head": config["n_head"],
+        "n_ctx": section.context_length,
+        "n_embd": section.n_embd,
+        "n_head": section.n_head,
         "n_inner": None,
-        "n_layer": config["n_layer"],
-        "n_positions": config["context_length"],
+        "n_layer": section.n_layer,
+        "n_positions": section.context_length,
         "tie_word_embeddings": True,
         "torch_dtype": "float32",
         "vocab_size": vocab_size,
     }
 
 
-def write_model(
-    state: Mapping[str, Tensor], config: Mapping[str, Any], vocab_size: int, folder: Path
-) -> None:
+def write_model(state: Mapping[str, Tensor], section: Model, vocab_size: int, folder: Path) -> None:
     """Write the weights and the config of a model into an existing folder.
 
     Args:
         state: Its parameters by name, whole and on the CPU.
-        config: The `model` section of its configuration.
+        section: The `model` section of its configuration.
         vocab_size: Number of tokens.
         folder: Where to.
     """
     weights = dict(state)
-    if not config["bias"]:
+    if not section.bias:
         weights |= _zero_biases(weights)
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
-    text = json.dumps(gpt2_config(config, vocab_size), indent=2, sort_keys=True)
+    text = json.dumps(gpt2_config(section, vocab_size), indent=2, sort_keys=True)
     (folder / CONFIG).write_text(text + "\n")
 
 

@@ -25,8 +25,10 @@ from resweep.config.spelling import nearest
 from resweep.errors import ConfigError, Problem
 from resweep.systems.language.folder import WEIGHTS, is_dropout
 from resweep.systems.language.initialization import draw_matrices
+from resweep.systems.language.initialization_section import Initialization
 from resweep.systems.language.language_model import LanguageModel
 from resweep.systems.language.masked_attention import DROPPING, require_no_other_dropout, use_keys
+from resweep.systems.language.model_section import Model
 from resweep.training.dropout import SampleKeys
 
 # Names that config classes take though they are none of their fields.
@@ -37,17 +39,18 @@ logging.set_verbosity_error()
 logging.disable_progress_bar()
 
 
-def make_config(model: Mapping[str, Any], from_weights: bool) -> PreTrainedConfig:
+def make_config(section: Model, from_weights: bool) -> PreTrainedConfig:
     """Return the configuration of transformers that a resolved `model` section describes.
 
     Args:
-        model: The section.
+        section: What it is.
         from_weights: Whether it starts from weights, whose config.json may hold any other keys.
 
     Raises:
         ConfigError: A key or value that transformers does not know, or too long a context.
     """
-    given = dict(model["config"])
+    vocab_size, given = section.vocab_size, dict(section.config)
+    assert vocab_size is not None, "resolved"
     model_type = given.pop("model_type")
     if model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or model_type not in CONFIG_MAPPING:
         meant = nearest(str(model_type), sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES))
@@ -62,7 +65,7 @@ def make_config(model: Mapping[str, Any], from_weights: bool) -> PreTrainedConfi
         if not from_weights:
             raise _problem(f"config.{key}", given[key], f"is no key of a {model_type} config")
     try:
-        config: PreTrainedConfig = kind(**given, vocab_size=model["vocab_size"])
+        config: PreTrainedConfig = kind(**given, vocab_size=vocab_size)
     except (StrictDataclassError, TypeError, ValueError) as error:
         said = str(error).strip().splitlines()[-1].strip()
         raise _problem("config", None, f"transformers refuses it: {said}") from None
@@ -70,14 +73,14 @@ def make_config(model: Mapping[str, Any], from_weights: bool) -> PreTrainedConfi
         mend = "is no decoder: its tokens see those after them; set model.config.is_decoder: true"
         raise _problem("config.model_type", model_type, mend)
     positions = getattr(config, "max_position_embeddings", None)
-    if positions is not None and model["context_length"] > positions:
+    if positions is not None and section.context_length > positions:
         mend = f"is more than the model's {positions} positions (model.config)"
-        raise _problem("context_length", model["context_length"], mend)
+        raise _problem("context_length", section.context_length, mend)
     for key, value in config.to_dict().items():
         if is_dropout(key) and type(value) in (float, int):
-            setattr(config, key, model["dropout"])
+            setattr(config, key, section.dropout)
         default_token = key in SPECIAL_TOKENS and key not in given and isinstance(value, int)
-        if default_token and value >= model["vocab_size"]:
+        if default_token and value >= vocab_size:
             setattr(config, key, None)  # of the vocabulary that transformers has in mind
     return config
 
@@ -86,26 +89,27 @@ class HfModel(LanguageModel):
     """A model of transformers, trained as our own.
 
     Args:
-        config: The resolved `model` section.
+        section: The resolved `model` section.
         parent: Folder of the weights to start from, if there are any.
 
     Raises:
         ConfigError: transformers has no such model, or its dropout cannot be repeated.
     """
 
-    def __init__(self, config: Mapping[str, Any], parent: Path | None = None):
+    def __init__(self, section: Model, parent: Path | None = None):
         super().__init__()
-        self.config = config
+        assert section.vocab_size is not None, "resolved"
+        self.section = section
         self.parent = parent
-        self.vocab_size = config["vocab_size"]
-        self.context_length = config["context_length"]
-        hf_config = make_config(config, parent is not None)
+        self.vocab_size = section.vocab_size
+        self.context_length = section.context_length
+        hf_config = make_config(section, parent is not None)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # for what `initialize` leaves as transformers draws it
             try:
                 self.hf = AutoModelForCausalLM.from_config(
                     hf_config,
-                    attn_implementation=DROPPING if config["dropout"] else "sdpa",
+                    attn_implementation=DROPPING if section.dropout else "sdpa",
                     dtype=torch.float32,
                     trust_remote_code=False,
                 )
@@ -118,8 +122,8 @@ class HfModel(LanguageModel):
         self.add_adapters()
         self.note_shapes()
         self.sample_keys = SampleKeys()
-        if max(config["dropout"], config["lora_dropout"]) > 0:
-            self.sample_keys = use_keys(self.hf, config["dropout"])
+        if max(section.dropout, section.lora_dropout) > 0:
+            self.sample_keys = use_keys(self.hf, section.dropout)
             require_no_other_dropout(self.hf, self.sample_keys)
 
     def add_adapters(self) -> None:
@@ -136,7 +140,7 @@ class HfModel(LanguageModel):
         logits: Tensor = self.hf(input_ids=tokens, use_cache=False).logits
         return logits
 
-    def initialize(self, settings: Mapping[str, Any], generator: torch.Generator) -> None:
+    def initialize(self, settings: Initialization, generator: torch.Generator) -> None:
         """Draw all matrices again; vectors stay as transformers made them."""
         layers = self.hf.config.num_hidden_layers
         draw_matrices(self.named_parameters(), settings, layers, generator)

@@ -16,11 +16,12 @@ Names of parameters are those of GPT-2 and of transformers' models.
 """
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
+
+from resweep.systems.language.initialization_section import Initialization
 
 # What transformers' models call the projections that are added to the residual stream: attention's
 # last one and the MLP's last one.
@@ -34,7 +35,7 @@ HEADS = frozenset({"lm_head", "embed_out"})
 @torch.no_grad()
 def draw_matrices(
     parameters: Iterable[tuple[str, Tensor]],
-    settings: Mapping[str, Any],
+    settings: Initialization,
     n_layer: int,
     generator: torch.Generator,
     width_ratio: float = 1.0,
@@ -48,18 +49,18 @@ def draw_matrices(
         generator: What is drawn from.
         width_ratio: The model's width over that of muP's base; 1 without muP.
     """
-    scale_residual = settings["scale_residual"]
+    scale_residual = settings.scale_residual
     if scale_residual is None:
-        scale_residual = settings["init_type"] == "normal"
+        scale_residual = settings.init_type == "normal"
     for name, parameter in parameters:
         if parameter.dim() < 2:
             continue
-        std = settings["init_std"]
+        std = settings.init_std
         if scale_residual and _module(name) in RESIDUAL:
             std /= math.sqrt(2 * n_layer)
         if is_hidden(name, parameter):
             std /= math.sqrt(width_ratio)
-        parameter.normal_(settings["init_mean"], std, generator=generator)
+        parameter.normal_(settings.init_mean, std, generator=generator)
 
 
 def is_hidden(name: str, parameter: Tensor) -> bool:
@@ -67,9 +68,9 @@ def is_hidden(name: str, parameter: Tensor) -> bool:
     return parameter.dim() >= 2 and _module(name) not in EMBEDDINGS | HEADS
 
 
-def width_ratio(settings: Mapping[str, Any], width: int) -> float:
+def width_ratio(settings: Initialization, width: int) -> float:
     """Return the width over that of muP's base; 1 without muP."""
-    base = settings["mup_base_width"]
+    base = settings.mup_base_width
     return 1.0 if base is None else width / base
 
 

@@ -3,12 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from resweep.systems.language.initialization_section import Initialization
 from resweep.training.dropout import SampleKeys
 
 
@@ -53,10 +53,10 @@ class LanguageModel(nn.Module, ABC):
         )
 
     @abstractmethod
-    def initialize(self, settings: Mapping[str, Any], generator: torch.Generator) -> None:
+    def initialize(self, settings: Initialization, generator: torch.Generator) -> None:
         """Draw all weights anew, as the `initialization` section says."""
 
-    def lr_scales(self, settings: Mapping[str, Any]) -> dict[str, float]:
+    def lr_scales(self, settings: Initialization) -> dict[str, float]:
         """Return the parameters that learn at another rate than the schedule's: how many times it.
 
         Args:

@@ -22,6 +22,8 @@ from transformers.pytorch_utils import Conv1D
 
 from resweep.errors import ConfigError, Problem
 from resweep.systems.language.hf import HfModel
+from resweep.systems.language.initialization_section import Initialization
+from resweep.systems.language.model_section import Model
 
 ADAPTER = "adapter"
 WEIGHTS = "adapter_model.safetensors"
@@ -33,7 +35,7 @@ class LoraModel(HfModel):
     """A model of transformers of which adapters alone are trained.
 
     Args:
-        config: The resolved `model` section.
+        section: The resolved `model` section.
         parent: Folder of the frozen weights.
 
     Raises:
@@ -42,25 +44,27 @@ class LoraModel(HfModel):
 
     parent: Path
 
-    def __init__(self, config: Mapping[str, Any], parent: Path):
-        super().__init__(config, parent)
+    def __init__(self, section: Model, parent: Path):
+        super().__init__(section, parent)
         self.drawn: dict[str, Tensor] = {}
 
     def add_adapters(self) -> None:
         """Put adapters beside the layers that they are for; only they are trained."""
-        config = self.config
-        targets = config["lora_targets"]
+        section = self.section
+        assert section.lora_rank is not None, "there are adapters"
+        targets = section.lora_targets
         if targets is None:
             usual = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
-            targets = usual.get(self.hf.config.model_type, [ALL])
+            targets = tuple(usual.get(self.hf.config.model_type, [ALL]))
+        alpha: Any = section.lora_alpha  # peft takes any number, though it asks for an int
         self.settings = LoraConfig(
-            r=config["lora_rank"],
-            lora_alpha=config["lora_alpha"],
-            lora_dropout=config["lora_dropout"],
+            r=section.lora_rank,
+            lora_alpha=alpha,
+            lora_dropout=section.lora_dropout,
             fan_in_fan_out=any(isinstance(part, Conv1D) for part in self.hf.modules()),
             target_modules=ALL if list(targets) == [ALL] else list(targets),
             task_type="CAUSAL_LM",
-            base_model_name_or_path=config["name_or_path"] or str(self.parent),
+            base_model_name_or_path=section.name_or_path or str(self.parent),
         )
         with torch.random.fork_rng(devices=[]):
             try:
@@ -76,7 +80,7 @@ class LoraModel(HfModel):
         self.settings.target_modules = sorted(self.settings.target_modules or ())
 
     @torch.no_grad()
-    def initialize(self, settings: Mapping[str, Any], generator: torch.Generator) -> None:
+    def initialize(self, settings: Initialization, generator: torch.Generator) -> None:
         """Draw the adapters anew: A uniform below 1 / sqrt(inputs), as peft's, and B zero."""
         for name, parameter in self.named_parameters():
             if ".lora_A." in name:

@@ -6,16 +6,18 @@ import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from resweep.config.training_section import Training
 from resweep.systems.language.batches import TrainBatches, eval_batches
 from resweep.systems.language.build import build_model
 from resweep.systems.language.folder import CONFIG
+from resweep.systems.language.initialization_section import Initialization
 from resweep.systems.language.language_model import LanguageModel
+from resweep.systems.language.model_section import Model
 from resweep.systems.language.token_data import TokenData
 from resweep.training.objective import Objective
 from resweep.training.seeds import derive_seed
@@ -25,28 +27,34 @@ class LanguageObjective(Objective):
     """A causal language model over prepared tokens; a row is a sequence, (tokens + 1,) of int64.
 
     Args:
-        config: A resolved configuration.
+        model, training, initialization: Sections of a resolved configuration.
         data: Its data.
+        parent: Folder of the weights to start from, if there are any.
     """
 
     model: LanguageModel
     loss_name = "train/loss"
 
-    def __init__(self, config: Mapping[str, Any], data: TokenData):
-        training = config["training"]
+    def __init__(
+        self,
+        model: Model,
+        training: Training,
+        initialization: Initialization,
+        data: TokenData,
+        parent: Path | None,
+    ):
         self.data = data
-        self.initialization: Mapping[str, Any] = config["initialization"]
+        self.initialization = initialization
         # Opened once: the folder may be prepared again from other text while this trains.
         self.splits = {name: data.split(name) for name in data.tokens}
-        self.context_length: int = config["model"]["context_length"]
-        self.eval_sequences: int | None = training["eval_sequences"]
-        self.seed: int = training["seed"]
-        sequences = training["batch_size"] * training["gradient_accumulation_steps"]
+        self.context_length = model.context_length
+        self.eval_sequences = training.eval_sequences
+        self.seed = training.seed
+        sequences = training.batch_size * training.gradient_accumulation_steps
         self.batches = TrainBatches(self.splits["train"], self.context_length, sequences, self.seed)
         self._reading = threading.Lock()
-        checkpoint = config["run"]["checkpoint"]
-        self.parent = None if checkpoint is None else Path(checkpoint)
-        self.model = build_model(config["model"], self.parent)
+        self.parent = parent
+        self.model = build_model(model, parent)
         self.shapes = self.model.shapes
         self.sample_keys = self.model.sample_keys
         self.step_units = sequences * self.context_length
@@ -54,7 +62,7 @@ class LanguageObjective(Objective):
 
     def initialize(self) -> None:
         """Draw all weights from `initialization.weight_seed`, or from the training's seed."""
-        given = self.initialization["weight_seed"]
+        given = self.initialization.weight_seed
         seed = derive_seed(self.seed if given is None else given, "initialization")
         self.model.initialize(self.initialization, torch.Generator().manual_seed(seed))
 

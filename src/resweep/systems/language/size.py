@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from resweep.systems.language.model_section import Model
+
 # What transformers' families call the same number.
 WIDTH = ("hidden_size", "n_embd", "d_model")
 LAYERS = ("num_hidden_layers", "n_layer", "num_layers")
@@ -25,37 +27,35 @@ class Shape(NamedTuple):
     inner: int
 
 
-def shape_of(config: Mapping[str, Any]) -> Shape:
+def shape_of(section: Model) -> Shape:
     """Return the shape of the model that a `model` section describes.
 
     What `model.config` leaves open is transformers' default for GPT-2 or for Llama; of weights that
     are not resolved yet nothing else is known.
     """
-    if config["kind"] == "gpt":
-        return Shape(config["n_layer"], config["n_embd"], 4 * config["n_embd"])
-    given = config["config"]
+    if section.kind == "gpt":
+        return Shape(section.n_layer, section.n_embd, 4 * section.n_embd)
+    given = section.config
     default_width, default_layers = GPT2 if given.get("model_type") == "gpt2" else LLAMA
     width = _first(given, WIDTH) or default_width
     return Shape(_first(given, LAYERS) or default_layers, width, _first(given, INNER) or 4 * width)
 
 
-def count_parameters(config: Mapping[str, Any], vocab_size: int) -> int:
+def count_parameters(section: Model, vocab_size: int) -> int:
     """Parameters of the model that a `model` section describes, without building it.
 
     Exact for kind gpt. For kind hf an estimate: four square matrices and three of the MLP a layer,
     embeddings and head; models with fewer heads for keys, or an MLP without a gate, have less.
     """
-    layers, width, inner = shape_of(config)
-    if config["kind"] == "hf":
-        tied = config["config"].get("tie_word_embeddings", False)
+    layers, width, inner = shape_of(section)
+    if section.kind == "hf":
+        tied = section.config.get("tie_word_embeddings", False)
         embeddings = vocab_size * width * (1 if tied else 2)
         return embeddings + layers * (4 * width * width + 3 * width * inner)
     matrices = 12 * width * width
-    vectors = (2 + (9 + 2 if config["bias"] else 0)) * width
-    last_norm = width * (2 if config["bias"] else 1)
-    return (
-        (vocab_size + config["context_length"]) * width + layers * (matrices + vectors) + last_norm
-    )
+    vectors = (2 + (9 + 2 if section.bias else 0)) * width
+    last_norm = width * (2 if section.bias else 1)
+    return (vocab_size + section.context_length) * width + layers * (matrices + vectors) + last_norm
 
 
 def _first(config: Mapping[str, Any], names: tuple[str, ...]) -> int | None:

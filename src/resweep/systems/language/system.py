@@ -128,12 +128,17 @@ class LanguageSystem(System):
 
     def cost(self, config: Mapping[str, Any], data: Prepared | None) -> Cost:
         """Estimate by the sizes of matrices."""
-        return estimate_cost(config, None if data is None else TokenData(data))
+        typed = self.schema.validate(config)
+        tokens = None if data is None else TokenData(data)
+        return estimate_cost(typed.model, typed.training, tokens)
 
     def count_parameters(self, config: Mapping[str, Any]) -> int | None:
         """Return the size of our own GPT."""
-        model = config["model"]
-        return count_parameters(model, model["vocab_size"]) if model["kind"] == "gpt" else None
+        model = Model.model_validate(config["model"])
+        if model.kind != "gpt":
+            return None
+        assert model.vocab_size is not None, "resolved"
+        return count_parameters(model, model.vocab_size)
 
     def weights_named(self, config: Mapping[str, Any]) -> tuple[str, str | None]:
         """Return run.checkpoint, or else model.name_or_path."""
@@ -165,7 +170,8 @@ class LanguageSystem(System):
         """Refuse what transformers would not build."""
         from resweep.systems.language.build import check_model
 
-        check_model(config["model"], config["run"]["checkpoint"] is not None)
+        model = Model.model_validate(config["model"])
+        check_model(model, config["run"]["checkpoint"] is not None)
 
     def learner(
         self,
@@ -180,9 +186,16 @@ class LanguageSystem(System):
         from resweep.systems.language.objective import LanguageObjective
         from resweep.training.gradient_learner import GradientLearner
 
-        objective = LanguageObjective(config, TokenData(data))
-        training = self.schema.validate(config).training
-        return GradientLearner(objective, training, device, processes, most_rows, limit)
+        typed = self.schema.validate(config)
+        checkpoint = typed.run.checkpoint
+        objective = LanguageObjective(
+            typed.model,
+            typed.training,
+            typed.initialization,
+            TokenData(data),
+            None if checkpoint is None else Path(checkpoint),
+        )
+        return GradientLearner(objective, typed.training, device, processes, most_rows, limit)
 
     def describe(self, run: TrainedRun) -> dict[str, str]:
         """Name the model, its tokens and its first weights."""

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from resweep.config.schema import Initialization
 from resweep.systems.language.gpt import GPT
+from resweep.systems.language.initialization_section import Initialization
+from resweep.systems.language.model_section import Model
 from resweep.training.dropout import (
     SampleDropout,
     SampleKeys,
@@ -31,8 +32,8 @@ def dropped(p: float, site: int, words: torch.Tensor) -> torch.Tensor:
 
 def model(p: float = 0.3, **changes) -> GPT:
     shape = {"n_layer": 2, "n_head": 2, "n_embd": 16, "context_length": 12, "bias": True}
-    made = GPT(shape | {"dropout": p} | changes, 61)
-    settings = Initialization(init_std=0.2).model_dump()
+    made = GPT(Model.model_validate(shape | {"dropout": p} | changes), 61)
+    settings = Initialization(init_std=0.2)
     made.initialize(settings, torch.Generator().manual_seed(0))
     return made
 

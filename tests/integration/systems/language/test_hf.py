@@ -11,30 +11,35 @@ from typing import Any
 
 import pytest
 import torch
-from resweep.store.request import Request, advance
 from torch import Tensor
 
 from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, StoreError
+from resweep.jobs.options import JobOptions
 from resweep.jobs.resources import trial_needs
 from resweep.jobs.train_trial import train_trial
 from resweep.paths import Layout
 from resweep.store import checkpoints as checkpoint
+from resweep.store.advance import advance
+from resweep.store.attempts import Attempts
 from resweep.store.identity import identity, resolve, run_id
-from resweep.store.parent import compare_tokens, fetch_parent, find_parent, require_parent
+from resweep.store.parent import fetch_parent, find_parent, require_parent
 from resweep.store.run import Run
 from resweep.study.schema import Resources
 from resweep.systems.language.build import build_model, check_model
 from resweep.systems.language.folder import weight_files
+from resweep.systems.language.model_section import Model
 from resweep.systems.language.size import count_parameters
 from resweep.training.dropout import SampleDropout, sample_keys
-from resweep.training.gradient_learner import Trainer
+from resweep.training.gradient_learner import GradientLearner
 from resweep.trials.trial import Trial
-from tests.support.tiny import BASE, prepare
+from tests.support.asked import ask, run_of
+from tests.support.language import SYSTEM
+from tests.support.learners import make_learner
+from tests.support.tiny import BASE, LANGUAGE, prepare
 
-CPU = torch.device("cpu")
 SMALL = {
     "hidden_size": 32,
     "num_hidden_layers": 2,
@@ -81,9 +86,14 @@ def configure(data: Prepared, layout: Layout, changes: dict[str, Any]) -> dict[s
     """A resolved configuration; `changes` are flat, `model.config` may be a mapping."""
     base = {k: v for k, v in BASE.items() if not k.startswith("model.n_")}
     flat = base | {"training.max_steps": 6} | changes
-    full, problems = compose.validate(Composed(compose.nest(flat), {}), "test")
+    full, problems = compose.validate(Composed(compose.nest(flat), {}), "test", LANGUAGE)
     assert not problems, "\n".join(map(str, problems))
     return resolve(full, data, layout)
+
+
+def section(config: dict[str, Any]) -> Model:
+    """Return the `model` section of a configuration."""
+    return Model.model_validate(config["model"])
 
 
 def hf(config: str | dict[str, Any] = "llama", **changes: Any) -> dict[str, Any]:
@@ -97,29 +107,29 @@ def from_weights(folder: Path | str, **changes: Any) -> dict[str, Any]:
     return {"model.kind": "hf", "model.name_or_path": str(folder), **named}
 
 
-def trained(config: dict[str, Any], data: Prepared, steps: int = 3) -> Trainer:
-    trainer = Trainer(config, data, CPU)
-    trainer.begin()
+def trained(config: dict[str, Any], data: Prepared, steps: int = 3) -> GradientLearner:
+    learner = make_learner(config, data)
+    learner.begin()
     for _ in range(steps):
-        trainer.train_step()
-    return trainer
+        learner.train_step()
+    return learner
 
 
-def save(trainer: Trainer, folder: Path) -> Path:
-    checkpoint.write_checkpoint(folder, trainer.snapshot().write, lambda: None)
+def save(learner: GradientLearner, folder: Path) -> Path:
+    checkpoint.write_checkpoint(folder, learner.snapshot().write, lambda: None)
     return folder
 
 
-def state_of(trainer: Trainer) -> dict[str, Tensor]:
-    weights, moments = trainer.engine.state()
+def state_of(learner: GradientLearner) -> dict[str, Tensor]:
+    weights, moments = learner.engine.state()
     return weights | moments
 
 
-def logits_of_ours(trainer: Trainer, tokens: Tensor) -> Tensor:
-    trainer.model.eval()
+def logits_of_ours(learner: GradientLearner, tokens: Tensor) -> Tensor:
+    learner.objective.model.eval()
     with torch.no_grad():
-        found: Tensor = trainer.model(tokens)
-    trainer.model.train()
+        found: Tensor = learner.objective.model(tokens)
+    learner.objective.model.train()
     return found
 
 
@@ -156,16 +166,17 @@ def theirs(folder: Path, kind: str = "llama", seed: int = 0, **how: Any) -> Path
 
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_transformers_loads_what_was_trained(kind, data, layout, tmp_path):
-    trainer = trained(configure(data, layout, hf(kind)), data)
-    before, after = trainer.evaluate("val"), save(trainer, tmp_path / "checkpoint_3")
+    config = configure(data, layout, hf(kind))
+    learner = trained(config, data)
+    before, after = learner.evaluate(), save(learner, tmp_path / "checkpoint_3")
     assert before["val/loss"] < math.log(257) - 0.1  # it learns
-    ours = logits_of_ours(trainer, tokens())
+    ours = logits_of_ours(learner, tokens())
     torch.testing.assert_close(ours, logits_of_folder(after, tokens()), atol=1e-6, rtol=1e-6)
-    again = Trainer(trainer.config, data, CPU)
+    again = make_learner(config, data)
     again.load(after)
     kept = state_of(again)
-    assert all(torch.equal(tensor, kept[name]) for name, tensor in state_of(trainer).items())
-    whole = trained(trainer.config, data, 5)
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in state_of(learner).items())
+    whole = trained(config, data, 5)
     again.train_step()
     again.train_step()
     assert all(torch.equal(tensor, state_of(again)[n]) for n, tensor in state_of(whole).items())
@@ -174,7 +185,7 @@ def test_transformers_loads_what_was_trained(kind, data, layout, tmp_path):
 @pytest.mark.parametrize("kind", CONFIGS)
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
 def test_no_token_sees_those_after_it(kind, dropout, data, layout):
-    model = build_model(configure(data, layout, hf(kind, model__dropout=dropout))["model"])
+    model = build_model(section(configure(data, layout, hf(kind, model__dropout=dropout))))
     sequence, changed = tokens(), tokens()
     changed[:, 10:] = (changed[:, 10:] + 1) % 257
     found = []
@@ -191,7 +202,7 @@ def test_parameters_have_transformers_names(data, layout):
     config = configure(data, layout, hf("qwen3"))
     plain = AutoConfig.for_model(**CONFIGS["qwen3"], vocab_size=257)
     known = [name for name, _ in AutoModelForCausalLM.from_config(plain).named_parameters()]
-    model = build_model(config["model"])
+    model = build_model(section(config))
     assert [name for name, _ in model.named_parameters()] == known
     assert not any(name.startswith("lm_head") for name in known)
     assert model.hf.config._attn_implementation == "sdpa"
@@ -202,7 +213,7 @@ def test_weights_follow_the_seed_and_the_spread_asked_for(data, layout):
     def matrices(**changes):
         torch.manual_seed(torch.seed())  # which tells nothing
         given = hf("llama", initialization__init_std=0.05, **changes)
-        model = Trainer(configure(data, layout, given), data, CPU).model
+        model = make_learner(configure(data, layout, given), data).objective.model
         return {name: p.detach() for name, p in model.named_parameters()}
 
     first, second, other = matrices(), matrices(), matrices(training__seed=8)
@@ -219,13 +230,13 @@ def test_weights_follow_the_seed_and_the_spread_asked_for(data, layout):
 
 def test_gpt2_of_transformers_and_ours_compute_the_same(data, layout, tmp_path):
     folder = theirs(tmp_path / "theirs", "gpt2")
-    with_hf = Trainer(configure(data, layout, from_weights(folder)), data, CPU)
+    with_hf = make_learner(configure(data, layout, from_weights(folder)), data)
     start = {"model.kind": "gpt", "run.checkpoint": str(folder), **GPT_SHAPE}
-    with_gpt = Trainer(configure(data, layout, start), data, CPU)
+    with_gpt = make_learner(configure(data, layout, start), data)
     for step in range(4):
-        for trainer in (with_hf, with_gpt):
-            trainer.train_step() if step else trainer.begin()
-        losses = [trainer.evaluate("val")["val/loss"] for trainer in (with_hf, with_gpt)]
+        for learner in (with_hf, with_gpt):
+            learner.train_step() if step else learner.begin()
+        losses = [learner.evaluate()["val/loss"] for learner in (with_hf, with_gpt)]
         assert losses[0] == pytest.approx(losses[1], abs=1e-5)
     folder = save(with_gpt, tmp_path / "checkpoint_3")
     ours = logits_of_ours(with_gpt, tokens())
@@ -234,9 +245,9 @@ def test_gpt2_of_transformers_and_ours_compute_the_same(data, layout, tmp_path):
 
 def test_dropout_is_the_models_one_setting(data, layout):
     config = configure(data, layout, hf("gpt2", model__dropout=0.25))
-    made = build_model(config["model"]).hf.config
+    made = build_model(section(config)).hf.config
     assert (made.attn_pdrop, made.embd_pdrop, made.resid_pdrop) == (0.25, 0.25, 0.25)
-    assert build_model(configure(data, layout, hf("gpt2"))["model"]).hf.config.attn_pdrop == 0
+    assert build_model(section(configure(data, layout, hf("gpt2")))).hf.config.attn_pdrop == 0
     with pytest.raises(ConfigError, match=r"model\.config\.attn_pdrop = 0\.1: .*model\.dropout"):
         configure(data, layout, hf({**CONFIGS["gpt2"], "attn_pdrop": 0.1}))
 
@@ -245,11 +256,11 @@ def test_dropout_is_the_models_one_setting(data, layout):
 def test_masks_belong_to_samples(kind, data, layout):
     def losses(**changes: Any) -> list[float]:
         given = {"model__dropout": 0.3} | changes
-        trainer = trained(configure(data, layout, hf(kind, **given)), data, 0)
+        learner = trained(configure(data, layout, hf(kind, **given)), data, 0)
         found = []
         for _ in range(3):
-            trainer.train_step()
-            found.append(trainer.interval_metrics()["train/loss"])
+            learner.train_step()
+            found.append(learner.interval_metrics()["train/loss"])
         return found
 
     whole = losses()
@@ -260,15 +271,15 @@ def test_masks_belong_to_samples(kind, data, layout):
     assert losses(training__gradient_checkpointing=True) == pytest.approx(whole, abs=1e-6)
     assert losses(model__dropout=0.0) != pytest.approx(whole, abs=1e-4)
     evaluated = [
-        Trainer(configure(data, layout, hf(kind, model__dropout=p)), data, CPU).evaluate("val")
+        make_learner(configure(data, layout, hf(kind, model__dropout=p)), data).evaluate()
         for p in (0.0, 0.3)
     ]
     assert evaluated[0]["val/loss"] == pytest.approx(evaluated[1]["val/loss"], abs=1e-6)
 
 
 def test_attention_with_masks_is_the_fused_one_but_for_them(data, layout):
-    with_masks = build_model(configure(data, layout, hf("llama", model__dropout=0.5))["model"])
-    plain = build_model(configure(data, layout, hf("llama"))["model"])
+    with_masks = build_model(section(configure(data, layout, hf("llama", model__dropout=0.5))))
+    plain = build_model(section(configure(data, layout, hf("llama"))))
     plain.load_state_dict(with_masks.state_dict())
     dropouts = [part for part in with_masks.modules() if isinstance(part, SampleDropout)]
     assert len(dropouts) == 2  # one a layer
@@ -278,21 +289,21 @@ def test_attention_with_masks_is_the_fused_one_but_for_them(data, layout):
 
 
 def test_dropout_that_cannot_be_repeated_is_refused(data, layout):
-    build_model(configure(data, layout, hf(OPT))["model"])
+    build_model(section(configure(data, layout, hf(OPT))))
     with pytest.raises(ConfigError, match=r"model\.dropout\b.*\bopt\b"):
-        build_model(configure(data, layout, hf(OPT, model__dropout=0.1))["model"])
+        build_model(section(configure(data, layout, hf(OPT, model__dropout=0.1))))
 
 
 @pytest.mark.parametrize(("kind", "looked_up"), [("llama", 257 * 32), ("gpt2", 64 * 32)])
 def test_flops_by_hand(kind, looked_up, data, layout):
-    model = build_model(configure(data, layout, hf(kind))["model"])
+    model = build_model(section(configure(data, layout, hf(kind))))
     counted = sum(parameter.numel() for parameter in model.parameters()) - looked_up
     assert model.flops_per_token() == 6 * counted + 12 * 2 * 32 * 16
 
 
 @pytest.mark.parametrize("kind", [kind for kind in CONFIGS if kind != "mixtral"])
 def test_the_size_is_estimated_without_building(kind, data, layout):
-    config = configure(data, layout, hf(kind))["model"]
+    config = section(configure(data, layout, hf(kind)))
     built = sum(parameter.numel() for parameter in build_model(config).parameters())
     assert 0.8 < count_parameters(config, 257) / built < 1.5
 
@@ -315,7 +326,7 @@ def test_what_transformers_would_not_build_is_refused(changes, message, data, la
     base = {} if changes.get("model_type") == "bert" else CONFIGS["llama"]
     config = configure(data, layout, hf({**base, **changes}))
     with pytest.raises(ConfigError, match=message) as caught:
-        check_model(config["model"], False)
+        check_model(section(config), False)
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -325,8 +336,9 @@ def test_what_transformers_would_not_build_is_refused(changes, message, data, la
 def problems_of(changes: dict[str, Any]) -> list[str]:
     flat = {"training.max_steps": 6} | changes
     composed = Composed(compose.nest(flat), {})
-    problems = compose.check_spelling(composed, "test", ())
-    return [str(problem) for problem in problems + compose.validate(composed, "test")[1]]
+    problems = compose.check_spelling(composed, "test", LANGUAGE, ())
+    problems += compose.validate(composed, "test", LANGUAGE)[1]
+    return [str(problem) for problem in problems]
 
 
 @pytest.mark.parametrize(
@@ -357,10 +369,9 @@ def test_keys_of_the_config_are_set_one_by_one_and_are_no_misspellings():
     ]
     merged = compose.merge(layers).content["model"]["config"]
     assert merged == {**CONFIGS["llama"], "hidden_size": 64}
-    assert compose.coerce("model.config.hidden_size", 64) == 64
-    assert compose.resolve_name("hidden_size", {"model": {"config": merged}}) == (
-        "model.config.hidden_size"
-    )
+    assert compose.coerce("model.config.hidden_size", 64, LANGUAGE) == 64
+    named = compose.resolve_name("hidden_size", {"model": {"config": merged}}, LANGUAGE)
+    assert named == "model.config.hidden_size"
 
 
 def test_identity_holds_what_the_kind_has(data, layout):
@@ -412,12 +423,12 @@ def test_a_run_starts_from_weights_that_transformers_made(kind, form, data, layo
     config = configure(data, layout, from_weights(folder))
     assert config["model"]["vocab_size"] == 300
     assert config["model"]["config"]["model_type"] == CONFIGS[kind]["model_type"]
-    trainer = Trainer(config, data, CPU)
-    trainer.begin()
-    torch.testing.assert_close(logits_of_ours(trainer, tokens()), expected, atol=1e-6, rtol=1e-6)
+    learner = make_learner(config, data)
+    learner.begin()
+    torch.testing.assert_close(logits_of_ours(learner, tokens()), expected, atol=1e-6, rtol=1e-6)
     if kind == "gpt2":
         start = {"run.checkpoint": str(folder), **GPT_SHAPE}
-        ours = Trainer(configure(data, layout, start), data, CPU)
+        ours = make_learner(configure(data, layout, start), data)
         ours.begin()
         torch.testing.assert_close(logits_of_ours(ours, tokens()), expected, atol=1e-5, rtol=1e-5)
 
@@ -452,11 +463,11 @@ def test_gpt_reads_the_names_of_the_first_gpt2_and_fewer_positions(data, layout,
     old["h.0.attn.bias"] = torch.ones(1, 1, 64, 64)
     save_file(old, folder / "model.safetensors")
     start = {"run.checkpoint": str(folder), **GPT_SHAPE}
-    trainer = Trainer(configure(data, layout, start), data, CPU)
-    trainer.begin()
-    assert trainer.model.transformer.wpe.weight.shape == (16, 32)
-    torch.testing.assert_close(logits_of_ours(trainer, tokens()), expected, atol=1e-5, rtol=1e-5)
-    bare = Trainer(configure(data, layout, start | {"model.bias": False}), data, CPU)
+    learner = make_learner(configure(data, layout, start), data)
+    learner.begin()
+    assert learner.objective.model.transformer.wpe.weight.shape == (16, 32)
+    torch.testing.assert_close(logits_of_ours(learner, tokens()), expected, atol=1e-5, rtol=1e-5)
+    bare = make_learner(configure(data, layout, start | {"model.bias": False}), data)
     with pytest.raises(ConfigError, match=r"model\.bias: true"):
         bare.begin()
 
@@ -512,16 +523,16 @@ def test_the_digest_outlives_the_weights_and_is_not_computed_twice(data, layout,
     note.write_text(json.dumps(known | {"digest": "f" * 64}))
     assert configure(data, layout, from_weights(folder))["run"]["weights"] == "f" * 64
     with pytest.raises(StoreError, match=r"theirs.*planned"):
-        require_parent(configure(data, layout, from_weights(folder)))
+        require_parent(SYSTEM, configure(data, layout, from_weights(folder)))
     note.write_text(json.dumps(known))
-    require_parent(config)
+    require_parent(SYSTEM, config)
     theirs(folder, seed=1)
     assert configure(data, layout, from_weights(folder))["run"]["weights"] != known["digest"]
     config = configure(data, layout, from_weights(folder))
     shutil.rmtree(folder)
     assert configure(data, layout, from_weights(folder)) == config
     with pytest.raises(StoreError, match=r"theirs: .*\bgone\b.*`?hf download"):
-        require_parent(config)
+        require_parent(SYSTEM, config)
 
 
 @pytest.mark.parametrize(
@@ -533,7 +544,7 @@ def test_the_digest_outlives_the_weights_and_is_not_computed_twice(data, layout,
         ({"run.checkpoint": "0123456789ab/07"}, r"0123456789ab/07 .*RUN_ID/STEP"),
         ({"run.checkpoint": "nowhere"}, r"nowhere .*RUN_ID/STEP"),
         (from_weights("/no/such"), r"/no/such .*name on the hub"),
-        (from_weights("no/such"), r"no/such\b.*Hugging Face"),
+        (from_weights("no/such"), r"no/such\b.*\bdownload"),
         (from_weights("../such"), r"such .*name on the hub"),
     ],
     ids=str,
@@ -554,15 +565,15 @@ def test_a_name_of_the_hub_that_cannot_be_had_is_one_line(layout, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     asked = {"run": {"checkpoint": None}, "model": {"name_or_path": "no-one/no-such-model"}}
     with pytest.raises(StoreError, match=r"'no-one/no-such-model': ") as one:
-        fetch_parent(asked, layout)
+        fetch_parent(SYSTEM, asked, layout)
     assert len(str(one.value).splitlines()) == 1
 
 
 def test_a_run_continues_from_another_runs_checkpoint(data, layout):
     def finish(changes: dict[str, Any]) -> tuple[Run, dict[str, Any]]:
-        config = configure(data, layout, {"training.save_steps": 3} | changes)
-        record = json.loads(advance(Request(config, data, CPU), layout).read_text())
-        return Run(layout.run(run_id(config, data))), record
+        asked = ask(configure(data, layout, {"training.save_steps": 3} | changes), data)
+        record = json.loads(advance(*asked, layout).read_text())
+        return run_of(asked, layout), record
 
     shape = {"model.n_layer": 1, "model.n_head": 2, "model.n_embd": 16}
     first, record = finish(shape)
@@ -578,15 +589,15 @@ def test_a_run_continues_from_another_runs_checkpoint(data, layout):
         return [line["val/loss"] for line in lines if "val/loss" in line]
 
     assert losses(last)[0] == losses(first)[-1]  # evaluated before its first step
-    assert record["parameters"] == count_parameters(configure(data, layout, shape)["model"], 257)
+    assert record["parameters"] == count_parameters(section(configure(data, layout, shape)), 257)
     counters = json.loads((last.path / "checkpoint_3" / "trainer.json").read_text())
     assert (counters["step"], counters["optimizer_steps"]) == (3, 3)
 
 
 def test_a_run_of_transformers_is_recorded_with_its_parameters(data, layout):
     config = configure(data, layout, hf("llama"))
-    record = json.loads(advance(Request(config, data, CPU), layout).read_text())
-    built = sum(parameter.numel() for parameter in build_model(config["model"]).parameters())
+    record = json.loads(advance(*ask(config, data), layout).read_text())
+    built = sum(parameter.numel() for parameter in build_model(section(config)).parameters())
     assert (record["status"], record["parameters"]) == ("finished", built)
     assert "transformers" in record["versions"]
 
@@ -609,18 +620,18 @@ def test_adapters_alone_are_trained(kind, targets, data, layout, tmp_path):
     changes = from_weights(folder, model__lora_rank=4, model__lora_targets=targets)
     config = configure(data, layout, changes | {"training.learning_rate": 0.05})
     begun = trained(config, data, 0)
-    trainer = trained(config, data, 3)
+    learner = trained(config, data, 3)
     expected = logits_of_folder(folder, tokens())
     torch.testing.assert_close(logits_of_ours(begun, tokens()), expected, atol=1e-6, rtol=1e-6)
-    before, after = begun.engine.state()[0], trainer.engine.state()[0]
+    before, after = begun.engine.state()[0], learner.engine.state()[0]
     changed = {name for name in after if not torch.equal(before[name], after[name])}
     adapters = {name for name in after if ".lora_" in name}
     assert changed == adapters != set()
-    moments = {name.partition(".")[2] for name in trainer.engine.state()[1]}
+    moments = {name.partition(".")[2] for name in learner.engine.state()[1]}
     assert moments == adapters
 
-    saved = save(trainer, tmp_path / "checkpoint_3")
-    ours = logits_of_ours(trainer, tokens())
+    saved = save(learner, tmp_path / "checkpoint_3")
+    ours = logits_of_ours(learner, tokens())
     assert not torch.allclose(ours, expected, atol=1e-3)
     torch.testing.assert_close(ours, logits_of_folder(saved, tokens()), atol=1e-5, rtol=1e-5)
     assert checkpoint.find_damage(saved) is None
@@ -628,7 +639,7 @@ def test_adapters_alone_are_trained(kind, targets, data, layout, tmp_path):
     torch.testing.assert_close(ours, _with_peft(folder, saved), atol=1e-5, rtol=1e-5)
 
     whole = trained(config, data, 5)
-    again = Trainer(config, data, CPU)
+    again = make_learner(config, data)
     again.load(saved)
     again.train_step()
     again.train_step()
@@ -660,7 +671,10 @@ def test_adapters_are_drawn_from_the_seed(data, layout, tmp_path):
     assert all(
         torch.equal(t, second.engine.state()[0][n]) for n, t in first.engine.state()[0].items()
     )
-    assert any(not torch.equal(t, other.model.drawn[n]) for n, t in first.model.drawn.items())
+    assert any(
+        not torch.equal(t, other.objective.model.drawn[n])
+        for n, t in first.objective.model.drawn.items()
+    )
 
 
 def test_what_adapters_are_is_part_of_the_run(data, layout, tmp_path):
@@ -684,7 +698,7 @@ def test_layers_that_take_no_adapter_are_refused(targets, data, layout, tmp_path
     folder = theirs(tmp_path / "theirs")
     changes = from_weights(folder, model__lora_rank=4, model__lora_targets=targets)
     with pytest.raises(ConfigError, match=rf"model\.lora_targets = \['{targets}'\]: ") as caught:
-        Trainer(configure(data, layout, changes), data, CPU)
+        make_learner(configure(data, layout, changes), data)
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -707,17 +721,16 @@ def train_job(changes: dict[str, Any], layout: Layout, tmp_path: Path, name: str
     """Train a trial as a job does; returns its record, and whether anything was trained."""
     base = {k: v for k, v in BASE.items() if not k.startswith("model.n_")}
     flat = base | {"training.max_steps": 4} | made_up_text(tmp_path / "text") | changes
-    full, problems = compose.validate(Composed(compose.nest(flat), {}), "test")
+    full, problems = compose.validate(Composed(compose.nest(flat), {}), "test", LANGUAGE)
     assert not problems
     record = layout.record("study", "phase", name)
-    here = train_trial(
-        Trial("study", "phase", name, full, {}),
-        record,
-        layout,
+    options = JobOptions(
+        results=layout.root,
         device="cpu",
         tracking={"wandb": "disabled", "project": "x", "entity": None},
         lock_timeout=10.0,
     )
+    here = train_trial(Trial("study", "phase", name, config=full), record, options)
     return json.loads(record.read_text()), here
 
 
@@ -767,21 +780,21 @@ def test_the_checkpoints_that_a_run_has_are_listed(layout):
         (layout.run("0123456789ab") / f"checkpoint_{step}").mkdir(parents=True)
     asked = {"run": {"checkpoint": "0123456789ab/7"}, "model": {}}
     with pytest.raises(StoreError, match=r"0123456789ab/7\b.*\b5, 60$"):
-        find_parent(asked, layout)
+        find_parent(SYSTEM, asked, layout)
 
 
 def test_weights_that_know_other_tokens_are_warned_of(data, layout, tmp_path):
     parent = save(trained(configure(data, layout, hf()), data), tmp_path / "parent")
     (parent / "tokenizer.json").write_text(json.dumps({"model": {"vocab": {"a": 0}}}))
     resolved = configure(data, layout, from_weights(parent))
-    warning = compare_tokens(resolved, data)
+    warning = SYSTEM.compare_weights(resolved, data)
     assert warning is not None and f"data.tokenizer: {parent}" in warning
     (data.folder / "tokenizer.json").write_text((parent / "tokenizer.json").read_text())
     try:
-        assert compare_tokens(resolved, data) is None
+        assert SYSTEM.compare_weights(resolved, data) is None
     finally:
         (data.folder / "tokenizer.json").unlink()
-    assert compare_tokens(configure(data, layout, hf()), data) is None
+    assert SYSTEM.compare_weights(configure(data, layout, hf()), data) is None
 
 
 def test_a_job_asks_for_less_where_weights_are_frozen(layout, tmp_path):
@@ -790,9 +803,9 @@ def test_a_job_asks_for_less_where_weights_are_frozen(layout, tmp_path):
 
     def memory(changes: dict[str, Any]) -> int:
         flat = base | {"model.kind": "hf", "model.config": wide} | changes
-        full, problems = compose.validate(Composed(compose.nest(flat), {}), "test")
+        full, problems = compose.validate(Composed(compose.nest(flat), {}), "test", LANGUAGE)
         assert not problems
-        return trial_needs(full, None, Resources(), "best", layout).mem_mb
+        return trial_needs(Trial("s", "p", "t", config=full), Resources(), "best", layout).mem_mb
 
     frozen = {"model.lora_rank": 4, "model.name_or_path": "no/such"}
     assert memory({}) > memory(frozen) > 800
@@ -803,16 +816,16 @@ def test_a_job_asks_for_less_where_weights_are_frozen(layout, tmp_path):
 def test_a_checkpoint_that_was_damaged_is_no_start(data, layout):
     shape = {"model.n_layer": 1, "model.n_head": 2, "model.n_embd": 16}
     first = configure(data, layout, shape)
-    advance(Request(first, data, CPU), layout)
+    advance(*ask(first, data), layout)
     name = run_id(first, data)
-    following = configure(data, layout, shape | {"run.checkpoint": name})
+    following = ask(configure(data, layout, shape | {"run.checkpoint": name}), data)
     weights = layout.run(name) / "checkpoint_6" / "model.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
     with pytest.raises(StoreError, match="planned"):
-        advance(Request(following, data, CPU), layout)
-    assert Run(layout.run(run_id(following, data))).attempts() == []
+        advance(*following, layout)
+    assert Attempts(run_of(following, layout)).all() == []
 
 
 def test_an_index_may_not_lead_out_of_its_folder(tmp_path):

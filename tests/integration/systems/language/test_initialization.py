@@ -8,21 +8,22 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from resweep.config.schema import Initialization
 from resweep.systems.language.gpt import GPT
 from resweep.systems.language.initialization import draw_matrices
+from resweep.systems.language.initialization_section import Initialization
+from resweep.systems.language.model_section import Model
 from resweep.training.optimizer import AdamW, parameter_groups
 
 VOCABULARY = 61
 
 
-def settings(**changes) -> dict:
-    return Initialization.model_validate(changes).model_dump()
+def settings(**changes) -> Initialization:
+    return Initialization.model_validate(changes)
 
 
 def make(width: int = 128, n_layer: int = 2, seed: int = 0, **changes) -> GPT:
     shape = {"n_layer": n_layer, "n_head": width // 16, "n_embd": width, "context_length": 16}
-    model = GPT(shape | {"dropout": 0.0, "bias": True}, VOCABULARY)
+    model = GPT(Model.model_validate(shape), VOCABULARY)
     model.initialize(settings(**changes), torch.Generator().manual_seed(seed))
     return model
 
@@ -148,8 +149,7 @@ def test_the_last_norm_is_a_multiplier_of_the_logits():
         def forward(self, tokens):
             return super().forward(tokens) / 4
 
-    shape = {"n_layer": 1, "n_head": 2, "n_embd": 32, "context_length": 16}
-    shape |= {"dropout": 0.0, "bias": True}
+    shape = Model(n_layer=1, n_head=2, n_embd=32, context_length=16)
     ours, theirs = GPT(shape, VOCABULARY), Scaled(shape, VOCABULARY)
     ours.initialize(settings(init_std=0.2, mup_base_width=8), torch.Generator().manual_seed(0))
     theirs.load_state_dict(ours.state_dict())

@@ -6,25 +6,27 @@ import pytest
 import torch
 from torch import nn
 
-from resweep.config.schema import Initialization
+from resweep.config.training_section import Training
 from resweep.errors import ConfigError
 from resweep.systems.language.gpt import GPT
+from resweep.systems.language.initialization_section import Initialization
+from resweep.systems.language.model_section import Model
 from resweep.systems.language.size import count_parameters
 from resweep.training.dropout import sample_keys
 from resweep.training.optimizer import AdamW, clip_gradients, parameter_groups
-from resweep.training.schedule import learning_rate, warmup_steps
+from resweep.training.schedule import learning_rate, resolve_warmup
 
 VOCABULARY = 61
 
 
-def shape(**changes) -> dict:
+def shape(**changes) -> Model:
     base = {"n_layer": 3, "n_head": 4, "n_embd": 32, "context_length": 24, "dropout": 0.0}
-    return base | {"kind": "gpt", "bias": True} | changes
+    return Model.model_validate(base | changes)
 
 
 def make(init_std: float = 0.1, seed: int = 0, **changes) -> GPT:
     model = GPT(shape(**changes), VOCABULARY)
-    settings = Initialization(init_std=init_std).model_dump()
+    settings = Initialization(init_std=init_std)
     model.initialize(settings, torch.Generator().manual_seed(seed))
     return model
 
@@ -244,8 +246,9 @@ def test_a_norm_of_zero_turns_clipping_off():
 # The schedule
 
 
-def schedule(scheduler: str, **changes) -> dict:
+def schedule(scheduler: str, **changes) -> Training:
     base = {
+        "max_steps": 100,
         "scheduler": scheduler,
         "learning_rate": 2.0,
         "warmup_steps": 10,
@@ -253,7 +256,7 @@ def schedule(scheduler: str, **changes) -> dict:
         "min_lr_ratio": 0.1,
         "decay_fraction": 0.2,
     }
-    return base | changes
+    return Training(**base | changes)
 
 
 KINDS = ("constant", "linear", "cosine", "wsd")
@@ -321,4 +324,4 @@ def test_wsd_may_decay_never_or_always(fraction):
     ],
 )
 def test_warmup_comes_to_steps(warmup, share, steps):
-    assert warmup_steps({"warmup_steps": warmup, "pct_warmup": share}, 100) == steps
+    assert resolve_warmup(warmup, share, 100) == steps

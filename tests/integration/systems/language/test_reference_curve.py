@@ -5,13 +5,13 @@ import torch
 
 from resweep.config import compose
 from resweep.config.compose import Composed
-from resweep.config.schema import Data
-from resweep.data.store import ensure
 from resweep.paths import Layout
-from resweep.store.identity import RECIPES, resolve
-from resweep.training.gradient_learner import Trainer
-from resweep.training.loop import Callbacks, train
-from resweep.training.metrics import MetricLog, read_metrics
+from resweep.store.identity import resolve
+from resweep.systems.language.data_section import Data
+from resweep.systems.language.system import RECIPES
+from resweep.training.metrics import read_metrics
+from tests.support.language import SYSTEM, ensure
+from tests.support.learners import make_learner, train_to
 
 RECIPE = {"gpt": "gpt/1", "hf": "hf/1"}
 TOLERANCE = 2e-3  # other CPUs and libraries round otherwise; a changed recipe moves far more
@@ -75,14 +75,10 @@ def curve(request, tmp_path_factory):
     }
     data = ensure(Data.model_validate(data_settings).model_dump(mode="json"), Layout(folder))
     settings = SETTINGS | {"model": MODEL[request.param], "data": data_settings}
-    full, problems = compose.validate(Composed(settings, {}), "reference")
+    full, problems = compose.validate(Composed(settings, {}), "reference", SYSTEM.schema)
     assert problems == []
     torch.set_num_threads(1)
-    trainer = Trainer(resolve(full, data), data, torch.device("cpu"))
-    logs = [MetricLog(folder / name, 0) for name in ("metrics.jsonl", "timing.jsonl")]
-    train(trainer, 40, *logs, Callbacks(lambda: None, lambda: False, lambda step: None))
-    for log in logs:
-        log.close()
+    train_to(make_learner(resolve(full, data), data), 40, folder)
     return data.digest, read_metrics(folder / "metrics.jsonl"), request.param
 
 
@@ -98,8 +94,8 @@ def test_the_curve_of_the_recipe_is_as_it_was(curve):
         pytest.approx(VAL[kind], abs=TOLERANCE),
     ), (
         "equal configurations give other numbers than before: if this change is meant, raise "
-        f'RECIPES["{kind}"] in resweep/store/identity.py, so that stored runs are not taken for '
-        f"new ones, and store the new curve here: train {train_loss}, val {val_loss}"
+        f'RECIPES["{kind}"] in resweep/systems/language/system.py, so that stored runs are not '
+        f"taken for new ones, and store the new curve here: train {train_loss}, val {val_loss}"
     )
     assert RECIPES[kind] == RECIPE[kind], (
         f'RECIPES["{kind}"] was raised: store its curve here, and its version in RECIPE'
@@ -113,6 +109,7 @@ def test_the_reference_learns(curve):
 
 def test_the_tokens_of_the_reference_are_as_they_were(curve):
     assert curve[0] == DATA_DIGEST, (
-        "equal text gives other tokens than before: if this change is meant, raise FORMAT in "
-        "resweep/data/store.py, so that prepared data is made anew, and store the new digest here"
+        "equal text gives other tokens than before: if this change is meant, raise data_format in "
+        "resweep/systems/language/system.py, so that data is prepared again, and store the new "
+        "digest here"
     )

@@ -9,16 +9,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from resweep.config.schema import Data
-from resweep.data.store import ensure
 from resweep.paths import Layout
 from resweep.store import checkpoints as checkpoint
-from resweep.training.gradient_learner import Trainer, derive_seed
-from resweep.training.loop import Callbacks, LoopEnd, duration, train
+from resweep.systems.language.data_section import Data
+from resweep.systems.language.token_data import TokenData
+from resweep.training.clock import duration
+from resweep.training.gradient_learner import GradientLearner
+from resweep.training.loop import LoopEnd
 from resweep.training.metrics import MetricLog, read_metrics
+from resweep.training.seeds import derive_seed
 from tests.support import tiny
-
-CPU = torch.device("cpu")
+from tests.support.language import ensure
+from tests.support.learners import make_learner, train_to
 
 
 @pytest.fixture(autouse=True)
@@ -31,36 +33,24 @@ def data(tmp_path_factory):
     return tiny.prepare(tmp_path_factory.mktemp("data"))
 
 
-def make(data, **changes) -> Trainer:
-    return Trainer(tiny.configure(data, **changes), data, CPU)
+def make(data, **changes) -> GradientLearner:
+    return make_learner(tiny.configure(data, **changes), data)
 
 
-def run(trainer: Trainer, until: int, folder: Path, save=lambda: None, interrupted=lambda: False):
-    """Train as the store does, with metric files in `folder`."""
-    metrics = MetricLog(folder / "metrics.jsonl", trainer.step)
-    timing = MetricLog(folder / "timing.jsonl", trainer.step)
-    outcome = train(
-        trainer, until, metrics, timing, Callbacks(save, interrupted, lambda step: None)
-    )
-    metrics.close()
-    timing.close()
-    return outcome
+def tensors(learner: GradientLearner) -> dict[str, torch.Tensor]:
+    return dict(learner.objective.model.state_dict()) | learner.engine.state()[1]
 
 
-def tensors(trainer: Trainer) -> dict[str, torch.Tensor]:
-    return dict(trainer.model.state_dict()) | trainer.engine.state()[1]
-
-
-def assert_equal(left: Trainer, right: Trainer) -> None:
+def assert_equal(left: GradientLearner, right: GradientLearner) -> None:
     mine, theirs = tensors(left), tensors(right)
     assert mine.keys() == theirs.keys()
     assert [name for name in mine if not torch.equal(mine[name], theirs[name])] == []
     assert (left.step, left.engine.optimizer_steps) == (right.step, right.engine.optimizer_steps)
 
 
-def assert_close(left: Trainer, right: Trainer, tolerance: float = 1e-5) -> None:
-    for name, tensor in left.model.state_dict().items():
-        other = right.model.state_dict()[name]
+def assert_close(left: GradientLearner, right: GradientLearner, tolerance: float = 1e-5) -> None:
+    for name, tensor in left.objective.model.state_dict().items():
+        other = right.objective.model.state_dict()[name]
         torch.testing.assert_close(tensor, other, atol=tolerance, rtol=tolerance, msg=name)
 
 
@@ -112,11 +102,11 @@ def test_masks_do_not_depend_on_how_a_batch_is_cut(changes, data):
 
 
 def test_masks_are_others_at_each_step_and_for_each_seed(data):
-    trainer, other = (make(data, model__dropout=0.3, training__seed=seed) for seed in (3, 4))
+    learner, other = (make(data, model__dropout=0.3, training__seed=seed) for seed in (3, 4))
     seen = []
-    for each in (trainer, trainer, other):
+    for each in (learner, learner, other):
         each.train_step()
-        seen += each.model.sample_keys.words.tolist()
+        seen += each.objective.model.sample_keys.words.tolist()
     assert len(set(map(tuple, seen))) == 18
 
 
@@ -136,19 +126,19 @@ def test_the_initial_weights_may_have_a_seed_of_their_own(data):
     same = make(data, training__seed=4, initialization__weight_seed=3)
     assert_equal(make(data), same)
     others = [make(data, training__seed=4), make(data, initialization__weight_seed=9)]
-    weights = [trainer.model.transformer.wte.weight for trainer in (same, *others)]
+    weights = [learner.objective.model.transformer.wte.weight for learner in (same, *others)]
     assert not torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
-    assert (same.batches.at(0) == others[0].batches.at(0)).all()
+    assert (same.objective.batches.at(0) == others[0].objective.batches.at(0)).all()
 
 
 def test_a_uneven_last_micro_batch_counts_by_its_sequences(data):
-    trainer = make(data, training__max_gpu_batch_size=4)
-    trainer.train_step()
+    learner = make(data, training__max_gpu_batch_size=4)
+    learner.train_step()
     whole = make(data)
-    sequences = torch.from_numpy(whole.batches.at(0))
-    expected = whole.model.loss(sequences).item()
-    assert trainer.interval_metrics()["train/loss"] == pytest.approx(expected, rel=1e-6)
+    sequences = torch.from_numpy(whole.objective.batches.at(0))
+    expected = whole.objective.model.loss(sequences).item()
+    assert learner.interval_metrics()["train/loss"] == pytest.approx(expected, rel=1e-6)
 
 
 def test_equal_configurations_train_bit_for_bit_the_same(data):
@@ -165,14 +155,15 @@ def test_other_configurations_train_otherwise(changes, data):
     first, second = make(data), make(data, **changes)
     first.train_step()
     second.train_step()
-    assert not torch.equal(first.model.transformer.wte.weight, second.model.transformer.wte.weight)
+    weights = [one.objective.model.transformer.wte.weight for one in (first, second)]
+    assert not torch.equal(*weights)
 
 
 def test_training_learns(data, tmp_path):
-    trainer = make(data, training__max_steps=40)
-    before = trainer.evaluate("val")["val/loss"]
-    run(trainer, 40, tmp_path)
-    assert trainer.evaluate("val")["val/loss"] < before - 0.5
+    learner = make(data, training__max_steps=40)
+    before = learner.evaluate()["val/loss"]
+    train_to(learner, 40, tmp_path)
+    assert learner.evaluate()["val/loss"] < before - 0.5
 
 
 def test_half_precision_trains_to_about_the_same(data):
@@ -180,7 +171,7 @@ def test_half_precision_trains_to_about_the_same(data):
     for _ in range(4):
         half.train_step()
         full.train_step()
-    assert {p.dtype for p in half.model.parameters()} == {torch.float32}
+    assert {p.dtype for p in half.objective.model.parameters()} == {torch.float32}
     a, b = half.interval_metrics()["train/loss"], full.interval_metrics()["train/loss"]
     assert a == pytest.approx(b, abs=0.02)
     assert a != b
@@ -200,35 +191,35 @@ def test_derived_seeds_differ_and_last():
 def test_evaluation_changes_nothing(data):
     watched, plain = make(data, model__dropout=0.2), make(data, model__dropout=0.2)
     for _ in range(3):
-        watched.evaluate("val")
+        watched.evaluate()
         watched.train_step()
-        watched.evaluate("test")
+        watched.conclude()
         plain.train_step()
     assert_equal(watched, plain)
     assert watched.interval_metrics() == plain.interval_metrics()
 
 
 def test_evaluation_is_the_mean_over_tokens_without_dropout(data):
-    trainer = make(data, model__dropout=0.5, training__eval_sequences=None)
+    learner = make(data, model__dropout=0.5, training__eval_sequences=None)
     same = make(
         data, model__dropout=0.0, training__eval_sequences=None, training__eval_batch_size=5
     )
-    values = trainer.evaluate("val")
-    assert values["val/loss"] == pytest.approx(same.evaluate("val")["val/loss"], rel=1e-6)
+    values = learner.evaluate()
+    assert values["val/loss"] == pytest.approx(same.evaluate()["val/loss"], rel=1e-6)
     assert values["val/perplexity"] == pytest.approx(math.exp(values["val/loss"]))
     assert values["val/loss"] == pytest.approx(math.log(257), abs=0.2)
 
 
 def test_evaluation_reads_as_many_sequences_as_asked(data):
     few, more = make(data, training__eval_sequences=2), make(data, training__eval_sequences=40)
-    assert few.evaluate("val") != more.evaluate("val")
+    assert few.evaluate() != more.evaluate()
 
 
 # The loop and its files
 
 
 def test_metrics_have_the_names_and_steps_that_are_documented(data, tmp_path):
-    assert run(make(data, training__max_steps=14), 14, tmp_path) is LoopEnd.REACHED
+    assert train_to(make(data, training__max_steps=14), 14, tmp_path) is LoopEnd.REACHED
     lines = read_metrics(tmp_path / "metrics.jsonl")
     trained = {"train/loss", "lr", "grad_norm", "tokens"}
     evaluated = {"val/loss", "val/perplexity"}
@@ -251,8 +242,8 @@ def test_metrics_have_the_names_and_steps_that_are_documented(data, tmp_path):
 
 def test_the_logged_loss_is_the_mean_since_the_line_before(data, tmp_path):
     often, seldom = tmp_path / "often", tmp_path / "seldom"
-    run(make(data, training__log_steps=1), 12, often)
-    run(make(data, training__log_steps=4), 12, seldom)
+    train_to(make(data, training__log_steps=1), 12, often)
+    train_to(make(data, training__log_steps=4), 12, seldom)
     losses = [line["train/loss"] for line in read_metrics(often / "metrics.jsonl") if "lr" in line]
     means = [line["train/loss"] for line in read_metrics(seldom / "metrics.jsonl") if "lr" in line]
     assert means == pytest.approx([sum(losses[i : i + 4]) / 4 for i in (0, 4, 8)])
@@ -264,16 +255,18 @@ def test_the_logged_loss_is_the_mean_since_the_line_before(data, tmp_path):
 @pytest.mark.parametrize("cut", [3, 4, 6, 7])
 def test_a_training_that_was_cut_ends_bit_for_bit_the_same(cut, changes, data, tmp_path):
     whole, first, rest = (make(data, **changes) for _ in range(3))
-    run(whole, 12, tmp_path / "whole")
+    train_to(whole, 12, tmp_path / "whole")
     saved = tmp_path / "saved"
     saved.mkdir()
     asked = itertools.count(1)
     interrupted = lambda: next(asked) == cut  # noqa: E731
-    outcome = run(first, 12, tmp_path / "cut", lambda: first.snapshot().write(saved), interrupted)
+    outcome = train_to(
+        first, 12, tmp_path / "cut", lambda: first.snapshot().write(saved), interrupted
+    )
     assert (outcome, first.step) == (LoopEnd.INTERRUPTED, cut)
     rest.load(saved)
     torch.manual_seed(99)
-    assert run(rest, 12, tmp_path / "cut") is LoopEnd.REACHED
+    assert train_to(rest, 12, tmp_path / "cut") is LoopEnd.REACHED
     assert_equal(whole, rest)
     files = [(tmp_path / name / "metrics.jsonl").read_bytes() for name in ("whole", "cut")]
     assert files[0] == files[1]
@@ -281,13 +274,13 @@ def test_a_training_that_was_cut_ends_bit_for_bit_the_same(cut, changes, data, t
 
 def test_a_training_continues_from_a_checkpoint_older_than_its_metrics(data, tmp_path):
     whole, first, rest = make(data), make(data), make(data)
-    run(whole, 12, tmp_path / "whole")
-    run(first, 6, tmp_path / "cut")
+    train_to(whole, 12, tmp_path / "whole")
+    train_to(first, 6, tmp_path / "cut")
     (tmp_path / "saved").mkdir()
     first.snapshot().write(tmp_path / "saved")
-    run(first, 9, tmp_path / "cut")
+    train_to(first, 9, tmp_path / "cut")
     rest.load(tmp_path / "saved")
-    run(rest, 12, tmp_path / "cut")
+    train_to(rest, 12, tmp_path / "cut")
     assert_equal(whole, rest)
     assert (tmp_path / "cut" / "metrics.jsonl").read_bytes() == (
         tmp_path / "whole" / "metrics.jsonl"
@@ -295,21 +288,21 @@ def test_a_training_continues_from_a_checkpoint_older_than_its_metrics(data, tmp
 
 
 def test_checkpoints_are_saved_when_asked_and_not_at_the_end(data, tmp_path):
-    trainer, saved = make(data, training__save_steps=4), []
-    run(trainer, 12, tmp_path, lambda: saved.append(trainer.step))
+    learner, saved = make(data, training__save_steps=4), []
+    train_to(learner, 12, tmp_path, lambda: saved.append(learner.step))
     assert saved == [4, 8]
 
 
 @pytest.mark.parametrize("save_steps", [None, 1, 5])
 def test_saving_changes_no_numbers(save_steps, data, tmp_path):
-    trainer, plain = make(data, training__save_steps=save_steps), make(data)
+    learner, plain = make(data, training__save_steps=save_steps), make(data)
     (tmp_path / "saved").mkdir()
-    run(trainer, 12, tmp_path / "a", lambda: trainer.snapshot().write(tmp_path / "saved"))
-    run(plain, 12, tmp_path / "b")
-    assert_equal(trainer, plain)
+    train_to(learner, 12, tmp_path / "a", lambda: learner.snapshot().write(tmp_path / "saved"))
+    train_to(plain, 12, tmp_path / "b")
+    assert_equal(learner, plain)
 
 
-def test_a_checkpoint_is_what_transformers_and_the_trainer_need(data, tmp_path):
+def test_a_checkpoint_is_what_transformers_and_the_learner_need(data, tmp_path):
     make(data).snapshot().write(tmp_path)
     assert {file.name for file in tmp_path.iterdir()} == {
         "model.safetensors",
@@ -324,34 +317,34 @@ def test_a_checkpoint_is_what_transformers_and_the_trainer_need(data, tmp_path):
 
 
 def test_a_huge_learning_rate_diverges(data, tmp_path, caplog):
-    trainer = make(data, training__learning_rate=1e30, training__pct_warmup=0.0)
-    assert run(trainer, 12, tmp_path) is LoopEnd.DIVERGED
-    assert trainer.step == 4
+    learner = make(data, training__learning_rate=1e30, training__pct_warmup=0.0)
+    assert train_to(learner, 12, tmp_path) is LoopEnd.DIVERGED
+    assert learner.step == 4
     assert "diverged" in caplog.text and "train/loss is nan at step 4" in caplog.text
     assert [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")] == [0]
 
 
 def test_a_weight_that_is_no_number_is_noticed(data, tmp_path):
-    trainer = make(data)
-    run(trainer, 4, tmp_path)
+    learner = make(data)
+    train_to(learner, 4, tmp_path)
     with torch.no_grad():
-        trainer.model.transformer.wte.weight[40, 0] = math.nan
-    assert run(trainer, 12, tmp_path) is LoopEnd.DIVERGED
+        learner.objective.model.transformer.wte.weight[40, 0] = math.nan
+    assert train_to(learner, 12, tmp_path) is LoopEnd.DIVERGED
     steps = [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")]
     assert steps == [0, 4]
 
 
 def test_a_last_update_that_breaks_the_weights_is_noticed(data, tmp_path, caplog):
-    trainer = make(data)
-    step = trainer.engine.optimizer.step
+    learner = make(data)
+    step = learner.engine.optimizer.step
 
     def break_at_the_end(rate):
         step(rate)
-        if trainer.step == 11:
-            trainer.model.transformer.wte.weight.data.fill_(math.nan)
+        if learner.step == 11:
+            learner.objective.model.transformer.wte.weight.data.fill_(math.nan)
 
-    trainer.engine.optimizer.step = break_at_the_end
-    assert run(trainer, 12, tmp_path) is LoopEnd.DIVERGED
+    learner.engine.optimizer.step = break_at_the_end
+    assert train_to(learner, 12, tmp_path) is LoopEnd.DIVERGED
     assert "diverged" in caplog.text and "val/loss is nan at step 12" in caplog.text
     assert "NaN" not in (tmp_path / "metrics.jsonl").read_text()
 
@@ -517,16 +510,16 @@ def test_leftovers_of_killed_processes_are_dropped(tmp_path):
     assert list(tmp_path.iterdir()) == [kept]
 
 
-def test_a_trainer_survives_its_checkpoint_on_disk(data, tmp_path):
-    trainer, other = make(data), make(data)
+def test_a_learner_survives_its_checkpoint_on_disk(data, tmp_path):
+    learner, other = make(data), make(data)
     for _ in range(5):
-        trainer.train_step()
+        learner.train_step()
     path = tmp_path / "checkpoint_5"
-    checkpoint.write_checkpoint(path, trainer.snapshot().write, lambda: None)
+    checkpoint.write_checkpoint(path, learner.snapshot().write, lambda: None)
     assert checkpoint.find_damage(path) is None
     other.load(path)
-    assert_equal(trainer, other)
-    assert trainer.interval_metrics()["train/loss"] == other.interval_metrics()["train/loss"]
+    assert_equal(learner, other)
+    assert learner.interval_metrics()["train/loss"] == other.interval_metrics()["train/loss"]
 
 
 @pytest.mark.parametrize(
@@ -552,14 +545,14 @@ def test_a_checkpoint_on_bpe_tokens_generates_text(kind, tmp_path):
         config = {"model_type": "llama", "intermediate_size": 32, **shape}
         changes = {"model__kind": "hf", "model__config": config}
         changes |= dict.fromkeys(("model__n_layer", "model__n_head", "model__n_embd"))
-    trainer = Trainer(tiny.configure(data, **changes), data, CPU)
-    trainer.train_step()
-    trainer.snapshot().write(tmp_path)
+    learner = make_learner(tiny.configure(data, **changes), data)
+    learner.train_step()
+    learner.snapshot().write(tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
     model = AutoModelForCausalLM.from_pretrained(tmp_path)
     assert tokenizer("Sentence 7")["input_ids"] != list(b"Sentence 7")
     assert tokenizer.decode(tokenizer("Sentence 7")["input_ids"]) == "Sentence 7"
-    assert model.config.eos_token_id == data.end_of_text == tokenizer.eos_token_id
+    assert model.config.eos_token_id == TokenData(data).end_of_text == tokenizer.eos_token_id
     start = tokenizer("Sentence", return_tensors="pt")
     said = tokenizer.decode(model.generate(**start, max_new_tokens=5)[0], skip_special_tokens=True)
     assert said.startswith("Sentence")

@@ -1,0 +1,54 @@
+"""Language models, made and trained as the store does it, but without a store."""
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from resweep.data.store import Prepared
+from resweep.training.gradient_learner import GradientLearner
+from resweep.training.loop import Callbacks, LoopEnd, LoopPlan, train
+from resweep.training.metrics import METRICS, TIMING, MetricLog
+from resweep.training.monitors import Monitors
+from resweep.training.processes import ALONE, Processes
+from tests.support.language import SYSTEM, stop_rules
+
+CPU = torch.device("cpu")
+
+
+def make_learner(
+    config: Mapping[str, Any],
+    data: Prepared,
+    device: torch.device = CPU,
+    processes: Processes = ALONE,
+) -> GradientLearner:
+    """Return the learner of a resolved configuration."""
+    learner = SYSTEM.learner(config, data, device, processes, None, None)
+    assert isinstance(learner, GradientLearner)
+    return learner
+
+
+def train_to(
+    learner: GradientLearner,
+    until: int,
+    folder: Path,
+    save: Callable[[], None] = lambda: None,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> LoopEnd:
+    """Train a learner to a step, without monitors; its metric files are in a folder."""
+    plan = LoopPlan(
+        training=learner.training,
+        until=until,
+        device=learner.device,
+        unit=SYSTEM.unit,
+        metric=SYSTEM.metric,
+        training_loss=SYSTEM.training_loss,
+    )
+    callbacks = Callbacks(save, interrupted, lambda step: None)
+    with (
+        closing(MetricLog(folder / METRICS, learner.step)) as metrics,
+        closing(MetricLog(folder / TIMING, learner.step)) as timing,
+    ):
+        return train(learner, plan, metrics, timing, callbacks, Monitors(stop_rules()))
