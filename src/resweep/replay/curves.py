@@ -127,10 +127,11 @@ def read_sweep(study: str, phase: str, layout: Layout, metric: str | None = None
     """
     part = _described(study, phase, layout)
     score = read_score(part)
-    wanted = metric_of(part["config"], metric or score.metric)
+    where = str(layout.phase(study, phase).path)
+    wanted = metric_of(part["config"], metric or score.metric, where)
     names = _ranked_trials(study, phase, layout)
     outcomes = [read_outcome(layout.record(study, phase, name)) for name in names]
-    adaptive = part["rounds"] is not None
+    adaptive = part.get("rounds") is not None
     curves = tuple(
         _read_curve(
             outcome,
@@ -143,17 +144,16 @@ def read_sweep(study: str, phase: str, layout: Layout, metric: str | None = None
         if outcome.record.status != Status.EMPTY
     )
     if metric is not None and not any(curve.logged_before_end for curve in curves):
-        where = str(layout.phase(study, phase))
         mend = "was logged by none of its runs before their ends: choose one that was"
         raise ConfigError(Problem(where, "metric", metric, mend))
-    rule = part["early_terminate"]
+    rule = part.get("early_terminate")
     return RecordedSweep(
         study,
         phase,
         score.metric,
         score.goal,
         EarlyTerminate(**rule) if rule else None,
-        tuple(band for band, _ in part["rungs"] or () if band is not None),
+        tuple(band for band, _ in part.get("rungs") or () if band is not None),
         adaptive,
         curves,
     )
@@ -161,7 +161,7 @@ def read_sweep(study: str, phase: str, layout: Layout, metric: str | None = None
 
 def _described(study: str, phase: str, layout: Layout) -> dict[str, Any]:
     """Return what study.yaml says of a phase."""
-    file = layout.study(study) / "study.yaml"
+    file = layout.study(study).described
     if not file.exists():
         mend = f"`snakemake --config study={study}` builds the study first"
         raise ConfigError(Problem(str(file), "", None, f"is missing; {mend}"))
@@ -174,7 +174,7 @@ def _described(study: str, phase: str, layout: Layout) -> dict[str, Any]:
 
 def _ranked_trials(study: str, phase: str, layout: Layout) -> list[str]:
     """Return the trials' names from scores.csv: records of trials that left the phase may stay."""
-    file = layout.phase(study, phase) / "scores.csv"
+    file = layout.phase(study, phase).scores
     if not file.exists():
         raise StoreError(
             f"{file}: the phase has not been ranked yet; `snakemake --config study={study}` "

@@ -46,8 +46,13 @@ def all_systems() -> list[System]:
     return [find_system(name) for name in system_names()]
 
 
-def metric_of(config: Mapping[str, Any], name: str) -> Metric:
+def metric_of(config: Mapping[str, Any], name: str, where: str = "study") -> Metric:
     """Return a metric of the system that a configuration is of.
+
+    Args:
+        config: The configuration.
+        name: Of the metric.
+        where: The file that names it, for the error.
 
     Raises:
         ConfigError: Its trainings log no such metric; lists those that they do.
@@ -57,5 +62,5 @@ def metric_of(config: Mapping[str, Any], name: str) -> Metric:
     if metric is None:
         known = ", ".join(metric.name for metric in system.metrics)
         hint = f"is not logged by {system.name}; there are: {known}"
-        raise ConfigError(Problem("score", "metric", name, hint))
+        raise ConfigError(Problem(where, "metric", name, hint))
     return metric

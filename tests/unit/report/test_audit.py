@@ -7,6 +7,7 @@ from resweep.paths import Layout
 from resweep.report.audit import audit, audit_table
 from resweep.search.rungs import rule_text, step_of
 from resweep.study.load import load_study
+from resweep.systems.registry import metric_of
 from resweep.trials.decisions import COLUMNS, write_decisions
 from resweep.trials.trial import Trial, write_trial
 
@@ -64,7 +65,8 @@ def test_a_trial_that_goes_through_rungs_is_one_trial_and_one_run(tmp_path):
     phase = (study := load(tmp_path, ADAPTIVE)).phases[0]
     layout = Layout(tmp_path / "results")
     for stage in phase.stages_of_round(phase.stages[0]):
-        stop = step_of(stage.rung.band, phase.metric, phase.config["training"])
+        metric = metric_of(phase.config, phase.metric)
+        stop = step_of(stage.rung.band, metric, phase.config["training"])
         for number, slot in enumerate(stage.slots):
             rate = {"training.learning_rate": 1e-3 * (number + 1)}
             config = assign(phase.config, rate)
@@ -82,7 +84,7 @@ def test_what_other_settings_decided_is_open_again(tmp_path):
     for slot in (*first.slots, *second.slots):
         trial = Trial(study.name, phase.name, "r01-01", phase.config, {}, None)
         write_trial(layout.trial(study.name, phase.name, slot), trial)
-    decided = layout.phase(study.name, phase.name) / "decisions" / f"{first.name}.csv"
+    decided = layout.phase(study.name, phase.name).rung_decisions(first.name)
     decided.parent.mkdir(parents=True)
     known = audit(study, layout)["sweep"].open_slots
     plan = phase.rung_plan(first)

@@ -155,12 +155,12 @@ def test_each_trial_gets_what_it_had_at_its_last_rung(tmp_path: Path) -> None:
         "a": "stopped", "b": "finished", "c": "stopped", "d": "diverged", "e": "infeasible",
         "f": "empty",
     }  # fmt: skip
-    stop_reason = records["a"]["stop_reason"]
+    stop_reason = records["a"].stop_reason
     assert STOPPED_AT_1["rule"] in stop_reason and STOPPED_AT_1["reason"] in stop_reason
-    assert records["a"]["metrics"][METRIC] == 3.0 and records["a"]["run_id"] == "runa"
-    assert (records["b"]["step"], got["b"].trial.stop) == (40, None)
-    assert (records["c"]["rule"], records["c"]["step"]) == ("plateau", 23)
-    assert records["f"]["stop_reason"] == "the target was reached"
+    assert records["a"].metrics[METRIC] == 3.0 and records["a"].run_id == "runa"
+    assert (records["b"].step, got["b"].trial.stop) == (40, None)
+    assert (records["c"].rule, records["c"].step) == ("plateau", 23)
+    assert records["f"].stop_reason == "the target was reached"
     links = {name for name in "abcdef" if layout.record("s", "p", name).is_symlink()}
     assert links == {"b", "c", "d"}  # what the store has is linked
     assert got["a"].trial.stop == 10 and got["f"].trial.empty
@@ -186,7 +186,7 @@ def test_promoted_before_and_stopped_later_is_stopped_later(tmp_path: Path) -> N
     rows = [*decisions_of("a", decision="promote"), *decisions_of("a", reason="place 2")]
     conclude(written, rows, layout)
     made = read_outcome(layout.record("s", "p", "a"))
-    assert made.record["step"] == 20 and "place 2" in made.record["stop_reason"]
+    assert made.record.step == 20 and "place 2" in str(made.record.stop_reason)
     assert read_trial(layout.trial("s", "p", "a")).stop == 20
 
 

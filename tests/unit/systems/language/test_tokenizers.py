@@ -273,7 +273,7 @@ def test_a_tokenizer_is_a_source_but_weights_are_not(corpus, model_folder, tmp_p
     first = ensure_tokens(wanted, layout)
     text = (folder / "tokenizer.json").read_text()
     (folder / "tokenizer.json").write_text(text.replace('"fox"', '"fax"'))
-    assert store.find(wanted, layout) is None
+    assert store.find(SYSTEM, wanted, layout) is None
     assert ensure_tokens(wanted, layout).digest != first.digest
 
 
@@ -329,7 +329,7 @@ def test_tokenizers_that_cannot_be_used_are_refused(corpus, model_folder, tmp_pa
         ({"tokens": "tokenizer"}, ["tokens: tokenizer", "tokenizer: NAME or PATH"]),
         ({"tokenizer": "gpt2"}, ["tokens: tokenizer", "bytes"]),
         ({"source": "hub"}, ["source: hub", "dataset: NAME or PATH"]),
-        ({"source": "hub", "dataset": ""}, ["dataset", "at least 1 character"]),
+        ({"source": "hub", "dataset": ""}, ["at least 1 character"]),
         ({"dataset": "x"}, ["dataset", "source: hub", "python-docs"]),
         ({"source": "hub", "dataset": "x", "paths": ["y"]}, ["paths", "dataset: NAME or PATH"]),
         ({"tokens": "words"}, ["'bytes', 'bpe' or 'tokenizer'"]),
