@@ -66,7 +66,7 @@ def test_base_of_the_study_below_the_command_line():
     }
     assert (made.trial.study, made.trial.phase) == ("by-hand", "quickstart")
     assert made.record.parent == Path("results/by-hand/quickstart/records")
-    assert made.tracking["wandb"] == "offline"
+    assert made.options.tracking["wandb"] == "offline"
 
 
 def test_order_and_spelling_make_no_other_trial():
@@ -104,7 +104,9 @@ def test_text_for_fields_of_text():
 
 def test_own_options():
     made = plan("--device", "cpu", "--results=elsewhere", "keep=all", "--study", "quickstart")
-    assert (made.device, made.keep, made.layout) == ("cpu", "all", Layout(Path("elsewhere")))
+    options = made.options
+    assert (options.device, options.keep) == ("cpu", "all")
+    assert made.layout == Layout(Path("elsewhere"))
     assert made.trial.assignments == {}
 
 

@@ -34,6 +34,12 @@ from tests.support.tiny import configure, prepare
 VAL_LOSS = Metric(name="val/loss", logged=Logged.EVALUATION)
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """As in jobs, and in the process that is killed below."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return prepare(tmp_path_factory.mktemp("data"))
@@ -330,6 +336,7 @@ def test_a_writer_hides_no_error_of_the_training(caplog):
 KILLED = """
 import sys, threading
 from pathlib import Path
+import torch
 from resweep.paths import Layout
 from resweep.store.advance import advance
 from resweep.training.gradient_learner import GradientLearner
@@ -338,15 +345,20 @@ from tests.support.tiny import prepare
 from tests.integration.store.test_saves import request
 
 write, step = GradientSnapshot.write, GradientLearner.train_step
+writing = threading.Event()
+torch.set_num_threads(1)
 
 def half(self, folder):
     write(self, folder)
     if self.step == 8:
         (folder / "optimizer.safetensors").unlink()
+        writing.set()
         threading.Event().wait()
 
 def tell(self, *arguments):
     step(self, *arguments)
+    if self.step == 11:
+        writing.wait()
     print(self.step, flush=True)
 
 GradientSnapshot.write, GradientLearner.train_step = half, tell

@@ -16,7 +16,7 @@ import torch
 from resweep.data.store import Prepared
 from resweep.errors import Interrupted, LeaseLost, LockTimeout, ProcessLost, StoreError
 from resweep.jobs.resources import trial_needs
-from resweep.paths import Layout, link_relative
+from resweep.paths import Layout, link_relative, write_atomically
 from resweep.store import lock as lock_module
 from resweep.store.advance import advance
 from resweep.store.attempts import Attempts
@@ -333,9 +333,8 @@ def test_a_waiter_notices_that_the_run_was_forgotten(tmp_path):
 
 def lease(folder: Path, **changes: Any) -> None:
     """A lease of another host, as it stands in a shared folder."""
-    folder.mkdir(parents=True, exist_ok=True)
     content = {"generation": 4, "token": "theirs", "host": "elsewhere", "pid": 1, "beats": 1}
-    (folder / "lease.json").write_text(json.dumps(content | changes))
+    write_atomically(folder / "lease.json", json.dumps(content | changes))
 
 
 def test_a_waiter_gives_up_in_time_and_says_who_holds_the_run(tmp_path):
