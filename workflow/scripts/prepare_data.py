@@ -1,4 +1,4 @@
-"""Turn a text source into token files, once for equal settings.
+"""Prepare the data of a system, once for equal settings.
 
     python workflow/scripts/prepare_data.py --settings '{"source": "python-docs", ...}' \
         --stamp results/STUDY/data/ID.json

@@ -25,7 +25,7 @@ class Metric:
     """One value that trainings log.
 
     Attributes:
-        name: Its key in metrics.jsonl: `val/loss`.
+        name: Its key in metrics.jsonl.
         goal: Which direction is better.
         logged: When it has a value.
         column: Its column in runs.csv beside the one of its own name, for people; None: no other.

@@ -55,7 +55,7 @@ class Training(Section):
     )
     keep_best: Annotated[Positive | None, LABEL] = Field(
         None,
-        description="save evaluations with the lowest val/loss so far; so many stay; null: none",
+        description="save the best evaluations so far, of which N stay; null: none",
     )
     save_gradients: Annotated[bool, LABEL] = Field(
         False, description="each checkpoint has gradients.pt: those of the step that led to it"

@@ -1,1 +1,1 @@
-"""Text to tokens: sources, splits, the data store, and the batches that training reads."""
+"""The store of prepared data, and batches made ready in time; what is in them, systems know."""

@@ -14,6 +14,7 @@ from resweep.errors import ConfigError, Problem
 from resweep.study.kinds.registry import KINDS, kind_name
 from resweep.study.phase_file import PhaseFile
 from resweep.study.schema import NAME, Keep, Part, Publish, Resources, Score, Tracking
+from resweep.systems.system import DEFAULT
 
 if TYPE_CHECKING:
     AnyPhase = PhaseFile
@@ -34,7 +35,9 @@ class StudyFile(Part):
 
     name: Annotated[str, Field(pattern=f"^{NAME}$")] = Field(description="folder and rule names")
     description: str = Field("", description="for people")
-    system: str | None = Field(None, description="what is trained; null: language models")
+    system: str | None = Field(
+        None, description=f"what is trained: a folder of systems/; null: {DEFAULT}"
+    )
     base: dict[str, Any] = Field(description="modules: section, name (or the content itself)")
     set: dict[str, Any] = Field({}, description="values above the modules")
     own: list[str] = Field(

@@ -20,7 +20,7 @@ class Metric:
         target: The value at which a sweep has what it wants, or None.
     """
 
-    name: str = "val/loss"
+    name: str
     goal: str = "minimize"
     target: float | None = None
 

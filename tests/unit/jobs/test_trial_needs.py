@@ -81,7 +81,7 @@ def test_a_filled_slot_asks_as_its_trial_file_says(
     phase, stage, name = first(study.phase("rerun"))
     layout = Layout(tmp_path)
     file = layout.trial(study.name, phase.name, name)
-    write_trial(file, Trial(study.name, phase.name, name, {"model": {"n_layer": 9}}, stop=7))
+    write_trial(file, Trial(study.name, phase.name, name, config={"model": {"n_layer": 9}}, stop=7))
     TrialNeeds(layout, Clock()).of(phase, stage, name, 1)
     assert asked == [{"config": {"model": {"n_layer": 9}}, "stop": 7, "empty": None}]
     write_trial(file, Trial(study.name, phase.name, name, empty="nothing to fill it"))
