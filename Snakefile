@@ -16,8 +16,8 @@ wildcard_constraints:
 
 include: "rules/common.smk"
 include: "rules/prepare_data.smk"
-include: "rules/sweep.smk"
-include: "rules/rerun.smk"
+include: "rules/fill.smk"
+include: "rules/train.smk"
 include: "rules/rank.smk"
 include: "rules/publish.smk"
 include: "rules/report.smk"
@@ -26,4 +26,4 @@ include: "rules/report.smk"
 rule all:
     default_target: True
     input:
-        everything(),
+        [file for study in STUDIES for file in files.targets(LAYOUT, study)],

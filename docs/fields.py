@@ -15,13 +15,17 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from resweep.config.section import LABEL
-from resweep.study.schema import PhaseFile, Publish, Resources, Score, StudyFile, Tracking
+from resweep.study.kinds.registry import KINDS, kind_name
+from resweep.study.phase_file import PhaseFile
+from resweep.study.schema import Publish, Resources, Score, Tracking
+from resweep.study.study_file import StudyFile
 from resweep.systems.registry import find_system
 
 PAGE = Path(__file__).parent / "configuration.md"
 MODELS: dict[str, type[BaseModel]] = {
     "study": StudyFile,
     "phase": PhaseFile,
+    **{f"{kind_name(kind)}_phase": kind for kind in KINDS},
     "score": Score,
     "tracking": Tracking,
     "publish": Publish,
@@ -50,10 +54,13 @@ def with_tables(text: str) -> str:
 
 
 def table(model: type[BaseModel]) -> str:
-    """Lay the fields of a model out: name, type, default, meaning."""
+    """Lay the fields of a model out: name, type, default, meaning; of a kind of phase its own."""
     schema = model.model_json_schema()
     lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    common = PhaseFile.model_fields if model in KINDS else {}
     for name, field in schema["properties"].items():
+        if name in common:
+            continue
         info = model.model_fields[name]
         label = " *" if LABEL in info.metadata else ""
         kind = ", ".join([_type(field), *dict.fromkeys(_bounds(info.annotation, info.metadata))])
@@ -72,7 +79,7 @@ def _plain(value: Any) -> bool:
 def _type(field: dict[str, Any]) -> str:
     if "anyOf" in field:
         return " or ".join(_type(option) for option in field["anyOf"])
-    if "$ref" in field:
+    if "$ref" in field or "oneOf" in field:
         return "mapping"
     if "enum" in field:
         return ", ".join(map(str, field["enum"]))

@@ -8,16 +8,17 @@
 
 
 for study, phase in PHASES:
+    folder = LAYOUT.phase(study.name, phase.name)
 
     rule:
         name:
             rule_name("score", study, phase)
         input:
-            records=records(phase),
+            records=files.records(LAYOUT, phase),
         output:
-            scores=phase_file(phase, "scores.csv"),
+            scores=folder.scores,
         log:
-            log_file("score", study, phase),
+            files.log_file("score", study, phase),
         localrule: True
         conda:
             "../envs/resweep.yaml"
@@ -25,7 +26,7 @@ for study, phase in PHASES:
             score=canonical_json(phase.score.model_dump()),
             tolerate=study.tolerate_failures,
             study=study.name,
-            code=code("ranking/scores", "trials/trial", "trials/record"),
+            code=code("score.py"),
         shell:
             "printf '%s\\n' {input.records} | python workflow/scripts/score.py --records - "
             "--scores {output.scores} --study {params.study} --score {params.score:q} "
@@ -35,16 +36,16 @@ for study, phase in PHASES:
         name:
             rule_name("select", study, phase)
         input:
-            scores=phase_file(phase, "scores.csv"),
+            scores=folder.scores,
         output:
-            best=phase_file(phase, "top{k}_best_configs.yaml"),
+            best=folder.best_configs("{k}"),
         log:
-            log_file("select", study, phase, "top{k}"),
+            files.log_file("select", study, phase, "top{k}"),
         localrule: True
         conda:
             "../envs/resweep.yaml"
         params:
-            code=code("ranking/selection"),
+            code=code("select_best.py"),
         shell:
             "python workflow/scripts/select_best.py --scores {input.scores} --top {wildcards.k} "
             "--output {output.best} > {log} 2>&1"
@@ -53,13 +54,13 @@ for study, phase in PHASES:
         name:
             rule_name("keep", study, phase)
         input:
-            scores=phase_file(phase, "scores.csv"),
-            rungs=rung_decisions(phase, phase.stages),
+            scores=folder.scores,
+            rungs=files.rung_decisions(LAYOUT, phase, phase.stages),
         output:
-            models=directory(phase_file(phase, "models")),
-            decisions=phase_file(phase, "decisions.csv"),
+            models=directory(folder.models),
+            decisions=folder.decisions,
         log:
-            log_file("keep", study, phase),
+            files.log_file("keep", study, phase),
         localrule: True
         conda:
             "../envs/resweep.yaml"
@@ -68,7 +69,7 @@ for study, phase in PHASES:
             phase=phase.name,
             policy=phase.keep,
             top=phase.selects,
-            code=code("ranking/keep", "trials/decisions", "trials/record"),
+            code=code("keep_models.py"),
         shell:
             "python workflow/scripts/keep_models.py --study {params.study} --phase {params.phase} "
             "--policy {params.policy} --top {params.top} --scores {input.scores} "

@@ -10,20 +10,21 @@
 
 
 for study in STUDIES:
+    folder = LAYOUT.study(study.name)
 
     rule:
         name:
             rule_name("write_study", study)
         output:
-            study=study_file(study, "study.yaml"),
+            study=folder.described,
         log:
-            log_file("write_study", study),
+            files.log_file("write_study", study),
         localrule: True
         conda:
             "../envs/resweep.yaml"
         params:
             content=canonical_json(study.resolved()),
-            code=code("yaml12"),
+            code=code("write_study.py"),
         shell:
             "python workflow/scripts/write_study.py --content {params.content:q} "
             "--output {output.study} > {log} 2>&1"
@@ -32,17 +33,17 @@ for study in STUDIES:
         name:
             rule_name("tabulate", study)
         input:
-            records=[path for phase in study.phases for path in records(phase)],
+            records=[path for phase in study.phases for path in files.records(LAYOUT, phase)],
         output:
-            table=study_file(study, "runs.csv"),
+            table=folder.table,
         log:
-            log_file("tabulate", study),
+            files.log_file("tabulate", study),
         localrule: True
         conda:
             "../envs/resweep.yaml"
         params:
             study=study.name,
-            code=code("report/tables", "trials/trial", "trials/record"),
+            code=code("tabulate_runs.py"),
         shell:
             "printf '%s\\n' {input.records} | python workflow/scripts/tabulate_runs.py "
             "--study {params.study} --records - > {log} 2>&1"
@@ -51,28 +52,25 @@ for study in STUDIES:
         name:
             rule_name("report", study)
         input:
-            study=study_file(study, "study.yaml"),
-            table=study_file(study, "runs.csv"),
-            scores=[phase_file(phase, "scores.csv") for phase in study.phases],
-            decisions=[phase_file(phase, "decisions.csv") for phase in study.phases],
-            rungs=[f for phase in study.phases for f in rung_decisions(phase, phase.stages)],
+            study=folder.described,
+            table=folder.table,
+            scores=[folder.phase(phase.name).scores for phase in study.phases],
+            decisions=[folder.phase(phase.name).decisions for phase in study.phases],
+            rungs=[
+                path
+                for phase in study.phases
+                for path in files.rung_decisions(LAYOUT, phase, phase.stages)
+            ],
         output:
-            report=study_file(study, "report.html"),
+            report=folder.report,
         log:
-            log_file("report", study),
+            files.log_file("report", study),
         localrule: True
         conda:
             "../envs/resweep.yaml"
         params:
             study=study.name,
-            code=code(
-                "report/report",
-                "report/page",
-                "report/charts/trials",
-                "report/charts/search",
-                "report/results",
-                "replay/rung_summary",
-            ),
+            code=code("report.py"),
         shell:
             "python workflow/scripts/report.py {params.study} --output {output.report} "
             "> {log} 2>&1"

@@ -12,6 +12,148 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BY_HAND = "by-hand"  # in place of a study: trainings that belong to none
+# Names that a study, or a phase, would take from other folders.
+RESERVED_STUDIES = ("runs", "data", "weights", "trash", "artifacts", "wandb", "sweeps", BY_HAND)
+RESERVED_PHASES = ("artifacts", "data", "wandb")
+
+
+STUDY = "study.yaml"
+SWEEP = "sweep.yaml"
+TABLE = "runs.csv"
+RECORDS = "records"
+
+
+@dataclass(frozen=True)
+class PhaseFolder:
+    """Paths below the folder of one phase.
+
+    A slot is a trial's name; before the last rung of a sweep, it has the stage's folder in front:
+    `b1/5e1f9fba51`.
+    """
+
+    path: Path
+
+    @property
+    def trials(self) -> Path:
+        """Folder of the trial files."""
+        return self.path / "trials"
+
+    @property
+    def records(self) -> Path:
+        """Folder of the records."""
+        return self.path / RECORDS
+
+    @property
+    def models(self) -> Path:
+        """Folder of links to the weights that stay."""
+        return self.path / "models"
+
+    @property
+    def scores(self) -> Path:
+        """The ranking."""
+        return self.path / "scores.csv"
+
+    @property
+    def decisions(self) -> Path:
+        """Each keep, stop and promotion, a row each."""
+        return self.path / "decisions.csv"
+
+    def trial(self, slot: str) -> Path:
+        """What a slot trains."""
+        return self.trials / f"{slot}.yaml"
+
+    def record(self, slot: str) -> Path:
+        """What a slot got."""
+        return self.records / f"{slot}.json"
+
+    def records_at_rungs(self) -> list[Path]:
+        """Return the records of all slots of all rungs that are there."""
+        return sorted(self.records.glob("**/b*/*.json"))
+
+    def rung_decisions(self, stage: str) -> Path:
+        """Who continues from a rung, by the name of its stage."""
+        return self.path / "decisions" / f"{stage}.csv"
+
+    def best_configs(self, top: int | str) -> Path:
+        """The best configurations; `top` may be a wildcard."""
+        return self.path / f"top{top}_best_configs.yaml"
+
+    def round(self, number: int) -> Path:
+        """What a round of a Bayesian sweep was proposed from, and its points."""
+        return self.path / "rounds" / f"r{number:02d}.json"
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """Paths below the folder of one study."""
+
+    path: Path
+
+    @property
+    def described(self) -> Path:
+        """The study as it was resolved."""
+        return self.path / STUDY
+
+    @property
+    def table(self) -> Path:
+        """One row for each trial."""
+        return self.path / TABLE
+
+    @property
+    def report(self) -> Path:
+        """Everything as one page."""
+        return self.path / "report.html"
+
+    def data_stamp(self, data_id: str) -> Path:
+        """Description and digest of a prepared data set."""
+        return self.path / "data" / f"{data_id}.json"
+
+    def data_stamps(self) -> list[Path]:
+        """Return the stamps of data that are there."""
+        return sorted((self.path / "data").glob("*.json"))
+
+    def artifact(self, name: str) -> Path:
+        """Stamp of a published artifact."""
+        return artifact_stamp(self.path, name)
+
+    def phase(self, phase: str) -> PhaseFolder:
+        """Paths of a phase."""
+        return PhaseFolder(self.path / phase)
+
+    def all_records(self) -> list[Path]:
+        """Return the records of all phases that are there, those of rungs included."""
+        return sorted(self.path.glob(f"*/{RECORDS}/**/*.json"))
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """Paths below the folder of a sweep that `run_sweep.py` made; records are its workers'."""
+
+    path: Path
+
+    @property
+    def study(self) -> Path:
+        """The study file around the sweep."""
+        return self.path / STUDY
+
+    @property
+    def draft(self) -> Path:
+        """A study file that is being checked."""
+        return self.path / f".{STUDY}"
+
+    @property
+    def sweep(self) -> Path:
+        """The copy of the sweep file."""
+        return self.path / SWEEP
+
+    @property
+    def lock(self) -> Path:
+        """Lock on the study files of all sweeps."""
+        return self.path.parent / ".lock"
+
+    def record(self, slot: str) -> Path:
+        """What a slot got."""
+        return self.path / RECORDS / f"{slot}.json"
 
 
 @dataclass(frozen=True)
@@ -23,7 +165,7 @@ class Layout:
     @property
     def runs_table(self) -> Path:
         """One row for each run of the store."""
-        return self.root / "runs.csv"
+        return self.root / TABLE
 
     @property
     def runs(self) -> Path:
@@ -47,21 +189,64 @@ class Layout:
         """What is known of weights that runs start from."""
         return self.root / "weights" / f"{name}.json"
 
-    def study(self, study: str) -> Path:
-        """Folder of one study."""
-        return self.root / study
+    def study(self, study: str) -> StudyFolder:
+        """Paths of one study."""
+        return StudyFolder(self.root / study)
 
-    def phase(self, study: str, phase: str) -> Path:
-        """Folder of one phase."""
-        return self.root / study / phase
+    def phase(self, study: str, phase: str) -> PhaseFolder:
+        """Paths of one phase."""
+        return self.study(study).phase(phase)
 
     def trial(self, study: str, phase: str, trial: str) -> Path:
         """What a trial trains."""
-        return self.phase(study, phase) / "trials" / f"{trial}.yaml"
+        return self.phase(study, phase).trial(trial)
 
     def record(self, study: str, phase: str, trial: str) -> Path:
         """What a trial got."""
-        return self.phase(study, phase) / "records" / f"{trial}.json"
+        return self.phase(study, phase).record(trial)
+
+    def all_trial_records(self) -> list[Path]:
+        """Return the records of all trials of all studies that are there, none of rungs."""
+        return sorted(self.root.glob(f"*/*/{RECORDS}/*.json"))
+
+    def artifact(self, name: str) -> Path:
+        """Stamp of an artifact that belongs to no study."""
+        return artifact_stamp(self.root, name)
+
+    def sweep(self, sweep_id: str) -> SweepFolder:
+        """Paths of a sweep of `run_sweep.py`."""
+        return SweepFolder(self.root / "sweeps" / sweep_id)
+
+    def sweeps(self) -> list[SweepFolder]:
+        """Return the sweeps of `run_sweep.py` that are there."""
+        return [SweepFolder(path.parent) for path in sorted(self.root.glob(f"sweeps/*/{STUDY}"))]
+
+
+def artifact_stamp(folder: Path, name: str) -> Path:
+    """Stamp of an artifact below the folder of a study, or of all results."""
+    return folder / "artifacts" / f"{name}.json"
+
+
+def artifact_versions(stamp: Path) -> Path:
+    """Folder of the versions of the artifact that a stamp is of, wherever the stamp is."""
+    return stamp.parent / "versions"
+
+
+def tracking_log(folder: Path, name: str) -> Path:
+    """What W&B had to say, beside its own files in a folder of results."""
+    return folder / "wandb" / f"{name}.log"
+
+
+def phase_and_slot(record: Path) -> tuple[PhaseFolder, str]:
+    """Return the phase that a record belongs to, and the slot that it is the record of."""
+    above, _, slot = str(record.with_suffix("")).rpartition(f"/{RECORDS}/")
+    return PhaseFolder(Path(above)), slot
+
+
+def trial_of(record: Path) -> Path:
+    """Return the trial file that a record belongs to."""
+    folder, slot = phase_and_slot(record)
+    return folder.trial(slot)
 
 
 def link_relative(link: Path, target: Path) -> None:

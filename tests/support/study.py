@@ -17,6 +17,8 @@ from resweep.search.rungs import Rung, RungEntry, decide
 from resweep.store import checkpoints as checkpoint
 from resweep.store.retention import claim
 from resweep.store.run import Run
+from resweep.study.kinds.rerun import RerunPhase
+from resweep.study.kinds.sweep_phase import SweepPhase
 from resweep.study.metric import choose_metric
 from resweep.study.schema import Publish, Resources, Score, Tracking
 from resweep.study.study import Phase, Study
@@ -83,14 +85,24 @@ def make_study(
     full, problems = compose.validate(Composed(compose.nest(BASE), {}), "made", LANGUAGE)
     assert not problems
     common = {"study": name, "config": full, "keep": "best", "resources": Resources()}
-    phases = [Phase(name="sweep", kind="sweep", score=ranked, **common)]
+    phases: list[Phase] = [SweepPhase(name="sweep", score=ranked, **common)]
     if rerun:
-        phases.append(Phase(name="rerun", kind="rerun", source="sweep", score=ranked, **common))
-    study = Study(name, "language", "made.yaml", tuple(phases), score, Tracking(), Publish(), 0)
-    layout.study(name).mkdir(parents=True)
-    (layout.study(name) / "study.yaml").write_text(yaml12.dump(study.resolved()))
+        own = {"source": "sweep", "top": 1, "seeds": (1,), "overrides": {}}
+        phases.append(RerunPhase(name="rerun", score=ranked, **own, **common))
+    study = Study(
+        name=name,
+        system="language",
+        origin="made.yaml",
+        phases=tuple(phases),
+        score=score,
+        tracking=Tracking(),
+        publish=Publish(),
+        tolerate_failures=0,
+    )
+    layout.study(name).path.mkdir(parents=True)
+    layout.study(name).described.write_text(yaml12.dump(study.resolved()))
     if floor is not None:
-        stamp = layout.study(name) / "data" / "0123.json"
+        stamp = layout.study(name).data_stamp("0123")
         stamp.parent.mkdir()
         stamp.write_text(json.dumps({"bigram_floor": floor}))
     records = []
@@ -98,7 +110,7 @@ def make_study(
         paths = [make_trial(layout, phase, made) for made in trials]
         rank_phase(layout, phase, paths)
         records += paths
-    (layout.study(name) / "runs.csv").write_text(tabulate_study(records, layout))
+    layout.study(name).table.write_text(tabulate_study(records, layout))
     write_runs_table(layout)
     return layout
 
@@ -120,7 +132,7 @@ AT_RUNG = [
 def make_adaptive_study(root: Path) -> Layout:
     """Write a study of two rounds with a rung at step 20."""
     layout = make_study(root, sweep=ADAPTIVE, rerun=[])
-    file = layout.study("made") / "study.yaml"
+    file = layout.study("made").described
     described = yaml12.load_mapping(file)
     described["phases"][0] |= {"rounds": 2, "rungs": [[2, 3], [None, 2]]}
     file.write_text(yaml12.dump(described))
@@ -139,7 +151,7 @@ def make_adaptive_study(root: Path) -> Layout:
         ]
         rule = EarlyTerminate(min_iter=2, eta=2)
         rows = decide(rule, Rung(1, 2, 3), entries, "minimize")
-        write_decisions(layout.phase("made", "sweep") / f"decisions/r{number:02}_b1.csv", rows)
+        write_decisions(layout.phase("made", "sweep").rung_decisions(f"r{number:02}_b1"), rows)
     return layout
 
 
@@ -203,11 +215,11 @@ def rank_phase(layout: Layout, phase: Phase, records: list[Path]) -> None:
     """Write scores.csv, decisions.csv and models/ of a phase."""
     folder = layout.phase(phase.study, phase.name)
     results = [read_result(path, phase.score, layout) for path in records]
-    rank_trials(results, phase.score).to_csv(folder / "scores.csv", index=False)
+    rank_trials(results, phase.score).to_csv(folder.scores, index=False)
     decisions = keep_models(
-        phase.study, phase.name, folder / "scores.csv", "best", 1, folder / "models", layout
+        phase.study, phase.name, folder.scores, "best", 1, folder.models, layout
     )
-    write_decisions(folder / "decisions.csv", decisions)
+    write_decisions(folder.decisions, decisions)
 
 
 def trial_file(record: Path) -> Path:

@@ -224,4 +224,11 @@ def test_keep_policies(checkout: Checkout) -> None:
         for name in ("sweep", "none", "all")
     }
     assert kept == {"sweep": 1, "none": 0, "all": 2}
+    saved = {
+        name: [
+            checkout.record("tiny", name, t)["weights"] is not None for t in trials(checkout, name)
+        ]
+        for name in kept
+    }
+    assert saved == {"sweep": [True, True], "none": [False, False], "all": [True, True]}
     assert len(list(checkout.path.glob("results/runs/*/checkpoint_*"))) == 3

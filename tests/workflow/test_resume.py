@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from resweep.study.files import trial_content
 from resweep.study.load import load_study
 from tests.conftest import Checkout
 
@@ -24,7 +25,7 @@ class Training:
         self.results = checkout.path / results
         study = load_study(checkout.path / "config/studies/tiny.yaml", checkout.path / "config")
         phase = study.phase("sweep")
-        self.content = phase.trial_content(phase.trials[0])
+        self.content = trial_content(phase, phase.stages[0], phase.trials[0])
 
     def start(self) -> subprocess.Popen[str]:
         """Start the trainer."""

@@ -32,6 +32,7 @@ STUDY: dict[str, Any] = {
         {"name": "sweep", "kind": "sweep", "sweep": "rates"},
         {"name": "rerun", "kind": "rerun", "of": "sweep", "top": 1, "seeds": [1, 2]},
     ],
+    "score": {"slope_weight": 0},
     "tracking": {"wandb": "disabled"},
     "publish": {"configs": True, "models": "best"},
 }

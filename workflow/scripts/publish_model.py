@@ -34,8 +34,8 @@ def main() -> None:
     add("--stamp", type=Path, help="stamp to write (results/artifacts/NAME.json)")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     a = parser.parse_args()
-    name = check_name(a.artifact_name)
-    files, metadata = best_model(a.scores, Layout(a.results))
+    name, layout = check_name(a.artifact_name), Layout(a.results)
+    files, metadata = best_model(a.scores, layout)
     stamp = publish(
         Content(
             name=name,
@@ -45,8 +45,8 @@ def main() -> None:
             link=True,
         ),
         Place(a.mode, a.project, a.entity or None),
-        a.stamp or a.results / "artifacts" / f"{name}.json",
-        Layout(a.results),
+        a.stamp or layout.artifact(name),
+        layout,
         again=shlex.join(["python", *sys.argv]),
     )
     if "version" in stamp:

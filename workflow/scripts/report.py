@@ -21,7 +21,7 @@ def main() -> None:
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
     layout = Layout(arguments.results)
-    output = arguments.output or layout.study(arguments.study) / "report.html"
+    output = arguments.output or layout.study(arguments.study).report
     write_atomically(output, render_report(read_study(arguments.study, layout), layout))
     print(output)
 

@@ -62,14 +62,14 @@ def main() -> int:
     sweep = create(arguments, layout)
     if arguments.create_only and (sweep.trials is not None or not sweep.open_ended):
         tell_warnings(sweep)  # else Snakemake does
-    cap = load_sweep(sweep.sweep_path).run_cap
+    cap = load_sweep(sweep.folder.sweep).run_cap
     if arguments.count is not None and cap is not None and arguments.count != cap:
         log.info("%d trials, in place of the file's run_cap: %d", arguments.count, cap)
     if arguments.create_only:
-        log.info("made %s; join it with --sweep-id %s", sweep.study_path, sweep.id)
+        log.info("made %s; join it with --sweep-id %s", sweep.folder.study, sweep.id)
         print(sweep.id)
         return 0
-    command = ["snakemake", "--config", f"study={sweep.study_path}", *for_snakemake]
+    command = ["snakemake", "--config", f"study={sweep.folder.study}", *for_snakemake]
     log.info("sweep %s: %s", sweep.id, " ".join(command))
     log.info("afterwards: python workflow/scripts/summarize.py %s", sweep.name)
     # In place of this process, so that signals reach it, and it ends as it would by hand.
@@ -138,7 +138,7 @@ def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> in
         return SAVED_AND_LEFT
     log.info("sweep %s: this worker took %d trials", sweep.id, len(worker.taken))
     how = "all is trained; ranks and reports" if done else "trains what is left, ranks and reports"
-    log.info("snakemake --config study=%s   # %s", sweep.study_path, how)
+    log.info("snakemake --config study=%s   # %s", sweep.folder.study, how)
     return 0
 
 

@@ -29,7 +29,7 @@ def main() -> None:
     layout = Layout(arguments.results)
     if arguments.study is not None:
         text = tabulate_study(record_paths(arguments.records), layout)
-        write_atomically(layout.study(arguments.study) / "runs.csv", text)
+        write_atomically(layout.study(arguments.study).table, text)
     write_runs_table(layout)
 
 

@@ -35,13 +35,13 @@ def main() -> None:
     add("--stamp", type=Path, help="stamp to write (results/artifacts/NAME.json)")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     a = parser.parse_args()
-    name = check_name(a.artifact_name)
+    name, layout = check_name(a.artifact_name), Layout(a.results)
     files = config_files(a.config_dir, a.best_yaml, a.only)
     stamp = publish(
         Content(name=name, type="configs", files=files, metadata=json.loads(a.metadata)),
         Place(a.mode, a.project, a.entity or None),
-        a.stamp or a.results / "artifacts" / f"{name}.json",
-        Layout(a.results),
+        a.stamp or layout.artifact(name),
+        layout,
         again=shlex.join(["python", *sys.argv]),
     )
     print(f"{name}: {stamp['version']}, {len(files)} files, {stamp['status']}")

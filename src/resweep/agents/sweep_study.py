@@ -18,10 +18,12 @@ from resweep.canonical import canonical_json, digest
 from resweep.config import compose
 from resweep.config.training_section import Training
 from resweep.errors import ConfigError, Problem
-from resweep.paths import Layout, file_lock, write_atomically
+from resweep.paths import Layout, SweepFolder, file_lock, write_atomically
+from resweep.study.kinds.sweep_phase import SweepPhase
 from resweep.study.load import load_study
-from resweep.study.schema import Tracking, read_study_file
-from resweep.study.study import Phase, Study
+from resweep.study.schema import Tracking
+from resweep.study.study import Study
+from resweep.study.study_file import read_study_file
 from resweep.sweep import load_sweep
 from resweep.systems.registry import system_of
 
@@ -45,87 +47,69 @@ class SweepStudy:
 
     Attributes:
         id: Eight hex digits.
-        folder: `results/sweeps/{id}`.
+        folder: Its files.
         config_dir: Where the modules of its study are.
     """
 
     id: str
-    folder: Path
+    folder: SweepFolder
     config_dir: Path
-
-    @property
-    def study_path(self) -> Path:
-        """The study file."""
-        return self.folder / "study.yaml"
-
-    @property
-    def sweep_path(self) -> Path:
-        """The copy of the sweep file."""
-        return self.folder / "sweep.yaml"
-
-    @property
-    def draft_path(self) -> Path:
-        """A study file that is being checked."""
-        return self.folder / ".study.yaml"
-
-    @property
-    def lock_path(self) -> Path:
-        """Lock on the study files of all sweeps."""
-        return self.folder.parent / ".lock"
 
     def load(self) -> Study:
         """Load the study as it is now; raises ConfigError."""
-        return load_study(self.study_path, self.config_dir)
+        return load_study(self.folder.study, self.config_dir)
 
-    def phase(self) -> Phase:
+    def phase(self) -> SweepPhase:
         """Load its one phase."""
-        return self.load().phase(PHASE)
+        phase = self.load().phase(PHASE)
+        assert isinstance(phase, SweepPhase)
+        return phase
 
     def check(self, study: Mapping[str, Any], trials: int | None) -> None:
         """Check a study before it is written; raises ConfigError."""
         self._load_draft(study, trials)
 
     def _load_draft(self, study: Mapping[str, Any], trials: int | None) -> Study:
-        write_atomically(self.draft_path, yaml12.dump(_with_trials(study, trials)))
+        write_atomically(self.folder.draft, yaml12.dump(_with_trials(study, trials)))
         try:
-            return load_study(self.draft_path, self.config_dir)
+            return load_study(self.folder.draft, self.config_dir)
         finally:
-            self.draft_path.unlink()
+            self.folder.draft.unlink()
 
     def training(self) -> Training:
         """Return the `training` section of its trials, also before it asks for any."""
-        with file_lock(self.lock_path):
+        with file_lock(self.folder.lock):
             trials = self.trials or (1 if self.open_ended else None)
-            study = self._load_draft(yaml12.load_mapping(self.study_path), trials)
+            study = self._load_draft(yaml12.load_mapping(self.folder.study), trials)
         config = study.phase(PHASE).config
         section: Training = system_of(config).schema.validate(config).training
         return section
 
     def write(self, study: Mapping[str, Any], trials: int | None) -> None:
         """Write the study, with how many trials it asks for; None: what the sweep file says."""
-        write_atomically(self.study_path, yaml12.dump(_with_trials(study, trials)))
+        write_atomically(self.folder.study, yaml12.dump(_with_trials(study, trials)))
 
     @property
     def tracking(self) -> dict[str, Any]:
         """Settings of W&B."""
-        given = yaml12.load_mapping(self.study_path).get("tracking", {})
+        given = yaml12.load_mapping(self.folder.study).get("tracking", {})
         return Tracking.model_validate(given).model_dump()
 
     @property
     def trials(self) -> int | None:
         """How many trials the study asks for; None: as many as the sweep file says."""
-        given = yaml12.load_mapping(self.study_path)["phases"][0].get("trials")
+        given = yaml12.load_mapping(self.folder.study)["phases"][0].get("trials")
         return None if given is None else int(given)
 
     @property
     def name(self) -> str:
         """Name of the study: of its folder in results."""
-        return str(yaml12.load_mapping(self.study_path)["name"])
+        return str(yaml12.load_mapping(self.folder.study)["name"])
 
     @property
     def open_ended(self) -> bool:
         """Whether nothing but the workers' counts limits it."""
-        sweep = load_sweep(self.sweep_path)
+        sweep = load_sweep(self.folder.sweep)
         return sweep.method != "grid" and sweep.run_cap is None
 
     def ask_for(self, trials: int) -> None:
@@ -137,10 +121,10 @@ class SweepStudy:
         self._change_trials(lambda asked: asked + trials if asked == known else asked)
 
     def _change_trials(self, change: Callable[[int], int]) -> None:
-        with file_lock(self.lock_path):
+        with file_lock(self.folder.lock):
             asked = self.trials or 0
             if change(asked) != asked:
-                self.write(yaml12.load_mapping(self.study_path), change(asked))
+                self.write(yaml12.load_mapping(self.folder.study), change(asked))
 
 
 def _with_trials(study: Mapping[str, Any], trials: int | None) -> dict[str, Any]:
@@ -203,13 +187,13 @@ def create_sweep(
     if round_size is not None:
         phase["round_size"] = round_size
     name = digest([canonical_json(yaml12.load_mapping(sweep_file)), content, phase], 8)
-    made = SweepStudy(name, layout.root / "sweeps" / name, config_dir)
+    made = SweepStudy(name, layout.sweep(name), config_dir)
     label = re.sub(r"[^A-Za-z0-9]+", "-", sweep.name or sweep_file.stem).strip("-")[:40] or "sweep"
-    phase["sweep"] = str(made.sweep_path)
-    with file_lock(made.lock_path):
-        new = not made.study_path.exists()
+    phase["sweep"] = str(made.folder.sweep)
+    with file_lock(made.folder.lock):
+        new = not made.folder.study.exists()
         if new:
-            write_atomically(made.sweep_path, sweep_file.read_text())
+            write_atomically(made.folder.sweep, sweep_file.read_text())
         asked = trials
         if made.open_ended and not new:
             asked = max(made.trials or 0, trials or 0) or None
@@ -218,8 +202,8 @@ def create_sweep(
             made.check(study, asked or (1 if made.open_ended else None))
         except ConfigError as error:
             if new:
-                shutil.rmtree(made.folder)
-            places = {str(made.sweep_path): sweep_file, str(made.draft_path): base_study}
+                shutil.rmtree(made.folder.path)
+            places = {str(made.folder.sweep): sweep_file, str(made.folder.draft): base_study}
             raise ConfigError(
                 replace(problem, file=str(places.get(problem.file, problem.file)))
                 for problem in error.problems
@@ -235,11 +219,11 @@ def find_sweep(name: str, config_dir: Path, layout: Layout) -> SweepStudy:
         ConfigError: There is none; lists those there are.
     """
     last = name.rpartition("/")[2]
-    folder = layout.root / "sweeps" / last
-    if not re.fullmatch(r"[0-9a-f]{8}", last) or not (folder / "study.yaml").is_file():
-        there = sorted(path.parent.name for path in layout.root.glob("sweeps/*/study.yaml"))
-        mend = f"no such sweep; there are: {', '.join(there) or 'none'}"
-        raise ConfigError(Problem(str(folder.parent), "--sweep-id", name, mend))
+    folder = layout.sweep(last)
+    if not re.fullmatch(r"[0-9a-f]{8}", last) or not folder.study.is_file():
+        there = ", ".join(made.path.name for made in layout.sweeps()) or "none"
+        mend = f"no such sweep; there are: {there}"
+        raise ConfigError(Problem(str(folder.path.parent), "--sweep-id", name, mend))
     return SweepStudy(last, folder, config_dir)
 
 

@@ -25,7 +25,7 @@ from resweep.search.stages import Stage
 from resweep.store.answer import ToTrain, prepare_and_answer
 from resweep.store.lock import RunLock
 from resweep.store.run import Run
-from resweep.study.study import Phase
+from resweep.study.kinds.sweep_phase import SweepPhase
 from resweep.trials.record import read_record
 from resweep.trials.trial import Outcome, Trial
 
@@ -77,7 +77,7 @@ class Worker:
             return self._work_through(self.sweep.phase())
         if self.count is None:
             mend = "is missing: the sweep has no run_cap, so say how many trials to take"
-            raise ConfigError(Problem(str(self.sweep.study_path), "--count", None, mend))
+            raise ConfigError(Problem(str(self.sweep.folder.study), "--count", None, mend))
         self.sweep.ask_for(self.count)
         idle = 0
         while True:
@@ -97,7 +97,7 @@ class Worker:
     def _may_take(self) -> bool:
         return self.count is None or len(self.taken) < self.count
 
-    def _work_through(self, phase: Phase) -> bool:
+    def _work_through(self, phase: SweepPhase) -> bool:
         known: list[Outcome] = []
         latest: list[Outcome] = []
         for stage in phase.stages:
@@ -111,7 +111,7 @@ class Worker:
         return True
 
     def _fill(
-        self, phase: Phase, stage: Stage, known: list[Outcome], latest: list[Outcome]
+        self, phase: SweepPhase, stage: Stage, known: list[Outcome], latest: list[Outcome]
     ) -> list[Trial]:
         """Return the trials of a stage, in view of all stages before it and of the latest."""
         if not stage.first:
@@ -120,9 +120,11 @@ class Worker:
         if phase.search is not None:
             tables = phase.warm_start_tables(self.layout)
             return propose_round(phase.round_plan(stage), known, tables, self.layout)
-        return [phase.known_trial(name, stage.rung.band) for name in stage.names]
+        return [phase.known_trial(name, stage) for name in stage.names]
 
-    def _advance(self, phase: Phase, stage: Stage, trials: Sequence[Trial]) -> list[Outcome] | None:
+    def _advance(
+        self, phase: SweepPhase, stage: Stage, trials: Sequence[Trial]
+    ) -> list[Outcome] | None:
         """Have the records of a stage; None where trials are left to others."""
         pending = list(zip(stage.slots, trials, strict=True))
         outcomes: dict[str, Outcome] = {}
@@ -141,13 +143,13 @@ class Worker:
             pending = waiting
         return [outcomes[slot] for slot in stage.slots]
 
-    def _try(self, phase: Phase, stage: Stage, slot: str, trial: Trial) -> Outcome | None:
+    def _try(self, phase: SweepPhase, stage: Stage, slot: str, trial: Trial) -> Outcome | None:
         """Advance one trial; None where another process trains it, or it is not ours to take."""
         if self.interrupted():
             raise Interrupted(f"sweep {self.sweep.id}: left; the same command goes on")
         if stage.first and not self._may_take and run_to_train(trial, self.layout) is not None:
             return None
-        record = self.sweep.folder / "records" / f"{slot}.json"
+        record = self.sweep.folder.record(slot)
         try:
             trained = self.train(trial, record, phase.keep_at(stage))
         except LockTimeout as error:
@@ -169,10 +171,10 @@ class Worker:
             self._noticed = time.monotonic()
             log.info("sweep %s: others train %s: %s", self.sweep.id, slot, held)
 
-    def _is_left_to_others(self, phase: Phase, stage: Stage, waiting: Sequence[Slot]) -> bool:
+    def _is_left_to_others(self, phase: SweepPhase, stage: Stage, waiting: Sequence[Slot]) -> bool:
         """Whether waiting leads nowhere: nobody trains what is left, or there is more to take."""
         if self._may_take:
-            return self.sweep.open_ended and phase.static
+            return self.sweep.open_ended and phase.search is None
         runs = [run_to_train(trial, self.layout) for _, trial in waiting]
         return any(run is not None and not is_held(run) for run in runs)
 

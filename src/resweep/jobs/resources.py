@@ -14,7 +14,8 @@ Estimates, each of which a study can override under `resources:`:
 What the run store serves asks for a link's worth: no GPU, a few minutes.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,17 +23,20 @@ from resweep.config.training_section import Training
 from resweep.data.store import Prepared
 from resweep.machine.launch import processes_of_a_node
 from resweep.paths import Layout
+from resweep.search.stages import Stage
 from resweep.store.answer import Infeasible, Served, Unknown, answer
 from resweep.store.attempts import Attempts
 from resweep.study.schema import Resources
+from resweep.study.study import Phase
 from resweep.systems.registry import system_of
-from resweep.trials.trial import Trial
+from resweep.trials.trial import Trial, read_trial
 
 BASE_MB = 800
 GROWTH = 1.5
 START_MINUTES = 10
 NOTICE = "--signal=USR1@120"  # SLURM tells a training two minutes before its limit
 MOST_MINUTES = 24 * 60  # a longer run saves at its limit, and its retry goes on
+KEPT_SECONDS = 1.0  # an answer about a trial
 FLOPS = {"cpu": 2e9, "gpu": 5e12}
 
 
@@ -101,6 +105,57 @@ def trial_needs(trial: Trial, wanted: Resources, keep: str, layout: Layout) -> N
         return _estimate(trial.config, found.data, wanted, 0)
     grown = Attempts(found.run).out_of_memory_count()
     return _estimate(found.goal.config, found.goal.data, wanted, grown)
+
+
+class TrialNeeds:
+    """What the trials of studies ask for, in view of the store.
+
+    A scheduler asks for one resource after the other: an answer is kept for a second.
+    """
+
+    def __init__(self, layout: Layout, clock: Callable[[], float] = time.monotonic):
+        self._layout = layout
+        self._clock = clock
+        self._asked: tuple[str, str, str, str, int] | None = None
+        self._answer = LINK
+        self._when = 0.0
+
+    def of(self, phase: Phase, stage: Stage, trial: str, attempt: int) -> Needs:
+        """Say what one trial asks for.
+
+        Args:
+            phase, stage: Which it is of.
+            trial: Its name.
+            attempt: Which attempt this is: after a failure the store says other things.
+        """
+        asked = (phase.study, phase.name, stage.name, trial, attempt)
+        if asked != self._asked or self._clock() - self._when > KEPT_SECONDS:
+            self._answer = self._look(phase, stage, trial)
+            self._asked, self._when = asked, self._clock()
+        return self._answer
+
+    def _look(self, phase: Phase, stage: Stage, name: str) -> Needs:
+        file = self._layout.trial(phase.study, phase.name, stage.slot(name))
+        if phase.is_known(stage):
+            trial = phase.known_trial(name, stage)
+        elif file.exists():
+            trial = read_trial(file)
+        else:
+            trial = Trial(phase.study, phase.name, name, config=phase.config)
+        return trial_needs(trial, phase.resources, phase.keep, self._layout)
+
+
+def scheduler_resources(wanted: Resources) -> dict[str, str]:
+    """Return the fields of `Needs` by the names that Snakemake's executors have for them.
+
+    GPUs and a partition are among them only where a study asks for any: a default would be asked
+    for even where a link is made.
+    """
+    names = {name: name for name in ("mem_mb", "runtime", "slurm_extra", "mpi", "tasks_per_gpu")}
+    names |= {"nodes": "several_nodes", "tasks": "several_nodes"}
+    names |= {"gres": "gres"} if wanted.gpus else {}
+    names |= {"slurm_partition": "partition"} if wanted.partition else {}
+    return names
 
 
 def _estimate(

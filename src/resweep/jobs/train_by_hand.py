@@ -26,7 +26,7 @@ from resweep.jobs.options import KEEP, JobOptions
 from resweep.jobs.train_trial import train_trial
 from resweep.paths import BY_HAND, Layout
 from resweep.study.find import default_study, find_study
-from resweep.study.schema import StudyFile, read_study_file
+from resweep.study.study_file import StudyFile, read_study_file
 from resweep.systems.registry import find_system, system_of
 from resweep.systems.stop_rules import stop_rules
 from resweep.systems.system import DEFAULT

@@ -23,7 +23,7 @@ from typing import Any
 
 from resweep.canonical import digest, file_digest
 from resweep.errors import ConfigError, Problem
-from resweep.paths import Layout, file_lock, write_atomically
+from resweep.paths import Layout, artifact_versions, file_lock, tracking_log, write_atomically
 from resweep.wandb import process as wandb_process
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
@@ -112,7 +112,7 @@ def publish(
             print(f"warning: {content.name}: not published: {missing}", file=sys.stderr)
         told = {"name": content.name, "type": content.type, "status": status}
         return _write(stamp, told | {"metadata": content.metadata})
-    versions = stamp.parent / "versions" / content.name
+    versions = artifact_versions(stamp) / content.name
     with file_lock(versions / ".lock"):
         known = _version(content, versions)
         where = next((p for p in known["places"] if place.described().items() <= p.items()), None)
@@ -185,7 +185,7 @@ def _send(known: Mapping[str, Any], place: Place, versions: Path, layout: Layout
     directory = versions.parents[2].absolute()
     size = sum((folder / name).stat().st_size for name in known["files"])
     seconds = SECONDS_TO_PUBLISH + size / SLOWEST_BYTES_PER_SECOND
-    output = directory / "wandb" / f"publish-{known['name']}.log"
+    output = tracking_log(directory, f"publish-{known['name']}")
     with tempfile.TemporaryDirectory() as temporary:
         answer = Path(temporary) / "answer.json"
         order = {

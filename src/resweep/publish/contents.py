@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from resweep.errors import ConfigError, Problem, StoreError
-from resweep.paths import Layout
+from resweep.paths import Layout, PhaseFolder
 from resweep.ranking.keep import weights_command
 from resweep.ranking.selection import best_trials, read_scores
 from resweep.store import checkpoints as checkpoint
@@ -65,26 +65,27 @@ def best_model(scores_path: Path, layout: Layout) -> tuple[dict[str, Path], dict
     Raises:
         StoreError: They are damaged.
     """
-    phase = scores_path.parent
+    folder_of_phase = PhaseFolder(scores_path.parent)
+    phase = folder_of_phase.path.name
     scores = read_scores(scores_path)
     for trial in best_trials(scores, 1):
         row = scores[scores["trial"] == trial].iloc[0]
         run, step = Run(layout.run(row["run_id"])), int(row["step"])
         system = system_of(run.state().get("identity", {}))
         folder = run.path / checkpoint.folder_name(step)
-        again = f"`{weights_command(phase, trial)}` brings them back"
+        again = f"`{weights_command(folder_of_phase, trial)}` brings them back"
         if not folder.is_dir():
             missing = f"{folder}: the weights of the best trial were deleted; {again}"
-            return {}, {"phase": phase.name, "trial": trial, "missing": missing}
+            return {}, {"phase": phase, "trial": trial, "missing": missing}
         damage = checkpoint.find_damage(folder)
         if damage is not None:
             raise StoreError(f"{folder}: {damage}; move it away, then {again}")
         metadata = {
-            "phase": phase.name,
+            "phase": phase,
             "trial": trial,
             "run_id": run.run_id,
             "step": step,
             "score": float(row["score"]),
         }
         return {name: folder / name for name in system.model_files}, metadata
-    return {}, {"phase": phase.name}
+    return {}, {"phase": phase}

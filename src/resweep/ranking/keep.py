@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from resweep.paths import Layout, link_relative
+from resweep.paths import Layout, PhaseFolder, link_relative
 from resweep.ranking.selection import read_scores
 from resweep.store import checkpoints as checkpoint
 from resweep.store.retention import release
@@ -81,11 +81,11 @@ def keep_models(
     return decisions
 
 
-def weights_command(folder: Path, trial: str) -> str:
-    """Return the command that brings back the weights of a trial, given its phase's folder."""
+def weights_command(phase: PhaseFolder, trial: str) -> str:
+    """Return the command that brings back the weights of a trial of a phase."""
     return (
-        f"python workflow/scripts/train.py --weights --trial {folder}/trials/{trial}.yaml "
-        f"--record {folder}/records/{trial}.json"
+        f"python workflow/scripts/train.py --weights --trial {phase.trial(trial)} "
+        f"--record {phase.record(trial)}"
     )
 
 
@@ -98,7 +98,7 @@ def _link(run: Run, step: int, link: Path) -> tuple[str, str]:
     if not folder.is_dir():
         return "missing", (
             "its weights were pruned, or never saved; "
-            f"`{weights_command(link.parent.parent, link.name)}` trains them again"
+            f"`{weights_command(PhaseFolder(link.parent.parent), link.name)}` trains them again"
         )
     link_relative(link, folder)
     return "keep", "among the best"

@@ -5,14 +5,14 @@
                              ->  score, rank  ->  scores.csv
 
 With s the least-squares slope of the early metric on the step, over steps up to `early_steps`, and
-f the final value of the metric (its negative where more is better), a configuration scores
+f the final value of the metric (the negative of each where more is better), a configuration scores
 
     raw      -slope_weight * s    - final_weight * f
     zscore   -slope_weight * z(s) - final_weight * z(f),  z(x) = (x - mean) / standard deviation
 
 over the configurations that have a result: trained to the horizon, or stopped by a monitor. Slopes
 are in loss per step, about a thousand times smaller than losses: raw ranks by the final loss alone.
-A configuration is scored without those of its trials that a rung stopped while others went on.
+A configuration is scored without those of its trials that a rung stopped while others continued.
 """
 
 import math
@@ -27,7 +27,7 @@ import pandas as pd
 from resweep.canonical import canonical_json
 from resweep.config.metric import sign_of
 from resweep.errors import ConfigError, Problem, StoreError
-from resweep.paths import Layout
+from resweep.paths import Layout, trial_of
 from resweep.study.metric import PhaseScore
 from resweep.training.metrics import METRICS, read_metrics
 from resweep.trials.record import Record, Status, has_result, read_record
@@ -95,7 +95,6 @@ def read_result(record_path: Path, score: PhaseScore, layout: Layout) -> TrialRe
         layout: Where the runs are.
     """
     record = read_record(record_path)
-    trial_path = record_path.parent.parent / "trials" / f"{record_path.stem}.yaml"
     lines = []
     if record.run_id is not None:
         lines = read_metrics(layout.run(record.run_id) / METRICS, record.step)
@@ -114,7 +113,7 @@ def read_result(record_path: Path, score: PhaseScore, layout: Layout) -> TrialRe
     return TrialResult(
         trial=record_path.stem,
         record=record,
-        assignments=read_trial(trial_path).assignments,
+        assignments=read_trial(trial_of(record_path)).assignments,
         early_slope=early_slope([step for step, _ in early], [value for _, value in early]),
         final=final,
     )
@@ -162,7 +161,11 @@ def rank_trials(results: list[TrialResult], score: PhaseScore) -> pd.DataFrame:
     counted = {key: [r for r in group if not r.cut] or group for key, group in groups.items()}
     complete = {key: group for key, group in counted.items() if all(r.ranked for r in group)}
     sign = sign_of(score.goal)
-    slopes = {key: _mean([r.early_slope for r in group]) for key, group in complete.items()}
+    rising = sign_of(score.early_goal)
+    slopes = {
+        key: _mean([None if r.early_slope is None else rising * r.early_slope for r in group])
+        for key, group in complete.items()
+    }
     finals = {key: _mean([r.final for r in group]) for key, group in complete.items()}
     signed = {key: None if value is None else sign * value for key, value in finals.items()}
     parts = (

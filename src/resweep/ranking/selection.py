@@ -18,6 +18,7 @@ from resweep.config.compose import Composed
 from resweep.config.nesting import PathError
 from resweep.config.schema import Schema
 from resweep.errors import ConfigError, Problem
+from resweep.paths import PhaseFolder
 from resweep.ranking.scores import SEED
 from resweep.systems.registry import system_of
 from resweep.trials.trial import Trial, read_trial
@@ -43,9 +44,10 @@ def best_configs_text(scores_path: Path, top: int) -> str:
     score than `top` give a shorter list.
     """
     scores = read_scores(scores_path)
-    lines = [f"# The best {top} configurations of {scores_path.parent}, best first."]
+    folder = PhaseFolder(scores_path.parent)
+    lines = [f"# The best {top} configurations of {folder.path}, best first."]
     for trial in best_trials(scores, top):
-        read = read_trial(scores_path.parent / "trials" / f"{trial}.yaml")
+        read = read_trial(folder.trial(trial))
         row = scores[scores["trial"] == trial].iloc[0]
         schema = system_of(read.config).schema
         swept = {path: value for path, value in read.assignments.items() if path != SEED}

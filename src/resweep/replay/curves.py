@@ -137,11 +137,11 @@ def read_sweep(study: str, phase: str, layout: Layout, metric: str | None = None
     """
     part = _described(study, phase, layout)
     score = read_score(part)
-    where = str(layout.phase(study, phase))
+    where = str(layout.phase(study, phase).path)
     wanted = metric_of(part["config"], metric or score.metric, where)
     names = _ranked_trials(study, phase, layout)
     outcomes = [read_outcome(layout.record(study, phase, name)) for name in names]
-    adaptive = part["rounds"] is not None
+    adaptive = part.get("rounds") is not None
     curves = tuple(
         _read_curve(
             outcome,
@@ -156,14 +156,14 @@ def read_sweep(study: str, phase: str, layout: Layout, metric: str | None = None
     if metric is not None and not any(curve.logged_before_end for curve in curves):
         mend = "was logged by none of its runs before their ends: choose one that was"
         raise ConfigError(Problem(where, "metric", metric, mend))
-    rule = part["early_terminate"]
+    rule = part.get("early_terminate")
     return RecordedSweep(
         study=study,
         phase=phase,
         metric=score.metric,
         goal=score.goal,
         rule=EarlyTerminate(**rule) if rule else None,
-        bands=tuple(band for band, _ in part["rungs"] or () if band is not None),
+        bands=tuple(band for band, _ in part.get("rungs") or () if band is not None),
         rounds=adaptive,
         curves=curves,
     )
@@ -171,7 +171,7 @@ def read_sweep(study: str, phase: str, layout: Layout, metric: str | None = None
 
 def _described(study: str, phase: str, layout: Layout) -> dict[str, Any]:
     """Return what study.yaml says of a phase."""
-    file = layout.study(study) / "study.yaml"
+    file = layout.study(study).described
     if not file.exists():
         mend = f"`snakemake --config study={study}` builds the study first"
         raise ConfigError(Problem(str(file), "", None, f"is missing; {mend}"))
@@ -184,7 +184,7 @@ def _described(study: str, phase: str, layout: Layout) -> dict[str, Any]:
 
 def _ranked_trials(study: str, phase: str, layout: Layout) -> list[str]:
     """Return the trials' names from scores.csv: records of trials that left the phase may stay."""
-    file = layout.phase(study, phase) / "scores.csv"
+    file = layout.phase(study, phase).scores
     if not file.exists():
         raise StoreError(
             f"{file}: the phase has not been ranked yet; `snakemake --config study={study}` "

@@ -5,9 +5,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from resweep.paths import PhaseFolder
 from resweep.replay.bounds import UNKNOWN
 from resweep.replay.rank_correlation import RankCorrelation, correlate
 from resweep.search.rungs import PROMOTE, STOP
@@ -85,11 +85,11 @@ class RungSummary:
         return " to ".join(f"{threshold:.4g}" for threshold in ends)
 
 
-def read_rungs(phase: Path, rounds: int | None, rungs: int) -> tuple[RungRows, ...]:
+def read_rungs(phase: PhaseFolder, rounds: int | None, rungs: int) -> tuple[RungRows, ...]:
     """Read what a phase's rungs decided, as far as it did.
 
     Args:
-        phase: Its folder.
+        phase: Its files.
         rounds: How many it has; None: it is no sweep in rounds.
         rungs: How many it has, the end not counted.
     """
@@ -97,7 +97,7 @@ def read_rungs(phase: Path, rounds: int | None, rungs: int) -> tuple[RungRows, .
     for number in range(1, (rounds or 1) + 1):
         for rung in range(1, rungs + 1):
             name = f"b{rung}" if rounds is None else f"r{number:02d}_b{rung}"
-            path = phase / "decisions" / f"{name}.csv"
+            path = phase.rung_decisions(name)
             if path.exists():
                 rows = tuple(typed(row) for row in read_decisions([path]))
                 found.append(RungRows(rung, rows))

@@ -111,19 +111,18 @@ def _add_run(
 
 def _trial(phase: Phase, stage: Stage, name: str, slot: str, layout: Layout) -> Trial | None:
     """Return the trial of a slot; None while the slot is not filled."""
-    if phase.static and stage.first:
-        return phase.known_trial(name, stage.rung.band)
+    if phase.is_known(stage):
+        return phase.known_trial(name, stage)
     path = layout.trial(phase.study, phase.name, slot)
     return read_trial(path) if path.exists() else None
 
 
 def _is_outdated(phase: Phase, stage: Stage, layout: Layout) -> bool:
     """Whether the decisions of a rung were made under other settings than the phase's present."""
-    path = layout.phase(phase.study, phase.name) / "decisions" / f"{stage.name}.csv"
-    if phase.rungs is None or not path.exists():
+    path = layout.phase(phase.study, phase.name).rung_decisions(stage.name)
+    if not path.exists():
         return False
-    plan = phase.rung_plan(stage)
-    return not all(plan.decided(row) for row in read_decisions([path]))
+    return not all(phase.decided(stage, row) for row in read_decisions([path]))
 
 
 def _steps_of_stage(phase: Phase, position: int, layout: Layout) -> int:

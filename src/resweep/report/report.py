@@ -54,7 +54,7 @@ def _totals(results: StudyResults, layout: Layout) -> str:
     figures = {"trials": f"{len(statuses):,}"}
     counts = statuses.value_counts()
     figures |= {status: f"{counts[status]:,}" for status in sorted(counts.index)}
-    file = layout.study(results.name) / "runs.csv"
+    file = layout.study(results.name).table
     if file.exists():
         runs = pd.read_csv(file, dtype={"run_id": str})
         runs = runs[runs["run_id"].notna()].drop_duplicates("run_id")  # phases may share a run

@@ -161,17 +161,17 @@ def read_study(study: str, layout: Layout) -> StudyResults:
     Raises:
         StoreError: None of its phases has been ranked.
     """
-    file = layout.study(study) / "study.yaml"
+    file = layout.study(study).described
     described = yaml12.load_mapping(file) if file.exists() else {"phases": []}
     system = find_system(described.get("system", DEFAULT), str(file))
     phases = tuple(
         _read_phase(study, part, system, layout)
         for part in described["phases"]
-        if (layout.phase(study, part["name"]) / "scores.csv").exists()
+        if layout.phase(study, part["name"]).scores.exists()
     )
     if not phases:
         raise StoreError(
-            f"{layout.study(study)}: the study has no results yet; `snakemake --config "
+            f"{layout.study(study).path}: the study has no results yet; `snakemake --config "
             f"study={study}` makes them"
         )
     return StudyResults(study, system, phases, _references(study, system, layout))
@@ -181,27 +181,26 @@ def _read_phase(
     study: str, part: Mapping[str, Any], system: System, layout: Layout
 ) -> PhaseResults:
     folder = layout.phase(study, part["name"])
-    decisions = folder / "decisions.csv"
     text = {"trial": str, "run_id": str}
-    score, scores = read_score(part), read_scores(folder / "scores.csv")
+    score, scores = read_score(part), read_scores(folder.scores)
     paths = [layout.record(study, part["name"], trial) for trial in scores["trial"]]
     paths = [path for path in paths if path.exists()]
     trained = tuple(trained_runs(paths, layout))
     return PhaseResults(
         name=part["name"],
         kind=part["kind"],
-        source=part["of"],
+        source=part.get("of"),
         metric=score.metric,
         goal=score.goal,
         early_metric=score.early_metric,
         keep=part["keep"],
         trained_by=describe_training(trained, paths, system, layout),
         scores=scores,
-        decisions=pd.read_csv(decisions, dtype=text, keep_default_na=False, na_values=[""])
-        if decisions.exists()
+        decisions=pd.read_csv(folder.decisions, dtype=text, keep_default_na=False, na_values=[""])
+        if folder.decisions.exists()
         else pd.DataFrame(),
-        rounds=part["rounds"],
-        rungs=read_rungs(folder, part["rounds"], len(part["rungs"] or ()) - 1),
+        rounds=part.get("rounds"),
+        rungs=read_rungs(folder, part.get("rounds"), len(part.get("rungs") or ()) - 1),
         newest=max((path.stat().st_mtime for path in paths), default=None),
         warning=code_warning(read_record(path) for path in paths),
         schema=system.schema,
@@ -260,7 +259,7 @@ def _same(one: Any, other: Any) -> bool:
 
 def _references(study: str, system: System, layout: Layout) -> tuple[Reference, ...]:
     """Return what the study's data is worth comparing with; nothing if its data sets differ."""
-    stamps = sorted((layout.study(study) / "data").glob("*.json"))
+    stamps = layout.study(study).data_stamps()
     found = [tuple(system.references(json.loads(stamp.read_text()))) for stamp in stamps]
     return found[0] if len(set(found)) == 1 else ()
 

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from resweep.paths import Layout
+from resweep.paths import Layout, PhaseFolder
 from resweep.ranking.keep import weights_command
 from resweep.ranking.scores import SEED, with_result
 from resweep.replay.rung_summary import rung_table
@@ -38,7 +38,7 @@ def summarize(results: StudyResults, layout: Layout) -> str:
         if source is not None:
             lines += _rerun_lines(source, phase)
     lines += ["", *_reference_lines(results)]
-    report = layout.study(results.name) / "report.html"
+    report = layout.study(results.name).report
     lines.append(f"report: {report}" if report.exists() else f"report: {report} (not made yet)")
     lines += _model_lines(results, layout)
     return "\n".join(lines) + "\n"
@@ -135,7 +135,7 @@ def _model_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
     """Yield where the best model of the last phase is, and the line that loads it."""
     last = results.phases[-1]
     folder = layout.phase(results.name, last.name)
-    models = folder / "models"
+    models = folder.models
     kept = [models / trial for trial in last.best["trial"] if (models / trial).exists()]
     if not kept and last.keep != "none":  # weights that were brought back have no link
         paths = [_weights(row, layout) for row in last.best.to_dict("records")]
@@ -154,7 +154,7 @@ def _weights(row: Mapping[Hashable, Any], layout: Layout) -> Path:
     return layout.run(row["run_id"]) / checkpoint.folder_name(int(row["step"]))
 
 
-def _why_no_model(phase: PhaseResults, folder: Path) -> str:
+def _why_no_model(phase: PhaseResults, folder: PhaseFolder) -> str:
     if phase.best.empty:
         return "no configuration has a result"
     if phase.keep == "none":

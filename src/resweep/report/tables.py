@@ -19,7 +19,14 @@ from resweep import yaml12
 from resweep.config import compose
 from resweep.config.nesting import nest
 from resweep.errors import ConfigError, Problem, StoreError
-from resweep.paths import BY_HAND, Layout, file_lock, write_atomically
+from resweep.paths import (
+    BY_HAND,
+    Layout,
+    file_lock,
+    phase_and_slot,
+    trial_of,
+    write_atomically,
+)
 from resweep.store.run import Run
 from resweep.systems.registry import all_systems, system_of
 from resweep.systems.system import System
@@ -56,8 +63,9 @@ def tabulate_study(records: Iterable[Path], layout: Layout) -> str:
         One row a trial, ordered by the phases as given and by the trials' names.
     """
     paths = list(records)
-    phases = list(dict.fromkeys(path.parent.parent for path in paths))
-    paths.sort(key=lambda path: (phases.index(path.parent.parent), path.stem))
+    places = {path: phase_and_slot(path) for path in paths}
+    phases = list(dict.fromkeys(phase for phase, _ in places.values()))
+    paths.sort(key=lambda path: (phases.index(places[path][0]), places[path][1]))
     return _csv([_trial_row(path, layout) for path in paths])
 
 
@@ -67,7 +75,7 @@ def write_runs_table(layout: Layout) -> Path:
     One writer reads and writes at a time, so that the last one has seen all that was there before:
     no row gets lost.
     """
-    with file_lock(layout.runs_table.with_name(".runs.csv.lock")):
+    with file_lock(layout.runs_table.with_name(f".{layout.runs_table.name}.lock")):
         write_atomically(layout.runs_table, _csv(_store_rows(layout)))
     return layout.runs_table
 
@@ -89,7 +97,9 @@ def update_metrics(
     """
     run = Run(layout.run(run_id))
     if not run.path.is_dir():
-        raise StoreError(f"{run_id}: no such run in {layout.runs}; runs.csv lists those there are")
+        raise StoreError(
+            f"{run_id}: no such run in {layout.runs}; {layout.runs_table} lists those there are"
+        )
     own = taken_columns() | set(run.state().get("metrics", {})) | set(_config(run))
     problems = []
     for name, value in metrics.items():
@@ -121,8 +131,7 @@ def _added(run: Run) -> dict[str, Any]:
 
 def _trial_row(path: Path, layout: Layout) -> "Row":
     record = read_record(path)
-    phase_folder = path.parent.parent
-    trial = read_trial(phase_folder / "trials" / f"{path.stem}.yaml")
+    trial = read_trial(trial_of(path))
     run = None if record.run_id is None else Run(layout.run(record.run_id))
     asked = dict(compose.leaves(trial.config, entries=True))
     row = Row(asked if run is None else _filled(asked, _config(run)))
@@ -187,13 +196,13 @@ def _first_trials(layout: Layout) -> dict[str, tuple[str, str, str]]:
     The link alone tells: nothing needs to be opened.
     """
     first: dict[str, tuple[str, str, str]] = {}
-    by_hand = layout.study(BY_HAND)
-    links = layout.root.glob("*/*/records/*.json")
+    by_hand = layout.study(BY_HAND).path
+    links = layout.all_trial_records()
     for link in sorted(links, key=lambda link: (by_hand in link.parents, link)):
         if link.is_symlink():
             run_id = link.readlink().parent.parent.name
-            phase = link.parent.parent
-            first.setdefault(run_id, (phase.parent.name, phase.name, link.stem))
+            phase, trial = phase_and_slot(link)
+            first.setdefault(run_id, (phase.path.parent.name, phase.path.name, trial))
     return first
 
 

@@ -23,6 +23,7 @@ from resweep import yaml12
 from resweep.config import compose
 from resweep.config.schema import Schema
 from resweep.errors import ConfigError, Problem
+from resweep.paths import PhaseFolder
 from resweep.search.suggest import Observation
 from resweep.trials.record import Status, has_result
 from resweep.trials.trial import Outcome, read_outcome
@@ -108,8 +109,9 @@ def read_table(path: Path, metric: str, names: Sequence[str], schema: Schema) ->
         ConfigError: There is no such table, or no column for the metric or for a parameter.
     """
     rows, column, by_path = _read_rows(path, metric, names, schema)
-    if column == FINAL and (path.parent / "records").is_dir():
-        return _observe_phase(path.parent, metric, names)
+    phase = PhaseFolder(path.parent)
+    if column == FINAL and phase.records.is_dir():
+        return _observe_phase(phase, metric, names)
     found = []
     for row in rows:
         point = {name: _cell(row[by_path[name]]) for name in names}
@@ -124,12 +126,13 @@ def read_table(path: Path, metric: str, names: Sequence[str], schema: Schema) ->
     return found
 
 
-def _observe_phase(folder: Path, metric: str, names: Collection[str]) -> list[Observation]:
+def _observe_phase(phase: PhaseFolder, metric: str, names: Collection[str]) -> list[Observation]:
     """Observe the trials of a ranked phase, at all their rungs where it has any.
 
     What it did not sweep is taken from the configurations of its trials.
     """
-    records = sorted(folder.glob("records/**/b*/*.json")) or sorted(folder.glob("records/*.json"))
+    at_rungs = phase.records_at_rungs()
+    records = at_rungs or sorted(phase.records.glob("*.json"))
     outcomes = []
     for outcome in map(read_outcome, records):
         values = dict(compose.leaves(outcome.trial.config))
@@ -165,7 +168,7 @@ def _read_rows(
     of_phase = {"trial", "run_id", "status", FINAL} <= set(columns)
     column = FINAL if of_phase else metric
     by_path = {_path(name, schema): name for name in columns}
-    records = of_phase and (path.parent / "records").is_dir()
+    records = of_phase and PhaseFolder(path.parent).records.is_dir()
     lacking = [name for name in names if name not in by_path and not records]
     if column not in columns:
         lacking.insert(0, column)

@@ -115,7 +115,7 @@ def propose_round(
         *_warm_start(plan, tables),
         *observe(outcomes, plan.metric),
     ]
-    file = layout.phase(plan.study, plan.phase) / "rounds" / f"r{plan.round:02d}.json"
+    file = layout.phase(plan.study, plan.phase).round(plan.round)
     with file_lock(file.with_name(f".{file.name}.lock")):
         proposed = _known_or_new(plan, observations, file)
     filled = zip(plan.slots, proposed["points"], strict=False)

@@ -44,7 +44,11 @@ class Stage:
     @property
     def slots(self) -> tuple[str, ...]:
         """Names with the folder: what `Layout.trial` and `Layout.record` take."""
-        return tuple(f"{self.folder}/{name}" if self.folder else name for name in self.names)
+        return tuple(map(self.slot, self.names))
+
+    def slot(self, name: str) -> str:
+        """Return a name with the folder; it may be a wildcard."""
+        return f"{self.folder}/{name}" if self.folder else name
 
     @property
     def first(self) -> bool:

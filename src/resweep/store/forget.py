@@ -27,7 +27,7 @@ def runs_of_phase(study: str, phase: str | None, layout: Layout) -> list[str]:
     Raises:
         StoreError: There are no records; names the folder.
     """
-    folder = layout.study(study)
+    folder = layout.study(study).path
     found = set()
     for record in folder.glob(f"{phase or '*'}/records/*.json"):
         if record.is_symlink():  # records/ of runs/{run_id}/ is where it points

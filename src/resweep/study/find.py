@@ -12,12 +12,12 @@ from resweep import yaml12
 from resweep.config import compose
 from resweep.config.spelling import nearest
 from resweep.errors import ConfigError, Problem
+from resweep.paths import Layout
 from resweep.study.load import load_study
 from resweep.study.schema import NAME
 from resweep.study.study import Study
 
 KEYS = ("study", "studies", "set")
-SWEEPS = Path("results/sweeps")  # what run_sweep.py made
 
 
 def find_study(name: Any, config_dir: Path) -> Path:
@@ -42,7 +42,7 @@ def find_study(name: Any, config_dir: Path) -> Path:
         return path
     if re.fullmatch(NAME, text) and (folder / f"{text}.yaml").is_file():
         return folder / f"{text}.yaml"
-    made = sorted(SWEEPS.glob("*/study.yaml"))
+    made = [sweep.study for sweep in Layout().sweeps()]
     same = [path for path in made if text in (path.parent.name, _name(path))]
     if len(same) == 1:
         return same[0]

@@ -19,15 +19,12 @@ from typing import Any
 from resweep.config import compose, layers
 from resweep.config.compose import Layer
 from resweep.errors import ConfigError, Problem
-from resweep.paths import BY_HAND
-from resweep.study.kinds.sweep import Surroundings, load_sweep_phase
-from resweep.study.schema import PhaseFile, StudyFile, read_study_file
+from resweep.paths import RESERVED_PHASES, RESERVED_STUDIES
+from resweep.study.phase_file import PhaseFile, Surroundings
 from resweep.study.study import Phase, Study
+from resweep.study.study_file import StudyFile, read_study_file
 from resweep.systems.registry import find_system
 from resweep.systems.system import DEFAULT, System
-
-RESERVED_STUDIES = ("runs", "data", "weights", "trash", "artifacts", "wandb", "sweeps", BY_HAND)
-RESERVED_PHASES = ("artifacts", "data", "wandb")
 
 
 def load_study(
@@ -55,43 +52,37 @@ class _Resolver:
         self.overrides = overrides
         self.problems: list[Problem] = []
         self.system: System
-        self.warnings: list[str] = []
+        self.warnings: dict[str, None] = {}
         self.layers_of: dict[str, list[Layer]] = {}
 
     def resolve(self) -> Study:
         given, self.problems = read_study_file(self.path)
         self.system = find_system(given.system or DEFAULT, str(self.path))
         self._check_own(given.own)
-        phases: list[Phase] = []
+        phases: dict[str, Phase] = {}
         for position, part in enumerate(given.phases):
             phase = self._phase(given, position, part, phases)
             if phase is not None:
-                phases.append(phase)
-        last = phases[-1] if phases else None
+                phases[phase.name] = phase
+        last = list(phases.values())[-1] if phases else None
         if given.publish.models == "best" and last is not None and last.keep == "none":
             mend = "the last phase keeps no weights; set keep: best there, or publish.models: none"
             self._problem("publish.models", "best", mend)
         self._check_names(given)
         if self.problems:
-            raise ConfigError(self.problems_in_order())
+            # Without repetition: a bad value of the base would be reported once a phase.
+            raise ConfigError({str(problem): problem for problem in self.problems}.values())
         return Study(
-            given.name,
-            self.system.name,
-            str(self.path),
-            tuple(_with_selects(phases)),
-            given.score,
-            given.tracking,
-            given.publish,
-            given.tolerate_failures,
-            tuple(self.warnings),
+            name=given.name,
+            system=self.system.name,
+            origin=str(self.path),
+            phases=tuple(_with_selects(list(phases.values()))),
+            score=given.score,
+            tracking=given.tracking,
+            publish=given.publish,
+            tolerate_failures=given.tolerate_failures,
+            warnings=tuple(self.warnings),
         )
-
-    def problems_in_order(self) -> list[Problem]:
-        """Problems without repetition: a bad base value would be told once a phase."""
-        unique: dict[str, Problem] = {}
-        for problem in self.problems:
-            unique.setdefault(str(problem), problem)
-        return list(unique.values())
 
     def _check_own(self, names: list[str]) -> None:
         """Refuse a field of the system's as a hyperparameter of the user's own."""
@@ -117,33 +108,47 @@ class _Resolver:
         self.problems.append(Problem(str(self.path), key, value, mend))
 
     def _phase(
-        self, given: StudyFile, position: int, part: PhaseFile, before: list[Phase]
+        self, given: StudyFile, position: int, part: PhaseFile, before: Mapping[str, Phase]
     ) -> Phase | None:
-        told = len(self.problems)
+        reported = len(self.problems)
         found = self._layers(given, part)
-        sound = len(self.problems) == told
+        sound = len(self.problems) == reported
         complete, config, wrong = layers.complete(
             found, str(self.path), self.system.schema, given.own, sound
         )
         self.problems += wrong
-        if not complete and part.kind == "rerun":
+        around = Surroundings(
+            study_path=str(self.path),
+            where=f"phases.{position}",
+            config_dir=self.config_dir,
+            system=self.system,
+            config=config,
+            complete=complete,
+            score=given.score,
+            overrides=self._set_above(part, config),
+            earlier=before,
+            broken={other.name for other in given.phases[:position]} - before.keys(),
+            common={
+                "study": given.name,
+                "name": part.name,
+                "keep": part.keep or given.keep,
+                "resources": part.resources or given.resources,
+                "own": tuple(given.own),
+            },
+        )
+        try:
+            loaded = part.load(around)
+        except ConfigError as error:
+            self.problems += error.problems
             return None
-        common = {
-            "study": given.name,
-            "name": part.name,
-            "kind": part.kind,
-            "keep": part.keep or given.keep,
-            "resources": part.resources or given.resources,
-            "own": tuple(given.own),
-        }
-        where = f"phases.{position}"
-        if part.kind == "sweep":
-            return self._sweep_phase(given, part, where, config, complete, common, before)
-        return self._rerun_phase(given, part, where, config, complete, common, before)
+        self.warnings |= dict.fromkeys(loaded.warnings)
+        if loaded.layer is not None:
+            self.layers_of[part.name].append(loaded.layer)
+        return loaded.phase
 
     def _layers(self, given: StudyFile, part: PhaseFile) -> list[Layer]:
-        """Return the layers of a phase; a rerun stands on those of the phase that it reruns."""
-        below = self.layers_of.get(part.of or "") if part.kind == "rerun" else None
+        """Return the layers of a phase, above those of the phase that it stands on, if any."""
+        below = self.layers_of.get(part.stands_on or "")
         if below is None:
             system = Layer(str(self.path), self.system.schema.identity)
             below = [system, *self._modules(given.base), Layer(str(self.path), given.set)]
@@ -156,100 +161,20 @@ class _Resolver:
         self.problems += wrong
         return modules
 
-    def _sweep_phase(
-        self,
-        given: StudyFile,
-        part: PhaseFile,
-        where: str,
-        config: dict[str, Any],
-        complete: dict[str, Any],
-        common: dict[str, Any],
-        before: list[Phase],
-    ) -> Phase | None:
-        fixed = self._set_paths(part, config)
-        earlier = [phase.name for phase in before]
-        around = Surroundings(
-            str(self.path),
-            where,
-            self.config_dir,
-            self.system,
-            config,
-            complete,
-            given.score,
-            fixed,
-            earlier,
-            common,
-        )
-        try:
-            loaded = load_sweep_phase(part, around)
-        except ConfigError as error:
-            self.problems += error.problems
-            return None
-        self.warnings += [text for text in loaded.warnings if text not in self.warnings]
-        self.layers_of[part.name].append(Layer(loaded.sweep.origin, compose.nest(loaded.constants)))
-        return loaded.phase
-
-    def _set_paths(self, part: PhaseFile, config: dict[str, Any]) -> set[str]:
-        """Return what the phase and the command line set, where the names are clear."""
-        paths = set()
-        for layer in (part.set, self.overrides):
-            for name, _ in compose.leaves(layer):
-                with contextlib.suppress(ConfigError):  # told with its layer
-                    paths.add(layers.resolve_name("set", name, config, self.system.schema))
-        return paths
-
-    def _rerun_phase(
-        self,
-        given: StudyFile,
-        part: PhaseFile,
-        where: str,
-        config: dict[str, Any],
-        complete: dict[str, Any],
-        common: dict[str, Any],
-        before: list[Phase],
-    ) -> Phase | None:
-        for key in ("sweep", "trials", "seed", "round_size", "warm_start", "early_terminate"):
-            if getattr(part, key) is not None:
-                self._problem(f"{where}.{key}", getattr(part, key), "is for kind: sweep")
-        sources = {phase.name: phase for phase in before}
-        source = sources.get(part.of or "")
-        if source is None:
-            if any(other.name == part.of for other in given.phases[: int(where.split(".")[1])]):
-                return None  # that phase has problems of its own
-            known = ", ".join(sources) or "none"
-            self._problem(
-                f"{where}.of", part.of, f"should name an earlier phase; there are: {known}"
-            )
-            return None
-        top = part.top or 1
-        if top > len(source.trials):
-            self._problem(
-                f"{where}.top", top, f"phase {source.name} has only {len(source.trials)} trials"
-            )
-            return None
-        seeds = part.seeds or [complete["training"]["seed"]]
-        if len(set(seeds)) < len(seeds):
-            self._problem(f"{where}.seeds", seeds, "names a seed twice")
-        overrides = {}
+    def _set_above(self, part: PhaseFile, config: dict[str, Any]) -> dict[str, Any]:
+        """Return what the phase and the command line set, by path, where the names are clear."""
+        found = {}
         for layer in (part.set, self.overrides):
             for name, value in compose.leaves(layer):
-                path = layers.resolve_name(str(self.path), name, config, self.system.schema)
-                overrides[path] = compose.coerce(path, value, self.system.schema)
-        return Phase(
-            config=complete,
-            score=source.score,
-            overrides=overrides,
-            source=source.name,
-            top=top,
-            seeds=tuple(seeds),
-            **common,
-        )
+                with contextlib.suppress(ConfigError):  # reported with its layer
+                    found[layers.resolve_name("set", name, config, self.system.schema)] = value
+        return found
 
 
 def _with_selects(phases: list[Phase]) -> list[Phase]:
-    """Tell each phase how many of its best the later ones ask for."""
+    """Give each phase how many of its best the later ones ask for."""
     asked = {phase.name: 1 for phase in phases}
     for phase in phases:
-        if phase.source is not None:
-            asked[phase.source] = max(asked[phase.source], phase.top)
+        for source, top in phase.asks.items():
+            asked[source] = max(asked[source], top)
     return [dataclasses.replace(phase, selects=asked[phase.name]) for phase in phases]

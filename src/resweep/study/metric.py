@@ -13,11 +13,16 @@ from resweep.systems.system import System
 
 
 class PhaseScore(Score):
-    """How the trials of a phase are ranked, with nothing left open."""
+    """How the trials of a phase are ranked, with nothing left open.
+
+    Attributes:
+        early_goal: Whether the early metric should fall or rise.
+    """
 
     metric: str
     goal: MetricGoal
     early_metric: str
+    early_goal: MetricGoal
 
 
 def choose_metric(score: Score, sweep: Sweep | None, study_path: str, system: System) -> PhaseScore:
@@ -51,6 +56,7 @@ def choose_metric(score: Score, sweep: Sweep | None, study_path: str, system: Sy
     if problems:
         raise ConfigError(problems)
     chosen = {"metric": name, "goal": goal, "early_metric": early}
+    chosen |= {"early_goal": _goal_of(system, early)}
     return PhaseScore.model_validate({**score.model_dump(), **chosen})
 
 
@@ -62,9 +68,14 @@ def read_score(described: Mapping[str, Any]) -> PhaseScore:
     """
     system = system_of(described["config"])
     score = {name: value for name, value in described["score"].items() if value is not None}
-    early = system.training_loss or system.metric
-    default = {"metric": system.metric, "goal": "minimize", "early_metric": early}
-    return PhaseScore.model_validate({**default, **score})
+    score = {"metric": system.metric, "goal": "minimize"} | score
+    early = score.setdefault("early_metric", system.training_loss or system.metric)
+    return PhaseScore.model_validate({"early_goal": _goal_of(system, early), **score})
+
+
+def _goal_of(system: System, name: str) -> MetricGoal:
+    metric = system.find_metric(name)
+    return metric.goal if metric is not None else "minimize"
 
 
 def warn_of_unused(score: Score, sweep: Sweep, study_path: str) -> list[str]:

@@ -202,8 +202,8 @@ def drop_dangling_records(layout: Layout, study: str) -> list[Path]:
     A dangling link can keep Snakemake from building its graph, and a missing record brings the
     run back.
     """
-    records = layout.study(study).glob("*/records/**/*.json")
-    gone = [path for path in sorted(records) if path.is_symlink() and not path.exists()]
+    records = layout.study(study).all_records()
+    gone = [path for path in records if path.is_symlink() and not path.exists()]
     for path in gone:
         path.unlink()
     return gone

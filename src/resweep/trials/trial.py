@@ -10,7 +10,7 @@ from typing import Any
 
 from resweep import yaml12
 from resweep.errors import ConfigError, Problem
-from resweep.paths import write_atomically
+from resweep.paths import trial_of, write_atomically
 from resweep.trials.record import Record, read_record
 
 
@@ -88,6 +88,4 @@ class Outcome:
 
 def read_outcome(record_path: Path) -> Outcome:
     """Read `{phase}/records/{place}.json` and `{phase}/trials/{place}.yaml` that belongs to it."""
-    *above, place = str(record_path).rpartition("/records/")
-    trial_path = Path(above[0], "trials", place).with_suffix(".yaml")
-    return Outcome(read_trial(trial_path), read_record(record_path), record_path)
+    return Outcome(read_trial(trial_of(record_path)), read_record(record_path), record_path)

@@ -60,7 +60,7 @@ def follow(
     if mode == "disabled":
         yield
         return
-    directory = layout.study(trial.study).absolute()
+    directory = layout.study(trial.study).path.absolute()
     agent = "agent_run" in tracking
     own = {
         "id": run_id,

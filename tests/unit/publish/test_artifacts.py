@@ -197,7 +197,7 @@ SCORES = """rank,trial,run_id,status,score,step
 def ranked(tmp_path):
     """A ranked phase, and the best run's checkpoint."""
     layout = Layout(tmp_path / "results")
-    scores = layout.phase("tiny", "rerun") / "scores.csv"
+    scores = layout.phase("tiny", "rerun").scores
     scores.parent.mkdir(parents=True)
     scores.write_text(SCORES)
 

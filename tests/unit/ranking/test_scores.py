@@ -106,6 +106,19 @@ def test_raw_scores_by_hand():
     assert table["trial"].tolist() == ["b", "a"]
 
 
+def test_a_rising_slope_is_good_where_the_early_metric_should_rise():
+    results = [result("a", 2.0, 0.01), result("b", 2.0, 0.5)]
+    rising = {
+        "normalize": "raw",
+        "slope_weight": 1.0,
+        "final_weight": 0.0,
+        "early_metric": "tokens",
+    }
+    assert ranked(results, **rising)["trial"].tolist() == ["b", "a"]
+    falling = rising | {"early_metric": "train/loss"}
+    assert ranked(results, **falling)["trial"].tolist() == ["a", "b"]
+
+
 def test_standardised_scores_by_hand():
     slopes, finals = [-0.02, -0.01, -0.06], [2.0, 3.0, 2.5]
     table = ranked(
@@ -356,7 +369,7 @@ def phase(tmp_path):
         return record
 
     add.layout = layout
-    add.folder = layout.phase("mine", "sweep")
+    add.folder = layout.phase("mine", "sweep").path
     return add
 
 

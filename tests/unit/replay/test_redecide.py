@@ -340,6 +340,6 @@ def test_what_cannot_be_read_is_one_line(tmp_path):
         read_sweep("made", "sweep", layout)
     layout.record("made", "sweep", "aaa").unlink()
     assert_problem(problem_of(read_sweep, "made", "sweep", layout), file="records/aaa.json")
-    (layout.phase("made", "sweep") / "scores.csv").unlink()
+    layout.phase("made", "sweep").scores.unlink()
     with pytest.raises(StoreError, match="ranked"):
         read_sweep("made", "sweep", layout)

@@ -94,7 +94,7 @@ def test_what_other_settings_decided_is_open_again(tmp_path):
     for slot in (*first.slots, *second.slots):
         trial = Trial(study.name, phase.name, "r01-01", config=phase.config)
         write_trial(layout.trial(study.name, phase.name, slot), trial)
-    decided = layout.phase(study.name, phase.name) / "decisions" / f"{first.name}.csv"
+    decided = layout.phase(study.name, phase.name).rung_decisions(first.name)
     decided.parent.mkdir(parents=True)
     known = audit(study, layout)["sweep"].open_slots
     plan = phase.rung_plan(first)

@@ -75,7 +75,7 @@ def test_best_is_the_highest_where_more_is_better(tmp_path: Path) -> None:
 def test_model_line_names_the_best_trial_of_the_last_phase(tmp_path: Path) -> None:
     layout = make_study(tmp_path)
     lines = summary(layout)
-    model = layout.phase("made", "rerun") / "models" / "02"
+    model = layout.phase("made", "rerun").models / "02"
     assert model.is_dir()
     assert line(lines, "model: ") == f"model: {model}"
     assert lines[-1].endswith(f'model = AutoModelForCausalLM.from_pretrained("{model}")')
@@ -93,7 +93,7 @@ def test_what_a_monitor_stopped_is_kept_shown_and_explained(tmp_path: Path) -> N
     assert line(lines, "1  eee").endswith("stopped")
     assert line(lines, "stopped: eee: ") == f"  stopped: eee: {reason}"
     assert line(lines, "5  fff").endswith("stopped")
-    model = layout.phase("made", "sweep") / "models" / "eee"
+    model = layout.phase("made", "sweep").models / "eee"
     assert lines[-1].count(str(model)) == 1 and model.resolve().name == "checkpoint_20"
     html = render_report(read_study("made", layout), layout)
     for count in ("6 trials", "3 finished", "1 stopped"):
@@ -118,7 +118,7 @@ def test_rungs_have_a_line_each_and_their_stops_no_reason(tmp_path: Path) -> Non
 
 def test_a_pruned_model_is_not_promised(tmp_path: Path) -> None:
     layout = make_study(tmp_path)
-    folder = layout.phase("made", "rerun")
+    folder = layout.phase("made", "rerun").path
     for link in (folder / "models").iterdir():
         link.resolve().rmdir()
     last = summary(layout)[-1]
@@ -132,9 +132,9 @@ def test_a_pruned_model_is_not_promised(tmp_path: Path) -> None:
 
 def test_a_phase_that_keeps_no_weights_has_no_model(tmp_path: Path) -> None:
     layout = make_study(tmp_path, rerun=[])
-    for link in (layout.phase("made", "sweep") / "models").iterdir():
+    for link in layout.phase("made", "sweep").models.iterdir():
         link.unlink()
-    described = layout.study("made") / "study.yaml"
+    described = layout.study("made").described
     described.write_text(described.read_text().replace("keep: best", "keep: none"))
     last = summary(layout)[-1]
     assert last.startswith("model: none in ") and "keep" in last
@@ -174,7 +174,7 @@ def test_nodes_are_those_that_the_trial_asked_for(tmp_path: Path) -> None:
 
 def test_report_is_named_and_said_to_be_missing(tmp_path: Path) -> None:
     layout = make_study(tmp_path)
-    report = layout.study("made") / "report.html"
+    report = layout.study("made").report
     assert line(summary(layout), "report: ").startswith(f"report: {report} (not ")
     report.touch()
     assert line(summary(layout), "report: ") == f"report: {report}"

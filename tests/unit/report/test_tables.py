@@ -36,7 +36,7 @@ def layout(tmp_path: Path) -> Layout:
 
 
 def test_study_table_has_a_row_for_each_trial(layout: Layout) -> None:
-    table = read(layout.study("made") / "runs.csv")
+    table = read(layout.study("made").table)
     assert list(table["trial"]) == ["aaa", "bbb", "ccc", "ddd", "01", "02", "03", "04", "05"]
     best = row(table, "02")
     assert best["run_id"] == "rerun02"
@@ -54,7 +54,7 @@ def test_study_table_has_a_row_for_each_trial(layout: Layout) -> None:
 
 
 def test_trials_without_a_result_are_rows_too(layout: Layout) -> None:
-    table = read(layout.study("made") / "runs.csv")
+    table = read(layout.study("made").table)
     diverged, empty = row(table, "ddd"), row(table, "05")
     assert diverged["status"] == "diverged"
     assert pd.isna(diverged["final_valid_loss"])
@@ -97,7 +97,7 @@ def test_rebuilding_gives_equal_bytes(layout: Layout) -> None:
 
 
 def test_order_of_records_does_not_matter_within_a_phase(layout: Layout) -> None:
-    records = sorted(layout.study("made").glob("sweep/records/*.json"))
+    records = sorted(layout.study("made").path.glob("sweep/records/*.json"))
     assert tabulate_study(records[::-1], layout) == tabulate_study(records, layout)
 
 
@@ -108,7 +108,7 @@ def test_added_metrics_become_columns_of_both_tables(layout: Layout) -> None:
     assert table.loc["rerun02", "curvature"] == 30.25
     assert table.loc["rerun02", "note"] == "straight, at last"
     assert pd.isna(table.loc["rerun01", "curvature"])
-    records = layout.study("made").glob("rerun/records/*.json")
+    records = layout.study("made").path.glob("rerun/records/*.json")
     assert ",curvature,note\n" in tabulate_study(records, layout)
 
 
@@ -135,12 +135,12 @@ def test_a_hyperparameter_called_like_a_column_keeps_its_value(tmp_path: Path) -
 def test_fields_of_another_kind_of_model_have_no_values(tmp_path: Path) -> None:
     llama = {"model.kind": "hf", "model.config": {"model_type": "llama"}}
     only = make_study(tmp_path / "only", sweep=[Made("lll", llama, 2.0)], rerun=[])
-    for file in (only.runs_table, only.study("made") / "runs.csv"):
+    for file in (only.runs_table, only.study("made").table):
         table = read(file)
         assert not {"model.n_embd", "model.n_head", "model.n_layer", "model.bias"} & set(table)
         assert row(table, "lll")["model.config.model_type"] == "llama"
     both = make_study(tmp_path / "both", sweep=[*SWEEP, Made("lll", llama, 2.0)], rerun=[])
-    table = read(both.study("made") / "runs.csv")
+    table = read(both.study("made").table)
     assert pd.isna(row(table, "lll")["model.n_embd"])
     assert row(table, "aaa")["model.n_embd"] == 16
     assert pd.isna(row(table, "aaa")["model.config.model_type"])
@@ -172,8 +172,8 @@ def test_concurrent_writers_lose_nothing(tmp_path: Path) -> None:
 
 
 def test_command_writes_both_tables(layout: Layout) -> None:
-    records = sorted(map(str, layout.study("made").glob("*/records/*.json")))
-    own = layout.study("made") / "runs.csv"
+    records = sorted(map(str, layout.study("made").path.glob("*/records/*.json")))
+    own = layout.study("made").table
     own.unlink()
     layout.runs_table.unlink()
     command = [sys.executable, ROOT / "workflow/scripts/tabulate_runs.py", "--study", "made"]
@@ -192,8 +192,8 @@ def test_what_resolving_fills_in_and_what_it_replaced_are_both_there(layout: Lay
     write_trial(trial, asked)
     resolved = {"training": {"warmup_steps": 10, "pct_warmup": None}, "mine": {"extra": 1}}
     (layout.run("sweepbbb") / "config.yaml").write_text(yaml12.dump(resolved))
-    records = layout.study("made").glob("sweep/records/*.json")
-    own = layout.study("made") / "runs.csv"
+    records = layout.study("made").path.glob("sweep/records/*.json")
+    own = layout.study("made").table
     own.write_text(tabulate_study(records, layout))
     for table in (own, write_runs_table(layout)):
         found = row(read(table), "bbb")

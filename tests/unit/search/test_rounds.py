@@ -79,7 +79,7 @@ def with_record(made: Outcome, **changes: Any) -> Outcome:
 
 
 def file_of(layout: Layout, number: int) -> Path:
-    return layout.phase("s", "p") / f"rounds/r{number:02d}.json"
+    return layout.phase("s", "p").round(number)
 
 
 def points(trials: list[Trial]) -> list[dict[str, Any]]:

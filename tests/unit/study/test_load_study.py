@@ -18,9 +18,10 @@ from resweep.errors import DataError
 from resweep.ranking.selection import plan_rerun
 from resweep.store.goal import Goal
 from resweep.store.identity import identity, resolve, run_id
+from resweep.study.files import trial_content
 from resweep.study.find import find_study, load_studies
 from resweep.study.load import load_study
-from resweep.study.schema import StudyFile
+from resweep.study.study_file import StudyFile
 from resweep.sweep import load_sweep
 from resweep.systems.language.initialization_section import Initialization
 from resweep.systems.language.system import RECIPES
@@ -270,7 +271,7 @@ def test_names_of_trials_are_file_names(config):
 
 def test_the_content_of_a_trial_is_canonical_and_complete(config):
     phase = load(config()).phase("sweep")
-    text = phase.trial_content(phase.trials[0])
+    text = trial_content(phase, phase.stages[0], phase.trials[0])
     content = json.loads(text)
     assert text == json.dumps(content, sort_keys=True, separators=(",", ":"))
     assert (content["study"], content["phase"], content["trial"]) == (
@@ -424,6 +425,12 @@ PLAIN_BASE = {"model": "small", "data": "docs", "training": "short"}
         ({"phases": [phase(), phase()]}, ("phases.1.name", "sweep")),
         ({"phases": [phase(name="a-b"), phase(name="a_b")]}, ("phases.1.name", "a_b")),
         ({"phases": [phase(kind="sweeep")]}, ("phases.0.kind", "sweeep", "sweep", "rerun")),
+        ({"phases": [phase(kind="x")]}, ("phases.0.kind", "x", "sweep", "rerun")),
+        ({"phases": [{"name": "sweep"}]}, ("phases.0.kind", None, "missing", "sweep", "rerun")),
+        ({"phases": [3]}, ("phases.0", 3)),
+        ({"phases": [phase(resources={"gpu": 1})]}, ("phases.0.resources.gpu", 1, "gpus?")),
+        ({"phases": [phase(resources={"top": 1})]}, ("phases.0.resources.top", 1)),
+        ({"phases": [phase(nonsense=1)]}, ("phases.0.nonsense", 1, "early_terminate", "keep")),
         ({"phases": [phase(sweeps="lr")]}, ("phases.0.sweeps", "lr", "sweep?")),
         ({"phasse": []}, ("phasse", [], "phases?")),
         ({"scores": {}}, ("scores", ANY, "score?")),

@@ -8,6 +8,7 @@ import pytest
 
 from resweep import yaml12
 from resweep.errors import Problem
+from resweep.study.files import trial_content
 from resweep.study.load import load_study
 from resweep.study.study import Phase, Study
 from resweep.trials.trial import Trial
@@ -89,7 +90,7 @@ def test_a_bayesian_sweep_is_rounds_of_slots(tmp_path: Path) -> None:
     assert phase.trials[0] == "r01-01" and phase.trials[-1] == "r02-04"
     assert phase.search.parameters[0].name == "training.learning_rate"
     assert (phase.search.seed, phase.search.sampler, phase.search.target) == (3, "auto", None)
-    assert phase.rungs is None and not phase.static
+    assert phase.rungs is None and not phase.is_known(phase.stages[0])
     assert [stage.name for stage in phase.stages] == ["r01", "r02"]
 
 
@@ -144,7 +145,7 @@ def test_bands_count_the_values_of_the_metric(tmp_path: Path) -> None:
     metric = "metric: {name: train/loss, goal: minimize}\n"
     phase = sweep_phase(tmp_path, GRID + metric + "early_terminate: {type: hyperband, min_iter: 6}")
     assert phase.rungs.bands == (6, 18)
-    first = Trial(**yaml12.parse(phase.trial_content(phase.trials[0], phase.rungs.bands[0])))
+    first = Trial(**yaml12.parse(trial_content(phase, phase.stages[0], phase.trials[0])))
     assert first.stop == 30
 
 

@@ -1,0 +1,39 @@
+# REQUIRED INPUTS
+#     results/{study}/data/{data_id}.json           the prepared data, where a trial is known
+#     results/{study}/{phase}/trials/{slot}.yaml    what the trial trains, where a job writes it
+# OUTPUTS
+#     results/{study}/{phase}/records/{slot}.json   what the trial got: a link into the run store
+#     results/{study}/{phase}/trials/{slot}.yaml    what it trains, where it is known
+#
+# The content of a known trial is a param: another value of a grid adds jobs and touches none. A param
+# that takes `input` is not recorded: settings never make a finished training stale. All that differs
+# from rule to rule is in params, since a shell text is read when a job starts, after the loop.
+# exec: signals of a scheduler reach the trainer itself, and the job ends when it does.
+
+
+for study, phase, stage in STAGES:
+
+    rule:
+        name:
+            rule_name("train", study, phase, stage.name)
+        input:
+            lambda wildcards, p=phase, s=stage: files.training_inputs(LAYOUT, p, s, wildcards.trial),
+        output:
+            **files.training_outputs(LAYOUT, phase, stage),
+        log:
+            files.log_file("train", study, phase, stage.folder, "{trial}"),
+        wildcard_constraints:
+            trial=files.trial_pattern(phase, stage),
+        conda:
+            "../envs/resweep.yaml"
+        threads: need(phase, stage, "cpus")
+        resources:
+            **train_resources(phase, stage),
+        params:
+            content=lambda wildcards, p=phase, s=stage: files.trial_content(p, s, wildcards.trial),
+            settings=lambda wildcards, input, of=(study, phase, stage): train_settings(
+                *of, wildcards.trial
+            ),
+        shell:
+            "exec python workflow/scripts/train.py {params.settings} --content={params.content:q} "
+            "--record {output.records} --log {log} --memory-mb {resources.mem_mb}"

@@ -1,0 +1,163 @@
+"""Which files a study consists of, and the names of what makes them.
+
+Paths as such are in `resweep.paths`; here is which of them a study, a phase or a stage has.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from resweep.canonical import canonical_json
+from resweep.data.store import data_id
+from resweep.paths import Layout
+from resweep.search.stages import Stage
+from resweep.study.study import Phase, Study
+from resweep.systems.registry import system_of
+
+LOGS = Path("logs")
+TRIAL = "[A-Za-z0-9_-]+"
+
+
+def rule_name(
+    verb: str, study: Study, phase: Phase | None = None, stage: str = "", several: bool = False
+) -> str:
+    """Return the name of a rule: `train_sweep`, `train_sweep_r02_b1`.
+
+    Args:
+        verb: What it does.
+        study, phase: For what.
+        stage: Of the phase.
+        several: Whether there are several studies; then theirs comes in: `train_mine__sweep`.
+    """
+    names = [study.name] if several else []
+    if phase is not None:
+        names.append(phase.name)
+    parts = [verb, "__".join(names), stage]
+    return "_".join(part for part in parts if part).replace("-", "_")
+
+
+def log_file(verb: str, study: Study, phase: Phase | None = None, *more: str) -> str:
+    """Return the log of a job; logs mirror results: logs/{study}/{phase}/{verb}/{trial}.log."""
+    folder = LOGS / study.name
+    if phase is not None:
+        folder /= phase.name
+    return f"{folder.joinpath(verb, *more)}.log"
+
+
+def stage_trials(layout: Layout, phase: Phase, stages: Iterable[Stage]) -> list[Path]:
+    """Return the trial files of all slots of some stages."""
+    folder = layout.phase(phase.study, phase.name)
+    return [folder.trial(slot) for stage in stages for slot in stage.slots]
+
+
+def stage_records(layout: Layout, phase: Phase, stages: Iterable[Stage]) -> list[Path]:
+    """Return the records of all slots of some stages."""
+    folder = layout.phase(phase.study, phase.name)
+    return [folder.record(slot) for stage in stages for slot in stage.slots]
+
+
+def rung_decisions(layout: Layout, phase: Phase, stages: Iterable[Stage]) -> list[Path]:
+    """Return who continues from the rungs of some stages; nothing is decided at the last ones."""
+    folder = layout.phase(phase.study, phase.name)
+    return [folder.rung_decisions(stage.name) for stage in stages if not stage.last]
+
+
+def trial_files(layout: Layout, phase: Phase) -> list[Path]:
+    """Return the trial file of each trial."""
+    folder = layout.phase(phase.study, phase.name)
+    return [folder.trial(trial) for trial in phase.trials]
+
+
+def records(layout: Layout, phase: Phase) -> list[Path]:
+    """Return the record of each trial: what it got in the end."""
+    folder = layout.phase(phase.study, phase.name)
+    return [folder.record(trial) for trial in phase.trials]
+
+
+def data_stamps(layout: Layout, phase: Phase) -> list[Path]:
+    """Return the stamps of all data of a phase, as far as it is known before any job."""
+    study = layout.study(phase.study)
+    system = system_of(phase.config)
+    return [study.data_stamp(data_id(system, s)) for s in phase.data_settings()]
+
+
+def trial_data_stamp(layout: Layout, phase: Phase, trial: str) -> Path:
+    """Return the stamp of the data of one trial."""
+    data = data_id(system_of(phase.config), phase.trial_data(trial))
+    return layout.study(phase.study).data_stamp(data)
+
+
+def training_inputs(layout: Layout, phase: Phase, stage: Stage, trial: str) -> list[Path]:
+    """Return what the training of a trial waits for: its data, or its trial file."""
+    if phase.is_known(stage):
+        return [trial_data_stamp(layout, phase, trial)]
+    return [layout.trial(phase.study, phase.name, stage.slot(trial))]
+
+
+def training_outputs(layout: Layout, phase: Phase, stage: Stage) -> dict[str, list[Path]]:
+    """Return what the training of a trial writes, with `{trial}` for its name."""
+    folder, slot = layout.phase(phase.study, phase.name), stage.slot("{trial}")
+    trials = {"trials": [folder.trial(slot)]} if phase.is_known(stage) else {}
+    return {**trials, "records": [folder.record(slot)]}
+
+
+def trial_content(phase: Phase, stage: Stage, trial: str) -> str:
+    """Return the content of a trial file, as canonical JSON; "" where a job writes it."""
+    if not phase.is_known(stage):
+        return ""
+    return canonical_json(phase.known_trial(trial, stage).content())
+
+
+def trial_pattern(phase: Phase, stage: Stage) -> str:
+    """Return a regular expression of the trials of a stage, as they are called in its folder."""
+    return TRIAL if phase.is_known(stage) else "|".join(stage.names)
+
+
+def asked_configs(layout: Layout, phase: Phase) -> list[Path]:
+    """Return the lists of best configurations that a phase takes its own from."""
+    return [
+        layout.phase(phase.study, source).best_configs(top) for source, top in phase.asks.items()
+    ]
+
+
+def configs_artifact(phase: Phase) -> str:
+    """Return the name under which the configurations of a phase are published."""
+    return f"{phase.name}-configs"
+
+
+def model_artifact(phase: Phase) -> str:
+    """Return the name under which the best model of a phase is published."""
+    return f"{phase.name}-model"
+
+
+def configs_published(study: Study) -> list[Phase]:
+    """Return the phases whose configurations are published."""
+    return [phase for phase in study.phases if phase.publishes_configs and study.publish.configs]
+
+
+def model_published(study: Study) -> list[Phase]:
+    """Return the phase whose best model is published: the last, or none."""
+    return [] if study.publish.models == "none" else [study.phases[-1]]
+
+
+def artifacts(layout: Layout, study: Study) -> list[Path]:
+    """Return the stamps of what a study publishes."""
+    names = [configs_artifact(phase) for phase in configs_published(study)]
+    names += [model_artifact(phase) for phase in model_published(study)]
+    return [layout.study(study.name).artifact(name) for name in names]
+
+
+def targets(layout: Layout, study: Study) -> list[Path]:
+    """Return all files that a study ends in.
+
+    Every record is among them: one that is missing would not be asked for by tables that exist.
+    """
+    files: list[Path] = []
+    for phase in study.phases:
+        folder = layout.phase(study.name, phase.name)
+        files += [*records(layout, phase), *stage_records(layout, phase, phase.stages)]
+        files += rung_decisions(layout, phase, phase.stages)
+        files += [folder.scores, folder.decisions, folder.models]
+        files.append(folder.best_configs(phase.selects))
+    own = layout.study(study.name)
+    files += [own.described, own.table, own.report, *artifacts(layout, study)]
+    return list(dict.fromkeys(files))

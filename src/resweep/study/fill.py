@@ -1,0 +1,47 @@
+"""A job that decides, from what earlier jobs wrote, what trains next."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+Files = Mapping[str, Sequence[Path]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fill:
+    """A job that writes trial files.
+
+    Its command is `python workflow/scripts/{script}`, with the plan and each of the files of
+    `passes` as options of their names; names of records come on standard input.
+
+    Attributes:
+        verb: What it does, for the names of its rule and log: plan, suggest, promote ...
+        stage: Which stage of the phase it is for, for these names too; "" for the only one.
+        script: Its command's file in workflow/scripts/.
+        plan: What follows from the study alone, as canonical JSON; None if nothing does.
+        records: Records that it reads.
+        inputs: Other files that have to be there first, by name.
+        outputs: Files that it writes, by name.
+        passes: Names of inputs and outputs that the command is given.
+    """
+
+    verb: str
+    stage: str = ""
+    script: str
+    plan: str | None = None
+    records: Sequence[Path] = ()
+    inputs: Files = field(default_factory=dict)
+    outputs: Files
+    passes: Sequence[str] = ()
+
+    @property
+    def command(self) -> str:
+        """The command as a line of a shell, which waits for names of records if it reads any."""
+        files = {**self.inputs, **self.outputs}
+        words = ["python", f"workflow/scripts/{self.script}"]
+        words += ["--records", "-"] if self.records else []
+        words += ["--plan", self.plan] if self.plan is not None else []
+        for name in self.passes:
+            words += [f"--{name.replace('_', '-')}", *map(str, files[name])]
+        return shlex.join(words)

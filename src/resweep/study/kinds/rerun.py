@@ -1,0 +1,131 @@
+"""A rerun: the best configurations of an earlier phase, from scratch, with each of some seeds.
+
+top{k}_best_configs.yaml of the earlier phase  ->  numbered slots, configurations outermost
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from resweep.canonical import canonical_json
+from resweep.config import compose
+from resweep.config.section import Int, Positive
+from resweep.errors import ConfigError
+from resweep.paths import Layout
+from resweep.search.stages import numbers
+from resweep.study.files import data_stamps, trial_files
+from resweep.study.fill import Fill
+from resweep.study.phase_file import Loaded, PhaseFile, Surroundings
+from resweep.study.study import Phase
+
+
+class RerunFile(PhaseFile):
+    """A rerun, as written."""
+
+    kind: Literal["rerun"] = Field(description="the best of an earlier phase, from scratch")
+    of: str | None = Field(None, description="the earlier phase whose best are trained")
+    top: Positive | None = Field(None, description="how many of them; null: 1")
+    seeds: list[Annotated[Int, Field(ge=0)]] | None = Field(
+        None, description="each is trained with all of these; null: training.seed"
+    )
+
+    @property
+    def stands_on(self) -> str | None:
+        """It stands on the phase that it reruns."""
+        return self.of
+
+    def load(self, around: Surroundings) -> Loaded:
+        """Load the phase; raises ConfigError with all that is wrong with it."""
+        if not around.complete or self.of in around.broken:
+            return Loaded(phase=None, warnings=[])
+        if self.of is None or self.of not in around.earlier:
+            known = ", ".join(around.earlier) or "none"
+            mend = f"should name an earlier phase; there are: {known}"
+            raise ConfigError(around.problem("of", self.of, mend))
+        source = around.earlier[self.of]
+        top, there = self.top or 1, len(source.trials)
+        if top > there:
+            mend = f"phase {source.name} has only {there} trials"
+            raise ConfigError(around.problem("top", top, mend))
+        seeds = self.seeds or [around.complete["training"]["seed"]]
+        if len(set(seeds)) < len(seeds):
+            raise ConfigError(around.problem("seeds", seeds, "names a seed twice"))
+        phase = RerunPhase(
+            config=around.complete,
+            score=source.score,
+            overrides={
+                path: compose.coerce(path, value, around.system.schema)
+                for path, value in around.overrides.items()
+            },
+            source=source.name,
+            top=top,
+            seeds=tuple(seeds),
+            **around.common,
+        )
+        return Loaded(phase=phase, warnings=[])
+
+
+@dataclass(frozen=True, kw_only=True)
+class RerunPhase(Phase):
+    """A rerun.
+
+    Attributes:
+        overrides: path -> value set above the best trial's assignments.
+        source: The phase whose best are rerun.
+        top: How many of them.
+        seeds: Seeds that each of them is trained with.
+    """
+
+    kind: ClassVar[str] = "rerun"
+    publishes_configs: ClassVar[bool] = True
+
+    overrides: Mapping[str, Any]
+    source: str
+    top: int
+    seeds: tuple[int, ...]
+
+    @property
+    def trials(self) -> list[str]:
+        """Numbers of the slots."""
+        return list(numbers(self.top * len(self.seeds)))
+
+    @property
+    def asks(self) -> Mapping[str, int]:
+        """The best of its source."""
+        return {self.source: self.top}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a rerun adds to the phase."""
+        return {
+            "of": self.source,
+            "top": self.top,
+            "seeds": list(self.seeds),
+            "overrides": dict(self.overrides),
+        }
+
+    def fills(self, layout: Layout) -> list[Fill]:
+        """One job fills all slots."""
+        best = layout.phase(self.study, self.source).best_configs(self.top)
+        plan = Fill(
+            verb="plan",
+            script="plan_rerun.py",
+            plan=canonical_json(self.plan()),
+            inputs={"best": [best], "data": data_stamps(layout, self)},
+            outputs={"trials": trial_files(layout, self)},
+            passes=("best", "trials"),
+        )
+        return [plan]
+
+    def plan(self) -> dict[str, Any]:
+        """Return what the slots are filled from, beside the best configurations."""
+        return {
+            "study": self.study,
+            "phase": self.name,
+            "config": self.config,
+            "overrides": dict(self.overrides),
+            "seeds": list(self.seeds),
+            "own": list(self.own),
+        }

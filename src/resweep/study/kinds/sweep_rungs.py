@@ -1,0 +1,126 @@
+"""The rungs of a sweep: early_terminate as bands of its metric, and what speaks against them."""
+
+import math
+import sys
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from resweep.config import compose
+from resweep.config.metric import Logged, Metric
+from resweep.errors import ConfigError, Problem
+from resweep.search.rungs import step_of, values_of
+from resweep.study.kinds.sweep_phase import Rungs
+from resweep.study.phase_file import Surroundings
+from resweep.sweep import EarlyTerminate, Parameter, Sweep
+from resweep.sweep.early_terminate import read_early_terminate
+from resweep.sweep.findings import Findings
+from resweep.training.schedule import resolve_warmup
+
+EARLY = 0.2  # of a training: the order of curves that are cut before says little about the end
+ADVISED = 0.25
+
+
+def load_rungs(
+    instead: dict[str, Any] | Literal["off"] | None,
+    sweep: Sweep,
+    swept: Collection[Parameter],
+    config: dict[str, Any],
+    metric: Metric,
+    around: Surroundings,
+) -> tuple[Rungs | None, list[str]]:
+    """Turn early_terminate into bands below the longest training's end, with what speaks against.
+
+    Args:
+        instead: early_terminate of the phase, in place of the sweep file's.
+        sweep: The sweep file.
+        swept: What it sweeps, by full paths.
+        config: The complete configuration below that.
+        metric: What trials are compared by.
+        around: The phase's place.
+
+    Raises:
+        ConfigError: The metric has no values on the way, or the training's length is not known.
+    """
+    if instead == "off":
+        return None, []
+    rule = sweep.early_terminate
+    origin = sweep.origin
+    if instead is not None:
+        origin = around.study_path
+        findings = Findings(origin)
+        rule = read_early_terminate(instead, findings)
+        if findings.problems:
+            raise ConfigError(
+                replace(problem, key=f"{around.where}.{problem.key}")
+                for problem in findings.problems
+            )
+    if rule is None:
+        return None, []
+    if metric.logged is Logged.END:
+        others = around.system.metrics_logged(Logged.EVALUATION)
+        hint = f"is known at the end only: rungs need a metric of evaluations, like {others[0]}"
+        where = around.study_path if around.score.metric is not None else sweep.origin
+        raise ConfigError(Problem(where, "metric", metric.name, hint))
+    trainings = _extremes(config["training"], swept)
+    lengths = [values_of(metric, training) for training in trainings]
+    known = [length for length in lengths if length is not None]
+    if len(known) < len(lengths) and rule.max_iter is None and rule.type == "hyperband":
+        mend = "needs training.max_steps instead of num_epochs, or max_iter and s in its place"
+        raise ConfigError(Problem(origin, "early_terminate.min_iter", rule.min_iter, mend))
+    longest = max(known) if len(known) == len(lengths) else sys.maxsize
+    bands = rule.bands(longest)
+    if not bands:
+        return None, [
+            f"{origin}: early_terminate stops nothing: its first rung would be at or behind the "
+            f"{longest} values of {metric.name} that a training logs"
+        ]
+    warnings = _warn_of_early_rungs(rule, bands[0], trainings, metric, origin)
+    if not rule.strict:
+        text = "early_terminate.strict = false changes nothing: rungs compare values at the band"
+        warnings.append(f"{origin}: {text}")
+    return Rungs(rule, bands), warnings
+
+
+def _extremes(training: dict[str, Any], swept: Collection[Parameter]) -> list[dict[str, Any]]:
+    """The training section with each extreme of what is swept in it, one at a time."""
+    sections = [training]
+    for parameter in swept:
+        section, _, _ = parameter.name.partition(".")
+        if section == "training":
+            for value in parameter.extremes:
+                assigned = compose.assign({"training": training}, {parameter.name: value})
+                sections.append(assigned["training"])
+    return sections
+
+
+def _warn_of_early_rungs(
+    rule: EarlyTerminate,
+    band: int,
+    trainings: Sequence[dict[str, Any]],
+    metric: Metric,
+    origin: str,
+) -> list[str]:
+    """Warn of a first rung at which the order of the curves says little (docs/sweeps.md)."""
+    warnings: dict[str, None] = {}
+    for training in trainings:
+        length = training["max_steps"]
+        if length is None:
+            continue
+        step = step_of(band, metric, training) or 0
+        warmup = resolve_warmup(training["warmup_steps"], training["pct_warmup"], length)
+        every = metric.interval(training)
+        advised = max(warmup // every + 1, math.ceil(ADVISED * length / every))
+        instead = " in place of max_iter and s" if rule.max_iter is not None else ""
+        mend = f"set min_iter: {advised}{instead} in early_terminate, or evaluate less often"
+        if advised * every >= length:
+            mend = "shorten the warmup, or evaluate more often"
+        at = f"{origin}: the first rung is at step {step} of {length}"
+        if step <= warmup:
+            warnings.setdefault(
+                f"{at}, inside a warmup of {warmup} steps, where those lead that warm up faster; "
+                f"{mend}"
+            )
+        elif step < EARLY * length:
+            warnings.setdefault(f"{at}, where curves still cross; {mend}")
+    return list(warnings)[:1]

@@ -1,0 +1,129 @@
+"""A study file, `config/studies/NAME.yaml`: its keys with types, bounds and defaults."""
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Union
+
+from pydantic import Field, ValidationError
+
+from resweep import yaml12
+from resweep.config.section import Int
+from resweep.config.spelling import nearest
+from resweep.errors import ConfigError, Problem
+from resweep.study.kinds.registry import KINDS, kind_name
+from resweep.study.phase_file import PhaseFile
+from resweep.study.schema import NAME, Keep, Part, Publish, Resources, Score, Tracking
+
+if TYPE_CHECKING:
+    AnyPhase = PhaseFile
+else:  # a type checker cannot read a union that is made when it runs
+    AnyPhase = Annotated[Union[KINDS], Field(discriminator="kind")]  # noqa: UP007
+
+KEYS_OF_KINDS = {kind_name(kind): kind.model_fields for kind in KINDS}
+PARTS: dict[str, type[Part]] = {
+    "score": Score,
+    "tracking": Tracking,
+    "publish": Publish,
+    "resources": Resources,
+}
+
+
+class StudyFile(Part):
+    """A whole study, as written."""
+
+    name: Annotated[str, Field(pattern=f"^{NAME}$")] = Field(description="folder and rule names")
+    description: str = Field("", description="for people")
+    system: str | None = Field(None, description="what is trained; null: language models")
+    base: dict[str, Any] = Field(description="modules: section, name (or the content itself)")
+    set: dict[str, Any] = Field({}, description="values above the modules")
+    own: list[str] = Field(
+        [], description="hyperparameters of your own, which resweep does not read"
+    )
+    phases: Annotated[list[AnyPhase], Field(min_length=1)] = Field(description="in order")
+    score: Score = Field(Score(), description="how trials are ranked")
+    keep: Keep = Field("best", description="whose weights stay")
+    tracking: Tracking = Field(Tracking(), description="W&B")
+    publish: Publish = Field(Publish(), description="artifacts")
+    resources: Resources = Field(Resources(), description="of one training")
+    tolerate_failures: Annotated[Int, Field(ge=0)] = Field(
+        0, description="failed trials of a phase that may be ranked without"
+    )
+
+
+def read_study_file(path: Path) -> tuple[StudyFile, list[Problem]]:
+    """Read a study file.
+
+    Returns:
+        What it says without its unknown keys, and what is wrong with those.
+
+    Raises:
+        ConfigError: All that is wrong, where it is more than unknown keys.
+    """
+    content = yaml12.load_mapping(path)
+    problems = []
+    try:
+        return StudyFile.model_validate(content), []
+    except ValidationError as error:
+        for details in error.errors():
+            problems.append(_problem(path, dict(details)))
+            if details["type"] == "extra_forbidden":
+                _remove(content, _place(details["loc"]))
+    try:  # to tell what else is wrong
+        return StudyFile.model_validate(content), problems
+    except ValidationError:
+        raise ConfigError(problems) from None
+
+
+def _problem(path: Path, details: dict[str, Any]) -> Problem:
+    location = _place(details["loc"])
+    value, message = details["input"], re.sub(r"^(Value error, |Input )", "", details["msg"])
+    if details["type"] == "extra_forbidden":
+        message = _unknown_key(details["loc"])
+    elif details["type"] == "missing":
+        value, message = None, "is missing"
+    elif details["type"] == "string_pattern_mismatch":
+        message = "should be letters, digits, - and _, the first a letter or digit"
+    elif details["type"] == "union_tag_not_found":
+        location, value, message = (*location, "kind"), None, f"is missing: {_kinds()}"
+    elif details["type"] == "union_tag_invalid":
+        location, value = (*location, "kind"), details["ctx"]["tag"]
+        meant = nearest(str(value), KEYS_OF_KINDS)
+        message = f"did you mean {meant}?" if meant else f"should be {_kinds()}"
+    key = ".".join(map(str, location))
+    return Problem(str(path), key, None if isinstance(value, dict) else value, message)
+
+
+def _kinds() -> str:
+    return " or ".join(KEYS_OF_KINDS)
+
+
+def _place(location: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return where in the file something is: pydantic adds the kind of a phase to its number."""
+    return (*location[:2], *location[3:]) if location[0] == "phases" else location
+
+
+def _unknown_key(location: tuple[Any, ...]) -> str:
+    """Say what is wrong with a key that is not known where it is."""
+    key, known = str(location[-1]), _known_keys(location[:-1])
+    if location[0] == "phases" and len(location) == 4:
+        others = [kind for kind, keys in KEYS_OF_KINDS.items() if key in keys]
+        if others:
+            return f"is for kind: {' or '.join(others)}"
+    meant = nearest(key, known)
+    hint = f"did you mean {meant}?" if meant else f"there are: {', '.join(sorted(known))}"
+    return f"is no key of a study file; {hint}"
+
+
+def _known_keys(location: tuple[Any, ...]) -> Collection[str]:
+    """Return the keys that a part of the file may have."""
+    around = [PARTS[part].model_fields for part in location if part in PARTS]
+    if location[:1] == ("phases",):
+        around.insert(0, KEYS_OF_KINDS[location[2]])
+    return around[-1] if around else StudyFile.model_fields
+
+
+def _remove(content: Any, location: tuple[Any, ...]) -> None:
+    for part in location[:-1]:
+        content = content[part]
+    content.pop(location[-1], None)

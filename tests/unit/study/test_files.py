@@ -1,0 +1,131 @@
+"""Which files a study has, and what its rules and logs are called."""
+
+from pathlib import Path
+
+import pytest
+
+from resweep.data.store import data_id
+from resweep.paths import Layout
+from resweep.study import files
+from resweep.study.load import load_study
+from resweep.study.study import Study
+from resweep.systems.registry import system_of
+
+ROOT = Path(__file__).resolve().parents[3]
+LAYOUT = Layout()
+
+
+def load(name: str) -> Study:
+    return load_study(ROOT / f"config/studies/{name}.yaml", ROOT / "config")
+
+
+@pytest.fixture(scope="module")
+def quickstart() -> Study:
+    return load("quickstart")
+
+
+@pytest.fixture(scope="module")
+def adaptive() -> Study:
+    return load("adaptive")
+
+
+def names(paths: list[Path]) -> list[str]:
+    return [path.as_posix() for path in paths]
+
+
+def test_names_of_rules(quickstart: Study) -> None:
+    sweep = quickstart.phase("sweep")
+    assert files.rule_name("report", quickstart) == "report"
+    assert files.rule_name("train", quickstart, sweep) == "train_sweep"
+    assert files.rule_name("train", quickstart, sweep, "r02_b1") == "train_sweep_r02_b1"
+    assert files.rule_name("prepare_data", quickstart, stage="01cd") == "prepare_data_01cd"
+    assert files.rule_name("report", quickstart, several=True) == "report_quickstart"
+    assert (
+        files.rule_name("train", quickstart, sweep, "b1", several=True)
+        == "train_quickstart__sweep_b1"
+    )
+
+
+def test_logs_mirror_results(quickstart: Study) -> None:
+    sweep = quickstart.phase("sweep")
+    assert files.log_file("report", quickstart) == "logs/quickstart/report.log"
+    assert files.log_file("plan", quickstart, sweep, "") == "logs/quickstart/sweep/plan.log"
+    log = files.log_file("train", quickstart, sweep, "r01/b1", "{trial}")
+    assert log == "logs/quickstart/sweep/train/r01/b1/{trial}.log"
+
+
+def test_a_study_ends_in_every_record_and_table(quickstart: Study) -> None:
+    targets = names(files.targets(LAYOUT, quickstart))
+    assert len(targets) == len(set(targets))
+    for phase in quickstart.phases:
+        folder = f"results/quickstart/{phase.name}"
+        assert {f"{folder}/records/{trial}.json" for trial in phase.trials} <= set(targets)
+        assert {f"{folder}/{name}" for name in ("scores.csv", "decisions.csv", "models")} <= set(
+            targets
+        )
+        assert f"{folder}/top{phase.selects}_best_configs.yaml" in targets
+    own = ("study.yaml", "runs.csv", "report.html", "artifacts/rerun-configs.json")
+    assert {f"results/quickstart/{name}" for name in own} <= set(targets)
+    assert not any("/decisions/" in name for name in targets)
+
+
+def test_rungs_add_their_records_and_decisions(adaptive: Study) -> None:
+    targets = set(names(files.targets(LAYOUT, adaptive)))
+    phase = adaptive.phase("search")
+    rungs = [stage for stage in phase.stages if not stage.last]
+    assert rungs
+    for stage in rungs:
+        assert f"results/adaptive/search/decisions/{stage.name}.csv" in targets
+        for slot in stage.slots:
+            assert f"results/adaptive/search/records/{slot}.json" in targets
+
+
+def test_what_is_published_follows_the_study(quickstart: Study) -> None:
+    stamps = names(files.artifacts(LAYOUT, quickstart))
+    assert stamps == [
+        "results/quickstart/artifacts/rerun-configs.json",
+        "results/quickstart/artifacts/rerun-model.json",
+    ]
+    (phase,) = files.configs_published(quickstart)
+    asked = names(files.asked_configs(LAYOUT, phase))
+    assert asked == [f"results/quickstart/sweep/top{phase.asks['sweep']}_best_configs.yaml"]
+
+
+def test_what_a_training_waits_for_and_writes(quickstart: Study) -> None:
+    sweep, rerun = quickstart.phases
+    (stage,) = sweep.stages
+    (data,) = sweep.data_settings()
+    waits = files.training_inputs(LAYOUT, sweep, stage, stage.names[0])
+    assert names(waits) == [
+        f"results/quickstart/data/{data_id(system_of(sweep.config), data)}.json"
+    ]
+    assert files.training_outputs(LAYOUT, sweep, stage).keys() == {"trials", "records"}
+    assert files.trial_content(sweep, stage, stage.names[0]).startswith('{"assignments":{')
+
+    (stage,) = rerun.stages
+    waits = files.training_inputs(LAYOUT, rerun, stage, "01")
+    assert names(waits) == ["results/quickstart/rerun/trials/01.yaml"]
+    assert files.training_outputs(LAYOUT, rerun, stage).keys() == {"records"}
+    assert files.trial_content(rerun, stage, "01") == ""
+    assert files.trial_pattern(rerun, stage) == "|".join(rerun.trials)
+
+
+def test_every_trial_file_that_no_training_writes_is_filled_once(adaptive: Study) -> None:
+    for phase in adaptive.phases:
+        filled = [path for fill in phase.fills(LAYOUT) for path in fill.outputs["trials"]]
+        open_stages = [stage for stage in phase.stages if not phase.is_known(stage)]
+        needed = files.stage_trials(LAYOUT, phase, open_stages)
+        assert len(filled) == len(set(filled)) and set(needed) <= set(filled)
+
+
+def test_a_fill_names_its_files_on_its_command(adaptive: Study) -> None:
+    fills = {fill.verb: fill for phase in adaptive.phases for fill in phase.fills(LAYOUT)}
+    assert fills.keys() == {"suggest", "promote", "conclude", "plan"}
+    for verb, fill in fills.items():
+        assert fill.command.startswith(f"python workflow/scripts/{fill.script} ")
+        assert ("--records -" in fill.command) == bool(fill.records), verb
+        for name in fill.passes:
+            files_of = {**fill.inputs, **fill.outputs}[name]
+            words = f"--{name.replace('_', '-')} {' '.join(map(str, files_of))}".rstrip()
+            assert words in fill.command
+        assert (ROOT / "workflow/scripts" / fill.script).is_file()
