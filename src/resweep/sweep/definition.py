@@ -12,7 +12,7 @@ from resweep.sweep.points import grid_points, random_points, sobol_points, subse
 
 
 @dataclass(frozen=True)
-class Metric:
+class SweepMetric:
     """What a sweep optimises.
 
     Attributes:
@@ -46,7 +46,7 @@ class Sweep:
     origin: str
     method: str
     parameters: tuple[Parameter, ...]
-    metric: Metric | None = None
+    metric: SweepMetric | None = None
     run_cap: int | None = None
     seed: int = 0
     sampler: str | None = None

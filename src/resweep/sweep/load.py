@@ -7,7 +7,7 @@ from typing import Any
 from resweep import yaml12
 from resweep.config.spelling import nearest
 from resweep.errors import ConfigError
-from resweep.sweep.definition import Metric, Sweep
+from resweep.sweep.definition import Sweep, SweepMetric
 from resweep.sweep.early_terminate import read_early_terminate
 from resweep.sweep.findings import Findings, is_number, is_whole
 from resweep.sweep.parameter import Parameter
@@ -199,10 +199,10 @@ def _check_grid(parameters: list[Parameter], run_cap: int | None, findings: Find
         findings.wrong("parameters", None, f"{mend}, or use method: random")
 
 
-def _read_metric(given: Any, findings: Findings) -> Metric:
+def _read_metric(given: Any, findings: Findings) -> SweepMetric:
     if not isinstance(given, dict):
         findings.wrong("metric", given, "should be {name: ..., goal: minimize}")
-        return Metric()
+        return SweepMetric("")
     findings.unknown_keys("metric", given, METRIC_KEYS)
     name, goal = given.get("name"), given.get("goal", "minimize")
     target, impute = given.get("target"), given.get("impute", WORST)
@@ -223,7 +223,7 @@ def _read_metric(given: Any, findings: Findings) -> Metric:
             "metric.impute has no effect: a search counts a training that diverged as the worst "
             "value seen, one that failed not at all, and waits for those that run"
         )
-    return Metric(str(name), str(goal), target)
+    return SweepMetric(str(name), str(goal), target)
 
 
 def _read_command(given: Any, findings: Findings) -> tuple[str, ...] | None:

@@ -9,7 +9,7 @@ from unittest.mock import ANY
 import pytest
 
 from resweep.errors import ConfigError, Problem
-from resweep.sweep import Metric, Sweep, load_sweep, uniform
+from resweep.sweep import Sweep, SweepMetric, load_sweep, uniform
 from tests.support import problems
 from tests.support.problems import assert_problem
 
@@ -575,7 +575,7 @@ parameters: {a: {distribution: normal}}
         "e",
     )
     assert sweep.command == ("${env}", "python", "${program}", "--depth", "3", "${args}")
-    assert sweep.metric == Metric("acc", "maximize", 0.9)
+    assert sweep.metric == SweepMetric("acc", "maximize", 0.9)
     assert (sweep.sampler, sweep.seed) == ("tpe", 7)
     (warning,) = sweep.warnings
     assert "metric.impute" in warning
