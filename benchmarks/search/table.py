@@ -70,14 +70,14 @@ def read_table(path: Path) -> Table:
     names = header[: len(header) - len(steps)]
     problems: list[Problem] = []
     if len(rows) < FEWEST_ROWS:
-        mend = f"has {len(rows)} rows; an interpolation needs {FEWEST_ROWS}, better hundreds"
-        problems.append(Problem(origin, "", None, mend))
+        hint = f"has {len(rows)} rows; an interpolation needs {FEWEST_ROWS}, better hundreds"
+        problems.append(Problem(origin, "", None, hint))
     points, curves = [], []
     for line, row in enumerate(rows, 2):
         where = f"{origin}:{line}"
         if len(row) != len(header):
-            mend = f"has {len(row)} cells; the header has {len(header)}"
-            problems.append(Problem(where, "", None, mend))
+            hint = f"has {len(row)} cells; the header has {len(header)}"
+            problems.append(Problem(where, "", None, hint))
             continue
         cells = [yaml12.parse_scalar(cell) for cell in row]
         point = dict(zip(names, cells, strict=False))
@@ -114,8 +114,8 @@ def _read_header(origin: str, header: Sequence[str]) -> tuple[str, tuple[int, ..
     metrics = {metric for metric, _, _ in split[first:]}
     steps = tuple(int(step) for _, _, step in split[first:])
     if len(metrics) > 1:
-        mend = f"{form}; of one metric, not of {', '.join(sorted(metrics))}"
-        raise ConfigError(Problem(origin, "header", None, mend))
+        hint = f"{form}; of one metric, not of {', '.join(sorted(metrics))}"
+        raise ConfigError(Problem(origin, "header", None, hint))
     if len(set(header)) < len(header) or list(steps) != sorted(set(steps)):
         raise ConfigError(Problem(origin, "header", ",".join(header), f"{form}, each once"))
     return metrics.pop(), steps
@@ -144,8 +144,8 @@ def _parameter(origin: str, name: str, values: Sequence[Any]) -> Parameter | Non
     numbers = [value for value in different if type(value) in (int, float)]
     if len(numbers) < len(different):
         if numbers:
-            mend = f"mixes numbers, such as {numbers[0]}, with words"
-            raise ConfigError(Problem(origin, name, None, mend))
+            hint = f"mixes numbers, such as {numbers[0]}, with words"
+            raise ConfigError(Problem(origin, name, None, hint))
         return Parameter(name, "categorical", values=tuple(different))
     if len(different) <= MOST_CHOICES:
         return Parameter(name, "categorical", values=tuple(sorted(numbers)))

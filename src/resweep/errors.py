@@ -1,4 +1,4 @@
-"""Errors that a user can mend: one line each, no stack trace.
+"""Errors that a user can fix: one line each, no stack trace.
 
 Everything that is neither a `ResweepError` nor the file system's is a bug and keeps its trace.
 """
@@ -10,22 +10,22 @@ from typing import Any
 
 
 class ResweepError(Exception):
-    """A fault outside of the code; its text names the thing, its value and the mend."""
+    """A fault outside of the code; its text names the thing, its value and the fix."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong in a configuration: where it stands, what it is, how to mend it."""
+    """One thing wrong in a configuration: where it stands, what it is, how to fix it."""
 
     file: str
     key: str
     value: Any
-    mend: str
+    hint: str
 
     def __str__(self) -> str:
         shown = f" = {self.value!r}" if self.value is not None else ""
         where = f"{self.key}{shown}: " if self.key else ""
-        return f"{self.file}: {where}{self.mend}"
+        return f"{self.file}: {where}{self.hint}"
 
 
 class ConfigError(ResweepError):

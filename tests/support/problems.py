@@ -36,7 +36,7 @@ def fits(problem: Problem, key: Any = ANY, value: Any = ANY, *words: str, file: 
         file: The end of its file's name.
     """
     same = (problem.key, problem.value) == (key, value) and problem.file.endswith(file)
-    return same and all(word in problem.mend for word in words)
+    return same and all(word in problem.hint for word in words)
 
 
 def assert_problem(

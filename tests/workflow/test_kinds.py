@@ -104,7 +104,8 @@ a = parser.parse_args()
 for path, factor in zip(a.trials, a.plan.pop("factors"), strict=True):
     values = {name: value * factor for name, value in best.items()}
     config = compose.assign(a.plan["config"], values)
-    write_trial(path, Trial(a.plan["study"], a.plan["phase"], path.stem, config=config, assignments=values))
+    place = (a.plan["study"], a.plan["phase"], path.stem)
+    write_trial(path, Trial(*place, config=config, assignments=values))
 '''
 
 

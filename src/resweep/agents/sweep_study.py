@@ -222,8 +222,8 @@ def find_sweep(name: str, config_dir: Path, layout: Layout) -> SweepStudy:
     folder = layout.sweep(last)
     if not re.fullmatch(r"[0-9a-f]{8}", last) or not folder.study.is_file():
         there = ", ".join(made.path.name for made in layout.sweeps()) or "none"
-        mend = f"no such sweep; there are: {there}"
-        raise ConfigError(Problem(str(folder.path.parent), "--sweep-id", name, mend))
+        hint = f"no such sweep; there are: {there}"
+        raise ConfigError(Problem(str(folder.path.parent), "--sweep-id", name, hint))
     return SweepStudy(last, folder, config_dir)
 
 

@@ -76,8 +76,8 @@ class Worker:
         if not self.sweep.open_ended:
             return self._work_through(self.sweep.phase())
         if self.count is None:
-            mend = "is missing: the sweep has no run_cap, so say how many trials to take"
-            raise ConfigError(Problem(str(self.sweep.folder.study), "--count", None, mend))
+            hint = "is missing: the sweep has no run_cap, so say how many trials to take"
+            raise ConfigError(Problem(str(self.sweep.folder.study), "--count", None, hint))
         self.sweep.ask_for(self.count)
         idle = 0
         while True:

@@ -79,7 +79,7 @@ def merge(layers: list[Layer]) -> Composed:
         try:
             content = assign(content, given)
         except PathError as error:
-            problems.append(Problem(layer.origin, error.path, None, error.mend))
+            problems.append(Problem(layer.origin, error.path, None, error.hint))
         for path in given:  # the last to be set comes last
             origins.pop(path, None)
             origins[path] = layer.origin
@@ -168,8 +168,8 @@ def check_spelling(
         own: Hyperparameters of the user's own, which are none.
     """
     return [
-        Problem(composed.origin_of(path, where), path, value, mend)
-        for path, value, mend in misspellings(composed.content, schema, own)
+        Problem(composed.origin_of(path, where), path, value, hint)
+        for path, value, hint in misspellings(composed.content, schema, own)
     ]
 
 
@@ -199,8 +199,8 @@ def validate(
         try:
             canonical_json(value)
         except ValueError as error:
-            mend = f"should be a plain, finite value: {error}"
-            problems.append(Problem(composed.origin_of(path, where), path, value, mend))
+            hint = f"should be a plain, finite value: {error}"
+            problems.append(Problem(composed.origin_of(path, where), path, value, hint))
     return (schema.dump(config) if not problems else {}), problems
 
 

@@ -13,13 +13,13 @@ class PathError(ValueError):
 
     Attributes:
         path: The path.
-        mend: What to do.
+        hint: What to do.
     """
 
-    def __init__(self, path: str, mend: str):
-        super().__init__(f"{path}: {mend}")
+    def __init__(self, path: str, hint: str):
+        super().__init__(f"{path}: {hint}")
         self.path = path
-        self.mend = mend
+        self.hint = hint
 
 
 def leaves(

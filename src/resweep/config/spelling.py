@@ -22,7 +22,7 @@ def is_own(path: str, own: Collection[str]) -> bool:
 def misspellings(
     content: Mapping[str, Any], schema: Schema, own: Collection[str] = ()
 ) -> Iterator[tuple[str, Any, str]]:
-    """Yield `(path, value, mend)` for unknown keys that look like a known one.
+    """Yield `(path, value, hint)` for unknown keys that look like a known one.
 
     Args:
         content: A configuration; sections that take no unknown keys are left to their check.

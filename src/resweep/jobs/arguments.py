@@ -137,8 +137,8 @@ class _Reader:
             self.given.append(Given(name, True))
             return 1
         if _ASSIGNMENT.fullmatch(word):
-            mend = f"is it the value of --{name}? write --{name}={word}, or --{name}=true {word}"
-            self.problems.append(Problem(COMMAND_LINE, word, None, mend))
+            hint = f"is it the value of --{name}? write --{name}={word}, or --{name}=true {word}"
+            self.problems.append(Problem(COMMAND_LINE, word, None, hint))
         else:
             self._add(name, word)
         return 2
@@ -205,8 +205,8 @@ def read_parameters(path: Path) -> dict[str, Any]:
     if content.pop("wandb_version", None) is not None:
         bare = [name for name, entry in content.items() if not _has_value(entry)]
         if bare:
-            mend = "should be {value: ...}, as in all files with wandb_version"
-            raise ConfigError([Problem(str(path), name, content[name], mend) for name in bare])
+            hint = "should be {value: ...}, as in all files with wandb_version"
+            raise ConfigError([Problem(str(path), name, content[name], hint) for name in bare])
         content = {name: entry["value"] for name, entry in content.items()}
     return dict(_with_numbers(content))
 

@@ -124,8 +124,8 @@ def agent_tracking(environment: Mapping[str, str]) -> dict[str, Any]:
         return {}
     mode = environment.get("WANDB_MODE", "online")
     if mode not in MODES:
-        mend = f"should be one of {', '.join(MODES)}"
-        raise ConfigError(Problem("environment", "WANDB_MODE", mode, mend))
+        hint = f"should be one of {', '.join(MODES)}"
+        raise ConfigError(Problem("environment", "WANDB_MODE", mode, hint))
     return {"wandb": MODES[mode], "agent_run": run}
 
 

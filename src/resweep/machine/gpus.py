@@ -71,8 +71,8 @@ def _given(text: str) -> list[Gpu]:
     names = _items(text)
     wrong = [name for name in names if not re.fullmatch(r"[\w.-]+", name)]
     if wrong or len(set(names)) < len(names):
-        mend = "should be indices as nvidia-smi has them, each once: 0,1"
-        raise ConfigError(Problem("environment", "RESWEEP_GPUS", text, mend))
+        hint = "should be indices as nvidia-smi has them, each once: 0,1"
+        raise ConfigError(Problem("environment", "RESWEEP_GPUS", text, hint))
     return [Gpu(name, name) for name in names]
 
 
@@ -165,8 +165,8 @@ def lease_gpu(
     gpus = [] if held is not None else pool()
     there = len(held.split(",")) if held is not None else len(gpus)
     if 0 < there < count:
-        mend = f"should be at most {there}, the GPUs of this machine that may be used"
-        raise ConfigError(Problem(work, "training.processes", count, mend))
+        hint = f"should be at most {there}, the GPUs of this machine that may be used"
+        raise ConfigError(Problem(work, "training.processes", count, hint))
     if not gpus:
         yield held
         return
@@ -239,8 +239,8 @@ class LeaseFolder:
         status = self.path.lstat()
         ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
         if not ours or status.st_mode & 0o077:
-            mend = "should be a folder of yours alone (mode 700): remove it"
-            raise ConfigError(Problem(str(self.path), "", None, mend))
+            hint = "should be a folder of yours alone (mode 700): remove it"
+            raise ConfigError(Problem(str(self.path), "", None, hint))
         # What cleans up /tmp leaves locked folders alone, see tmpfiles.d(5).
         self._handle = os.open(self.path, os.O_RDONLY)
         fcntl.flock(self._handle, fcntl.LOCK_SH)

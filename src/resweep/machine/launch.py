@@ -86,8 +86,8 @@ def command(
     if nodes == 1:
         return [*torchrun, "--standalone", *script]
     if "SLURM_JOB_ID" not in environment:
-        mend = "needs a SLURM job that has them: snakemake --profile profiles/slurm"
-        raise ConfigError(Problem("trial", "training.nodes", nodes, mend))
+        hint = "needs a SLURM job that has them: snakemake --profile profiles/slurm"
+        raise ConfigError(Problem("trial", "training.nodes", nodes, hint))
     # The first node is this one: srun counts from it, and so is rank 0 where its signals come from.
     meeting = [f"--nnodes={nodes}", f"--master-addr={socket.gethostname()}"]
     meeting += [f"--master-port={_free_port()}"]

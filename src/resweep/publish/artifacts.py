@@ -78,8 +78,8 @@ def check_name(name: str) -> str:
         ConfigError: It is not.
     """
     if not re.fullmatch(NAME, name):
-        mend = "should begin with a letter or digit, then letters, digits, _ . - (at most 128)"
-        raise ConfigError(Problem("--artifact-name", "", None, f"{name!r} {mend}"))
+        hint = "should begin with a letter or digit, then letters, digits, _ . - (at most 128)"
+        raise ConfigError(Problem("--artifact-name", "", None, f"{name!r} {hint}"))
     return name
 
 

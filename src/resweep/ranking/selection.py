@@ -140,7 +140,7 @@ def plan_rerun(
             for values in (best[index], overrides, {SEED: seeds[seed]}):
                 full = compose.assign(full, values)
         except PathError as error:
-            problems.append(Problem(str(best_file), error.path, None, error.mend))
+            problems.append(Problem(str(best_file), error.path, None, error.hint))
             continue
         origins = dict.fromkeys(best[index], str(best_file))
         composed = Composed(full, origins)

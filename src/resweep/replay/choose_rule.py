@@ -48,8 +48,8 @@ def choose_rule(
     bands = rule.bands(longest)
     if not bands:
         key = "min_iter" if rule.max_iter is None else "max_iter"
-        mend = f"has no band below the {longest} values that a training logs; lower it"
-        raise _wrong(key, asdict(rule), mend)
+        hint = f"has no band below the {longest} values that a training logs; lower it"
+        raise _wrong(key, asdict(rule), hint)
     return Choice(kind, rule, bands, goal)
 
 
@@ -105,5 +105,5 @@ def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}" if name else "--rule"
 
 
-def _wrong(name: str, said: Mapping[str, Any], mend: str) -> ConfigError:
-    return ConfigError(Problem(COMMAND, _flag(name), said[name], mend))
+def _wrong(name: str, said: Mapping[str, Any], hint: str) -> ConfigError:
+    return ConfigError(Problem(COMMAND, _flag(name), said[name], hint))

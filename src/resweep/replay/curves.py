@@ -154,8 +154,8 @@ def read_sweep(study: str, phase: str, layout: Layout, metric: str | None = None
         if outcome.record.status != Status.EMPTY
     )
     if metric is not None and not any(curve.logged_before_end for curve in curves):
-        mend = "was logged by none of its runs before their ends: choose one that was"
-        raise ConfigError(Problem(where, "metric", metric, mend))
+        hint = "was logged by none of its runs before their ends: choose one that was"
+        raise ConfigError(Problem(where, "metric", metric, hint))
     rule = part.get("early_terminate")
     return RecordedSweep(
         study=study,
@@ -173,12 +173,12 @@ def _described(study: str, phase: str, layout: Layout) -> dict[str, Any]:
     """Return what study.yaml says of a phase."""
     file = layout.study(study).described
     if not file.exists():
-        mend = f"`snakemake --config study={study}` builds the study first"
-        raise ConfigError(Problem(str(file), "", None, f"is missing; {mend}"))
+        hint = f"`snakemake --config study={study}` builds the study first"
+        raise ConfigError(Problem(str(file), "", None, f"is missing; {hint}"))
     phases = {part["name"]: part for part in yaml12.load_mapping(file)["phases"]}
     if phase not in phases:
-        mend = f"is no phase of it; there are: {', '.join(phases)}"
-        raise ConfigError(Problem(str(file), "phase", phase, mend))
+        hint = f"is no phase of it; there are: {', '.join(phases)}"
+        raise ConfigError(Problem(str(file), "phase", phase, hint))
     return dict(phases[phase])
 
 

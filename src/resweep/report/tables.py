@@ -104,11 +104,11 @@ def update_metrics(
     problems = []
     for name, value in metrics.items():
         if name in own:
-            mend = "is a column of the run itself; choose another name"
-            problems.append(Problem(run_id, name, value, mend))
+            hint = "is a column of the run itself; choose another name"
+            problems.append(Problem(run_id, name, value, hint))
         elif not isinstance(value, float | int | str):
-            mend = f"is a {type(value).__name__}; should be a number or text"
-            problems.append(Problem(run_id, name, None, mend))
+            hint = f"is a {type(value).__name__}; should be a number or text"
+            problems.append(Problem(run_id, name, None, hint))
     if problems:
         raise ConfigError(problems)
     with file_lock(run.path / f".{ADDED}.lock"):

@@ -173,8 +173,8 @@ def _read_rows(
     if column not in columns:
         lacking.insert(0, column)
     if lacking:
-        mend = f"has no column for it; there are: {', '.join(columns)}"
-        raise ConfigError(Problem(str(path), "warm_start", lacking[0], mend))
+        hint = f"has no column for it; there are: {', '.join(columns)}"
+        raise ConfigError(Problem(str(path), "warm_start", lacking[0], hint))
     return rows, column, by_path
 
 

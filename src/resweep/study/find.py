@@ -67,8 +67,8 @@ def default_study(config_dir: Path) -> Any:
     names = content.get("study", content.get("studies"))
     names = names if isinstance(names, list) else [names]
     if len(names) != 1 or names[0] is None:
-        mend = "should name one study whose base is meant; or say which: --study NAME"
-        raise ConfigError(Problem(str(path), "studies", names, mend))
+        hint = "should name one study whose base is meant; or say which: --study NAME"
+        raise ConfigError(Problem(str(path), "studies", names, hint))
     return names[0]
 
 

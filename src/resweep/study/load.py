@@ -66,8 +66,8 @@ class _Resolver:
                 phases[phase.name] = phase
         last = list(phases.values())[-1] if phases else None
         if given.publish.models == "best" and last is not None and last.keep == "none":
-            mend = "the last phase keeps no weights; set keep: best there, or publish.models: none"
-            self._problem("publish.models", "best", mend)
+            hint = "the last phase keeps no weights; set keep: best there, or publish.models: none"
+            self._problem("publish.models", "best", hint)
         self._check_names(given)
         if self.problems:
             # Without repetition: a bad value of the base would be reported once a phase.
@@ -104,8 +104,8 @@ class _Resolver:
             if [n.replace("-", "_") for n in names].count(name.replace("-", "_")) > 1:
                 self._problem(f"phases.{position}.name", name, "two phases share this name")
 
-    def _problem(self, key: str, value: Any, mend: str) -> None:
-        self.problems.append(Problem(str(self.path), key, value, mend))
+    def _problem(self, key: str, value: Any, hint: str) -> None:
+        self.problems.append(Problem(str(self.path), key, value, hint))
 
     def _phase(
         self, given: StudyFile, position: int, part: PhaseFile, before: Mapping[str, Phase]

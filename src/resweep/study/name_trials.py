@@ -58,7 +58,7 @@ def resolve_parameters(
     try:
         compose.assign(dict(config), {path: p.extremes[0] for path, p in free.items()})
     except nesting.PathError as error:
-        problems.append(Problem(sweep.origin, free[error.path].name, None, error.mend))
+        problems.append(Problem(sweep.origin, free[error.path].name, None, error.hint))
     if problems:
         raise ConfigError(problems)
     swept = {
@@ -137,11 +137,11 @@ def check_unread(
     way_out = "if that is meant, say so under own: in the study (run_sweep.py --own)"
     told = f"nothing in resweep reads {', '.join(unread)}"
     if len(unread) == len(paths):
-        mend = (
+        hint = (
             f"{told}, so all trials would be the same training; sweep names that it reads "
             f"(docs/configuration.md), or, {way_out}"
         )
-        raise ConfigError(Problem(sweep.origin, "parameters", None, mend))
+        raise ConfigError(Problem(sweep.origin, "parameters", None, hint))
     names = "it only names" if len(unread) == 1 else "they only name"
     return [f"{sweep.origin}: {told}; {names} the run; {way_out}"]
 
@@ -179,6 +179,6 @@ def _check_values(
             problems.append(Problem(sweep.origin, parameter.name, value, str(error)))
     head = parameter.extremes[0]
     content = nesting.with_value({}, path, head)
-    for wrong, value, mend in misspellings(content, schema, own):
-        problems.append(Problem(sweep.origin, wrong, value, mend))
+    for wrong, value, hint in misspellings(content, schema, own):
+        problems.append(Problem(sweep.origin, wrong, value, hint))
     return problems

@@ -45,9 +45,9 @@ class Surroundings:
     broken: Collection[str]
     common: dict[str, Any]
 
-    def problem(self, key: str, value: Any, mend: str) -> Problem:
+    def problem(self, key: str, value: Any, hint: str) -> Problem:
         """Return what is wrong with a key of the phase."""
-        return Problem(self.study_path, f"{self.where}.{key}", value, mend)
+        return Problem(self.study_path, f"{self.where}.{key}", value, hint)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,13 +74,13 @@ class Sweep:
             yield from itertools.islice(grid_points(self.parameters), limit)
             return
         if self.method == "bayes":
-            mend = "has no list of points: rounds propose them from the records of earlier ones"
-            raise ConfigError(Problem(self.origin, "method", self.method, mend))
+            hint = "has no list of points: rounds propose them from the records of earlier ones"
+            raise ConfigError(Problem(self.origin, "method", self.method, hint))
         if limit is None:
-            mend = (
+            hint = (
                 "is missing: say how many trials a random sweep has (run_cap: 16, or trials: in "
                 "the study's phase)"
             )
-            raise ConfigError(Problem(self.origin, "run_cap", None, mend))
+            raise ConfigError(Problem(self.origin, "run_cap", None, hint))
         samplers = {"sobol": sobol_points, "without_replacement": subset_points}
         yield from samplers.get(self.sampler or "", random_points)(self.parameters, limit, seed)

@@ -109,7 +109,7 @@ def read_early_terminate(given: Any, findings: Findings) -> EarlyTerminate | Non
         return None
     rule = EarlyTerminate(**given)
     if rule.max_iter is not None and rule.max_iter < rule.eta:
-        mend = f"is smaller than eta = {rule.eta:g}, so there is no band; raise it"
-        findings.wrong(f"{key}.max_iter", rule.max_iter, mend)
+        hint = f"is smaller than eta = {rule.eta:g}, so there is no band; raise it"
+        findings.wrong(f"{key}.max_iter", rule.max_iter, hint)
         return None
     return rule

@@ -19,9 +19,9 @@ class Findings:
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def wrong(self, key: str, value: Any, mend: str) -> None:
+    def wrong(self, key: str, value: Any, hint: str) -> None:
         """Add a problem."""
-        self.problems.append(Problem(self.origin, key, value, mend))
+        self.problems.append(Problem(self.origin, key, value, hint))
 
     def warn(self, text: str) -> None:
         """Add a warning."""

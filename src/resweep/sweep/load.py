@@ -118,9 +118,9 @@ def _check_top(content: dict[str, Any], findings: Findings) -> None:
             f"the key 'num_runs' is of the short format, with strategy; ignored, write run_cap: "
             f"{content['num_runs']}"
         )
-    for key, (fits, mend) in PLAIN_KEYS.items():
+    for key, (fits, hint) in PLAIN_KEYS.items():
         if key in content and not fits(content[key]):
-            findings.wrong(key, content[key], mend)
+            findings.wrong(key, content[key], hint)
     if "metrics" in content:
         findings.wrong("metrics", None, "only W&B's hosted schedulers have several; use metric")
     scheduler = content.get("scheduler")
@@ -145,13 +145,13 @@ def _read_method(content: dict[str, Any], findings: Findings) -> str:
     method = content.get("method")
     if method is None:
         like = [key for key in content if nearest(key, ("method",))]
-        mend = (
+        hint = (
             f"did you mean it by {like[0]}?" if like else f"should be one of {', '.join(METHODS)}"
         )
-        findings.wrong("method", None, f"is missing; {mend}")
+        findings.wrong("method", None, f"is missing; {hint}")
     elif method == "custom":
-        mend = "is run by a scheduler at W&B; here it should be one of "
-        findings.wrong("method", method, mend + ", ".join(METHODS))
+        hint = "is run by a scheduler at W&B; here it should be one of "
+        findings.wrong("method", method, hint + ", ".join(METHODS))
     elif method not in METHODS:
         findings.wrong("method", method, f"should be one of {', '.join(METHODS)}")
     return str(method)
@@ -195,8 +195,8 @@ def _check_grid(parameters: list[Parameter], run_cap: int | None, findings: Find
         return
     size = grid_size(parameters)
     if min(size, run_cap or size) > MOST_POINTS:
-        mend = f"have {size:,} combinations; set run_cap to at most {MOST_POINTS:,}"
-        findings.wrong("parameters", None, f"{mend}, or use method: random")
+        hint = f"have {size:,} combinations; set run_cap to at most {MOST_POINTS:,}"
+        findings.wrong("parameters", None, f"{hint}, or use method: random")
 
 
 def _read_metric(given: Any, findings: Findings) -> SweepMetric:
@@ -216,8 +216,8 @@ def _read_metric(given: Any, findings: Findings) -> SweepMetric:
         findings.wrong("metric.impute", impute, f"should be one of {', '.join(IMPUTED)}")
     running = given.get("impute_while_running", "false")
     if running is not False and running not in (*IMPUTED, "false"):
-        mend = f"should be one of {', '.join(IMPUTED)}, false"
-        findings.wrong("metric.impute_while_running", running, mend)
+        hint = f"should be one of {', '.join(IMPUTED)}, false"
+        findings.wrong("metric.impute_while_running", running, hint)
     if (impute in IMPUTED and impute != WORST) or running in IMPUTED:
         findings.warn(
             "metric.impute has no effect: a search counts a training that diverged as the worst "
@@ -231,7 +231,7 @@ def _read_command(given: Any, findings: Findings) -> tuple[str, ...] | None:
         isinstance(item, str | int | float) and not isinstance(item, bool) for item in given
     )
     if not plain or not given:
-        mend = "should be a list of words: [python, train.py, '${args}']"
-        findings.wrong("command", None if isinstance(given, dict) else given, mend)
+        hint = "should be a list of words: [python, train.py, '${args}']"
+        findings.wrong("command", None if isinstance(given, dict) else given, hint)
         return None
     return tuple(str(item) for item in given)

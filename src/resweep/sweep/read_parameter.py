@@ -51,15 +51,15 @@ def read_parameters(given: Any, findings: Findings) -> list[Parameter]:
     names: set[str] = set()
     for parameter in parameters:
         if parameter.name in names:
-            mend = "stands there twice, nested and with dots; drop one of them"
-            findings.wrong(f"parameters.{parameter.name}", None, mend)
+            hint = "stands there twice, nested and with dots; drop one of them"
+            findings.wrong(f"parameters.{parameter.name}", None, hint)
         names.add(parameter.name)
     for name in sorted(names):
         whole = name
         while whole := whole.rpartition(".")[0]:
             if whole in names:
-                mend = f"is a value, and {name} lies in it; drop one of them"
-                findings.wrong(f"parameters.{whole}", None, mend)
+                hint = f"is a value, and {name} lies in it; drop one of them"
+                findings.wrong(f"parameters.{whole}", None, hint)
     return parameters
 
 
@@ -73,13 +73,13 @@ def _read_level(given: Any, findings: Findings, prefix: str = "") -> list[Parame
     for key in sorted(given, key=str):
         name, spec = f"{prefix}{key}", given[key]
         if not isinstance(key, str) or not NAME.fullmatch(key):
-            mend = "should be letters, digits, _ and -, joined with dots, and begin with no digit"
-            findings.wrong(f"parameters.{name}", None, f"the name {mend}")
+            hint = "should be letters, digits, _ and -, joined with dots, and begin with no digit"
+            findings.wrong(f"parameters.{name}", None, f"the name {hint}")
         elif isinstance(spec, dict) and "parameters" in spec:
             if len(spec) > 1:
                 others = ", ".join(str(other) for other in spec if other != "parameters")
-                mend = f"nested parameters: stand alone; drop {others}"
-                findings.wrong(f"parameters.{name}", None, mend)
+                hint = f"nested parameters: stand alone; drop {others}"
+                findings.wrong(f"parameters.{name}", None, hint)
             parameters += _read_level(spec["parameters"], findings, f"{name}.")
         else:
             try:

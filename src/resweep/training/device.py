@@ -50,11 +50,11 @@ def pick_device(name: str = "auto", local_rank: int | None = None) -> torch.devi
     if name == "cuda" and local_rank is not None:
         name = f"cuda:{local_rank}"
     if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        mend = "should be auto, cpu, cuda or cuda:N"
-        raise ConfigError(Problem("command line", "--device", name, mend))
+        hint = "should be auto, cpu, cuda or cuda:N"
+        raise ConfigError(Problem("command line", "--device", name, hint))
     if name != "cpu" and int(name.partition(":")[2] or 0) >= torch.cuda.device_count():
-        mend = f"is not there: torch finds {torch.cuda.device_count()} GPUs"
-        raise ConfigError(Problem("command line", "--device", name, mend))
+        hint = f"is not there: torch finds {torch.cuda.device_count()} GPUs"
+        raise ConfigError(Problem("command line", "--device", name, hint))
     if name.startswith("cuda"):
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at the first matmul
         torch.use_deterministic_algorithms(True, warn_only=True)

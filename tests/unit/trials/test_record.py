@@ -157,7 +157,7 @@ def test_what_is_not_a_record_is_named_in_one_line(
     with pytest.raises(ConfigError) as caught:
         read_record(path)
     (problem,) = caught.value.problems
-    assert problem.file == str(path) and words in problem.mend and "\n" not in problem.mend
+    assert problem.file == str(path) and words in problem.hint and "\n" not in problem.hint
 
 
 # What is asked of a record

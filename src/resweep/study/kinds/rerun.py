@@ -42,13 +42,13 @@ class RerunFile(PhaseFile):
             return Loaded(phase=None, warnings=[])
         if self.of is None or self.of not in around.earlier:
             known = ", ".join(around.earlier) or "none"
-            mend = f"should name an earlier phase; there are: {known}"
-            raise ConfigError(around.problem("of", self.of, mend))
+            hint = f"should name an earlier phase; there are: {known}"
+            raise ConfigError(around.problem("of", self.of, hint))
         source = around.earlier[self.of]
         top, there = self.top or 1, len(source.trials)
         if top > there:
-            mend = f"phase {source.name} has only {there} trials"
-            raise ConfigError(around.problem("top", top, mend))
+            hint = f"phase {source.name} has only {there} trials"
+            raise ConfigError(around.problem("top", top, hint))
         seeds = self.seeds or [around.complete["training"]["seed"]]
         if len(set(seeds)) < len(seeds):
             raise ConfigError(around.problem("seeds", seeds, "names a seed twice"))

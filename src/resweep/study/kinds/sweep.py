@@ -52,8 +52,8 @@ class SweepFile(PhaseFile):
     def load(self, around: Surroundings) -> Loaded:
         """Load the phase; raises ConfigError with all that is wrong with it and its sweep file."""
         if self.sweep is None:
-            mend = "is missing: name a file of config/sweep/"
-            raise ConfigError(around.problem("sweep", None, mend))
+            hint = "is missing: name a file of config/sweep/"
+            raise ConfigError(around.problem("sweep", None, hint))
         own, schema = around.common["own"], around.system.schema
         sweep = load_sweep(_sweep_path(self.sweep, around.config_dir))
         swept, constants = resolve_parameters(sweep, around.config, around.overrides, schema, own)
@@ -112,9 +112,9 @@ def _sweep_path(name: str, config_dir: Path) -> Path:
 def _check_adaptive_keys(part: SweepFile, sweep: Sweep, around: Surroundings) -> list[Problem]:
     problems = []
     if sweep.method != "bayes":
-        mend = f"is for sweeps by method: bayes, and {sweep.origin} has {sweep.method}"
+        hint = f"is for sweeps by method: bayes, and {sweep.origin} has {sweep.method}"
         problems += [
-            around.problem(key, getattr(part, key), mend)
+            around.problem(key, getattr(part, key), hint)
             for key in ("round_size", "warm_start")
             if getattr(part, key) is not None
         ]
@@ -125,11 +125,11 @@ def _check_adaptive_keys(part: SweepFile, sweep: Sweep, around: Surroundings) ->
             problems.append(around.problem("warm_start", source, "is this phase itself"))
         elif not known and not re.fullmatch(f"{NAME}/{NAME}", source):
             earlier = ", ".join(around.earlier) or "none"
-            mend = f"should be an earlier phase ({earlier}), STUDY/PHASE or a .csv file"
-            problems.append(around.problem("warm_start", source, mend))
+            hint = f"should be an earlier phase ({earlier}), STUDY/PHASE or a .csv file"
+            problems.append(around.problem("warm_start", source, hint))
         elif not known and source.partition("/")[0] == around.common["study"]:
-            mend = f"is no earlier phase of this study; there are: {', '.join(around.earlier)}"
-            problems.append(around.problem("warm_start", source, mend))
+            hint = f"is no earlier phase of this study; there are: {', '.join(around.earlier)}"
+            problems.append(around.problem("warm_start", source, hint))
     return problems
 
 
@@ -138,8 +138,8 @@ def _search(
 ) -> Search:
     trials = part.trials or sweep.run_cap
     if trials is None:
-        mend = "is missing: say how many trials a Bayesian sweep has (run_cap: 32, or trials in "
-        raise ConfigError(Problem(sweep.origin, "run_cap", None, f"{mend}the study's phase)"))
+        hint = "is missing: say how many trials a Bayesian sweep has (run_cap: 32, or trials in "
+        raise ConfigError(Problem(sweep.origin, "run_cap", None, f"{hint}the study's phase)"))
     if not swept:
         raise ConfigError(Problem(sweep.origin, "parameters", None, "should sweep something"))
     size = part.round_size or ROUND_SIZE

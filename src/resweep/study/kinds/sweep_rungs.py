@@ -66,8 +66,8 @@ def load_rungs(
     lengths = [values_of(metric, training) for training in trainings]
     known = [length for length in lengths if length is not None]
     if len(known) < len(lengths) and rule.max_iter is None and rule.type == "hyperband":
-        mend = "needs training.max_steps instead of num_epochs, or max_iter and s in its place"
-        raise ConfigError(Problem(origin, "early_terminate.min_iter", rule.min_iter, mend))
+        hint = "needs training.max_steps instead of num_epochs, or max_iter and s in its place"
+        raise ConfigError(Problem(origin, "early_terminate.min_iter", rule.min_iter, hint))
     longest = max(known) if len(known) == len(lengths) else sys.maxsize
     bands = rule.bands(longest)
     if not bands:
@@ -112,15 +112,15 @@ def _warn_of_early_rungs(
         every = metric.interval(training)
         advised = max(warmup // every + 1, math.ceil(ADVISED * length / every))
         instead = " in place of max_iter and s" if rule.max_iter is not None else ""
-        mend = f"set min_iter: {advised}{instead} in early_terminate, or evaluate less often"
+        hint = f"set min_iter: {advised}{instead} in early_terminate, or evaluate less often"
         if advised * every >= length:
-            mend = "shorten the warmup, or evaluate more often"
+            hint = "shorten the warmup, or evaluate more often"
         at = f"{origin}: the first rung is at step {step} of {length}"
         if step <= warmup:
             warnings.setdefault(
                 f"{at}, inside a warmup of {warmup} steps, where those lead that warm up faster; "
-                f"{mend}"
+                f"{hint}"
             )
         elif step < EARLY * length:
-            warnings.setdefault(f"{at}, where curves still cross; {mend}")
+            warnings.setdefault(f"{at}, where curves still cross; {hint}")
     return list(warnings)[:1]

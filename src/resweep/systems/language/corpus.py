@@ -37,7 +37,7 @@ def _text_files(settings: Mapping[str, Any]) -> list[Path]:
         found = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207 (absolute patterns too)
         found = [file for file in found if file.is_file()]
         if not found:
-            raise DataError(f"data.paths: {pattern}: there is no such file; mend the path or glob")
+            raise DataError(f"data.paths: {pattern}: there is no such file; fix the path or glob")
         files.update(found)
     return sorted(files)
 

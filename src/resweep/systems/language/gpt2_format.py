@@ -81,8 +81,8 @@ def read_weights(known: Mapping[str, torch.Size], folder: Path) -> dict[str, Ten
             continue  # the token embeddings once more; masks
         if name.endswith(".bias") and name not in known:
             if tensor.any():
-                mend = f"does not fit the model: {name} is not zero; set model.bias: true"
-                raise ConfigError(Problem(str(folder), "", None, mend))
+                hint = f"does not fit the model: {name} is not zero; set model.bias: true"
+                raise ConfigError(Problem(str(folder), "", None, hint))
             continue
         if name == _POSITIONS:
             tensor = tensor[: known[name][0]].clone()
@@ -90,9 +90,9 @@ def read_weights(known: Mapping[str, torch.Size], folder: Path) -> dict[str, Ten
     shapes = {name: tensor.shape for name, tensor in kept.items()}
     if shapes != known:
         odd = sorted(name for name in known.keys() | shapes if known.get(name) != shapes.get(name))
-        mend = f"does not fit the model: {odd[0]} is {_shape(shapes, odd[0])} there, "
-        mend += f"{_shape(known, odd[0])} here"
-        raise ConfigError(Problem(str(folder), "", None, mend))
+        hint = f"does not fit the model: {odd[0]} is {_shape(shapes, odd[0])} there, "
+        hint += f"{_shape(known, odd[0])} here"
+        raise ConfigError(Problem(str(folder), "", None, hint))
     return kept
 
 

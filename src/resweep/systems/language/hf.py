@@ -70,12 +70,12 @@ def make_config(section: Model, from_weights: bool) -> PreTrainedConfig:
         said = str(error).strip().splitlines()[-1].strip()
         raise _problem("config", None, f"transformers refuses it: {said}") from None
     if config.is_encoder_decoder or getattr(config, "is_decoder", True) is False:
-        mend = "is no decoder: its tokens see those after them; set model.config.is_decoder: true"
-        raise _problem("config.model_type", model_type, mend)
+        hint = "is no decoder: its tokens see those after them; set model.config.is_decoder: true"
+        raise _problem("config.model_type", model_type, hint)
     positions = getattr(config, "max_position_embeddings", None)
     if positions is not None and section.context_length > positions:
-        mend = f"is more than the model's {positions} positions (model.config)"
-        raise _problem("context_length", section.context_length, mend)
+        hint = f"is more than the model's {positions} positions (model.config)"
+        raise _problem("context_length", section.context_length, hint)
     for key, value in config.to_dict().items():
         if is_dropout(key) and type(value) in (float, int):
             setattr(config, key, section.dropout)
@@ -117,8 +117,8 @@ class HfModel(LanguageModel):
                 # Whatever its many constructors raise of values that no check of theirs knows.
                 said = (str(error).strip().splitlines() or [""])[0]
                 kind = hf_config.model_type
-                mend = f"cannot be built from model.config: {type(error).__name__}: {said}"
-                raise _problem("config.model_type", kind, mend) from None
+                hint = f"cannot be built from model.config: {type(error).__name__}: {said}"
+                raise _problem("config.model_type", kind, hint) from None
         self.add_adapters()
         self.note_shapes()
         self.sample_keys = SampleKeys()
@@ -215,8 +215,8 @@ class HfModel(LanguageModel):
             *(f"{name} is not in the model" for name in sorted(info["unexpected_keys"])),
         ]
         if odd:
-            mend = f"does not fit the model of model.config: {odd[0]}"
-            raise ConfigError(Problem(str(folder), "", None, mend))
+            hint = f"does not fit the model of model.config: {odd[0]}"
+            raise ConfigError(Problem(str(folder), "", None, hint))
         return {name: parameter.detach() for name, parameter in loaded.named_parameters()}
 
 
@@ -224,5 +224,5 @@ def _shape(shape: Any) -> str:
     return "x".join(map(str, shape))
 
 
-def _problem(key: str, value: Any, mend: str) -> ConfigError:
-    return ConfigError(Problem("trial", f"model.{key}", value, mend))
+def _problem(key: str, value: Any, hint: str) -> ConfigError:
+    return ConfigError(Problem("trial", f"model.{key}", value, hint))

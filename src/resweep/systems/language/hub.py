@@ -38,7 +38,7 @@ def local_copy(key: str, name: str) -> Path | None:
     if path.exists():
         return path
     if name.startswith(("/", ".", "~")) or name.count("/") > 1 or path.suffix in BUILDERS:
-        raise DataError(f"{key}: {name}: there is no such file or folder; mend the path")
+        raise DataError(f"{key}: {name}: there is no such file or folder; fix the path")
     return None
 
 
@@ -110,7 +110,7 @@ def dataset_files(settings: Mapping[str, Any]) -> list[Path]:
         and not file.match("cache-*.arrow")  # which `datasets` leaves in the folders that it maps
     ]
     if not files:
-        raise DataError(f"data.dataset: {path}: the folder holds no files; mend the path")
+        raise DataError(f"data.dataset: {path}: the folder holds no files; fix the path")
     return sorted(files)
 
 

@@ -132,5 +132,5 @@ def _in_peft(name: str) -> str:
     return _PREFIX + name.replace(".default.", ".")
 
 
-def _problem(targets: Any, mend: str) -> ConfigError:
-    return ConfigError(Problem("trial", "model.lora_targets", list(targets), mend))
+def _problem(targets: Any, hint: str) -> ConfigError:
+    return ConfigError(Problem("trial", "model.lora_targets", list(targets), hint))

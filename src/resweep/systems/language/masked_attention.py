@@ -122,5 +122,5 @@ def require_no_other_dropout(model: PreTrainedModel, keys: SampleKeys) -> None:
     keys.words = None
     if listener.heard:
         kind = model.config.model_type
-        mend = f"{kind} draws masks of {listener.heard} that cannot be repeated; set 0"
-        raise ConfigError(Problem("trial", "model.dropout", None, mend))
+        hint = f"{kind} draws masks of {listener.heard} that cannot be repeated; set 0"
+        raise ConfigError(Problem("trial", "model.dropout", None, hint))
