@@ -22,8 +22,8 @@ def canonical_json(content: Any) -> str:
     """Compact JSON text with sorted keys.
 
     Raises:
-        ValueError: A number is nan, infinite or -0.0, a key is no string, or a type has no JSON
-            form; the message gives the path of the offender.
+        ValueError: A number is nan, infinite or -0.0, a key is not a string, or a type has no JSON
+            form; the message gives the path of that value.
     """
     _refuse_ambiguous(content, "")
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
