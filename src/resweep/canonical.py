@@ -50,7 +50,7 @@ def _refuse_ambiguous(content: Any, path: str) -> None:
     elif kind is dict:
         for key, value in content.items():
             if type(key) is not str:
-                raise ValueError(f"{path}: the key {key!r} should be a string")
+                raise ValueError(f"{path or 'value'}: the key {key!r} should be a string")
             _refuse_ambiguous(value, f"{path}.{key}" if path else key)
     elif kind is list or kind is tuple:
         for position, value in enumerate(content):
