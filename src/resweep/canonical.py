@@ -22,8 +22,8 @@ def canonical_json(content: Any) -> str:
     """Compact JSON text with sorted keys.
 
     Raises:
-        ValueError: A number is nan, infinite or -0.0, a key is no string, or a type has no JSON
-            form; the message gives the path of the offender.
+        ValueError: A number is nan, infinite or -0.0, a key is not a string, or a type has no JSON
+            form; the message gives the path of that value.
     """
     _refuse_ambiguous(content, "")
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -50,7 +50,7 @@ def _refuse_ambiguous(content: Any, path: str) -> None:
     elif kind is dict:
         for key, value in content.items():
             if type(key) is not str:
-                raise ValueError(f"{path}: the key {key!r} should be a string")
+                raise ValueError(f"{path or 'value'}: the key {key!r} should be a string")
             _refuse_ambiguous(value, f"{path}.{key}" if path else key)
     elif kind is list or kind is tuple:
         for position, value in enumerate(content):

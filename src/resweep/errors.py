@@ -1,6 +1,7 @@
 """Errors that a user can fix: one line each, no stack trace.
 
-Everything that is neither a `ResweepError` nor the file system's is a bug and keeps its trace.
+Everything that is neither a `ResweepError` nor an error of the file system is a bug and keeps its
+trace.
 """
 
 import sys
@@ -10,12 +11,12 @@ from typing import Any
 
 
 class ResweepError(Exception):
-    """A fault outside of the code; its text names the thing, its value and the fix."""
+    """An error outside the code; its text names the key, its value and the fix."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong in a configuration: where it stands, what it is, how to fix it."""
+    """One error in a configuration: where it is, what it is, how to fix it."""
 
     file: str
     key: str
@@ -29,7 +30,7 @@ class Problem:
 
 
 class ConfigError(ResweepError):
-    """Everything wrong with a configuration, reported together."""
+    """All errors of a configuration, reported together."""
 
     def __init__(self, problems: Problem | Iterable[Problem]):
         self.problems = (problems,) if isinstance(problems, Problem) else tuple(problems)
@@ -45,15 +46,15 @@ class StoreError(ResweepError):
 
 
 class Interrupted(ResweepError):
-    """Told to leave; what was trained is saved, and the same request continues it."""
+    """Asked to stop; what was trained is saved, and the same command continues it."""
 
 
 class LockTimeout(StoreError):
-    """Another process held a run for longer than we were told to wait."""
+    """Another process held the lock of a run for longer than the timeout."""
 
 
 class ProcessLost(ResweepError):
-    """Another process of the same training is gone: a fault of the machine, or its own error."""
+    """Another process of the same training died, because of the machine or of its own error."""
 
 
 class LeaseLost(StoreError):
@@ -61,10 +62,10 @@ class LeaseLost(StoreError):
 
 
 def run_command(main: Callable[[], int | None]) -> None:
-    """Run a command's `main` and leave the process with its exit code.
+    """Run a command's `main` and exit with its return code.
 
     A `ResweepError` becomes `error: ...` lines on stderr and exit code 1, and so does a file that
-    cannot be read or made; anything else is a bug and keeps its stack trace.
+    cannot be read or written; anything else is a bug and keeps its stack trace.
     """
     try:
         code = main()

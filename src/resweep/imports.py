@@ -1,10 +1,10 @@
-"""What a script is made of: the modules of this library that it imports, and a digest of them.
+"""What a script consists of: the modules of this library that it imports, and a digest of them.
 
-Snakemake does not see that an imported module was edited. A cheap rule has the digest of its script
-as a param, and runs again when one of its modules changed. Nothing is executed: the source is read.
+Snakemake does not notice edits of imported modules. A cheap rule has the digest of its script as a
+param, and runs again when one of its modules changed. Nothing is executed, only source is read.
 
 Foundations are not followed: what they compute is named by content (a run, a data set) and checked
-by tests, and work that costs hours must not be repeated because of an edit there.
+by tests, and an edit there must not repeat hours of work.
 """
 
 import ast
@@ -19,7 +19,7 @@ FOUNDATIONS = ("config", "store", "systems", "training")  # rooms of the library
 
 
 def code_digest(script: Path, library: Path = LIBRARY) -> str:
-    """Return twelve hex digits for a script and all modules that it imports, in functions too."""
+    """Return twelve hex digits for a script and all its imports, including those in functions."""
     total = hashlib.sha256(script.read_bytes())
     for file in sorted(imported_files(script, library)):
         total.update(file.relative_to(library).as_posix().encode())
@@ -28,7 +28,7 @@ def code_digest(script: Path, library: Path = LIBRARY) -> str:
 
 
 def imported_files(script: Path, library: Path = LIBRARY) -> set[Path]:
-    """Return the files of all modules that a script imports, whether directly or not.
+    """Return the files of all modules that a script imports, directly or indirectly.
 
     Args:
         script: A file with Python code.
@@ -46,7 +46,7 @@ def imported_files(script: Path, library: Path = LIBRARY) -> set[Path]:
 
 @functools.cache
 def _imports(file: Path, library: Path) -> tuple[Path, ...]:
-    """Return the files of the modules that a file names, their packages included."""
+    """Return the files of the modules that a file imports, including their packages."""
     files: dict[Path, None] = {}
     for name in _names(ast.parse(file.read_bytes())):
         parts = name.split(".")
@@ -61,7 +61,7 @@ def _imports(file: Path, library: Path) -> tuple[Path, ...]:
 
 
 def _names(tree: ast.Module) -> Iterator[str]:
-    """Yield the full names of what is imported, be it modules or what is in them."""
+    """Yield the full names of everything imported, modules as well as names inside them."""
     for node in _statements(tree.body):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -72,7 +72,7 @@ def _names(tree: ast.Module) -> Iterator[str]:
 
 
 def _statements(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """Yield statements with those inside them; to walk expressions too takes ten times as long."""
+    """Yield statements and those inside them; walking expressions too takes ten times as long."""
     for node in nodes:
         yield node
         for block in ("body", "orelse", "handlers", "finalbody", "cases"):

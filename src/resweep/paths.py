@@ -1,6 +1,6 @@
-"""The file contract: where everything lies below `results/`.
+"""The file contract: where everything is below `results/`.
 
-Other tools rely on these names; nothing else in the library spells a path out.
+Other tools rely on these names; no other module of the library spells out a path.
 """
 
 import fcntl
@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-BY_HAND = "by-hand"  # in place of a study: trainings that belong to none
-# Names that a study, or a phase, would take from other folders.
+BY_HAND = "by-hand"  # in place of a study, for trainings that belong to none
+# Names of other folders, which a study or a phase must not have.
 RESERVED_STUDIES = ("runs", "data", "weights", "trash", "artifacts", "wandb", "sweeps", BY_HAND)
 RESERVED_PHASES = ("artifacts", "data", "wandb")
 
@@ -27,7 +27,7 @@ RECORDS = "records"
 class PhaseFolder:
     """Paths below the folder of one phase.
 
-    A slot is a trial's name; before the last rung of a sweep, it has the stage's folder in front:
+    A slot is a trial's name; before the last rung of a sweep, prefixed with the stage's folder:
     `b1/5e1f9fba51`.
     """
 
@@ -45,7 +45,7 @@ class PhaseFolder:
 
     @property
     def models(self) -> Path:
-        """Folder of links to the weights that stay."""
+        """Folder of links to the weights that are kept."""
         return self.path / "models"
 
     @property
@@ -55,11 +55,11 @@ class PhaseFolder:
 
     @property
     def decisions(self) -> Path:
-        """Each keep, stop and promotion, a row each."""
+        """Every keep, stop and promotion, one per row."""
         return self.path / "decisions.csv"
 
     def trial(self, slot: str) -> Path:
-        """What a slot trains."""
+        """Trial file of a slot: what it trains."""
         return self.trials / f"{slot}.yaml"
 
     def record(self, slot: str) -> Path:
@@ -67,11 +67,11 @@ class PhaseFolder:
         return self.records / f"{slot}.json"
 
     def records_at_rungs(self) -> list[Path]:
-        """Return the records of all slots of all rungs that are there."""
+        """Return the existing records of all slots at all rungs."""
         return sorted(self.records.glob("**/b*/*.json"))
 
     def rung_decisions(self, stage: str) -> Path:
-        """Who continues from a rung, by the name of its stage."""
+        """Which trials continue from a rung, by the name of its stage."""
         return self.path / "decisions" / f"{stage}.csv"
 
     def best_configs(self, top: int | str) -> Path:
@@ -79,7 +79,7 @@ class PhaseFolder:
         return self.path / f"top{top}_best_configs.yaml"
 
     def round(self, number: int) -> Path:
-        """What a round of a Bayesian sweep was proposed from, and its points."""
+        """The points of a round of a Bayesian sweep, and what they were proposed from."""
         return self.path / "rounds" / f"r{number:02d}.json"
 
 
@@ -91,7 +91,7 @@ class StudyFolder:
 
     @property
     def described(self) -> Path:
-        """The study as it was resolved."""
+        """The resolved study."""
         return self.path / STUDY
 
     @property
@@ -101,7 +101,7 @@ class StudyFolder:
 
     @property
     def report(self) -> Path:
-        """Everything as one page."""
+        """Everything on one page."""
         return self.path / "report.html"
 
     def data_stamp(self, data_id: str) -> Path:
@@ -109,7 +109,7 @@ class StudyFolder:
         return self.path / "data" / f"{data_id}.json"
 
     def data_stamps(self) -> list[Path]:
-        """Return the stamps of data that are there."""
+        """Return the existing stamps of data."""
         return sorted((self.path / "data").glob("*.json"))
 
     def artifact(self, name: str) -> Path:
@@ -121,13 +121,13 @@ class StudyFolder:
         return PhaseFolder(self.path / phase)
 
     def all_records(self) -> list[Path]:
-        """Return the records of all phases that are there, those of rungs included."""
+        """Return the existing records of all phases, including those of rungs."""
         return sorted(self.path.glob(f"*/{RECORDS}/**/*.json"))
 
 
 @dataclass(frozen=True)
 class SweepFolder:
-    """Paths below the folder of a sweep that `run_sweep.py` made; records are its workers'."""
+    """Paths below the folder of a sweep that `run_sweep.py` made; workers write the records."""
 
     path: Path
 
@@ -138,7 +138,7 @@ class SweepFolder:
 
     @property
     def draft(self) -> Path:
-        """A study file that is being checked."""
+        """A study file that is still being checked."""
         return self.path / f".{STUDY}"
 
     @property
@@ -174,7 +174,7 @@ class Layout:
 
     @property
     def trash(self) -> Path:
-        """Where `forget.py` moves what it takes out of the store."""
+        """Where `forget.py` moves the runs that it removes from the store."""
         return self.root / "trash"
 
     def run(self, run_id: str) -> Path:
@@ -186,7 +186,7 @@ class Layout:
         return self.root / "data" / data_id
 
     def weights(self, name: str) -> Path:
-        """What is known of weights that runs start from."""
+        """What is known about weights that runs start from."""
         return self.root / "weights" / f"{name}.json"
 
     def study(self, study: str) -> StudyFolder:
@@ -198,7 +198,7 @@ class Layout:
         return self.study(study).phase(phase)
 
     def trial(self, study: str, phase: str, trial: str) -> Path:
-        """What a trial trains."""
+        """Trial file of a trial: what it trains."""
         return self.phase(study, phase).trial(trial)
 
     def record(self, study: str, phase: str, trial: str) -> Path:
@@ -206,11 +206,11 @@ class Layout:
         return self.phase(study, phase).record(trial)
 
     def all_trial_records(self) -> list[Path]:
-        """Return the records of all trials of all studies that are there, none of rungs."""
+        """Return the existing records of all trials of all studies, without those of rungs."""
         return sorted(self.root.glob(f"*/*/{RECORDS}/*.json"))
 
     def artifact(self, name: str) -> Path:
-        """Stamp of an artifact that belongs to no study."""
+        """Stamp of an artifact that does not belong to a study."""
         return artifact_stamp(self.root, name)
 
     def sweep(self, sweep_id: str) -> SweepFolder:
@@ -218,7 +218,7 @@ class Layout:
         return SweepFolder(self.root / "sweeps" / sweep_id)
 
     def sweeps(self) -> list[SweepFolder]:
-        """Return the sweeps of `run_sweep.py` that are there."""
+        """Return the existing sweeps of `run_sweep.py`."""
         return [SweepFolder(path.parent) for path in sorted(self.root.glob(f"sweeps/*/{STUDY}"))]
 
 
@@ -228,17 +228,17 @@ def artifact_stamp(folder: Path, name: str) -> Path:
 
 
 def artifact_versions(stamp: Path) -> Path:
-    """Folder of the versions of the artifact that a stamp is of, wherever the stamp is."""
+    """Folder of the versions of an artifact, next to its stamp."""
     return stamp.parent / "versions"
 
 
 def tracking_log(folder: Path, name: str) -> Path:
-    """What W&B had to say, beside its own files in a folder of results."""
+    """Log of what W&B printed, next to its own files in a results folder."""
     return folder / "wandb" / f"{name}.log"
 
 
 def phase_and_slot(record: Path) -> tuple[PhaseFolder, str]:
-    """Return the phase that a record belongs to, and the slot that it is the record of."""
+    """Return the phase and the slot that a record belongs to."""
     above, _, slot = str(record.with_suffix("")).rpartition(f"/{RECORDS}/")
     return PhaseFolder(Path(above)), slot
 
@@ -250,7 +250,7 @@ def trial_of(record: Path) -> Path:
 
 
 def link_relative(link: Path, target: Path) -> None:
-    """Make `link` a relative symbolic link to `target`, replacing what is there atomically."""
+    """Make `link` a relative symbolic link to `target`, atomically replacing what is there."""
     link.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(link)
     temporary.symlink_to(os.path.relpath(target.absolute(), link.parent.resolve()))
@@ -258,7 +258,7 @@ def link_relative(link: Path, target: Path) -> None:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file so that a reader, or a crash, finds the old content or the new, never a part."""
+    """Write a file such that readers, also after a crash, see the old content or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path)
     data = content.encode() if isinstance(content, str) else content
@@ -270,13 +270,13 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def _beside(path: Path) -> Path:
-    """Return a name that no other process has: ids of processes repeat from host to host."""
+    """Return a name that no other process uses: process ids repeat across hosts."""
     return path.with_name(f".{path.name}.{secrets.token_hex(6)}")
 
 
 @contextmanager
 def file_lock(path: Path) -> Iterator[None]:
-    """Hold a lock for short work on files: other processes on this file system wait for it."""
+    """Lock a file for a short operation: other processes on this file system wait for it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -2,7 +2,7 @@
 
 PyYAML follows YAML 1.1, where `1e-4` is a string, `on` a boolean, `012` ten and `1:30` ninety;
 sweep files are full of the first. Merge keys (`<<`) stay, as real files use them. Duplicate keys
-are errors, since the last would win in silence.
+are errors, since the last one would silently win.
 """
 
 import re
@@ -24,7 +24,7 @@ class _Yaml12Loader(_Loader):
 
 
 class _Yaml12Dumper(_Dumper):
-    """SafeDumper that quotes just the strings that YAML 1.2 would read as something else."""
+    """SafeDumper that quotes only strings that YAML 1.2 would read as something else."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
@@ -57,7 +57,7 @@ def _construct_int(loader: Any, node: Any) -> int:
     try:
         return int(text, 0 if text.startswith(("0o", "0x")) else 10)
     except ValueError:
-        raise _wrong(node, f"{text[:40]} is no whole number, or one too long") from None
+        raise _wrong(node, f"{text[:40]} is not a whole number, or has too many digits") from None
 
 
 def _construct_float(loader: Any, node: Any) -> float:
@@ -65,7 +65,7 @@ def _construct_float(loader: Any, node: Any) -> float:
     try:
         return float(text)
     except ValueError:
-        raise _wrong(node, f"{text[:40]} is no number") from None
+        raise _wrong(node, f"{text[:40]} is not a number") from None
 
 
 def _construct_mapping(loader: Any, node: Any) -> dict[Any, Any]:
@@ -75,9 +75,9 @@ def _construct_mapping(loader: Any, node: Any) -> dict[Any, Any]:
             continue
         key = loader.construct_object(key_node, deep=True)
         if isinstance(key, dict | list | set):
-            raise _wrong(key_node, "a key should be plain text; quote it if it has braces")
+            raise _wrong(key_node, "a key should be plain text; quote it if it contains braces")
         if key in seen:
-            raise _wrong(key_node, f"the key {key!r} stands there twice")
+            raise _wrong(key_node, f"the key {key!r} appears twice; remove one")
         seen.add(key)
     return yaml.constructor.SafeConstructor.construct_mapping(loader, node, deep=True)
 

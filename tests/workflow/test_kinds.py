@@ -35,7 +35,7 @@ class VaryFile(PhaseFile):
     factors: list[float]
 
     @property
-    def stands_on(self) -> str | None:
+    def builds_on(self) -> str | None:
         return self.of
 
     def load(self, around: Surroundings) -> Loaded:

@@ -1,1 +1,1 @@
-"""The configuration of one training: its fields, how modules make it up, what is wrong with it."""
+"""The configuration of one training: its fields, its composition from modules, its errors."""

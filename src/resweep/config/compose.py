@@ -1,7 +1,7 @@
-"""Compose a configuration from modules and overrides, and say everything that is wrong with it.
+"""Compose a configuration from modules and overrides, and report everything that is wrong with it.
 
 A layer is a nested mapping with the place it came from; later layers win leaf by leaf. Origins
-are kept by leaf, so that an error names the file in which the wrong value stands.
+are kept by leaf, so that an error names the file that sets the wrong value.
 """
 
 import functools
@@ -22,14 +22,14 @@ from resweep.errors import ConfigError, Problem
 
 
 class Layer(NamedTuple):
-    """A part of a configuration and the file (or command line) in which it stands."""
+    """A part of a configuration and the file (or command line) that it comes from."""
 
     origin: str
     content: dict[str, Any]
 
 
 class Composed(NamedTuple):
-    """A merged configuration, and for each leaf the place that set it."""
+    """A merged configuration, and for each leaf where it was set."""
 
     content: dict[str, Any]
     origins: dict[str, str]
@@ -45,8 +45,8 @@ class Composed(NamedTuple):
 def resolve_name(name: str, config: Mapping[str, Any], schema: Schema) -> str:
     """Turn a flat name (`learning_rate`) into the one path it can mean; paths stay as they are.
 
-    It can mean any field of the system's sections, whatever stands in a section of `config`, and
-    every leaf below. A name that nothing knows stays too: it is a hyperparameter of the user's own.
+    It can mean any field of the system's sections, any key of a section of `config`, and every
+    leaf below. Unknown names stay as they are: they are the user's own hyperparameters.
 
     Raises:
         ValueError: Several places have this name; lists them.
@@ -61,7 +61,7 @@ def resolve_name(name: str, config: Mapping[str, Any], schema: Schema) -> str:
     }
     candidates |= {path for path, _ in leaves(config, entries=True) if path.endswith(f".{name}")}
     if len(candidates) > 1:
-        raise ValueError(f"could mean {' or '.join(sorted(candidates))}; write it in full")
+        raise ValueError(f"could mean {' or '.join(sorted(candidates))}; write the full path")
     return candidates.pop() if candidates else name
 
 
@@ -69,7 +69,7 @@ def merge(layers: list[Layer]) -> Composed:
     """Merge layers leaf by leaf, later ones winning.
 
     Raises:
-        ConfigError: A layer enters a list of one below it where that has no entry; all such layers.
+        ConfigError: Layers that set an entry that a list of a layer below does not have.
     """
     content: dict[str, Any] = {}
     origins: dict[str, str] = {}
@@ -88,7 +88,7 @@ def merge(layers: list[Layer]) -> Composed:
     return Composed(content, origins)
 
 
-# Two ways to say one thing: setting the one unsets the other that stood below.
+# Two ways to set one thing: setting one of them unsets the other in the layers below.
 ALTERNATIVES = {
     "training.warmup_steps": "training.pct_warmup",
     "training.pct_warmup": "training.warmup_steps",
@@ -119,14 +119,19 @@ def load_module(config_dir: Path, section: str, name: Any) -> Layer:
     A mapping instead of a name is the content itself.
 
     Raises:
-        ConfigError: There is no such module (lists those there are), or it is not a mapping.
+        ConfigError: There is no such module (lists the existing ones), or it is not a mapping.
     """
     if isinstance(name, dict):
         return _layer(f"base.{section}", section, name)
     folder = config_dir / section
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
         raise ConfigError(
-            Problem(str(folder), "base." + section, name, "should be the name of a module there")
+            Problem(
+                str(folder),
+                "base." + section,
+                name,
+                "should be the name of a module in this folder",
+            )
         )
     path = folder / f"{name}.yaml"
     if not path.is_file():
@@ -145,7 +150,7 @@ def _layer(origin: str, section: str, content: Mapping[str, Any]) -> Layer:
 def read_override(value: Any) -> Any:
     """Read strings as YAML 1.2 scalars, in lists and mappings too.
 
-    Snakemake's command line makes a string of `1e-4` and of all that stands inside braces.
+    Snakemake's command line turns `1e-4`, and everything inside braces, into strings.
     """
     if isinstance(value, str):
         return yaml12.parse_scalar(value)
@@ -164,8 +169,8 @@ def check_spelling(
     Args:
         composed: What to check.
         where: The file to name where nothing in the configuration has an origin.
-        schema: The fields that there are.
-        own: Hyperparameters of the user's own, which are none.
+        schema: The known fields.
+        own: The user's own hyperparameters, which are not misspellings.
     """
     return [
         Problem(composed.origin_of(path, where), path, value, hint)
@@ -181,7 +186,7 @@ def validate(
     Args:
         composed: What to check.
         where: The file to name where nothing in the configuration has an origin.
-        schema: The fields that there are.
+        schema: The known fields.
 
     Returns:
         The plain configuration (empty where there are problems), and everything wrong with it.
@@ -212,7 +217,7 @@ def _of_another_system(composed: Composed, where: str, schema: Schema, named: An
 def infeasible(config: Mapping[str, Any], schema: Schema) -> str | None:
     """Return why a trial's complete configuration cannot be trained, or None: 30 microseconds.
 
-    What only the data tells, a vocabulary that is too small for it, is seen by the training.
+    What depends on the data, such as a vocabulary that is too small, only the training finds.
     """
     try:
         schema.validate(config)
@@ -236,7 +241,7 @@ def _problem(details: Any, composed: Composed, where: str, schema: Schema) -> Pr
         message = no_such_field(path, schema)
     elif isinstance(value, dict):
         value = None
-    # A rule about several fields names them: whoever set the last of these is asked.
+    # A rule about several fields names them: the origin is that of the last one set.
     named = [leaf for leaf in composed.origins if leaf.rpartition(".")[2] in message.split()]
     inside = [leaf for leaf in named if not path or leaf.startswith(f"{path}.")]
     if details["type"] == "value_error" and inside:
@@ -245,16 +250,16 @@ def _problem(details: Any, composed: Composed, where: str, schema: Schema) -> Pr
 
 
 def coerce(path: str, value: Any, schema: Schema) -> Any:
-    """Give a value the type of the known field it is for: `1` for a float field becomes `1.0`.
+    """Convert a value to the type of its field: `1` for a float field becomes `1.0`.
 
     Values of unknown hyperparameters stay as they are.
 
     Raises:
-        ValueError: The value, or the field, is not allowed there; the message says what is.
+        ValueError: The value, or the field, is not allowed; the message says what is.
     """
     section, _, field = path.partition(".")
     if path == SYSTEM:
-        raise ValueError("is the system of the whole study; write it at the top of the study file")
+        raise ValueError("is set for the whole study; write it at the top of the study file")
     if section not in schema.sections:
         return value
     if not field:
@@ -266,7 +271,7 @@ def coerce(path: str, value: Any, schema: Schema) -> Any:
         if whole != field and schema.is_known(path):
             return value
         if whole in model.model_fields:
-            raise ValueError(f"is inside of {section}.{whole}, which is set as a whole")
+            raise ValueError(f"is part of {section}.{whole}, which can only be set as a whole")
         if model.model_config.get("extra") == "forbid":
             raise ValueError(no_such_field(path, schema))
         return value

@@ -8,41 +8,41 @@ from resweep.config.section import LABEL, Int, Positive, Section
 
 
 class EarlyStopping(Section):
-    """Monitors that stop a trial; where a trial stops is no part of a run, so all are labels.
+    """Monitors that stop a trial; where a trial stops is not part of a run, so all are labels.
 
-    No keys of the user's own: a misnamed one would leave its monitor off in silence.
+    Unknown keys are refused: a misspelt one would silently leave its monitor off.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     loss_patience: Annotated[Annotated[Int, Field(ge=2)] | None, LABEL] = Field(
         None,
-        description="stop when the training loss rose, or was flat, over N lines; null: off",
+        description="stop when the training loss was rising or flat over N log lines; null: off",
     )
     loss_relative_flat_tolerance: Annotated[float, Field(ge=0), LABEL] = Field(
-        0.005, description="flat: each change from line to line is at most this share of the loss"
+        0.005, description="flat: each change between lines is at most this fraction of the loss"
     )
     loss_min_steps_before_check: Annotated[Int, Field(ge=0), LABEL] = Field(
-        1000, description="neither rising nor flat counts before this step"
+        1000, description="a rising or flat loss is ignored before this step"
     )
     loss_smoothing: Annotated[float, Field(ge=0, lt=1), LABEL] = Field(
-        0.9, description="of the training loss: a line's weight over the next one's; 0: raw"
+        0.9, description="exponential smoothing of the training loss; 0: raw"
     )
     plateau_patience: Annotated[Positive | None, LABEL] = Field(
         None, description="stop after N evaluations without improvement; null: off"
     )
     plateau_metric: Annotated[str | None, LABEL] = Field(
-        None, description="what should improve; null: the one that the system compares by"
+        None, description="metric that should improve; null: the system's main metric"
     )
     plateau_min_delta: Annotated[float, Field(ge=0), LABEL] = Field(
-        0.0, description="an improvement is better than the best so far by more than this"
+        0.0, description="what counts as an improvement: by more than this over the best so far"
     )
     divergence_factor: Annotated[Annotated[float, Field(gt=1)] | None, LABEL] = Field(
-        None, description="diverged: training loss above N times its lowest mean; null: off"
+        None, description="diverged: smoothed training loss above N times its minimum; null: off"
     )
 
     @property
     def on(self) -> bool:
-        """Whether any monitor is."""
+        """Whether any monitor is on."""
         switches = (self.loss_patience, self.plateau_patience, self.divergence_factor)
         return any(switch is not None for switch in switches)

@@ -21,7 +21,7 @@ class Completed(NamedTuple):
     Attributes:
         config: Complete and checked; empty where something is wrong.
         written: As it was written: no defaults, no coercion.
-        problems: Everything that is wrong.
+        problems: All errors.
     """
 
     config: dict[str, Any]
@@ -77,10 +77,10 @@ def complete(
     Args:
         layers: Names may be flat.
         where: The file to name for what no layer sets.
-        schema: The fields that there are.
-        own: Hyperparameters of the user's own, which are no misspellings.
+        schema: The known fields.
+        own: The user's own hyperparameters, which are not misspellings.
         sound: Whether all layers could be read; if not, nothing is checked, since what is missing
-            may be missing for a reason told already.
+            may be missing for a reason already reported.
     """
     first = compose.merge([named(layer, {}, schema)[0] for layer in layers])
     both = [named(layer, first.content, schema) for layer in layers]

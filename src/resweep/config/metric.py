@@ -1,4 +1,4 @@
-"""A metric: what a system declares of each value that its trainings log.
+"""A metric: what a system declares about each value that its trainings log.
 
 Everything that reads metrics (scores, monitors, rungs, searches, tables, reports) asks here for the
 direction and for the steps at which there are values.
@@ -45,13 +45,13 @@ class Metric:
         """Return the steps between two values, given the `training` section.
 
         Raises:
-            ValueError: It has a value at the end alone.
+            ValueError: It has a value only at the end.
         """
         if self.logged is Logged.END:
-            raise ValueError(f"{self.name} has a value at the end only")
+            raise ValueError(f"{self.name} is only logged at the end")
         return int(training["log_steps" if self.logged is Logged.LINE else "eval_steps"])
 
 
 def sign_of(goal: str) -> float:
-    """Return what to multiply values with so that less is better."""
+    """Return what to multiply values by so that less is better."""
     return -1.0 if goal == "maximize" else 1.0

@@ -9,7 +9,7 @@ from typing import Any
 
 
 class PathError(ValueError):
-    """A path that cannot be set; the text says why, and what can.
+    """A path that cannot be set; the text says why, and what can be.
 
     Attributes:
         path: The path.
@@ -27,7 +27,7 @@ def leaves(
 ) -> Iterator[tuple[str, Any]]:
     """Yield `("a.b", value)` for every leaf of a nested mapping, in its order.
 
-    A list is one leaf; with `entries`, those of mappings are gone into: `("a.0.b", value)`.
+    A list is one leaf; with `entries`, lists of mappings are entered as well: `("a.0.b", value)`.
     """
     for key, value in nested.items():
         path = f"{prefix}{key}"
@@ -42,10 +42,10 @@ def leaves(
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
     """Turn dotted keys, at any depth, into nested mappings: `{"a.b": 1}` gives `{"a": {"b": 1}}`.
 
-    Numbers stay keys: only what they are set into tells whether they are indices (`assign_paths`).
+    Numbers stay keys: whether they are indices depends on what they are set in (`assign_paths`).
 
     Raises:
-        ValueError: Two keys disagree whether a name is a value or holds others.
+        ValueError: A name is set both to a value and to a mapping.
     """
     result: dict[str, Any] = {}
     for path, value in leaves(flat):
@@ -54,15 +54,17 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
         for parent in parents:
             place = place.setdefault(parent, {})
             if not isinstance(place, dict):
-                raise ValueError(f"{path}: {parent} is a value and holds others at once")
+                raise ValueError(
+                    f"{path}: {parent} has a value and keys below it; remove one of the two"
+                )
         if isinstance(place.get(leaf), dict):
-            raise ValueError(f"{path} is a value and holds others at once")
+            raise ValueError(f"{path} has a value and keys below it; remove one of the two")
         place[leaf] = value
     return result
 
 
 def find(config: Any, path: str) -> Any:
-    """Return what stands at a path, or None."""
+    """Return the value at a path, or None."""
     for part in path.split("."):
         if isinstance(config, list):
             config = config[int(part)] if part.isdecimal() and int(part) < len(config) else None
@@ -72,7 +74,7 @@ def find(config: Any, path: str) -> Any:
 
 
 def with_value(config: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """Return a copy of `config` with one leaf set; what lies beside the path is shared.
+    """Return a copy of `config` with one leaf set; everything off the path is shared.
 
     Raises:
         PathError: A list is entered by a name, or by an index that it does not have.
@@ -98,11 +100,11 @@ def _position(place: list[Any], parts: list[str], depth: int) -> int:
     if part.isdecimal() and int(part) < len(place):
         return int(part)
     there = f"entries {name}.0 to {name}.{len(place) - 1}" if place else "no entries"
-    raise PathError(".".join(parts), f"{name} is a list with {there}; {part!r} is none of them")
+    raise PathError(".".join(parts), f"{name} is a list with {there}; {part!r} is not one of them")
 
 
 def assign_paths(config: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `config` with each dotted path of `values` set, and lists made of numbered entries.
+    """Return `config` with each dotted path of `values` set, numbered entries turned into lists.
 
     Raises:
         PathError: As `with_value`.
@@ -116,7 +118,7 @@ def assign_paths(config: dict[str, Any], values: Mapping[str, Any]) -> dict[str,
 
 
 def _with_lists(place: Any, parts: list[str]) -> Any:
-    """Return `place` with the mappings along a path made lists where their keys are 0, 1, ..."""
+    """Turn the mappings along a path into lists where their keys are 0, 1, ..."""
     if isinstance(place, dict) and parts and is_numbered(place):
         place = [place[str(position)] for position in range(len(place))]
     if not parts or not isinstance(place, dict | list):

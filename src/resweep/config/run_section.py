@@ -15,5 +15,5 @@ class RunSection(Section):
         None, min_length=1, description="weights to start from: a folder, RUN_ID or RUN_ID/STEP"
     )
     weights: Annotated[str | None, AsBefore(None)] = Field(
-        None, description="their digest: filled in; if given, they have to have it"
+        None, description="digest of these weights: filled in; if given, they must match it"
     )

@@ -1,11 +1,11 @@
 """The configuration of a training: which sections it has, by the system that is trained.
 
-Every system has the sections training, early_stopping and run, and brings others of its own.
-Unknown keys are hyperparameters of the user's own: carried, part of the run's identity, a column
-in every table. Fields marked `LABEL` do not change the numbers of a run and are left out of its
-identity (`resweep.store.identity`). A field added later carries `AsBefore(value)`: while it has
-that value it is left out too, so that the names of older runs stay. Fields of one kind of model
-alone are marked `OnlyFor(kind)`, and are not part of the others.
+Every system has the sections training, early_stopping and run, and adds its own. Unknown keys are
+the user's own hyperparameters: kept, part of the run's identity, a column in every table. Fields
+marked `LABEL` do not change the numbers of a run and are left out of its identity
+(`resweep.store.identity`). A field added later carries `AsBefore(value)`: while it has that value
+it is left out too, so that older runs keep their names. Fields that only one kind of model has are
+marked `OnlyFor(kind)`.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ SYSTEM = "system"  # the key that names the system
 
 
 def _all_fit(config: Any) -> None:
-    """Refuse nothing."""
+    """Accept every configuration."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -32,7 +32,7 @@ class Schema:
         system: Name of the system whose trainings it describes.
         implied: Whether a configuration that names no system means this one.
         sections: Their models by name, in the order of files and tables.
-        open: Paths of mappings whose keys are not ours (`model.config`): each is set by itself.
+        open: Paths of mappings with foreign keys (`model.config`): each key is set by itself.
         check: Raises ValueError for values of several sections that do not fit together.
     """
 
@@ -84,11 +84,11 @@ class Schema:
 
     @property
     def identity(self) -> dict[str, str]:
-        """What a configuration and its run's identity say of the system: nothing if implied."""
+        """What a configuration and its run's identity say about the system: nothing if implied."""
         return {} if self.implied else {SYSTEM: self.system}
 
     def is_known(self, path: str) -> bool:
-        """Whether a training reads what stands at a path."""
+        """Whether a training reads the value at a path."""
         return path in self.paths or path.startswith(tuple(f"{open}." for open in self.open))
 
     def validate(self, config: Mapping[str, Any]) -> Any:
@@ -100,8 +100,8 @@ class Schema:
         return {**self.identity, **typed.model_dump(mode="json")}
 
 
-def bears(section: type[Section], name: str, value: Any) -> bool:
-    """Whether a field's value is part of a run's identity: not of labels, nor as before."""
+def is_in_identity(section: type[Section], name: str, value: Any) -> bool:
+    """Whether a field's value is part of a run's identity; labels and `AsBefore` values are not."""
     field = section.model_fields.get(name)
     marks = field.metadata if field is not None else []
     before = any(isinstance(mark, AsBefore) and mark.value == value for mark in marks)

@@ -1,16 +1,16 @@
-"""What all sections of a configuration are made of: types of fields, and marks on them."""
+"""What all sections of a configuration share: types of fields, and marks on them."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-LABEL = "label"  # marks a field that is no part of a run's identity
+LABEL = "label"  # marks a field that is not part of a run's identity
 
 
 @dataclass(frozen=True)
 class AsBefore:
-    """The value with which a field added later leaves all numbers as they were without it."""
+    """The value of a later field that leaves all numbers as they were before it existed."""
 
     value: Any
 
@@ -23,14 +23,14 @@ class OnlyFor:
 
 
 def _whole_number(value: Any) -> Any:
-    """Take 100.0 for 100: sampled and computed step counts arrive as floats."""
+    """Read 100.0 as 100: sampled and computed step counts arrive as floats."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value
 
 
 def as_tuple(value: Any) -> Any:
-    """Take a list, or one string alone, for a tuple of strings."""
+    """Read a list, or a single string, as a tuple of strings."""
     if isinstance(value, str):
         return (value,)
     return tuple(value) if isinstance(value, list) else value

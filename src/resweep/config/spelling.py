@@ -1,4 +1,4 @@
-"""Names that the code does not know: misspelt, or hyperparameters of the user's own."""
+"""Unknown names: misspelt, or the user's own hyperparameters."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -6,11 +6,11 @@ from typing import Any
 
 from resweep.config.schema import SYSTEM, Schema
 
-WAY_OUT = "If it is a hyperparameter of your own, add it to own: in the study (run_sweep.py --own)"
+OWN_HINT = "If it is a hyperparameter of your own, add it to own: in the study (run_sweep.py --own)"
 
 
 def is_own(path: str, own: Collection[str]) -> bool:
-    """Whether a path is one of the user's own hyperparameters, or lies in one.
+    """Whether a path is one of the user's own hyperparameters, or inside one.
 
     Args:
         path: `patch_size`, `model.rope.theta`.
@@ -25,9 +25,9 @@ def misspellings(
     """Yield `(path, value, hint)` for unknown keys that look like a known one.
 
     Args:
-        content: A configuration; sections that take no unknown keys are left to their check.
-        schema: The fields that there are.
-        own: Hyperparameters of the user's own.
+        content: A configuration; sections that allow no unknown keys are checked elsewhere.
+        schema: The known fields.
+        own: The user's own hyperparameters.
     """
     for section, fields in content.items():
         known_section = schema.sections.get(section)
@@ -37,43 +37,43 @@ def misspellings(
             meant = nearest(section, [SYSTEM, *schema.sections, *schema.fields])
             if meant and not is_own(section, own):
                 value = None if isinstance(fields, Mapping) else fields
-                yield section, value, _mend(" or ".join(schema.fields.get(meant, [meant])))
+                yield section, value, _did_you_mean(" or ".join(schema.fields.get(meant, [meant])))
         elif isinstance(fields, Mapping) and known_section.model_config["extra"] == "allow":
             for key, value in fields.items():
                 path = f"{section}.{key}"
                 if key not in known_section.model_fields and not is_own(path, own):
                     meant = nearest(key, known_section.model_fields)
                     if meant:
-                        yield path, value, _mend(f"{section}.{meant}")
+                        yield path, value, _did_you_mean(f"{section}.{meant}")
 
 
-def _mend(meant: str) -> str:
-    return f"did you mean {meant}? {WAY_OUT}"
+def _did_you_mean(meant: str) -> str:
+    return f"did you mean {meant}? {OWN_HINT}"
 
 
 def no_such_field(path: str, schema: Schema) -> str:
-    """Return what to say of an unknown key of a section that takes no others."""
+    """Return the message for an unknown key of a section that allows none."""
     section, _, key = path.partition(".")
     known = schema.sections[section].model_fields
     meant = nearest(key, known)
     hint = f"did you mean {section}.{meant}?" if meant else f"there are: {', '.join(known)}"
-    return f"is no key of {section}; {hint}"
+    return f"is not a key of {section}; {hint}"
 
 
 def nearest(key: str, known: Any) -> str | None:
     """Return the known key that `key` is probably a misspelling of, or None.
 
-    Two keys that differ in digits (`beta1`, `beta3`) or in min and max alone are two keys;
-    otherwise one edit is forgiven in short words and two in words of more than six letters.
+    Two keys that differ only in digits (`beta1`, `beta3`) or in min and max are different keys;
+    otherwise one edit is allowed in short words and two in words of more than six letters.
     """
     best = min(known, key=lambda name: (_edits(key.lower(), name), name))
-    if best == key or _same_but_counted(best) == _same_but_counted(key):
+    if best == key or _without_counters(best) == _without_counters(key):
         return None
     allowed = 2 if len(best) > 6 else 1 if len(best) > 3 else 0
     return best if _edits(key.lower(), best) <= allowed else None
 
 
-def _same_but_counted(key: str) -> str:
+def _without_counters(key: str) -> str:
     return re.sub(r"\d|^(min|max)_", "", key)
 
 

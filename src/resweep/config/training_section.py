@@ -18,13 +18,15 @@ class Training(Section):
         1, description="batches of batch_size per optimizer step"
     )
     max_gpu_batch_size: Annotated[Positive | None, LABEL] = Field(
-        None, description="sequences per forward; larger batches are accumulated"
+        None, description="sequences per forward pass; larger batches are accumulated"
     )
     eval_batch_size: Annotated[Positive, LABEL] = Field(
-        32, description="sequences per forward in evaluations"
+        32, description="sequences per forward pass in evaluations"
     )
     max_steps: Positive | None = Field(None, description="optimizer steps: the schedule's horizon")
-    num_epochs: Positive | None = Field(None, description="passes over the data, for max_steps")
+    num_epochs: Positive | None = Field(
+        None, description="passes over the data; instead of max_steps"
+    )
     optimizer: Literal["adamw"] = Field("adamw", description="decoupled weight decay on matrices")
     learning_rate: Annotated[float, Field(gt=0)] = Field(1e-3, description="peak learning rate")
     scheduler: Literal["constant", "linear", "cosine", "wsd"] = Field(
@@ -34,13 +36,19 @@ class Training(Section):
         None, description="linear warmup in steps"
     )
     pct_warmup: Fraction | None = Field(None, description="linear warmup as fraction of the run")
-    min_lr_ratio: Fraction = Field(0.0, description="final learning rate over its peak")
-    decay_fraction: Fraction = Field(0.2, description="wsd: last part of the run that decays")
+    min_lr_ratio: Fraction = Field(0.0, description="final learning rate as a fraction of its peak")
+    decay_fraction: Fraction = Field(
+        0.2, description="wsd: final fraction of the run, which decays"
+    )
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.1, description="on matrices only")
-    beta1: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="of the gradient's mean")
-    beta2: Annotated[float, Field(ge=0, lt=1)] = Field(0.95, description="of its square's mean")
+    beta1: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.9, description="decay of the gradient's mean"
+    )
+    beta2: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.95, description="decay of its square's mean"
+    )
     adam_eps: Annotated[float, Field(gt=0)] = Field(1e-8, description="Adam's epsilon")
-    grad_clip: Annotated[float, Field(ge=0)] = Field(1.0, description="global norm; 0 is off")
+    grad_clip: Annotated[float, Field(ge=0)] = Field(1.0, description="maximum global norm; 0: off")
     log_steps: Positive = Field(10, description="steps between lines of metrics.jsonl")
     eval_steps: Positive = Field(100, description="steps between evaluations")
     eval_sequences: Positive | None = Field(
@@ -48,43 +56,45 @@ class Training(Section):
     )
     save_steps: Annotated[Positive | None, LABEL] = Field(
         None,
-        description="save every so many steps, and keep them; null: once a minute, for a resume",
+        description="save a checkpoint every N steps, and keep it; null: once a minute, to resume",
     )
     keep_last: Annotated[Positive | None, LABEL] = Field(
-        None, description="checkpoints that stay, the newest; null: all of save_steps"
+        None, description="keep the N newest checkpoints; null: all of save_steps"
     )
     keep_best: Annotated[Positive | None, LABEL] = Field(
         None,
-        description="save the best evaluations so far, of which N stay; null: none",
+        description="save a checkpoint at each best evaluation so far, and keep N; null: none",
     )
     save_gradients: Annotated[bool, LABEL] = Field(
-        False, description="each checkpoint has gradients.pt: those of the step that led to it"
+        False, description="gradients.pt in each checkpoint: of the step that led to it"
     )
     gradient_samples: Annotated[Positive | None, LABEL] = Field(
-        None, description="and gradient_samples.pt: those of so many equal parts of its batch"
+        None, description="and gradient_samples.pt: of N equal parts of that step's batch"
     )
     distributed: Annotated[Literal["none", "ddp", "zero1", "zero2", "zero3"], LABEL] = Field(
         "none", description="how processes share the work; zero: DeepSpeed's stages"
     )
     processes: Annotated[Positive, LABEL] = Field(
-        1, description="that train one run together, each on a GPU of its own or on a core"
+        1, description="processes that train one run together, each on its own GPU or core"
     )
-    nodes: Annotated[Positive, LABEL] = Field(1, description="machines that the processes are on")
+    nodes: Annotated[Positive, LABEL] = Field(1, description="machines that the processes run on")
     precision: Literal["fp32", "tf32", "bf16"] = Field(
         "fp32", description="of matrix products; tf32: on GPUs that have it; bf16: autocast"
     )
     compile: bool = Field(False, description="torch.compile of the loss and its gradients")
     cuda_graphs: Annotated[bool, LABEL] = Field(
-        False, description="replay what was compiled as one launch; a GPU's, needs compile: true"
+        False, description="replay the compiled step as one launch; GPU only, needs compile: true"
     )
     gradient_checkpointing: Annotated[bool, LABEL] = Field(
-        False, description="keep each block's input alone, and compute the rest again in backward"
+        False, description="keep only each block's input, and recompute the rest in backward"
     )
 
     @model_validator(mode="after")
     def _processes_share_the_batch(self) -> "Training":
         if self.distributed == "none" and self.processes * self.nodes > 1:
-            raise ValueError(f"processes = {self.processes} need distributed: ddp, or zero1 to 3")
+            raise ValueError(
+                f"processes = {self.processes} needs distributed: ddp, or zero1 to zero3"
+            )
         if self.processes % self.nodes:
             raise ValueError(
                 f"processes = {self.processes} should be a multiple of nodes = {self.nodes}"
@@ -98,7 +108,7 @@ class Training(Section):
         return self
 
     @model_validator(mode="after")
-    def _graphs_are_of_what_is_compiled(self) -> "Training":
+    def _graphs_need_compile(self) -> "Training":
         if self.cuda_graphs and not self.compile:
             raise ValueError("cuda_graphs = True needs compile: true")
         if self.cuda_graphs and self.distributed not in ("none", "ddp"):
@@ -111,11 +121,11 @@ class Training(Section):
     def _samples_share_the_batch(self) -> "Training":
         if self.gradient_samples is None:
             return self
-        asked = f"gradient_samples = {self.gradient_samples}"
+        samples = f"gradient_samples = {self.gradient_samples}"
         if not self.save_gradients:
-            raise ValueError(f"{asked} needs save_gradients: true")
+            raise ValueError(f"{samples} needs save_gradients: true")
         if self.distributed not in ("none", "ddp"):
-            raise ValueError(f"{asked} needs distributed: none or ddp, not {self.distributed}")
+            raise ValueError(f"{samples} needs distributed: none or ddp, not {self.distributed}")
         sequences = self.batch_size * self.gradient_accumulation_steps
         if sequences % (self.gradient_samples * self.processes):
             raise ValueError(

@@ -19,7 +19,7 @@ from resweep.canonical import digest
 from resweep.config import compose, layers
 from resweep.config.compose import Layer
 from resweep.config.schema import Schema
-from resweep.config.spelling import WAY_OUT, is_own, nearest
+from resweep.config.spelling import OWN_HINT, is_own, nearest
 from resweep.errors import ConfigError, Problem
 from resweep.jobs.arguments import COMMAND_LINE, Given, parse_arguments
 from resweep.jobs.options import KEEP, JobOptions
@@ -91,7 +91,7 @@ def plan_by_hand(
         study, problems_of_study = read_study_file(path)
         problems += problems_of_study
         problems += [
-            Problem(one.origin, one.name, one.value, f"did you mean {meant}? {WAY_OUT}")
+            Problem(one.origin, one.name, one.value, f"did you mean {meant}? {OWN_HINT}")
             for one in arguments.given
             if (meant := nearest(one.name, OPTIONS)) and not is_own(one.name, study.own)
         ]

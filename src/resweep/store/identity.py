@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from resweep.canonical import digest
-from resweep.config.schema import SYSTEM, bears
+from resweep.config.schema import SYSTEM, is_in_identity
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, Problem
 from resweep.paths import Layout
@@ -80,7 +80,8 @@ def identity(resolved: Mapping[str, Any], data: Prepared) -> dict[str, Any]:
         kept = {
             name: value
             for name, value in fields.items()
-            if bears(known, name, value) and not (section == "data" and name in known.model_fields)
+            if is_in_identity(known, name, value)
+            and not (section == "data" and name in known.model_fields)
         }
         if kept:
             bearing[section] = kept

@@ -1,6 +1,6 @@
-"""Which files a study consists of, and the names of what makes them.
+"""Which files a study consists of, and the names of the rules that make them.
 
-Paths as such are in `resweep.paths`; here is which of them a study, a phase or a stage has.
+`resweep.paths` has the paths; this module says which of them a study, a phase or a stage has.
 """
 
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ def rule_name(
         verb: What it does.
         study, phase: For what.
         stage: Of the phase.
-        several: Whether there are several studies; then theirs comes in: `train_mine__sweep`.
+        several: Whether there are several studies; the name is then included: `train_mine__sweep`.
     """
     names = [study.name] if several else []
     if phase is not None:
@@ -56,7 +56,7 @@ def stage_records(layout: Layout, phase: Phase, stages: Iterable[Stage]) -> list
 
 
 def rung_decisions(layout: Layout, phase: Phase, stages: Iterable[Stage]) -> list[Path]:
-    """Return who continues from the rungs of some stages; nothing is decided at the last ones."""
+    """Return the decision files of the rungs of some stages; at last ones nothing is decided."""
     folder = layout.phase(phase.study, phase.name)
     return [folder.rung_decisions(stage.name) for stage in stages if not stage.last]
 
@@ -68,13 +68,13 @@ def trial_files(layout: Layout, phase: Phase) -> list[Path]:
 
 
 def records(layout: Layout, phase: Phase) -> list[Path]:
-    """Return the record of each trial: what it got in the end."""
+    """Return the record of each trial: its final result."""
     folder = layout.phase(phase.study, phase.name)
     return [folder.record(trial) for trial in phase.trials]
 
 
 def data_stamps(layout: Layout, phase: Phase) -> list[Path]:
-    """Return the stamps of all data of a phase, as far as it is known before any job."""
+    """Return the stamps of all data of a phase that is known before any job."""
     study = layout.study(phase.study)
     system = system_of(phase.config)
     return [study.data_stamp(data_id(system, s)) for s in phase.data_settings()]
@@ -108,12 +108,12 @@ def trial_content(phase: Phase, stage: Stage, trial: str) -> str:
 
 
 def trial_pattern(phase: Phase, stage: Stage) -> str:
-    """Return a regular expression of the trials of a stage, as they are called in its folder."""
+    """Return a regular expression that matches the trials of a stage in its folder."""
     return TRIAL if phase.is_known(stage) else "|".join(stage.names)
 
 
 def asked_configs(layout: Layout, phase: Phase) -> list[Path]:
-    """Return the lists of best configurations that a phase takes its own from."""
+    """Return the lists of best configurations that a phase takes its trials from."""
     return [
         layout.phase(phase.study, source).best_configs(top) for source, top in phase.asks.items()
     ]
@@ -147,9 +147,9 @@ def artifacts(layout: Layout, study: Study) -> list[Path]:
 
 
 def targets(layout: Layout, study: Study) -> list[Path]:
-    """Return all files that a study ends in.
+    """Return all final files of a study.
 
-    Every record is among them: one that is missing would not be asked for by tables that exist.
+    Every record is among them: existing tables would not ask for a missing one.
     """
     files: list[Path] = []
     for phase in study.phases:

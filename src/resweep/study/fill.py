@@ -1,4 +1,4 @@
-"""A job that decides, from what earlier jobs wrote, what trains next."""
+"""A job that decides what trains next, from what earlier jobs wrote."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -12,18 +12,18 @@ Files = Mapping[str, Sequence[Path]]
 class Fill:
     """A job that writes trial files.
 
-    Its command is `python workflow/scripts/{script}`, with the plan and each of the files of
-    `passes` as options of their names; names of records come on standard input.
+    Its command is `python workflow/scripts/{script}`, with the plan and the files of `passes` as
+    options of the same names; it reads names of records from standard input.
 
     Attributes:
         verb: What it does, for the names of its rule and log: plan, suggest, promote ...
         stage: Which stage of the phase it is for, for these names too; "" for the only one.
         script: Its command's file in workflow/scripts/.
-        plan: What follows from the study alone, as canonical JSON; None if nothing does.
+        plan: What it needs of the study, as canonical JSON; None if nothing.
         records: Records that it reads.
-        inputs: Other files that have to be there first, by name.
+        inputs: Other files that must exist first, by name.
         outputs: Files that it writes, by name.
-        passes: Names of inputs and outputs that the command is given.
+        passes: Names of inputs and outputs that are passed to the command.
     """
 
     verb: str
@@ -37,7 +37,7 @@ class Fill:
 
     @property
     def command(self) -> str:
-        """The command as a line of a shell, which waits for names of records if it reads any."""
+        """The command as a shell line; it waits for names of records if it reads any."""
         files = {**self.inputs, **self.outputs}
         words = ["python", f"workflow/scripts/{self.script}"]
         words += ["--records", "-"] if self.records else []

@@ -21,12 +21,12 @@ KEYS = ("study", "studies", "set")
 
 
 def find_study(name: Any, config_dir: Path) -> Path:
-    """Return the file of a study given by name or path; of a sweep's own study also by its id.
+    """Return the file of a study given by name or path, or of a sweep's study by the sweep's id.
 
-    Snakemake's command line turns a name like `001` into a number; it finds its file again.
+    Snakemake's command line turns a name like `001` into a number, which finds its file too.
 
     Raises:
-        ConfigError: There is no such study (lists those there are).
+        ConfigError: There is no such study (lists the existing ones).
     """
     folder = config_dir / "studies"
     known = sorted(folder.glob("*.yaml"))
@@ -67,7 +67,7 @@ def default_study(config_dir: Path) -> Any:
     names = content.get("study", content.get("studies"))
     names = names if isinstance(names, list) else [names]
     if len(names) != 1 or names[0] is None:
-        hint = "should name one study whose base is meant; or say which: --study NAME"
+        hint = "should name exactly one study; or choose one by --study NAME"
         raise ConfigError(Problem(str(path), "studies", names, hint))
     return names[0]
 
@@ -81,7 +81,7 @@ def load_studies(settings: Mapping[str, Any], config_dir: Path = Path("config"))
         config_dir: Where studies and modules are.
 
     Raises:
-        ConfigError: All that is wrong, in all of them.
+        ConfigError: Everything that is wrong, in all of them.
     """
     names = _read_text("studies", settings.get("studies") or [])
     if settings.get("study") is not None:
@@ -90,12 +90,12 @@ def load_studies(settings: Mapping[str, Any], config_dir: Path = Path("config"))
         names = [names]
     overrides = _read_text("set", settings.get("set") or {})
     problems = [
-        Problem("--config", key, settings[key], f"is no key; did you mean {meant}?")
+        Problem("--config", key, settings[key], f"is not a key; did you mean {meant}?")
         for key in settings.keys() - set(KEYS)
         if (meant := nearest(str(key), KEYS))
     ]
     if not names:
-        problems.append(Problem("config/config.yaml", "studies", None, "names no study"))
+        problems.append(Problem("config/config.yaml", "studies", None, "should name a study"))
     if not isinstance(overrides, dict):
         problems.append(
             Problem("--config", "set", overrides, "should be {path: value}, quoted as one word")
@@ -124,7 +124,7 @@ def load_studies(settings: Mapping[str, Any], config_dir: Path = Path("config"))
 
 
 def _read_text(key: str, value: Any) -> Any:
-    """Read a setting of the command line, whose lists and mappings may arrive as text."""
+    """Read a setting of the command line; lists and mappings may arrive as text."""
     value = compose.read_override(value)
     if not isinstance(value, str):
         return value

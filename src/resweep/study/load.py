@@ -1,4 +1,4 @@
-"""Studies from their files: found, checked once, everything wrong reported together.
+"""Studies from their files: found, checked once, all errors reported together.
 
     config/studies/NAME.yaml + modules + sweep files + overrides  ->  Study
 
@@ -6,8 +6,9 @@ The layers of a phase's configuration, later ones winning:
 
     the study's base, the study's set, the phase's base, the phase's set, set of the command line
 
-and above them what a sweep assigns. A rerun stands on the layers of the phase that it reruns, the
-constants of its sweep file included; the assignments of the best trial come before its own set.
+and above them what a sweep assigns. A rerun builds on the layers of the phase that it reruns,
+including the constants of its sweep file; the assignments of the best trial come before its own
+set.
 """
 
 import contextlib
@@ -35,10 +36,10 @@ def load_study(
     Args:
         path: The study's file.
         config_dir: Where its modules and sweep files are.
-        overrides: path -> value, set above everything but what is swept.
+        overrides: path -> value, set above everything except what is swept.
 
     Raises:
-        ConfigError: All that is wrong with the study, its modules and sweeps, at once.
+        ConfigError: All errors of the study, its modules and its sweeps.
     """
     return _Resolver(path, config_dir, dict(overrides or {})).resolve()
 
@@ -70,7 +71,7 @@ class _Resolver:
             self._problem("publish.models", "best", hint)
         self._check_names(given)
         if self.problems:
-            # Without repetition: a bad value of the base would be reported once a phase.
+            # Without duplicates: a bad value of the base would be reported for every phase.
             raise ConfigError({str(problem): problem for problem in self.problems}.values())
         return Study(
             name=given.name,
@@ -85,19 +86,19 @@ class _Resolver:
         )
 
     def _check_own(self, names: list[str]) -> None:
-        """Refuse a field of the system's as a hyperparameter of the user's own."""
+        """Refuse fields of the system as the user's own hyperparameters."""
         schema = self.system.schema
         for position, name in enumerate(names):
             known = [name] if name in schema.paths or name in schema.sections else []
             known += schema.fields.get(name, [])
             if known:
-                hint = f"is a key of resweep's ({' or '.join(known)}); drop it"
+                hint = f"is a key that resweep reads ({' or '.join(known)}); remove it here"
                 self._problem(f"own.{position}", name, hint)
 
     def _check_names(self, given: StudyFile) -> None:
         names = [part.name for part in given.phases]
         if given.name in RESERVED_STUDIES:
-            self._problem("name", given.name, "is the name of a folder of results/; choose another")
+            self._problem("name", given.name, "is the name of a folder in results/; choose another")
         for position, name in enumerate(names):
             if name in RESERVED_PHASES:
                 self._problem(f"phases.{position}.name", name, "is reserved; choose another")
@@ -147,8 +148,8 @@ class _Resolver:
         return loaded.phase
 
     def _layers(self, given: StudyFile, part: PhaseFile) -> list[Layer]:
-        """Return the layers of a phase, above those of the phase that it stands on, if any."""
-        below = self.layers_of.get(part.stands_on or "")
+        """Return the layers of a phase, above those of the phase that it builds on, if any."""
+        below = self.layers_of.get(part.builds_on or "")
         if below is None:
             system = Layer(str(self.path), self.system.schema.identity)
             below = [system, *self._modules(given.base), Layer(str(self.path), given.set)]
@@ -162,7 +163,7 @@ class _Resolver:
         return modules
 
     def _set_above(self, part: PhaseFile, config: dict[str, Any]) -> dict[str, Any]:
-        """Return what the phase and the command line set, by path, where the names are clear."""
+        """Return what the phase and the command line set by path, without ambiguous names."""
         found = {}
         for layer in (part.set, self.overrides):
             for name, value in compose.leaves(layer):
@@ -172,7 +173,7 @@ class _Resolver:
 
 
 def _with_selects(phases: list[Phase]) -> list[Phase]:
-    """Give each phase how many of its best the later ones ask for."""
+    """Set on each phase how many of its best the later ones take."""
     asked = {phase.name: 1 for phase in phases}
     for phase in phases:
         for source, top in phase.asks.items():

@@ -1,4 +1,4 @@
-"""What the trials of a phase are compared by: the study's `score`, or else the sweep's `metric`."""
+"""What the trials of a phase are compared by: the study's `score`, else the sweep's `metric`."""
 
 import difflib
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ from resweep.systems.system import System
 
 
 class PhaseScore(Score):
-    """How the trials of a phase are ranked, with nothing left open.
+    """How the trials of a phase are ranked, with all defaults filled in.
 
     Attributes:
-        early_goal: Whether the early metric should fall or rise.
+        early_goal: Whether the early metric is minimized or maximized.
     """
 
     metric: str
@@ -26,7 +26,7 @@ class PhaseScore(Score):
 
 
 def choose_metric(score: Score, sweep: Sweep | None, study_path: str, system: System) -> PhaseScore:
-    """Return the study's score, with what it leaves open taken from the sweep, or from the system.
+    """Return the study's score, with defaults taken from the sweep, or from the system.
 
     Args:
         score: The study's.
@@ -43,14 +43,14 @@ def choose_metric(score: Score, sweep: Sweep | None, study_path: str, system: Sy
     if score.metric is not None:
         problems += _check_logged(system, study_path, "metric", score.metric)
     elif sweep is not None and wanted is not None:
-        problems += _check_logged(system, sweep.origin, "metric", wanted.name, _way_out(system))
+        problems += _check_logged(system, sweep.origin, "metric", wanted.name, _score_hint(system))
     early = score.early_metric or system.training_loss or system.metric
     problems += _check_logged(system, study_path, "early_metric", early)
     known = system.find_metric(name)
     goal: MetricGoal = score.goal or (known.goal if known is not None else "minimize")
     if sweep is not None and wanted is not None and wanted.name == name:
         if score.goal not in (None, wanted.goal):
-            hint = f"{sweep.origin} has {wanted.goal} for {name}; write the same in both"
+            hint = f"{sweep.origin} has goal: {wanted.goal} for {name}; use the same in both"
             problems.append(Problem(study_path, "score.goal", score.goal, hint))
         goal = "maximize" if wanted.goal == "maximize" else "minimize"
     if problems:
@@ -61,7 +61,7 @@ def choose_metric(score: Score, sweep: Sweep | None, study_path: str, system: Sy
 
 
 def read_score(described: Mapping[str, Any]) -> PhaseScore:
-    """Return how a phase of study.yaml is ranked; earlier versions left defaults open there.
+    """Return how a phase of study.yaml is ranked; earlier versions wrote no defaults there.
 
     Args:
         described: The phase, with its `score` and `config`.
@@ -79,7 +79,7 @@ def _goal_of(system: System, name: str) -> MetricGoal:
 
 
 def warn_of_unused(score: Score, sweep: Sweep, study_path: str) -> list[str]:
-    """Say what of a sweep file's metric counts for nothing.
+    """Warn about settings of a sweep file's metric that have no effect.
 
     Args:
         score: As `choose_metric` returns it.
@@ -92,35 +92,35 @@ def warn_of_unused(score: Score, sweep: Sweep, study_path: str) -> list[str]:
     lines = []
     if metric.name != score.metric:
         lines.append(
-            f"{study_path}: score.metric = {score.metric} decides, not metric.name = {metric.name} "
-            f"of {sweep.origin}"
+            f"{study_path}: trials are compared by score.metric = {score.metric}, not by "
+            f"metric.name = {metric.name} of {sweep.origin}"
         )
     why = None
     if sweep.method != "bayes":
-        why = f"method: {sweep.method} plans all trials at once"
+        why = f"method: {sweep.method} plans all trials in advance"
     elif metric.name != score.metric:
         why = f"the study compares trials by {score.metric}"
     if metric.target is not None and why:
-        lines.append(f"{sweep.origin}: metric.target = {metric.target:g} stops nothing: {why}")
+        lines.append(f"{sweep.origin}: metric.target = {metric.target:g} has no effect: {why}")
     return lines
 
 
-def _way_out(system: System) -> str:
+def _score_hint(system: System) -> str:
     goal = next(metric.goal for metric in system.metrics if metric.name == system.metric)
     return (
-        f"to compare trials by another, write score: {{metric: {system.metric}, goal: {goal}}} in "
-        f"the study (run_sweep.py --metric {system.metric})"
+        "to compare trials by another metric, write score: {metric: "
+        f"{system.metric}, goal: {goal}}} in the study (run_sweep.py --metric {system.metric})"
     )
 
 
 def _check_logged(
-    system: System, origin: str, key: str, name: str, way_out: str = ""
+    system: System, origin: str, key: str, name: str, more: str = ""
 ) -> list[Problem]:
-    """Refuse a metric that no training logs, before the first one runs."""
+    """Refuse a metric that no training logs, before the first training starts."""
     if system.find_metric(name) is not None:
         return []
     names = [metric.name for metric in system.metrics]
     meant = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {meant[0]}?" if meant else f"there are: {', '.join(names)}"
-    more = f"; {way_out}" if way_out else ""
-    return [Problem(origin, key, name, f"is not logged; {hint}{more}")]
+    hints = "; ".join([hint, more] if more else [hint])
+    return [Problem(origin, key, name, f"is not logged; {hints}")]

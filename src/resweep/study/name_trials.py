@@ -24,17 +24,17 @@ def resolve_parameters(
     Args:
         sweep: The search space.
         config: The configuration that its names are resolved in.
-        fixed: Paths that are set above the sweep: its constants give way, what it sweeps may not
-            be among them.
-        schema: The fields that there are.
-        own: Names of hyperparameters of the user's own, which are no misspellings.
+        fixed: Paths that are set above the sweep: they override its constants, and must not be
+            swept.
+        schema: The known fields.
+        own: Names of the user's own hyperparameters, which are not misspellings.
 
     Returns:
         The swept parameters by their names in the file, each renamed to its path; and what is
         constant in all trials (path -> value).
 
     Raises:
-        ConfigError: All that is wrong with the sweep's names and values.
+        ConfigError: All errors of the sweep's names and values.
     """
     problems: list[Problem] = []
     paths: dict[str, str] = {}
@@ -46,13 +46,15 @@ def resolve_parameters(
             continue
         if path in paths.values():
             problems.append(
-                Problem(sweep.origin, parameter.name, None, f"{path} is in the sweep twice")
+                Problem(
+                    sweep.origin, parameter.name, None, f"{path} is in the sweep twice; remove one"
+                )
             )
         paths[parameter.name] = path
         problems += _check_values(sweep, parameter, path, schema, own)
         if path in fixed and parameter.swept:
             problems.append(
-                Problem(sweep.origin, path, None, "is swept, and set at once; drop one of them")
+                Problem(sweep.origin, path, None, "is both swept and set; remove one of the two")
             )
     free = {paths[p.name]: p for p in sweep.parameters if paths.get(p.name, "") not in (*fixed, "")}
     try:
@@ -87,11 +89,11 @@ def name_trials(
     Args:
         sweep: The search space.
         swept: Its parameters with their paths, as `resolve_parameters` returns them.
-        schema: The fields that there are.
-        limit, seed: In place of the sweep's own.
+        schema: The known fields.
+        limit, seed: Instead of the sweep's own.
 
     Returns:
-        Assignments (path -> value) by trial, equal ones told apart by a counter.
+        Assignments (path -> value) by trial, equal ones distinguished by a counter.
 
     Raises:
         ConfigError: A value that is not allowed where it is assigned.
@@ -106,7 +108,7 @@ def name_trials(
             path = swept[name].name
             try:
                 assigned[path] = compose.coerce(path, value, schema)
-            except ValueError as error:  # the bounds are fine, what lies between is not
+            except ValueError as error:  # the bounds are valid, a value between them is not
                 raise ConfigError(
                     Problem(sweep.origin, f"parameters.{name}", value, str(error))
                 ) from None
@@ -119,13 +121,13 @@ def name_trials(
 def check_unread(
     sweep: Sweep, swept: Mapping[str, Parameter], schema: Schema, own: Collection[str]
 ) -> list[str]:
-    """Return a warning of what is swept and nothing reads, apart from the user's own.
+    """Return a warning about what is swept but not read, except the user's own.
 
     Args:
         sweep: The search space.
         swept: Its parameters with their paths.
-        schema: The fields that there are.
-        own: Names of hyperparameters of the user's own.
+        schema: The known fields.
+        own: Names of the user's own hyperparameters.
 
     Raises:
         ConfigError: Nothing else is swept.
@@ -134,35 +136,37 @@ def check_unread(
     unread = [path for path in paths if not schema.is_known(path) and not is_own(path, own)]
     if not unread:
         return []
-    way_out = "if that is meant, say so under own: in the study (run_sweep.py --own)"
-    told = f"nothing in resweep reads {', '.join(unread)}"
+    names = ", ".join(unread)
     if len(unread) == len(paths):
         hint = (
-            f"{told}, so all trials would be the same training; sweep names that it reads "
-            f"(docs/configuration.md), or, {way_out}"
+            f"nothing in resweep reads {names}, so all trials would be the same training; sweep "
+            "fields of docs/configuration.md, or, if this is intended, add the names to own: in "
+            "the study (run_sweep.py --own)"
         )
         raise ConfigError(Problem(sweep.origin, "parameters", None, hint))
-    names = "it only names" if len(unread) == 1 else "they only name"
-    return [f"{sweep.origin}: {told}; {names} the run; {way_out}"]
+    return [
+        f"{sweep.origin}: nothing in resweep reads {names}, which can only tell runs apart; if "
+        "this is intended, add the names to own: in the study (run_sweep.py --own)"
+    ]
 
 
 def _room(
     constants: Mapping[str, Any], swept: Iterable[str], config: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return empty entries for the lists that constants begin and swept values complete.
+    """Return empty entries for lists that consist of constants and swept values.
 
     Args:
         constants: What is constant in all trials.
         swept: The paths that are swept.
-        config: The configuration below the sweep.
+        config: The configuration without the sweep.
     """
     room: dict[str, Any] = {}
     for path in swept:
         for place in nesting.lists_on(path):
             entry = ".".join(path.split(".")[: place.count(".") + 2])
-            begun = any(constant.startswith(f"{place}.") for constant in constants)
-            held = any(f"{constant}.".startswith(f"{entry}.") for constant in constants)
-            if begun and not held and not isinstance(nesting.find(config, place), list):
+            started = any(constant.startswith(f"{place}.") for constant in constants)
+            taken = any(f"{constant}.".startswith(f"{entry}.") for constant in constants)
+            if started and not taken and not isinstance(nesting.find(config, place), list):
                 room[entry] = None
     return room
 
@@ -170,7 +174,7 @@ def _room(
 def _check_values(
     sweep: Sweep, parameter: Parameter, path: str, schema: Schema, own: Collection[str]
 ) -> list[Problem]:
-    """Check each value on its own; values that do not fit together are infeasible trials."""
+    """Check each value on its own; combinations that do not fit are infeasible trials."""
     problems = []
     for value in parameter.extremes:
         try:

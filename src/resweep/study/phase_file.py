@@ -1,4 +1,4 @@
-"""One phase of a study file: what each kind's keys stand on, and what a kind is loaded in."""
+"""One phase of a study file: the keys that all kinds share, and what a phase is loaded in."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ class Surroundings:
 
     Attributes:
         study_path: The study file, for messages.
-        where: The phase's place in it.
+        where: The phase's key in it.
         config_dir: Where modules and sweep files are.
         system: What is trained.
         config: The configuration as written, to resolve names in.
-        complete: The same with defaults; empty where it has problems of its own.
+        complete: The same with defaults; empty where it has errors.
         score: The study's.
-        overrides: What the phase and the command line set: path -> value. Names that are not clear
-            are left out: they are reported with their layer.
-        earlier: The phases before, by name, but for those that have problems of their own.
+        overrides: What the phase and the command line set: path -> value. Ambiguous names are left
+            out: they are reported with their layer.
+        earlier: The phases before, by name, without those that have errors.
         broken: Names of the latter.
         common: What every phase has.
     """
@@ -46,7 +46,7 @@ class Surroundings:
     common: dict[str, Any]
 
     def problem(self, key: str, value: Any, hint: str) -> Problem:
-        """Return what is wrong with a key of the phase."""
+        """Return an error of a key of the phase."""
         return Problem(self.study_path, f"{self.where}.{key}", value, hint)
 
 
@@ -55,9 +55,9 @@ class Loaded:
     """A phase, loaded.
 
     Attributes:
-        phase: None where what it stands on has problems of its own.
-        layer: What it sets in all its trials, above its configuration, for phases that stand on it.
-        warnings: For people.
+        phase: None where what it builds on has errors.
+        layer: What it sets in all its trials, above its configuration, for phases that build on it.
+        warnings: For the user.
     """
 
     phase: Phase | None
@@ -70,16 +70,16 @@ class PhaseFile(Part):
 
     name: Annotated[str, Field(pattern=f"^{NAME}$")] = Field(description="folder and rule names")
     kind: str = Field(description="what its trials are")
-    base: dict[str, Any] = Field({}, description="modules above the study's: section, name")
-    set: dict[str, Any] = Field({}, description="values above all modules")
+    base: dict[str, Any] = Field({}, description="modules that override the study's: section, name")
+    set: dict[str, Any] = Field({}, description="values that override all modules")
     keep: Keep | None = Field(None, description="null: the study's")
     resources: Resources | None = Field(None, description="null: the study's")
 
     @property
-    def stands_on(self) -> str | None:
+    def builds_on(self) -> str | None:
         """Name of the phase whose configuration is below this one's; None: the study's is."""
         return None
 
     def load(self, around: Surroundings) -> Loaded:
-        """Load the phase; raises ConfigError with all that is wrong with it."""
+        """Load the phase; raises ConfigError with all its errors."""
         raise NotImplementedError

@@ -14,7 +14,7 @@ Weight = Annotated[float, AfterValidator(lambda value: value + 0.0)]
 
 
 class Part(BaseModel):
-    """Base of all parts of a study file: immutable, strict, nothing unknown."""
+    """Base of all parts of a study file: immutable, strict types, no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -22,31 +22,35 @@ class Part(BaseModel):
 class Score(Part):
     """How trials are ranked; formulas in `resweep.ranking.scores`."""
 
-    metric: str | None = Field(None, description="final value; null: the sweep's, or the system's")
+    metric: str | None = Field(
+        None, description="whose final value counts; null: the sweep's, or the system's"
+    )
     goal: Literal["minimize", "maximize"] | None = Field(
-        None, description="of the metric; null: the sweep's, or the metric's own"
+        None, description="direction of the metric; null: the sweep's, or the metric's own"
     )
     early_metric: str | None = Field(
         None, description="whose early slope counts; null: the training loss"
     )
-    early_steps: Positive = Field(100, description="the slope is over steps up to this one")
-    slope_weight: Weight = Field(1.0, description="of the early slope")
-    final_weight: Weight = Field(1.0, description="of the final value")
+    early_steps: Positive = Field(
+        100, description="the early slope is over the steps up to this one"
+    )
+    slope_weight: Weight = Field(1.0, description="weight of the early slope")
+    final_weight: Weight = Field(1.0, description="weight of the final value")
     normalize: Literal["zscore", "raw"] = Field(
         "zscore", description="whether both are standardised over the phase first"
     )
 
 
 class Tracking(Part):
-    """Where metrics are sent beside the files."""
+    """Where metrics are sent, besides the files."""
 
-    wandb: Literal["offline", "online", "disabled"] = Field("offline", description="mode of W&B")
-    project: str = Field("resweep", description="project there")
-    entity: str | None = Field(None, description="user or team; null: the account's own")
+    wandb: Literal["offline", "online", "disabled"] = Field("offline", description="W&B mode")
+    project: str = Field("resweep", description="W&B project")
+    entity: str | None = Field(None, description="W&B user or team; null: the account's default")
 
 
 class Publish(Part):
-    """What becomes a versioned artifact."""
+    """What is published as a versioned artifact."""
 
     configs: bool = Field(True, description="the trial files of each rerun")
     models: Literal["best", "none"] = Field("best", description="the last phase's best model")
@@ -56,15 +60,15 @@ class Resources(Part):
     """What one training asks a cluster for; null is estimated from the trial (docs/slurm.md)."""
 
     gpus: Annotated[Int, Field(ge=0)] = Field(
-        1, description="GPUs of a node, at least one for each process; 0 trains on CPU nodes"
+        1, description="GPUs per node, at least one per process; 0 trains on CPU nodes"
     )
-    gpu_model: str | None = Field(None, description="as the cluster calls it: a100")
-    cpus: Positive = Field(1, description="cores of each process, which computes on one")
-    mem_mb: Positive | None = Field(None, description="main memory of a node")
+    gpu_model: str | None = Field(None, description="the cluster's name for it: a100")
+    cpus: Positive = Field(1, description="cores per process, of which it computes on one")
+    mem_mb: Positive | None = Field(None, description="main memory per node")
     runtime: Positive | None = Field(None, description="minutes")
     partition: str | None = Field(None, description="null: chosen by partitions.yaml")
     slurm_extra: str | None = Field(
-        None, description="more sbatch options; null: --signal=USR1@120, a notice to save"
+        None, description="more sbatch options; null: --signal=USR1@120, a signal to save"
     )
 
 

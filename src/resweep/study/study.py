@@ -2,7 +2,7 @@
 
 How many trials each phase has, what they are called, and between which of them something is
 decided, follows from the configuration alone: the graph of jobs is known before the first one runs.
-What a phase adds to this is in the module of its kind (`resweep.study.kinds`).
+The rest of a phase is in the module of its kind (`resweep.study.kinds`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -30,12 +30,12 @@ class Phase:
         publishes_configs: Whether what its trials train is published.
         study: The study's name.
         name: The phase's name.
-        config: The configuration below what each trial assigns, complete and checked.
-        keep: Whose weights stay: best, all or none.
+        config: The configuration that each trial's assignments change, complete and checked.
+        keep: Which trials keep their weights: best, all or none.
         resources: For the cluster.
         score: How its trials are ranked.
-        own: Names of hyperparameters of the user's own, which are no misspellings.
-        selects: How many best configurations later phases ask of this one (at least one).
+        own: Names of the user's own hyperparameters, which are not misspellings.
+        selects: How many best configurations later phases take from this one (at least one).
     """
 
     kind: ClassVar[str]
@@ -62,11 +62,11 @@ class Phase:
 
     @property
     def asks(self) -> Mapping[str, int]:
-        """How many of their best configurations it asks of earlier phases, by their names."""
+        """How many best configurations it takes from each earlier phase, by name."""
         return {}
 
     def fills(self, layout: Layout) -> list[Fill]:
-        """Return the jobs that write its trial files, where the configuration alone does not."""
+        """Return the jobs that write the trial files that the configuration alone does not fill."""
         return []
 
     @cached_property
@@ -83,7 +83,7 @@ class Phase:
         raise NotImplementedError
 
     def decided(self, stage: Stage, row: Mapping[str, Any]) -> bool:
-        """Whether a decision after a stage was made under the phase's present settings."""
+        """Whether a decision after a stage was made under the phase's current settings."""
         return True
 
     def trial_data(self, trial: str) -> dict[str, Any]:
@@ -92,12 +92,12 @@ class Phase:
         return data
 
     def data_settings(self) -> list[dict[str, Any]]:
-        """Return the different data settings of the phase's trials, as far as they are known."""
+        """Return the distinct data settings of the phase's trials, as far as they are known."""
         return [self.config["data"]]
 
     @property
     def metric(self) -> str:
-        """What trials are ranked, and searched, by."""
+        """The metric that trials are ranked, and searched, by."""
         return self.score.metric
 
     @property
@@ -106,7 +106,7 @@ class Phase:
         return self.score.goal
 
     def keep_at(self, stage: Stage) -> str:
-        """Return whose weights stay at a stage: all do until it is decided who continues."""
+        """Return which weights to keep at a stage: all until it is decided which continue."""
         return "best" if self.keep == "none" and not stage.last else self.keep
 
     def stages_before(self, stage: Stage) -> list[Stage]:
@@ -171,8 +171,8 @@ class Study:
     warnings: tuple[str, ...] = ()
 
     def data_settings(self) -> list[dict[str, Any]]:
-        """Return the different data settings of all phases."""
-        return different(s for phase in self.phases for s in phase.data_settings())
+        """Return the distinct data settings of all phases."""
+        return distinct(s for phase in self.phases for s in phase.data_settings())
 
     def data_sets(self) -> list["DataSet"]:
         """Return the data sets of all phases; raises DataError where a source is missing."""
@@ -203,6 +203,6 @@ class Study:
         }
 
 
-def different(settings: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return settings without repetition."""
+def distinct(settings: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return settings without duplicates."""
     return list({canonical_json(one): one for one in settings}.values())

@@ -34,23 +34,23 @@ class StudyFile(Part):
     """A whole study, as written."""
 
     name: Annotated[str, Field(pattern=f"^{NAME}$")] = Field(description="folder and rule names")
-    description: str = Field("", description="for people")
+    description: str = Field("", description="for readers")
     system: str | None = Field(
-        None, description=f"what is trained: a folder of systems/; null: {DEFAULT}"
+        None, description=f"what is trained, a folder of systems/; null: {DEFAULT}"
     )
     base: dict[str, Any] = Field(description="modules: section, name (or the content itself)")
-    set: dict[str, Any] = Field({}, description="values above the modules")
+    set: dict[str, Any] = Field({}, description="values that override the modules")
     own: list[str] = Field(
         [], description="hyperparameters of your own, which resweep does not read"
     )
     phases: Annotated[list[AnyPhase], Field(min_length=1)] = Field(description="in order")
     score: Score = Field(Score(), description="how trials are ranked")
-    keep: Keep = Field("best", description="whose weights stay")
-    tracking: Tracking = Field(Tracking(), description="W&B")
-    publish: Publish = Field(Publish(), description="artifacts")
-    resources: Resources = Field(Resources(), description="of one training")
+    keep: Keep = Field("best", description="which trials keep their weights: the best, all, none")
+    tracking: Tracking = Field(Tracking(), description="W&B settings")
+    publish: Publish = Field(Publish(), description="what is published")
+    resources: Resources = Field(Resources(), description="what one training asks a cluster for")
     tolerate_failures: Annotated[Int, Field(ge=0)] = Field(
-        0, description="failed trials of a phase that may be ranked without"
+        0, description="rank a phase without its failed trials if there are at most N"
     )
 
 
@@ -58,10 +58,10 @@ def read_study_file(path: Path) -> tuple[StudyFile, list[Problem]]:
     """Read a study file.
 
     Returns:
-        What it says without its unknown keys, and what is wrong with those.
+        Its content without unknown keys, and the errors of those.
 
     Raises:
-        ConfigError: All that is wrong, where it is more than unknown keys.
+        ConfigError: All errors, where there are others than unknown keys.
     """
     content = yaml12.load_mapping(path)
     problems = []
@@ -72,7 +72,7 @@ def read_study_file(path: Path) -> tuple[StudyFile, list[Problem]]:
             problems.append(_problem(path, dict(details)))
             if details["type"] == "extra_forbidden":
                 _remove(content, _place(details["loc"]))
-    try:  # to tell what else is wrong
+    try:  # without its unknown keys, to find other errors
         return StudyFile.model_validate(content), problems
     except ValidationError:
         raise ConfigError(problems) from None
@@ -86,9 +86,9 @@ def _problem(path: Path, details: dict[str, Any]) -> Problem:
     elif details["type"] == "missing":
         value, message = None, "is missing"
     elif details["type"] == "string_pattern_mismatch":
-        message = "should be letters, digits, - and _, the first a letter or digit"
+        message = "should consist of letters, digits, - and _, and start with a letter or digit"
     elif details["type"] == "union_tag_not_found":
-        location, value, message = (*location, "kind"), None, f"is missing: {_kinds()}"
+        location, value, message = (*location, "kind"), None, f"is missing: should be {_kinds()}"
     elif details["type"] == "union_tag_invalid":
         location, value = (*location, "kind"), details["ctx"]["tag"]
         meant = nearest(str(value), KEYS_OF_KINDS)
@@ -102,24 +102,24 @@ def _kinds() -> str:
 
 
 def _place(location: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return where in the file something is: pydantic adds the kind of a phase to its number."""
+    """Return the place in the file: pydantic adds the kind of a phase after its number."""
     return (*location[:2], *location[3:]) if location[0] == "phases" else location
 
 
 def _unknown_key(location: tuple[Any, ...]) -> str:
-    """Say what is wrong with a key that is not known where it is."""
+    """Return the message for a key that is unknown in its place."""
     key, known = str(location[-1]), _known_keys(location[:-1])
     if location[0] == "phases" and len(location) == 4:
         others = [kind for kind, keys in KEYS_OF_KINDS.items() if key in keys]
         if others:
-            return f"is for kind: {' or '.join(others)}"
+            return f"is only for kind: {' or '.join(others)}"
     meant = nearest(key, known)
     hint = f"did you mean {meant}?" if meant else f"there are: {', '.join(sorted(known))}"
-    return f"is no key of a study file; {hint}"
+    return f"is not a key here; {hint}"
 
 
 def _known_keys(location: tuple[Any, ...]) -> Collection[str]:
-    """Return the keys that a part of the file may have."""
+    """Return the keys that a part of the file allows."""
     around = [PARTS[part].model_fields for part in location if part in PARTS]
     if location[:1] == ("phases",):
         around.insert(0, KEYS_OF_KINDS[location[2]])

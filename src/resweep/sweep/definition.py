@@ -17,7 +17,7 @@ class SweepMetric:
 
     Attributes:
         goal: minimize or maximize.
-        target: The value at which a sweep has what it wants, or None.
+        target: The value at which a sweep has reached its aim, or None.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Sweep:
             trials), gp or tpe.
         early_terminate: None where the file has none.
         name, program, command, project, entity: Of W&B; None where the file has none.
-        warnings: What the file holds and nothing reads, or that may be meant otherwise.
+        warnings: What the file has but nothing reads, or what may be a mistake.
     """
 
     origin: str
@@ -62,7 +62,7 @@ class Sweep:
         """Yield the points of the sweep, at most `limit` (default: run_cap).
 
         Args:
-            limit, seed: In place of the file's own.
+            limit, seed: Instead of the file's own.
 
         Raises:
             ConfigError: A random sweep has no limit, or the method is bayes, whose points depend
@@ -74,11 +74,11 @@ class Sweep:
             yield from itertools.islice(grid_points(self.parameters), limit)
             return
         if self.method == "bayes":
-            hint = "has no list of points: rounds propose them from the records of earlier ones"
+            hint = "has no fixed points: rounds propose them from the records of earlier rounds"
             raise ConfigError(Problem(self.origin, "method", self.method, hint))
         if limit is None:
             hint = (
-                "is missing: say how many trials a random sweep has (run_cap: 16, or trials: in "
+                "is missing: a random sweep needs a number of trials (run_cap: 16, or trials: in "
                 "the study's phase)"
             )
             raise ConfigError(Problem(self.origin, "run_cap", None, hint))

@@ -1,6 +1,6 @@
-"""What a sweep file says about stopping trials early: the bands at which they are compared.
+"""Early stopping of trials in a sweep file: the bands at which they are compared.
 
-Bands count logged values of the metric: band 3 is where a training has logged its third one.
+Bands count logged values of the metric: at band 3, a training has logged its third value.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any
 
 from resweep.sweep.findings import Findings, is_number, is_whole
 
-ONE_CUT = "min_iter: BAND, keep: HOW_MANY"
+ONE_CUT = "{type: one_cut, min_iter: BAND, keep: N}"
 MOST_BANDS = 100  # of W&B, where only min_iter is given
 
 
@@ -23,9 +23,9 @@ class EarlyTerminate:
         min_iter: First band; each further one is `eta` times as far.
         max_iter, s: Instead: `s` bands, max_iter / eta, max_iter / eta^2 ...; min_iter is then
             ignored, as W&B does.
-        eta: About one of eta trials stays at each band; above 1.
+        eta: About one in eta trials continues at each band; above 1.
         strict: Whether the value at the band decides; else the best one so far.
-        keep: Of `one_cut`.
+        keep: How many continue, for `one_cut`.
     """
 
     type: str = "hyperband"
@@ -45,9 +45,9 @@ class EarlyTerminate:
         return tuple(sorted({band for band in found if band < values}))
 
     def threshold(self, values: Sequence[float]) -> float:
-        """Return the worst value that stays at a band, of all values there (smaller is better).
+        """Return the worst value that continues at a band, given all (smaller is better).
 
-        So `int(len(values) / eta) + 1` trials stay.
+        So `int(len(values) / eta) + 1` trials continue.
         """
         return sorted(values)[int(1.0 / self.eta * len(values))]
 
@@ -80,9 +80,9 @@ WHOLE = ("min_iter", "max_iter", "s", "keep")
 
 
 def read_early_terminate(given: Any, findings: Findings) -> EarlyTerminate | None:
-    """Check the key `early_terminate` of a sweep file; None where something is wrong with it."""
+    """Read the key `early_terminate` of a sweep file; None if it has errors."""
     key = "early_terminate"
-    told = len(findings.problems)
+    before = len(findings.problems)
     if not isinstance(given, dict) or given.get("type") not in tuple(KEYS):
         kind = given.get("type") if isinstance(given, dict) else given
         findings.wrong(f"{key}.type", kind, f"should be one of {', '.join(KEYS)}")
@@ -94,22 +94,22 @@ def read_early_terminate(given: Any, findings: Findings) -> EarlyTerminate | Non
             findings.wrong(f"{key}.{name}", given[name], "should be a whole number above 0")
     eta = given.get("eta", 3)
     if not is_number(eta) or eta <= 1:
-        findings.wrong(f"{key}.eta", eta, "should be a number above 1: one of eta trials stays")
+        findings.wrong(f"{key}.eta", eta, "should be a number above 1: one in eta trials continues")
     if not isinstance(given.get("strict", True), bool):
         findings.wrong(f"{key}.strict", given["strict"], "should be true or false")
     if kind == "one_cut":
         for name in ("min_iter", "keep"):
             if name not in given:
-                findings.wrong(f"{key}.{name}", None, f"is missing: type: one_cut, {ONE_CUT}")
+                findings.wrong(f"{key}.{name}", None, f"is missing: write {ONE_CUT}")
     elif "min_iter" not in given and "max_iter" not in given:
-        findings.wrong(key, None, "needs min_iter, or max_iter and s, to say where bands are")
+        findings.wrong(key, None, "needs min_iter, or max_iter and s, to place its bands")
     elif "max_iter" in given and "s" not in given:
-        findings.wrong(f"{key}.s", None, "is missing: how many bands there are below max_iter")
-    if len(findings.problems) > told:
+        findings.wrong(f"{key}.s", None, "is missing: the number of bands below max_iter")
+    if len(findings.problems) > before:
         return None
     rule = EarlyTerminate(**given)
     if rule.max_iter is not None and rule.max_iter < rule.eta:
-        hint = f"is smaller than eta = {rule.eta:g}, so there is no band; raise it"
+        hint = f"should be at least eta = {rule.eta:g}, or there is no band"
         findings.wrong(f"{key}.max_iter", rule.max_iter, hint)
         return None
     return rule

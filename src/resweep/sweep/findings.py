@@ -1,4 +1,4 @@
-"""What reading a sweep file finds: everything wrong with it, and what nobody reads."""
+"""Errors and warnings found while reading a sweep file."""
 
 import math
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ TOO_LARGE = 1e300  # differences and multiples of smaller numbers do not overflo
 
 @dataclass
 class Findings:
-    """Problems and warnings of one file, in the order in which they were found."""
+    """Errors and warnings of one file, in the order in which they were found."""
 
     origin: str
     problems: list[Problem] = field(default_factory=list)
@@ -31,23 +31,23 @@ class Findings:
         """Add a problem for each key of the mapping `key` that is not known."""
         for name in given:
             if name not in known:
-                self.wrong(f"{key}.{name}", None, f"is no key of {key}; {hint(name, known)}")
+                self.wrong(f"{key}.{name}", None, f"is not a key of {key}; {hint(name, known)}")
 
 
 def hint(name: Any, known: Iterable[str]) -> str:
-    """Return `did you mean ...?`, or what there is."""
+    """Return `did you mean ...?`, or the known names."""
     meant = nearest(str(name), known)
     return f"did you mean {meant}?" if meant else f"there are: {', '.join(sorted(known))}"
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a number to compute with: finite, not too large, not -0.0, and no bool."""
+    """Whether it is a number to compute with: finite, not too large, not -0.0, not a bool."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
     return abs(value) < TOO_LARGE and (value != 0 or math.copysign(1.0, value) > 0)
 
 
 def is_whole(value: Any, least: int | None = None) -> bool:
-    """Whether it is an int (no bool) of at least `least`."""
+    """Whether it is an int (not a bool) of at least `least`."""
     whole = isinstance(value, int) and not isinstance(value, bool)
     return whole and (least is None or value >= least)

@@ -32,7 +32,7 @@ def _is_controller(value: Any) -> bool:
     return isinstance(value, dict) and value.get("type") in ("local", "cloud")
 
 
-# Keys that need no more than a look, with what they should be.
+# Keys with a simple check, and what they should be.
 PLAIN_KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(
         (
@@ -56,11 +56,11 @@ OTHER_KEYS = (
 def load_sweep(path: str | Path) -> Sweep:
     """Read and check a sweep file.
 
-    Unknown keys at the top level become warnings, since real files carry them. A key without a
-    value is no key.
+    Unknown keys at the top level become warnings, since real files have them. Keys without a value
+    are ignored.
 
     Raises:
-        ConfigError: All that is wrong with the file, each problem naming its key or parameter.
+        ConfigError: All errors of the file, each with its key or parameter.
     """
     content = yaml12.load_mapping(Path(path))
     content = {key: value for key, value in content.items() if value is not None}
@@ -104,50 +104,48 @@ def _check_top(content: dict[str, Any], findings: Findings) -> None:
     for key in sorted(content.keys() - set(known)):
         if key == "count":
             findings.warn(
-                f"the key 'count' is of the command line of wandb agent; ignored, write run_cap: "
-                f"{content[key]}"
+                f"'count' is an option of wandb agent, not a key; ignored: write run_cap: "
+                f"{content[key]} instead"
             )
             continue
         meant = nearest(key, known)
         findings.warn(
-            f"the key {key!r} is not of the sweep format; ignored"
-            + (f"; did you mean {meant}?" if meant else "")
+            f"{key!r} is not a key of the sweep format; ignored"
+            + (f": did you mean {meant}?" if meant else "")
         )
     if "num_runs" in content and "strategy" not in content:
         findings.warn(
-            f"the key 'num_runs' is of the short format, with strategy; ignored, write run_cap: "
-            f"{content['num_runs']}"
+            f"'num_runs' goes with strategy, the short format; ignored: write run_cap: "
+            f"{content['num_runs']} instead"
         )
     for key, (fits, hint) in PLAIN_KEYS.items():
         if key in content and not fits(content[key]):
             findings.wrong(key, content[key], hint)
     if "metrics" in content:
-        findings.wrong("metrics", None, "only W&B's hosted schedulers have several; use metric")
+        findings.wrong("metrics", None, "only W&B's hosted schedulers optimize several; use metric")
     scheduler = content.get("scheduler")
     if scheduler is not None and scheduler != {"engine": "wandb"}:
-        findings.wrong("scheduler", scheduler, "runs at W&B only; drop it, and choose a method")
+        findings.wrong("scheduler", scheduler, "only runs at W&B; remove it and choose a method")
     elif scheduler is not None:
         for key in content.keys() & {"early_terminate", "controller"}:
             if content[key] != {"type": "cloud"}:
-                findings.wrong(key, None, "does not go with scheduler; drop one of them")
+                findings.wrong(key, None, "cannot be combined with scheduler; remove one")
 
 
 def _read_method(content: dict[str, Any], findings: Findings) -> str:
     if "strategy" in content:
         if "method" in content:
-            findings.wrong("strategy", content["strategy"], "says the same as method; drop one")
+            findings.wrong("strategy", content["strategy"], "means the same as method; remove one")
         strategy = content["strategy"]
         if strategy not in METHODS[:2]:
             findings.wrong("strategy", strategy, "should be grid or random")
         if strategy == "random" and "num_runs" not in content:
-            findings.wrong("num_runs", None, "is missing: how many combinations to try")
+            findings.wrong("num_runs", None, "is missing: the number of combinations to try")
         return str(strategy)
     method = content.get("method")
     if method is None:
         like = [key for key in content if nearest(key, ("method",))]
-        hint = (
-            f"did you mean it by {like[0]}?" if like else f"should be one of {', '.join(METHODS)}"
-        )
+        hint = f"is {like[0]} a misspelling?" if like else f"should be one of {', '.join(METHODS)}"
         findings.wrong("method", None, f"is missing; {hint}")
     elif method == "custom":
         hint = "is run by a scheduler at W&B; here it should be one of "
@@ -158,7 +156,7 @@ def _read_method(content: dict[str, Any], findings: Findings) -> str:
 
 
 def _read_run_cap(content: dict[str, Any], method: str) -> int | None:
-    """Return the most trials: of `run_cap` and, in the short format, `num_runs` the smaller."""
+    """Return the limit on trials: the minimum of `run_cap` and, in short files, `num_runs`."""
     keys = ["run_cap"]
     if "strategy" in content and method == "random":
         keys.append("num_runs")
@@ -171,7 +169,7 @@ def _read_sampler(content: dict[str, Any], method: str, findings: Findings) -> s
     if sampler is None:
         return "without_replacement" if content.get("strategy") == "random" else None
     if method not in SAMPLERS:
-        findings.wrong("sampler", sampler, f"is not for method: {method}; drop it")
+        findings.wrong("sampler", sampler, f"cannot be used with method: {method}; remove it")
     elif sampler not in SAMPLERS[method]:
         known = ", ".join(SAMPLERS[method])
         findings.wrong("sampler", sampler, f"should be one of {known} for method: {method}")
@@ -179,7 +177,7 @@ def _read_sampler(content: dict[str, Any], method: str, findings: Findings) -> s
 
 
 def _check_grid(parameters: list[Parameter], run_cap: int | None, findings: Findings) -> None:
-    told = len(findings.problems)
+    before = len(findings.problems)
     for parameter in parameters:
         try:
             count = parameter.grid_count()
@@ -188,10 +186,10 @@ def _check_grid(parameters: list[Parameter], run_cap: int | None, findings: Find
             continue
         if parameter.values and count < len(parameter.values):
             findings.warn(
-                f"parameters.{parameter.name} has {len(parameter.values)} values, of which "
-                f"{count} are different; the grid has each once"
+                f"parameters.{parameter.name} has {len(parameter.values)} values, of which only "
+                f"{count} are distinct; the grid has each once"
             )
-    if len(findings.problems) > told:
+    if len(findings.problems) > before:
         return
     size = grid_size(parameters)
     if min(size, run_cap or size) > MOST_POINTS:
@@ -220,8 +218,8 @@ def _read_metric(given: Any, findings: Findings) -> SweepMetric:
         findings.wrong("metric.impute_while_running", running, hint)
     if (impute in IMPUTED and impute != WORST) or running in IMPUTED:
         findings.warn(
-            "metric.impute has no effect: a search counts a training that diverged as the worst "
-            "value seen, one that failed not at all, and waits for those that run"
+            "metric.impute has no effect: a search counts a diverged training as the worst value "
+            "so far, ignores failed ones, and waits for running ones"
         )
     return SweepMetric(str(name), str(goal), target)
 

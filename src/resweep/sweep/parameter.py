@@ -20,7 +20,7 @@ LOG_RANGES_OF_VALUES = ("log_uniform_values", "inv_log_uniform_values", "q_log_u
 RANGES = ("int_uniform", "uniform", "q_uniform", *LOG_RANGES, *LOG_RANGES_OF_VALUES)
 NORMALS = ("normal", "q_normal", "log_normal", "q_log_normal")
 BETAS = ("beta", "q_beta")
-QUANTILES = (0.01, 0.5, 0.99)  # stand for a distribution that has no bounds, or open ones
+QUANTILES = (0.01, 0.5, 0.99)  # represent a distribution without bounds, or with open ones
 
 
 @dataclass(frozen=True)
@@ -77,15 +77,15 @@ class Parameter:
         return self.low, self.high
 
     def grid_count(self) -> int:
-        """How many values it has in a grid; may be too many to be listed.
+        """Return how many values it has in a grid; may be too many to list.
 
         Raises:
-            ValueError: They cannot be counted; says why and what to write.
+            ValueError: They cannot be counted; says why, and what to write instead.
         """
         if self.probabilities is not None:
-            raise ValueError("a grid has every choice once; drop probabilities")
+            raise ValueError("a grid has every choice once; remove probabilities")
         if self.values:
-            return len(self._different)
+            return len(self._distinct)
         if self.distribution == "int_uniform":
             return int(self.high) - int(self.low) + 1
         if self.distribution == "q_uniform":
@@ -101,7 +101,7 @@ class Parameter:
         Those of q_uniform are W&B's: from min in steps of q, without max.
         """
         if self.values:
-            return self._different[position]
+            return self._distinct[position]
         if self.distribution == "int_uniform":
             return int(self.low) + position
         value = self.low + position * self.q
@@ -109,8 +109,8 @@ class Parameter:
         return value if whole else round_sampled(value)
 
     @cached_property
-    def _different(self) -> tuple[Any, ...]:
-        """The choices, equal ones once."""
+    def _distinct(self) -> tuple[Any, ...]:
+        """The distinct choices."""
         unique: dict[str, Any] = {}
         for value in self.values:
             unique.setdefault(choice_key(value), value)
@@ -139,25 +139,25 @@ class Parameter:
         if self.values:
             return self._locate_choice(value)
         if not is_number(value):
-            raise ValueError(f"{value!r} is no finite number")
+            raise ValueError(f"{value!r} is not a finite number")
         if self.distribution == "int_uniform":
             first, count = int(self.low), int(self.high) - int(self.low) + 1
             if value != int(value) or not 0 <= value - first < count:
-                raise ValueError(f"{value!r} is no whole number from {self.low} to {self.high}")
+                raise ValueError(f"{value!r} is not a whole number from {self.low} to {self.high}")
             return (int(value) - first + 0.5) / count
         if self._quantised:
             k = round(value / self.q)
             first_multiple, last_multiple = self._multiples()
             if not math.isclose(value, k * self.q, rel_tol=1e-6, abs_tol=1e-6 * self.q):
-                raise ValueError(f"{value!r} is no multiple of q = {self.q}")
+                raise ValueError(f"{value!r} is not a multiple of q = {self.q}")
             if not first_multiple <= k <= last_multiple:
-                raise ValueError(f"{value!r} is outside of {self.distribution}")
+                raise ValueError(f"{value!r} is outside {self.distribution}")
             below = 0.0 if k == first_multiple else self._share((k - 0.5) * self.q)
             above = 1.0 if k == last_multiple else self._share((k + 0.5) * self.q)
             return (below + above) / 2
         low, high = self._bounds()
         if not low <= value <= high or (value <= 0 and "log" in self.distribution):
-            raise ValueError(f"{value!r} is outside of {self.distribution} {low!r} to {high!r}")
+            raise ValueError(f"{value!r} is outside {self.distribution} {low!r} to {high!r}")
         return self._share(value)
 
     @property
@@ -248,7 +248,7 @@ class Parameter:
 
 
 def choice_key(value: Any) -> str:
-    """Text that two values share exactly if they are the same choice: 1 and 1.0, not 1 and true.
+    """Return a text that is equal for equal choices only: for 1 and 1.0, not for 1 and true.
 
     Raises:
         ValueError: The value has no canonical form.

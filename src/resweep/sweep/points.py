@@ -1,8 +1,8 @@
 """The points of a search space: grids, random draws, Sobol sequences, combinations of a grid.
 
-Each sampler yields the same points in the same order for the same arguments, and more of them
-begin with the same ones. A random draw depends on (seed, index of the trial, name) alone, so that
-another parameter leaves the values drawn before as they were.
+Each sampler yields the same points in the same order for the same arguments; asked for more points,
+it starts with the same ones. A random draw depends on (seed, index of the trial, name) only, so
+that adding a parameter does not change the values of the others.
 """
 
 import hashlib
@@ -13,11 +13,11 @@ from typing import Any
 from resweep.sweep.parameter import Parameter
 
 Point = dict[str, Any]
-MOST_POINTS = 1_000_000  # of a sweep: more is a mistake, and would take all memory
+MOST_POINTS = 1_000_000  # of a sweep: more is a mistake, and would use up the memory
 
 
 def uniform(seed: int, index: int, name: str) -> float:
-    """Return a number in [0, 1) that depends on these three alone, on every platform."""
+    """Return a number in [0, 1) that depends on these three only, on every platform."""
     text = f"{seed}/{index}/{name}".encode()
     return (int.from_bytes(hashlib.sha256(text).digest()[:7], "big") >> 3) / 2**53
 
@@ -43,9 +43,9 @@ def random_points(parameters: Sequence[Parameter], count: int, seed: int) -> Ite
 
 
 def subset_points(parameters: Sequence[Parameter], count: int, seed: int) -> Iterator[Point]:
-    """Yield combinations of the grid in random order, none twice, until there are no more.
+    """Yield combinations of the grid in random order, without repetition, until it is exhausted.
 
-    The start of a Fisher-Yates shuffle, of which only the moved positions are kept.
+    The start of a Fisher-Yates shuffle that stores only the moved positions.
     """
     size = grid_size(parameters)
     moved: dict[int, int] = {}
@@ -57,10 +57,10 @@ def subset_points(parameters: Sequence[Parameter], count: int, seed: int) -> Ite
 
 
 def sobol_points(parameters: Sequence[Parameter], count: int, seed: int) -> Iterator[Point]:
-    """Yield a scrambled Sobol sequence (Owen 1998, by scipy), one dimension a swept parameter.
+    """Yield a scrambled Sobol sequence (Owen 1998, by scipy), one dimension per swept parameter.
 
-    The sequence depends on the seed and the names that are swept. Points come in powers of two,
-    of which the first `count` are taken: the sequence is balanced there only.
+    The sequence depends on the seed and the names that are swept. Points are drawn in powers of
+    two, where the sequence is balanced, and the first `count` of them are used.
     """
     from scipy.stats import qmc  # slow to import, and few sweeps need it
 

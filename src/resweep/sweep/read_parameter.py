@@ -1,7 +1,7 @@
 """Parameters of a sweep file, by the rules of W&B's schema.
 
-Which keys a distribution has is exact, as in W&B's schema: a key that it does not have would have
-no effect, so it is an error.
+As in W&B's schema, a distribution has exact keys: any other would have no effect, so it is an
+error.
 """
 
 import math
@@ -12,7 +12,7 @@ from resweep.canonical import canonical_json
 from resweep.sweep.findings import Findings, hint, is_number, is_whole
 from resweep.sweep.parameter import BETAS, LOG_RANGES, LOG_RANGES_OF_VALUES, Parameter
 
-# Keys of each distribution: those that it needs, and those that have defaults.
+# Keys of each distribution: required ones, and those with defaults.
 KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "constant": (("value",), ()),
     "categorical": (("values",), ()),
@@ -42,7 +42,7 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
 LARGEST_EXPONENT = 50  # e^50 is 5e21; no hyperparameter is that large
 SUM_TOLERANCE = 1e-5 + 1e-8  # of probabilities, numpy.isclose's
 MOST_STEPS = 1e12
-TAIL = 9  # standard deviations within which all draws lie
+TAIL = 9  # standard deviations: all draws are within
 
 
 def read_parameters(given: Any, findings: Findings) -> list[Parameter]:
@@ -51,20 +51,20 @@ def read_parameters(given: Any, findings: Findings) -> list[Parameter]:
     names: set[str] = set()
     for parameter in parameters:
         if parameter.name in names:
-            hint = "stands there twice, nested and with dots; drop one of them"
+            hint = "appears twice, nested and with dots; remove one"
             findings.wrong(f"parameters.{parameter.name}", None, hint)
         names.add(parameter.name)
     for name in sorted(names):
         whole = name
         while whole := whole.rpartition(".")[0]:
             if whole in names:
-                hint = f"is a value, and {name} lies in it; drop one of them"
+                hint = f"has a value, and {name} inside it; remove one of the two"
                 findings.wrong(f"parameters.{whole}", None, hint)
     return parameters
 
 
 def _read_level(given: Any, findings: Findings, prefix: str = "") -> list[Parameter]:
-    """Read one level of nesting, and those in it."""
+    """Read one level of nesting, and the levels in it."""
     where = f"parameters.{prefix}".removesuffix(".")
     if not isinstance(given, dict) or not given:
         findings.wrong(where, given, "should map names to {value: ...}, {values: [...]} ...")
@@ -73,12 +73,12 @@ def _read_level(given: Any, findings: Findings, prefix: str = "") -> list[Parame
     for key in sorted(given, key=str):
         name, spec = f"{prefix}{key}", given[key]
         if not isinstance(key, str) or not NAME.fullmatch(key):
-            hint = "should be letters, digits, _ and -, joined with dots, and begin with no digit"
+            hint = "should be letters, digits, _ and -, joined with dots, not starting with a digit"
             findings.wrong(f"parameters.{name}", None, f"the name {hint}")
         elif isinstance(spec, dict) and "parameters" in spec:
             if len(spec) > 1:
                 others = ", ".join(str(other) for other in spec if other != "parameters")
-                hint = f"nested parameters: stand alone; drop {others}"
+                hint = f"nested parameters: allow no other keys; remove {others}"
                 findings.wrong(f"parameters.{name}", None, hint)
             parameters += _read_level(spec["parameters"], findings, f"{name}.")
         else:
@@ -90,7 +90,7 @@ def _read_level(given: Any, findings: Findings, prefix: str = "") -> list[Parame
 
 
 def _read_parameter(name: str, spec: Any) -> Parameter:
-    """Read one parameter; raises ValueError with what should be there instead."""
+    """Read one parameter; raises ValueError that says what to write instead."""
     if not isinstance(spec, dict):
         raise ValueError("should be {value: ...}, {values: [...]} or {min: ..., max: ...}")
     for key in spec:
@@ -101,10 +101,10 @@ def _read_parameter(name: str, spec: Any) -> Parameter:
     for key in spec:
         if key not in (*needed, *optional, "distribution"):
             has = ", ".join((*needed, *optional))
-            raise ValueError(f"{key}: is not for distribution {distribution}, which has {has}")
+            raise ValueError(f"{key} does not belong to distribution {distribution}, only {has}")
     for key in needed:
         if key not in spec:
-            raise ValueError(f"{key}: is missing; distribution {distribution} needs it")
+            raise ValueError(f"{key} is missing; distribution {distribution} needs it")
     if distribution == "constant":
         _check_choice("value", spec["value"])
         return Parameter(name, distribution, values=(spec["value"],))
@@ -119,7 +119,7 @@ def _read_parameter(name: str, spec: Any) -> Parameter:
 
 
 def _distribution(spec: dict[str, Any]) -> str:
-    """Return the distribution, by W&B's rules of inference where it is not given."""
+    """Return the distribution, inferred by W&B's rules where it is not given."""
     if "distribution" not in spec:
         if "value" in spec:
             return "constant"
@@ -140,8 +140,7 @@ def _check_choice(key: str, value: Any) -> None:
         canonical_json(value)
     except ValueError as error:
         raise ValueError(
-            f"{key}: {error}; choices are plain YAML with finite numbers, keys in quotes, and 0.0 "
-            "for -0.0"
+            f"{key}: {error}; use plain YAML with finite numbers, keys in quotes, and 0.0 for -0.0"
         ) from None
 
 
@@ -185,7 +184,7 @@ def _read_range(name: str, distribution: str, spec: dict[str, Any]) -> Parameter
 
 
 def _check_step(q: float, largest: float) -> None:
-    """Refuse a step that is no step; raises ValueError."""
+    """Refuse a step of no use; raises ValueError."""
     if q <= 0:
         raise ValueError(f"q should be above 0, not {q!r}")
     if largest / MOST_STEPS > q:
@@ -193,7 +192,7 @@ def _check_step(q: float, largest: float) -> None:
 
 
 def _check_exponents(distribution: str, low: float, high: float) -> None:
-    """Refuse bounds that are certainly meant as values; raises ValueError."""
+    """Refuse bounds that must be meant as values; raises ValueError."""
     if not (low > 0 and high <= 1) and max(abs(low), abs(high)) <= LARGEST_EXPONENT:
         return
     sign = "-" if distribution.startswith("inv_") else ""
@@ -212,8 +211,8 @@ def _read_unbounded(name: str, distribution: str, spec: dict[str, Any]) -> Param
     largest = 1.0 if distribution in BETAS else abs(parameter.mu) + TAIL * parameter.sigma
     if "log" in distribution and largest > LARGEST_EXPONENT:
         raise ValueError(
-            f"{distribution} draws up to e^(mu + {TAIL} sigma), too large or too small a number; "
-            "mu and sigma are of the logarithm"
+            f"{distribution} draws up to e^(mu + {TAIL} sigma), which is too large or too small; "
+            "mu and sigma are those of the logarithm"
         )
     if distribution.startswith("q_"):
         _check_step(parameter.q, math.exp(largest) if "log" in distribution else largest)

@@ -1,1 +1,1 @@
-"""What a trial asks for, what it got, and how decisions about it are written down."""
+"""What a trial asks for, its result, and the decisions about it."""

@@ -1,7 +1,7 @@
-"""decisions.csv: each keep, stop and promotion of a phase with its evidence, a row each.
+"""decisions.csv: every keep, stop and promotion of a phase with its evidence, one per row.
 
-`rule` is for people; `rule_digest` is compared: it is of the settings that decided, at rungs, and
-empty elsewhere. Files of older versions lack it.
+`rule` is for people; `rule_digest` is compared: at rungs it is the digest of the settings that
+decided, elsewhere it is empty. Files of older versions lack it.
 """
 
 import csv
@@ -34,7 +34,7 @@ def write_decisions(path: Path, decisions: Iterable[dict[str, Any]]) -> None:
 
 
 def typed(row: Mapping[str, str]) -> dict[str, Any]:
-    """Return a row as it was before it was written: numbers as numbers, None where nothing is."""
+    """Return a row with its types as before writing: numbers as numbers, None for empty ones."""
     return {
         **row,
         "run_id": row["run_id"] or None,

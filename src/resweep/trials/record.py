@@ -1,9 +1,9 @@
 """Records: what a trial got, as a typed value and as a small JSON file.
 
-    {run}/records/{step}[-{rule}].json   what a run came to; immutable, written by the store
+    {run}/records/{step}[-{rule}].json   result of a run; immutable, written by the store
     {phase}/records/{trial}.json         a link to one, or a record of the trial's own
 
-Everything that decides, ranks or reports reads records through this module.
+Everything that decides, ranks or reports, reads records through this module.
 """
 
 import json
@@ -29,8 +29,8 @@ class Status(StrEnum):
         FINISHED: It reached its run's last step.
         STOPPED: It ended before: a monitor or a rung stopped it.
         DIVERGED: Its loss was not a finite number, or a monitor called it diverged.
-        INFEASIBLE: It cannot be trained: its values do not fit each other, or the device's memory.
-        EMPTY: Nothing filled its slot.
+        INFEASIBLE: It cannot be trained: its values do not fit together, or the device's memory.
+        EMPTY: Its slot was not filled.
         FAILED: All attempts to train it failed.
     """
 
@@ -43,7 +43,7 @@ class Status(StrEnum):
 
     @property
     def was_trained(self) -> bool:
-        """Whether there was something to train, and the training came to an end."""
+        """Whether it was trained to an end."""
         return self in (Status.FINISHED, Status.STOPPED, Status.DIVERGED)
 
 
@@ -59,16 +59,16 @@ def has_result(status: str, rule: object) -> bool:
 
 
 def stopped_at_rung(status: str, rule: object) -> bool:
-    """Whether a trial stopped where it was asked to, as at a rung; arguments as of `has_result`."""
+    """Whether a trial stopped at its requested step, as at a rung; arguments of `has_result`."""
     return status == Status.STOPPED and not has_result(status, rule)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What a trial got. The fields stand in the order of the file.
+    """The result of a trial, with fields in the order of the file.
 
     Attributes:
-        run_id: The run that it led to; None: to none.
+        run_id: The run that it belongs to; None if there is none.
         status: How it ended.
         stop_reason: Why, for people; None where it finished.
         rule: The monitor that stopped it, or None.
@@ -82,7 +82,7 @@ class Record:
         versions: Of the libraries that trained it.
         code: Digest of the code that trained it.
         device_memory: Bytes of the device whose memory the run does not fit.
-        more: What a newer version wrote; it is kept.
+        more: Keys of newer versions, which are kept.
         keys: The keys of the file that it was read from, in order; empty for a new record. Files
             of older versions have fewer: a field that they lack is None.
     """
@@ -107,13 +107,13 @@ class Record:
 
     @classmethod
     def from_json(cls, text: str) -> "Record":
-        """Make a record of a file's text; raises ValueError."""
+        """Read a record from a file's text; raises ValueError."""
         content = json.loads(text)
         if not isinstance(content, dict):
             raise ValueError("should be a JSON object")
         lacking = [key for key in REQUIRED if key not in content]
         if lacking:
-            raise ValueError(f"lacks {', '.join(lacking)}")
+            raise ValueError(f"it has no {', '.join(lacking)}")
         known = {key: content[key] for key in FIELDS if key in content}
         known["status"] = Status(content["status"])
         more = {key: value for key, value in content.items() if key not in known}
@@ -139,7 +139,7 @@ class Record:
 
     @property
     def stopped_at_rung(self) -> bool:
-        """Whether it stopped where it was asked to, as at a rung: it could be trained further."""
+        """Whether it stopped at its requested step, as at a rung: it could be trained further."""
         return stopped_at_rung(self.status, self.rule)
 
     def value(self, metric: str) -> float | None:
@@ -176,7 +176,7 @@ def write_record(path: Path, record: Record) -> None:
 
 
 def write_own_record(path: Path, status: Status, reason: str) -> None:
-    """Write the record of a trial that leads to no run: empty, or infeasible as configured."""
+    """Write the record of a trial without a run: empty, or infeasible as configured."""
     record = Record(run_id=None, status=status, stop_reason=reason, step=0, metrics={})
     write_record(path, record)
 
@@ -190,17 +190,16 @@ def link_record(path: Path, record: Path) -> None:
 def record_paths(names: Sequence[str]) -> list[Path]:
     """Return paths of records; a single `-` stands for names on standard input, one a line.
 
-    A command line has no room for those of thousands of trials.
+    A command line has no room for the names of thousands of trials.
     """
     given = sys.stdin.read().splitlines() if list(names) == ["-"] else names
     return [Path(name) for name in given if name]
 
 
 def drop_dangling_records(layout: Layout, study: str) -> list[Path]:
-    """Delete links to records that are gone from the store; returns them.
+    """Delete links to records that are gone from the store; returns the links.
 
-    A dangling link can keep Snakemake from building its graph, and a missing record brings the
-    run back.
+    A dangling link can keep Snakemake from building its graph; for a missing one it trains again.
     """
     records = layout.study(study).all_records()
     gone = [path for path in records if path.is_symlink() and not path.exists()]

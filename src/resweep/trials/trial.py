@@ -1,4 +1,4 @@
-"""A trial: what it asks for, and with its record what it got.
+"""A trial: what it asks for, and together with its record its result.
 
 trial file -> data ensured -> configuration resolved -> run advanced -> record linked
 """
@@ -16,13 +16,13 @@ from resweep.trials.record import Record, read_record
 
 @dataclass(frozen=True)
 class Trial:
-    """A slot in a phase that wants one training outcome.
+    """A slot in a phase that asks for one training.
 
     Attributes:
-        study, phase, trial: Its place.
+        study, phase, trial: Where it belongs.
         config: What to train.
         assignments: The part of `config` that distinguishes it: path -> value.
-        stop: Step at which it asks the run to stop; None: the run's horizon.
+        stop: Step at which the run should stop; None: the run's horizon.
         empty: Why there is nothing to train, for a slot that could not be filled.
     """
 
@@ -36,7 +36,7 @@ class Trial:
     empty: str | None = None
 
     def content(self) -> dict[str, Any]:
-        """Return what the trial file holds; parts that say nothing are left out."""
+        """Return the content of the trial file, without empty parts."""
         everything = {
             "study": self.study,
             "phase": self.phase,
@@ -50,7 +50,7 @@ class Trial:
 
 
 def trial_from(content: Mapping[str, Any], where: str) -> Trial:
-    """Make a trial of a trial file's content.
+    """Make a trial from a trial file's content.
 
     Raises:
         ConfigError: Something is missing or unknown; `where` names the place.
@@ -58,7 +58,7 @@ def trial_from(content: Mapping[str, Any], where: str) -> Trial:
     try:
         return Trial(**content)
     except TypeError as error:
-        raise ConfigError(Problem(where, "", None, f"is no trial file: {error}")) from None
+        raise ConfigError(Problem(where, "", None, f"is not a trial file: {error}")) from None
 
 
 def read_trial(path: Path) -> Trial:
@@ -73,11 +73,11 @@ def write_trial(path: Path, trial: Trial) -> None:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A trial with the record that it got.
+    """A trial with its record.
 
     Attributes:
         trial: What was asked for.
-        record: What came out.
+        record: Its result.
         path: The record's file, or the link to it.
     """
 

@@ -456,7 +456,7 @@ PLAIN_BASE = {"model": "small", "data": "docs", "training": "short"}
         ({"phases": [phase(), rerun(of="later")]}, ("phases.1.of", "later", "sweep")),
         ({"phases": [rerun(), phase()]}, ("phases.0.of", "sweep", "none")),
         ({"phases": [phase(), rerun(of=None)]}, ("phases.1.of", None, "sweep")),
-        ({"phases": [phase(), rerun(top=3)]}, ("phases.1.top", 3, "sweep", "2 trials")),
+        ({"phases": [phase(), rerun(top=3)]}, ("phases.1.top", 3, "sweep", " 2, ")),
         ({"phases": [phase(), rerun(top=0)]}, ("phases.1.top", 0)),
         ({"phases": [phase(), rerun(seeds=[1, 1])]}, ("phases.1.seeds", [1, 1])),
         ({"phases": [phase(), rerun(seeds=[-1])]}, ("phases.1.seeds.0", -1)),

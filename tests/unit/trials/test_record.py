@@ -143,7 +143,7 @@ def test_a_changed_field_keeps_its_place_and_a_new_one_comes_last() -> None:
     [
         ("", "Expecting value"),
         ("[1]", "JSON object"),
-        ('{"run_id": "a", "status": "finished", "step": 1}', "lacks stop_reason, metrics"),
+        ('{"run_id": "a", "status": "finished", "step": 1}', "no stop_reason, metrics"),
         (altered(FINISHED, status="done"), "'done'"),
         (None, "No such file"),
     ],

@@ -1,4 +1,4 @@
-"""The kinds of phase that a study can have: a line for each."""
+"""The kinds of phase that a study can have, one line each."""
 
 from resweep.study.kinds.rerun import RerunFile
 from resweep.study.kinds.sweep import SweepFile

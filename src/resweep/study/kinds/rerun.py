@@ -1,4 +1,4 @@
-"""A rerun: the best configurations of an earlier phase, from scratch, with each of some seeds.
+"""A rerun: the best configurations of an earlier phase, trained from scratch with several seeds.
 
 top{k}_best_configs.yaml of the earlier phase  ->  numbered slots, configurations outermost
 """
@@ -25,19 +25,19 @@ class RerunFile(PhaseFile):
     """A rerun, as written."""
 
     kind: Literal["rerun"] = Field(description="the best of an earlier phase, from scratch")
-    of: str | None = Field(None, description="the earlier phase whose best are trained")
-    top: Positive | None = Field(None, description="how many of them; null: 1")
+    of: str | None = Field(None, description="the earlier phase that is rerun")
+    top: Positive | None = Field(None, description="how many of its best; null: 1")
     seeds: list[Annotated[Int, Field(ge=0)]] | None = Field(
-        None, description="each is trained with all of these; null: training.seed"
+        None, description="each of them is trained with all seeds; null: training.seed"
     )
 
     @property
-    def stands_on(self) -> str | None:
-        """It stands on the phase that it reruns."""
+    def builds_on(self) -> str | None:
+        """It builds on the phase that it reruns."""
         return self.of
 
     def load(self, around: Surroundings) -> Loaded:
-        """Load the phase; raises ConfigError with all that is wrong with it."""
+        """Load the phase; raises ConfigError with all its errors."""
         if not around.complete or self.of in around.broken:
             return Loaded(phase=None, warnings=[])
         if self.of is None or self.of not in around.earlier:
@@ -45,13 +45,13 @@ class RerunFile(PhaseFile):
             hint = f"should name an earlier phase; there are: {known}"
             raise ConfigError(around.problem("of", self.of, hint))
         source = around.earlier[self.of]
-        top, there = self.top or 1, len(source.trials)
-        if top > there:
-            hint = f"phase {source.name} has only {there} trials"
+        top, available = self.top or 1, len(source.trials)
+        if top > available:
+            hint = f"should be at most {available}, the trials of phase {source.name}"
             raise ConfigError(around.problem("top", top, hint))
         seeds = self.seeds or [around.complete["training"]["seed"]]
         if len(set(seeds)) < len(seeds):
-            raise ConfigError(around.problem("seeds", seeds, "names a seed twice"))
+            raise ConfigError(around.problem("seeds", seeds, "has a seed twice; remove one"))
         phase = RerunPhase(
             config=around.complete,
             score=source.score,
@@ -72,8 +72,8 @@ class RerunPhase(Phase):
     """A rerun.
 
     Attributes:
-        overrides: path -> value set above the best trial's assignments.
-        source: The phase whose best are rerun.
+        overrides: path -> value, set on top of the best trial's assignments.
+        source: The phase whose best trials are rerun.
         top: How many of them.
         seeds: Seeds that each of them is trained with.
     """
@@ -93,7 +93,7 @@ class RerunPhase(Phase):
 
     @property
     def asks(self) -> Mapping[str, int]:
-        """The best of its source."""
+        """The best trials of its source."""
         return {self.source: self.top}
 
     @property
@@ -120,7 +120,7 @@ class RerunPhase(Phase):
         return [plan]
 
     def plan(self) -> dict[str, Any]:
-        """Return what the slots are filled from, beside the best configurations."""
+        """Return what the slots are filled from, besides the best configurations."""
         return {
             "study": self.study,
             "phase": self.name,

@@ -34,23 +34,23 @@ class SweepFile(PhaseFile):
     kind: Literal["sweep"] = Field(description="the trials of a sweep file")
     sweep: str | None = Field(None, description="name in config/sweep/, or a path")
     trials: Annotated[Positive, Field(le=MOST_POINTS)] | None = Field(
-        None, description="at most so many; null: run_cap"
+        None, description="at most N trials; null: run_cap"
     )
     seed: Annotated[Int, Field(ge=0)] | None = Field(
-        None, description="of random draws; null: the sweep file's"
+        None, description="seed of random draws; null: the sweep file's"
     )
     round_size: Positive | None = Field(
-        None, description="by bayes: trials proposed at once; null: 8"
+        None, description="method: bayes only: trials proposed together; null: 8"
     )
     warm_start: list[str] | None = Field(
-        None, description="by bayes: phases (PHASE, STUDY/PHASE) and CSV files to start from"
+        None, description="method: bayes only: phases (PHASE, STUDY/PHASE), CSV files to start from"
     )
     early_terminate: dict[str, Any] | Literal["off"] | None = Field(
-        None, description="in place of the sweep file's; off: all trials train to the end"
+        None, description="replaces the sweep file's; off: all trials train to the end"
     )
 
     def load(self, around: Surroundings) -> Loaded:
-        """Load the phase; raises ConfigError with all that is wrong with it and its sweep file."""
+        """Load the phase; raises ConfigError with all errors of it and of its sweep file."""
         if self.sweep is None:
             hint = "is missing: name a file of config/sweep/"
             raise ConfigError(around.problem("sweep", None, hint))
@@ -76,7 +76,7 @@ class SweepFile(PhaseFile):
             if sweep.method == "bayes":
                 search = filled["search"] = _search(self, sweep, swept, around)
                 names = [parameter.name for parameter in search.parameters]
-                # Rankings of phases may not be there yet.
+                # Rankings of phases may not exist yet.
                 tables = [Path(name) for name in search.warm_start if name.endswith(".csv")]
                 if score is not None:
                     problems += check_tables(tables, score.metric, names, schema)
@@ -90,7 +90,7 @@ class SweepFile(PhaseFile):
             return Loaded(phase=None, layer=layer, warnings=warnings)
         assert score is not None, "else there are problems"
         complete = compose.assign(around.complete, constants)
-        rungs, doubts = load_rungs(
+        rungs, found = load_rungs(
             self.early_terminate,
             sweep,
             swept.values(),
@@ -99,7 +99,7 @@ class SweepFile(PhaseFile):
             around,
         )
         phase = SweepPhase(config=complete, score=score, rungs=rungs, **filled, **around.common)
-        warnings += [*doubts, *_warn_of_infeasible(phase, sweep), *_warn_of_idle(phase, sweep)]
+        warnings += [*found, *_warn_of_infeasible(phase, sweep), *_warn_of_idle(phase, sweep)]
         return Loaded(phase=phase, layer=layer, warnings=warnings)
 
 
@@ -112,7 +112,7 @@ def _sweep_path(name: str, config_dir: Path) -> Path:
 def _check_adaptive_keys(part: SweepFile, sweep: Sweep, around: Surroundings) -> list[Problem]:
     problems = []
     if sweep.method != "bayes":
-        hint = f"is for sweeps by method: bayes, and {sweep.origin} has {sweep.method}"
+        hint = f"needs a sweep of method: bayes, but {sweep.origin} has method: {sweep.method}"
         problems += [
             around.problem(key, getattr(part, key), hint)
             for key in ("round_size", "warm_start")
@@ -122,13 +122,15 @@ def _check_adaptive_keys(part: SweepFile, sweep: Sweep, around: Surroundings) ->
     for source in part.warm_start or []:
         known = source in around.earlier or source.endswith(".csv")
         if source == own:
-            problems.append(around.problem("warm_start", source, "is this phase itself"))
+            problems.append(
+                around.problem("warm_start", source, "is this phase itself; name an earlier one")
+            )
         elif not known and not re.fullmatch(f"{NAME}/{NAME}", source):
             earlier = ", ".join(around.earlier) or "none"
             hint = f"should be an earlier phase ({earlier}), STUDY/PHASE or a .csv file"
             problems.append(around.problem("warm_start", source, hint))
         elif not known and source.partition("/")[0] == around.common["study"]:
-            hint = f"is no earlier phase of this study; there are: {', '.join(around.earlier)}"
+            hint = f"is not an earlier phase of this study; there are: {', '.join(around.earlier)}"
             problems.append(around.problem("warm_start", source, hint))
     return problems
 
@@ -138,10 +140,14 @@ def _search(
 ) -> Search:
     trials = part.trials or sweep.run_cap
     if trials is None:
-        hint = "is missing: say how many trials a Bayesian sweep has (run_cap: 32, or trials in "
+        hint = "is missing: a Bayesian sweep needs a number of trials (run_cap: 32, or trials: in "
         raise ConfigError(Problem(sweep.origin, "run_cap", None, f"{hint}the study's phase)"))
     if not swept:
-        raise ConfigError(Problem(sweep.origin, "parameters", None, "should sweep something"))
+        raise ConfigError(
+            Problem(
+                sweep.origin, "parameters", None, "should have at least one with several values"
+            )
+        )
     size = part.round_size or ROUND_SIZE
     metric = sweep.metric
     compared = metric is not None and around.score.metric in (None, metric.name)
@@ -157,31 +163,31 @@ def _search(
 
 
 def _warn_of_infeasible(phase: SweepPhase, sweep: Sweep) -> list[str]:
-    """Warn where none of the named trials can be trained; goes no further than to one that can."""
+    """Warn if none of the named trials can be trained; stops at the first one that can."""
     first, schema = None, system_of(phase.config).schema
     for trial in phase.assignments:
         why = compose.infeasible(phase.trial_config(trial), schema)
         if why is None:
             return []
         first = first or why
-    told = f"none of its {len(phase.assignments)} trials can be trained: {first}"
-    return [f"{sweep.origin}: {told}"] if first else []
+    warning = f"none of its {len(phase.assignments)} trials can be trained: {first}"
+    return [f"{sweep.origin}: {warning}"] if first else []
 
 
 def _warn_of_idle(phase: SweepPhase, sweep: Sweep) -> list[str]:
-    """Warn of rounds that learn nothing, and of rungs at which nobody stops."""
+    """Warn about rounds that learn nothing, and about rungs at which no trial stops."""
     found = []
     if phase.search is not None and len(phase.search.rounds) == 1:
         count = len(phase.trials)
         found.append(
-            f"{sweep.origin}: {count} trials are one round of up to {phase.search.round_size}: "
-            "nothing is proposed from results; set a smaller round_size in the study's phase "
+            f"{sweep.origin}: all {count} trials fit in one round of {phase.search.round_size}, so "
+            "none is proposed from results; set a smaller round_size in the study's phase "
             "(run_sweep.py --round-size)"
         )
     sizes = {size for _, size in phase.rung_sizes}
     if phase.rungs is not None and len(sizes) == 1:
         found.append(
-            f"{sweep.origin}: early_terminate stops nothing: all of a batch so small go on at "
-            "every rung; have more trials, or a larger round_size or eta"
+            f"{sweep.origin}: early_terminate stops nothing: with so few trials, all of them "
+            "continue at every rung; use more trials, or a larger round_size or eta"
         )
     return found

@@ -1,8 +1,8 @@
-"""A sweep, frozen: its trials or rounds, its rungs, and the jobs that fill them.
+"""A loaded sweep: its trials or rounds, its rungs, and the jobs that fill them.
 
 grid, random     trials, named by what is swept: known before any job
-bayes            rounds of numbered slots, each suggested in view of those before it
-with rungs       slots of a rung, numbered, are filled by who continues from the one before
+bayes            rounds of numbered slots, each suggested from the results of those before
+with rungs       numbered slots of a rung, filled by the trials that continue from the one before
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ from resweep.study.files import (
     stage_trials,
 )
 from resweep.study.fill import Fill
-from resweep.study.study import Phase, different
+from resweep.study.study import Phase, distinct
 from resweep.sweep import EarlyTerminate, Parameter
 from resweep.systems.registry import metric_of
 from resweep.trials.trial import Trial
@@ -33,7 +33,7 @@ from resweep.trials.trial import Trial
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """How a Bayesian sweep is filled, round by round.
+    """How the rounds of a Bayesian sweep are filled.
 
     Attributes:
         rounds: Names of each round's trials.
@@ -41,7 +41,7 @@ class Search:
         parameters: The space; names are full paths.
         sampler: auto, gp or tpe.
         seed: What each round's own seed is derived from.
-        target: Value of the metric at which the search is over, or None.
+        target: Value of the metric at which the search ends, or None.
         warm_start: Earlier phases (`sweep`, `study/sweep`) and CSV files to start from.
     """
 
@@ -56,10 +56,10 @@ class Search:
 
 @dataclass(frozen=True)
 class Rungs:
-    """How trials are stopped on the way.
+    """How trials are stopped early.
 
     Attributes:
-        rule: Who continues.
+        rule: Which trials continue.
         bands: Logged values of the metric to train to.
     """
 
@@ -68,7 +68,7 @@ class Rungs:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The rule as plain values, without what it does not set."""
+        """The rule as plain values, without those that it does not set."""
         return {name: value for name, value in asdict(self.rule).items() if value is not None}
 
 
@@ -77,9 +77,9 @@ class SweepPhase(Phase):
     """A sweep.
 
     Attributes:
-        assignments: By grid or random: for each trial, path -> value of what is swept.
-        search: By bayes: how it is filled.
-        rungs: How its trials are stopped on the way, or None.
+        assignments: Of grid and random: for each trial, path -> value of what is swept.
+        search: Of bayes: how it is filled.
+        rungs: How its trials are stopped early, or None.
     """
 
     kind: ClassVar[str] = "sweep"
@@ -134,7 +134,7 @@ class SweepPhase(Phase):
         """Return the different data settings of the trials, as far as they are known."""
         if not any(path.startswith("data.") for a in self.assignments.values() for path in a):
             return [self.config["data"]]
-        return different(self.trial_data(trial) for trial in self.trials)
+        return distinct(self.trial_data(trial) for trial in self.trials)
 
     def is_known(self, stage: Stage) -> bool:
         """Whether it is the first rung of a grid or random sweep."""
@@ -159,12 +159,12 @@ class SweepPhase(Phase):
             return True
         return self.rung_plan(stage).decided(row)
 
-    # What jobs fill
+    # What is filled by jobs
 
     def fills(self, layout: Layout) -> list[Fill]:
-        """A job for each round that is suggested, and for each rung that something is decided at.
+        """A job for each round that is suggested, and for each rung at which trials are stopped.
 
-        After the last rung of a round a job gives each trial the record of its own last rung.
+        After the last rung of a round, a job gives each trial the record of its own last rung.
         """
         return [fill for stage in self.stages for fill in self._fills(stage, layout)]
 
@@ -222,7 +222,7 @@ class SweepPhase(Phase):
         return tables
 
     def round_plan(self, stage: Stage) -> RoundPlan:
-        """Return what the trials of a round are proposed from, beside records."""
+        """Return what the trials of a round are proposed from, besides records."""
         assert self.search is not None
         return RoundPlan(
             study=self.study,

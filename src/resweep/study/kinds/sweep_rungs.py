@@ -1,4 +1,4 @@
-"""The rungs of a sweep: early_terminate as bands of its metric, and what speaks against them."""
+"""The rungs of a sweep: early_terminate as bands of its metric, and warnings about them."""
 
 import math
 import sys
@@ -17,7 +17,7 @@ from resweep.sweep.early_terminate import read_early_terminate
 from resweep.sweep.findings import Findings
 from resweep.training.schedule import resolve_warmup
 
-EARLY = 0.2  # of a training: the order of curves that are cut before says little about the end
+EARLY = 0.2  # of a training: the order of curves before it says little about the end
 ADVISED = 0.25
 
 
@@ -29,18 +29,18 @@ def load_rungs(
     metric: Metric,
     around: Surroundings,
 ) -> tuple[Rungs | None, list[str]]:
-    """Turn early_terminate into bands below the longest training's end, with what speaks against.
+    """Turn early_terminate into bands before the end of the longest training, with warnings.
 
     Args:
-        instead: early_terminate of the phase, in place of the sweep file's.
+        instead: early_terminate of the phase, which replaces the sweep file's.
         sweep: The sweep file.
         swept: What it sweeps, by full paths.
-        config: The complete configuration below that.
+        config: The complete configuration without what is swept.
         metric: What trials are compared by.
-        around: The phase's place.
+        around: What the phase is loaded in.
 
     Raises:
-        ConfigError: The metric has no values on the way, or the training's length is not known.
+        ConfigError: The metric has no values before the end, or the training's length is unknown.
     """
     if instead == "off":
         return None, []
@@ -59,31 +59,31 @@ def load_rungs(
         return None, []
     if metric.logged is Logged.END:
         others = around.system.metrics_logged(Logged.EVALUATION)
-        hint = f"is known at the end only: rungs need a metric of evaluations, like {others[0]}"
+        hint = f"is only logged at the end; rungs need one of every evaluation, like {others[0]}"
         where = around.study_path if around.score.metric is not None else sweep.origin
         raise ConfigError(Problem(where, "metric", metric.name, hint))
     trainings = _extremes(config["training"], swept)
     lengths = [values_of(metric, training) for training in trainings]
     known = [length for length in lengths if length is not None]
     if len(known) < len(lengths) and rule.max_iter is None and rule.type == "hyperband":
-        hint = "needs training.max_steps instead of num_epochs, or max_iter and s in its place"
+        hint = "needs training.max_steps instead of num_epochs; or use max_iter and s instead"
         raise ConfigError(Problem(origin, "early_terminate.min_iter", rule.min_iter, hint))
     longest = max(known) if len(known) == len(lengths) else sys.maxsize
     bands = rule.bands(longest)
     if not bands:
         return None, [
-            f"{origin}: early_terminate stops nothing: its first rung would be at or behind the "
-            f"{longest} values of {metric.name} that a training logs"
+            f"{origin}: early_terminate stops nothing: its first rung would come at or after the "
+            f"last of the {longest} values of {metric.name} that a training logs"
         ]
     warnings = _warn_of_early_rungs(rule, bands[0], trainings, metric, origin)
     if not rule.strict:
-        text = "early_terminate.strict = false changes nothing: rungs compare values at the band"
+        text = "early_terminate.strict = false has no effect: rungs compare values at the band"
         warnings.append(f"{origin}: {text}")
     return Rungs(rule, bands), warnings
 
 
 def _extremes(training: dict[str, Any], swept: Collection[Parameter]) -> list[dict[str, Any]]:
-    """The training section with each extreme of what is swept in it, one at a time."""
+    """Return the training section with each extreme of what is swept in it, one at a time."""
     sections = [training]
     for parameter in swept:
         section, _, _ = parameter.name.partition(".")
@@ -101,7 +101,7 @@ def _warn_of_early_rungs(
     metric: Metric,
     origin: str,
 ) -> list[str]:
-    """Warn of a first rung at which the order of the curves says little (docs/sweeps.md)."""
+    """Warn if at the first rung the order of the curves says little (docs/sweeps.md)."""
     warnings: dict[str, None] = {}
     for training in trainings:
         length = training["max_steps"]
@@ -111,16 +111,16 @@ def _warn_of_early_rungs(
         warmup = resolve_warmup(training["warmup_steps"], training["pct_warmup"], length)
         every = metric.interval(training)
         advised = max(warmup // every + 1, math.ceil(ADVISED * length / every))
-        instead = " in place of max_iter and s" if rule.max_iter is not None else ""
+        instead = " instead of max_iter and s" if rule.max_iter is not None else ""
         hint = f"set min_iter: {advised}{instead} in early_terminate, or evaluate less often"
         if advised * every >= length:
             hint = "shorten the warmup, or evaluate more often"
         at = f"{origin}: the first rung is at step {step} of {length}"
         if step <= warmup:
             warnings.setdefault(
-                f"{at}, inside a warmup of {warmup} steps, where those lead that warm up faster; "
-                f"{hint}"
+                f"{at}, within the warmup of {warmup} steps, where trials that warm up faster "
+                f"lead; {hint}"
             )
         elif step < EARLY * length:
-            warnings.setdefault(f"{at}, where curves still cross; {hint}")
+            warnings.setdefault(f"{at}, where learning curves still cross; {hint}")
     return list(warnings)[:1]

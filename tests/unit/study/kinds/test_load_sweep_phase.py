@@ -489,7 +489,7 @@ def test_rounds_that_learn_nothing_and_rungs_that_stop_nobody_are_warned_of(
     tmp_path: Path,
 ) -> None:
     line = warning_of(tmp_path, BAYES.replace("run_cap: 12", "run_cap: 8"))
-    assert_said(line, "sweep/file.yaml", "8 trials", "one round of up to 8", "round_size")
+    assert_said(line, "sweep/file.yaml", "8 trials", "one round of 8", "round_size")
     rule = {"type": "hyperband", "min_iter": 3, "eta": 2}
     line = warning_of(tmp_path, BAYES, phase={"round_size": 2, "early_terminate": rule})
     assert_said(line, "sweep/file.yaml", "early_terminate", "round_size", "eta")
