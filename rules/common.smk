@@ -1,4 +1,4 @@
-# What the other files here share: the studies, where their files are, what their trainings ask for.
+# What the other rule files share: the studies, their paths, and the resources of their trainings.
 # The only one with functions. Names, files and numbers come from the library.
 
 import functools
@@ -19,11 +19,11 @@ from resweep.study.find import load_studies
 from resweep.trials.record import drop_dangling_records
 from snakemake.exceptions import WorkflowError
 
-# A plan of 10,000 trials is millions of small objects that stay: walking them over and over, as the
-# collector's defaults do, costs a tenth of the time.
+# A plan of 10,000 trials has millions of small long-lived objects: collecting as often as by
+# default costs a tenth of the time.
 gc.set_threshold(200_000, 50, 100)
 
-# Jobs call `python`: the one that runs Snakemake, unless a conda environment comes before it.
+# Jobs call `python`: the one that runs Snakemake, unless a conda environment precedes it.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 
 try:
@@ -45,8 +45,8 @@ if workflow.exec_mode.name == "DEFAULT":
         for _path in drop_dangling_records(LAYOUT, _study.name):
             print(f"{_path}: its run is gone from the store; it will be trained again")
 else:
-    # A cluster tells all processes of a job that its end is near. Snakemake would die of that, and
-    # take the training along that saves.
+    # A cluster signals all processes of a job before its time limit. Snakemake would die of it, and
+    # would kill the training, which is saving.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 rule_name = functools.partial(files.rule_name, several=len(STUDIES) > 1)
@@ -54,7 +54,7 @@ rule_name = functools.partial(files.rule_name, several=len(STUDIES) > 1)
 
 @functools.cache
 def code(script):
-    """Digest of a script with all that it imports: as a param, it reruns a cheap rule."""
+    """Digest of a script and its imports: as a param, it reruns a cheap rule."""
     return code_digest(Path(workflow.basedir, "workflow/scripts", script))
 
 
@@ -72,7 +72,7 @@ def train_resources(phase, stage):
 
 
 def train_settings(study, phase, stage, trial):
-    """The words of a training's command that never make a finished one stale."""
+    """The options of a training's command that never make a finished one stale."""
     file = LAYOUT.trial(phase.study, phase.name, stage.slot(trial))
     words = ["--trial", str(file), "--keep", phase.keep_at(stage)]
     return shlex.join([*words, "--tracking", canonical_json(study.tracking.model_dump())])

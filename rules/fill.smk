@@ -1,11 +1,11 @@
 # REQUIRED INPUTS
-#     what the fills of a phase's kind name (src/resweep/study/kinds/), such as
+#     the inputs of a fill (src/resweep/study/kinds/), such as
 #     results/{study}/{source}/top{k}_best_configs.yaml    rerun: of the phase that is rerun
 #     results/{study}/{phase}/records/...                  sweep: of earlier rounds, of the rung
 #     results/{study}/data/{data_id}.json                  the prepared data
 # OUTPUTS
 #     results/{study}/{phase}/trials/{slot}.yaml           what trains next
-#     results/{study}/{phase}/decisions/{rung}.csv         who continues from a rung, and why
+#     results/{study}/{phase}/decisions/{rung}.csv         which trials continue, and why
 #     results/{study}/{phase}/records/{trial}.json         with rungs: of each trial's last one
 
 

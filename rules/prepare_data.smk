@@ -1,10 +1,10 @@
 # REQUIRED INPUTS
-#     the local files that a study's data settings name: text, data sets, tokenizers (none for
-#     python-docs and for names on the hub)
+#     the local files of a study's data settings: text, data sets, tokenizers (none for python-docs
+#     and names on the hub)
 # OUTPUTS
-#     results/{study}/data/{data_id}.json    description and digest; the data lies in results/data/
+#     results/{study}/data/{data_id}.json    description and digest; the data is in results/data/
 #
-# Data is named by its settings, like a run: edited code does not make it again, nor what trained on it.
+# Data is named by its settings, like a run: editing code repeats neither it nor its trainings.
 
 
 for study, data in DATA:

@@ -7,8 +7,8 @@
 #     results/{study}/artifacts/{rerun}-configs.json      stamps: version, digests, where it went
 #     results/{study}/artifacts/{last}-model.json
 #
-# The versions themselves lie in artifacts/versions/ and are no outputs: they stay when a rule runs
-# again. What W&B has to say goes to the terminal too, since it never fails a study.
+# The versions themselves are in artifacts/versions/ and are not outputs: they stay when a rule runs
+# again. W&B's messages go to the terminal too, since its failures never fail a study.
 
 
 for study in STUDIES:

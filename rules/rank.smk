@@ -3,8 +3,8 @@
 # OUTPUTS
 #     results/{study}/{phase}/scores.csv               the ranking
 #     results/{study}/{phase}/top{k}_best_configs.yaml its first k configurations, for any k
-#     results/{study}/{phase}/models/{trial}           links to the weights that stay
-#     results/{study}/{phase}/decisions.csv            why they stay
+#     results/{study}/{phase}/models/{trial}           links to the weights that are kept
+#     results/{study}/{phase}/decisions.csv            why they are kept
 
 
 for study, phase in PHASES:

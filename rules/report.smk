@@ -3,10 +3,10 @@
 #     results/{study}/{phase}/scores.csv, decisions.csv of all phases
 #     results/{study}/{phase}/decisions/{rung}.csv      of phases with rungs
 # OUTPUTS
-#     results/{study}/study.yaml                        the study as it was resolved
-#     results/{study}/runs.csv                          one row a trial
-#     results/{study}/report.html                       everything as one page
-# Beside them results/runs.csv is made anew: one row a run of the store, whatever study it is from.
+#     results/{study}/study.yaml                        the resolved study
+#     results/{study}/runs.csv                          one row per trial
+#     results/{study}/report.html                       everything on one page
+# results/runs.csv is rewritten as well: one row per run of the store, of all studies.
 
 
 for study in STUDIES:

@@ -2,13 +2,13 @@
 #     results/{study}/data/{data_id}.json           the prepared data, where a trial is known
 #     results/{study}/{phase}/trials/{slot}.yaml    what the trial trains, where a job writes it
 # OUTPUTS
-#     results/{study}/{phase}/records/{slot}.json   what the trial got: a link into the run store
+#     results/{study}/{phase}/records/{slot}.json   the trial's result: a link into the run store
 #     results/{study}/{phase}/trials/{slot}.yaml    what it trains, where it is known
 #
-# The content of a known trial is a param: another value of a grid adds jobs and touches none. A param
-# that takes `input` is not recorded: settings never make a finished training stale. All that differs
-# from rule to rule is in params, since a shell text is read when a job starts, after the loop.
-# exec: signals of a scheduler reach the trainer itself, and the job ends when it does.
+# The content of a known trial is a param: a new value of a grid adds jobs and changes no others. A
+# param that takes `input` is not recorded: settings never make a finished training stale. What
+# differs between rules is in params, since shell commands are formatted when a job starts, after
+# the loop. exec: a scheduler's signals reach the trainer itself, and the job ends with it.
 
 
 for study, phase, stage in STAGES:

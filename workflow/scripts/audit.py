@@ -1,4 +1,4 @@
-"""Say what a study has, and what it would train, before a second is spent.
+"""Show what a study already has and what it would train; nothing is trained.
 
 python workflow/scripts/audit.py quickstart
 python workflow/scripts/audit.py quickstart --set '{training.max_steps: 50}'

@@ -1,4 +1,4 @@
-"""Write what each trial of a round got: its record and trial file at its last rung.
+"""Write the result of each trial of a round: its record and trial file at its last rung.
 
     ls results/STUDY/PHASE/records/b*/*.json | python workflow/scripts/conclude.py --records - \
         --decisions results/STUDY/PHASE/decisions/b1.csv

@@ -1,11 +1,11 @@
-"""Take runs out of the store, so that the next call trains them again.
+"""Remove runs from the store, so that they are trained again.
 
     python workflow/scripts/forget.py runs RUN_ID ...
     python workflow/scripts/forget.py phase STUDY PHASE
-    python workflow/scripts/forget.py failed --study STUDY      those whose attempts were used up
-    python workflow/scripts/forget.py drifted --study STUDY     those trained by older code
+    python workflow/scripts/forget.py failed --study STUDY      runs that failed
+    python workflow/scripts/forget.py drifted --study STUDY     runs trained by other code
 
-They are moved to results/trash/, from where they can be moved back. --dry-run only shows them.
+They are moved to results/trash/, from where they can be moved back. --dry-run only lists them.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def main() -> None:
         return
     moved = forget_runs(chosen, layout)
     if moved:
-        print(f"{len(moved)} moved to {moved[0].parent}; the next snakemake call trains them again")
+        print(f"{len(moved)} moved to {moved[0].parent}; run snakemake to train them again")
     else:
         print("nothing to forget")
 
@@ -50,14 +50,14 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--results", type=Path, default=Path("results"), help="results folder")
-    parser.add_argument("--dry-run", action="store_true", help="only show what would be moved")
+    parser.add_argument("--dry-run", action="store_true", help="only list the runs")
     commands = parser.add_subparsers(dest="what", required=True)
     runs = commands.add_parser("runs", help="runs by their ids")
     runs.add_argument("run_ids", nargs="+", metavar="RUN_ID")
     phase = commands.add_parser("phase", help="all runs of a phase")
     phase.add_argument("study")
     phase.add_argument("phase")
-    for name, text in (("failed", "runs that failed"), ("drifted", "runs of older code")):
+    for name, text in (("failed", "runs that failed"), ("drifted", "runs trained by other code")):
         commands.add_parser(name, help=text).add_argument("--study", required=True)
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""Prepare the data of a system, once for equal settings.
+"""Prepare a system's data, once for equal settings.
 
     python workflow/scripts/prepare_data.py --settings '{"source": "python-docs", ...}' \
         --stamp results/STUDY/data/ID.json

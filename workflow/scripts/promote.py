@@ -1,4 +1,4 @@
-"""Decide which trials go on from a rung, and fill the slots of the next one.
+"""Decide which trials continue from a rung, and fill the slots of the next one.
 
     ls results/STUDY/PHASE/records/b1/*.json | python workflow/scripts/promote.py --records - \
         --plan '{"rule": ..., "rung": ...}' --trials results/STUDY/PHASE/trials/b2/01.yaml ... \
@@ -43,8 +43,8 @@ def main() -> None:
     for path, trial in zip(arguments.trials, trials, strict=True):
         write_trial(path, trial)
     write_decisions(arguments.decisions, decisions)
-    going = [row["trial"] for row in decisions if row["decision"] == PROMOTE]
-    log.info("%d of %d go on: %s", len(going), len(decisions), ", ".join(going))
+    promoted = [row["trial"] for row in decisions if row["decision"] == PROMOTE]
+    log.info("%d of %d continue: %s", len(promoted), len(decisions), ", ".join(promoted))
     layout = Layout(arguments.results)
     release_stopped(plan.study, plan.phase, decisions, plan.keep, layout)
 

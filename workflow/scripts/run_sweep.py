@@ -1,13 +1,13 @@
-"""Run a W&B sweep file: make a study around it and build that, or work on it beside others.
+"""Run a W&B sweep file: make a study from it and build that, or join it as a worker.
 
     python workflow/scripts/run_sweep.py --sweep-config sweep.yaml --count 10
     python workflow/scripts/run_sweep.py --sweep-config sweep.yaml --create-only   # prints an id
     python workflow/scripts/run_sweep.py --sweep-id ID --count 5                   # a worker
 
-The first form trains, ranks and reports by Snakemake, on this machine or, with
-`-- --profile profiles/slurm`, on a cluster. Workers need no Snakemake: as many as you like, in
-several terminals or on machines that share this folder, each trial trained once. Interrupted, the
-same call goes on.
+The first form trains, ranks and reports with Snakemake, on this machine or, with
+`-- --profile profiles/slurm`, on a cluster. Workers do not need Snakemake: start any number, in
+several terminals or on machines that share this folder; each trial is trained once. After an
+interruption, run the same command again to continue.
 """
 
 import os
@@ -29,7 +29,7 @@ from resweep.jobs.options import JobOptions
 from resweep.jobs.train_trial import train_trial
 from resweep.machine.gpus import lease_gpu
 from resweep.machine.launch import processes_of_a_node
-from resweep.machine.signals import SAVED_AND_LEFT, watch_signals
+from resweep.machine.signals import SAVED_AND_STOPPED, watch_signals
 from resweep.paths import Layout
 from resweep.study.find import default_study, find_study
 from resweep.sweep import load_sweep
@@ -61,23 +61,23 @@ def main() -> int:
         return work(find_sweep(arguments.sweep_id, arguments.config_dir, layout), arguments, layout)
     sweep = create(arguments, layout)
     if arguments.create_only and (sweep.trials is not None or not sweep.open_ended):
-        tell_warnings(sweep)  # else Snakemake does
+        log_warnings(sweep)  # otherwise Snakemake does
     cap = load_sweep(sweep.folder.sweep).run_cap
     if arguments.count is not None and cap is not None and arguments.count != cap:
-        log.info("%d trials, in place of the file's run_cap: %d", arguments.count, cap)
+        log.info("%d trials instead of the file's run_cap: %d", arguments.count, cap)
     if arguments.create_only:
-        log.info("made %s; join it with --sweep-id %s", sweep.folder.study, sweep.id)
+        log.info("created %s; join it with --sweep-id %s", sweep.folder.study, sweep.id)
         print(sweep.id)
         return 0
     command = ["snakemake", "--config", f"study={sweep.folder.study}", *for_snakemake]
     log.info("sweep %s: %s", sweep.id, " ".join(command))
     log.info("afterwards: python workflow/scripts/summarize.py %s", sweep.name)
-    # In place of this process, so that signals reach it, and it ends as it would by hand.
+    # Replaces this process, so that signals and exit codes are those of Snakemake.
     os.execv(sys.executable, [sys.executable, "-m", *command])
 
 
 def create(arguments: argparse.Namespace, layout: Layout) -> SweepStudy:
-    """Make the study around the sweep file."""
+    """Make the study of the sweep file."""
     base = arguments.study or default_study(arguments.config_dir)
     given = {"project": arguments.project, "entity": arguments.entity, "wandb": arguments.wandb}
     return create_sweep(
@@ -98,8 +98,8 @@ def create(arguments: argparse.Namespace, layout: Layout) -> SweepStudy:
     )
 
 
-def tell_warnings(sweep: SweepStudy) -> None:
-    """Say what a user should see, and what stops nothing."""
+def log_warnings(sweep: SweepStudy) -> None:
+    """Log the warnings of a sweep's study."""
     for warning in sweep.load().warnings:
         log.warning("warning: %s", warning)
 
@@ -119,7 +119,7 @@ def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> in
         return train_trial(trial, record, wanted, interrupted=lambda: bool(signals))
 
     if not sweep.open_ended:
-        tell_warnings(sweep)
+        log_warnings(sweep)
     worker = Worker(
         sweep=sweep,
         layout=layout,
@@ -127,7 +127,7 @@ def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> in
         count=arguments.count,
         interrupted=lambda: bool(signals),
     )
-    # The same GPUs for all of them: torch keeps to those that it found first.
+    # The same GPUs for all trials: torch keeps those that it found first.
     name, automatic = f"sweep {sweep.id}", options.device in ("auto", "cuda")
     try:
         each = processes_of_a_node(sweep.training())
@@ -135,9 +135,9 @@ def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> in
             done = worker.work()
     except Interrupted as error:
         log.error("%s", error)
-        return SAVED_AND_LEFT
-    log.info("sweep %s: this worker took %d trials", sweep.id, len(worker.taken))
-    how = "all is trained; ranks and reports" if done else "trains what is left, ranks and reports"
+        return SAVED_AND_STOPPED
+    log.info("sweep %s: this worker trained %d trials", sweep.id, len(worker.taken))
+    how = "to rank and report" if done else "to train the remaining trials, rank and report"
     log.info("snakemake --config study=%s   # %s", sweep.folder.study, how)
     return 0
 
@@ -157,18 +157,18 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     )
     what.add_argument("--sweep-id", "--sweep_id", help="a sweep to join as a worker")
     add = parser.add_argument
-    add("--create-only", "--create_only", action="store_true", help="print the id and leave")
-    add("--count", type=positive, help="trials: of the sweep, or for this worker to take")
-    add("--study", help="study whose base and settings it stands on (that of config/config.yaml)")
-    add("--set", nargs="*", default=[], metavar="NAME=VALUE", help="values above that base")
-    add("--project", help="of W&B")
-    add("--entity", help="of W&B")
-    add("--wandb", choices=("offline", "online", "disabled"), help="mode of W&B (the study's)")
-    add("--metric", help="rank by this metric in place of the sweep file's")
-    add("--goal", choices=("minimize", "maximize"), help="of that metric")
-    add("--round-size", type=positive, help="trials of a round of a Bayesian sweep")
+    add("--create-only", "--create_only", action="store_true", help="print the id and exit")
+    add("--count", type=positive, help="number of trials of the sweep, or of this worker")
+    add("--study", help="study whose base and settings to use (that of config/config.yaml)")
+    add("--set", nargs="*", default=[], metavar="NAME=VALUE", help="values that override that base")
+    add("--project", help="W&B project")
+    add("--entity", help="W&B user or team")
+    add("--wandb", choices=("offline", "online", "disabled"), help="W&B mode (the study's)")
+    add("--metric", help="rank by this metric instead of the sweep file's")
+    add("--goal", choices=("minimize", "maximize"), help="direction of that metric")
+    add("--round-size", type=positive, help="trials per round of a Bayesian sweep")
     add("--own", nargs="*", default=[], metavar="NAME", help="hyperparameters of your own")
-    add("--device", help="of a worker: auto, cpu, cuda or cuda:N (auto)")
+    add("--device", help="for workers: auto, cpu, cuda or cuda:N (auto)")
     add("--config-dir", type=Path, default=Path("config"), help="studies and modules (config)")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     given = parser.parse_args(own)
@@ -179,9 +179,9 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
         wrong = [name for name in OF_NEW_SWEEPS if getattr(given, name)]
         beside = "--sweep-config"
         if rest:
-            parser.error("what follows -- is for Snakemake, which a worker does without")
+            parser.error("options after -- are for Snakemake, which workers do not use")
     if wrong:
-        parser.error(f"--{wrong[0].replace('_', '-')} goes with {beside}")
+        parser.error(f"--{wrong[0].replace('_', '-')} is only for {beside}")
     return given, rest
 
 

@@ -1,4 +1,4 @@
-"""Fill a round of a Bayesian sweep in view of all rounds before it.
+"""Fill a round of a Bayesian sweep from the results of all rounds before it.
 
     ls results/STUDY/PHASE/records/r01-*.json | python workflow/scripts/suggest.py --records - \
         --plan '{"study": ..., "phase": ..., "round": 2, ...}' \
@@ -7,7 +7,7 @@
 
 import os
 
-os.environ["OMP_NUM_THREADS"] = "1"  # sums of several threads differ in their last bits
+os.environ["OMP_NUM_THREADS"] = "1"  # sums over several threads differ in their last bits
 
 import argparse
 import json

@@ -4,29 +4,29 @@
     python workflow/scripts/train.py --trial results/STUDY/PHASE/trials/TRIAL.yaml \
         --record results/STUDY/PHASE/records/TRIAL.json
 
-What the run store has is linked, what it has in part is continued. SIGTERM, SIGUSR1 and SIGINT
-save and leave with exit code 75; the same command continues.
+Finished runs of the run store are linked, partial ones are continued. On SIGTERM, SIGUSR1 and
+SIGINT it saves and exits with code 75; run the same command again to continue.
 
-By hand, parameters stand above the base and set of a study. Each of these sets one, under its flat
-name or its path (training.learning_rate):
+Without --trial, parameters override the base and set of a study. Each of these sets one, by its
+flat name or its path (training.learning_rate):
 
     --learning_rate=5e-4   --learning_rate 5e-4   learning_rate=5e-4   +...   ++learning_rate=5e-4
     --bias   --no-bias     a boolean
-    '{"learning_rate": 5e-4}'   parameters.json   parameters.yaml      many
+    '{"learning_rate": 5e-4}'   parameters.json   parameters.yaml      several
 
-So W&B's sweep agents may call it with any macro, and what WANDB_SWEEP_PARAM_PATH names is read as
-well. Beside parameters:
+So W&B's sweep agents can call it with any macro; the file of WANDB_SWEEP_PARAM_PATH is read as
+well. Other options:
 
     --study NAME           whose base and set (the study of config/config.yaml)
     --results FOLDER       results folder (results)
     --device DEVICE        auto, cpu, cuda or cuda:N (auto)
-    --keep KEEP            best: weights stay; all: train again if they are gone; none (best)
+    --keep KEEP            best: keep weights; all: train again if they are gone; none (best)
 """
 
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads must not burn a busy machine
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads must not use up cores
 
 import argparse
 import functools
@@ -43,7 +43,7 @@ from resweep.jobs.options import JobOptions
 from resweep.jobs.train_by_hand import plan_by_hand, result_text, train_by_hand
 from resweep.jobs.train_trial import train_trial
 from resweep.machine.launch import Answer, end_with_parent, under_torchrun
-from resweep.machine.signals import SAVED_AND_LEFT, watch_signals
+from resweep.machine.signals import SAVED_AND_STOPPED, watch_signals
 from resweep.systems.registry import system_of
 from resweep.systems.system import System
 from resweep.trials.trial import Trial, read_trial, trial_from, write_trial
@@ -92,23 +92,23 @@ def train_one_trial(words: list[str]) -> int:
             train()
     except ResweepError as error:
         log.error("%s", error)
-        return SAVED_AND_LEFT if signals else 1
+        return SAVED_AND_STOPPED if signals else 1
     return 0
 
 
 def train_together(train: Callable[..., bool], system: System, device_name: str) -> None:
     """Be one of several processes that train a trial, as `resweep.machine.launch` starts them.
 
-    Rank 0 answers for all: what is no fault of the code is no error here.
+    Rank 0 answers for all: only bugs are errors here.
     """
     from resweep.training.device import pick_device
     from resweep.training.mirror import mirror_rank_zero
     from resweep.training.processes import Processes
 
-    end_with_parent()  # torchrun, which cannot let its processes know that it was killed
+    end_with_parent()  # torchrun, which cannot signal its processes when it is killed
     processes = Processes(os.environ)
     device = pick_device(device_name, processes.local_rank)
-    if processes.rank > 0:  # rank 0 says when to leave, and hears the same signals
+    if processes.rank > 0:  # rank 0 decides when to stop, and receives the same signals
         processes.meet(device)
 
         def build(config: dict[str, Any], data: "Prepared", *limits: Any) -> "Learner":
@@ -141,13 +141,13 @@ def train_parameters(words: list[str]) -> int:
         log.error("%s", error)
         if signals and "agent_run" in plan.options.tracking:
             end_by_signal(signals[0])
-        return SAVED_AND_LEFT if signals else 1
+        return SAVED_AND_STOPPED if signals else 1
     print(result_text(record, plan.layout))
     return 0 if record.status.was_trained else 1
 
 
 def end_by_signal(number: int) -> None:
-    """End as the signal would have it: an agent takes each exit code above 0 for a failure."""
+    """End by the signal itself: an agent counts every exit code above 0 as a failure."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
@@ -162,7 +162,7 @@ def set_up_logging(file: Path | None, trial: Trial) -> None:
 
 
 def add_log_file(file: Path) -> None:
-    """Log to one more file."""
+    """Also log to a file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(file)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

@@ -1,4 +1,4 @@
-"""Write a study as it was resolved: all defaults filled in, all modules merged.
+"""Write a resolved study: all defaults filled in, all modules merged.
 
 python workflow/scripts/write_study.py --content JSON --output results/STUDY/study.yaml
 """

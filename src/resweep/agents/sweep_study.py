@@ -2,8 +2,8 @@
 
     sweep file + base of another study  ->  results/sweeps/{id}/sweep.yaml, study.yaml
 
-The id is a hash of what goes in, so that the same call finds the same sweep again. How many trials
-there are is no part of it: a sweep can grow.
+The id is a hash of the inputs, so that the same command finds the same sweep again. The number of
+trials is not part of it: a sweep can grow.
 """
 
 import re
@@ -56,7 +56,7 @@ class SweepStudy:
     config_dir: Path
 
     def load(self) -> Study:
-        """Load the study as it is now; raises ConfigError."""
+        """Load the current study; raises ConfigError."""
         return load_study(self.folder.study, self.config_dir)
 
     def phase(self) -> SweepPhase:
@@ -77,7 +77,7 @@ class SweepStudy:
             self.folder.draft.unlink()
 
     def training(self) -> Training:
-        """Return the `training` section of its trials, also before it asks for any."""
+        """Return the `training` section of its trials, even before it has any."""
         with file_lock(self.folder.lock):
             trials = self.trials or (1 if self.open_ended else None)
             study = self._load_draft(yaml12.load_mapping(self.folder.study), trials)
@@ -86,7 +86,7 @@ class SweepStudy:
         return section
 
     def write(self, study: Mapping[str, Any], trials: int | None) -> None:
-        """Write the study, with how many trials it asks for; None: what the sweep file says."""
+        """Write the study with a number of trials; None: that of the sweep file."""
         write_atomically(self.folder.study, yaml12.dump(_with_trials(study, trials)))
 
     @property
@@ -97,27 +97,27 @@ class SweepStudy:
 
     @property
     def trials(self) -> int | None:
-        """How many trials the study asks for; None: as many as the sweep file says."""
+        """Number of trials of the study; None: that of the sweep file."""
         given = yaml12.load_mapping(self.folder.study)["phases"][0].get("trials")
         return None if given is None else int(given)
 
     @property
     def name(self) -> str:
-        """Name of the study: of its folder in results."""
+        """Name of the study, and of its folder in results."""
         return str(yaml12.load_mapping(self.folder.study)["name"])
 
     @property
     def open_ended(self) -> bool:
-        """Whether nothing but the workers' counts limits it."""
+        """Whether only the workers' counts limit it."""
         sweep = load_sweep(self.folder.sweep)
         return sweep.method != "grid" and sweep.run_cap is None
 
     def ask_for(self, trials: int) -> None:
-        """Have the study ask for at least so many trials."""
+        """Raise the study's number of trials to at least this."""
         self._change_trials(lambda asked: max(asked, trials))
 
     def ask_for_more(self, trials: int, known: int) -> None:
-        """Have the study ask for so many trials more, unless it has others than those known."""
+        """Add trials to the study, unless it has already grown beyond the known ones."""
         self._change_trials(lambda asked: asked + trials if asked == known else asked)
 
     def _change_trials(self, change: Callable[[int], int]) -> None:
@@ -150,28 +150,27 @@ def create_sweep(
     """Make the study around a sweep file, or find it again.
 
     Args:
-        sweep_file: As W&B has them.
-        base_study: Study whose modules, values and settings it takes; not its phases.
+        sweep_file: In W&B's format.
+        base_study: Study whose modules, values and settings are used, but not its phases.
         config_dir: Where modules are.
         layout: Of the results folder.
-        changes: path -> value, above those of the base study.
-        tracking: Settings of W&B in place of the base study's.
-        score: Settings of the ranking in place of the base study's; without any, the metric alone
-            decides.
-        own: Names of hyperparameters that nothing here knows, beside the base study's.
+        changes: path -> value, overriding those of the base study.
+        tracking: Settings of W&B, overriding the base study's.
+        score: Settings of the ranking, overriding the base study's; without any, only the metric
+            counts.
+        own: Names of the user's own hyperparameters, besides the base study's.
         round_size: Trials of a round of a Bayesian sweep, or None.
-        trials: How many; None: as many as the sweep file says.
+        trials: How many; None: the sweep file's number.
 
     Raises:
-        ConfigError: All that is wrong with the sweep file or with what it stands on; nothing is
-            left behind then.
+        ConfigError: All errors of the sweep file and of what it builds on; no files remain then.
     """
     sweep = load_sweep(sweep_file)
     problems = read_study_file(base_study)[1]
     if problems:
         raise ConfigError(problems)
-    told = yaml12.load_mapping(base_study)
-    content = {key: told[key] for key in KEPT if key in told}
+    base = yaml12.load_mapping(base_study)
+    content = {key: base[key] for key in KEPT if key in base}
     content["set"] = {**content.get("set", {}), **changes}
     of_file = {"project": sweep.project, "entity": sweep.entity}
     content["tracking"] = {
@@ -179,7 +178,7 @@ def create_sweep(
         **{name: value for name, value in of_file.items() if value},
         **tracking,
     }
-    # Whoever brings a W&B sweep has one thing in mind that is best: its metric.
+    # In a W&B sweep, only the metric says which trial is best.
     content["score"] = {**content.get("score", {}), "slope_weight": 0.0, **score}
     if own:
         content["own"] = [*content.get("own", ()), *own]
@@ -216,7 +215,7 @@ def find_sweep(name: str, config_dir: Path, layout: Layout) -> SweepStudy:
     """Return the sweep of an id, also as W&B writes it: ENTITY/PROJECT/ID.
 
     Raises:
-        ConfigError: There is none; lists those there are.
+        ConfigError: There is none; lists the existing ones.
     """
     last = name.rpartition("/")[2]
     folder = layout.sweep(last)

@@ -1,13 +1,12 @@
-"""A worker: advances the trials of a sweep straight in the run store, beside others.
+"""A worker: advances the trials of a sweep directly in the run store, next to other workers.
 
     stage -> its trials -> claim one that nobody works on -> advance its run -> ... -> next stage
 
 Workers on one machine, on several with a shared file system, and a workflow that builds the same
-study share nothing but files: the lock of a run is the claim on its trial, and what one of them
-finished is a link for the others. Rounds and rungs are filled by the same functions as in the
-workflow; a round by whoever comes first, under a lock, into the file of proposals that the workflow
-reads as well. Nothing is written where the workflow declares its results: it finds the runs in the
-store.
+study share only files: the lock of a run is the claim on its trial, and what one of them finished
+is a link for the others. Rounds and rungs are filled by the same functions as in the workflow; the
+first to need a round fills it, under a lock, into the file of proposals that the workflow reads as
+well. Nothing is written where the workflow declares its results: it finds the runs in the store.
 """
 
 import logging
@@ -31,7 +30,7 @@ from resweep.trials.trial import Outcome, Trial
 
 POLL_SECONDS = 1.0  # between looks at trials that others train
 NOTICE_SECONDS = 30.0  # between lines about waiting
-MOST_IDLE_PASSES = 3  # in which a sweep without run_cap grew, and nothing was there to train
+MOST_IDLE_PASSES = 3  # in which a sweep without run_cap grew, but there was nothing to train
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +45,12 @@ class Worker:
     Attributes:
         sweep: What to work on.
         layout: Of the results folder.
-        train: Advances a trial, with the record to write and whose weights stay; says whether it
-            was trained now, and raises LockTimeout at once where another process trains it.
-        count: How many trials to take; None: all there are.
-        interrupted: Whether to leave.
+        train: Advances a trial, given the record to write and which weights to keep; returns
+            whether it was trained now, and raises LockTimeout if another process trains it.
+        count: How many trials to take; None: all.
+        interrupted: Whether to stop.
         taken: Names of the trials that it took.
-        exhausted: Why a search proposes nothing more, once it does not.
+        exhausted: Why a search has no more proposals, or None.
     """
 
     sweep: SweepStudy
@@ -64,19 +63,19 @@ class Worker:
     _noticed: float = field(default_factory=time.monotonic)
 
     def work(self) -> bool:
-        """Work until there is nothing to take; says whether the whole sweep is done.
+        """Work until there is nothing to take; returns whether the whole sweep is done.
 
-        A worker that has taken its count stays until its round is over, since rungs go on with
-        trials that were taken before. A sweep without run_cap grows by what the counts ask for.
+        A worker that has taken its count stays until its round is over, since rungs continue
+        trials that were taken before. A sweep without run_cap grows by the workers' counts.
 
         Raises:
-            Interrupted: Told to leave; what was trained is saved.
-            ConfigError: Nothing says how many trials there are.
+            Interrupted: Asked to stop; what was trained is saved.
+            ConfigError: The number of trials is not given.
         """
         if not self.sweep.open_ended:
             return self._work_through(self.sweep.phase())
         if self.count is None:
-            hint = "is missing: the sweep has no run_cap, so say how many trials to take"
+            hint = "is missing: the sweep has no run_cap, so give the number of trials to take"
             raise ConfigError(Problem(str(self.sweep.folder.study), "--count", None, hint))
         self.sweep.ask_for(self.count)
         idle = 0
@@ -88,8 +87,8 @@ class Worker:
                 return done
             idle = 0 if len(self.taken) > before else idle + 1
             if self.exhausted is not None or idle > MOST_IDLE_PASSES:
-                why = self.exhausted or "new trials are known to the store, or cannot be trained"
-                log.warning("sweep %s: no more to take: %s", self.sweep.id, why)
+                why = self.exhausted or "new trials are in the store, or cannot be trained"
+                log.warning("sweep %s: no more trials to take: %s", self.sweep.id, why)
                 return done
             self.sweep.ask_for_more(missing, len(phase.trials))
 
@@ -113,7 +112,7 @@ class Worker:
     def _fill(
         self, phase: SweepPhase, stage: Stage, known: list[Outcome], latest: list[Outcome]
     ) -> list[Trial]:
-        """Return the trials of a stage, in view of all stages before it and of the latest."""
+        """Return the trials of a stage, given the results of all stages before it."""
         if not stage.first:
             before = phase.stages[phase.stages.index(stage) - 1]
             return promote(phase.rung_plan(before), latest)[0]
@@ -125,7 +124,7 @@ class Worker:
     def _advance(
         self, phase: SweepPhase, stage: Stage, trials: Sequence[Trial]
     ) -> list[Outcome] | None:
-        """Have the records of a stage; None where trials are left to others."""
+        """Return the outcomes of a stage; None if trials are left to others."""
         pending = list(zip(stage.slots, trials, strict=True))
         outcomes: dict[str, Outcome] = {}
         while pending:
@@ -144,9 +143,11 @@ class Worker:
         return [outcomes[slot] for slot in stage.slots]
 
     def _try(self, phase: SweepPhase, stage: Stage, slot: str, trial: Trial) -> Outcome | None:
-        """Advance one trial; None where another process trains it, or it is not ours to take."""
+        """Advance one trial; None if another process trains it, or it is not ours to take."""
         if self.interrupted():
-            raise Interrupted(f"sweep {self.sweep.id}: left; the same command goes on")
+            raise Interrupted(
+                f"sweep {self.sweep.id}: stopped; run the same command again to continue it"
+            )
         if stage.first and not self._may_take and run_to_train(trial, self.layout) is not None:
             return None
         record = self.sweep.folder.record(slot)
@@ -157,7 +158,7 @@ class Worker:
             return None
         if trial.empty is not None:
             self.exhausted = trial.empty
-        if trained and stage.first:  # not by one who was faster
+        if trained and stage.first:  # not if another process was faster
             self.taken.append(trial.trial)
         outcome = Outcome(trial, read_record(record), record)
         if trained:
@@ -166,13 +167,13 @@ class Worker:
         return outcome
 
     def _notice(self, slot: str, held: LockTimeout) -> None:
-        """Say now and then what is waited for."""
+        """Log now and then what it waits for."""
         if time.monotonic() - self._noticed > NOTICE_SECONDS:
             self._noticed = time.monotonic()
-            log.info("sweep %s: others train %s: %s", self.sweep.id, slot, held)
+            log.info("sweep %s: waiting for trial %s: %s", self.sweep.id, slot, held)
 
     def _is_left_to_others(self, phase: SweepPhase, stage: Stage, waiting: Sequence[Slot]) -> bool:
-        """Whether waiting leads nowhere: nobody trains what is left, or there is more to take."""
+        """Whether waiting is useless: nobody trains the rest, or there are other trials to take."""
         if self._may_take:
             return self.sweep.open_ended and phase.search is None
         runs = [run_to_train(trial, self.layout) for _, trial in waiting]
@@ -180,13 +181,13 @@ class Worker:
 
 
 def run_to_train(trial: Trial, layout: Layout) -> Run | None:
-    """Return the run that a trial would advance; None where the store, or nothing, answers it."""
+    """Return the run that a trial would advance; None if it needs no training."""
     if trial.empty is not None:
         return None
     try:
         found = prepare_and_answer(trial, layout)
     except DataError:
-        return None  # its record will say so
+        return None  # its record will have the error
     return found.run if isinstance(found, ToTrain) else None
 
 

@@ -1,1 +1,1 @@
-"""The store of prepared data, and batches made ready in time; what is in them, systems know."""
+"""The store of prepared data, and prefetching of batches; systems define what is in them."""

@@ -1,4 +1,4 @@
-"""Batches made ready in the background while the step before is computed."""
+"""Batches prepared in the background while the previous step is computed."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,12 +9,12 @@ from torch import Tensor
 
 
 class Prefetch:
-    """The batches of successive steps, each made while the one before is trained on.
+    """The batches of successive steps, each prepared while the previous one is trained on.
 
     Args:
         batch_at: Returns the batch of a step, int64.
-        device: Where it goes; to a GPU from pinned memory, beside the computation.
-        most_steps: The last step is the one before it.
+        device: Where it goes; to a GPU from pinned memory, overlapping the computation.
+        most_steps: Steps are below this.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class Prefetch:
         self._ready: tuple[int, Future[Tensor]] | None = None
 
     def at(self, step: int) -> Tensor:
-        """Return the batch of a step, on the device; in order of steps without waiting."""
+        """Return the batch of a step, on the device; without waiting if steps are in order."""
         if self._ready is None or self._ready[0] != step:
             self._ready = (step, self._thread.submit(self._make, step))
         batch = self._ready[1].result()
@@ -42,6 +42,6 @@ class Prefetch:
 
 
 def _choose_gpu(device: torch.device) -> None:
-    """Have a thread pin memory through its own GPU: at first each thread is on the first one."""
+    """Make a thread pin memory through its GPU: by default each thread uses the first one."""
     if device.type == "cuda":
         torch.cuda.set_device(device)

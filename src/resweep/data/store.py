@@ -1,7 +1,7 @@
 """The data store: `results/data/{data_id}/`, prepared once for equal settings.
 
-data.json    settings, digest, whatever the system says of the data, fingerprints of its sources
-...          the files that trainings read; which ones, the system knows
+data.json    settings, digest, the system's description of the data, fingerprints of its sources
+...          the files that trainings read, defined by the system
 """
 
 import json
@@ -21,19 +21,19 @@ DESCRIPTION = "data.json"
 
 
 class Source(Protocol):
-    """Who prepares data: a system, as far as this store needs to know it."""
+    """What prepares data: the part of a system that this store uses."""
 
     data_format: ClassVar[int]
 
     @property
     def schema(self) -> Schema:
-        """With a section `data`."""
+        """The schema, with a section `data`."""
 
     def source_files(self, settings: Mapping[str, Any]) -> list[Path]:
         """Return the local files that data is prepared from."""
 
     def prepare_data(self, settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-        """Write prepared data into an empty folder; returns what data.json says of it."""
+        """Write prepared data into an empty folder; returns its description for data.json."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Prepared:
 
     Attributes:
         folder: Where its files are.
-        digest: SHA-256 of everything that trainings read of it.
-        about: All of data.json.
+        digest: SHA-256 of everything that trainings read from it.
+        about: Content of data.json.
     """
 
     folder: Path
@@ -52,7 +52,7 @@ class Prepared:
 
 
 def data_id(source: Source, settings: Mapping[str, Any]) -> str:
-    """Name of the data set that these settings describe; later fields count once they differ."""
+    """Name of the data set of these settings; later fields count only if not `AsBefore`."""
     fields = source.schema.sections["data"].model_fields
     kept = {}
     for name, value in settings.items():
@@ -78,7 +78,7 @@ def find(source: Source, settings: Mapping[str, Any], layout: Layout) -> Prepare
 
 
 def ensure(source: Source, settings: Mapping[str, Any], layout: Layout) -> Prepared:
-    """Prepare the data set, or return the one that is there; safe to call from many processes.
+    """Prepare the data set, or return the existing one; safe to call from many processes.
 
     Raises:
         DataError: The source is missing, empty or unfit.
@@ -102,7 +102,7 @@ def _prepare(source: Source, settings: Mapping[str, Any], folder: Path) -> Prepa
     made = source.prepare_data(settings, new)
     about = {"settings": dict(settings), **made, "sources": before}
     write_atomically(new / DESCRIPTION, json.dumps(about, indent=2) + "\n")
-    if folder.exists():  # made from other source files: runs that read it have their own digest
+    if folder.exists():  # made from other source files: its runs have another digest
         shutil.rmtree(folder)
     new.rename(folder)
     return Prepared(folder, about["digest"], about)
@@ -117,14 +117,14 @@ def _unchanged(file: Path, known: Mapping[str, Any]) -> bool:
     try:
         status = file.stat()
     except OSError:
-        return True  # gone or not mounted here: what was prepared from it is still good
+        return True  # deleted, or not mounted here: what was prepared from it is still valid
     if status.st_size != known["size"]:
         return False
     return status.st_mtime_ns == known["mtime_ns"] or file_digest(file) == known["sha256"]
 
 
 def _named_files(source: Source, settings: Mapping[str, Any]) -> set[str]:
-    """Return the source files that there are now; none where they are not mounted."""
+    """Return the existing source files; none where they are not mounted."""
     try:
         return {str(file) for file in source.source_files(settings)}
     except DataError:

@@ -5,10 +5,10 @@
     '{"lr": 5e-4, "model": {"bias": true}}'                JSON of many
     point.json  point.yaml                                 a file of many
 
-Text becomes what YAML 1.2 makes of it; `None`, `True`, lists and mappings in Python's spelling are
-understood too, since agents write values by `str()`. That does not tell `1` from `"1"`, and false
-flags may be left out altogether. So the file that `WANDB_SWEEP_PARAM_PATH` names counts as well: it
-has all values with their types, and a word that says the same as the file has the file's type.
+Text is read as YAML 1.2; `None`, `True`, lists and mappings in Python's spelling are accepted too,
+since agents write values by `str()`. That does not distinguish `1` from `"1"`, and false flags may
+be missing altogether. So the file that `WANDB_SWEEP_PARAM_PATH` names is read as well: it has all
+values with their types, and a word that matches the file gets the type of the file.
 """
 
 import ast
@@ -37,9 +37,9 @@ class Given:
 
     Attributes:
         name: As given: a flat name or a dotted path.
-        value: What its text means.
+        value: The value of its text.
         text: Its text; None where the value came with its type.
-        origin: The command line, or the file that it stands in.
+        origin: The command line, or the file that it comes from.
     """
 
     name: str
@@ -54,8 +54,8 @@ class Arguments:
 
     Attributes:
         options: The command's own options that were given.
-        given: Parameters; of two with one name the later counts.
-        problems: Words that mean nothing, files that cannot be read.
+        given: Parameters; of two with the same name the later wins.
+        problems: Words that are not parameters, files that cannot be read.
     """
 
     options: dict[str, str]
@@ -69,9 +69,9 @@ def parse_arguments(
     """Read a command line.
 
     Args:
-        words: All of it but the program.
-        options: Names of the command's own options, in every form that parameters have.
-        swept: The file of parameters that a sweep's agent wrote; the command line counts above it.
+        words: All words after the program.
+        options: Names of the command's own options, in all forms that parameters have.
+        swept: The file of parameters that a sweep's agent wrote; the command line overrides it.
     """
     reader = _Reader(words)
     if swept is not None:
@@ -103,7 +103,7 @@ class _Reader:
             position += self._read_word(self.words[position], position + 1)
 
     def _read_word(self, word: str, following: int) -> int:
-        """Read the word before a position; returns how many words it took."""
+        """Read the word before a position; returns how many words were read."""
         assignment = _ASSIGNMENT.fullmatch(word)
         if assignment:
             self._add(assignment[1], assignment[2])
@@ -154,10 +154,12 @@ class _Reader:
         return name in self.typed and str(self.typed[name]) == text
 
     def _refuse(self, word: str) -> None:
-        self.problems.append(Problem(COMMAND_LINE, word, None, f"is no parameter; write {FORMS}"))
+        self.problems.append(
+            Problem(COMMAND_LINE, word, None, f"is not a parameter; write {FORMS}")
+        )
 
     def read_file(self, origin: str, read: Callable[[], Mapping[str, Any]]) -> None:
-        """Take all parameters of a mapping."""
+        """Add all parameters of a mapping."""
         try:
             self.given += [Given(name, value, None, origin) for name, value in read().items()]
         except ConfigError as error:
@@ -165,7 +167,7 @@ class _Reader:
 
 
 def read_value(text: str) -> Any:
-    """Return what a text means: null, a boolean, a number, a list, a mapping; else the text."""
+    """Return the value of a text: null, a boolean, a number, a list, a mapping; else the text."""
     if text in _NULLS:
         return None
     if text in _BOOLEANS:
@@ -181,7 +183,7 @@ def _collections(text: str) -> Iterator[Any]:
     for read in (ast.literal_eval, yaml12.parse):
         try:
             value = read(text)
-        except Exception:  # whatever a parser says of a text that is not in its language
+        except Exception:  # whatever a parser raises for text in another language
             continue
         if isinstance(value, list | dict):
             yield value
@@ -221,24 +223,24 @@ def _mapping_of_json(text: str, origin: str = COMMAND_LINE) -> dict[str, Any]:
     except RecursionError:
         raise ConfigError(Problem(origin, text[:40], None, "is nested too deeply")) from None
     except ValueError as error:
-        raise ConfigError(Problem(origin, text[:40], None, f"is no valid JSON: {error}")) from None
+        raise ConfigError(Problem(origin, text[:40], None, f"is not valid JSON: {error}")) from None
     if not isinstance(content, dict):
         raise ConfigError(Problem(origin, text[:40], None, "should be a JSON object: {...}"))
     return content
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make a JSON object; raises ValueError where a key stands twice, as the last would win."""
+    """Make a JSON object; raises ValueError for a duplicate key, of which the last would win."""
     content = dict(pairs)
     if len(content) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} stands there twice")
+        raise ValueError(f"the key {twice!r} appears twice; remove one")
     return content
 
 
 def _with_numbers(value: Any) -> Any:
-    """Turn `"1e-4"` into the number that it was: W&B reads sweep files by YAML 1.1."""
+    """Turn `"1e-4"` back into a number: W&B reads sweep files as YAML 1.1."""
     if isinstance(value, str):
         return float(value) if _EXPONENT.fullmatch(value) else value
     if isinstance(value, dict):

@@ -1,7 +1,7 @@
-"""The options of a training job, on their way to other processes and back.
+"""The options of a training job, written to a command line and read from it.
 
-The rule, a worker and rank 0's launcher all start `train.py`: what they ask for beside the trial is
-one `JobOptions`, written as words of a command line by the one side and read by the other.
+The rule, a worker and rank 0's launcher all start `train.py`: what they ask for, besides the trial,
+is a `JobOptions`.
 """
 
 import argparse
@@ -18,17 +18,17 @@ KEEP = ("best", "all", "none")
 
 @dataclass(frozen=True, kw_only=True)
 class JobOptions:
-    """What a training job is given beside its trial; nothing here changes a run's numbers.
+    """What a training job is given besides its trial; nothing here changes a run's numbers.
 
     Attributes:
         results: The results folder.
         device: auto, cpu, cuda or cuda:N; auto and cuda lease a GPU of this machine.
-        keep: Whose weights stay: best (decided when the phase is ranked), all or none.
+        keep: Which weights to keep: best (decided when the phase is ranked), all or none.
         weights: Whether the weights are wanted even if they were pruned.
         tracking: Settings of W&B: wandb, project, entity.
         lock_timeout: Seconds to wait for another process that advances the run.
-        memory_limit_mb: What the scheduler allows.
-        log_file: Where the processes of the training log as well.
+        memory_limit_mb: The scheduler's limit.
+        log_file: A further log file for the processes of the training.
     """
 
     results: Path = Path("results")
@@ -47,11 +47,11 @@ class JobOptions:
 
     @property
     def wants_weights(self) -> bool:
-        """Whether weights that were pruned are to be trained again."""
+        """Whether weights that were pruned have to be trained again."""
         return self.weights or self.keep == "all"
 
     def words(self) -> list[str]:
-        """Return the options as words of a command line that `add_to` reads."""
+        """Return the options as words of a command line, which `parse` reads."""
         words = ["--results", f"{self.results}", "--device", self.device, "--keep", self.keep]
         words += ["--tracking", json.dumps(self.tracking), "--lock-timeout", f"{self.lock_timeout}"]
         if self.weights:
@@ -69,7 +69,7 @@ class JobOptions:
         add("--results", type=Path, default=default.results, help="results folder (results)")
         add("--device", default=default.device, help="auto, cpu, cuda or cuda:N (auto)")
         add("--keep", choices=KEEP, default=default.keep, help="weights to keep (best)")
-        add("--weights", action="store_true", help="have the weights, even if they were pruned")
+        add("--weights", action="store_true", help="train again if the weights were pruned")
         add(
             "--tracking",
             type=json.loads,
@@ -83,7 +83,7 @@ class JobOptions:
             default=default.lock_timeout,
             help="seconds to wait for another process that trains the same run (3600)",
         )
-        add("--memory-mb", type=int, help="memory that the scheduler allows, in MB")
+        add("--memory-mb", type=int, help="memory limit of the scheduler, in MB")
         add("--log", type=Path, help="also log to this file")
 
     @classmethod
@@ -102,7 +102,7 @@ class JobOptions:
 
     @classmethod
     def parse(cls, words: Sequence[str]) -> "JobOptions":
-        """Return the options that words of a command line say."""
+        """Read the options from words of a command line."""
         parser = argparse.ArgumentParser(allow_abbrev=False)
         cls.add_to(parser)
         return cls.of(parser.parse_args(words))

@@ -1,17 +1,17 @@
-"""What a training asks a scheduler for.
+"""The resources that a training asks a scheduler for.
 
 Estimates, each of which a study can override under `resources:`:
 
-    memory   of a node, for each of its processes: 800 MB for Python and torch, and what the system
-             says that a training takes; once more what a snapshot copies. Half as much again for
-             each time that the run was killed at its limit
-    time     10 minutes to start, then the system's FLOPs, at 2 GFLOP/s on a CPU core and at 5
-             TFLOP/s on a GPU for each process: slower than either is, so that a limit is rarely
-             met; a day at most: a run that meets its limit saves and continues
+    memory   per node, for each of its processes: 800 MB for Python and torch, and the system's
+             estimate of a training; plus what a snapshot copies. Half as much again for each time
+             that the run was killed at its limit
+    time     10 minutes to start, then the system's FLOPs at 2 GFLOP/s per CPU core or 5 TFLOP/s per
+             GPU: slower than either, so that the limit is rarely reached; at most a day, since a
+             run that reaches its limit saves and continues
     cores    those of the study for each process of a node
     GPUs     those of the study, at least one for each process of a node; none where it says 0
 
-What the run store serves asks for a link's worth: no GPU, a few minutes.
+A trial that the run store serves only needs a link: no GPU, a few minutes.
 """
 
 import time
@@ -34,21 +34,21 @@ from resweep.trials.trial import Trial, read_trial
 BASE_MB = 800
 GROWTH = 1.5
 START_MINUTES = 10
-NOTICE = "--signal=USR1@120"  # SLURM tells a training two minutes before its limit
-MOST_MINUTES = 24 * 60  # a longer run saves at its limit, and its retry goes on
-KEPT_SECONDS = 1.0  # an answer about a trial
+NOTICE = "--signal=USR1@120"  # SLURM signals a training two minutes before its limit
+MOST_MINUTES = 24 * 60  # a longer run saves at its limit, and its retry continues
+CACHED_SECONDS = 1.0  # for an answer about a trial
 FLOPS = {"cpu": 2e9, "gpu": 5e12}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Needs:
-    """What one training job asks for; None leaves it to the cluster's default.
+    """What one training job asks for; None: the cluster's default.
 
     Attributes:
-        gpus: On each node.
-        mem_mb: On each node.
+        gpus: Per node.
+        mem_mb: Per node.
         runtime: Minutes.
-        cpus: On each node.
+        cpus: Per node.
         nodes: How many.
     """
 
@@ -63,44 +63,44 @@ class Needs:
 
     @property
     def gres(self) -> str | None:
-        """The GPUs in SLURM's words: `gpu:1`, `gpu:a100:2`; None without any."""
+        """The GPUs as SLURM writes them: `gpu:1`, `gpu:a100:2`; None without any."""
         if not self.gpus:
             return None
         return ":".join(["gpu", *([self.gpu_model] if self.gpu_model else []), str(self.gpus)])
 
     @property
     def several_nodes(self) -> int | None:
-        """How many, if there are several."""
+        """How many nodes, if there are several."""
         return self.nodes if self.nodes > 1 else None
 
     @property
     def mpi(self) -> str | None:
-        """How the job reaches its other nodes: the plugin starts it on the first one alone."""
+        """How the job reaches its other nodes: the plugin starts it only on the first one."""
         return "srun" if self.nodes > 1 else None
 
     @property
     def tasks_per_gpu(self) -> int | None:
-        """None of the plugin's own: `tasks` counts a torchrun on each node."""
+        """0, not the plugin's default: `tasks` counts one torchrun per node."""
         return 0 if self.nodes > 1 and self.gpus else None
 
 
-LINK = Needs(gpus=0, mem_mb=1000, runtime=10)  # what writing a link takes
+LINK = Needs(gpus=0, mem_mb=1000, runtime=10)  # to write a link
 
 
 def trial_needs(trial: Trial, wanted: Resources, keep: str, layout: Layout) -> Needs:
-    """Say what a trial asks for, in view of what the store has of its run.
+    """Return what a trial asks for, given what the store has of its run.
 
     Args:
-        trial: The trial; an empty slot takes a link's worth.
+        trial: The trial; an empty slot only needs a link.
         wanted: The study's `resources`.
-        keep: The phase's keep policy: under `all` pruned weights have to be trained again.
+        keep: The phase's keep policy: under `all`, pruned weights have to be trained again.
         layout: Of the results folder.
     """
     if trial.empty is not None:
         return LINK
     found = answer(trial, layout, weights=keep == "all")
     if isinstance(found, Served | Infeasible):
-        return LINK  # an infeasible trial writes its record and leaves
+        return LINK  # an infeasible trial writes its record and exits
     if isinstance(found, Unknown):
         return _estimate(trial.config, found.data, wanted, 0)
     grown = Attempts(found.run).out_of_memory_count()
@@ -108,9 +108,9 @@ def trial_needs(trial: Trial, wanted: Resources, keep: str, layout: Layout) -> N
 
 
 class TrialNeeds:
-    """What the trials of studies ask for, in view of the store.
+    """What the trials of studies ask for, given what the store has.
 
-    A scheduler asks for one resource after the other: an answer is kept for a second.
+    A scheduler asks for one resource after the other: an answer is cached for a second.
     """
 
     def __init__(self, layout: Layout, clock: Callable[[], float] = time.monotonic):
@@ -121,15 +121,15 @@ class TrialNeeds:
         self._when = 0.0
 
     def of(self, phase: Phase, stage: Stage, trial: str, attempt: int) -> Needs:
-        """Say what one trial asks for.
+        """Return what one trial asks for.
 
         Args:
-            phase, stage: Which it is of.
+            phase, stage: Where it belongs.
             trial: Its name.
-            attempt: Which attempt this is: after a failure the store says other things.
+            attempt: Number of the attempt: after a failure the store's answer differs.
         """
         asked = (phase.study, phase.name, stage.name, trial, attempt)
-        if asked != self._asked or self._clock() - self._when > KEPT_SECONDS:
+        if asked != self._asked or self._clock() - self._when > CACHED_SECONDS:
             self._answer = self._look(phase, stage, trial)
             self._asked, self._when = asked, self._clock()
         return self._answer
@@ -146,10 +146,10 @@ class TrialNeeds:
 
 
 def scheduler_resources(wanted: Resources) -> dict[str, str]:
-    """Return the fields of `Needs` by the names that Snakemake's executors have for them.
+    """Return the fields of `Needs` by their names in Snakemake's executors.
 
-    GPUs and a partition are among them only where a study asks for any: a default would be asked
-    for even where a link is made.
+    GPUs and a partition are included only if a study asks for any: a default would be requested
+    even to make a link.
     """
     names = {name: name for name in ("mem_mb", "runtime", "slurm_extra", "mpi", "tasks_per_gpu")}
     names |= {"nodes": "several_nodes", "tasks": "several_nodes"}
@@ -164,15 +164,15 @@ def _estimate(
     system = system_of(config)
     cost = system.cost(config, data)
     training: Training = system.schema.validate(config).training
-    here = processes_of_a_node(training)
-    mem_mb = here * (BASE_MB + cost.process_bytes / 2**20) + cost.snapshot_bytes / 2**20
+    per_node = processes_of_a_node(training)
+    mem_mb = per_node * (BASE_MB + cost.process_bytes / 2**20) + cost.snapshot_bytes / 2**20
     flops = FLOPS["gpu" if wanted.gpus else "cpu"] * training.processes
     seconds = system.steps_of(config, data) * cost.step_flops / flops
     return Needs(
-        gpus=max(wanted.gpus, here) if wanted.gpus else 0,
+        gpus=max(wanted.gpus, per_node) if wanted.gpus else 0,
         mem_mb=round((wanted.mem_mb or mem_mb) * GROWTH**grown),
         runtime=wanted.runtime or min(round(START_MINUTES + seconds / 60), MOST_MINUTES),
-        cpus=wanted.cpus * here,
+        cpus=wanted.cpus * per_node,
         nodes=training.nodes,
         gpu_model=wanted.gpu_model,
         partition=wanted.partition,

@@ -1,10 +1,10 @@
-"""One training by hand, or for a W&B agent: parameters above what a study's trainings share.
+"""One training by hand, or for a W&B agent: parameters that override those of a study.
 
     the study's base, its set, a sweep's file of parameters, the command line  ->  a trial
 
-It is trained into the run store like any other: `results/by-hand/{study}/` has its trial file and
-record, and nothing else asks for these. Under an agent all metrics go to the W&B run that the agent
-opened, whether they are trained now or were in the store.
+It is trained in the run store like any other: `results/by-hand/{study}/` has its trial file and
+record, and nothing else uses these. Under an agent, all metrics go to the W&B run that the agent
+opened, whether they are computed now or were in the store.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ class Plan:
 
     Attributes:
         trial: What to train.
-        options: Of the job; keep: best keeps the weights if it is trained now, all in any case.
+        options: Of the job; keep: best keeps the weights if it is trained now, all always.
     """
 
     trial: Trial
@@ -68,16 +68,16 @@ def plan_by_hand(
     environment: Mapping[str, str] = os.environ,
     config_dir: Path = Path("config"),
 ) -> Plan:
-    """Read a command line, and what a W&B agent left in the environment.
+    """Read a command line, and what a W&B agent set in the environment.
 
     Args:
-        words: All of the command line but the program.
+        words: All words after the program.
         environment: `WANDB_SWEEP_PARAM_PATH`, and of an agent `WANDB_SWEEP_ID`, `WANDB_RUN_ID`,
             `WANDB_MODE`.
         config_dir: Where studies and modules are.
 
     Raises:
-        ConfigError: All that is wrong.
+        ConfigError: Everything that is wrong.
     """
     swept = environment.get("WANDB_SWEEP_PARAM_PATH")
     arguments = parse_arguments(words, OPTIONS, Path(swept) if swept else None)
@@ -117,7 +117,7 @@ def agent_tracking(environment: Mapping[str, str]) -> dict[str, Any]:
     """Return how a W&B agent's run is tracked; empty where no agent opened one.
 
     Raises:
-        ConfigError: WANDB_MODE is none that a training can follow.
+        ConfigError: WANDB_MODE is unknown.
     """
     run = environment.get("WANDB_RUN_ID")
     if not run or not environment.get("WANDB_SWEEP_ID"):
@@ -150,10 +150,12 @@ def _resolve(
 
 
 def _for_its_field(one: Given, schema: Schema) -> Any:
-    """Return a parameter's value; its bare text where the field takes that and not the value."""
+    """Return a parameter's value; its plain text where the field accepts only that."""
     if one.text is None or isinstance(one.value, str):
         return one.value
-    with contextlib.suppress(ValueError):  # what is ambiguous or wrong is told with its layer
+    with contextlib.suppress(
+        ValueError
+    ):  # ambiguous names and wrong values are reported with their layer
         path = compose.resolve_name(one.name, {}, schema)
         try:
             compose.coerce(path, one.value, schema)
@@ -169,22 +171,22 @@ def train_by_hand(
     interrupted: Callable[[], bool] = lambda: False,
     on_run: Callable[[Path], None] = lambda folder: None,
 ) -> Record:
-    """Train as planned, or take what the store has; returns the record.
+    """Train as planned, or use what the store has; returns the record.
 
     Args:
         plan: What, and where.
-        interrupted: Whether to save and leave.
-        on_run: Told the run's folder once it is known.
+        interrupted: Whether to save and stop.
+        on_run: Called with the run's folder once it is known.
 
     Raises:
-        Interrupted: Told to leave, after saving.
-        ResweepError: A fault of the machine or of the data; the same call may go through later.
+        Interrupted: Asked to stop, after saving.
+        ResweepError: A fault of the machine or of the data; the same call may succeed later.
     """
     trial, layout = plan.trial, plan.layout
     schema = system_of(trial.config).schema
     own = sorted(path for path in trial.assignments if not schema.is_known(path))
     if own:
-        log.info("hyperparameters of your own, which only name the run: %s", ", ".join(own))
+        log.info("your own hyperparameters, which only tell runs apart: %s", ", ".join(own))
     write_trial(layout.trial(trial.study, trial.phase, trial.trial), trial)
     trained = train_trial(
         trial,
@@ -207,12 +209,12 @@ def train_by_hand(
             layout=layout,
             rules=rules,
         ):
-            pass  # all there is to send is there
+            pass  # all metrics exist already, and are sent
     return record
 
 
 def result_text(record: Record, layout: Layout) -> str:
-    """Return what came out, for people: the run's folder, its status, the final metrics."""
+    """Return the result, for people: the run's folder, its status, the final metrics."""
     if record.run_id is None:
         return f"{record.status}: {record.stop_reason}"
     head = f"{layout.run(record.run_id)}: {record.end_text}"

@@ -1,9 +1,9 @@
-"""Get a trial its record: the whole of a training job.
+"""A whole training job: from a trial to its record.
 
 trial -> the store's answer -> the record linked
                             -> a GPU leased -> run advanced in the store -> record linked
 
-Where several processes train the run, this one starts them, and rank 0 of them does the same again.
+If several processes train the run, this one starts them, and rank 0 of them runs the same steps.
 """
 
 import json
@@ -54,16 +54,16 @@ def train_trial(
         record: Where the trial's record goes.
         options: Of the job.
         processes: Those that train together, if this is rank 0 of them.
-        interrupted: Whether to save, or to stop waiting, and leave.
+        interrupted: Whether to save, or to stop waiting, and return.
         on_run: Called with the run's folder once it is known.
 
     Returns:
-        Whether anything was trained here, and sent to W&B; else the store answered.
+        Whether anything was trained here, and sent to W&B; otherwise the store answered.
 
     Raises:
-        Interrupted: Told to leave, after saving.
-        ResweepError: A fault of the machine or of the data; the same call may go through later.
-        Exception: A training that failed twice, each time in another way.
+        Interrupted: Asked to stop, after saving.
+        ResweepError: A fault of the machine or of the data; the same call may succeed later.
+        Exception: A training that failed twice, each time differently.
     """
     if trial.empty:
         write_own_record(record, Status.EMPTY, trial.empty)
@@ -72,11 +72,11 @@ def train_trial(
     if isinstance(found, Infeasible):
         return _infeasible(record, found.reason)
     on_run(found.run.path)
-    if options.keep != "none":  # before training, so that nobody prunes what we are about to use
+    if options.keep != "none":  # before training, so that its weights are not pruned
         claim(found.run, trial.study, trial.phase, trial.trial)
     starts_processes = launch.is_wanted(found.goal.training) and processes is None
     served = found.record if isinstance(found, Served) else None
-    # Who would start processes waits here for whoever trains the run now: no GPU waits along.
+    # Before starting processes, wait here for another process that trains the run: without a GPU.
     if served is None and (starts_processes or isinstance(found, Served)):
         served = _answer_under_lock(found, options, interrupted)
     if served is not None:
@@ -85,14 +85,14 @@ def train_trial(
         return False
     job = _Job(trial, record, options, found, interrupted)
     work = f"{trial.study}/{trial.phase}/{trial.trial}"
-    here = launch.processes_of_a_node(found.goal.training)
+    gpus_needed = launch.processes_of_a_node(found.goal.training)
     automatic = options.device in ("auto", "cuda")
     with (
-        lease_gpu(work, interrupted, here) if automatic else nullcontext() as gpu,
+        lease_gpu(work, interrupted, gpus_needed) if automatic else nullcontext() as gpu,
         gpu_log(gpu, work),
     ):
         if gpu is not None:
-            log.info("has GPU %s", gpu)
+            log.info("using GPU %s", gpu)
         return job.start_processes() if starts_processes else job.train_here(processes)
 
 
@@ -105,7 +105,7 @@ def _infeasible(record: Path, reason: str) -> bool:
 def _answer_under_lock(
     found: Served | ToTrain, options: JobOptions, interrupted: Callable[[], bool]
 ) -> Path | None:
-    """Return the record of a goal, written from the run's metrics if these are enough."""
+    """Return the record of a goal, written from the run's metrics if these suffice."""
     run, goal = found.run, found.goal
     with RunLock(run.path, options.lock_timeout, interrupted=interrupted):
         served = run.find_record(goal)
@@ -121,8 +121,8 @@ class _Job:
         trial: What to train.
         record: Where its record goes.
         options: Of the job.
-        found: The run, and what is wanted of it.
-        interrupted: Whether to save and leave.
+        found: The run, and its goal.
+        interrupted: Whether to save and stop.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class _Job:
 
     def train_here(self, processes: "Processes | None") -> bool:
         """Train in this process; returns whether anything was trained."""
-        # torch: seconds that a link does not need, and it reads which GPUs there are
+        # importing torch takes seconds, which a link does not need, and reads the visible GPUs
         from resweep.store.advance import Surroundings, advance
         from resweep.training.device import pick_device
         from resweep.training.processes import ALONE
@@ -164,9 +164,9 @@ class _Job:
 
         try:
             goal.system.check_buildable(goal.config)
-            # Processes that one of them left in the middle cannot start again.
+            # Several processes cannot start again after one of them failed.
             made = work() if processes else retry_once(work)
-        except ConfigError as error:  # some things only building the model tells
+        except ConfigError as error:  # some errors are only found by building the model
             return _infeasible(self.record, str(error))
         link_record(self.record, made)
         return self.trained
@@ -185,13 +185,13 @@ class _Job:
         )
 
     def start_processes(self) -> bool:
-        """Have processes train it, again with smaller micro-batches while memory is short."""
+        """Have processes train it, with smaller micro-batches while they run out of memory."""
         training = self.goal.training
         if self.options.device.startswith("cuda:"):
-            hint = f"names one GPU for {training.processes} processes; give auto or cuda"
+            hint = f"is one GPU for {training.processes} processes; use auto or cuda"
             raise ConfigError(Problem("command line", "--device", self.options.device, hint))
         limit = MicroBatchLimit(self.run.path, None)
-        # Not in a file: other nodes have a /tmp of their own.
+        # Not in a file: other nodes have their own /tmp.
         words = ["--content", json.dumps(self.trial.content()), "--record", f"{self.record}"]
         words += self.options.words()
 
@@ -202,23 +202,23 @@ class _Job:
                     return launch.launch(training, words, self.interrupted)
                 except launch.Crashed as error:
                     if self.interrupted():
-                        text = f"run {self.run.run_id}: {error} when told to leave"
+                        text = f"run {self.run.run_id}: {error} while stopping"
                         raise Interrupted(text) from None
                     if limit.read() == known:
                         raise
-                log.info("out of memory: again, with micro-batch size %s", limit.read())
+                log.info("out of memory: continuing with micro-batch size %s", limit.read())
 
         return retry_once(start)
 
 
 def retry_once(work: Callable[[], T]) -> T:
-    """Do it, and again if it fails by itself: what fails twice alike is a result."""
+    """Call `work`, and once more if it fails by itself: the same error twice is a result."""
     try:
         return work()
     except launch.Crashed as error:
-        log.error("%s; trying again from the last checkpoint", error)
+        log.error("%s; retrying from the last checkpoint", error)
     except (ResweepError, OSError, MemoryError):
         raise
     except Exception:
-        log.exception("training failed; trying again from the last checkpoint")
+        log.exception("training failed; retrying from the last checkpoint")
     return work()

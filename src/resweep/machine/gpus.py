@@ -1,10 +1,10 @@
-"""The GPUs of one machine, one training on each, where no scheduler hands them out.
+"""The GPUs of one machine, one training on each, where no scheduler assigns them.
 
     what the machine has (nvidia-smi, or RESWEEP_GPUS)  ->  of these CUDA_VISIBLE_DEVICES
       ->  the first that are free: locked, and alone in this process's CUDA_VISIBLE_DEVICES
 
 A lease is a file lock in `/tmp/resweep-gpus-{user id}/`: all checkouts of a user on a machine see
-it, and it goes with the process. In a SLURM job, which has its GPUs already, there is none.
+it, and it ends with the process. In a SLURM job, which already has its GPUs, there is none.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from typing import Any
 from resweep.errors import ConfigError, Interrupted, Problem
 
 LOGS = Path("logs")
-HELD = "RESWEEP_HELD_GPU"  # says to this process and its children that they have one
+HELD = "RESWEEP_HELD_GPU"  # tells this process and its children that they have one
 SECONDS_OF_NVIDIA_SMI = 60.0
 POLL_SECONDS = 0.25
 FIRST_NOTICE_SECONDS = 2.0
@@ -52,12 +52,12 @@ class Gpu:
 
 
 def pool(environment: Mapping[str, str] = os.environ) -> list[Gpu]:
-    """Return the GPUs that a training here may take, in the order of preference.
+    """Return the GPUs that a training may use here, in order of preference.
 
-    None in a SLURM job, and none where the machine shows none.
+    Empty in a SLURM job, and on a machine without GPUs.
 
     Raises:
-        ConfigError: RESWEEP_GPUS holds something else than names.
+        ConfigError: RESWEEP_GPUS is not a list of names.
     """
     if environment.get("SLURM_JOB_ID"):
         return []
@@ -71,7 +71,7 @@ def _given(text: str) -> list[Gpu]:
     names = _items(text)
     wrong = [name for name in names if not re.fullmatch(r"[\w.-]+", name)]
     if wrong or len(set(names)) < len(names):
-        hint = "should be indices as nvidia-smi has them, each once: 0,1"
+        hint = "should be indices as in nvidia-smi, each once: 0,1"
         raise ConfigError(Problem("environment", "RESWEEP_GPUS", text, hint))
     return [Gpu(name, name) for name in names]
 
@@ -81,7 +81,7 @@ def _items(text: str) -> list[str]:
 
 
 def found_by_nvidia_smi() -> list[Gpu]:
-    """Return what `nvidia-smi -L` lists; nothing where it is missing or has no driver."""
+    """Return what `nvidia-smi -L` lists; nothing if it is missing or has no driver."""
     command = shutil.which("nvidia-smi")
     if command is None:
         return []
@@ -100,7 +100,7 @@ def found_by_nvidia_smi() -> list[Gpu]:
 
 
 def read_listing(text: str) -> list[Gpu]:
-    """Read the output of `nvidia-smi -L`; the MIG parts of a GPU stand in its place."""
+    """Read the output of `nvidia-smi -L`; the MIG parts of a GPU replace it."""
     gpus: list[Gpu] = []
     whole = ""
     parts = 0
@@ -119,8 +119,8 @@ def read_listing(text: str) -> list[Gpu]:
 def restrict(gpus: Sequence[Gpu], visible: str) -> list[Gpu]:
     """Return those that CUDA_VISIBLE_DEVICES names, in its order.
 
-    By index, which for a GPU in parts means the first of them, or by the beginning of a UUID. What
-    comes after a name that is none is not seen by CUDA either.
+    By index, which for a GPU in parts means the first part, or by the beginning of a UUID. Like
+    CUDA, it ignores everything after an unknown name.
     """
     chosen: list[Gpu] = []
     for item in _items(visible):
@@ -143,29 +143,29 @@ def held_gpu() -> str | None:
 def lease_gpu(
     work: str, interrupted: Callable[[], bool] = lambda: False, count: int = 1
 ) -> Iterator[str | None]:
-    """Have a GPU, or several, to oneself: `with lease_gpu("study/phase/trial") as gpu: ...`.
+    """Lease a GPU, or several, exclusively: `with lease_gpu("study/phase/trial") as gpu: ...`.
 
-    Enter it before CUDA is used in this process: CUDA_VISIBLE_DEVICES is read then, and stays as it
-    is set here after the lease, so that a process trains on one GPU all its life. Within a lease of
-    this process, or of the one that started it, the same one is given again.
+    Enter it before CUDA is used in this process: CUDA_VISIBLE_DEVICES is read then, and keeps its
+    value after the lease, so that a process always trains on the same GPU. Within a lease of this
+    process, or of the one that started it, the same GPU is returned again.
 
     Args:
-        work: What it is for, to be told to those who wait.
+        work: What it is for, shown to processes that wait.
         interrupted: Whether to stop waiting.
-        count: How many; they are taken together or not at all, so that nobody waits for half.
+        count: How many; all are taken or none, so that no process waits with half of them.
 
     Yields:
         The GPU's name, of several `0,1`; None where there is nothing to lease.
 
     Raises:
-        Interrupted: Told to leave while waiting.
+        Interrupted: Asked to stop while waiting.
         ConfigError: The folder of leases is not ours, RESWEEP_GPUS is wrong, or there are too few.
     """
     held = held_gpu()
     gpus = [] if held is not None else pool()
-    there = len(held.split(",")) if held is not None else len(gpus)
-    if 0 < there < count:
-        hint = f"should be at most {there}, the GPUs of this machine that may be used"
+    available = len(held.split(",")) if held is not None else len(gpus)
+    if 0 < available < count:
+        hint = f"should be at most {available}, the number of GPUs that may be used here"
         raise ConfigError(Problem(work, "training.processes", count, hint))
     if not gpus:
         yield held
@@ -193,7 +193,7 @@ def _wait(
     work: str,
     interrupted: Callable[[], bool],
 ) -> dict[Gpu, int]:
-    """Return the first GPUs that get free, and their locked files."""
+    """Return the first GPUs that become free, and their locked files."""
     notice = time.monotonic() + FIRST_NOTICE_SECONDS
     while True:
         taken: dict[Gpu, int] = {}
@@ -206,7 +206,7 @@ def _wait(
         for file in taken.values():
             os.close(file)
         if interrupted():
-            raise Interrupted(f"left while waiting for a GPU: {folder.holders(gpus)}")
+            raise Interrupted(f"stopped while waiting for a GPU: {folder.holders(gpus)}")
         if time.monotonic() > notice:
             what = "a GPU" if count == 1 else f"{count} GPUs"
             log.info("waiting for %s: %s", what, folder.holders(gpus))
@@ -215,21 +215,21 @@ def _wait(
 
 
 def default_folder() -> Path:
-    """Return where leases are: one place for all of a user's processes on a machine.
+    """Return the folder of leases, the same for all of a user's processes on a machine.
 
-    So neither XDG_RUNTIME_DIR nor TMPDIR, which differ from one login, or job, to the next.
+    So not XDG_RUNTIME_DIR or TMPDIR, which differ between logins and jobs.
     """
     return Path("/tmp", f"resweep-gpus-{os.getuid()}")
 
 
 class LeaseFolder:
-    """The folder of leases: one file a GPU, locked by its holder, who writes into it who it is.
+    """The folder of leases: one file per GPU, locked by its holder, whose name is in it.
 
     Args:
         path: The folder; made if missing.
 
     Raises:
-        ConfigError: There is one, but not ours alone: others could hold our leases.
+        ConfigError: Other users can access the folder, and could hold our leases.
     """
 
     def __init__(self, path: Path):
@@ -239,14 +239,14 @@ class LeaseFolder:
         status = self.path.lstat()
         ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
         if not ours or status.st_mode & 0o077:
-            hint = "should be a folder of yours alone (mode 700): remove it"
+            hint = "should be a folder that only you can access (mode 700); remove it"
             raise ConfigError(Problem(str(self.path), "", None, hint))
-        # What cleans up /tmp leaves locked folders alone, see tmpfiles.d(5).
+        # Cleaners of /tmp skip locked folders, see tmpfiles.d(5).
         self._handle = os.open(self.path, os.O_RDONLY)
         fcntl.flock(self._handle, fcntl.LOCK_SH)
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Close the folder."""
         os.close(self._handle)
 
     def lock(self, name: str, holder: Mapping[str, Any]) -> int | None:
@@ -266,20 +266,20 @@ class LeaseFolder:
         return file
 
     def holders(self, gpus: Sequence[Gpu]) -> str:
-        """Say who holds which."""
-        return ", ".join(f"{gpu.name} has {self._holder(gpu.name)}" for gpu in gpus)
+        """Return who holds which GPU, for messages."""
+        return ", ".join(f"GPU {gpu.name} runs {self._holder(gpu.name)}" for gpu in gpus)
 
     def _holder(self, name: str) -> str:
         try:
             holder = json.loads((self.path / f"{name}.lock").read_text())
             return f"{holder['work']} (process {holder['process']})"
         except (OSError, ValueError):  # between taking and writing
-            return "somebody"
+            return "another training"
 
 
 @contextmanager
 def gpu_log(gpu: str | None, work: str, folder: Path = LOGS) -> Iterator[None]:
-    """Log what happens in the body to `gpu_{name}_sweep.log` too, under the name of the work."""
+    """Also log to `gpu_{name}_sweep.log` within the body, under the name of the work."""
     if gpu is None:
         yield
         return

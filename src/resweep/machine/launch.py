@@ -1,12 +1,12 @@
-"""Start the processes of one training, and wait for what they got.
+"""Start the processes of one training, and wait for the result.
 
     train.py  (this process: no torch, waits)
       torchrun  (of several nodes: srun, and a torchrun on each)
-        train.py, rank 0      the whole of a training job, as if it were alone
+        train.py, rank 0      the whole training job, as if it were alone
         train.py, rank 1...   what rank 0 calls (resweep.training.mirror)
 
-Rank 0 leaves its process id and its answer in a folder that is made for the launch. Signals go from
-here to it alone: it saves, and lets the others go.
+Rank 0 writes its process id and its answer into a folder made for the launch. Signals are sent from
+here only to rank 0: it saves, and stops the others.
 """
 
 import contextlib
@@ -36,14 +36,14 @@ from resweep.errors import (
 )
 from resweep.paths import write_atomically
 
-FOLDER = "RESWEEP_LAUNCH"  # says to the processes where the answer goes
+FOLDER = "RESWEEP_LAUNCH"  # tells the processes where the answer goes
 POLL_SECONDS = 0.2
-# Rank 0 saves within the grace that a scheduler gives; torchrun must not kill it before. Nor should
-# it wait for ever for one that hangs because another died.
+# Rank 0 saves within a scheduler's grace period; torchrun must not kill it before that, but must
+# not wait forever for one that hangs because another died.
 GRACE_SECONDS = 600
 SIGNALS = "SIGTERM,SIGINT,SIGUSR1,SIGHUP,SIGQUIT"
 SCRIPT = Path("workflow", "scripts", "train.py")
-TOLD = {kind.__name__: kind for kind in (Interrupted, LeaseLost, LockTimeout, ProcessLost)}
+ERRORS = {kind.__name__: kind for kind in (Interrupted, LeaseLost, LockTimeout, ProcessLost)}
 PR_SET_PDEATHSIG = 1
 
 log = logging.getLogger(__name__)
@@ -76,22 +76,22 @@ def command(
     """Return the command that starts the processes, each with these arguments of train.py.
 
     Raises:
-        ConfigError: Several nodes, and no SLURM job that has them.
+        ConfigError: Several nodes without a SLURM job.
     """
     nodes = training.nodes
-    here = processes_of_a_node(training)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={here}"]
+    per_node = processes_of_a_node(training)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={per_node}"]
     torchrun += [f"--signals-to-handle={SIGNALS}", f"--shutdown-timeout={GRACE_SECONDS}"]
-    script = ["--", str(SCRIPT), *arguments]  # else torchrun takes --log for one of its own
+    script = ["--", str(SCRIPT), *arguments]  # otherwise torchrun reads --log as its own option
     if nodes == 1:
         return [*torchrun, "--standalone", *script]
     if "SLURM_JOB_ID" not in environment:
-        hint = "needs a SLURM job that has them: snakemake --profile profiles/slurm"
+        hint = "needs a SLURM job on these nodes: run snakemake --profile profiles/slurm"
         raise ConfigError(Problem("trial", "training.nodes", nodes, hint))
     # The first node is this one: srun counts from it, and so is rank 0 where its signals come from.
-    meeting = [f"--nnodes={nodes}", f"--master-addr={socket.gethostname()}"]
-    meeting += [f"--master-port={_free_port()}"]
-    line = shlex.join([*torchrun, *meeting, *script])
+    rendezvous = [f"--nnodes={nodes}", f"--master-addr={socket.gethostname()}"]
+    rendezvous += [f"--master-port={_free_port()}"]
+    line = shlex.join([*torchrun, *rendezvous, *script])
     line = line.replace(" --nproc", ' --node-rank="$SLURM_NODEID" --nproc', 1)
     return [
         *("srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"),
@@ -108,11 +108,11 @@ def launch(
 
     Args:
         training: The `training` section of its configuration.
-        arguments: Those of train.py; files that they name have to be there on all nodes.
-        interrupted: Whether to save and leave.
+        arguments: Those of train.py; files in them must exist on all nodes.
+        interrupted: Whether to save and stop.
 
     Returns:
-        Whether anything was trained, as rank 0 says.
+        Whether anything was trained, according to rank 0.
 
     Raises:
         Crashed: They ended without an answer.
@@ -127,26 +127,26 @@ def launch(
             started, env=environment, start_new_session=True, preexec_fn=end_with_parent
         )
         try:
-            told = False
+            signalled = False
             while process.poll() is None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(POLL_SECONDS)
-                if interrupted() and not told:
-                    told = _signal(folder)
+                if interrupted() and not signalled:
+                    signalled = _signal(folder)
         finally:
-            if process.poll() is None:  # an error of ours: nobody waits for them any more
+            if process.poll() is None:  # an error here: nothing waits for them any more
                 process.terminate()
                 process.wait()
         return _read_answer(folder, process.returncode)
 
 
 def end_with_parent() -> None:
-    """Have the kernel send SIGTERM when the process that started this one is gone: rank 0 saves."""
+    """Have the kernel send SIGTERM when the parent process dies, so that rank 0 saves."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGTERM)
 
 
 def _signal(folder: Path) -> bool:
-    """Tell rank 0 to save and leave; returns whether it is there yet."""
+    """Signal rank 0 to save and stop; returns whether it has started yet."""
     try:
         os.kill(int((folder / "pid").read_text()), SIGTERM)
     except (FileNotFoundError, ProcessLookupError):
@@ -158,14 +158,14 @@ def _read_answer(folder: Path, code: int) -> bool:
     try:
         answer = json.loads((folder / "answer.json").read_text())
     except FileNotFoundError:
-        raise Crashed(f"the processes of the training ended with code {code}") from None
+        raise Crashed(f"the processes of the training exited with code {code}") from None
     if "error" not in answer:
         return bool(answer["trained"])
-    raise TOLD.get(answer["error"], ResweepError)(answer["text"])
+    raise ERRORS.get(answer["error"], ResweepError)(answer["text"])
 
 
 class Answer:
-    """Rank 0's side: says who it is, and what came out.
+    """Rank 0's side: writes its process id, and the result.
 
     Args:
         environment: Names the folder of the launch, if there is one.
@@ -177,11 +177,11 @@ class Answer:
             write_atomically(self.folder / "pid", str(os.getpid()))
 
     def trained(self, trained: bool) -> None:
-        """Say that the trial has its record."""
+        """Report that the trial has its record."""
         self._write({"trained": trained})
 
     def failed(self, error: ResweepError) -> None:
-        """Say what was raised."""
+        """Report what was raised."""
         self._write({"error": type(error).__name__, "text": str(error)})
 
     def _write(self, content: Mapping[str, Any]) -> None:

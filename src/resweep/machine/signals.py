@@ -1,8 +1,8 @@
-"""Signals that mean: save and leave."""
+"""Signals that mean: save and stop."""
 
 import signal
 
-SAVED_AND_LEFT = 75  # EX_TEMPFAIL: the same command goes on
+SAVED_AND_STOPPED = 75  # EX_TEMPFAIL: the same command continues
 
 
 def watch_signals() -> list[int]:

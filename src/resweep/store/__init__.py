@@ -1,1 +1,1 @@
-"""The run store: what a run is called, who may advance it, and what it can be asked for."""
+"""The run store: names of runs, their locks, and what trials can ask of them."""

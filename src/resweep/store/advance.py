@@ -1,16 +1,16 @@
-"""Advance a run towards a goal: one holding of its lock, from the last checkpoint to a record.
+"""Advance a run towards a goal, under its lock, from the last checkpoint to a record.
 
     what the store has        is answered by its record, without a lock
-    what it has in part       is continued from the last sound checkpoint
+    what it has in part       is continued from the last intact checkpoint
     what was pruned           is retrained beside the run, never over it
-    what cannot be had        is a record too: diverged, infeasible, failed
+    what cannot be trained    has a record too: diverged, infeasible, failed
 
-Caching, resuming after a kill, retries and sharing between studies are all this:
+Caching, resuming after a kill, retries and sharing between studies all work this way:
 
-    what the metrics say of the trial's monitors  ->  where it ends
-    the last sound checkpoint                     ->  where to continue from, in which folder
-    training                                      ->  checkpoints, metrics, how the attempt ended
-    resweep.store.recorder                        ->  the record
+    the metrics, seen by the trial's monitors  ->  where it ends
+    the last intact checkpoint                 ->  where to continue from, in which folder
+    training                                   ->  checkpoints, metrics, how the attempt ended
+    resweep.store.recorder                     ->  the record
 """
 
 import logging
@@ -69,15 +69,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What a run is advanced with, none of which changes its numbers.
+    """What a run is advanced with; nothing of it changes the run's numbers.
 
     Attributes:
         device: Where to train.
         processes: Those that train together; this is rank 0 of them.
-        keep_weights: Whether weights are saved at the end when it has to be trained.
+        keep_weights: Whether to save weights at the end if it has to be trained.
         lock_timeout: Seconds to wait for another process that advances the same run.
-        memory_limit_mb: What the scheduler allows, to tell an out-of-memory from a kill.
-        interrupted: Whether to save and leave.
+        memory_limit_mb: The scheduler's limit, to distinguish out of memory from a kill.
+        interrupted: Whether to save and stop.
         around: Entered while the run is trained, with its folder and the step it continues from.
     """
 
@@ -99,11 +99,11 @@ def advance(goal: Goal, surroundings: Surroundings, layout: Layout) -> Path:
         The immutable record in the store.
 
     Raises:
-        Interrupted: Told to leave; everything up to now is saved.
-        LockTimeout: Another process holds the run for too long.
+        Interrupted: Asked to stop; everything up to now is saved.
+        LockTimeout: Another process held the run for too long.
         LeaseLost: Another process took the run over.
-        Exception: Whatever the training raised, the first time; the second time at the same step
-            is a record with status failed.
+        Exception: Whatever the training raised; if it fails alike a second time at the same step,
+            the result is a record with status failed.
     """
     run = Run(layout.run(goal.run_id))
     memory = device_memory(surroundings.device)
@@ -114,9 +114,9 @@ def advance(goal: Goal, surroundings: Surroundings, layout: Layout) -> Path:
     progress = {"step": 0}
 
     def details() -> dict[str, Any]:
-        # The others of this machine count against the same limit, and need about as much.
-        here = surroundings.processes.local_world_size
-        main_memory = round(memory_mb(torch.device("cpu")) * here)
+        # The other processes on this machine share the limit, and need about as much.
+        count = surroundings.processes.local_world_size
+        main_memory = round(memory_mb(torch.device("cpu")) * count)
         return {
             **progress,
             "memory_mb": main_memory,
@@ -127,7 +127,7 @@ def advance(goal: Goal, surroundings: Surroundings, layout: Layout) -> Path:
     with RunLock(run.path, timeout, details, interrupted=interrupted) as lock:
         served = run.find_record(goal, memory)
         if served is not None:
-            log.info("run %s: in the store by now (%s)", run.run_id, served.name)
+            log.info("run %s: now in the store (%s)", run.run_id, served.name)
             return served
         return _Advance(goal, surroundings, run, lock, progress).run_to_goal()
 
@@ -136,11 +136,11 @@ class _Advance:
     """Advances a run.
 
     Args:
-        goal: What is asked.
-        surroundings: What it is done with.
-        run: Whose lock is held.
-        lock: That lock.
-        progress: Holds the step, for the lease.
+        goal: What is asked for.
+        surroundings: What to train with.
+        run: The run to advance.
+        lock: Its lock, which is held.
+        progress: Contains the step, for the lease.
     """
 
     def __init__(
@@ -163,11 +163,11 @@ class _Advance:
         self.stop: Stop | None = None  # the monitor that ends the trial
         self.device_memory = device_memory(surroundings.device)
         self.limit = MicroBatchLimit(run.path, self.device_memory)
-        self.most_rows: int | None = None  # a forward, as far as it is known
+        self.most_rows: int | None = None  # of a forward pass, if a limit is known
         self.recorder = Recorder(run, goal, device_name(surroundings.device))
 
     def run_to_goal(self) -> Path:
-        """Train, and write the record of what came out."""
+        """Train, and write the record of the result."""
         run, goal = self.run, self.goal
         self._open_run()
         self._ask_metrics()
@@ -183,18 +183,19 @@ class _Advance:
                 log.warning("run %s: %s", run.run_id, warning)
         if self.attempts.count_from(from_step) >= MOST_WITHOUT_PROGRESS:
             ends = ", ".join(attempt["end"] for attempt in self.attempts.all()[-3:])
-            return self._give_up(from_step, f"attempts without progress used up ({ends})")
+            tries = f"{MOST_WITHOUT_PROGRESS} attempts without progress"
+            return self._give_up(from_step, f"{tries} (the last ones: {ends})")
         self.progress["step"] = from_step
-        if self.surroundings.interrupted():  # before all is built only to be left
+        if self.surroundings.interrupted():  # before building anything
             raise Interrupted(
-                f"run {run.run_id}: left at step {from_step} of {self.until}; the same command "
-                "continues it"
+                f"run {run.run_id}: stopped at step {from_step} of {self.until}; run the same "
+                "command again to continue it"
             )
         add_policy(run, Policy.of(goal.training))
         return self._attempt(start)
 
     def _open_run(self) -> None:
-        """Make the run's folder say what it is, and how the attempt before ended."""
+        """Write into the run's folder what it is, and how the previous attempt ended."""
         run, goal = self.run, self.goal
         self.attempts.close(self.lock.previous)
         if "identity" not in run.state():
@@ -208,14 +209,14 @@ class _Advance:
             )
 
     def _attempt(self, start: Path | None) -> Path:
-        """Train from a checkpoint, or from the start, and record how that ended."""
+        """Train from a checkpoint, or from scratch, and record how the attempt ended."""
         run, surroundings = self.run, self.surroundings
         device, processes = surroundings.device, surroundings.processes
         self.attempts.begin(self.lock.generation, _step_of(start), device_name(device))
         started = time.monotonic()
 
         def end(how: str) -> None:
-            self.lock.confirm()  # else the open attempt is another process's
+            self.lock.confirm()  # otherwise the open attempt belongs to another process
             self.attempts.end(
                 how,
                 to_step=self.progress["step"],
@@ -252,7 +253,7 @@ class _Advance:
             reached = self.progress["step"]
             return self.recorder.lack_memory(reached, str(error), self.device_memory)
         except (ResweepError, OSError, MemoryError) as error:
-            # Where memory is short, the kernel may kill one of several processes alone.
+            # When memory is short, the kernel may kill just one of several processes.
             lost = isinstance(error, ProcessLost) and is_nearly_full(self.lock.details())
             end(OUT_OF_MEMORY if lost else f"machine: {type(error).__name__}: {error}")
             raise
@@ -265,12 +266,12 @@ class _Advance:
         return self._record(learner, outcome, metrics)
 
     def _record(self, learner: Learner, outcome: LoopEnd, metrics: dict[str, float]) -> Path:
-        """Record what a training came to, and drop the weights that nobody wants."""
+        """Record the result of a training, and delete weights that are not needed."""
         run = self.run
         if outcome is LoopEnd.INTERRUPTED:
             raise Interrupted(
-                f"run {run.run_id}: saved at step {learner.step} of {self.until} and left; "
-                "the same command continues it"
+                f"run {run.run_id}: saved at step {learner.step} of {self.until} and stopped; run "
+                "the same command again to continue it"
             )
         if outcome is LoopEnd.DIVERGED:
             return self.recorder.diverge(self.folder, learner.step)
@@ -285,7 +286,7 @@ class _Advance:
 
     @property
     def _metric(self) -> Metric:
-        """What checkpoints are kept by."""
+        """The metric that decides which checkpoints are kept."""
         metric = self.goal.system.find_metric(self.goal.system.metric)
         assert metric is not None, "a system declares the metric that it compares by"
         return metric
@@ -295,16 +296,16 @@ class _Advance:
         goal, surroundings = self.goal, self.surroundings
         self.most_rows = self.limit.read()
         if self.most_rows == 0:
-            raise torch.OutOfMemoryError("one sequence does not fit the GPUs of the processes")
+            raise torch.OutOfMemoryError("not even one sequence fits in each GPU's memory")
         limits = (self.most_rows, self.limit)
         processes = surroundings.processes
         processes.tell("build", goal.config, goal.data, *limits)
         return goal.system.learner(goal.config, goal.data, surroundings.device, processes, *limits)
 
     def _ask_metrics(self) -> None:
-        """See what the run's metrics say of the trial's monitors, as far as they are settled.
+        """Evaluate the trial's monitors on the run's settled metrics.
 
-        What they say stands, even if this device rounds otherwise and would find something else.
+        Their verdict is final, even if this device rounds differently and would disagree.
         """
         settled = self.run.settled_step()
         self.stop = self.run.settled_stop(self.goal)
@@ -316,38 +317,42 @@ class _Advance:
     def _choose_folder(self) -> Path | None:
         """Decide where to work and from which checkpoint; returns it, or None to start at step 0.
 
-        Settled steps are never written again: what lacks the checkpoint to continue from there is
-        retrained in a folder beside, and what was wanted is moved over.
+        Settled steps are never written again: without a checkpoint to continue from there, the
+        run is retrained in a folder beside it, and what was wanted is moved over.
         """
         checkpoint.drop_leftovers(self.folder)
         shutil.rmtree(self.run.path / DONE, ignore_errors=True)
-        start = self._latest_sound()
+        start = self._latest_intact()
         if _step_of(start) >= self.run.settled_step():
             return start
-        log.info("run %s: has been further; retrains beside it", self.run.run_id)
+        log.info(
+            "run %s: already trained to step %d, without a checkpoint; retraining beside it",
+            self.run.run_id,
+            self.run.settled_step(),
+        )
         self.folder = self.run.path / AGAIN
         checkpoint.drop_leftovers(self.folder)
         unfit = self.folder / checkpoint.folder_name(self.until)
         if unfit.is_dir() and not self.goal.gradients.is_met(unfit):
             checkpoint.delete(unfit)
-        beside = self._latest_sound()
+        beside = self._latest_intact()
         if _step_of(beside) >= _step_of(start):
             return beside
-        for name in (METRICS, TIMING):  # cut back to that step when they are opened
+        for name in (METRICS, TIMING):  # truncated to that step when they are opened
             write_atomically(self.folder / name, (self.run.path / name).read_bytes())
         return start
 
-    def _latest_sound(self) -> Path | None:
-        """Return the checkpoint to continue from: the trial's own only with its gradients."""
-        found = checkpoint.latest_sound(self.folder, self.until)
+    def _latest_intact(self) -> Path | None:
+        """Return the checkpoint to continue from: that of the trial's end only with gradients."""
+        found = checkpoint.latest_intact(self.folder, self.until)
         if _step_of(found) < self.until or found is None or self.goal.gradients.is_met(found):
             return found
-        return checkpoint.latest_sound(self.folder, self.until - 1)
+        return checkpoint.latest_intact(self.folder, self.until - 1)
 
     def _train(
         self, learner: Learner, end: Callable[[str], None]
     ) -> tuple[LoopEnd, dict[str, float]]:
-        """Train; returns how it ended, and what the trial got."""
+        """Train; returns how it ended, and the trial's metrics."""
         metrics = MetricLog(self.folder / METRICS, learner.step)
         timing = MetricLog(self.folder / TIMING, learner.step)
         monitors = Monitors(self.rules)
@@ -374,13 +379,13 @@ class _Advance:
 
             interrupted = self.surroundings.interrupted
             calls = Callbacks(lambda: saver.save(learner), interrupted, beat, saver.is_best)
-            # Entered after the files were cut back to this step: who follows them reads on from it.
+            # Entered after the files were truncated to this step, where followers start to read.
             with self.surroundings.around(self.folder, learner.step):
                 outcome = train(learner, self._loop_plan(), metrics, timing, calls, monitors)
                 writer.wait()
                 self.progress["step"] = learner.step
                 if outcome is LoopEnd.INTERRUPTED:
-                    end("interrupted")  # now: who follows may take longer than we are given
+                    end("interrupted")  # now: a follower may take longer than the grace period
             metrics.flush_to_disk()
             self.stop = self.stop or monitors.stop
             if outcome in (LoopEnd.REACHED, LoopEnd.STOPPED):
@@ -400,10 +405,10 @@ class _Advance:
         )
 
     def _measure_and_save(self, learner: Learner, saver: Saver) -> dict[str, float]:
-        """Evaluate where the trial stops, and save if anybody wants the weights."""
+        """Evaluate where the trial stops, and save if the weights are wanted."""
         lines = read_metrics(self.folder / METRICS, learner.step)
         metrics = last_values(lines)
-        # What a monitor stopped got is in the file, from which its record can be written again.
+        # Where a monitor stopped it, the file has all metrics: its record is written from it.
         if self.stop is None:
             metrics |= self._measure(learner, lines[-1:])
         keeps = self.surroundings.keep_weights or self.goal.weights
@@ -413,7 +418,7 @@ class _Advance:
         return metrics
 
     def _measure(self, learner: Learner, last: list[dict[str, Any]]) -> dict[str, float]:
-        """Return what the last line of metrics does not say of where the trial stops."""
+        """Return the metrics of the last step that the last line of metrics does not have."""
         if learner.step == self.goal.max_steps:
             return learner.conclude()
         evaluated = self.goal.system.metrics_logged(Logged.EVALUATION)
@@ -423,7 +428,7 @@ class _Advance:
 
     def _give_up(self, step: int, reason: str) -> Path:
         if self.run.furthest_record() >= self.until:
-            raise StoreError(f"run {self.run.run_id}: could not be trained again: {reason}")
+            raise StoreError(f"run {self.run.run_id}: retraining failed: {reason}")
         return self.recorder.fail(step, reason)
 
 

@@ -1,9 +1,9 @@
-"""Has the store got what a trial wants?
+"""Whether the store has what a trial wants.
 
     trial  ->  data, weights to start from, resolved configuration  ->  goal  ->  its run
            ->  Served | ToTrain | Infeasible | Unknown
 
-Training jobs, requests for resources, the audit of a plan and workers all ask here.
+Training jobs, requests for resources, the audit of a plan, and workers all ask here.
 """
 
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ from resweep.trials.trial import Trial
 
 @dataclass(frozen=True, kw_only=True)
 class Served:
-    """The store has it: nothing is to be trained.
+    """The store has it: nothing needs to be trained.
 
     Attributes:
         goal: What the trial wants.
         run: The run that has it.
-        record: What the trial gets; None where it has to be written first, from the run's metrics.
+        record: The trial's record; None if it still has to be written from the run's metrics.
     """
 
     goal: Goal
@@ -38,11 +38,11 @@ class Served:
 
 @dataclass(frozen=True, kw_only=True)
 class ToTrain:
-    """A run is to be trained, or continued.
+    """A run has to be trained, or continued.
 
     Attributes:
         goal: What the trial wants.
-        run: The run, as far as it is.
+        run: The run, as far as it got.
     """
 
     goal: Goal
@@ -58,11 +58,11 @@ class Infeasible:
 
 @dataclass(frozen=True, kw_only=True)
 class Unknown:
-    """Only the training itself will tell.
+    """Only the training itself will show.
 
     Attributes:
         reason: What is missing: its data, or weights that another training makes.
-        data: Its data, if that is prepared.
+        data: Its data, if prepared.
     """
 
     reason: str
@@ -73,7 +73,7 @@ Answer = Served | ToTrain | Infeasible | Unknown
 
 
 def answer(trial: Trial, layout: Layout, *, weights: bool = False) -> Answer:
-    """Say what the store has of what a trial wants; changes nothing.
+    """Return what the store has of what a trial wants; changes nothing.
 
     Args:
         trial: Not an empty slot.
@@ -96,7 +96,7 @@ def answer(trial: Trial, layout: Layout, *, weights: bool = False) -> Answer:
 def prepare_and_answer(
     trial: Trial, layout: Layout, *, weights: bool = False
 ) -> Served | ToTrain | Infeasible:
-    """Prepare a trial's data, download what it starts from, and say what the store has of it.
+    """Prepare a trial's data, download what it starts from, and return what the store has of it.
 
     Args:
         trial: Not an empty slot.
@@ -105,7 +105,7 @@ def prepare_and_answer(
 
     Raises:
         DataError: Its data cannot be prepared.
-        StoreError: The weights to start from are not there.
+        StoreError: The weights to start from are missing.
     """
     system = system_of(trial.config)
     reason = infeasible(trial.config, system.schema)

@@ -1,7 +1,7 @@
-"""The attempts to train a run: who began when, how it ended, and what that says of the next one.
+"""The attempts to train a run: where each began, how it ended, and what follows for the next one.
 
 begin -> the attempt is open in record.json -> end      a segment, with its time and versions
-                                            -> killed   left open: its lease says what of
+                                            -> killed   still open: its lease has the cause
 """
 
 import os
@@ -18,11 +18,11 @@ MOST_WITHOUT_PROGRESS = 8
 # How an attempt ends after which the next one takes less of a GPU's memory at a time.
 FEWER_ROWS = "out of GPU memory; the next attempt takes fewer sequences a forward"
 OUT_OF_MEMORY = "out of memory"  # main memory
-NEARLY_FULL = 0.85  # of the memory limit: a killed process that had so much ran out of it
+NEARLY_FULL = 0.85  # of the memory limit: a process killed above it ran out of memory
 
 
 class Attempts:
-    """The attempts of one run; what changes them needs the run's lock.
+    """The attempts of one run; changing them needs the run's lock.
 
     Args:
         run: The run.
@@ -32,7 +32,7 @@ class Attempts:
         self.run = run
 
     def begin(self, generation: int, from_step: int, device: str) -> None:
-        """Note that this process begins to train; ends an attempt that was left open as killed."""
+        """Record that this process begins to train; an attempt still open ends as killed."""
         attempts = self.all()
         attempts.append(
             {
@@ -59,16 +59,16 @@ class Attempts:
         processes: int = 1,
         engine: str = "none",
     ) -> None:
-        """Note how the open attempt ended, and add its time to the run's.
+        """Record how the open attempt ended, and add its time to the run's.
 
         Args:
             end: How.
             to_step: The step that it reached.
-            seconds: That it took.
-            gpus: How many it had.
+            seconds: Its duration.
+            gpus: How many it used.
             code: Digest of the code that computed it.
             processes: How many trained together.
-            engine: `training.distributed` of these.
+            engine: Their `training.distributed`.
         """
         state = self.run.state()
         attempt = state["attempts"][-1]
@@ -92,16 +92,15 @@ class Attempts:
         )
 
     def close(self, lease: dict[str, Any]) -> None:
-        """Write down how an open attempt ended, as its lease says; needs the lock."""
+        """Record how an open attempt ended, according to its lease; needs the lock."""
         if self.run.state().get("attempts"):
             self.run.update(attempts=self.all(lease))
 
     def all(self, lease: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-        """Return all attempts; one that was left open counts as killed, or as out of memory.
+        """Return all attempts; one that is still open counts as killed, or as out of memory.
 
-        Only its lease says what it died of: how much memory it had, and how much was allowed.
-        The attempt of a process that is at work now looks the same: ask under the lock, or when no
-        job is running.
+        Only its lease shows which: how much memory it used, and how much was allowed. The attempt
+        of a running process looks the same: call this under the lock, or when no job is running.
         """
         attempts = [dict(attempt) for attempt in self.run.state().get("attempts", [])]
         lease = read_lease(self.run.path) if lease is None else lease
@@ -111,7 +110,7 @@ class Attempts:
         return attempts
 
     def out_of_memory_count(self) -> int:
-        """How often this run ended for lack of main memory: what a retry's request grows by."""
+        """Return how often this run ran out of main memory: a retry's request grows with it."""
         return sum(attempt["end"] == OUT_OF_MEMORY for attempt in self.all())
 
     def failed_alike(self, error: str) -> bool:
@@ -123,8 +122,8 @@ class Attempts:
     def count_from(self, step: int) -> int:
         """Count the latest attempts that began at `step` and were killed or failed.
 
-        An attempt that saved on a signal counts neither way, nor one after which the next takes
-        fewer sequences; one that began elsewhere ends the count: there was progress after it.
+        Attempts that saved on a signal are skipped, and those after which the next one takes fewer
+        sequences; one that began at another step ends the count: there was progress after it.
         """
         count = 0
         for attempt in reversed(self.all()):
@@ -135,6 +134,6 @@ class Attempts:
 
 
 def is_nearly_full(lease: Mapping[str, Any]) -> bool:
-    """Whether who held this lease had so much main memory that it was killed for it, if it was."""
+    """Whether the holder of this lease, if it was killed, was killed for its main memory."""
     limit = lease.get("memory_limit_mb")
     return bool(limit and lease.get("memory_mb", 0) >= NEARLY_FULL * limit)

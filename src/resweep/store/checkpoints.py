@@ -37,7 +37,7 @@ def write_checkpoint(
         confirm: Called right before the rename; raises if this process may no longer write here.
     """
     if folder.is_dir():
-        return  # the same step of the same run: already there, and never changed
+        return  # the same step of the same run: it exists, and never changes
     new = _leftover(folder)
     new.mkdir(parents=True)
     try:
@@ -57,12 +57,12 @@ def write_checkpoint(
 
 
 def weights_digest(folder: Path) -> str:
-    """SHA-256 of the weights of a checkpoint, as it was when written."""
+    """SHA-256 of the weights of a checkpoint, from when it was written."""
     return str(json.loads((folder / DIGESTS).read_text())["model.safetensors"])
 
 
 def find_damage(folder: Path) -> str | None:
-    """Compare a checkpoint's files with their digests; returns what is wrong, or None."""
+    """Compare a checkpoint's files with their digests; returns the damage, or None."""
     try:
         digests = json.loads((folder / DIGESTS).read_text())
     except (OSError, ValueError):
@@ -70,25 +70,25 @@ def find_damage(folder: Path) -> str | None:
     for name, digest in digests.items():
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts:
-            return f"{DIGESTS} names {name}, which is outside"
+            return f"{DIGESTS} lists {name}, which is outside the folder"
         file = folder / path
         if not file.is_file():
             return f"{name} is missing"
         if file_digest(file) != digest:
-            return f"{name} is not as it was written"
+            return f"{name} does not match its digest"
     return None
 
 
 def steps_of(folder: Path) -> list[int]:
-    """Steps of all checkpoint folders in `folder`, in rising order."""
+    """Steps of all checkpoint folders in `folder`, in ascending order."""
     found = (_NAME.fullmatch(child.name) for child in _children(folder))
     return sorted(int(match.group(1)) for match in found if match)
 
 
-def latest_sound(folder: Path, at_most: int) -> Path | None:
-    """Return the last checkpoint up to a step that is as it was written, or None.
+def latest_intact(folder: Path, at_most: int) -> Path | None:
+    """Return the last undamaged checkpoint up to a step, or None.
 
-    Damaged ones are set aside as `checkpoint_{step}.damaged`, with a warning.
+    Damaged ones are renamed to `checkpoint_{step}.damaged`, with a warning.
     """
     for step in reversed(steps_of(folder)):
         if step > at_most:
@@ -100,14 +100,14 @@ def latest_sound(folder: Path, at_most: int) -> Path | None:
         aside = checkpoint.with_name(f"{checkpoint.name}.damaged")
         shutil.rmtree(aside, ignore_errors=True)
         checkpoint.rename(aside)
-        log.warning("%s: %s; using the one before it, or starting anew", checkpoint, damage)
+        log.warning("%s: damaged: %s; falling back to the one before it", checkpoint, damage)
     return None
 
 
 def replace(folder: Path, better: Path) -> None:
-    """Put a checkpoint in the place of another of the same weights; needs the run's lock.
+    """Replace a checkpoint by another with the same weights; needs the run's lock.
 
-    A crash in between leaves neither there, and both under other names.
+    After a crash in between, both exist under other names.
     """
     aside = _leftover(folder)
     folder.rename(aside)
@@ -124,14 +124,14 @@ def delete(folder: Path) -> None:
 
 
 def drop_leftovers(folder: Path) -> None:
-    """Delete what killed processes left half-written or half-deleted; needs the run's lock."""
+    """Delete folders that killed processes left half-written or half-deleted; needs the lock."""
     for child in _children(folder):
         if re.fullmatch(r"\.checkpoint_\d+\.\w+", child.name):
             shutil.rmtree(child, ignore_errors=True)
 
 
 def _leftover(folder: Path) -> Path:
-    """Return another name beside a checkpoint, by which `drop_leftovers` knows it."""
+    """Return a temporary name beside a checkpoint, which `drop_leftovers` recognizes."""
     return folder.with_name(f".{folder.name}.{secrets.token_hex(6)}")
 
 

@@ -1,7 +1,7 @@
-"""Taking runs out of the store: the way to have something trained again.
+"""Removing runs from the store, so that they are trained again.
 
 Forgotten runs are moved to `results/trash/{time}/`, not deleted. The links to their records then
-dangle; the next Snakemake call drops these and trains what is missing, and nothing else.
+dangle; the next Snakemake call deletes these and trains what is missing, and nothing else.
 """
 
 import json
@@ -22,7 +22,7 @@ from resweep.trials.record import Status
 
 
 def runs_of_phase(study: str, phase: str | None, layout: Layout) -> list[str]:
-    """Return the runs that records of a study, or of one phase of it, lead to.
+    """Return the runs that the records of a study, or of one phase of it, link to.
 
     Raises:
         StoreError: There are no records; names the folder.
@@ -38,7 +38,7 @@ def runs_of_phase(study: str, phase: str | None, layout: Layout) -> list[str]:
 
 
 def failed_runs(run_ids: Iterable[str], layout: Layout) -> list[str]:
-    """Return those whose attempts were used up."""
+    """Return those that failed."""
     return [
         run_id
         for run_id in run_ids
@@ -47,7 +47,7 @@ def failed_runs(run_ids: Iterable[str], layout: Layout) -> list[str]:
 
 
 def drifted_runs(run_ids: Iterable[str], layout: Layout) -> list[str]:
-    """Return those that were trained by other code than what is installed now."""
+    """Return those that were trained by other code than the current one."""
 
     def is_drifted(state: Mapping[str, Any]) -> bool:
         system = system_of(state.get("identity", {}))
@@ -73,7 +73,7 @@ def forget_runs(run_ids: Iterable[str], layout: Layout) -> list[Path]:
     trash = layout.trash / time.strftime("%Y-%m-%dT%H-%M-%S")
     moved = []
     with ExitStack() as locks:
-        # All locks before the first move; a holder that died on another host is waited out.
+        # All locks before the first move, waiting for leases of holders that died elsewhere.
         for run_id in run_ids:
             locks.enter_context(RunLock(layout.run(run_id), timeout=STALE_SECONDS + 15))
         for run_id in run_ids:
@@ -93,5 +93,5 @@ def describe_run(folder: Path) -> str:
     try:
         state = json.loads((folder / "record.json").read_text())
     except (OSError, ValueError):
-        return f"{folder.name}: never begun"
+        return f"{folder.name}: never started"
     return f"{folder.name}: {state.get('status')} at step {state.get('step', 0)}"

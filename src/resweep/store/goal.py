@@ -1,4 +1,4 @@
-"""What a trial wants of its run: reach a step, and have what is wanted there."""
+"""What a trial wants of its run: to reach a step, and to have certain files there."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ class Goal:
 
     @property
     def gradients(self) -> GradientRequest:
-        """Those that the checkpoint of that step should have."""
+        """The gradients that the checkpoint of that step should have."""
         return GradientRequest.of(self.training)
 
 
@@ -97,6 +97,6 @@ def goal_of(
 
     Raises:
         ConfigError, DataError: It cannot be trained.
-        StoreError: Weights to start from are not there.
+        StoreError: Weights to start from are missing.
     """
     return Goal(config=resolve(config, data, layout), data=data, stop=stop, weights=weights)

@@ -34,7 +34,7 @@ def resolve(config: Mapping[str, Any], data: Prepared, layout: Layout = RESULTS)
     Raises:
         ConfigError: Fields that do not fit each other, the data or the weights to start from.
         DataError: There is too little data.
-        StoreError: The weights to start from are not there, and never were seen.
+        StoreError: The weights to start from are missing, and were never seen.
     """
     system = system_of(config)
     schema = system.schema
@@ -62,14 +62,14 @@ def resolve(config: Mapping[str, Any], data: Prepared, layout: Layout = RESULTS)
 def identity(resolved: Mapping[str, Any], data: Prepared) -> dict[str, Any]:
     """Return what determines a run's numbers, from a resolved configuration and its data.
 
-    Labels are left out; of the data its digest stands for every known setting, so that moved or
+    Labels are left out; the digest of the data replaces all its known settings, so that moved or
     renamed text is the same data; batch size and accumulation count as their product; fields added
     later are left out while they mean "as before"; the system is left out while it is the implied
     one.
     """
     system = system_of(resolved)
-    bearing: dict[str, Any] = {}
-    own: dict[str, Any] = {}  # apart, so that no hyperparameter takes the place of recipe or digest
+    content: dict[str, Any] = {}
+    own: dict[str, Any] = {}  # apart, so that no hyperparameter can replace recipe or digest
     for section, fields in resolved.items():
         known = system.schema.sections.get(section)
         if section == SYSTEM:
@@ -84,18 +84,18 @@ def identity(resolved: Mapping[str, Any], data: Prepared) -> dict[str, Any]:
             and not (section == "data" and name in known.model_fields)
         }
         if kept:
-            bearing[section] = kept
-    training = bearing["training"]
+            content[section] = kept
+    training = content["training"]
     training["batch_size"] *= training.pop("gradient_accumulation_steps")
     del training["num_epochs"], training["pct_warmup"]
-    if "data" in bearing:
-        own["data"] = bearing["data"]
+    if "data" in content:
+        own["data"] = content["data"]
     if own:
-        bearing["own"] = own
-    bearing |= system.schema.identity
-    bearing["data"] = {"digest": data.digest}
-    bearing["recipe"] = system.recipe(resolved)
-    return bearing | system.more_identity(resolved)
+        content["own"] = own
+    content |= system.schema.identity
+    content["data"] = {"digest": data.digest}
+    content["recipe"] = system.recipe(resolved)
+    return content | system.more_identity(resolved)
 
 
 def run_id(resolved: Mapping[str, Any], data: Prepared) -> str:

@@ -1,9 +1,9 @@
 """One process at a time advances a run: a file lock, and a lease for where locks do not reach.
 
-`flock` is exact on one machine and on file systems that share it: it goes with the process. The
+`flock` is exact on one machine and on file systems that share it: it ends with the process. The
 lease in `lease.json` (generation, host, job, heartbeat) covers the others: it is taken over only
-after its heartbeat stood still for a minute by our own clock, and each taking raises the
-generation, which the holder checks before it publishes anything.
+after its heartbeat stood still for a minute by our own clock, and each takeover increments the
+generation. The holder checks that the lease is still its own before it publishes anything.
 """
 
 import fcntl
@@ -26,11 +26,11 @@ HEARTBEAT_SECONDS = 10.0
 STALE_SECONDS = 60.0
 NOTICE_SECONDS = 30.0
 POLL_SECONDS = 0.25
-# Of a holder that vanished, what tells how it ended; kept until somebody asks (Run.close_attempt).
+# Evidence of how a vanished holder ended; kept until it is recorded (Attempts.close).
 WITNESS = ("memory_mb", "memory_limit_mb", "step")
 
-# The last heartbeat of other hosts, and when this process saw it first: whoever only looks in now
-# and then, without waiting, finds a dead holder as well.
+# The last heartbeat of other hosts, and when this process saw it first: a process that only looks
+# now and then, without waiting, also finds a dead holder.
 _SEEN: dict[Path, tuple[tuple[Any, Any], float]] = {}
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class RunLock:
     Args:
         folder: The run's folder; made if missing.
         timeout: Seconds to wait for another holder.
-        details: Called at each heartbeat; what it returns stands in the lease (step, memory).
+        details: Called at each heartbeat; its result is part of the lease (step, memory).
         stale_after: Seconds without a heartbeat after which another host's lease is taken over.
         interrupted: Whether to stop waiting.
 
@@ -59,8 +59,8 @@ class RunLock:
         lost: Whether a heartbeat found the run taken over.
 
     Raises:
-        LockTimeout: On entering, after `timeout`; says who holds the run.
-        Interrupted: On entering, told to leave while waiting.
+        LockTimeout: On entering, after `timeout`; names the holder.
+        Interrupted: On entering, asked to stop while waiting.
     """
 
     def __init__(
@@ -93,13 +93,10 @@ class RunLock:
             now = time.monotonic()
             if self.interrupted():
                 self._file.close()
-                raise Interrupted(f"{self.folder}: left while waiting: {self._holder()}")
+                raise Interrupted(f"{self.folder}: stopped while waiting: {self._holder()}")
             if now > deadline:
                 self._file.close()
-                raise LockTimeout(
-                    f"{self.folder}: gave up after {self.timeout:.0f} s: {self._holder()}; "
-                    "its result will be used once it is done: run the same command again then"
-                )
+                raise LockTimeout(self._held_text())
             if now > notice:
                 log.info("%s: waiting: %s", self.folder.name, self._holder())
                 notice = now + NOTICE_SECONDS
@@ -131,7 +128,7 @@ class RunLock:
         if lease.get("token") != self.token:
             raise LeaseLost(
                 f"{self.folder}: taken over by {lease.get('host')}, process {lease.get('pid')}, "
-                "while this process was not heard of; its work goes on there"
+                "because this process sent no heartbeat; the training continues there"
             )
 
     def _try(self) -> bool:
@@ -151,7 +148,7 @@ class RunLock:
         self.previous = lease
         self.generation = int(lease.get("generation", 0)) + 1
         self._write()
-        # Where flock is not shared, two hosts may get here at once: the last writer has it.
+        # Where flock is not shared, two hosts may get here together: the last writer wins.
         return read_lease(self.folder).get("token") == self.token
 
     def _is_stale(self, lease: dict[str, Any]) -> bool:
@@ -197,8 +194,17 @@ class RunLock:
                     self.lost = True
                     return
                 self._write()
-            except OSError as error:  # a full disk or a file system away for a moment
-                log.warning("%s: no heartbeat: %s", self.folder.name, error)
+            except OSError as error:  # a full disk, or a file system that is briefly unavailable
+                log.warning("%s: cannot write the heartbeat: %s", self.folder.name, error)
+
+    def _held_text(self) -> str:
+        text = f"{self.folder}: {self._holder()}"
+        if self.timeout == 0:  # the caller only asked who holds it
+            return text
+        return (
+            f"{text}; stopped waiting after {self.timeout:.0f} s: run the same command again once "
+            "that process is done, and its result is used"
+        )
 
     def _holder(self) -> str:
         lease = read_lease(self.folder)

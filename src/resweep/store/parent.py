@@ -1,10 +1,10 @@
-"""The weights that a run starts from: where they are, and what they are.
+"""The weights that a run starts from: their location and their digest.
 
     run.checkpoint = RUN_ID, RUN_ID/STEP     found in the store, for every system
     any other name                           found by the system (a folder, a hub)
 
-Their place is no part of a run; their digest is. It is noted in `results/weights/`: planning hashes
-no file twice, and runs keep their names after the weights that they came from were pruned.
+Their location is not part of a run; their digest is. It is stored in `results/weights/`: planning
+hashes no file twice, and runs keep their names after the weights that they start from are pruned.
 """
 
 import json
@@ -27,13 +27,13 @@ def find_parent(system: System, config: Mapping[str, Any], layout: Layout) -> We
     """Return the weights that a configuration starts from, or None where it names none.
 
     Raises:
-        StoreError: They are not there, and never were seen.
+        StoreError: They are missing, and were never seen.
     """
     key, name = system.weights_named(config)
     if name is None:
         return None
     folder = _locate(system, key, name, layout)
-    # A hub's name stands for what is in its cache now; that may be elsewhere tomorrow.
+    # A name on the hub means what is in its cache now, which may move.
     note = _note(str(folder) if folder is not None else name, layout)
     known = json.loads(note.read_text()) if note.is_file() else None
     weights = system.weight_files(folder) if folder is not None else []
@@ -66,7 +66,7 @@ def _locate(system: System, key: str, name: str, layout: Layout) -> Path | None:
 
 
 def _digest_of(folder: Path, files: list[Path]) -> str:
-    """Digest of a folder's weights; what a checkpoint of ours says of itself is believed."""
+    """Digest of a folder's weights; of our own checkpoints, the one stored in them."""
     if (folder / checkpoints.DIGESTS).is_file():
         return checkpoints.weights_digest(folder)
     return _computed_digest(files)
@@ -81,43 +81,43 @@ def _computed_digest(files: list[Path]) -> str:
 def _missing(key: str, name: str, folder: Path | None, layout: Layout) -> str:
     run = _RUN.fullmatch(name) if key == CHECKPOINT else None
     if folder is None:
-        why = "is not a folder, and not downloaded; a training downloads it"
+        why = "is not a folder, and is not downloaded yet; a training downloads it"
     elif run:
         why = _missing_of_run(layout.run(run[1]))
     elif not folder.is_dir():
-        why = f"{folder} is not there; give a folder of a model"
+        why = f"{folder} does not exist; give the folder of a model"
         why += ", RUN_ID or RUN_ID/STEP" if key == CHECKPOINT else " or a name on the hub"
     else:
-        why = f"{folder} holds no model; it should have {CONFIG} and model.safetensors"
+        why = f"{folder} has no model; it should contain {CONFIG} and model.safetensors"
     return f"{key} = {name!r}: {why}"
 
 
 def _missing_of_run(run: Path) -> str:
     if not run.is_dir():
-        return f"there is no run {run}; `results/runs.csv` and reports name those that there are"
+        return f"there is no run {run}; see results/runs.csv for the existing ones"
     steps = ", ".join(map(str, checkpoints.steps_of(run)))
     if steps:
-        return f"run {run.name} has no such checkpoint, but those of steps {steps}"
-    return f"run {run.name} has no weights any more; train it again with keep: all"
+        return f"run {run.name} has no such checkpoint; it has those of steps {steps}"
+    return f"run {run.name} no longer has weights; train it again with keep: all"
 
 
 def note_parent(resolved: dict[str, Any], parent: Weights | None) -> None:
-    """Write into a configuration what its weights to start from are: folder and digest.
+    """Write into a configuration the folder and digest of the weights that it starts from.
 
     Raises:
-        ConfigError: They are not those asked for.
+        ConfigError: They are not the requested ones.
     """
     run = resolved["run"]
     if run["weights"] not in (None, parent and parent.digest):
-        found = f"those of {parent.folder} have {parent.digest}" if parent else "there are none"
-        hint = f"should be the digest of weights; {found}"
+        found = f"{parent.folder} has {parent.digest}" if parent else "it starts from none"
+        hint = f"should be the digest of the weights to start from; {found}"
         raise ConfigError(Problem("trial", "run.weights", run["weights"], hint))
     if parent is not None:
         run |= {"checkpoint": str(parent.folder), "weights": parent.digest}
 
 
 def require_parent(system: System, resolved: Mapping[str, Any]) -> None:
-    """Refuse to train without the weights to start from, or from others than were planned with.
+    """Refuse to train without the weights to start from, or with others than planned.
 
     Raises:
         StoreError: Names the folder and what to do.
@@ -129,15 +129,15 @@ def require_parent(system: System, resolved: Mapping[str, Any]) -> None:
     files = system.weight_files(folder)
     if not files or not all(file.is_file() for file in files):
         raise StoreError(
-            f"{folder}: the weights to start from are gone; bring them back (a run: train it again "
-            "with keep: all; of the hub: hf download), or set run.checkpoint to where they are"
+            f"{folder}: the weights to start from are gone; restore them (of a run: train it again "
+            "with keep: all; from the hub: hf download), or set run.checkpoint to where they are"
         )
     if _computed_digest(files) != digest_of_weights:
-        raise StoreError(f"{folder}: the weights are not as they were when this was planned")
+        raise StoreError(f"{folder}: the weights to start from have changed since this was planned")
 
 
 def fetch_parent(system: System, config: Mapping[str, Any], layout: Layout) -> None:
-    """Download weights that are elsewhere, and that were never seen here.
+    """Download weights that were never seen here.
 
     Raises:
         StoreError: They cannot be downloaded.

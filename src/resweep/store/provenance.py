@@ -10,7 +10,7 @@ import resweep
 
 
 def versions() -> dict[str, str]:
-    """Versions that can change numbers."""
+    """Versions of everything that can change numbers."""
     import numpy
     import torch
 

@@ -1,8 +1,8 @@
-"""Recording what a training came to: each file to its place, the record last.
+"""Recording the result of a training: each file is put in its place, the record last.
 
-    metrics, checkpoint   of a retraining, to where the run's are
+    metrics, checkpoint   of a retraining, moved to those of the run
     record.json           the run's state
-    records/              what the trial got: it answers requests from then on
+    records/              the trial's result: it answers requests from then on
 
 Nothing here trains, and everything needs the run's lock.
 """
@@ -24,14 +24,14 @@ from resweep.training.metrics import METRICS, TIMING, read_metrics
 from resweep.training.monitors import Stop
 from resweep.trials.record import Record, Status, read_record
 
-DONE = ".again"  # folder of a retraining on its way out
-ASKED = "as far as it was to go for now"  # a rung, or a smaller request
+DONE = ".again"  # folder of a retraining that is being deleted
+REACHED = "reached the requested step"  # a rung, or a smaller request
 
 log = logging.getLogger(__name__)
 
 
 class Recorder:
-    """Records what the trainings of one run came to.
+    """Records the results of the trainings of one run.
 
     Args:
         run: Where to.
@@ -45,13 +45,13 @@ class Recorder:
         self.device = device
 
     def end(self, folder: Path, step: int, metrics: Mapping[str, float], stop: Stop | None) -> Path:
-        """Record a training that got to where its trial ends.
+        """Record a training that reached the end of its trial.
 
         Args:
-            folder: Where it was trained: the run's own, or one beside, which is gone afterwards.
+            folder: Where it was trained: the run's own, or one beside, which is deleted then.
             step: Where it ended.
-            metrics: What the trial got.
-            stop: The monitor that ended it; None: the trial asked for no more.
+            metrics: The trial's.
+            stop: The monitor that ended it; None: it reached the requested step.
 
         Returns:
             The record.
@@ -68,7 +68,7 @@ class Recorder:
                 for kept in checkpoint.steps_of(run.path)
             }
         }
-        if step >= run.state().get("step", 0):  # else the run has been further
+        if step >= run.state().get("step", 0):  # otherwise the run is already further
             status = Status.FINISHED if finished else Status.STOPPED
             changes |= {"status": status, "step": step, "metrics": dict(metrics)}
         run.update(**changes)
@@ -76,20 +76,20 @@ class Recorder:
             return self._record_stop(stop, metrics, weights)
         if finished:
             return self._record(step, Status.FINISHED, None, metrics, weights=weights)
-        return self._record(step, Status.STOPPED, ASKED, metrics, weights=weights)
+        return self._record(step, Status.STOPPED, REACHED, metrics, weights=weights)
 
     def replay(self, until: int, stop: Stop | None) -> Path:
-        """Record where a trial ends on what the run has been trained to already.
+        """Record a trial that ends before the step to which the run is already trained.
 
         Args:
-            until: The step that it asked for.
+            until: The requested step.
             stop: The monitor that ends it before; None: it ends there.
         """
         run = self.run
-        step, reason = (until, ASKED) if stop is None else (stop.step, stop.reason)
+        step, reason = (until, REACHED) if stop is None else (stop.step, stop.reason)
         state = run.state()
         reached = [part for part in state.get("segments", []) if part["to_step"] >= step]
-        # A process that was killed left no segment; what it computed with is not known then.
+        # A killed process left no segment: its versions are unknown.
         killed = {
             "device": Attempts(run).all()[-1]["device"],
             "versions": {},
@@ -102,17 +102,17 @@ class Recorder:
         metrics = last_values(read_metrics(run.path / METRICS, step))
         if stop is not None:
             return self._record_stop(stop, metrics, weights, by)
-        return self._record(step, Status.STOPPED, ASKED, metrics, weights=weights, trained_by=by)
+        return self._record(step, Status.STOPPED, REACHED, metrics, weights=weights, trained_by=by)
 
     def diverge(self, folder: Path, step: int) -> Path:
-        """Record a training whose loss was no number; returns the record."""
+        """Record a training whose loss was not a number; returns the record."""
         self._place_metrics(folder, step)
         reason = f"the loss was not a finite number at step {step}"
         self.run.update(status=Status.DIVERGED, step=step, reason=reason)
         return self._record(step, Status.DIVERGED, reason, {}, rule=Status.DIVERGED)
 
     def lack_memory(self, step: int, message: str, memory: int | None) -> Path:
-        """Record that the run does not fit a device of so many bytes."""
+        """Record that the run does not fit a device with this much memory."""
         reason = f"does not fit the device's memory: {message.splitlines()[0]}"
         self.run.update(status=Status.INFEASIBLE, reason=reason)
         return self._record(
@@ -120,19 +120,19 @@ class Recorder:
         )
 
     def fail(self, step: int, reason: str) -> Path:
-        """Record that the run was given up."""
+        """Record that the run failed."""
         log.error("run %s: failed: %s", self.run.run_id, reason)
         self.run.update(status=Status.FAILED, reason=reason)
         return self._record(step, Status.FAILED, reason, {}, rule=Status.FAILED)
 
     def _place_metrics(self, folder: Path, step: int) -> None:
-        """Copy the files of a retraining over, if they say more than those of the run."""
+        """Copy the files of a retraining over, if they go further than those of the run."""
         if folder != self.run.path and step > self.run.settled_step():
             for name in (METRICS, TIMING):
                 write_atomically(self.run.path / name, (folder / name).read_bytes())
 
     def _place_checkpoint(self, folder: Path, step: int) -> str | None:
-        """Give the checkpoint of a step its place; returns the weights' digest, if it was saved."""
+        """Move the checkpoint of a step to its place; returns its digest, if it was saved."""
         place = self.run.path / checkpoint.folder_name(step)
         if folder != self.run.path:
             made = folder / place.name
@@ -141,32 +141,32 @@ class Recorder:
                 made.rename(place)
             elif made.is_dir() and not self.goal.gradients.is_met(place):
                 self._add_gradients(made, place)
-            folder.rename(self.run.path / DONE)  # at once: a half-deleted one would be used
+            folder.rename(self.run.path / DONE)  # atomically: a half-deleted one would be used
             shutil.rmtree(self.run.path / DONE)
         return checkpoint.weights_digest(place) if place.is_dir() else None
 
     def _add_gradients(self, made: Path, place: Path) -> None:
-        """Put a checkpoint with gradients in the place of the same one without.
+        """Replace a checkpoint without gradients by the same one with them.
 
         Raises:
-            StoreError: Its weights are others, and so would be the gradients.
+            StoreError: The weights differ, and so would the gradients.
         """
         if checkpoint.weights_digest(made) != checkpoint.weights_digest(place):
             raise StoreError(
-                f"{place}: its gradients cannot be had here: retrained weights differ from it, by "
-                "another device or library; `python workflow/scripts/forget.py runs "
-                f"{self.run.run_id}` has the run trained anew, with them"
+                f"{place}: cannot add gradients: retrained weights differ from it, because of "
+                "another device or library; to train the run from scratch, with gradients: "
+                f"`python workflow/scripts/forget.py runs {self.run.run_id}`"
             )
         checkpoint.replace(place, made)
 
     def _compare(self, made: Path, step: int) -> None:
         records = self.run.records().items()
-        here = [path for stem, path in records if stem.partition("-")[0] == str(step)]
-        known = {read_record(path).weights for path in here} - {None}
+        recorded = [path for stem, path in records if stem.partition("-")[0] == str(step)]
+        known = {read_record(path).weights for path in recorded} - {None}
         if known and checkpoint.weights_digest(made) not in known:
             log.warning(
-                "run %s: retrained weights at step %d differ from those recorded: another device "
-                "or library; the new ones are kept, the record stays",
+                "run %s: retrained weights at step %d differ from the recorded ones, because of "
+                "another device or library; keeping the new weights and the old record",
                 self.run.run_id,
                 step,
             )
@@ -224,7 +224,7 @@ class Recorder:
 
     @property
     def _size(self) -> int | None:
-        """Parameters of a run that was never built."""
+        """Number of parameters of a run that was never built."""
         return self.goal.system.count_parameters(self.goal.config)
 
     @property
@@ -233,7 +233,7 @@ class Recorder:
 
 
 def last_values(lines: list[dict[str, Any]]) -> dict[str, float]:
-    """Return the last value of each metric, apart from the step."""
+    """Return the last value of each metric, without the step."""
     values: dict[str, float] = {}
     for line in lines:
         values |= {name: value for name, value in line.items() if name != "step"}

@@ -1,11 +1,11 @@
-"""Which checkpoints stay: of runs that some trial claims, and of those what the policy says.
+"""Which checkpoints are kept: those of claimed runs, as far as a policy keeps them.
 
-A trial that was trained to be kept claims its run: `claims/{study}.{phase}.{trial}`. After its
-phase was ranked, the claims of all but the best are released, and a run without claims loses its
-checkpoints. Records and metrics always stay.
+A trial whose weights may be kept claims its run: `claims/{study}.{phase}.{trial}`. After its phase
+is ranked, the claims of all but the best are released, and a run without claims loses its
+checkpoints. Records and metrics are always kept.
 
-Trials of one run may ask for different ones (`training.save_steps`, `keep_last`, `keep_best`): the
-run's state has all policies that it was trained under, and what any of them keeps stays.
+Trials of one run may have different policies (`training.save_steps`, `keep_last`, `keep_best`): the
+run's state has all that it was trained under, and what any of them keeps is kept.
 """
 
 import logging
@@ -29,32 +29,32 @@ def _claim_file(run: Run, study: str, phase: str, trial: str) -> Path:
 
 
 def claim(run: Run, study: str, phase: str, trial: str) -> None:
-    """Ask that the run's weights stay."""
+    """Ask to keep the run's weights."""
     file = _claim_file(run, study, phase, trial)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()
 
 
 def release(run: Run, study: str, phase: str, trial: str) -> None:
-    """Take a claim back; deletes the run's weights if it was the last one and nobody trains it."""
+    """Release a claim; deletes the run's weights if it was the last one and nobody trains it."""
     _claim_file(run, study, phase, trial).unlink(missing_ok=True)
     if not has_claims(run) and checkpoint.steps_of(run.path):
         try:
             with RunLock(run.path, timeout=0.0):
                 drop_unclaimed(run)
         except LockTimeout:
-            log.info("run %s: is being trained; its weights stay for now", run.run_id)
+            log.info("run %s: is being trained; keeping its weights for now", run.run_id)
 
 
 def has_claims(run: Run) -> bool:
-    """Whether any trial wants the weights to stay."""
+    """Whether any trial claims the weights."""
     folder = run.path / "claims"
     return folder.is_dir() and any(folder.iterdir())
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What stays of a run's checkpoints beside the newest and those of its records.
+    """Which of a run's checkpoints to keep, besides the newest and those of its records.
 
     Attributes:
         every: Multiples of this step, unless `last` is given.
@@ -72,7 +72,7 @@ class Policy:
         return cls(training.save_steps, training.keep_last, training.keep_best)
 
     def keeps(self, steps: Iterable[int], values: "Values") -> set[int]:
-        """Return those of the saved steps that stay for it."""
+        """Return the saved steps that it keeps."""
         steps = sorted(steps)
         kept = set(values.best_first(steps)[: self.best or 0])
         if self.last is not None:
@@ -88,14 +88,14 @@ def policies_of(run: Run) -> list[Policy]:
 
 
 def add_policy(run: Run, policy: Policy) -> None:
-    """Have the run keep what a policy says, too; needs the run's lock."""
+    """Add a policy to those of the run; needs the run's lock."""
     policies = policies_of(run)
     if policy not in (Policy(), *policies):
         run.update(policies=[asdict(one) for one in (*policies, policy)])
 
 
 class Values:
-    """The system's metric by step: what checkpoints are kept by.
+    """The system's metric by step: it decides which checkpoints are kept.
 
     Args:
         metric: Its name and direction.
@@ -109,19 +109,19 @@ class Values:
         }
 
     def best_first(self, steps: Iterable[int]) -> list[int]:
-        """Order the steps that were evaluated; of equal ones the earlier comes first."""
+        """Return the evaluated steps, best first; of equal ones the earlier first."""
         known = (step for step in steps if step in self.by_step)
         return sorted(known, key=lambda step: (self.metric.sign * self.by_step[step], step))
 
 
 def drop_before(run: Run, folder: Path, step: int, values: Values) -> None:
-    """Delete checkpoints before a step that nothing stands for; needs the run's lock.
+    """Delete checkpoints before a step that nothing keeps; needs the run's lock.
 
     Args:
-        run: Whose: the steps of its records stay, and what its policies keep.
-        folder: Of the checkpoints: the run's own; of a retraining no policy keeps any.
-        step: Those from here on stay.
-        values: What they are kept by.
+        run: The run: the steps of its records are kept, and what its policies keep.
+        folder: Of the checkpoints: the run's own, or that of a retraining, where no policy counts.
+        step: Those from this step on are kept.
+        values: What decides which are the best.
     """
     saved = checkpoint.steps_of(folder)
     policies = policies_of(run) if folder == run.path else []
@@ -137,7 +137,7 @@ def drop_before(run: Run, folder: Path, step: int, values: Values) -> None:
 
 
 def drop_unclaimed(run: Run) -> None:
-    """Delete the checkpoints of a run that nobody claims; needs the run's lock."""
+    """Delete the checkpoints of a run without claims; needs the run's lock."""
     if has_claims(run):
         return
     (run.path / "final_checkpoint").unlink(missing_ok=True)

@@ -2,10 +2,10 @@
 
 config.yaml       the resolved configuration
 record.json       the run's state, replaced atomically
-records/          what a trial that ended there got: {step}.json, {step}-{rule}.json; immutable
+records/          results of trials that ended there: {step}.json, {step}-{rule}.json; immutable
 metrics.jsonl timing.jsonl checkpoint_{step}/ final_checkpoint/ train.log
-again/            a retraining of what was pruned, while it lasts
-claims/           the trials that want the weights to stay
+again/            a retraining of what was pruned, while it runs
+claims/           the trials that want to keep the weights
 lock lease.json   who advances it
 """
 
@@ -24,7 +24,7 @@ from resweep.trials.record import Record, Status, read_record, write_record
 
 
 class Run:
-    """One run of the store; what changes it needs the run's lock.
+    """One run of the store; changing it needs the run's lock.
 
     Args:
         path: The run's folder, named by its id.
@@ -35,7 +35,7 @@ class Run:
         self.run_id = path.name
 
     def state(self) -> dict[str, Any]:
-        """Return the run's state as in record.json; empty for a run that was never begun."""
+        """Return the run's state as in record.json; empty for a run that never started."""
         try:
             return dict(json.loads((self.path / "record.json").read_text()))
         except FileNotFoundError:
@@ -54,10 +54,10 @@ class Run:
         """Return the record that already answers a goal, or None.
 
         Args:
-            goal: What a trial wants; where its monitors stop it is what it gets.
-            device_memory: Bytes of the device; what did not fit as much before still does not.
+            goal: What a trial wants; its monitors may stop it before.
+            device_memory: Bytes of the device; what did not fit this much before, does not fit now.
         """
-        # First what was reached: a later failure to train it again takes nothing from it.
+        # First what was reached: a later failure to retrain it does not invalidate it.
         stop = self.find_stop(goal)
         step, name = (
             (goal.until, f"{goal.until}")
@@ -81,20 +81,20 @@ class Run:
         return None
 
     def find_stop(self, goal: Goal) -> Stop | None:
-        """Return where monitors stop a trial, as far as the run's metrics say."""
+        """Return where monitors stop a trial, as far as the run's metrics show."""
         if not goal.rules.on:
             return None
         return first_stop(read_metrics(self.path / METRICS, goal.until), goal.rules)
 
     def settled_stop(self, goal: Goal) -> Stop | None:
-        """Return that stop if no training can change it any more."""
+        """Return that stop if training can no longer change it."""
         stop = self.find_stop(goal)
         return stop if stop is not None and stop.step <= self.settled_step() else None
 
     def knows_end(self, goal: Goal) -> bool:
-        """Whether the metrics hold all that a trial gets which asks for a step before the last.
+        """Whether the metrics have the whole result of a trial that ends before the last step.
 
-        The run has been further, and was evaluated there.
+        The run was trained further, and was evaluated there.
         """
         if goal.until > self.settled_step() or goal.until >= goal.max_steps:
             return False
@@ -104,7 +104,7 @@ class Run:
         return any(name in lines[-1] for name in goal.system.metrics_logged(Logged.EVALUATION))
 
     def is_served(self, goal: Goal) -> bool:
-        """Whether a goal needs no training: its record is there, or follows from the metrics."""
+        """Whether a goal needs no training: its record exists, or follows from the metrics."""
         stop = self.settled_stop(goal)
         if stop is not None:
             return self.has_wanted(stop.step, goal)
@@ -117,16 +117,16 @@ class Run:
         return (self.path / checkpoint.folder_name(step)).is_dir()
 
     def has_wanted(self, step: int, goal: Goal) -> bool:
-        """Whether there is what a trial wants beside the record of a step.
+        """Whether there is what a trial wants besides the record of a step.
 
-        Gradients belong to weights: where these were pruned and are not wanted, none are.
+        Gradients belong to weights: where these were pruned and are not wanted, neither are they.
         """
         if not self.has_weights(step):
             return not goal.weights
         return goal.gradients.is_met(self.path / checkpoint.folder_name(step))
 
     def recorded_steps(self) -> set[int]:
-        """Return the steps that trials ended at, as they asked or by a monitor."""
+        """Return the steps at which trials ended, as requested or by a monitor."""
         others = (Status.DIVERGED, Status.INFEASIBLE, Status.FAILED)
         return {step for step, rule in self._ends() if rule not in others}
 
@@ -137,7 +137,7 @@ class Run:
     def settled_step(self) -> int:
         """Return the last step whose lines of metrics are never written again; 0 without any.
 
-        A record stands for them, or a checkpoint goes on from there.
+        A record rests on them, or training continues from a checkpoint after them.
         """
         ends = [
             step for step, rule in self._ends() if rule not in (Status.INFEASIBLE, Status.FAILED)
@@ -154,11 +154,11 @@ class Run:
             yield int(step), rule
 
     def write_record(self, record: Record, rule: str | None = None) -> Path:
-        """Write an immutable record; one that is there already stays as it is.
+        """Write an immutable record; an existing one stays as it is.
 
         Args:
             record: Of this run.
-            rule: What ended it before it was asked to end; part of the file's name.
+            rule: What ended it before the requested step; part of the file's name.
         """
         path = self._record_path(record.step, rule)
         if not path.exists():

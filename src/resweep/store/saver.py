@@ -1,9 +1,9 @@
-"""The checkpoints of one training: copied at once, written beside it, deleted when they have to go.
+"""The checkpoints of one training: copied, written in the background, deleted when outdated.
 
-    save     waits for the write before, copies the training to main memory
+    save     waits for the previous write, copies the training to main memory
     thread   metrics to disk -> folder written and renamed -> the run's state -> older ones deleted
 
-Whatever is reported as saved has its name: a process killed in between loses nothing but the copy.
+Whatever is reported as saved has its name: a process killed in between loses only the copy.
 """
 
 from collections.abc import Callable
@@ -21,11 +21,11 @@ class Saver:
     """Saves checkpoints into a folder.
 
     Args:
-        run: Whose.
-        folder: The run's own, or one beside: of a retraining nothing is kept but to go on from.
+        run: The run.
+        folder: The run's own, or that of a retraining, where only the newest are kept.
         lock: The run's.
-        keep_best: How many of the best evaluations stay, and so are saved.
-        values: What checkpoints are kept by, as far as the run's metrics say.
+        keep_best: How many of the best evaluations are saved and kept.
+        values: What decides which are the best, from the run's metrics so far.
         writer: Does the writing.
         flush: Makes the metrics up to now survive a crash; called from the writer's thread.
     """
@@ -50,14 +50,14 @@ class Saver:
         self.newest: set[int] = set()  # it may not have its name yet
 
     def save(self, learner: Learner) -> None:
-        """Save the training as it is now."""
-        self.writer.wait()  # two copies at a time would be one too many
+        """Save the current state of the training."""
+        self.writer.wait()  # memory may have no room for two copies
         snapshot = learner.snapshot()
         self.newest = {snapshot.step}
         self.writer.begin(lambda: self._write(snapshot))
 
     def is_best(self, step: int, value: float) -> bool:
-        """Take the value of a step; returns whether its checkpoint would be one of the best."""
+        """Add the value of a step; returns whether its checkpoint would be one of the best."""
         self.values.by_step[step] = value
         if self.keep_best is None:
             return False
@@ -70,6 +70,6 @@ class Saver:
         checkpoint.write_checkpoint(place, snapshot.write, self.lock.confirm)
         if self.folder == self.run.path:
             self.run.update(step=max(snapshot.step, self.run.state().get("step", 0)))
-        # The last one before stays too, should this one be damaged.
+        # The previous one stays too, in case this one is damaged.
         newest = checkpoint.steps_of(self.folder)[-2:]
         drop_before(self.run, self.folder, newest[0], self.values)

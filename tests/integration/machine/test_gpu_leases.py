@@ -84,7 +84,7 @@ def test_each_has_its_own(names):
     waited = third.process.stderr.readline()
     assert waited.startswith("waiting for a GPU: ")
     for holder, work in ((first, "one"), (second, "two")):
-        assert f"has {work} (process {holder.process.pid})" in waited
+        assert f"runs {work} (process {holder.process.pid})" in waited
     first.end()
     assert third.has()[0] in names
     assert {third.end(), second.end()} == {""}
@@ -104,7 +104,7 @@ def test_a_killed_process_frees_its_gpu(names):
     first = Holder("one", names[:1])
     assert first.has() == [names[0]] * 2
     second = Holder("two", names[:1])
-    assert "has one" in second.process.stderr.readline()
+    assert "runs one" in second.process.stderr.readline()
     first.process.send_signal(signal.SIGKILL)
     assert second.has() == [names[0]] * 2
     second.end()
@@ -115,7 +115,7 @@ def test_cuda_visible_devices_restricts(names):
     first = Holder("one", names, CUDA_VISIBLE_DEVICES=names[1])
     assert first.has() == [names[1]] * 2
     second = Holder("two", names, CUDA_VISIBLE_DEVICES=names[1])
-    assert second.process.stderr.readline().startswith(f"waiting for a GPU: {names[1]} has one")
+    assert second.process.stderr.readline().startswith(f"waiting for a GPU: GPU {names[1]} runs one")
     first.end()
     assert second.has() == [names[1]] * 2
     second.end()
@@ -171,7 +171,7 @@ def train(tmp_path, names, *words, **more):
 def test_a_training_holds_one_and_says_so(names, tmp_path):
     done = train(tmp_path, names)
     output, _ = done.communicate()
-    assert done.returncode == 0 and f"has GPU {names[0]}" in output
+    assert done.returncode == 0 and f"using GPU {names[0]}" in output
     (file,) = tmp_path.glob("results/runs/*/record.json")
     state = json.loads(file.read_text())
     assert [attempt["gpu"] for attempt in state["attempts"]] == [names[0]]
@@ -201,6 +201,6 @@ def test_only_what_trains_waits(names, tmp_path):
     waiting.send_signal(signal.SIGTERM)
     output, _ = waiting.communicate()
     assert waiting.returncode == 75
-    assert "waiting for a GPU" in output and f"{names[0]} has elsewhere" in output
+    assert "waiting for a GPU" in output and f"{names[0]} runs elsewhere" in output
     holder.end()
     assert not (tmp_path / "logs").exists()

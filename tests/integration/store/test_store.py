@@ -341,7 +341,7 @@ def test_a_waiter_gives_up_in_time_and_says_who_holds_the_run(tmp_path):
     with (
         RunLock(tmp_path, timeout=1.0, details=lambda: {"step": 42}),
         pytest.raises(LockTimeout, match=r"process .* at step 42.*\bcommand\b"),
-        RunLock(tmp_path, timeout=0.0),
+        RunLock(tmp_path, timeout=0.1),
     ):
         pass
 

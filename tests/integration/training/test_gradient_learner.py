@@ -470,8 +470,8 @@ def truncate(folder: Path) -> None:
 
 
 DAMAGES = {
-    "is not as it was written": flip_a_byte,
-    "model.safetensors is not as it was written": truncate,
+    "does not match its digest": flip_a_byte,
+    "model.safetensors does not match its digest": truncate,
     "trainer.json is missing": lambda folder: (folder / "trainer.json").unlink(),
     "digests.json is missing": lambda folder: (folder / "digests.json").unlink(),
     "or unreadable": lambda folder: (folder / "digests.json").write_text("{"),
@@ -485,7 +485,7 @@ def test_damage_is_found_and_set_aside_with_a_warning(words, tmp_path, caplog):
     DAMAGES[words](damaged)
     assert words in checkpoint.find_damage(damaged)
     with caplog.at_level(logging.WARNING):
-        assert checkpoint.latest_sound(tmp_path, 12) == tmp_path / "checkpoint_4"
+        assert checkpoint.latest_intact(tmp_path, 12) == tmp_path / "checkpoint_4"
     assert "checkpoint_8" in caplog.text
     assert not damaged.exists()
     assert (tmp_path / "checkpoint_8.damaged").is_dir()
@@ -496,9 +496,9 @@ def test_the_latest_checkpoint_up_to_a_step_is_used(tmp_path):
     for step in (4, 8, 100):
         publish(tmp_path, step)
     assert checkpoint.steps_of(tmp_path) == [4, 8, 100]
-    assert checkpoint.latest_sound(tmp_path, 99) == tmp_path / "checkpoint_8"
-    assert checkpoint.latest_sound(tmp_path, 3) is None
-    assert checkpoint.latest_sound(tmp_path / "none", 3) is None
+    assert checkpoint.latest_intact(tmp_path, 99) == tmp_path / "checkpoint_8"
+    assert checkpoint.latest_intact(tmp_path, 3) is None
+    assert checkpoint.latest_intact(tmp_path / "none", 3) is None
 
 
 def test_leftovers_of_killed_processes_are_dropped(tmp_path):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from resweep.jobs import resources
-from resweep.jobs.resources import KEPT_SECONDS, LINK, Needs, TrialNeeds, scheduler_resources
+from resweep.jobs.resources import CACHED_SECONDS, LINK, Needs, TrialNeeds, scheduler_resources
 from resweep.paths import Layout
 from resweep.study.load import load_study
 from resweep.study.schema import Resources
@@ -50,7 +50,7 @@ def test_an_answer_is_kept_for_a_second(study: Study, asked: list, tmp_path: Pat
     needs = TrialNeeds(Layout(tmp_path), clock)
     sweep = first(study.phase("sweep"))
     assert {needs.of(*sweep, 1).mem_mb for _ in range(9)} == {1}
-    clock.now += KEPT_SECONDS
+    clock.now += CACHED_SECONDS
     assert needs.of(*sweep, 1).mem_mb == 1
     clock.now += 0.01
     assert needs.of(*sweep, 1).mem_mb == 2 and len(asked) == 2
