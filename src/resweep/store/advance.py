@@ -326,7 +326,7 @@ class _Advance:
         if _step_of(start) >= self.run.settled_step():
             return start
         log.info(
-            "run %s: already trained to step %d, without a checkpoint; retraining beside it",
+            "run %s: trained to step %d before, but its checkpoint is gone; retraining beside it",
             self.run.run_id,
             self.run.settled_step(),
         )

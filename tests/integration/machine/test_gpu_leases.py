@@ -115,7 +115,9 @@ def test_cuda_visible_devices_restricts(names):
     first = Holder("one", names, CUDA_VISIBLE_DEVICES=names[1])
     assert first.has() == [names[1]] * 2
     second = Holder("two", names, CUDA_VISIBLE_DEVICES=names[1])
-    assert second.process.stderr.readline().startswith(f"waiting for a GPU: GPU {names[1]} runs one")
+    assert second.process.stderr.readline().startswith(
+        f"waiting for a GPU: GPU {names[1]} runs one"
+    )
     first.end()
     assert second.has() == [names[1]] * 2
     second.end()
