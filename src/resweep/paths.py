@@ -63,7 +63,7 @@ class PhaseFolder:
         return self.trials / f"{slot}.yaml"
 
     def record(self, slot: str) -> Path:
-        """What a slot got."""
+        """Record of a slot: its result."""
         return self.records / f"{slot}.json"
 
     def records_at_rungs(self) -> list[Path]:
@@ -152,7 +152,7 @@ class SweepFolder:
         return self.path.parent / ".lock"
 
     def record(self, slot: str) -> Path:
-        """What a slot got."""
+        """Record of a slot: its result."""
         return self.path / RECORDS / f"{slot}.json"
 
 
@@ -202,7 +202,7 @@ class Layout:
         return self.phase(study, phase).trial(trial)
 
     def record(self, study: str, phase: str, trial: str) -> Path:
-        """What a trial got."""
+        """Record of a trial: its result."""
         return self.phase(study, phase).record(trial)
 
     def all_trial_records(self) -> list[Path]:

@@ -174,14 +174,14 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     given = parser.parse_args(own)
     if given.sweep_id is None:
         wrong = [name for name in OF_WORKERS if getattr(given, name)]
-        beside = "--sweep-id"
+        required = "--sweep-id"
     else:
         wrong = [name for name in OF_NEW_SWEEPS if getattr(given, name)]
-        beside = "--sweep-config"
+        required = "--sweep-config"
         if rest:
             parser.error("options after -- are for Snakemake, which workers do not use")
     if wrong:
-        parser.error(f"--{wrong[0].replace('_', '-')} is only for {beside}")
+        parser.error(f"--{wrong[0].replace('_', '-')} is only for {required}")
     return given, rest
 
 

@@ -28,7 +28,7 @@ class Metric:
         name: Its key in metrics.jsonl.
         goal: Which direction is better.
         logged: When it has a value.
-        column: Its column in runs.csv beside the one of its own name, for people; None: no other.
+        column: A second, readable name of its column in runs.csv; None: no second column.
     """
 
     name: str

@@ -199,7 +199,7 @@ class RunLock:
 
     def _held_text(self) -> str:
         text = f"{self.folder}: {self._holder()}"
-        if self.timeout == 0:  # the caller only asked who holds it
+        if self.timeout == 0:  # it was not to wait: nothing is wrong
             return text
         return (
             f"{text}; stopped waiting after {self.timeout:.0f} s: run the same command again once "

@@ -41,12 +41,12 @@ def find_parent(system: System, config: Mapping[str, Any], layout: Layout) -> We
         if known is None:
             raise StoreError(_missing(key, name, folder, layout))
         return Weights(folder=Path(known["folder"]), digest=known["digest"], config=known["config"])
-    beside = [folder / CONFIG] if (folder / CONFIG).is_file() else []
-    status = {file.name: file.stat() for file in [*weights, *beside]}
+    described = [folder / CONFIG] if (folder / CONFIG).is_file() else []
+    status = {file.name: file.stat() for file in [*weights, *described]}
     seen = {file: [found.st_size, found.st_mtime_ns] for file, found in status.items()}
     if known is None or known["files"] != seen:
         known = {"folder": str(folder), "files": seen, "digest": _digest_of(folder, weights)}
-        known["config"] = json.loads(beside[0].read_text()) if beside else {}
+        known["config"] = json.loads(described[0].read_text()) if described else {}
         write_atomically(note, json.dumps(known, indent=2) + "\n")
     if key != CHECKPOINT:
         write_atomically(_note(name, layout), json.dumps(known, indent=2) + "\n")

@@ -52,7 +52,7 @@ def choose_start(run: Run, goal: Goal, until: int) -> Start:
     if _step_of(found) >= run.settled_step():
         return Start(folder=run.path, checkpoint=found)
     log.info(
-        "run %s: already trained to step %d, without a checkpoint; retraining beside it",
+        "run %s: trained to step %d before, but its checkpoint is gone; retraining beside it",
         run.run_id,
         run.settled_step(),
     )

@@ -1,4 +1,4 @@
-"""A sweep: what a sweep file says, checked."""
+"""A sweep: the content of a sweep file, checked."""
 
 import itertools
 from collections.abc import Iterator

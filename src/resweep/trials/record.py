@@ -1,4 +1,4 @@
-"""Records: what a trial got, as a typed value and as a small JSON file.
+"""Records: the result of a trial, as a typed value and as a small JSON file.
 
     {run}/records/{step}[-{rule}].json   result of a run; immutable, written by the store
     {phase}/records/{trial}.json         a link to one, or a record of the trial's own
@@ -188,7 +188,7 @@ def link_record(path: Path, record: Path) -> None:
 
 
 def record_paths(names: Sequence[str]) -> list[Path]:
-    """Return paths of records; a single `-` stands for names on standard input, one a line.
+    """Return paths of records; a single `-` stands for names on standard input, one per line.
 
     A command line has no room for the names of thousands of trials.
     """
