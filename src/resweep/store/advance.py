@@ -298,7 +298,7 @@ class _Advance:
             raise torch.OutOfMemoryError("one sequence does not fit the GPUs of the processes")
         limits = (self.most_rows, self.limit)
         processes = surroundings.processes
-        processes.tell("build", goal.config, goal.data, *limits)
+        processes.broadcast("build", goal.config, goal.data, *limits)
         return goal.system.learner(goal.config, goal.data, surroundings.device, processes, *limits)
 
     def _ask_metrics(self) -> None:
