@@ -109,7 +109,7 @@ def train_together(train: Callable[..., bool], system: System, device_name: str)
     processes = Processes(os.environ)
     device = pick_device(device_name, processes.local_rank)
     if processes.rank > 0:  # rank 0 decides when to stop, and receives the same signals
-        processes.meet(device)
+        processes.join(device)
 
         def build(config: dict[str, Any], data: "Prepared", *limits: Any) -> "Learner":
             return system.learner(config, data, device, processes, *limits)
@@ -117,13 +117,13 @@ def train_together(train: Callable[..., bool], system: System, device_name: str)
         mirror_rank_zero(processes, build)
         return
     answer = Answer()
-    processes.meet(device)
+    processes.join(device)
     try:
         answer.trained(train(processes=processes))
     except ResweepError as error:
         answer.failed(error)
     finally:
-        processes.part()
+        processes.leave()
 
 
 def train_parameters(words: list[str]) -> int:

@@ -201,7 +201,7 @@ class TrainingAttempt:
             raise torch.OutOfMemoryError("not even one sequence fits in each GPU's memory")
         limits = (self.most_rows, self.limit)
         processes = surroundings.processes
-        processes.tell("build", goal.config, goal.data, *limits)
+        processes.broadcast("build", goal.config, goal.data, *limits)
         return goal.system.learner(goal.config, goal.data, surroundings.device, processes, *limits)
 
     def _run_loop(

@@ -63,7 +63,7 @@ class Reference:
 
     Attributes:
         metric: Name of the metric that it is a value of.
-        name: What has this value: `bigram floor of the data`.
+        name: What has this value: `bigram baseline`.
         value: The value.
         meaning: Which side of it is good, and why, in one sentence.
     """
@@ -341,7 +341,7 @@ class System(ABC):
 
     @abstractmethod
     def describe(self, run: TrainedRun) -> dict[str, str]:
-        """Return what was trained, title -> text: {"model": "gpt", "started from": ...}.
+        """Return what was trained, title -> text: {"model": "gpt", "initial weights": ...}.
 
         The first entry is the model; reports add its size.
         """

@@ -198,31 +198,33 @@ class LanguageSystem(System):
         return GradientLearner(objective, typed.training, device, processes, most_rows, limit)
 
     def describe(self, run: TrainedRun) -> dict[str, str]:
-        """Name the model, its tokens and its first weights."""
+        """Describe the model, its tokens and its initial weights."""
         asked = self.schema.validate(run.asked)
         model, data = run.config["model"], asked.data
         of_transformers = model["kind"] != "gpt"
         tokens = {
             "bytes": "bytes",
-            "bpe": f"bpe {data.bpe_vocab_size}",
-            "tokenizer": f"tokenizer of {data.tokenizer}",
+            "bpe": "BPE",
+            "tokenizer": f"tokenizer {data.tokenizer}",
         }[data.tokens]
         # As the trial names them: its run knows their folder alone.
-        start = asked.run.checkpoint or asked.model.name_or_path or "random weights"
+        start = asked.run.checkpoint or asked.model.name_or_path or "random"
         rank = model.get("lora_rank")
         return {
             "model": f"{model['config']['model_type']} (hf)" if of_transformers else "gpt",
             "tokens": f"{tokens} (vocabulary {model['vocab_size']})",
-            "started from": start + (f" with LoRA of rank {rank}" if rank is not None else ""),
+            "initial weights": start + (f" + LoRA of rank {rank}" if rank is not None else ""),
         }
 
     def references(self, described: Mapping[str, Any]) -> list[Reference]:
-        """Return what a model loses that knows only the token before."""
+        """Return the loss of a model that only sees the previous token."""
         floor = described.get("bigram_floor")
         if floor is None:
             return []
-        name = "bigram floor of the data"
-        meaning = "what a model loses that knows only the token before; a trained one is below"
+        name = "bigram baseline"
+        meaning = (
+            "loss of a model that only sees the previous token; trained models should be below"
+        )
         return [Reference(metric=self.metric, name=name, value=floor, meaning=meaning)]
 
     def load_line(self, folder: Path) -> str:
