@@ -44,6 +44,7 @@ from resweep.jobs.train_by_hand import plan_by_hand, result_text, train_by_hand
 from resweep.jobs.train_trial import train_trial
 from resweep.machine.launch import Answer, end_with_parent, under_torchrun
 from resweep.machine.signals import SAVED_AND_STOPPED, watch_signals
+from resweep.paths import RunFolder
 from resweep.systems.registry import system_of
 from resweep.systems.system import System
 from resweep.trials.trial import Trial, read_trial, trial_from, write_trial
@@ -83,7 +84,7 @@ def train_one_trial(words: list[str]) -> int:
         arguments.record,
         options,
         interrupted=lambda: bool(signals),
-        on_run=lambda folder: add_log_file(folder / "train.log"),
+        on_run=lambda folder: add_log_file(RunFolder(folder).log),
     )
     try:
         if under_torchrun():
@@ -135,7 +136,7 @@ def train_parameters(words: list[str]) -> int:
         record = train_by_hand(
             plan,
             interrupted=lambda: bool(signals),
-            on_run=lambda folder: add_log_file(folder / "train.log"),
+            on_run=lambda folder: add_log_file(RunFolder(folder).log),
         )
     except ResweepError as error:
         log.error("%s", error)

@@ -33,7 +33,6 @@ from resweep.systems.system import System
 from resweep.trials.record import read_record
 from resweep.trials.trial import read_trial
 
-ADDED = "added_metrics.json"
 LEAD = (
     "run_id", "run_name", "timestamp", "sweep_name", "study", "phase", "trial", "status",
 )  # fmt: skip
@@ -110,20 +109,21 @@ def update_metrics(
             problems.append(Problem(run_id, name, None, hint))
     if problems:
         raise ConfigError(problems)
-    with file_lock(run.path / f".{ADDED}.lock"):
+    added = run.folder.added_metrics
+    with file_lock(added.with_name(f".{added.name}.lock")):
         merged = {**_added(run), **metrics}
-        write_atomically(run.path / ADDED, json.dumps(merged, indent=2, sort_keys=True) + "\n")
+        write_atomically(added, json.dumps(merged, indent=2, sort_keys=True) + "\n")
 
 
 def _config(run: Run) -> dict[str, Any]:
     """Return every leaf of a run's configuration; empty for a run that never started."""
-    path = run.path / "config.yaml"
+    path = run.folder.config
     return dict(compose.leaves(yaml12.load_mapping(path), entries=True)) if path.exists() else {}
 
 
 def _added(run: Run) -> dict[str, Any]:
     try:
-        return dict(json.loads((run.path / ADDED).read_text()))
+        return dict(json.loads(run.folder.added_metrics.read_text()))
     except FileNotFoundError:
         return {}
 
@@ -276,7 +276,7 @@ class Row:
     def add_stored(self, run: Run) -> None:
         """Set what only the run's folder knows: when it started, and what was added."""
         try:
-            started = (run.path / "config.yaml").stat().st_mtime
+            started = (run.folder.config).stat().st_mtime
         except FileNotFoundError:
             pass
         else:

@@ -12,7 +12,7 @@ from typing import Any
 
 from resweep import yaml12
 from resweep.config.training_section import Training
-from resweep.paths import Layout
+from resweep.paths import Layout, RunFolder
 from resweep.store.run import Run
 from resweep.systems.system import System, TrainedRun
 from resweep.trials.record import Record
@@ -47,7 +47,7 @@ def trained_runs(records: Iterable[Path], layout: Layout) -> Iterator[TrainedRun
             yield TrainedRun(
                 trial=outcome.trial.trial,
                 asked=outcome.trial.config,
-                config=yaml12.load_mapping(folder / "config.yaml"),
+                config=yaml12.load_mapping(RunFolder(folder).config),
                 folder=folder,
                 step=outcome.record.step,
                 metrics=outcome.record.metrics,

@@ -75,7 +75,7 @@ def lay_out(
         levels = rungs(rule, bands, len(names)) if rule else (Rung(1, None, len(names)),)
         for rung in levels:
             round_name = f"r{number:02d}" if adaptive else ""
-            parts = [round_name] * adaptive + [f"b{rung.number}"] * (rule is not None)
+            parts = [part for part in (round_name, rule and f"b{rung.number}") if part]
             stages.append(
                 Stage(
                     round=number,
@@ -97,7 +97,7 @@ def numbers(count: int) -> tuple[str, ...]:
 
 def round_names(trials: int, size: int) -> tuple[tuple[str, ...], ...]:
     """Names of the trials of all rounds: r01-01, r01-02 ..., r02-01 ..."""
-    sizes = [size] * (trials // size) + [trials % size] * (trials % size > 0)
+    sizes = [min(size, trials - first) for first in range(0, trials, size)]
     return tuple(
         tuple(f"r{number:02d}-{slot}" for slot in numbers(count))
         for number, count in enumerate(sizes, 1)

@@ -123,7 +123,7 @@ def _advance(
 def _open(run: Run, goal: Goal) -> None:
     """Write into the run's folder what it is, if it is new."""
     if "identity" not in run.state():
-        write_atomically(run.path / "config.yaml", yaml12.dump(goal.config))
+        write_atomically(run.folder.config, yaml12.dump(goal.config))
         run.update(
             status="begun",
             step=0,

@@ -12,8 +12,6 @@ from resweep.store.recorder import DONE
 from resweep.store.run import Run
 from resweep.training.metrics import METRICS, TIMING
 
-AGAIN = "again"  # subfolder of a retraining
-
 log = logging.getLogger(__name__)
 
 
@@ -56,7 +54,7 @@ def choose_start(run: Run, goal: Goal, until: int) -> Start:
         run.run_id,
         run.settled_step(),
     )
-    folder = run.path / AGAIN
+    folder = run.folder.again
     checkpoint.drop_leftovers(folder)
     unfit = folder / checkpoint.folder_name(until)
     if unfit.is_dir() and not goal.gradients.is_met(unfit):

@@ -290,6 +290,7 @@ class GradientLearner:
         weights = self.objective.read_parent()
         if weights is not None:
             self.engine.load(weights, {}, 0)
+        self.objective.begin()
 
     @together
     def load(self, folder: Path) -> None:

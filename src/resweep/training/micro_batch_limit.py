@@ -8,9 +8,7 @@ smaller micro-batch.
 import json
 from pathlib import Path
 
-from resweep.paths import write_atomically
-
-NOTE = "micro_batch.json"
+from resweep.paths import RunFolder, write_atomically
 
 
 class MicroBatchLimit:
@@ -22,7 +20,7 @@ class MicroBatchLimit:
     """
 
     def __init__(self, folder: Path, memory: int | None):
-        self.path = folder / NOTE
+        self.path = RunFolder(folder).micro_batch
         self.memory = memory
 
     def read(self) -> int | None:

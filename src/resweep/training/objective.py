@@ -93,8 +93,14 @@ class Objective(ABC):
         """Return metrics of a line besides loss, learning rate and gradient norm."""
         return {}
 
+    def begin(self) -> None:  # noqa: B027 (nothing, unless a system has something)
+        """Called once, when the weights to start with are in place, drawn or loaded."""
+
     def after_step(self) -> None:  # noqa: B027 (nothing, unless a system has something)
-        """Called after each update: for weight averages, for states carried between steps."""
+        """Called after each update: for weight averages, for states carried between steps.
+
+        Under ZeRO 3 the model's parameters are shards here.
+        """
 
     def extra_state(self) -> dict[str, Tensor]:
         """Return the state of a checkpoint besides weights and moments, by name."""
