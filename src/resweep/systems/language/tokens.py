@@ -19,7 +19,7 @@ from resweep.systems.language.data_section import BYTE_TOKENS
 from resweep.systems.language.hub import local_copy, not_here, offline, one_line, why_offline
 
 END_OF_TEXT_NAME = "<|endoftext|>"
-# Files of tokenizers, to tell them from the weights beside them.
+# Files of tokenizers; the same folder may hold weights.
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
