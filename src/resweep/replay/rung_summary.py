@@ -13,7 +13,7 @@ from resweep.replay.rank_correlation import RankCorrelation, correlate
 from resweep.search.rungs import PROMOTE, STOP
 from resweep.trials.decisions import read_decisions, typed
 
-CORRELATION = "rank correlation with final"
+CORRELATION = "rank correlation with final value"
 COLUMNS = ("rung", "step", "compared", "promoted", "stopped", "unknown", "threshold", CORRELATION)
 
 

@@ -89,7 +89,7 @@ def _cost(verdict: Verdict) -> Iterator[str]:
     ends = dict.fromkeys([verdict.least, verdict.most])
     steps = " to ".join(f"{end:,}" for end in ends)
     share = " to ".join(dict.fromkeys(f"{end / max(1, verdict.full):.0%}" for end in ends))
-    yield f"cost: {steps} steps, {share} of the {verdict.full:,} steps of training all trials fully"
+    yield f"cost: {steps} steps, {share} of the {verdict.full:,} for training all trials to the end"
     yield f"      the sweep itself trained {verdict.trained:,} steps"
 
 

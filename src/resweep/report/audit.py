@@ -27,8 +27,8 @@ class PhaseCost:
         stored: Trials in the store that need no training at any rung known so far.
         partial: Runs that were started but not finished; `to_train` includes them.
         to_train: Distinct runs that would be trained or continued.
-        infeasible: Trials whose values fit neither each other nor the data: they get a record that
-            says so, and train nothing.
+        infeasible: Trials whose values do not fit each other, or not the data: they get a record
+            that says so, and train nothing.
         open_slots: Slots not filled yet, or filled under a rung rule that has changed since; an
             earlier phase, round or rung fills them. An upper bound on their runs.
         steps: Optimizer steps to train, with open slots counted in full and none stopped early.

@@ -21,6 +21,7 @@ h2 { font-size: 20px; margin: 46px 0 4px; }
 h3 { font-size: 14px; margin: 0 0 10px; }
 p { margin: 2px 0 14px; color: var(--soft); }
 p.warning { color: var(--bad); }
+.card p { margin: 10px 0 0; }
 a { color: var(--accent); }
 nav a { margin-right: 16px; }
 .tiles { display: flex; flex-wrap: wrap; gap: 12px; margin: 20px 0 16px; }

@@ -93,13 +93,13 @@ def _rung_lines(phase: PhaseResults) -> Iterator[str]:
 
 def _reason_lines(phase: PhaseResults) -> Iterator[str]:
     """Yield why trials did not finish, each reason once; trials stopped at rungs are left out."""
-    lost = phase.scores[
+    unfinished = phase.scores[
         (phase.scores["status"] != Status.FINISHED) & phase.scores["stop_reason"].notna()
     ]
     if phase.rungs:
-        at_rung = map(stopped_at_rung, lost["status"], lost["rule"])
-        lost = lost[[not stopped for stopped in at_rung]]
-    reasons = list(lost.groupby(["status", "stop_reason"], sort=False)["trial"])
+        at_rung = map(stopped_at_rung, unfinished["status"], unfinished["rule"])
+        unfinished = unfinished[[not stopped for stopped in at_rung]]
+    reasons = list(unfinished.groupby(["status", "stop_reason"], sort=False)["trial"])
     for (status, reason), trials in reasons[:MOST_REASONS]:
         more = f" and {len(trials) - 1} more" if len(trials) > 1 else ""
         yield from _wrapped(f"{status}: {trials.iloc[0]}{more}: {reason}")
