@@ -54,7 +54,7 @@ rule_name = functools.partial(files.rule_name, several=len(STUDIES) > 1)
 
 @functools.cache
 def code(script):
-    """Digest of a script and its imports: as a param, it reruns a cheap rule."""
+    """Digest of a script and its imports: as a param, it reruns cheap rules."""
     return code_digest(Path(workflow.basedir, "workflow/scripts", script))
 
 
