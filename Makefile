@@ -1,13 +1,13 @@
-# The environment is built once, from pinned requirements; every target below makes sure of it.
+# The environment is built once, from pinned requirements; every target below builds it if needed.
 #
 #   make demo        the quickstart study on real text: about five minutes on two CPU cores
 #   make test        the test suite
-#   make test-long   what takes longer: many kills, big studies
-#   make check       formatting, spelling, types, imports, lint, a dry run of every shipped study
-#   make dag         a picture of the rules: results/dag.svg
-#   make picture     the picture of the README, from the quickstart's report; needs Chromium
-#   make oracle      W&B's sweep engine, to compare with, in an environment of its own
-#   make bench       what docs/benchmarks.md reports
+#   make test-long   the slow tests: many kills, big studies
+#   make check       formatting, spelling, types, imports, lint, dry runs of all shipped studies
+#   make dag         the rule graph: results/dag.svg
+#   make picture     the README's screenshot of the quickstart report; needs Chromium
+#   make oracle      W&B's sweep engine, as a test reference, in its own environment
+#   make bench       the benchmarks of docs/benchmarks.md
 
 PYTHON ?= python3
 STUDY ?= quickstart

@@ -18,10 +18,10 @@ BENCHMARKS = {
 
 
 def main() -> None:
-    """Run what is named and print Markdown rows."""
+    """Run the named benchmarks and print Markdown rows."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Run benchmarks.")
     known = ", ".join(BENCHMARKS)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {known}; none: all of them")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {known}; default: all")
     names = parser.parse_args().names or list(BENCHMARKS)
     unknown = set(names) - BENCHMARKS.keys()
     if unknown:

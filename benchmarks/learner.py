@@ -1,4 +1,4 @@
-"""Learners of the language model, and how the loop trains them."""
+"""Learners of the language model, and the plan that the loop trains them by."""
 
 from collections.abc import Mapping
 from pathlib import Path

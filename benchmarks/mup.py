@@ -1,8 +1,8 @@
-"""Whether the best learning rate of a narrow model serves wider ones, with muP and without.
+"""Whether the best learning rate of a narrow model transfers to wider ones, with and without muP.
 
-    python -m benchmarks mup     ten minutes on one core; trainings that are done are not repeated
+    python -m benchmarks mup     ten minutes on one core; finished trainings are not repeated
 
-Each training is a trial of its own, by the command of the rule, on the text that Python carries.
+Each training is one trial, run by the workflow's own command, on Python's documentation.
 Prints tables in Markdown and draws docs/mup.svg.
 """
 

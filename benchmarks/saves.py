@@ -1,4 +1,4 @@
-"""What checkpoints cost the training: written beside it, in its way, and none at all."""
+"""The cost of checkpoints: written in the background, written in the loop, and none."""
 
 import statistics
 import tempfile

@@ -1,4 +1,4 @@
-"""Steps per CPU second of a trial, and what its start costs."""
+"""Steps per CPU second of a trial, and its start-up time."""
 
 import json
 import os

@@ -1,13 +1,13 @@
-"""What a GPU does with this trainer, in eight minutes at most: `python -m benchmarks gpu`.
+"""Benchmark training on a GPU, in eight minutes at most: `python -m benchmarks gpu`.
 
-    speed    tokens per second and MFU of ours, of nanoGPT's way and of transformers.Trainer
+    speed    tokens per second and MFU: ours, nanoGPT's loop, transformers.Trainer
     losses   the same steps on CPU and GPU, by precision
-    memory   its peak by micro-batch, with and without gradient checkpointing
-    saves    what a checkpoint costs
+    memory   peak memory by micro-batch size, with and without gradient checkpointing
+    saves    cost of a checkpoint
 
 Prints one block of Markdown for docs/benchmarks.md, and writes it to `$OUT/gpu.md` where OUT is
-set. Each part has seconds of its own and says what it left out for want of them. Without a GPU the
-speed and the losses of the small model are measured on the CPU.
+set. Each part has its own time limit and reports what it skipped. Without a GPU, the speed and the
+losses of the small model are measured on the CPU.
 """
 
 import functools

@@ -237,7 +237,7 @@ class NanoGpt:
 
 
 class Transformers:
-    """`transformers.Trainer` with GPT2LMHeadModel as it comes; it warms up anew in each round."""
+    """`transformers.Trainer` with GPT2LMHeadModel as is; it warms up again in each round."""
 
     WARM = 5
 

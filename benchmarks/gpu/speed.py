@@ -17,7 +17,7 @@ WARM_STEPS = 5
 
 
 class Loop(Protocol):
-    """A training that goes on for some steps and returns the seconds that they took."""
+    """A training that continues for some steps and returns the seconds that they took."""
 
     def run(self, steps: int) -> float:
         """Train on for some steps."""

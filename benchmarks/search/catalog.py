@@ -23,7 +23,7 @@ BRACKET = 27  # trials of one halving, where nothing is learned between rounds
 
 
 def _code() -> str:
-    """Digest of what resweep proposes and stops with: its changes are measured anew."""
+    """Digest of resweep's code for proposing and stopping: changes are measured again."""
     files = [Path(str(module.__file__)) for module in (suggest, space, observe, rungs)]
     return digest([[file.name, file_digest(file)] for file in files], 8)
 

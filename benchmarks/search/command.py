@@ -2,7 +2,7 @@
 
     --table FILE --goal minimize   curves from a table of your own (`benchmarks.search.table`)
 
-What was measured is kept in benchmarks/search/.cache; the same call goes on where it ended.
+Measurements are cached in benchmarks/search/.cache; running the same command again continues.
 """
 
 import argparse
@@ -102,9 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--table", type=Path, default=TABLE, help="curves to interpolate")
     parser.add_argument("--goal", choices=("minimize", "maximize"), default="minimize")
     parser.add_argument("--seeds", type=int, default=20, help="repetitions of each search")
-    parser.add_argument("--budget", type=int, default=64, help="full trainings a search")
+    parser.add_argument("--budget", type=int, default=64, help="full trainings per search")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--cache", type=Path, default=CACHE, help="folder of what was measured")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="folder for measurements")
     parser.add_argument("--pictures", type=Path, default=DOCS, help="folder for SVG files")
     given = parser.parse_args(arguments)
     unknown = set(given.parts) - set(PARTS)

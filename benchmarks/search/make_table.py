@@ -1,4 +1,4 @@
-"""Make the table of real learning curves: a tiny byte-level GPT, trained once a configuration.
+"""Make the table of real learning curves: a tiny byte-level GPT, trained once per configuration.
 
     python -m benchmarks.search.make_table --configs 256 --out FILE.csv
 
@@ -135,9 +135,13 @@ def make_table(path: Path, configs: int, results: Path) -> None:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--configs", type=int, default=256, help="points of the design: 2^n")
-    parser.add_argument("--out", type=Path, required=True, help="the table, or a part of it")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="for the text")
+    parser.add_argument(
+        "--configs", type=int, default=256, help="number of design points, a power of two"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="file for the table, or a part of it"
+    )
+    parser.add_argument("--results", type=Path, default=Path("results"), help="for the data")
     given = parser.parse_args()
     make_table(given.out, given.configs, given.results)
 

@@ -126,6 +126,63 @@ class StudyFolder:
 
 
 @dataclass(frozen=True)
+class RunFolder:
+    """Paths below the folder of one run of the store; metric files and checkpoints beside them."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.path / "config.yaml"
+
+    @property
+    def state(self) -> Path:
+        """The run's state."""
+        return self.path / "record.json"
+
+    @property
+    def lease(self) -> Path:
+        """Who advances it."""
+        return self.path / "lease.json"
+
+    @property
+    def records(self) -> Path:
+        """What trials got that ended at some step: {step}.json, {step}-{rule}.json."""
+        return self.path / RECORDS
+
+    @property
+    def claims(self) -> Path:
+        """The trials that want its weights to stay."""
+        return self.path / "claims"
+
+    @property
+    def final_checkpoint(self) -> Path:
+        """Link to the checkpoint of its last step."""
+        return self.path / "final_checkpoint"
+
+    @property
+    def again(self) -> Path:
+        """A retraining of what was pruned, while it lasts."""
+        return self.path / "again"
+
+    @property
+    def log(self) -> Path:
+        """What its trainings logged."""
+        return self.path / "train.log"
+
+    @property
+    def micro_batch(self) -> Path:
+        """The largest micro-batch that fits, once a larger one did not."""
+        return self.path / "micro_batch.json"
+
+    @property
+    def added_metrics(self) -> Path:
+        """Metrics that an analysis added later."""
+        return self.path / "added_metrics.json"
+
+
+@dataclass(frozen=True)
 class SweepFolder:
     """Paths below the folder of a sweep that `run_sweep.py` made; workers write the records."""
 

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 from resweep.data.store import Prepared
 from resweep.paths import Layout
-from resweep.store.advance import Surroundings
 from resweep.store.goal import Goal
 from resweep.store.run import Run
+from resweep.store.training_attempt import Surroundings
 from tests.support.learners import CPU
 
 

@@ -41,7 +41,7 @@ def train(folder: Path, job: dict[str, Any], processes: Processes = ALONE) -> No
         training__processes=processes.world_size,
         **CHANGES | job.get("changes", {}),
     )
-    processes.tell("build", config, data)
+    processes.broadcast("build", config, data)
     learner = make_learner(config, data, processes=processes)
     if "start" in job:
         learner.load(folder / job["start"])
@@ -70,13 +70,13 @@ def main() -> None:
     folder, jobs = Path(sys.argv[1]), json.loads(sys.argv[2])
     processes = Processes(os.environ)
     device = pick_device("cpu")
-    processes.meet(device)
+    processes.join(device)
     if processes.rank > 0:
         mirror_rank_zero(processes, partial(make_learner, processes=processes))
         return
     for job in jobs:
         train(folder, job, processes)
-    processes.part()
+    processes.leave()
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def steps_trained(checkout: Checkout) -> int:
 def audited(checkout: Checkout, study: str) -> dict[str, dict[str, int]]:
     """Return the counts of audit.py by phase and title."""
     output = checkout.run("python", "workflow/scripts/audit.py", study).stdout
-    titles = ["trials", "in store", "begun", "to train", "infeasible", "open", "steps", "tokens"]
+    titles = ["trials", "in store", "started", "to train", "infeasible", "open", "steps", "tokens"]
     table = output.replace(",", "").partition("tokens\n")[2]
     rows = [line.split() for line in table.splitlines()[:-1]]
     return {name: dict(zip(titles, map(int, counts), strict=True)) for name, *counts in rows}

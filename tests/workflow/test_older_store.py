@@ -18,7 +18,7 @@ from tests.workflow.test_rebuild import jobs
 STORE = ROOT / "tests/fixtures/store-0.1"
 TRIALS = {"sweep": 3, "rerun": 4, "watched": 2, "search": 6}  # that lead to a run
 EMPTY = ["05", "06"]  # slots of the rerun that nothing filled
-COUNTS = ("begun", "to train", "infeasible", "open", "steps", "tokens")
+COUNTS = ("started", "to train", "infeasible", "open", "steps", "tokens")
 UNCHANGED = ("status", "step", "attempts", "segments", "gpu_seconds")
 
 pytestmark = pytest.mark.xdist_group("older")  # they share what they build

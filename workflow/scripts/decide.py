@@ -1,10 +1,11 @@
-"""Decide a finished sweep again, from its recorded curves: which trials another rule would stop.
+"""Replay the stopping decisions of a finished sweep, under its own rule or another one.
 
     python workflow/scripts/decide.py STUDY PHASE
     python workflow/scripts/decide.py STUDY PHASE --eta 2 --csv FILE
     python workflow/scripts/decide.py STUDY PHASE --rule asynchronous
 
-Without options it is decided as it was. Nothing of the study is changed.
+Works on recorded curves: nothing is trained, and nothing in the study changes. Without options,
+the sweep's own rule decides.
 """
 
 import argparse
@@ -20,28 +21,32 @@ from resweep.trials.decisions import write_decisions
 
 
 def main() -> None:
-    """Print what the rule comes to, and write its decisions."""
+    """Print what the rule would have done, and write its decisions."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
     add("study", help="name of the study")
     add("phase", help="name of the phase")
-    add("--rule", choices=KINDS, help="asynchronous: W&B's, in the order of arrival")
-    add("--eta", type=float, help="about one of eta trials stays at each band")
+    add("--rule", choices=KINDS, help="rule to replay; asynchronous is W&B's own")
+    add("--eta", type=float, help="about one in eta trials is promoted at each band")
     add("--min-iter", type=int, help="first band, in logged values of the metric")
-    add("--max-iter", type=int, help="instead: bands at max_iter / eta, max_iter / eta^2 ...")
-    add("--s", type=int, help="how many of these")
+    add(
+        "--max-iter",
+        type=int,
+        help="instead of --min-iter: bands at max_iter / eta, max_iter / eta^2 ...",
+    )
+    add("--s", type=int, help="number of these bands")
     add(
         "--strict",
         action=argparse.BooleanOptionalAction,
-        help="asynchronous: whether the value at the band decides, or the best one so far",
+        help="asynchronous: compare the value at the band, not the best one so far",
     )
-    add("--keep", type=int, help="one_cut: how many trials go on from --min-iter")
-    add("--metric", help="what trials are compared by at the bands (what they are ranked by)")
-    add("--goal", choices=("minimize", "maximize"), help="of that metric (the sweep's)")
+    add("--keep", type=int, help="one_cut: number of trials promoted at --min-iter")
+    add("--metric", help="metric compared at the bands (the one that ranks the sweep)")
+    add("--goal", choices=("minimize", "maximize"), help="direction of that metric (the sweep's)")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
-    add("--csv", type=Path, help="table to write, with the columns of decisions.csv")
+    add("--csv", type=Path, help="file for the decisions, with the columns of decisions.csv")
     a = parser.parse_args()
     sweep = read_sweep(a.study, a.phase, Layout(a.results), a.metric)
     names = ("rule", "eta", "min_iter", "max_iter", "s", "strict", "keep")

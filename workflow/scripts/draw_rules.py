@@ -1,6 +1,6 @@
-"""Draw the rules of a study: reads a graph in the dot language, writes PREFIX.dot and PREFIX.svg.
+"""Draw the rule graph of a study: reads the dot language, writes PREFIX.dot and PREFIX.svg.
 
-Rounds and rungs of a sweep are one node each rule.
+All rounds and rungs of a sweep are drawn as one node per rule.
 
 snakemake --rulegraph dot | python workflow/scripts/draw_rules.py results/dag
 """
@@ -16,20 +16,22 @@ from resweep.report.fold_rules import fold_rules
 
 
 def main() -> None:
-    """Write the graph, and its picture where graphviz is installed."""
+    """Write the graph, and a picture if graphviz is installed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("prefix", type=Path, help="path of the pictures, without an ending")
+    parser.add_argument("prefix", type=Path, help="output path without extension")
     prefix = parser.parse_args().prefix
     graph = sys.stdin.read()
     if "digraph" not in graph:
-        raise ResweepError("no graph on standard input: pipe `snakemake --rulegraph dot` into this")
+        raise ResweepError(
+            "no graph on standard input; pipe the output of `snakemake --rulegraph dot` into this"
+        )
     graph = fold_rules(graph[graph.index("digraph") :])
     prefix.parent.mkdir(parents=True, exist_ok=True)
     prefix.with_suffix(".dot").write_text(graph)
     if shutil.which("dot") is None:
-        print(f"{prefix}.dot is written; for a picture: apt-get install graphviz, then again")
+        print(f"wrote {prefix}.dot; for a picture, install graphviz and run this again")
         return
     picture = prefix.with_suffix(".svg")
     subprocess.run(["dot", "-Tsvg", "-o", str(picture)], input=graph, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Link the weights that stay after a phase is ranked, and release the others.
+r"""Link the weights to keep after a phase is ranked, and release the others.
 
     python workflow/scripts/keep_models.py --study STUDY --phase PHASE --policy best --top 1 \
         --scores results/STUDY/PHASE/scores.csv --models results/STUDY/PHASE/models \
@@ -16,16 +16,24 @@ from resweep.trials.decisions import read_decisions, write_decisions
 
 def main() -> None:
     """Write models/ and decisions.csv."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
     add("--study", required=True, help="name of the study")
     add("--phase", required=True, help="name of the phase")
-    add("--policy", choices=("best", "all", "none"), required=True, help="whose weights stay")
-    add("--top", type=int, required=True, help="best: of so many configurations")
-    add("--scores", type=Path, required=True, help="the phase's ranking")
-    add("--models", type=Path, required=True, help="folder of links to write")
-    add("--decisions", type=Path, required=True, help="table to write")
-    add("--rungs", type=Path, nargs="*", default=[], help="decisions of its rungs, to go before")
+    add("--policy", choices=("best", "all", "none"), required=True, help="which weights to keep")
+    add("--top", type=int, required=True, help="best: number of configurations")
+    add("--scores", type=Path, required=True, help="the phase's scores.csv")
+    add("--models", type=Path, required=True, help="folder for the links")
+    add("--decisions", type=Path, required=True, help="decisions.csv to write")
+    add(
+        "--rungs",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="decisions at the phase's rungs, to put first",
+    )
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     a = parser.parse_args()
     layout = Layout(a.results)

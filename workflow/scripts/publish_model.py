@@ -1,10 +1,10 @@
-"""Publish the best model of a ranked phase as a versioned W&B artifact, and write its stamp.
+r"""Publish the best model of a ranked phase as a versioned W&B artifact, and write its stamp.
 
     python workflow/scripts/publish_model.py --scores results/STUDY/rerun/scores.csv \
         --artifact-name rerun-model --project PROJECT
 
-Weights and model configuration alone, checked against their digests. The same weights again make
-no new version.
+Publishes weights and model configuration only, after checking their digests. Publishing the same
+weights again makes no new version.
 """
 
 import argparse
@@ -29,8 +29,13 @@ def main() -> None:
     add("--artifact-name", required=True, help="name of the artifact")
     add("--project", required=True, help="W&B project")
     add("--entity", default="", help="W&B user or team (the account's own)")
-    add("--mode", choices=("offline", "online", "disabled"), default="offline", help="(offline)")
-    add("--metadata", default="{}", help="the study and the like, as JSON")
+    add(
+        "--mode",
+        choices=("offline", "online", "disabled"),
+        default="offline",
+        help="W&B mode (offline)",
+    )
+    add("--metadata", default="{}", help="metadata to add, as JSON")
     add("--stamp", type=Path, help="stamp to write (results/artifacts/NAME.json)")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     a = parser.parse_args()

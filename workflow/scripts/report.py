@@ -1,4 +1,4 @@
-"""Write the report of a study as one page that needs nothing else.
+"""Write the report of a study as one self-contained HTML page.
 
 python workflow/scripts/report.py STUDY --output results/STUDY/report.html
 """

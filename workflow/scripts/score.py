@@ -1,4 +1,4 @@
-"""Rank the trials of a phase: early slope, final value, score.
+r"""Rank the trials of a phase: early slope, final value, score.
 
     ls results/STUDY/PHASE/records/*.json | python workflow/scripts/score.py --records - \
         --scores results/STUDY/PHASE/scores.csv --study STUDY
@@ -19,13 +19,20 @@ from resweep.trials.trial import read_outcome
 
 def main() -> None:
     """Write scores.csv."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
-    add("--records", nargs="+", required=True, help="record files, or - to read their names")
-    add("--scores", type=Path, required=True, help="table to write")
+    add(
+        "--records",
+        nargs="+",
+        required=True,
+        help="record files, or - to read their names from stdin",
+    )
+    add("--scores", type=Path, required=True, help="scores.csv to write")
     add("--study", required=True, help="name of the study, for messages")
     add("--score", default="{}", help="the study's score settings as JSON")
-    add("--tolerate-failures", type=int, default=0, help="failed trials to rank without (0)")
+    add("--tolerate-failures", type=int, default=0, help="number of failed trials to tolerate (0)")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
     layout = Layout(arguments.results)

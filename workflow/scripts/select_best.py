@@ -1,4 +1,4 @@
-"""Write the best configurations of a phase as a list of hyperparameters.
+r"""Write the best configurations of a phase, as a list of hyperparameters.
 
     python workflow/scripts/select_best.py --scores results/STUDY/PHASE/scores.csv --top 3 \
         --output results/STUDY/PHASE/top3_best_configs.yaml
@@ -14,9 +14,11 @@ from resweep.ranking.selection import best_configs_text
 
 def main() -> None:
     """Write top{k}_best_configs.yaml."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--scores", type=Path, required=True, help="the phase's scores.csv")
-    parser.add_argument("--top", type=int, required=True, help="how many configurations")
+    parser.add_argument("--top", type=int, required=True, help="number of configurations")
     parser.add_argument("--output", type=Path, required=True, help="YAML file to write")
     arguments = parser.parse_args()
     write_atomically(arguments.output, best_configs_text(arguments.scores, arguments.top))

@@ -1,4 +1,4 @@
-"""Print what a study came to: rankings, reruns, and where its report and its model are.
+"""Print the summary of a study: rankings, reruns, and the paths of its report and model.
 
 python workflow/scripts/summarize.py STUDY
 """
@@ -16,7 +16,9 @@ def main() -> None:
     """Print the summary."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", help="name of the study")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="results folder")
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), help="results folder (results)"
+    )
     arguments = parser.parse_args()
     layout = Layout(arguments.results)
     print(summarize(read_study(arguments.study, layout), layout), end="")

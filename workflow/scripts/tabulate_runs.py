@@ -1,4 +1,4 @@
-"""Write the tables of runs: a row a trial of a study, and a row a run of the store.
+r"""Write the tables of runs: one row per trial of a study, and one row per run in the store.
 
     ls results/STUDY/*/records/*.json | python workflow/scripts/tabulate_runs.py --study STUDY \
         --records -
@@ -15,13 +15,13 @@ from resweep.trials.record import record_paths
 
 
 def main() -> None:
-    """Write runs.csv of the study, if one is named, and of the store."""
+    """Write runs.csv of the store, and of the study if one is given."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
     add("--study", help="name of a study")
-    add("--records", nargs="+", help="its record files, or - to read their names")
+    add("--records", nargs="+", help="its record files, or - to read their names from stdin")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
     if (arguments.study is None) != (arguments.records is None):

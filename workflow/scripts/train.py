@@ -44,6 +44,7 @@ from resweep.jobs.train_by_hand import plan_by_hand, result_text, train_by_hand
 from resweep.jobs.train_trial import train_trial
 from resweep.machine.launch import Answer, end_with_parent, under_torchrun
 from resweep.machine.signals import SAVED_AND_STOPPED, watch_signals
+from resweep.paths import RunFolder
 from resweep.systems.registry import system_of
 from resweep.systems.system import System
 from resweep.trials.trial import Trial, read_trial, trial_from, write_trial
@@ -83,7 +84,7 @@ def train_one_trial(words: list[str]) -> int:
         arguments.record,
         options,
         interrupted=lambda: bool(signals),
-        on_run=lambda folder: add_log_file(folder / "train.log"),
+        on_run=lambda folder: add_log_file(RunFolder(folder).log),
     )
     try:
         if under_torchrun():
@@ -109,7 +110,7 @@ def train_together(train: Callable[..., bool], system: System, device_name: str)
     processes = Processes(os.environ)
     device = pick_device(device_name, processes.local_rank)
     if processes.rank > 0:  # rank 0 decides when to stop, and receives the same signals
-        processes.meet(device)
+        processes.join(device)
 
         def build(config: dict[str, Any], data: "Prepared", *limits: Any) -> "Learner":
             return system.learner(config, data, device, processes, *limits)
@@ -117,13 +118,13 @@ def train_together(train: Callable[..., bool], system: System, device_name: str)
         mirror_rank_zero(processes, build)
         return
     answer = Answer()
-    processes.meet(device)
+    processes.join(device)
     try:
         answer.trained(train(processes=processes))
     except ResweepError as error:
         answer.failed(error)
     finally:
-        processes.part()
+        processes.leave()
 
 
 def train_parameters(words: list[str]) -> int:
@@ -135,7 +136,7 @@ def train_parameters(words: list[str]) -> int:
         record = train_by_hand(
             plan,
             interrupted=lambda: bool(signals),
-            on_run=lambda folder: add_log_file(folder / "train.log"),
+            on_run=lambda folder: add_log_file(RunFolder(folder).log),
         )
     except ResweepError as error:
         log.error("%s", error)

@@ -1,9 +1,10 @@
-"""Publish a folder of configurations as a versioned W&B artifact, and write its stamp.
+r"""Publish a folder of configurations as a versioned W&B artifact, and write its stamp.
 
     python workflow/scripts/upload_rerun_configs.py --config-dir results/STUDY/rerun/trials \
         --artifact-name rerun-configs --project PROJECT
 
-Offline by default: `wandb sync` sends it. The same files again make no new version.
+Offline by default: `wandb sync` uploads it later. Publishing the same files again makes no new
+version.
 """
 
 import argparse
@@ -28,10 +29,19 @@ def main() -> None:
     add("--artifact-name", required=True, help="name of the artifact")
     add("--project", required=True, help="W&B project")
     add("--entity", default="", help="W&B user or team (the account's own)")
-    add("--mode", choices=("offline", "online", "disabled"), default="offline", help="(offline)")
-    add("--best-yaml", type=Path, help="best configurations that they come from, published too")
-    add("--only", nargs="+", metavar="FILE", help="these files of the folder (all)")
-    add("--metadata", default="{}", help="study, phase and the like, as JSON")
+    add(
+        "--mode",
+        choices=("offline", "online", "disabled"),
+        default="offline",
+        help="W&B mode (offline)",
+    )
+    add(
+        "--best-yaml",
+        type=Path,
+        help="list of best configurations that they come from, to publish too",
+    )
+    add("--only", nargs="+", metavar="FILE", help="files to publish (all)")
+    add("--metadata", default="{}", help="metadata to add, as JSON")
     add("--stamp", type=Path, help="stamp to write (results/artifacts/NAME.json)")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     a = parser.parse_args()

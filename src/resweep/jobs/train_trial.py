@@ -144,7 +144,8 @@ class _Job:
     def train_here(self, processes: "Processes | None") -> bool:
         """Train in this process; returns whether anything was trained."""
         # importing torch takes seconds, which a link does not need, and reads the visible GPUs
-        from resweep.store.advance import Surroundings, advance
+        from resweep.store.advance import advance
+        from resweep.store.training_attempt import Surroundings
         from resweep.training.device import pick_device
         from resweep.training.processes import ALONE
 

@@ -1,1 +1,1 @@
-"""Versioned artifacts: what becomes one, and how it is sent."""
+"""Versioned artifacts: their contents, and publishing them."""

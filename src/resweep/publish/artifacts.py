@@ -1,11 +1,11 @@
 """Versioned artifacts: files under a name and a version, published to W&B, with a stamp.
 
-    files -> versions/{name}/v{n}/ (a copy that lasts) -> W&B -> {name}.json (the stamp)
+    files -> versions/{name}/v{n}/ (a permanent copy) -> W&B -> {name}.json (the stamp)
 
 Beside the stamp, `versions/{name}/v{n}/` holds the files of each distinct content, and `v{n}.json`
-what is known of it, with all places that it was published to. Publishing the same content to the
-same place again sends nothing and writes the same stamp. What W&B refused is noted in the stamp
-alone, so that the same command tries again.
+its description, with all places that it was published to. Publishing the same content to the same
+place again sends nothing and writes the same stamp. A failure is only noted in the stamp, so that
+the same command tries again.
 """
 
 import json
@@ -34,14 +34,14 @@ STATUSES = {"offline": "recorded", "online": "published", "disabled": "local"}
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """What becomes a version.
+    """The content of a version.
 
     Attributes:
         name: Of the artifact.
         type: configs or model.
         files: Name in the artifact -> file.
-        metadata: Where it comes from; kept as it was when the version was made.
-        link: Whether the files never change, and a hard link can stand for a copy.
+        metadata: Its origin; kept from when the version was made.
+        link: Whether the files never change, so that a hard link can replace a copy.
     """
 
     name: str
@@ -65,20 +65,20 @@ class Place:
     entity: str | None = None
 
     def described(self) -> dict[str, Any]:
-        """Return what of it matters."""
+        """Return the fields that matter in this mode."""
         if self.mode == "disabled":
             return {"mode": self.mode}
         return {"mode": self.mode, "project": self.project, "entity": self.entity}
 
 
 def check_name(name: str) -> str:
-    """Return a name that is fit for files and for W&B.
+    """Return the name if it is valid for files and for W&B.
 
     Raises:
         ConfigError: It is not.
     """
     if not re.fullmatch(NAME, name):
-        hint = "should begin with a letter or digit, then letters, digits, _ . - (at most 128)"
+        hint = "should start with a letter or digit, then letters, digits, _ . - (at most 128)"
         raise ConfigError(Problem("--artifact-name", "", None, f"{name!r} {hint}"))
     return name
 
@@ -86,23 +86,23 @@ def check_name(name: str) -> str:
 def publish(
     content: Content, place: Place, stamp: Path, layout: Layout, again: str
 ) -> dict[str, Any]:
-    """Make a version of the files unless there is one, publish it, and write the stamp.
+    """Make a version of the files if they are new, publish it, and write the stamp.
 
     W&B's own files go to the folder `wandb` beside the stamp's folder.
 
     Args:
-        content: What to publish; without files, the stamp says that there is nothing.
-        place: Where to.
-        stamp: The file to write; versions lie beside it.
+        content: What to publish; without files, only the stamp is written.
+        place: Where to publish.
+        stamp: The file to write; versions are beside it.
         layout: Paths in the stamp are relative to its results folder.
-        again: Command that tries again, for the warning when W&B fails.
+        again: Command to retry, for the warning when W&B fails.
 
     Returns:
         The stamp's content; `status` is published (online), recorded (offline), local (disabled),
-        failed (W&B's fault, with the reason under `where`), pruned or empty.
+        failed (at W&B, with the reason under `where`), pruned or empty.
 
     Raises:
-        ConfigError: The name cannot be one.
+        ConfigError: The name is invalid.
     """
     check_name(content.name)
     if not content.files:
@@ -110,8 +110,8 @@ def publish(
         status = "pruned" if missing else "empty"
         if missing:
             print(f"warning: {content.name}: not published: {missing}", file=sys.stderr)
-        told = {"name": content.name, "type": content.type, "status": status}
-        return _write(stamp, told | {"metadata": content.metadata})
+        about = {"name": content.name, "type": content.type, "status": status}
+        return _write(stamp, about | {"metadata": content.metadata})
     versions = artifact_versions(stamp) / content.name
     with file_lock(versions / ".lock"):
         known = _version(content, versions)
@@ -126,7 +126,7 @@ def publish(
         if status == "failed":
             print(
                 f"warning: {content.name}: not published: {where['error']}; the files are in "
-                f"{versions / known['version']}, this tries again: {again}",
+                f"{versions / known['version']}; to retry, run: {again}",
                 file=sys.stderr,
             )
         shown = {name: value for name, value in known.items() if name != "places"}
@@ -134,13 +134,13 @@ def publish(
 
 
 def _version(content: Content, versions: Path) -> dict[str, Any]:
-    """Return what is known of the version that has this content; makes it if it is new."""
+    """Return the description of the version with this content; makes the version if new."""
     new = versions / ".new"
-    shutil.rmtree(new, ignore_errors=True)  # of a process that was killed; we hold the lock
+    shutil.rmtree(new, ignore_errors=True)  # left by a killed process; we hold the lock
     for name, file in content.files.items():
         (new / name).parent.mkdir(parents=True, exist_ok=True)
         _copy(file.resolve(), new / name, content.link)
-    # Digests of the copies: the originals may change meanwhile.
+    # Of the copies: the originals may change meanwhile.
     files = {name: file_digest(new / name) for name in sorted(content.files)}
     total = digest(files)
     numbers = sorted(int(path.stem[1:]) for path in versions.glob("v*.json"))
@@ -178,7 +178,7 @@ def _copy(file: Path, copy: Path, link: bool) -> None:
 
 
 def _send(known: Mapping[str, Any], place: Place, versions: Path, layout: Layout) -> dict[str, Any]:
-    """Publish a version in a process of its own; returns where it went, or the error."""
+    """Publish a version in a child process; returns where it went, or the error."""
     if place.mode == "disabled":
         return {}
     folder = (versions / known["version"]).absolute()
@@ -209,12 +209,12 @@ def _send(known: Mapping[str, Any], place: Place, versions: Path, layout: Layout
             process = wandb_process.start("resweep.publish.artifacts", order, output)
             with process:
                 try:
-                    code = process.wait(seconds + 2.0)  # it ends by itself before that
+                    code = process.wait(seconds + 2.0)  # it exits by itself before that
                 except subprocess.TimeoutExpired:
                     process.kill()
                     return {"error": f"did not finish within {seconds:.0f} s"}
         except OSError as error:
-            return {"error": f"did not start: {error}"}
+            return {"error": f"could not start: {error}"}
         if code or not answer.exists():
             return {"error": wandb_process.last_line(output)}
         went = dict(json.loads(answer.read_text()))
@@ -224,13 +224,13 @@ def _send(known: Mapping[str, Any], place: Place, versions: Path, layout: Layout
 
 
 def main(order: dict[str, Any]) -> None:
-    """Publish one version: the child's part."""
+    """Publish one version, in the child process."""
     import wandb
 
     wandb_process.leave_after(order["seconds"])
     run = wandb_process.init(**order["init"])
     artifact = wandb.Artifact(**order["artifact"])
-    # immutable: the version's folder is the copy to be sent, by `wandb sync` maybe days later.
+    # immutable: `wandb sync` uploads from the version's folder, maybe days later.
     artifact.add_dir(order["folder"], policy="immutable")
     logged = run.log_artifact(artifact)
     if order["init"]["mode"] == "online":

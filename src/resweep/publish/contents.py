@@ -1,4 +1,4 @@
-"""What a study publishes: the configurations of a rerun, and the best model of a phase."""
+"""The content of a study's artifacts: configurations of a rerun, best model of a phase."""
 
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,15 @@ from resweep.systems.registry import system_of
 def config_files(
     folder: Path, best: Path | None = None, only: list[str] | None = None
 ) -> dict[str, Path]:
-    """Return the YAML files of a folder, and the best configurations they come from.
+    """Return the YAML files of a folder, and the list of best configurations they come from.
 
     Args:
-        folder: With the configurations, in subfolders too.
+        folder: With the configurations, including subfolders.
         best: top{k}_best_configs.yaml.
-        only: Names in the folder, where it may hold others.
+        only: Names of the files to publish; None: all.
 
     Raises:
-        ConfigError: There are none, one is missing, or one leads out of the folder.
+        ConfigError: There are no files, one is missing, or one links out of the folder.
     """
     found = {
         str(path.relative_to(folder)): path
@@ -32,23 +32,27 @@ def config_files(
     }
     chosen = sorted(found) if only is None else sorted(set(only))
     problems = [
-        Problem(str(folder / name), "", None, "there is no such file to publish")
+        Problem(str(folder / name), "", None, "no such file")
         for name in chosen
         if name not in found
     ]
     problems += [
-        Problem(str(found[name]), "", None, "is a link out of the folder; copy the file into it")
+        Problem(
+            str(found[name]), "", None, "links to a file outside the folder; copy the file into it"
+        )
         for name in chosen
         if name in found and not found[name].resolve().is_relative_to(folder.resolve())
     ]
     if not chosen:
-        problems.append(Problem(str(folder), "", None, "has no YAML files to publish"))
+        problems.append(Problem(str(folder), "", None, "contains no YAML files to publish"))
     files = {name: found[name] for name in chosen if name in found}
     if best is not None:
         if not best.is_file():
-            problems.append(Problem(str(best), "", None, "there is no such file to publish"))
+            problems.append(Problem(str(best), "", None, "no such file"))
         if best.name in files:
-            problems.append(Problem(str(best), "", None, f"{folder} has a file of this name too"))
+            problems.append(
+                Problem(str(best), "", None, f"{folder} also has a file of this name; rename one")
+            )
         files[best.name] = best
     if problems:
         raise ConfigError(problems)
@@ -56,11 +60,11 @@ def config_files(
 
 
 def best_model(scores_path: Path, layout: Layout) -> tuple[dict[str, Path], dict[str, Any]]:
-    """Find the weights of a phase's best trial, and check that they are as they were written.
+    """Find the weights of a phase's best trial, and check their digests.
 
     Returns:
-        The files, by name, and where they come from: phase, trial, run_id, step, score; no files
-        where no trial has a result, or where its weights were deleted (`missing` says so).
+        The files by name, and their origin: phase, trial, run_id, step, score. No files if no
+        trial has a result, or if its weights were deleted (`missing` says so).
 
     Raises:
         StoreError: They are damaged.
@@ -73,13 +77,13 @@ def best_model(scores_path: Path, layout: Layout) -> tuple[dict[str, Path], dict
         run, step = Run(layout.run(row["run_id"])), int(row["step"])
         system = system_of(run.state().get("identity", {}))
         folder = run.path / checkpoint.folder_name(step)
-        again = f"`{weights_command(folder_of_phase, trial)}` brings them back"
+        command = weights_command(folder_of_phase, trial)
         if not folder.is_dir():
-            missing = f"{folder}: the weights of the best trial were deleted; {again}"
+            missing = f"{folder}: weights of the best trial were deleted; restore with `{command}`"
             return {}, {"phase": phase, "trial": trial, "missing": missing}
         damage = checkpoint.find_damage(folder)
         if damage is not None:
-            raise StoreError(f"{folder}: {damage}; move it away, then {again}")
+            raise StoreError(f"{folder}: {damage}; move it away, then run `{command}`")
         metadata = {
             "phase": phase,
             "trial": trial,

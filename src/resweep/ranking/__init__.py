@@ -1,1 +1,1 @@
-"""From records to ranks, to the best configurations, to the weights that stay."""
+"""From records to ranks, to the best configurations, to the weights that are kept."""

@@ -1,10 +1,10 @@
-"""After a phase is ranked: which weights stay, and why.
+"""Which weights are kept after a phase is ranked, and why.
 
     scores.csv -> models/{trial} (links to kept checkpoints), decisions.csv
 
-Weights of trials that are not among the best lose this phase's claim; a run that nobody claims
+The phase drops its claim on the weights of trials that are not among the best; a run without claims
 loses its checkpoints. Nothing is trained here: a trial that became one of the best after its
-weights were pruned has no link, and its row says how to get them back.
+weights were pruned has no link, and its row gives the command that restores them.
 """
 
 import math
@@ -23,18 +23,18 @@ from resweep.trials.record import has_result
 def keep_models(
     study: str, phase: str, scores_path: Path, policy: str, top: int, models: Path, layout: Layout
 ) -> list[dict[str, Any]]:
-    """Link the weights that stay, release the others.
+    """Link the weights to keep, release the others.
 
     Args:
-        study, phase: Whose claims to release.
+        study, phase: Their claims are released.
         scores_path: The ranking.
         policy: best (the `top` best configurations, all their seeds), all or none.
         top: For best.
-        models: Folder of the links.
+        models: Folder for the links.
         layout: Of the results folder.
 
     Returns:
-        One decision a trial, as rows of decisions.csv.
+        One decision per trial, as rows of decisions.csv.
     """
     models.mkdir(parents=True, exist_ok=True)
     scores = read_scores(scores_path)
@@ -55,13 +55,13 @@ def keep_models(
                 kept.add((run_id, row["trial"]))
                 lacking = lacking or decision == "missing"
             elif lacking:
-                decision, reason = "spare", "one of the best lacks its weights: none are pruned"
+                decision, reason = "spare", "not pruned while one of the best has no weights"
                 kept.add((run_id, row["trial"]))
             else:
                 release(run, study, phase, row["trial"])
                 decision = "prune"
                 if has_result(row["status"], row["rule"]):
-                    reason = f"rank {row['rank']} is beyond {limit}"
+                    reason = f"rank {row['rank']}, not among the best {limit}"
         decisions.append(
             {
                 "trial": row["trial"],
@@ -82,7 +82,7 @@ def keep_models(
 
 
 def weights_command(phase: PhaseFolder, trial: str) -> str:
-    """Return the command that brings back the weights of a trial of a phase."""
+    """Return the command that restores the weights of a phase's trial."""
     return (
         f"python workflow/scripts/train.py --weights --trial {phase.trial(trial)} "
         f"--record {phase.record(trial)}"
@@ -97,8 +97,8 @@ def _link(run: Run, step: int, link: Path) -> tuple[str, str]:
     folder = run.path / checkpoint.folder_name(step)
     if not folder.is_dir():
         return "missing", (
-            "its weights were pruned, or never saved; "
-            f"`{weights_command(PhaseFolder(link.parent.parent), link.name)}` trains them again"
+            "weights pruned or never saved; restore them with "
+            f"`{weights_command(PhaseFolder(link.parent.parent), link.name)}`"
         )
     link_relative(link, folder)
     return "keep", "among the best"

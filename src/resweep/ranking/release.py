@@ -1,6 +1,7 @@
-"""After a rung: the weights of trials that stopped there are released.
+"""Releasing the weights of trials that stopped at a rung.
 
-Apart from `ranking/keep.py`, which needs pandas: a rung is decided in a fraction of a second.
+Separate from `ranking/keep.py`, which imports pandas: a rung should be decided in a fraction of a
+second.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +19,7 @@ def release_stopped(
     """Release the weights of trials that stopped at a rung, unless the phase keeps all.
 
     Args:
-        study, phase: Whose claims to release.
+        study, phase: Their claims are released.
         decisions: Of the rung, as rows of decisions.csv.
         policy: best, all or none.
         layout: Of the results folder.

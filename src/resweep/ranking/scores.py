@@ -11,8 +11,8 @@ f the final value of the metric (the negative of each where more is better), a c
     zscore   -slope_weight * z(s) - final_weight * z(f),  z(x) = (x - mean) / standard deviation
 
 over the configurations that have a result: trained to the horizon, or stopped by a monitor. Slopes
-are in loss per step, about a thousand times smaller than losses: raw ranks by the final loss alone.
-A configuration is scored without those of its trials that a rung stopped while others continued.
+are in loss per step, about a thousand times smaller than losses, so raw effectively ranks by the
+final loss. Trials that a rung stopped while others of their configuration continued do not count.
 """
 
 import math
@@ -46,7 +46,7 @@ WORST_LAST = [
 
 @dataclass(frozen=True, kw_only=True)
 class TrialResult:
-    """What a trial got, as far as ranking needs it."""
+    """The results of a trial that ranking needs."""
 
     trial: str
     record: Record
@@ -56,7 +56,7 @@ class TrialResult:
 
     @property
     def configuration(self) -> str:
-        """What it shares with trials that differ in the seed alone; an empty slot is by itself."""
+        """Key of its configuration, without the seed; each empty slot has its own."""
         if self.record.status == Status.EMPTY:
             return f"empty {self.trial}"
         return canonical_json({k: v for k, v in self.assignments.items() if k != SEED})
@@ -69,7 +69,7 @@ class TrialResult:
 
     @property
     def cut(self) -> bool:
-        """Whether a rung stopped it: no fault of its configuration."""
+        """Whether a rung stopped it."""
         return self.record.stopped_at_rung
 
 
@@ -90,7 +90,7 @@ def read_result(record_path: Path, score: PhaseScore, layout: Layout) -> TrialRe
     """Read a trial's record, its assignments and its curve.
 
     Args:
-        record_path: `.../{phase}/records/{trial}.json`; the trial file lies beside it.
+        record_path: `.../{phase}/records/{trial}.json`; the trial file is in `trials/` beside it.
         score: Which metrics to read.
         layout: Where the runs are.
     """
@@ -108,7 +108,7 @@ def read_result(record_path: Path, score: PhaseScore, layout: Layout) -> TrialRe
     if record.status == Status.FINISHED and final is None:
         known = ", ".join(sorted(record.metrics))
         raise ConfigError(
-            Problem(str(record_path), "score.metric", metric, f"was not logged; there are: {known}")
+            Problem(str(record_path), "score.metric", metric, f"was not logged; available: {known}")
         )
     return TrialResult(
         trial=record_path.stem,
@@ -120,24 +120,24 @@ def read_result(record_path: Path, score: PhaseScore, layout: Layout) -> TrialRe
 
 
 def check_rankable(results: Collection[TrialResult], tolerated: int, study: str) -> None:
-    """Refuse to rank when more trials failed than the study tolerates, or none has a result.
+    """Refuse to rank if more trials failed than the study tolerates, or none has a result.
 
     Raises:
-        StoreError: Names the trials and what to do.
+        StoreError: Names the trials and the fix.
     """
     failed = [result for result in results if result.record.status == Status.FAILED]
     if len(failed) > tolerated:
         listed = "; ".join(f"{r.trial}: {r.record.stop_reason}" for r in failed[:5])
         raise StoreError(
-            f"{len(failed)} trials failed, more than tolerate_failures = {tolerated} ({listed}): "
-            f"`python workflow/scripts/forget.py failed --study {study}` has them trained again, "
-            f"tolerate_failures: {len(failed)} in the study ranks without them"
+            f"{len(failed)} trials failed, more than tolerate_failures = {tolerated} ({listed}); "
+            f"to retry them, run `python workflow/scripts/forget.py failed --study {study}`; "
+            f"to rank without them, set tolerate_failures: {len(failed)} in the study"
         )
     if not any(result.ranked for result in results):
         reasons = {f"{r.record.status}: {r.record.stop_reason}": None for r in results}
         raise StoreError(
-            f"none of the {len(results)} trials of study {study} finished, so there is nothing to "
-            f"rank; {'; '.join(list(reasons)[:3])}"
+            f"nothing to rank: none of the {len(results)} trials of study {study} finished; "
+            f"{'; '.join(list(reasons)[:3])}"
         )
 
 
@@ -149,11 +149,11 @@ def rank_trials(results: list[TrialResult], score: PhaseScore) -> pd.DataFrame:
         score: Weights and normalisation.
 
     Returns:
-        One row a trial, best first: rank (of its configuration), trial, run_id, status, rule (the
+        One row per trial, best first: rank (of its configuration), trial, run_id, status, rule (the
         monitor that stopped it), stop_reason, score and final_mean, final_std, seeds (of its
         configuration), early_slope and final (its own), step, parameters, then a column for each
-        hyperparameter. A configuration with a trial that has no result ranks behind all others,
-        unless its other trials have one and this was stopped at a rung; it has no score itself.
+        hyperparameter. A configuration with a trial that has no result ranks last and has no
+        score, unless a rung stopped that trial and the others have results.
     """
     groups: dict[str, list[TrialResult]] = {}
     for result in results:
@@ -173,7 +173,7 @@ def rank_trials(results: list[TrialResult], score: PhaseScore) -> pd.DataFrame:
         if score.normalize == "raw"
         else (_standardize(slopes), _standardize(signed))
     )
-    # Rounded, so that parts which cancel tie, and the rounding of a sum decides nothing.
+    # Rounded, so that rounding errors do not break ties.
     scores = {
         key: round(
             -score.slope_weight * (parts[0][key] or 0.0)
@@ -212,24 +212,24 @@ def rank_trials(results: list[TrialResult], score: PhaseScore) -> pd.DataFrame:
 
 
 def code_warning(records: Iterable[Record]) -> str | None:
-    """Return a warning when the records of one ranking are of different code."""
+    """Return a warning if the records of one ranking come from different code versions."""
     digests = {record.code for record in records if record.code}
     if len(digests) < 2:
         return None
     return (
-        f"this ranking mixes runs of {len(digests)} versions of the training code "
-        f"({', '.join(sorted(digests))}); `forget.py drifted` has the older ones trained again"
+        f"this ranking mixes runs from {len(digests)} versions of the training code "
+        f"({', '.join(sorted(digests))}); to train the older ones again, run `forget.py drifted`"
     )
 
 
 def _best_first(result: TrialResult, sign: float) -> tuple[bool, int, float, str]:
-    """Order the seeds of a configuration; those without a result come last, by how far they got."""
+    """Sort key for the seeds of a configuration; those without a result last, by step reached."""
     reached = 0 if result.ranked else -result.record.step
     return not result.ranked, reached, _signed(result.final, sign), result.trial
 
 
 def _worst(group: list[TrialResult], sign: float) -> tuple[int, int, float, str]:
-    """Order configurations without a result: by status, by how far they got, by their values."""
+    """Sort key for configurations without a result: by status, step reached and value."""
     status = max(WORST_LAST.index(result.record.status) for result in group)
     furthest = max(result.record.step for result in group)
     value = _signed(_mean(result.final for result in group), sign)
@@ -237,7 +237,7 @@ def _worst(group: list[TrialResult], sign: float) -> tuple[int, int, float, str]
 
 
 def _signed(value: float | None, sign: float) -> float:
-    """Turn a value around so that less is better; none, or no number, is worst."""
+    """Flip a value so that less is better; None and non-finite values are worst."""
     return math.inf if value is None or not math.isfinite(value) else sign * value
 
 

@@ -1,9 +1,9 @@
-"""From ranks to configurations: the best of a phase, and what a rerun trains of them.
+"""The best configurations of a phase, and the trials of a rerun.
 
     scores.csv -> top{k}_best_configs.yaml -> trial files of the rerun
 
 The best configurations are a plain list of mappings, `- {learning_rate: 0.004, pct_warmup: 0.1}`,
-best first; one written by hand serves as well.
+best first; a list written by hand works as well.
 """
 
 from collections.abc import Collection, Mapping
@@ -32,7 +32,7 @@ def read_scores(path: Path) -> pd.DataFrame:
 
 
 def best_trials(scores: pd.DataFrame, top: int) -> list[str]:
-    """Return a trial of each of the `top` best configurations that have a score, best first."""
+    """Return one trial of each of the `top` best configurations with a score, best first."""
     complete = scores[scores["score"].notna()]
     return complete.drop_duplicates("rank").sort_values("rank")["trial"].head(top).tolist()
 
@@ -40,8 +40,8 @@ def best_trials(scores: pd.DataFrame, top: int) -> list[str]:
 def best_configs_text(scores_path: Path, top: int) -> str:
     """Return the content of top{k}_best_configs.yaml.
 
-    Seeds are left out: they are not what made a configuration good. Fewer configurations with a
-    score than `top` give a shorter list.
+    Seeds are left out: they are not part of a configuration. With fewer than `top` configurations
+    that have a score, the list is shorter.
     """
     scores = read_scores(scores_path)
     folder = PhaseFolder(scores_path.parent)
@@ -63,7 +63,7 @@ def best_configs_text(scores_path: Path, top: int) -> str:
 
 
 def short_name(path: str, schema: Schema) -> str:
-    """Return the last part of a path where it can only mean this path, else the whole path."""
+    """Return the last part of a path if it is unambiguous, else the whole path."""
     leaf = path.rpartition(".")[2]
     try:
         return leaf if compose.resolve_name(leaf, {}, schema) == path else path
@@ -75,7 +75,7 @@ def read_best_configs(path: Path, schema: Schema) -> list[dict[str, Any]]:
     """Read best configurations as path -> value.
 
     Raises:
-        ConfigError: It is no list of mappings, or a name can mean several fields.
+        ConfigError: The file is not a list of mappings, or a name is ambiguous or unknown.
     """
     content = yaml12.load(path)
     if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
@@ -106,22 +106,22 @@ def plan_rerun(
     seeds: list[int],
     own: Collection[str] = (),
 ) -> list[Trial]:
-    """Fill the slots of a rerun: each best configuration with each seed, from scratch.
+    """Fill the slots of a rerun: each of the best configurations with each seed, from scratch.
 
     Args:
         best_file: top{k}_best_configs.yaml.
         trials: Names of the slots, configurations outermost.
-        study, phase: Their place.
-        config: The configuration below assignments.
-        overrides: path -> value above them.
-        seeds: Of each configuration.
-        own: Names of hyperparameters of the user's own, which are no misspellings.
+        study, phase: Where they belong.
+        config: The configuration that the best configurations are applied to.
+        overrides: path -> value, applied last.
+        seeds: For each configuration.
+        own: Names of user-defined hyperparameters, exempt from the spelling check.
 
     Returns:
-        One trial a slot; slots beyond the list are empty, with the reason.
+        One trial per slot; slots beyond the list are empty, with the reason.
 
     Raises:
-        ConfigError: A configuration has values that are not allowed.
+        ConfigError: A configuration has invalid values.
     """
     schema = system_of(config).schema
     best = read_best_configs(best_file, schema)
@@ -133,12 +133,12 @@ def plan_rerun(
             reason = f"{best_file.name} has only {len(best)} configurations"
             planned.append(Trial(study, phase, name, empty=reason))
             continue
-        told = {path: overrides.get(path, value) for path, value in best[index].items()}
-        assignments = {**told, SEED: seeds[seed]}
+        values = {path: overrides.get(path, value) for path, value in best[index].items()}
+        assignments = {**values, SEED: seeds[seed]}
         full = config
         try:
-            for values in (best[index], overrides, {SEED: seeds[seed]}):
-                full = compose.assign(full, values)
+            for layer in (best[index], overrides, {SEED: seeds[seed]}):
+                full = compose.assign(full, layer)
         except PathError as error:
             problems.append(Problem(str(best_file), error.path, None, error.hint))
             continue

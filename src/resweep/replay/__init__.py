@@ -1,1 +1,1 @@
-"""Decide a finished sweep again, from its recorded curves."""
+"""Replay the stopping decisions of a finished sweep, from its recorded curves."""

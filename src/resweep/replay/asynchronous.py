@@ -1,13 +1,12 @@
-"""W&B's own rule, without waiting: each trial is compared with those that came before it.
+"""W&B's asynchronous rule: each trial is compared with those that arrived before it.
 
-At a band the threshold is `sorted(values)[int(n / eta)]` of the n values there so far, the trial's
-own among them; what is worse stops. It is the rule of wandb/sweeps 0.3.0, `hyperband_stop_runs`, as
-an agent that trains one trial after the other meets it. With `strict: false` the best value so far
-is compared with the threshold, not the one at the band.
+At a band the threshold is `sorted(values)[int(n / eta)]` of the n values so far, including the
+trial's own; trials with a worse value stop. This is the rule of wandb/sweeps 0.3.0,
+`hyperband_stop_runs`, for an agent that trains one trial after the other. With `strict: false` the
+trial's best value so far is compared with the threshold, not the one at the band.
 
-Trials arrive in the order in which the store got the first record of their runs: that in which they
-came to the first rung of the sweep, or to their end where it has none; round after round, ties by
-name.
+Trials arrive in the order of the first records of their runs, that is, in the order in which they
+reached the sweep's first rung (or their end, without rungs); round by round, ties by name.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,14 +26,14 @@ def decide_on_arrival(
     goal: str,
     fates: Fates,
 ) -> list[list[dict[str, Any]]]:
-    """Decide trials one after the other.
+    """Decide on trials one after the other.
 
     Args:
         curves: In any order.
         rule: With eta and strict.
         bands: Where it decides, in logged values of the metric.
         goal: minimize or maximize.
-        fates: Filled with what becomes of each trial.
+        fates: Filled with the fate of each trial.
 
     Returns:
         For each band its rows of decisions.csv, in the order of arrival.
@@ -46,9 +45,9 @@ def decide_on_arrival(
     for curve in sorted(curves, key=lambda curve: (curve.round, curve.arrived, curve.trial)):
         candidate = Candidate(curve)
         for level in levels:
-            step, decision = level.meet(candidate)
+            step, decision = level.decide_next(candidate)
             if curve.rung_entry(step) is None:
-                fates.lack(candidate)
+                fates.note_unknown(candidate)
             if decision == UNKNOWN:
                 candidate.mark_uncertain(step)
             elif decision != PROMOTE:
@@ -61,11 +60,11 @@ def decide_on_arrival(
 
 @dataclass(kw_only=True)
 class _Band:
-    """A band, with what came there so far.
+    """A band, and the trials that have reached it so far.
 
     Attributes:
-        values: Those at the band, so that less is better; and whether they are there for sure.
-        unseen: How many trials came there, or may have, whose values are not known.
+        values: Values at the band, with less being better, and whether the trial surely got there.
+        unseen: Number of trials that got there, or may have, without a known value.
         rows: Of decisions.csv.
     """
 
@@ -77,7 +76,7 @@ class _Band:
     unseen: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
 
-    def meet(self, candidate: Candidate) -> tuple[int, str]:
+    def decide_next(self, candidate: Candidate) -> tuple[int, str]:
         """Decide on the next trial; returns the step, and the decision."""
         step = candidate.curve.step_at(self.band)
         entry = candidate.curve.rung_entry(step)
@@ -98,7 +97,7 @@ class _Band:
                 self.values.append((sign * value, candidate.sure))
             return row(entry, end[0], self._what, None, len(self.values), end[1])
         if value is None:
-            reason = "it has no value: nothing is compared"
+            reason = "no value to compare"
             return row(entry, PROMOTE, self._what, None, len(self.values), reason)
         own = shown = sign * value
         if not self.rule.strict:
@@ -111,7 +110,7 @@ class _Band:
         known = [other for other, _ in self.values]
         threshold = sign * self.rule.threshold(known) if places.certain else None
         if decision == STOP and threshold is not None:
-            reason += f": {sign * shown:.5g} is behind the threshold {threshold:.5g}"
+            reason += f": {sign * shown:.5g} is worse than the threshold {threshold:.5g}"
         entry = replace(entry, value=sign * shown)
         return row(entry, decision, self._what, threshold, len(known), reason)
 

@@ -1,4 +1,4 @@
-"""Which rule to decide a sweep by: its own, with what the user changes of it."""
+"""The rule to replay a sweep with: its own, with the user's changes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
@@ -19,42 +19,42 @@ COMMAND = "decide.py"
 def choose_rule(
     sweep: RecordedSweep, options: Mapping[str, Any], goal: str | None = None
 ) -> Choice:
-    """Return the rule to decide by.
+    """Return the rule to replay.
 
     Args:
-        sweep: What it is for; its curves are of the metric that decides.
-        options: What is said of the rule: `rule` (one of KINDS), eta, min_iter, max_iter, s,
-            strict, keep; None, or left out, where nothing is.
-        goal: Of the metric that decides; None: the sweep's.
+        sweep: The sweep; its curves are of the deciding metric.
+        options: Of the rule: `rule` (one of KINDS), eta, min_iter, max_iter, s, strict, keep; None
+            or left out if not given.
+        goal: Of the deciding metric; None: the sweep's.
 
     Raises:
-        ConfigError: Options that do not go together, or no band below the end of a training.
+        ConfigError: Options do not go together, or no band lies before the end of a training.
     """
-    said = {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in options.items() if value is not None}
     goal = goal or sweep.goal
-    default = sweep.rule.type if sweep.rule else "hyperband" if said else "none"
-    kind: Kind = said.pop("rule", default)
-    for name in said:
+    default = sweep.rule.type if sweep.rule else "hyperband" if given else "none"
+    kind: Kind = given.pop("rule", default)
+    for name in given:
         if kind not in _kinds_with(name):
             fitting = " or ".join(_kinds_with(name))
-            raise _wrong(name, said, f"goes with --rule {fitting}, not {kind}")
+            raise _wrong(name, given, f"needs --rule {fitting}, not {kind}")
     if kind == "none":
         return Choice(kind, EarlyTerminate(), (), goal)
-    rule = _read(kind, said, sweep.rule)
-    as_it_was = rule == sweep.rule and kind == rule.type
-    if as_it_was and all(curve.metric.name == sweep.metric for curve in sweep.curves):
+    rule = _read(kind, given, sweep.rule)
+    unchanged = rule == sweep.rule and kind == rule.type
+    if unchanged and all(curve.metric.name == sweep.metric for curve in sweep.curves):
         return Choice(kind, rule, sweep.bands, goal)
     longest = _most_values(sweep.curves)
     bands = rule.bands(longest)
     if not bands:
         key = "min_iter" if rule.max_iter is None else "max_iter"
-        hint = f"has no band below the {longest} values that a training logs; lower it"
+        hint = f"leaves no band: trainings log only {longest} values; lower it"
         raise _wrong(key, asdict(rule), hint)
     return Choice(kind, rule, bands, goal)
 
 
 def _most_values(curves: Iterable[RecordedCurve]) -> int:
-    """Return how many values the longest training logs; what could not be trained has no end."""
+    """Return how many values the longest training logs."""
     trained = [curve for curve in curves if curve.run_id is not None]
     found = (values_of(c.metric, {**c.training, "max_steps": c.horizon}) or 0 for c in trained)
     return max(found, default=0)
@@ -73,24 +73,26 @@ def _family(kind: Kind) -> str:
     return "hyperband" if kind == "asynchronous" else kind
 
 
-def _read(kind: Kind, said: Mapping[str, Any], own: EarlyTerminate | None) -> EarlyTerminate:
-    """Put the settings of a rule together.
+def _read(kind: Kind, given: Mapping[str, Any], own: EarlyTerminate | None) -> EarlyTerminate:
+    """Read the settings of a rule.
 
     Args:
         kind: Of the rule.
-        said: What the user says.
-        own: The sweep's; a rule of the same type keeps what nobody changes.
+        given: The user's options.
+        own: The sweep's rule; one of the same type keeps its other settings.
     """
     family = _family(kind)
-    if "min_iter" in said and ("max_iter" in said or "s" in said):
-        raise _wrong("min_iter", said, "goes without --max-iter and --s, which say where bands are")
-    given = asdict(own) if own is not None and own.type == family else {}
+    if "min_iter" in given and ("max_iter" in given or "s" in given):
+        raise _wrong(
+            "min_iter", given, "cannot be combined with --max-iter and --s; give one or the other"
+        )
+    merged = asdict(own) if own is not None and own.type == family else {}
     replaced = {"min_iter": ("max_iter", "s"), "max_iter": ("min_iter",)}
-    dropped = {name for key in replaced if key in said for name in replaced[key]}
-    given = {**{name: value for name, value in given.items() if name not in dropped}, **said}
-    if "s" in said and given.get("max_iter") is None:
-        raise _wrong("s", said, "goes with --max-iter")
-    known = {name: given[name] for name in KEYS[family] if given.get(name) is not None}
+    dropped = {name for key in replaced if key in given for name in replaced[key]}
+    merged = {**{name: value for name, value in merged.items() if name not in dropped}, **given}
+    if "s" in given and merged.get("max_iter") is None:
+        raise _wrong("s", given, "needs --max-iter")
+    known = {name: merged[name] for name in KEYS[family] if merged.get(name) is not None}
     findings = Findings(COMMAND)
     rule = read_early_terminate({**known, "type": family}, findings)
     if rule is None:
@@ -105,5 +107,5 @@ def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}" if name else "--rule"
 
 
-def _wrong(name: str, said: Mapping[str, Any], hint: str) -> ConfigError:
-    return ConfigError(Problem(COMMAND, _flag(name), said[name], hint))
+def _wrong(name: str, given: Mapping[str, Any], hint: str) -> ConfigError:
+    return ConfigError(Problem(COMMAND, _flag(name), given[name], hint))

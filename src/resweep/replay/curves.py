@@ -1,9 +1,9 @@
-"""The learning curves that a finished sweep recorded: what it can be decided again from.
+"""The recorded learning curves of a finished sweep, for replaying its decisions.
 
     study.yaml, scores.csv, trials, records, metrics.jsonl of the runs  ->  RecordedSweep
 
-A curve is known as far as the store has it, which is further than the trial went where another
-phase trained the same run on.
+A curve is known as far as the store has it: further than the trial went if another phase continued
+the same run.
 """
 
 import csv
@@ -29,22 +29,22 @@ from resweep.trials.trial import Outcome, read_outcome
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedCurve:
-    """What is known of a trial.
+    """The curve of a trial, as far as it is known.
 
     Attributes:
         trial: Its name.
         round: In which it was proposed, from 1.
         run_id: Its run, or None.
         training: The training section of its configuration.
-        metric: What `points` are values of, as the system declares it.
-        points: (step, value) in rising steps after the start; None where it was no number.
-        known: Last step that is known.
-        status: How it ended there; None: a rung stopped it, and there would be more.
-        rule: The monitor that ended it there, or None.
-        horizon: Steps of its whole training.
-        final: Value of the phase's metric at its end; None if it has none, or it is not known.
+        metric: The metric of `points`, as the system declares it.
+        points: (step, value), sorted by step, after the start; None if not a finite number.
+        known: Last known step.
+        status: How it ended there; None if a rung stopped it, so that the curve is cut off.
+        rule: The monitor that stopped it there, or None.
+        horizon: Steps of its full training.
+        final: Final value of the phase's metric; None if there is none, or it is unknown.
         trained: Steps that the phase trained it.
-        arrived: When the store got the run's first record, in seconds since 1970.
+        arrived: When the run's first record was written, in seconds since 1970.
     """
 
     trial: str
@@ -63,25 +63,25 @@ class RecordedCurve:
 
     @property
     def end(self) -> int:
-        """Its last step if no rung stops it; the horizon where that is not known."""
+        """Its last step if no rung stops it; the horizon if that is unknown."""
         return self.horizon if self.status is None else self.known
 
     @property
     def logged_before_end(self) -> bool:
-        """Whether it has a value on the way that it could be compared by."""
+        """Whether it has a value before its end to compare."""
         return any(step < self.end and value is not None for step, value in self.points)
 
     def step_at(self, band: int) -> int:
-        """Step at which it has logged `band` values of the metric, or its horizon if before."""
+        """Step at which it has logged `band` values of the metric, at most its horizon."""
         step = step_of(band, self.metric, self.training)
         return self.horizon if step is None else min(step, self.horizon)
 
     def value_at(self, step: int) -> float | None:
-        """Last value up to a step, None where that is no number."""
+        """Last value up to a step; None if not a finite number."""
         return next((value for at, value in reversed(self.points) if at <= step), None)
 
     def rung_entry(self, step: int) -> RungEntry | None:
-        """Where it stands when a rung trains it to a step; None where that is not known."""
+        """Its entry at a rung at this step; None if unknown."""
         if self.status is not None and self.known <= step:
             value = self.value_at(self.known)
             return self._entry(self.known, self.status, self.rule, value)
@@ -106,11 +106,11 @@ class RecordedSweep:
 
     Attributes:
         study, phase: Its place.
-        metric, goal: What its trials are ranked by.
-        rule: Its own early_terminate, or None.
+        metric, goal: What ranks its trials.
+        rule: Its early_terminate, or None.
         bands: Of that rule.
         rounds: Whether it was proposed in rounds.
-        curves: Of all its trials that were filled, by name.
+        curves: Of all its filled trials, sorted by name.
     """
 
     study: str
@@ -129,11 +129,11 @@ def read_sweep(study: str, phase: str, layout: Layout, metric: str | None = None
     Args:
         study, phase: Its place.
         layout: Of the results folder.
-        metric: Whose curves to read; None: of the one that it is ranked by.
+        metric: Whose curves to read; None: the ranking metric.
 
     Raises:
         StoreError: The phase has not been ranked, or a run is gone from the store.
-        ConfigError: There is no such phase, or no run logged the metric on its way.
+        ConfigError: There is no such phase, or no run logged the metric before its end.
     """
     part = _described(study, phase, layout)
     score = read_score(part)
@@ -154,7 +154,7 @@ def read_sweep(study: str, phase: str, layout: Layout, metric: str | None = None
         if outcome.record.status != Status.EMPTY
     )
     if metric is not None and not any(curve.logged_before_end for curve in curves):
-        hint = "was logged by none of its runs before their ends: choose one that was"
+        hint = "was not logged before the end of any run; choose a metric that was"
         raise ConfigError(Problem(where, "metric", metric, hint))
     rule = part.get("early_terminate")
     return RecordedSweep(
@@ -170,25 +170,25 @@ def read_sweep(study: str, phase: str, layout: Layout, metric: str | None = None
 
 
 def _described(study: str, phase: str, layout: Layout) -> dict[str, Any]:
-    """Return what study.yaml says of a phase."""
+    """Return the entry of a phase in study.yaml."""
     file = layout.study(study).described
     if not file.exists():
-        hint = f"`snakemake --config study={study}` builds the study first"
-        raise ConfigError(Problem(str(file), "", None, f"is missing; {hint}"))
+        hint = f"no such file; build the study first: `snakemake --config study={study}`"
+        raise ConfigError(Problem(str(file), "", None, hint))
     phases = {part["name"]: part for part in yaml12.load_mapping(file)["phases"]}
     if phase not in phases:
-        hint = f"is no phase of it; there are: {', '.join(phases)}"
+        hint = f"no such phase; available: {', '.join(phases)}"
         raise ConfigError(Problem(str(file), "phase", phase, hint))
     return dict(phases[phase])
 
 
 def _ranked_trials(study: str, phase: str, layout: Layout) -> list[str]:
-    """Return the trials' names from scores.csv: records of trials that left the phase may stay."""
+    """Return the trials' names from scores.csv; there may be records of trials removed since."""
     file = layout.phase(study, phase).scores
     if not file.exists():
         raise StoreError(
-            f"{file}: the phase has not been ranked yet; `snakemake --config study={study}` "
-            "finishes it"
+            f"{file}: the phase has not been ranked yet; finish it with "
+            f"`snakemake --config study={study}`"
         )
     with file.open(newline="") as table:
         return sorted(row["trial"] for row in csv.DictReader(table))
@@ -202,7 +202,7 @@ def _run_of(outcome: Outcome, layout: Layout) -> Run | None:
     if outcome.record.step > 0 and not (run.path / METRICS).exists():
         raise StoreError(
             f"{run.path}: the curve of trial {outcome.trial.trial} is gone from the store; "
-            f"`snakemake --config study={outcome.trial.study}` trains it again"
+            f"train it again with `snakemake --config study={outcome.trial.study}`"
         )
     return run
 
@@ -217,17 +217,17 @@ def _read_curve(
         files = run.records()
         arrived = min([path.stat().st_mtime for path in files.values()], default=arrived)
         if record.stopped_at_rung:
-            going_on = [
+            later = [
                 stem for stem in files if stem.isdigit() or stem.endswith(f"-{Status.DIVERGED}")
             ]
-            ends += [read_record(files[stem]) for stem in going_on]
+            ends += [read_record(files[stem]) for stem in later]
     last = max(ends, key=lambda end: (end.step, end.status == Status.DIVERGED))
     status = None if last.stopped_at_rung else last.status
     points, name = {}, metric.name
     if run is not None:
         lines = read_metrics(run.path / METRICS, last.step)
         points = {line["step"]: line[name] for line in lines if name in line}
-    # A record holds what a decision saw, and tells where there is no value in the end.
+    # A record holds the value that a decision saw, and whether there is a final one.
     points |= {end.step: end.metrics[name] for end in ends if name in end.metrics}
     if status is not None:
         points[last.step] = last.metrics.get(name)

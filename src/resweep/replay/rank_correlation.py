@@ -1,24 +1,24 @@
-"""How well the order at a rung agrees with the order at the end.
+"""How well the order at a rung predicts the final order.
 
-Spearman's rank correlation of the values there with the final ones: 1 for the same order, 0 for
-none in common, -1 for the reverse. It rests on trials that got to the end. Where the rung itself
-stopped the others, these are a selection of the best, among which order is hardest to tell.
+Spearman's rank correlation between the values at the rung and the final values: 1 for the same
+order, 0 for no relation, -1 for the reverse. It covers the trials that reached the end. If the rung
+itself stopped the others, these are the best ones, which are the hardest to order.
 """
 
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-FEWEST = 3  # two values are always in order, or in reverse
+FEWEST = 3  # two values are always in the same order, or reversed
 
 
 @dataclass(frozen=True)
 class RankCorrelation:
-    """How well the order at a rung agrees with that at the end.
+    """How well the order at a rung predicts the final order.
 
     Attributes:
-        correlation: Spearman's; None for fewer than three trials, or all alike.
-        trials: How many it rests on.
+        correlation: Spearman's; None for fewer than three trials, or if all are equal.
+        trials: Number of trials.
     """
 
     correlation: float | None
@@ -30,7 +30,7 @@ class RankCorrelation:
 
 
 def correlate(pairs: Iterable[tuple[float, float]]) -> RankCorrelation:
-    """Correlate values at a rung with final ones, both with less (or both with more) as better."""
+    """Correlate values at a rung with final ones; in both, less (or more) is better."""
     found = list(pairs)
     known = rank_correlation([a for a, _ in found], [b for _, b in found])
     return RankCorrelation(known, len(found))
@@ -40,7 +40,7 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float |
     """Spearman's rank correlation; equal values share the mean of their ranks.
 
     Returns:
-        None for fewer than three values, or where all values of a side are equal.
+        None for fewer than three values, or if all values of a side are equal.
     """
     if len(first) < FEWEST or len(set(first)) == 1 or len(set(second)) == 1:
         return None
@@ -49,7 +49,7 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float |
 
 def _ranks(values: Sequence[float]) -> list[float]:
     ordered = sorted(values)
-    # The mean of the places that equal values take, from the first and the number of them.
+    # Equal values share the mean of their ranks: first rank and count give it.
     first = {value: place for place, value in reversed(list(enumerate(ordered)))}
     count = {value: 0 for value in first}
     for value in ordered:

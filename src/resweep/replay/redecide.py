@@ -1,11 +1,11 @@
-"""Deciding a finished sweep again: who goes on from its rungs under other settings.
+"""Replaying the decisions of a finished sweep under other settings.
 
     recorded curves + a rule  ->  rows of decisions.csv, the fate of each trial
 
-Rungs lie inside rounds as they were; what a Bayesian sweep would have proposed after other
-decisions is not known. A curve ends where the sweep itself stopped the trial. Where a rule needs
-more, the value is unknown, and the others are decided as far as no value there could change them.
-What nobody saw has a price all the same: no training is taken to end by itself there.
+Rounds stay as they were; what a Bayesian sweep would have proposed after other decisions is
+unknown. A curve ends where the sweep itself stopped the trial. If a rule needs more of it, the
+value is unknown, and other trials are decided only if no value there could change the decision.
+Costs assume that unknown parts would have trained to the horizon.
 """
 
 from collections.abc import Sequence
@@ -37,12 +37,12 @@ Kind = Literal["hyperband", "asynchronous", "one_cut", "none"]
 
 @dataclass(frozen=True)
 class Choice:
-    """A rule to decide by.
+    """A rule to replay.
 
     Attributes:
-        kind: hyperband and one_cut wait for all trials of a round, asynchronous for none; none
-            stops nothing.
-        rule: With its settings.
+        kind: hyperband and one_cut wait for all trials of a round, asynchronous does not wait;
+            none stops nothing.
+        rule: Its settings.
         bands: Where it decides, in logged values of the metric.
         goal: minimize or maximize.
     """
@@ -55,13 +55,12 @@ class Choice:
 
 @dataclass(frozen=True)
 class Redecision:
-    """A sweep, decided again.
+    """The replayed decisions of a sweep.
 
     Attributes:
         decided: Its rungs, in the order of decisions.csv.
         fates: By trial.
-        unknown_from: The last known step of each trial whose curve ends before the rule was done
-            with it.
+        unknown_from: The last known step of each trial whose curve is too short for the rule.
     """
 
     decided: tuple[RungRows, ...]
@@ -70,7 +69,7 @@ class Redecision:
 
 
 def redecide(sweep: RecordedSweep, choice: Choice) -> Redecision:
-    """Decide a finished sweep again."""
+    """Replay the decisions of a finished sweep under a rule."""
     fates = Fates()
     decided = []
     if choice.kind == "asynchronous":
@@ -84,7 +83,7 @@ def redecide(sweep: RecordedSweep, choice: Choice) -> Redecision:
 
 
 def _decide_round(batch: Sequence[RecordedCurve], choice: Choice, fates: Fates) -> list[RungRows]:
-    """Decide a round rung by rung, each once all its trials are there."""
+    """Decide a round rung by rung."""
     decided = []
     going = [Candidate(curve) for curve in batch]
     for rung in rungs(choice.rule, choice.bands, len(batch)):
@@ -98,7 +97,7 @@ def _decide_round(batch: Sequence[RecordedCurve], choice: Choice, fates: Fates) 
             decision = found[candidate.curve.trial]["decision"]
             step = candidate.curve.step_at(rung.band)
             if candidate.curve.rung_entry(step) is None:
-                fates.lack(candidate)
+                fates.note_unknown(candidate)
             if decision == UNKNOWN:
                 candidate.mark_uncertain(step)
             if decision in (PROMOTE, UNKNOWN):
@@ -136,14 +135,14 @@ def _decide_in_part(
     sure: set[str],
     goal: str,
 ) -> list[dict[str, Any]]:
-    """Decide a rung of which some values, or some of its trials, are not known.
+    """Decide a rung with unknown values, or with trials that only possibly got there.
 
     Args:
         rule: hyperband or one_cut.
         rung: The rung.
-        entries: Trials that are there, or may be, whose values are known.
-        unseen: Those whose values are not.
-        sure: Names of the trials that are there for sure.
+        entries: Trials at the rung, or possibly there, with known values.
+        unseen: Those with unknown values.
+        sure: Names of the trials that surely got there.
         goal: minimize or maximize.
     """
     ranked = sorted(compared(entries), key=sort_key(goal))

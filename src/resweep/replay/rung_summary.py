@@ -1,4 +1,4 @@
-"""The rungs of a sweep, each in one line: what was decided there over all rounds.
+"""The rungs of a sweep, one line each: the decisions over all rounds.
 
 {phase}/decisions/{stage}.csv, or a re-decision  ->  RungRows  ->  RungSummary of each rung
 """
@@ -13,13 +13,13 @@ from resweep.replay.rank_correlation import RankCorrelation, correlate
 from resweep.search.rungs import PROMOTE, STOP
 from resweep.trials.decisions import read_decisions, typed
 
-CORRELATION = "rank correlation with the end"
-COLUMNS = ("rung", "step", "compared", "go on", "stop", "unknown", "threshold", CORRELATION)
+CORRELATION = "rank correlation with final value"
+COLUMNS = ("rung", "step", "compared", "promoted", "stopped", "unknown", "threshold", CORRELATION)
 
 
 @dataclass(frozen=True)
 class RungRows:
-    """What was decided at a rung of one round.
+    """The decisions at a rung of one round.
 
     Attributes:
         rung: From 1.
@@ -30,13 +30,13 @@ class RungRows:
     rows: tuple[dict[str, Any], ...]
 
     def steps(self) -> Iterator[int]:
-        """Yield the steps at which it was decided who goes on."""
+        """Yield the steps at which trials were promoted or stopped."""
         for row in self.rows:
             if row["decision"] in (PROMOTE, STOP):
                 yield row["step"]
 
     def thresholds(self) -> Iterator[float]:
-        """Yield the different thresholds, as far as they are known."""
+        """Yield the distinct thresholds that are known."""
         yield from {row["threshold"]: None for row in self.rows if row["threshold"] is not None}
 
     def count(self, decision: str) -> int:
@@ -50,48 +50,48 @@ class RungSummary:
 
     Attributes:
         rung: From 1.
-        steps: At which trials stood there; several where trials differ in their intervals.
-        compared: Trials whose values were compared.
-        went_on, stopped, unknown: Decisions.
+        steps: Steps of the trials at the rung; several if their logging intervals differ.
+        compared: Number of trials whose values were compared.
+        promoted, stopped, unknown: Numbers of decisions.
         thresholds: In the order of the rounds.
-        correlation: Of the values there with the final ones.
+        correlation: Between the values at the rung and the final ones.
     """
 
     rung: int
     steps: tuple[int, ...]
     compared: int
-    went_on: int
+    promoted: int
     stopped: int
     unknown: int
     thresholds: tuple[float, ...]
     correlation: RankCorrelation
 
     def cells(self) -> list[str]:
-        """Return a row of text, as under COLUMNS."""
-        counts = (self.compared, self.went_on, self.stopped, self.unknown)
+        """Return the cells of a row, in the order of COLUMNS."""
+        counts = (self.compared, self.promoted, self.stopped, self.unknown)
         ends = (self.thresholds_text, str(self.correlation))
         return [str(self.rung), self.steps_text, *map(str, counts), *ends]
 
     @property
     def steps_text(self) -> str:
-        """The steps for people: `100`, or `100 to 300`."""
+        """The steps as text: `100`, or `100 to 300`."""
         ends = sorted({self.steps[0], self.steps[-1]}) if self.steps else []
         return " to ".join(f"{step:,}" for step in ends)
 
     @property
     def thresholds_text(self) -> str:
-        """The thresholds for people: `2.31`, or that of the first round `to` that of the last."""
+        """The thresholds as text: `2.31`, or first round `to` last round."""
         ends = dict.fromkeys([self.thresholds[0], self.thresholds[-1]] if self.thresholds else [])
         return " to ".join(f"{threshold:.4g}" for threshold in ends)
 
 
 def read_rungs(phase: PhaseFolder, rounds: int | None, rungs: int) -> tuple[RungRows, ...]:
-    """Read what a phase's rungs decided, as far as it did.
+    """Read the decisions of a phase's rungs so far.
 
     Args:
         phase: Its files.
-        rounds: How many it has; None: it is no sweep in rounds.
-        rungs: How many it has, the end not counted.
+        rounds: Number of rounds; None for a sweep without rounds.
+        rungs: Number of rungs, not counting the end.
     """
     found = []
     for number in range(1, (rounds or 1) + 1):
@@ -107,14 +107,14 @@ def read_rungs(phase: PhaseFolder, rounds: int | None, rungs: int) -> tuple[Rung
 def correlation_by_rung(
     decided: Iterable[RungRows], finals: Mapping[str, float]
 ) -> dict[int, RankCorrelation]:
-    """Return for each rung the rank correlation of its values with the final ones.
+    """Return for each rung the rank correlation of its values with the final values.
 
     Args:
         decided: All rungs of all rounds.
-        finals: Final values of the trials that got to an end of their own.
+        finals: Final values of the trials that no rung stopped.
 
     Returns:
-        Of the trials that went on and got there: the others' ends are not known.
+        Over the promoted trials with a final value: those of the others are unknown.
     """
     pairs: dict[int, list[tuple[float, float]]] = {}
     for part in decided:
@@ -127,7 +127,7 @@ def correlation_by_rung(
 
 
 def rung_table(rungs: Sequence[RungSummary]) -> tuple[list[str], list[list[str]]]:
-    """Return titles and rows for people; without `unknown` where nothing is."""
+    """Return titles and rows of text; the column `unknown` only where it is needed."""
     shown = [
         i for i, name in enumerate(COLUMNS) if name != "unknown" or any(r.unknown for r in rungs)
     ]
@@ -138,11 +138,11 @@ def rung_table(rungs: Sequence[RungSummary]) -> tuple[list[str], list[list[str]]
 def summarize_rungs(
     decided: Iterable[RungRows], correlations: Mapping[int, RankCorrelation]
 ) -> list[RungSummary]:
-    """Sum rungs up over the rounds.
+    """Summarize the rungs over all rounds.
 
     Args:
         decided: All rungs of all rounds.
-        correlations: Of each rung's values with the final ones, by rung.
+        correlations: Of each rung's values with the final values, by rung.
     """
     by_rung: dict[int, list[RungRows]] = {}
     for rows in decided:
@@ -155,7 +155,7 @@ def _summary(rung: int, parts: Sequence[RungRows], correlation: RankCorrelation)
         rung=rung,
         steps=tuple(sorted({step for part in parts for step in part.steps()})),
         compared=sum(max((row["compared"] for row in part.rows), default=0) for part in parts),
-        went_on=sum(part.count(PROMOTE) for part in parts),
+        promoted=sum(part.count(PROMOTE) for part in parts),
         stopped=sum(part.count(STOP) for part in parts),
         unknown=sum(part.count(UNKNOWN) for part in parts),
         thresholds=tuple(threshold for part in parts for threshold in part.thresholds()),

@@ -1,4 +1,4 @@
-"""What another rule would have come to: its cost, and whether it would have kept the winner."""
+"""The outcome of a replay: its cost, and whether the winner would have survived."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,18 +10,17 @@ from resweep.replay.redecide import Choice, Redecision
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """A re-decision beside the sweep as it was.
+    """A replay compared with the sweep.
 
     Attributes:
-        least, most: Steps that it would have trained: different where curves end before.
-        full: Steps of all trials trained to their ends.
+        least, most: Bounds on the steps that it would have trained.
+        full: Steps of all trials trained to the end.
         trained: Steps that the phase trained.
-        order: Trials whose final value is known, the best first.
-        winner_stopped: Whether the best of them would have been stopped; None: not known.
-        survivor: The best of them that would surely have got to its end, or None.
-        regret: How much worse it ends than the winner, in the metric.
-        open: Trials that would have got to their ends, or might have, whose final value is not
-            known.
+        order: Trials with a known final value, the best first.
+        winner_stopped: Whether the best of them would have been stopped; None if unknown.
+        survivor: The best of them that would surely have finished, or None.
+        regret: How much worse its final value is than the winner's.
+        open: Number of trials that would, or might, have finished, with unknown final values.
     """
 
     least: int
@@ -36,17 +35,17 @@ class Verdict:
 
     @property
     def winner(self) -> RecordedCurve | None:
-        """The trial with the best final value, of those that have one."""
+        """The trial with the best known final value."""
         return self.order[0] if self.order else None
 
     @property
-    def place(self) -> int | None:
-        """Place of the survivor in the order, from 1."""
+    def rank(self) -> int | None:
+        """Rank of the survivor by final value, from 1."""
         return None if self.survivor is None else self.order.index(self.survivor) + 1
 
 
 def judge(sweep: RecordedSweep, redecision: Redecision) -> Verdict:
-    """Set a re-decision beside the sweep as it was."""
+    """Compare a replay with the sweep."""
     fates = redecision.fates
     order = final_order(sweep)
     survivor = next((curve for curve in order if fates[curve.trial].stopped is False), None)
@@ -67,16 +66,16 @@ def judge(sweep: RecordedSweep, redecision: Redecision) -> Verdict:
 
 
 def final_order(sweep: RecordedSweep) -> tuple[RecordedCurve, ...]:
-    """Return the trials whose final value is known, the best first, ties by name."""
+    """Return the trials with a known final value, the best first, ties by name."""
     known = [(curve.final, curve) for curve in sweep.curves if curve.final is not None]
     sign = -1.0 if sweep.goal == "maximize" else 1.0
     return tuple(curve for _, curve in sorted(known, key=lambda p: (sign * p[0], p[1].trial)))
 
 
 def correlations(sweep: RecordedSweep, choice: Choice) -> dict[int, RankCorrelation]:
-    """Return for each band, from 1, the rank correlation of values there with the final ones.
+    """Return for each band, from 1, the rank correlation of its values with the final values.
 
-    Over all trials whose curves get to the end, whether the rule would have kept them or not.
+    Over all trials whose curves reach the end, whether the rule would have stopped them or not.
     """
     sign = 1.0 if choice.goal == sweep.goal else -1.0
     found = {}
@@ -84,15 +83,15 @@ def correlations(sweep: RecordedSweep, choice: Choice) -> dict[int, RankCorrelat
         pairs = []
         for curve in sweep.curves:
             value = curve.value_at(curve.step_at(band))
-            on_the_way = curve.step_at(band) < curve.end
-            if curve.final is not None and value is not None and on_the_way:
+            before_end = curve.step_at(band) < curve.end
+            if curve.final is not None and value is not None and before_end:
                 pairs.append((sign * value, curve.final))
         found[number] = correlate(pairs)
     return found
 
 
 def _steps(curves: Iterable[RecordedCurve], steps: Callable[[RecordedCurve], int]) -> int:
-    """Sum steps over runs: trials of one configuration share one."""
+    """Sum steps over runs; trials of one configuration share a run."""
     furthest: dict[str, int] = {}
     for curve in curves:
         if curve.run_id is not None:

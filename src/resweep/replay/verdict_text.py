@@ -1,4 +1,4 @@
-"""A re-decision for people: what each rung decides, what becomes of each trial, what it costs."""
+"""A replay as text: the decisions at each rung, the fate of each trial, the cost."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,12 +14,12 @@ MOST_NAMES = 3
 
 
 def describe_redecision(sweep: RecordedSweep, choice: Choice, redecision: Redecision) -> str:
-    """Return what a rule comes to, as plain text.
+    """Return the outcome of a replay as plain text.
 
     Args:
-        sweep: As it was.
+        sweep: The recorded sweep.
         choice: The rule.
-        redecision: What it decided.
+        redecision: Its decisions.
     """
     verdict = judge(sweep, redecision)
     lines = [*_head(sweep, choice, verdict), ""]
@@ -34,54 +34,54 @@ def describe_redecision(sweep: RecordedSweep, choice: Choice, redecision: Redeci
 def _head(sweep: RecordedSweep, choice: Choice, verdict: Verdict) -> Iterator[str]:
     trials = f"{len(sweep.curves)} trials"
     if sweep.rounds:
-        trials += f" in {len({curve.round for curve in sweep.curves})} rounds, as they were"
+        trials += f" in {len({curve.round for curve in sweep.curves})} rounds"
     yield f"{sweep.study}/{sweep.phase}: {trials}, {len(verdict.order)} with a final {sweep.metric}"
     metric = sweep.curves[0].metric.name if sweep.curves else sweep.metric
     if choice.kind == "none":
-        yield "rule: none, all are trained to their ends"
+        yield "rule: none; all trials train to the end"
         return
     detail = f"keep {choice.rule.keep}" if choice.kind == "one_cut" else f"eta {choice.rule.eta:g}"
     if choice.kind == "asynchronous" and not choice.rule.strict:
-        detail += ", the best value so far decides"
+        detail += ", comparing the best value so far"
     bands = ("values " if len(choice.bands) > 1 else "value ") + ", ".join(map(str, choice.bands))
     yield f"rule: {choice.kind} at {bands} of {metric}, {choice.goal}, {detail}"
 
 
 def _caveat(sweep: RecordedSweep) -> Iterator[str]:
-    yield "  rank correlation: of the values there with the final ones"
+    yield "  rank correlation: values at the rung vs. final values"
     lacking = sum(curve.status is None for curve in sweep.curves)
     if lacking:
-        yield f"  (of survivors: the ends of {lacking} trials that a rung stopped are not known)"
+        yield f"  (survivors only: the final values of {lacking} stopped trials are unknown)"
 
 
 def _trial_table(sweep: RecordedSweep, redecision: Redecision, verdict: Verdict) -> Iterator[str]:
     rest = [curve for curve in sweep.curves if curve.final is None]
     rest.sort(key=lambda curve: (-redecision.fates[curve.trial].most, curve.trial))
     rows = []
-    for place, curve in enumerate([*verdict.order, *rest], 1):
+    for rank, curve in enumerate([*verdict.order, *rest], 1):
         fate = redecision.fates[curve.trial]
         rows.append(
             (
-                str(place) if curve.final is not None else "",
+                str(rank) if curve.final is not None else "",
                 curve.trial,
                 f"{curve.final:.4f}" if curve.final is not None else "",
                 f"{curve.trained:,}",
                 _fate_text(curve, fate),
             )
         )
-    titles = ("place", "trial", f"final {sweep.metric}", "trained", "by this rule")
+    titles = ("rank", "trial", f"final {sweep.metric}", "trained", "under this rule")
     yield from _table(titles, rows[:MOST_TRIALS])
     if len(rows) > MOST_TRIALS:
-        yield f"  ... and {len(rows) - MOST_TRIALS} more: --csv FILE has all decisions"
+        yield f"  ... {len(rows) - MOST_TRIALS} more trials; --csv FILE writes all decisions"
 
 
 def _fate_text(curve: RecordedCurve, fate: Fate) -> str:
     if fate.stopped is None:
-        return f"{fate.least:,} to {fate.most:,}: not known"
+        return f"{fate.least:,} to {fate.most:,}: unknown"
     if fate.stopped:
         steps = f"{fate.most:,}" if fate.least == fate.most else f"{fate.least:,} to {fate.most:,}"
         return f"stopped at {steps}"
-    how = "its end, which is not known" if curve.status is None else curve.rule or curve.status
+    how = "final value unknown" if curve.status is None else curve.rule or curve.status
     return f"{fate.most:,}" if how == Status.FINISHED else f"{fate.most:,}: {how}"
 
 
@@ -89,25 +89,25 @@ def _cost(verdict: Verdict) -> Iterator[str]:
     ends = dict.fromkeys([verdict.least, verdict.most])
     steps = " to ".join(f"{end:,}" for end in ends)
     share = " to ".join(dict.fromkeys(f"{end / max(1, verdict.full):.0%}" for end in ends))
-    yield f"cost: {steps} steps, {share} of the {verdict.full:,} that all trials would take"
-    yield f"      the sweep itself trained {verdict.trained:,}"
+    yield f"cost: {steps} steps, {share} of the {verdict.full:,} for training all trials to the end"
+    yield f"      the sweep itself trained {verdict.trained:,} steps"
 
 
 def _winner(sweep: RecordedSweep, verdict: Verdict) -> Iterator[str]:
     winner, survivor = verdict.winner, verdict.survivor
     if winner is None:
-        yield f"winner: none, no trial has a final {sweep.metric}"
+        yield f"winner: none; no trial has a final {sweep.metric}"
         return
-    fate = {False: "gets to its end", True: "is stopped", None: "not known whether it is stopped"}
+    fate = {False: "survives", True: "is stopped", None: "may be stopped"}
     yield (
         f"winner: {winner.trial}, {sweep.metric} {winner.final:.4f}, the best of "
-        f"{len(verdict.order)} whose ends are known: {fate[verdict.winner_stopped]}"
+        f"{len(verdict.order)} known final values: {fate[verdict.winner_stopped]}"
     )
     if survivor is None:
-        yield "        none of these gets to its end for sure"
+        yield "        none of these trials is sure to survive"
     elif survivor is not winner:
         yield (
-            f"        the best of these that does is {survivor.trial}, place {verdict.place}, "
+            f"        best survivor: {survivor.trial}, rank {verdict.rank}, "
             f"{survivor.final:.4f}: regret {verdict.regret:.4f}"
         )
 
@@ -116,17 +116,17 @@ def _unknown(redecision: Redecision, verdict: Verdict) -> Iterator[str]:
     lacking = sorted(redecision.unknown_from.items(), key=lambda item: (item[1], item[0]))
     if not lacking:
         return
-    named = ", ".join(f"{trial} from step {step:,}" for trial, step in lacking[:MOST_NAMES])
+    named = ", ".join(f"{trial} after step {step:,}" for trial, step in lacking[:MOST_NAMES])
     more = f" and {len(lacking) - MOST_NAMES} more" if len(lacking) > MOST_NAMES else ""
     trials = "1 trial" if len(lacking) == 1 else f"{len(lacking)} trials"
-    yield f"unknown: the sweep stopped {trials} that this rule would, or might, train on:"
+    yield f"unknown: the sweep stopped {trials} that this rule would, or might, continue:"
     yield f"         {named}{more}"
     if verdict.open:
-        yield f"         {verdict.open} of them would, or might, get to an end that nobody saw"
+        yield f"         {verdict.open} would, or might, finish with an unknown final value"
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield a table's lines, numbers flush right, the last column as it is."""
+    """Yield a table's lines, right-aligned except for the last column."""
     widths = [max(len(row[i]) for row in (titles, *rows)) for i in range(len(titles) - 1)]
     for row in (titles, *rows):
         cells = [cell.rjust(width) for cell, width in zip(row[:-1], widths, strict=True)]

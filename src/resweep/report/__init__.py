@@ -1,1 +1,1 @@
-"""What people read: report, summary, tables and the audit of a plan."""
+"""Output for people: report, summary, tables, and the audit of a plan."""

@@ -1,4 +1,4 @@
-"""What a study would cost: how many trials it has, what the store has of them, what is to train."""
+"""The cost of a study: how many trials it has, which are in the store, which must be trained."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -23,14 +23,14 @@ class PhaseCost:
     """Counts of one phase.
 
     Attributes:
-        trials: How many there are; one that goes on from rung to rung is one.
-        stored: Trials that the store answers without training, at all rungs that they are known at.
-        partial: Runs that were begun, counted in `to_train` too.
-        to_train: Different runs that would be trained or continued.
-        infeasible: Trials whose values do not fit each other, or the data: they get a record that
-            says so, and train nothing.
-        open_slots: Slots not filled yet, or filled by a rule of rungs that has changed since: an
-            earlier phase, round or rung decides. At most as many runs.
+        trials: Number of trials; one that is promoted from rung to rung counts once.
+        stored: Trials in the store that need no training at any rung known so far.
+        partial: Runs that were started but not finished; `to_train` includes them.
+        to_train: Distinct runs that would be trained or continued.
+        infeasible: Trials whose values do not fit each other, or not the data: they get a record
+            that says so, and train nothing.
+        open_slots: Slots not filled yet, or filled under a rung rule that has changed since; an
+            earlier phase, round or rung fills them. An upper bound on their runs.
         steps: Optimizer steps to train, with open slots counted in full and none stopped early.
         units: What these steps train on, in the system's unit.
     """
@@ -80,7 +80,7 @@ def _audit_phase(phase: Phase, layout: Layout, seen: dict[str, int]) -> PhaseCos
 
 
 def _audit_trial(trial: Trial, cost: PhaseCost, layout: Layout, seen: dict[str, int]) -> str:
-    """Return what a trial's slot would get, and add what is to train for it."""
+    """Return how a trial would be served, and add the training that it needs."""
     found = answer(trial, layout)
     if isinstance(found, Infeasible):
         return Status.INFEASIBLE
@@ -100,7 +100,7 @@ def _audit_trial(trial: Trial, cost: PhaseCost, layout: Layout, seen: dict[str, 
 def _add_run(
     cost: PhaseCost, run: str, config: dict[str, Any], done: int, until: int, seen: dict[str, int]
 ) -> None:
-    """Add what is to train of a run, beyond what it is trained to already."""
+    """Add the steps that a run still needs."""
     if run not in seen:
         cost.to_train += 1
         cost.partial += done > 0
@@ -118,7 +118,7 @@ def _trial(phase: Phase, stage: Stage, name: str, slot: str, layout: Layout) -> 
 
 
 def _is_outdated(phase: Phase, stage: Stage, layout: Layout) -> bool:
-    """Whether the decisions of a rung were made under other settings than the phase's present."""
+    """Whether the decisions of a rung were made under settings other than the current ones."""
     path = layout.phase(phase.study, phase.name).rung_decisions(stage.name)
     if not path.exists():
         return False
@@ -126,7 +126,7 @@ def _is_outdated(phase: Phase, stage: Stage, layout: Layout) -> bool:
 
 
 def _steps_of_stage(phase: Phase, position: int, layout: Layout) -> int:
-    """Steps that an open slot of a stage would add, by the phase's own configuration."""
+    """Steps that an open slot of a stage would add, by the phase's configuration."""
     horizon = _horizon(phase.config, layout)
     metric = metric_of(phase.config, phase.metric)
     stage = phase.stages[position]
@@ -140,7 +140,7 @@ def _steps_of_stage(phase: Phase, position: int, layout: Layout) -> int:
 
 
 def _horizon(config: dict[str, Any], layout: Layout) -> int:
-    """Steps of a run; 0 where they follow from data that is not prepared."""
+    """Steps of a run; 0 if they depend on data that is not prepared yet."""
     system = system_of(config)
     return system.steps_of(config, data_store.find(system, config["data"], layout))
 
@@ -151,16 +151,25 @@ def _add_steps(cost: PhaseCost, config: dict[str, Any], steps: int) -> None:
 
 
 def audit_table(study: Study, costs: dict[str, PhaseCost]) -> str:
-    """Lay the counts out for people, a line a phase and a total."""
+    """Format the counts as a table: one line per phase, and a total."""
     columns = [field.name for field in fields(PhaseCost)]
     unit = find_system(study.system).unit
-    titles = ["trials", "in store", "begun", "to train", "infeasible", "open", "steps", f"{unit}s"]
+    titles = [
+        "trials",
+        "in store",
+        "started",
+        "to train",
+        "infeasible",
+        "open",
+        "steps",
+        f"{unit}s",
+    ]
     rows = [(name, [getattr(cost, column) for column in columns]) for name, cost in costs.items()]
     rows.append(("total", [sum(row[1][i] for row in rows) for i in range(len(columns))]))
     lines = [f"study {study.name} ({study.origin})"]
     lines.append(f"{'phase':<14}" + "".join(f"{title:>14}" for title in titles))
     lines += [f"{name:<14}" + "".join(f"{count:>14,}" for count in row) for name, row in rows]
     lines.append(
-        "open: slots that an earlier phase, round or rung fills; each may be in the store already"
+        "open: slots that an earlier phase, round or rung will fill, maybe with runs from the store"
     )
     return "\n".join(lines)

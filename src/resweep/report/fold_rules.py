@@ -1,4 +1,4 @@
-"""A picture of rules that stays readable: the rounds and rungs of a sweep as one node each rule.
+"""A readable rule graph: all rounds and rungs of a sweep become one node per rule.
 
 suggest_sweep_r01, suggest_sweep_r02 ...          ->  suggest_sweep (4 rounds)
 train_sweep_r01_b1, train_sweep_r01_b2 ...        ->  train_sweep (4 rounds, 3 rungs)
@@ -12,7 +12,7 @@ STAGE = re.compile(r"^(?P<rule>.+?)(?:_r(?P<round>\d{2,}))?(?:_b(?P<rung>\d+))?$
 
 
 def fold_rules(graph: str) -> str:
-    """Fold a graph in the dot language; the folded one may have cycles, as a search has."""
+    """Fold a graph in the dot language; the result may have cycles."""
     folded: dict[str, str] = {}  # rule -> its node
     node_of: dict[str, str] = {}
     rounds: dict[str, set[str]] = {}

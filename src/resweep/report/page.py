@@ -1,4 +1,4 @@
-"""A page that needs nothing but itself: tables, charts and their JavaScript in one HTML file."""
+"""A self-contained page: tables, charts and their JavaScript in one HTML file."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +21,7 @@ h2 { font-size: 20px; margin: 46px 0 4px; }
 h3 { font-size: 14px; margin: 0 0 10px; }
 p { margin: 2px 0 14px; color: var(--soft); }
 p.warning { color: var(--bad); }
+.card p { margin: 10px 0 0; }
 a { color: var(--accent); }
 nav a { margin-right: 16px; }
 .tiles { display: flex; flex-wrap: wrap; gap: 12px; margin: 20px 0 16px; }
@@ -52,11 +53,11 @@ details[open] summary { margin-bottom: 10px; }
 @media print { .scroll { max-height: none; } }
 """
 
-# Browsers then refuse what the page must never do: load or send anything. Vega needs `eval`.
+# The browser then blocks all loading and sending. Vega needs `eval`.
 POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'"
 
-# Charts are drawn anew when the system changes between light and dark. A click on a column's head
-# sorts; without JavaScript the tables are complete all the same.
+# Charts are redrawn when the system switches between light and dark. Clicking a column header
+# sorts the table. The tables are complete without JavaScript.
 SCRIPT = """
 const LIGHT = {ink: '#14140f', soft: '#5c5b55', line: '#e9e8e2', mark: '#2a78d6', bad: '#b3261e',
   ramp: ['#a9cbf5', '#6aa3e6', '#256abf', '#0d2f5e'], ring: '#ffffff'};
@@ -105,8 +106,8 @@ class Column:
     """A column of a table.
 
     Attributes:
-        title: Its head.
-        number: Whether it is set flush right.
+        title: Its header.
+        number: Whether it is right-aligned.
         name: Class of its cells, for the style sheet.
     """
 
@@ -124,7 +125,7 @@ class Cell:
 
 
 def table(columns: Sequence[Column], rows: Iterable[tuple[str, Sequence[Cell]]]) -> str:
-    """Lay out a table; each row comes with its class, for the style sheet."""
+    """Render a table; each row comes with its CSS class."""
     classes = [" ".join(filter(None, (c.name, "number" if c.number else ""))) for c in columns]
     head = "".join(
         f'<th class="{name}">{escape(column.title)}</th>'
@@ -148,12 +149,12 @@ def _sort_value(cell: Cell) -> str:
 
 
 def card(title: str, content: str) -> str:
-    """Frame a table or a chart; `content` is HTML."""
+    """Render a titled box; `content` is HTML."""
     return f'<section class="card"><h3>{escape(title)}</h3>{content}</section>\n'
 
 
 def fold(title: str, content: str) -> str:
-    """Frame what is looked up rather than read: open on a click; `content` is HTML."""
+    """Render a box that opens on a click; `content` is HTML."""
     return (
         f'<section class="card"><details><summary>{escape(title)}</summary>{content}'
         "</details></section>\n"
@@ -161,7 +162,7 @@ def fold(title: str, content: str) -> str:
 
 
 def tiles(values: Mapping[str, str]) -> str:
-    """Set a few figures side by side: caption -> figure."""
+    """Render a row of figures: caption -> figure."""
     inner = "".join(
         f'<div class="tile"><b>{escape(figure)}</b><span>{escape(caption)}</span></div>'
         for caption, figure in values.items()
@@ -170,13 +171,13 @@ def tiles(values: Mapping[str, str]) -> str:
 
 
 class Charts:
-    """Places for charts, numbered in the order of the page."""
+    """The charts of a page, numbered in order."""
 
     def __init__(self) -> None:
         self.specs: dict[str, dict[str, Any]] = {}
 
     def place(self, title: str, spec: dict[str, Any] | None, caption: str = "") -> str:
-        """Return a framed place for a chart with a caption; nothing for no chart."""
+        """Add a chart; returns its box, or an empty string without a chart."""
         if spec is None:
             return ""
         name = f"chart-{len(self.specs) + 1}"
@@ -186,15 +187,15 @@ class Charts:
 
 
 def page(title: str, body: str, charts: Charts) -> str:
-    """Put a page together; `body` is HTML, the JavaScript of the charts is inlined."""
-    # `</` would end the script in the middle of a string, `<!--` begin a comment in it.
+    """Render the page; `body` is HTML, and the JavaScript of the charts is inlined."""
+    # In a string, `</` would end the script and `<!--` would start a comment.
     specs = json.dumps(charts.specs, separators=(",", ":")).replace("<", "\\u003c")
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}"
-        "<noscript><p>The charts need JavaScript; the tables do not.</p></noscript>\n"
+        "<noscript><p>The charts need JavaScript; the tables work without it.</p></noscript>\n"
         f"</main>\n<script>{_library()}</script>\n"
         f"<script>const CHARTS = {specs};\n{SCRIPT}</script>\n"
         "</body>\n</html>\n"
@@ -204,7 +205,7 @@ def page(title: str, body: str, charts: Charts) -> str:
 @cache
 def _library() -> str:
     """Return the JavaScript that draws the charts."""
-    import vl_convert  # slow to load, and only reports need it
+    import vl_convert  # slow to import
 
     bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     return bundle.replace("</script", "<\\/script")

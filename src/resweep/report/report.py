@@ -1,4 +1,4 @@
-"""The report of a study: one page with its curves, rankings, hyperparameters and decisions."""
+"""The report of a study: one page with curves, rankings, hyperparameters and decisions."""
 
 import math
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def render_report(results: StudyResults, layout: Layout) -> str:
     """Return the report as HTML.
 
     Args:
-        results: What the phases got.
+        results: Results of all phases.
         layout: Where the curves and the study's runs.csv are.
     """
     charts = Charts()
@@ -68,16 +68,16 @@ def _totals(results: StudyResults, layout: Layout) -> str:
 
 
 def _newest(results: StudyResults) -> str:
-    """Say how new the results are; the time of drawing would make equal results differ."""
+    """Date the results by their records: a build time would make equal reports differ."""
     times = [phase.newest for phase in results.phases if phase.newest is not None]
     if not times:
         return ""
     moment = datetime.fromtimestamp(max(times), UTC)
-    return f"<p>newest record: {moment:%Y-%m-%d %H:%M} UTC</p>\n"
+    return f"<p>last updated {moment:%Y-%m-%d %H:%M} UTC</p>\n"
 
 
 def duration(seconds: float) -> str:
-    """Return a time for people: its two largest units."""
+    """Format a duration by its two largest units."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -94,8 +94,8 @@ def _phase_section(
     early = f", {stopped} stopped early" if stopped else ""
     origin = f" of {phase.source}" if phase.source else ""
     about = (
-        f"{phase.kind}{origin}, {len(phase.scores)} trials, {finished} finished{early}; ranked by "
-        f"the final {phase.metric} and the early slope of {phase.early_metric}"
+        f"{phase.kind}{origin}: {len(phase.scores)} trials, {finished} finished{early}; ranked by "
+        f"final {phase.metric} and early slope of {phase.early_metric}"
     )
     train, final = _curves(phase, layout)
     references = results.references_of(phase.metric)
@@ -108,17 +108,17 @@ def _phase_section(
             if phase.early_metric != phase.metric
             else "",
         ),
-        card("Trained", _trained(phase.trained_by)) if phase.trained_by else "",
+        card("Training setup", _setup(phase.trained_by)) if phase.trained_by else "",
         card("Ranking", _ranking(phase)),
         card("Rungs", _rungs(phase)) if phase.rungs else "",
         _grid(
-            charts.place("Places at the rungs", rungs_chart(phase)),
-            charts.place("Best so far", rounds_chart(phase)),
+            charts.place("Rank at each rung", rungs_chart(phase)),
+            charts.place("Best value so far", rounds_chart(phase)),
         ),
     ]
     scatter = [
         charts.place(
-            f"{phase.label(path)} and final {phase.metric}", hyperparameter_chart(phase, path)
+            f"Final {phase.metric} by {phase.label(path)}", hyperparameter_chart(phase, path)
         )
         for path in phase.hyperparameters
         if path != SEED
@@ -126,8 +126,8 @@ def _phase_section(
     source = results.phase(phase.source)
     compared = compare_rerun(source, phase) if source else []
     if source and compared:
-        parts.append(card(f"As in {source.name}, once more", _comparison(source, phase, compared)))
-        title = f"{source.name} against {phase.name} (bars: means of seeds)"
+        parts.append(card(f"Rerun of {source.name}", _comparison(source, phase, compared)))
+        title = f"{phase.name} vs. {source.name} (bars: mean over seeds)"
         scatter.insert(0, charts.place(title, rerun_chart(source, phase, compared)))
     parts.append(_grid(*scatter))
     figures = results.system.figures(phase.trained)
@@ -143,9 +143,9 @@ def _grid(*cards: str) -> str:
 
 
 def _curves(phase: PhaseResults, layout: Layout) -> tuple[list[Curve], list[Curve]]:
-    """Read each trial's curves of the early metric and of the metric that ranks.
+    """Read each trial's curves of the early metric and of the ranking metric.
 
-    Trials come worst first, so that the best are drawn over them.
+    The worst trials come first, so that the best are drawn on top.
     """
     early: list[Curve] = []
     final: list[Curve] = []
@@ -173,7 +173,7 @@ def _setting(value: Any) -> Cell:
     return _number(value) if isinstance(value, int | float) else Cell(shown(value))
 
 
-def _trained(by: TrainedBy) -> str:
+def _setup(by: TrainedBy) -> str:
     return table(
         [Column(title) for title in by.facts],
         [("", [Cell(text) for text in by.facts.values()])],
@@ -228,16 +228,16 @@ def _rungs(phase: PhaseResults) -> str:
         [("", list(map(Cell, row))) for row in rows],
     )
     return (
-        f"{body}<p>Rank correlation: of the values there with the final ones; 1: the order stayed, "
-        "0: it said nothing. Of survivors only: how those would have ended that a rung stopped "
-        "is not known. decide.py decides again by other rules.</p>"
+        f"{body}<p>Rank correlation compares the values at a rung with the final values: 1 means "
+        "the same order, 0 no relation. It covers survivors only, since the final values of "
+        "stopped trials are unknown. To replay the decisions under other rules, use decide.py.</p>"
     )
 
 
 def _comparison(source: PhaseResults, rerun: PhaseResults, compared: list[Comparison]) -> str:
     columns = [
         Column("configuration", name="wide"),
-        Column(f"trial of {source.name}"),
+        Column(f"{source.name} trial"),
         Column(f"{source.metric} in {source.name}", number=True),
         Column(f"{rerun.metric} in {rerun.name}", number=True),
         Column("change", number=True),

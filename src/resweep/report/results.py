@@ -1,4 +1,4 @@
-"""The results of a study as its report and its summary read them: rankings, decisions, reruns.
+"""The results of a study, as report and summary show them: rankings, decisions, reruns.
 
 study.yaml, {phase}/scores.csv, decisions.csv, decisions/{rung}.csv  ->  StudyResults
 """
@@ -39,24 +39,24 @@ SCORE_COLUMNS = (
 
 @dataclass(frozen=True, kw_only=True)
 class PhaseResults:
-    """What a phase got.
+    """The results of a phase.
 
     Attributes:
         name, kind: As in the study.
-        source: rerun: the phase whose best were rerun.
-        metric: Whose final value ranks.
+        source: For a rerun, the phase whose best configurations were rerun.
+        metric: Its final value ranks the trials.
         goal: minimize or maximize.
-        early_metric: Whose early slope counts.
-        keep: Whose weights stay: best, all or none.
-        trained_by: What was trained, and by what; None if nothing was.
+        early_metric: Its early slope counts in the score.
+        keep: Whose weights are kept: best, all or none.
+        trained_by: The training setup; None if nothing was trained.
         scores: scores.csv, best trial first.
         decisions: decisions.csv.
-        rounds: sweep by bayes: how many there are, else None.
-        rungs: What was decided at each rung of each round; none without rungs.
+        rounds: Number of rounds of a Bayesian sweep, else None.
+        rungs: The decisions at each rung of each round; empty without rungs.
         newest: When its last record was written, in seconds since 1970; None without records.
         warning: What to know before trusting the ranking.
-        schema: The fields that its configurations have.
-        trained: Its trials that were trained, best first.
+        schema: The fields of its configurations.
+        trained: Its trained trials, best first.
     """
 
     name: str
@@ -78,26 +78,26 @@ class PhaseResults:
 
     @property
     def hyperparameters(self) -> list[str]:
-        """Paths of what distinguishes the trials, the seed among them if it does."""
+        """Paths of the hyperparameters that vary, including the seed if it does."""
         return [column for column in self.scores.columns if column not in SCORE_COLUMNS]
 
     def label(self, path: str) -> str:
-        """Return a hyperparameter's name for people: as short as it can be."""
+        """Return the shortest unambiguous name of a hyperparameter."""
         return short_name(path, self.schema)
 
     def settings_text(self, hyperparameters: Mapping[str, Any]) -> str:
-        """Return hyperparameters as one line for people, without those that have no value."""
+        """Format hyperparameters as one line, without those that have no value."""
         named = {self.label(path): shown(value) for path, value in hyperparameters.items()}
         return ", ".join(f"{name} {text}" for name, text in named.items() if text)
 
     @property
     def with_result(self) -> pd.DataFrame:
-        """The trials with a result, best first; not all of their configurations have a score."""
+        """The trials with a result, best first; some of their configurations have no score."""
         return self.scores[with_result(self.scores) & self.scores["final"].notna()]
 
     @property
     def rung_summaries(self) -> list[RungSummary]:
-        """The rungs over all rounds, the first one first."""
+        """The rungs over all rounds, in order."""
         known = self.with_result
         finals = dict(zip(known["trial"], known["final"], strict=True))
         return summarize_rungs(self.rungs, correlation_by_rung(self.rungs, finals))
@@ -111,13 +111,13 @@ class PhaseResults:
 
 @dataclass(frozen=True)
 class StudyResults:
-    """A study's phases, in their order, as far as they have been ranked.
+    """The ranked phases of a study.
 
     Attributes:
         name: Of the study.
         system: What it trained.
-        phases: In their order.
-        references: Values that its results are worth comparing with.
+        phases: In order.
+        references: Values to compare its results with.
     """
 
     name: str
@@ -136,15 +136,15 @@ class StudyResults:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A configuration of a rerun beside the trial that it was taken from.
+    """A configuration before and after its rerun.
 
     Attributes:
-        hyperparameters: What both share: path -> value.
-        source_trial: The best trial of the configuration there.
-        source_final: Its configuration's mean final value there.
+        hyperparameters: Shared by both: path -> value.
+        source_trial: The configuration's best trial in the source phase.
+        source_final: The configuration's mean final value in the source phase.
         trials: The rerun's trials, best first.
-        final: Their mean final value, None if one did not finish.
-        spread: Its standard deviation over the seeds, None for a single one.
+        final: Their mean final value; None if one did not finish.
+        spread: Standard deviation over the seeds; None for a single seed.
     """
 
     hyperparameters: dict[str, Any]
@@ -156,7 +156,7 @@ class Comparison:
 
 
 def read_study(study: str, layout: Layout) -> StudyResults:
-    """Read what a study has so far.
+    """Read the results of a study so far.
 
     Raises:
         StoreError: None of its phases has been ranked.
@@ -171,8 +171,8 @@ def read_study(study: str, layout: Layout) -> StudyResults:
     )
     if not phases:
         raise StoreError(
-            f"{layout.study(study).path}: the study has no results yet; `snakemake --config "
-            f"study={study}` makes them"
+            f"{layout.study(study).path}: the study has no results yet; build it with `snakemake "
+            f"--config study={study}`"
         )
     return StudyResults(study, system, phases, _references(study, system, layout))
 
@@ -209,11 +209,10 @@ def _read_phase(
 
 
 def compare_rerun(source: PhaseResults, rerun: PhaseResults) -> list[Comparison]:
-    """Set each configuration of a rerun beside the one of its source that it repeats.
+    """Compare each configuration of a rerun with the same one in its source phase.
 
-    Nothing records where a slot's configuration came from, since the list of best ones may be
-    written by hand; equal hyperparameters tell. A configuration that the source does not have is
-    left out.
+    Configurations are matched by their hyperparameters, since the list of the best ones may be
+    written by hand. One that the source phase does not have is left out.
     """
     compared = []
     for _, trials in rerun.scores.groupby("rank", sort=True):
@@ -240,7 +239,7 @@ def compare_rerun(source: PhaseResults, rerun: PhaseResults) -> list[Comparison]
 
 
 def _find(source: PhaseResults, wanted: Mapping[str, Any]) -> "pd.Series[Any] | None":
-    """Return the best trial of a configuration; seeds are no part of it."""
+    """Return the best trial of a configuration, whatever its seed."""
     swept = [path for path in source.hyperparameters if path != SEED]
     if not wanted:
         return None
@@ -258,14 +257,14 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _references(study: str, system: System, layout: Layout) -> tuple[Reference, ...]:
-    """Return what the study's data is worth comparing with; nothing if its data sets differ."""
+    """Return the references of the study's data; none if its data sets differ."""
     stamps = layout.study(study).data_stamps()
     found = [tuple(system.references(json.loads(stamp.read_text()))) for stamp in stamps]
     return found[0] if len(set(found)) == 1 else ()
 
 
 def shown(value: Any, digits: int = 4) -> str:
-    """Return a value for people: numbers to `digits` significant digits, nothing for none."""
+    """Format a value: numbers to `digits` significant digits, None as an empty string."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, bool | str):
@@ -276,7 +275,7 @@ def shown(value: Any, digits: int = 4) -> str:
 
 
 def spread_text(mean: float | None, spread: float | None) -> str:
-    """Return a mean and its standard deviation for people: `1.736 ± 0.008`, or the mean alone."""
+    """Format a mean and its standard deviation: `1.736 ± 0.008`, or the mean alone."""
     if mean is None or math.isnan(mean):
         return ""
     if spread is None or math.isnan(spread):

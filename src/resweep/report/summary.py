@@ -1,4 +1,4 @@
-"""What a study came to, as text for a terminal: rankings, reruns, where report and model are."""
+"""The summary of a study for a terminal: rankings, reruns, paths of report and model."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,16 +19,16 @@ from resweep.store import checkpoints as checkpoint
 from resweep.trials.record import Status, stopped_at_rung
 
 WIDTH = 100
-MOST_ROWS = 12  # of one phase; the report has them all
+MOST_ROWS = 12  # per phase; the report has all
 MOST_REASONS = 4
 LONGEST_CELL = 24
 
 
 def summarize(results: StudyResults, layout: Layout) -> str:
-    """Return the summary of a study: plain text, at most 100 columns but for paths.
+    """Return the summary of a study: plain text, at most 100 columns wide except for paths.
 
     Args:
-        results: What its phases got.
+        results: Results of all phases.
         layout: Where its report and models are.
     """
     lines = [f"study {results.name}"]
@@ -39,7 +39,7 @@ def summarize(results: StudyResults, layout: Layout) -> str:
             lines += _rerun_lines(source, phase)
     lines += ["", *_reference_lines(results)]
     report = layout.study(results.name).report
-    lines.append(f"report: {report}" if report.exists() else f"report: {report} (not made yet)")
+    lines.append(f"report: {report}" if report.exists() else f"report: {report} (not built yet)")
     lines += _model_lines(results, layout)
     return "\n".join(lines) + "\n"
 
@@ -50,7 +50,7 @@ def _phase_lines(phase: PhaseResults) -> Iterator[str]:
     yield f"{phase.name} ({phase.kind}, {len(phase.scores)} trials)"
     by = phase.trained_by
     if by is not None:
-        yield from _wrapped("; ".join(f"{title} {text}" for title, text in by.facts.items()))
+        yield from _wrapped("; ".join(f"{title}: {text}" for title, text in by.facts.items()))
     rows = []
     for rank, trials in phase.scores.groupby("rank", sort=True):
         first = trials.iloc[0]
@@ -69,7 +69,7 @@ def _phase_lines(phase: PhaseResults) -> Iterator[str]:
     titles = ["rank", "trial", *map(phase.label, swept), f"final {phase.metric}", "score", "status"]
     yield from _table(titles, rows[:MOST_ROWS])
     if len(rows) > MOST_ROWS:
-        yield f"  ... and {len(rows) - MOST_ROWS} more configurations: see the report"
+        yield f"  ... {len(rows) - MOST_ROWS} more configurations in the report"
     yield from _rung_lines(phase)
     yield from _reason_lines(phase)
     best = phase.best
@@ -77,46 +77,47 @@ def _phase_lines(phase: PhaseResults) -> Iterator[str]:
         yield "  no configuration has a result"
         return
     first = best.iloc[0]
-    chosen = phase.settings_text({path: first[path] for path in swept}) or "the only one"
+    chosen = phase.settings_text({path: first[path] for path in swept})
+    chosen = f" with {chosen}" if chosen else ""
     seeds = f" over {len(best)} seeds" if len(best) > 1 else ""
     value = spread_text(first["final_mean"], first["final_std"])
-    yield from _wrapped(f"best: {chosen} -> {phase.metric} {value}{seeds}")
+    yield from _wrapped(f"best: {phase.metric} {value}{seeds}{chosen}")
 
 
 def _rung_lines(phase: PhaseResults) -> Iterator[str]:
     """Yield a line for each rung."""
     if phase.rungs:
         yield from _table(*rung_table(phase.rung_summaries))
-        yield "  rank correlation: of the values there with the final ones, of survivors only"
+        yield "  rank correlation: values at the rung vs. final values, survivors only"
 
 
 def _reason_lines(phase: PhaseResults) -> Iterator[str]:
-    """Yield why trials did not finish, each reason once; rungs have a table of their own."""
-    lost = phase.scores[
+    """Yield why trials did not finish, each reason once; trials stopped at rungs are left out."""
+    unfinished = phase.scores[
         (phase.scores["status"] != Status.FINISHED) & phase.scores["stop_reason"].notna()
     ]
     if phase.rungs:
-        at_rung = map(stopped_at_rung, lost["status"], lost["rule"])
-        lost = lost[[not stopped for stopped in at_rung]]
-    reasons = list(lost.groupby(["status", "stop_reason"], sort=False)["trial"])
+        at_rung = map(stopped_at_rung, unfinished["status"], unfinished["rule"])
+        unfinished = unfinished[[not stopped for stopped in at_rung]]
+    reasons = list(unfinished.groupby(["status", "stop_reason"], sort=False)["trial"])
     for (status, reason), trials in reasons[:MOST_REASONS]:
         more = f" and {len(trials) - 1} more" if len(trials) > 1 else ""
         yield from _wrapped(f"{status}: {trials.iloc[0]}{more}: {reason}")
     if len(reasons) > MOST_REASONS:
-        yield f"  ... and {len(reasons) - MOST_REASONS} more reasons: see the report"
+        yield f"  ... {len(reasons) - MOST_REASONS} more reasons in the report"
 
 
 def _rerun_lines(source: PhaseResults, rerun: PhaseResults) -> Iterator[str]:
     for pair in compare_rerun(source, rerun):
-        here = spread_text(pair.final, pair.spread) or "did not finish"
+        final = spread_text(pair.final, pair.spread) or "not finished"
         yield from _wrapped(
-            f"{source.name} trial {pair.source_trial}: {pair.source_final:.4f} there -> "
-            f"{here} here ({source.settings_text(pair.hyperparameters)})"
+            f"{source.name} trial {pair.source_trial}: {pair.source_final:.4f} in {source.name}, "
+            f"{final} in {rerun.name} ({source.settings_text(pair.hyperparameters)})"
         )
 
 
 def _reference_lines(results: StudyResults) -> Iterator[str]:
-    """Yield the best value of each metric that there is something to compare with."""
+    """Yield the best value of each metric that has a reference."""
     for reference in results.references:
         phases = [p for p in results.phases if p.metric == reference.metric and not p.best.empty]
         if not phases:
@@ -125,19 +126,19 @@ def _reference_lines(results: StudyResults) -> Iterator[str]:
         value = best(best(phase.with_result["final"]) for phase in phases)
         side = "below" if value < reference.value else "above"
         yield (
-            f"best {reference.metric} {value:.4f}, {side} the {reference.name}, "
-            f"{reference.value:.4f}:"
+            f"best {reference.metric}: {value:.4f}, {side} the {reference.name} of "
+            f"{reference.value:.4f}"
         )
-        yield f"  {reference.meaning}"
+        yield f"  ({reference.meaning})"
 
 
 def _model_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
-    """Yield where the best model of the last phase is, and the line that loads it."""
+    """Yield the path of the last phase's best model, and the line that loads it."""
     last = results.phases[-1]
     folder = layout.phase(results.name, last.name)
     models = folder.models
     kept = [models / trial for trial in last.best["trial"] if (models / trial).exists()]
-    if not kept and last.keep != "none":  # weights that were brought back have no link
+    if not kept and last.keep != "none":  # restored weights have no link
         paths = [_weights(row, layout) for row in last.best.to_dict("records")]
         kept = [path for path in paths if path.is_dir()]
     if not kept:
@@ -150,7 +151,7 @@ def _model_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
 
 
 def _weights(row: Mapping[Hashable, Any], layout: Layout) -> Path:
-    """Return where the weights of a row of scores.csv are, if they are kept."""
+    """Return the weights folder of a row of scores.csv; it may have been deleted."""
     return layout.run(row["run_id"]) / checkpoint.folder_name(int(row["step"]))
 
 
@@ -161,15 +162,15 @@ def _why_no_model(phase: PhaseResults, folder: PhaseFolder) -> str:
         return "the study keeps no weights of this phase"
     trial = phase.best.iloc[0]["trial"]
     return (
-        f"the weights of {trial}, the best trial, were deleted, or never saved; "
-        f"`{weights_command(folder, trial)}` trains them again"
+        f"the weights of the best trial, {trial}, were deleted or never saved; restore them with "
+        f"`{weights_command(folder, trial)}`"
     )
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield a table's lines; columns before the last are cut, the last takes what is left.
+    """Yield a table's lines; long cells are cut, and the last column takes the remaining width.
 
-    Where the hyperparameters alone are wider than a line, the middle ones give way.
+    If the hyperparameters do not fit into a line, the last of them are left out.
     """
     cells = [[_cut(cell, LONGEST_CELL) for cell in row[:-1]] + [row[-1]] for row in (titles, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(titles) - 1)]
@@ -189,7 +190,7 @@ def _cut(text: str, width: int) -> str:
 
 
 def _wrapped(text: str) -> Iterator[str]:
-    """Yield an indented sentence in lines, broken between words."""
+    """Yield an indented sentence, wrapped between words."""
     line = "  "
     for word in text.split(" "):
         if len(line) + len(word) > WIDTH and line.strip():

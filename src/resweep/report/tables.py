@@ -1,10 +1,10 @@
-"""The tables of runs: one of a study's trials, one of all runs of the store.
+"""The tables of runs: one of a study's trials, one of all runs in the store.
 
-    records, trial files         ->  results/{study}/runs.csv    a row a trial
-    results/runs/*/ and records  ->  results/runs.csv            a row a run
+    records, trial files         ->  results/{study}/runs.csv    one row per trial
+    results/runs/*/ and records  ->  results/runs.csv            one row per run
 
-Both are made anew from files each time, so they cannot drift from what they describe, and equal
-files give equal bytes. What an analysis found out later joins them by `update_metrics`.
+Both are rebuilt from files each time, so they are never out of date, and equal files give equal
+bytes. `update_metrics` adds results of later analyses.
 """
 
 import csv
@@ -33,7 +33,6 @@ from resweep.systems.system import System
 from resweep.trials.record import read_record
 from resweep.trials.trial import read_trial
 
-ADDED = "added_metrics.json"
 LEAD = (
     "run_id", "run_name", "timestamp", "sweep_name", "study", "phase", "trial", "status",
 )  # fmt: skip
@@ -42,13 +41,13 @@ TIMES = ("seconds", "gpu_seconds")
 
 
 def result_columns(systems: Iterable[System]) -> dict[str, str]:
-    """Return the columns of final metrics that systems name for people: column -> metric."""
+    """Return the columns that systems declare for final metrics: column -> metric."""
     metrics = (metric for system in systems for metric in system.metrics)
     return {metric.column: metric.name for metric in metrics if metric.column is not None}
 
 
 def taken_columns() -> frozenset[str]:
-    """Return the names of columns that no hyperparameter may have."""
+    """Return the column names that hyperparameters may not use."""
     return frozenset({*LEAD, *result_columns(all_systems()), *SIZES, *TIMES})
 
 
@@ -60,7 +59,7 @@ def tabulate_study(records: Iterable[Path], layout: Layout) -> str:
         layout: Where the runs are.
 
     Returns:
-        One row a trial, ordered by the phases as given and by the trials' names.
+        One row per trial, ordered by the phases as given and by the trials' names.
     """
     paths = list(records)
     places = {path: phase_and_slot(path) for path in paths}
@@ -70,10 +69,9 @@ def tabulate_study(records: Iterable[Path], layout: Layout) -> str:
 
 
 def write_runs_table(layout: Layout) -> Path:
-    """Make results/runs.csv anew from the store.
+    """Rebuild results/runs.csv from the store.
 
-    One writer reads and writes at a time, so that the last one has seen all that was there before:
-    no row gets lost.
+    Only one writer at a time reads and writes, so no row gets lost.
     """
     with file_lock(layout.runs_table.with_name(f".{layout.runs_table.name}.lock")):
         write_atomically(layout.runs_table, _csv(_store_rows(layout)))
@@ -83,48 +81,49 @@ def write_runs_table(layout: Layout) -> Path:
 def update_metrics(
     run_id: str, metrics: Mapping[str, float | int | str | bool], layout: Layout
 ) -> None:
-    """Add metrics to a run; they become columns of the tables when these are made next.
+    """Add metrics to a run; they become columns when the tables are next rebuilt.
 
     Args:
-        run_id: A run of the store.
-        metrics: Name -> value; a name that was added before gets the new value.
+        run_id: A run in the store.
+        metrics: Name -> value; replaces values that were added before.
         layout: Where the runs are.
 
     Raises:
         StoreError: There is no such run.
-        ConfigError: A name is taken by a column or metric of the run itself, or a value is neither
-            a number nor text.
+        ConfigError: A name is already a column or metric of the run, or a value is neither a
+            number nor text.
     """
     run = Run(layout.run(run_id))
     if not run.path.is_dir():
         raise StoreError(
-            f"{run_id}: no such run in {layout.runs}; {layout.runs_table} lists those there are"
+            f"{run_id}: no such run in {layout.runs}; see the list in {layout.runs_table}"
         )
     own = taken_columns() | set(run.state().get("metrics", {})) | set(_config(run))
     problems = []
     for name, value in metrics.items():
         if name in own:
-            hint = "is a column of the run itself; choose another name"
+            hint = "is already a column of the run; choose another name"
             problems.append(Problem(run_id, name, value, hint))
         elif not isinstance(value, float | int | str):
             hint = f"is a {type(value).__name__}; should be a number or text"
             problems.append(Problem(run_id, name, None, hint))
     if problems:
         raise ConfigError(problems)
-    with file_lock(run.path / f".{ADDED}.lock"):
+    added = run.folder.added_metrics
+    with file_lock(added.with_name(f".{added.name}.lock")):
         merged = {**_added(run), **metrics}
-        write_atomically(run.path / ADDED, json.dumps(merged, indent=2, sort_keys=True) + "\n")
+        write_atomically(added, json.dumps(merged, indent=2, sort_keys=True) + "\n")
 
 
 def _config(run: Run) -> dict[str, Any]:
-    """Return every leaf of a run's configuration; none for a run that was never begun."""
-    path = run.path / "config.yaml"
+    """Return every leaf of a run's configuration; empty for a run that never started."""
+    path = run.folder.config
     return dict(compose.leaves(yaml12.load_mapping(path), entries=True)) if path.exists() else {}
 
 
 def _added(run: Run) -> dict[str, Any]:
     try:
-        return dict(json.loads((run.path / ADDED).read_text()))
+        return dict(json.loads(run.folder.added_metrics.read_text()))
     except FileNotFoundError:
         return {}
 
@@ -150,10 +149,10 @@ def _trial_row(path: Path, layout: Layout) -> "Row":
 
 
 def _filled(config: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the leaves of a configuration, its gaps filled from another.
+    """Return the leaves of a configuration, with gaps filled from another.
 
-    Resolving a trial's configuration fills in some fields, and empties those that it replaced (a
-    share of warmup becomes steps), which may be the very ones that were swept: each lacks some.
+    Resolving a trial's configuration fills in some fields and empties those that it replaced (a
+    warmup fraction becomes steps), which may be the swept ones: neither has all values.
     """
     known = {path: value for path, value in config.items() if value is not None}
     return {**config, **other, **known}
@@ -191,9 +190,9 @@ def _place(study: str, phase: str, trial: str) -> dict[str, str]:
 
 
 def _first_trials(layout: Layout) -> dict[str, tuple[str, str, str]]:
-    """Return the first trial, in the order of names, that leads to each run; by hand comes last.
+    """Return the first trial by name that links to each run; trainings by hand come last.
 
-    The link alone tells: nothing needs to be opened.
+    Reads the links only, no files.
     """
     first: dict[str, tuple[str, str, str]] = {}
     by_hand = layout.study(BY_HAND).path
@@ -207,7 +206,7 @@ def _first_trials(layout: Layout) -> dict[str, tuple[str, str, str]]:
 
 
 def _parameters(run: Run) -> int | None:
-    """Return the size of a run's model as its records say; None before the first one."""
+    """Return the size of a run's model from its records; None before the first one."""
     for path in run.records().values():
         found = read_record(path).parameters
         if found is not None:
@@ -216,20 +215,20 @@ def _parameters(run: Run) -> int | None:
 
 
 class Row:
-    """One row, its columns in groups: those of all rows are ordered by group.
+    """One row, with its columns in groups; the table orders columns by group.
 
     Args:
-        config: The leaves of a configuration, path -> value; what its kind of model does not have
-            is left out.
+        config: The leaves of a configuration, path -> value; fields that its kind of model does
+            not have are left out.
 
     Attributes:
-        system: What the configuration is of.
-        lead: What the row is about.
+        system: The system of the configuration.
+        lead: Identifies the row: run, study, phase, trial, status.
         config: The configuration, under names that no other column has.
-        results: Final values under the names of the columns above.
+        results: Final values, under the names of `result_columns`.
         metrics: Every final metric under its own name.
-        times: What it cost.
-        added: What was added later.
+        times: Training time.
+        added: Metrics that were added later.
     """
 
     GROUPS = ("lead", "config", "results", "metrics", "times", "added")
@@ -243,7 +242,7 @@ class Row:
         for path, value in config.items():
             if ".".join(path.split(".")[:2]) in unused:
                 continue
-            # A hyperparameter may be called `status`; ours is the row's.
+            # A hyperparameter may be called `status`, which is a column of ours.
             self.config[f"config.{path}" if path in taken else path] = value
         self.results: dict[str, Any] = {}
         self.metrics: dict[str, Any] = {}
@@ -251,7 +250,7 @@ class Row:
         self.added: dict[str, Any] = {}
 
     def name_run(self, run_id: str | None) -> None:
-        """Set the id, and the name that the configuration gives, if it does."""
+        """Set the id, and the name if the configuration gives one."""
         given = self.config.get("run.name")
         self.lead |= {"run_id": run_id} | ({"run_name": given} if given else {})
 
@@ -264,7 +263,7 @@ class Row:
         seconds: float | None,
         gpu_seconds: float | None,
     ) -> None:
-        """Take the numbers of a record, or of a run's state."""
+        """Set the numbers, from a record or a run's state."""
         self.metrics = dict(metrics)
         columns = result_columns([self.system])
         self.results = {column: self.metrics.get(name) for column, name in columns.items()}
@@ -275,13 +274,13 @@ class Row:
         self.times = {"seconds": seconds, "gpu_seconds": gpu_seconds}
 
     def add_stored(self, run: Run) -> None:
-        """Take what only the run's folder knows: since when it is there, and what was added."""
+        """Set what only the run's folder knows: when it started, and what was added."""
         try:
-            begun = (run.path / "config.yaml").stat().st_mtime
+            started = (run.folder.config).stat().st_mtime
         except FileNotFoundError:
             pass
         else:
-            moment = datetime.fromtimestamp(int(begun), UTC)
+            moment = datetime.fromtimestamp(int(started), UTC)
             self.lead["timestamp"] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
         self.added = _added(run)
 
@@ -291,7 +290,7 @@ class Row:
 
 
 def _csv(rows: list[Row]) -> str:
-    """Lay rows out as CSV; a column that a row does not have is left empty there."""
+    """Format rows as CSV; a row leaves the columns that it does not have empty."""
     systems = list(dict.fromkeys(row.system for row in rows))
     known: dict[str, list[str]] = {
         "lead": list(LEAD),

@@ -1,9 +1,8 @@
-"""What a phase trained, and what trained it, in words.
+"""The training setup of a phase, in words: model, data, initial weights, hardware.
 
 trial files, {run}/config.yaml, {run}/record.json, records  ->  TrainedBy
 
-What a model is, what its data and where it started from, the system says; sizes and machines are
-the same for all.
+The system describes model, data and initial weights; sizes and hardware work the same for all.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -13,23 +12,23 @@ from typing import Any
 
 from resweep import yaml12
 from resweep.config.training_section import Training
-from resweep.paths import Layout
+from resweep.paths import Layout, RunFolder
 from resweep.store.run import Run
 from resweep.systems.system import System, TrainedRun
 from resweep.trials.record import Record
 from resweep.trials.trial import read_outcome
 
-MOST_VALUES = 3  # of one fact; a phase that sweeps it has a column for it
+MOST_VALUES = 3  # listed for one fact; swept values have a column in the ranking
 MACHINES = "trained on"
 
 
 @dataclass(frozen=True)
 class TrainedBy:
-    """What the trials of a phase have in common; what they do not is listed, best trial first.
+    """The setup that the trials of a phase share; differing values are listed, best trial first.
 
     Attributes:
-        facts: Title -> text: of the system, the first one with the model's size; and the devices
-            that the trials were trained on, with how many processes shared the work.
+        facts: Title -> text: what the system describes (the model's size is added to the first
+            entry), and the devices, with the number of processes.
     """
 
     facts: dict[str, str]
@@ -48,7 +47,7 @@ def trained_runs(records: Iterable[Path], layout: Layout) -> Iterator[TrainedRun
             yield TrainedRun(
                 trial=outcome.trial.trial,
                 asked=outcome.trial.config,
-                config=yaml12.load_mapping(folder / "config.yaml"),
+                config=yaml12.load_mapping(RunFolder(folder).config),
                 folder=folder,
                 step=outcome.record.step,
                 metrics=outcome.record.metrics,
@@ -58,7 +57,7 @@ def trained_runs(records: Iterable[Path], layout: Layout) -> Iterator[TrainedRun
 def describe_training(
     trained: Sequence[TrainedRun], records: Iterable[Path], system: System, layout: Layout
 ) -> TrainedBy | None:
-    """Describe the trials that were trained; None if none was.
+    """Describe the setup of the trained trials; None without any.
 
     Args:
         trained: These trials, the best first.
@@ -68,10 +67,10 @@ def describe_training(
     """
     if not trained:
         return None
-    told: dict[str, list[str]] = {}
+    described: dict[str, list[str]] = {}
     for run in trained:
         for title, text in system.describe(run).items():
-            told.setdefault(title, []).append(text)
+            described.setdefault(title, []).append(text)
     machines: list[str] = []
     sizes: list[int] = []
     for outcome in map(read_outcome, records):
@@ -82,17 +81,17 @@ def describe_training(
         machines += _machines(outcome.record, asked, state.get("segments", []))
         if outcome.record.parameters is not None:
             sizes.append(outcome.record.parameters)
-    facts = {title: _listed(texts) for title, texts in told.items()}
+    facts = {title: _listed(texts) for title, texts in described.items()}
     if sizes:
-        facts[next(iter(facts))] += f", {_millions(sizes)} M parameters"
+        facts[next(iter(facts))] += f", {_millions(sizes)}M parameters"
     return TrainedBy({**facts, MACHINES: _listed(machines)})
 
 
 def _machines(record: Record, asked: Training, segments: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Name what trained each part of a run; only the trial knows how many nodes it asked for."""
+    """Name the hardware of each segment of a run; only the trial knows the number of nodes."""
     found = []
     for part in segments:
-        if part["from_step"] >= record.step:  # for trials that went on from there
+        if part["from_step"] >= record.step:  # for trials that continued from there
             continue
         count, engine = part["processes"], part.get("engine")
         text = part["device"]
@@ -111,7 +110,7 @@ def _millions(sizes: Collection[int]) -> str:
 
 
 def _listed(values: Iterable[str]) -> str:
-    """List different values, at most `MOST_VALUES` of them."""
+    """List the distinct values, at most `MOST_VALUES` of them."""
     different = list(dict.fromkeys(values))
     more = len(different) - MOST_VALUES
     rest = [f"{more} more"] if more > 0 else []

@@ -1,1 +1,1 @@
-"""Adaptive search over files: rounds of suggestions, rungs of training, and their decisions."""
+"""Adaptive search: rounds of suggestions, rungs of training, and the decisions at them."""

@@ -1,11 +1,11 @@
-"""What a search knows: the points that were tried, and what each of them showed.
+"""What a search has observed: the points tried, and their results.
 
     records of earlier rounds   -> observations, in canonical order
     a CSV of earlier trainings  -> observations to start from
 
-A trial that a rung stopped has no final value. It enters with an estimate: its value there, moved
-by the median change from that rung to the end of the trials that got there. Without it a model
-would think its corner untried.
+A trial that a rung stopped has no final value. It gets an estimate: its value at the rung, plus the
+median change from that rung to the end of the trials that finished. Without it, a model would treat
+its region as untried.
 """
 
 import contextlib
@@ -40,16 +40,16 @@ def histories(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
 
 
 def _asked(outcome: Outcome) -> float:
-    """Step that a trial was to reach: what it got may be of an earlier one, as after a failure."""
+    """Step that a trial should have reached; after a failure, its record is from an earlier one."""
     return math.inf if outcome.trial.stop is None else outcome.trial.stop
 
 
 def observe(outcomes: Iterable[Outcome], metric: str) -> list[Observation]:
-    """Turn the outcomes of a search so far into observations.
+    """Turn the outcomes of a search into observations.
 
     Args:
         outcomes: Of all trials, at all their rungs.
-        metric: What is optimised.
+        metric: The metric to optimise.
     """
     tried = histories(outcomes)
     changes = _changes(tried.values(), metric)
@@ -70,7 +70,7 @@ def observe(outcomes: Iterable[Outcome], metric: str) -> list[Observation]:
 
 
 def _changes(tried: Iterable[Sequence[Outcome]], metric: str) -> dict[int, float]:
-    """Median change of the metric from each rung to the end, over those that reached the end."""
+    """Median change of the metric from each rung to the end, over the trials that finished."""
     changes: dict[int, list[float]] = {}
     for history in tried:
         end = history[-1].record.value(metric)
@@ -84,7 +84,7 @@ def _changes(tried: Iterable[Sequence[Outcome]], metric: str) -> dict[int, float
 
 
 def reached(outcomes: Iterable[Outcome], metric: str, goal: str, target: float) -> Outcome | None:
-    """Return the first trial whose metric is as good as the target, or None."""
+    """Return the first trial that reaches the target, or None."""
     for history in histories(outcomes).values():
         value = history[-1].record.value(metric)
         good = value is not None and (value <= target if goal == "minimize" else value >= target)
@@ -97,16 +97,16 @@ def read_table(path: Path, metric: str, names: Sequence[str], schema: Schema) ->
     """Read tried points from a CSV: scores.csv of a phase, or W&B's export of a runs table.
 
     Args:
-        path: One row a training; columns are hyperparameters, by path or short name, and the metric
-            (`final` in scores.csv). Where there is a status (W&B: State), diverged and infeasible
-            trainings count as such, and others only if they came to their end. Of a phase the
-            records beside the table are read: trials that a rung stopped enter as in a search.
-        metric: What is optimised.
+        path: One row per training; columns are hyperparameters, by path or short name, and the
+            metric (`final` in scores.csv). If there is a status (W&B: State), diverged and
+            infeasible trainings count as such, others only if they finished. For the table of a
+            phase its records are read too: trials that a rung stopped count as in a search.
+        metric: The metric to optimise.
         names: Paths of the parameters; rows that lack one are left out.
-        schema: The fields that there are.
+        schema: The known fields.
 
     Raises:
-        ConfigError: There is no such table, or no column for the metric or for a parameter.
+        ConfigError: No such table, or no column for the metric or for a parameter.
     """
     rows, column, by_path = _read_rows(path, metric, names, schema)
     phase = PhaseFolder(path.parent)
@@ -127,9 +127,9 @@ def read_table(path: Path, metric: str, names: Sequence[str], schema: Schema) ->
 
 
 def _observe_phase(phase: PhaseFolder, metric: str, names: Collection[str]) -> list[Observation]:
-    """Observe the trials of a ranked phase, at all their rungs where it has any.
+    """Observe the trials of a ranked phase, at all their rungs if it has any.
 
-    What it did not sweep is taken from the configurations of its trials.
+    Parameters that it did not sweep are read from the configurations of its trials.
     """
     at_rungs = phase.records_at_rungs()
     records = at_rungs or sorted(phase.records.glob("*.json"))
@@ -145,7 +145,7 @@ def _observe_phase(phase: PhaseFolder, metric: str, names: Collection[str]) -> l
 def check_tables(
     paths: Iterable[Path], metric: str, names: Sequence[str], schema: Schema
 ) -> list[Problem]:
-    """Return what `read_table` would refuse."""
+    """Return the problems that `read_table` would raise."""
     problems: list[Problem] = []
     for path in paths:
         try:
@@ -164,7 +164,9 @@ def _read_rows(
             reader = csv.DictReader(file, restval="")
             rows, columns = list(reader), list(reader.fieldnames or ())
     except (OSError, ValueError, csv.Error) as error:
-        raise ConfigError(Problem(str(path), "warm_start", None, f"is no table: {error}")) from None
+        raise ConfigError(
+            Problem(str(path), "warm_start", None, f"cannot be read as CSV: {error}")
+        ) from None
     of_phase = {"trial", "run_id", "status", FINAL} <= set(columns)
     column = FINAL if of_phase else metric
     by_path = {_path(name, schema): name for name in columns}
@@ -173,13 +175,13 @@ def _read_rows(
     if column not in columns:
         lacking.insert(0, column)
     if lacking:
-        hint = f"has no column for it; there are: {', '.join(columns)}"
+        hint = f"no such column; available: {', '.join(columns)}"
         raise ConfigError(Problem(str(path), "warm_start", lacking[0], hint))
     return rows, column, by_path
 
 
 def _status(row: Mapping[str, str]) -> Status | None:
-    """What a row says of its training; None for one that says nothing of the end."""
+    """Return the status of a row's training; None if it did not finish."""
     status = row.get("status", row.get("State", Status.FINISHED))
     if has_result(status, row.get("rule")):
         return Status.FINISHED
@@ -187,7 +189,7 @@ def _status(row: Mapping[str, str]) -> Status | None:
 
 
 def _cell(text: str) -> Any:
-    """Read a cell by the rules of YAML 1.2; lists too, as choices may be lists."""
+    """Parse a cell by the rules of YAML 1.2, lists included: choices may be lists."""
     if text.startswith("["):
         with contextlib.suppress(yaml.YAMLError):
             return yaml12.parse(text)
@@ -207,5 +209,5 @@ def _coerced(point: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
         try:
             coerced[path] = compose.coerce(path, value, schema)
         except ValueError:
-            coerced[path] = value  # outside of what is allowed: no point of the space either
+            coerced[path] = value  # not an allowed value, so not in the space either
     return coerced

@@ -1,4 +1,4 @@
-"""From rung to rung: who goes on, and what the trials of a round got in the end.
+"""From rung to rung: which trials are promoted, and the results of a round.
 
 records of a rung                -> trial files of the next one, decisions
 records of all rungs, decisions  -> the record and trial file of each trial
@@ -20,16 +20,16 @@ from resweep.trials.trial import Outcome, Trial, write_trial
 
 @dataclass(frozen=True, kw_only=True)
 class RungPlan:
-    """A rung and the one after it, as far as the settings tell.
+    """A rung and the next one, as the settings define them.
 
     Attributes:
-        study, phase: Its place.
-        rule: Who goes on.
-        rung: Where the trials stand.
+        study, phase: Where it belongs.
+        rule: Decides which trials are promoted.
+        rung: The rung.
         band: Of the next rung; None: to the end.
         slots: Names of the next rung's slots.
-        metric, goal: What they are compared by.
-        keep: Whose weights stay; those that stop here are released unless all stay.
+        metric, goal: What trials are compared by.
+        keep: Whose weights are kept; trials stopped here lose theirs unless all are kept.
     """
 
     study: str
@@ -48,7 +48,7 @@ class RungPlan:
 
     @property
     def rule_digest(self) -> str:
-        """Digest of the settings that decide at this rung; the others decide elsewhere."""
+        """Digest of the settings that matter at this rung."""
         return digest(
             {
                 "type": self.rule.type,
@@ -65,7 +65,7 @@ class RungPlan:
     def decided(self, row: Mapping[str, Any]) -> bool:
         """Whether a row of decisions.csv was decided under these settings.
 
-        In a file of an older version, which has no digests, the rule's text tells.
+        Files of older versions have no digests; there, the rule's text is compared.
         """
         if row.get("rule_digest"):
             return bool(row["rule_digest"] == self.rule_digest)
@@ -73,7 +73,7 @@ class RungPlan:
 
 
 def rung_plan_from(content: dict[str, Any]) -> RungPlan:
-    """Make a plan of plain values, as `RungPlan.content` gives them."""
+    """Make a plan from plain values, as `RungPlan.content` returns them."""
     rule, rung = EarlyTerminate(**content["rule"]), Rung(**content["rung"])
     return RungPlan(**{**content, "rule": rule, "rung": rung, "slots": tuple(content["slots"])})
 
@@ -81,7 +81,7 @@ def rung_plan_from(content: dict[str, Any]) -> RungPlan:
 def promote(
     plan: RungPlan, outcomes: Sequence[Outcome]
 ) -> tuple[list[Trial], list[dict[str, Any]]]:
-    """Decide who goes on.
+    """Decide which trials are promoted.
 
     Args:
         plan: The rung.
@@ -108,16 +108,15 @@ def promote(
         {**row, "rule_digest": plan.rule_digest}
         for row in decide(plan.rule, plan.rung, entries, plan.goal)
     ]
-    going = [row["trial"] for row in decisions if row["decision"] == PROMOTE]
+    chosen = [row["trial"] for row in decisions if row["decision"] == PROMOTE]
     planned = []
-    for name in going:
+    for name in chosen:
         trial = trials[name]
         metric = metric_of(trial.config, plan.metric)
         stop = step_of(plan.band, metric, trial.config["training"])
         planned.append(replace(trial, stop=stop))
-    reason = (
-        f"only {len(planned)} of {len(entries)} trials could go on from rung {plan.rung.number}"
-    )
+    counts = f"{len(planned)} of {len(entries)} trials"
+    reason = f"only {counts} could be promoted from rung {plan.rung.number}"
     unfilled = plan.slots[len(planned) :]
     empty = [Trial(plan.study, plan.phase, slot, empty=reason) for slot in unfilled]
     return planned + empty, decisions
@@ -126,17 +125,17 @@ def promote(
 def conclude(
     outcomes: Iterable[Outcome], decisions: Sequence[dict[str, Any]], layout: Layout
 ) -> None:
-    """Write the record and the trial file of each trial of a round: what it got at its last rung.
+    """Write the record and trial file of each trial of a round, from its last rung.
 
     Args:
         outcomes: Of all slots of all rungs of the round.
         decisions: Of its rungs.
-        layout: Where they go.
+        layout: Of the results folder.
     """
     reasons = {row["trial"]: row for row in decisions if row["decision"] == STOP}
-    # An unfilled slot of a later rung is no trial; one of the first rung is.
-    held = [o for o in outcomes if o.trial.empty is None or o.path.parent.name == "b1"]
-    for name, history in histories(held).items():
+    # An unfilled slot counts as a trial only at the first rung.
+    counted = [o for o in outcomes if o.trial.empty is None or o.path.parent.name == "b1"]
+    for name, history in histories(counted).items():
         last = history[-1]
         trial = last.trial
         record = layout.record(trial.study, trial.phase, name)

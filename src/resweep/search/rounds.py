@@ -1,11 +1,11 @@
-"""A round of a Bayesian sweep: filled in view of all rounds before it.
+"""A round of a Bayesian sweep: proposed from the results of all earlier rounds.
 
     plan (settings alone) + records of earlier rounds -> trials of this round
 
-What a replay reads: the records of earlier rounds with their trial files, the tables of a warm
-start, and `rounds/{round}.json` beside them. That file holds what a round was proposed from and
-what came out; while its digest fits, the round is taken from it, so that another machine, whose
-libraries may round otherwise, continues the same search. Without it the round is proposed again.
+Reads the records of earlier rounds with their trial files, the tables of a warm start, and
+`rounds/{round}.json`, which holds the inputs and the points of a proposed round. While its digest
+matches, the round is taken from it, so that another machine, whose libraries may round differently,
+continues the same search. Otherwise the round is proposed again.
 """
 
 import dataclasses
@@ -38,21 +38,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class RoundPlan:
-    """A round, as far as the settings tell.
+    """A round, as the settings define it.
 
     Attributes:
-        study, phase: Its place.
+        study, phase: Where it belongs.
         round: From 1.
         slots: Names of its trials.
-        size: Of a whole round. So many points are proposed, whatever the number of slots, so that
-            a round that is begun can be completed later.
-        config: The configuration below what is swept.
-        parameters: The space; names are full paths.
+        size: Of a full round. This many points are proposed whatever the number of slots, so that
+            a partial round can be completed later.
+        config: The configuration without the swept values.
+        parameters: The search space; names are full paths.
         sampler: auto, gp or tpe.
         seed: Of the sweep.
         metric, goal: What is optimised.
-        target: Value of the metric at which the search is over, or None.
-        band: Logged values of the metric to train to at first; None: to the end.
+        target: Value of the metric that ends the search, or None.
+        band: The first rung, in logged values of the metric; None: train to the end.
     """
 
     study: str
@@ -71,7 +71,7 @@ class RoundPlan:
 
     @property
     def derived_seed(self) -> int:
-        """The round's own seed, below 2^32: a sampler that starts anew must not repeat itself."""
+        """The round's seed, below 2^32: each round starts a new sampler, which must not repeat."""
         return int(digest([self.seed, self.study, self.phase, self.round], 8), 16)
 
     def content(self) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class RoundPlan:
 
 
 def plan_from(content: dict[str, Any]) -> RoundPlan:
-    """Make a plan of what `RoundPlan.content` gave."""
+    """Make a plan from plain values, as `RoundPlan.content` returns them."""
     parameters = tuple(Parameter(**parameter) for parameter in content["parameters"])
     return RoundPlan(**{**content, "slots": tuple(content["slots"]), "parameters": parameters})
 
@@ -97,7 +97,7 @@ def propose_round(
         layout: Of the results folder.
 
     Returns:
-        One trial a slot; a slot that nothing fills is empty, with the reason.
+        One trial per slot; unfilled slots are empty, with the reason.
 
     Raises:
         ConfigError: A table cannot be read.
@@ -125,8 +125,8 @@ def propose_round(
     for settings in wanted.values():
         _prepare(system, settings, layout)
     reason = (
-        f"no further point was found: {proposed['infeasible']} proposals cannot be trained, "
-        f"{proposed['repeated']} were tried before"
+        f"no further point found: {proposed['infeasible']} proposals were infeasible, "
+        f"{proposed['repeated']} had been tried before"
     )
     lacking = plan.slots[len(trials) :]
     return trials + [Trial(plan.study, plan.phase, slot, empty=reason) for slot in lacking]
@@ -142,7 +142,9 @@ def _warm_start(plan: RoundPlan, tables: Sequence[Path]) -> list[Observation]:
         read = read_table(table, plan.metric, names, system_of(plan.config).schema)
         inside = [seen for seen in read if space.holds(seen.point)]
         outside = len(read) - len(inside)
-        log.info("%s: starts from %d trainings; %d outside the space", table, len(inside), outside)
+        log.info(
+            "%s: warm start from %d trainings; %d outside the space", table, len(inside), outside
+        )
         found += inside
     return found
 
@@ -150,14 +152,14 @@ def _warm_start(plan: RoundPlan, tables: Sequence[Path]) -> list[Observation]:
 def _known_or_new(
     plan: RoundPlan, observations: Sequence[Observation], file: Path
 ) -> dict[str, Any]:
-    """Return what a round's file holds, after writing it where it does not fit."""
-    told = [dataclasses.asdict(seen) | {"status": seen.status.value} for seen in observations]
+    """Return the content of a round's file; proposes the round and writes it if outdated."""
+    observed = [dataclasses.asdict(seen) | {"status": seen.status.value} for seen in observations]
     settings = {key: value for key, value in plan.content().items() if key != "slots"}
-    source = digest({"plan": settings, "observations": told})
+    source = digest({"plan": settings, "observations": observed})
     if file.exists():
         known: dict[str, Any] = json.loads(file.read_text())
         if known["digest"] == source:
-            log.info("%s: proposed before", file)
+            log.info("%s: using the points proposed before", file)
             return known
     started = time.monotonic()
     made = suggest(
@@ -172,7 +174,7 @@ def _known_or_new(
     schema = system_of(plan.config).schema
     points = [_assigned(point, schema) for point in made.points]
     log.info(
-        "round %d: %d points by %s from %d observations in %.1f s; passed over: %d infeasible, "
+        "round %d: %d points by %s from %d observations in %.1f s; rejected: %d infeasible, "
         "%d tried before",
         plan.round,
         len(points),
@@ -190,14 +192,14 @@ def _known_or_new(
         "infeasible": made.infeasible,
         "repeated": made.repeated,
         "points": points,
-        "observations": told,
+        "observations": observed,
     }
     write_atomically(file, json.dumps(content, indent=2) + "\n")
     return content
 
 
 def _assigned(point: Point, schema: Schema) -> dict[str, Any]:
-    """Give the values of a point the types of their fields; raises ValueError."""
+    """Convert the values of a point to the types of their fields; raises ValueError."""
     return {path: compose.coerce(path, value, schema) for path, value in point.items()}
 
 
@@ -206,7 +208,7 @@ def _fits(plan: RoundPlan, point: Point) -> bool:
     schema = system_of(plan.config).schema
     try:
         full = compose.assign(plan.config, _assigned(point, schema))
-    except ValueError:  # the tail of a distribution without bounds
+    except ValueError:  # the tail of an unbounded distribution
         return False
     return not compose.validate(Composed(full, {}), plan.phase, schema)[1]
 
@@ -218,7 +220,7 @@ def _trial(plan: RoundPlan, slot: str, point: Point) -> Trial:
 
 
 def _prepare(system: System, settings: dict[str, Any], layout: Layout) -> None:
-    """Have the data of new trials ready, so that no GPU waits for it."""
+    """Prepare the data of new trials, so that no GPU waits for it."""
     try:
         data_store.ensure(system, settings, layout)
     except DataError as error:

@@ -1,12 +1,12 @@
-"""Rungs: how far a batch of trials trains before the best of them go on.
+"""Rungs: how far a batch of trials trains before the best of them are promoted.
 
-A band counts logged values of the metric after the start (step 0 shows an untrained model). All
-trials of a batch train to the first band; with n values there, W&B's hyperband keeps those that are
-not worse than `sorted(values)[int(n / eta)]`: `int(n / eta) + 1` of them. Here they are compared
-once all are there, so that no decision depends on the order of arrival, and exactly that many go
-on. The next band does the same with those; the last ones train to the end.
+A band is a number of logged values of the metric after the start (step 0 is an untrained model).
+All trials of a batch train to the first band. With n values there, W&B's hyperband keeps those not
+worse than `sorted(values)[int(n / eta)]`: `int(n / eta) + 1` of them. Here they are compared once
+all have arrived, so no decision depends on the order of arrival, and exactly that many are
+promoted. The same happens at the next band; the last survivors train to the end.
 
-`one_cut`, a plain baseline: all train to one band, the best `keep` of them to the end.
+`one_cut` is a simple baseline: all train to one band, the best `keep` of them to the end.
 """
 
 import math
@@ -28,7 +28,7 @@ class Rung:
     Attributes:
         number: From 1.
         band: Logged values of the metric to train to; None: to the end.
-        slots: How many trials there are at most.
+        slots: Maximum number of trials.
     """
 
     number: int
@@ -38,7 +38,7 @@ class Rung:
 
 @dataclass(frozen=True, kw_only=True)
 class RungEntry:
-    """A trial at a rung, as far as the decision needs it.
+    """A trial at a rung.
 
     Attributes:
         trial: Its name.
@@ -46,7 +46,7 @@ class RungEntry:
         step: Step that it reached.
         status: Of its record.
         rule: The monitor that stopped it, or None.
-        value: Of the metric there; None without one.
+        value: Of the metric at that step, or None.
     """
 
     trial: str
@@ -58,12 +58,12 @@ class RungEntry:
 
 
 def rungs(rule: EarlyTerminate, bands: Sequence[int], trials: int) -> tuple[Rung, ...]:
-    """Lay out the rungs of a batch: known from the settings alone.
+    """Return the rungs of a batch; they follow from the settings alone.
 
     Args:
         rule: hyperband or one_cut.
         bands: Of the rule, below the number of values that a full training logs.
-        trials: In the batch.
+        trials: Number of trials in the batch.
     """
     levels, slots = [], trials
     for number, band in enumerate(bands, 1):
@@ -73,7 +73,7 @@ def rungs(rule: EarlyTerminate, bands: Sequence[int], trials: int) -> tuple[Rung
 
 
 def promoted(rule: EarlyTerminate, compared: int) -> int:
-    """How many of `compared` trials go on."""
+    """How many of `compared` trials are promoted."""
     if rule.type == "one_cut":
         return min(compared, rule.keep or 1)
     return min(compared, int(1.0 / rule.eta * compared) + 1)
@@ -82,34 +82,34 @@ def promoted(rule: EarlyTerminate, compared: int) -> int:
 def decide(
     rule: EarlyTerminate, rung: Rung, entries: Sequence[RungEntry], goal: str
 ) -> list[dict[str, Any]]:
-    """Decide who goes on from a rung.
+    """Decide which trials are promoted from a rung.
 
-    Trials that are at their end, that a monitor stopped, or that have no value take no slot of the
-    next rung; a diverged one is compared as the worst.
+    Trials that have finished, that a monitor stopped, or that have no value take no slot of the
+    next rung; diverged ones are compared as the worst.
 
     Args:
         rule: hyperband or one_cut.
-        rung: Where they stand.
-        entries: All trials of the rung.
+        rung: The rung.
+        entries: All its trials.
         goal: minimize or maximize.
 
     Returns:
-        Rows of decisions.csv, in the order of the rung: best first, ties by name.
+        Rows of decisions.csv: best first, ties by name.
     """
     order = sort_key(goal)
     ranked = sorted(compared(entries), key=order)
     most = promoted(rule, len(ranked))
     threshold = ranked[most - 1].value if ranked and _has_value(ranked[most - 1]) else None
-    through = {s.trial for s in ranked[:most] if ended(s) is None and _has_value(s)}
+    chosen = {s.trial for s in ranked[:most] if ended(s) is None and _has_value(s)}
     what = rule_text(rule, rung)
     return [
         row(
             entry,
-            _outcome(entry, through),
+            _outcome(entry, chosen),
             what,
             threshold,
             len(ranked),
-            _reason(entry, through, ranked, most, threshold),
+            _reason(entry, chosen, ranked, most, threshold),
         )
         for entry in sorted(entries, key=order)
     ]
@@ -138,7 +138,7 @@ def row(
 
 
 def sort_key(goal: str) -> Callable[[RungEntry], tuple[float, str]]:
-    """Return what trials are ordered by: the best first, those without a value last, by name."""
+    """Return the sort key of trials: best first, those without a value last, ties by name."""
     sign = sign_of(goal)
 
     def key(entry: RungEntry) -> tuple[float, str]:
@@ -150,16 +150,16 @@ def sort_key(goal: str) -> Callable[[RungEntry], tuple[float, str]]:
 
 
 def compared(entries: Iterable[RungEntry]) -> list[RungEntry]:
-    """Return the trials that count at a rung: not those that failed, or could not be trained."""
+    """Return the trials that are compared at a rung: all but failed and infeasible ones."""
     return [entry for entry in entries if entry.status.was_trained]
 
 
 def ended(entry: RungEntry) -> tuple[str, str] | None:
-    """Return decision and reason for a trial that ended by itself; None if it could go on."""
+    """Return decision and reason of a trial that has ended; None if it could be promoted."""
     if entry.rule is not None:
-        return DONE, f"was stopped by {entry.rule}"
+        return DONE, f"stopped by {entry.rule}"
     if entry.status == Status.FINISHED:
-        return DONE, "is at its end"
+        return DONE, "finished"
     return None if entry.status == Status.STOPPED else (LOST, str(entry.status))
 
 
@@ -168,22 +168,22 @@ def _has_value(entry: RungEntry) -> bool:
 
 
 def rule_text(rule: EarlyTerminate, rung: Rung) -> str:
-    """Return the rule at a rung, as in decisions.csv."""
+    """Return the text of the rule at a rung, as in decisions.csv."""
     detail = f"keep {rule.keep}" if rule.type == "one_cut" else f"eta {rule.eta:g}"
     values = "1 value" if rung.band == 1 else f"{rung.band} values"
     return f"{rule.type} rung {rung.number}: {values}, {detail}"
 
 
-def _outcome(entry: RungEntry, through: set[str]) -> str:
+def _outcome(entry: RungEntry, chosen: set[str]) -> str:
     end = ended(entry)
     if end is not None:
         return end[0]
-    return PROMOTE if entry.trial in through else STOP
+    return PROMOTE if entry.trial in chosen else STOP
 
 
 def _reason(
     entry: RungEntry,
-    through: set[str],
+    chosen: set[str],
     ranked: Sequence[RungEntry],
     most: int,
     threshold: float | None,
@@ -191,18 +191,18 @@ def _reason(
     end = ended(entry)
     if end is not None:
         return end[1]
-    place = f"place {ranked.index(entry) + 1} of {len(ranked)}, {most} go on"
-    if entry.trial in through:
-        return place
+    rank = f"rank {ranked.index(entry) + 1} of {len(ranked)}, {most} promoted"
+    if entry.trial in chosen:
+        return rank
     if not _has_value(entry) or threshold is None:
-        return f"{place}; it has no value"
+        return f"{rank}: no value"
     if entry.value == threshold:
-        return f"{place}: it ties with the threshold {threshold:.5g}, and names break ties"
-    return f"{place}: {entry.value:.5g} is behind the threshold {threshold:.5g}"
+        return f"{rank}: ties with the threshold {threshold:.5g}; ties are broken by name"
+    return f"{rank}: {entry.value:.5g} is worse than the threshold {threshold:.5g}"
 
 
 def values_of(metric: Metric, training: Mapping[str, Any]) -> int | None:
-    """How many values a full training logs after its start; None if its length is not known yet."""
+    """Number of values that a full training logs after its start; None if its length is unknown."""
     if training["max_steps"] is None:
         return None
     return -(-int(training["max_steps"]) // metric.interval(training))

@@ -1,6 +1,6 @@
 """A search space in Optuna's terms, and back.
 
-values of parameters  <->  what a sampler of Optuna's models
+values of parameters  <->  parameters of an Optuna sampler
 """
 
 import itertools
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     import optuna
 
 QUANTISED_RANGES = ("q_uniform", "q_log_uniform", "q_log_uniform_values")
-MOST_LISTED = 20_000  # points of a space that are gone through one by one
+MOST_LISTED = 20_000  # largest space whose points are enumerated
 
 
 class Space:
     """A search space in Optuna's terms.
 
-    Numbers from a list are ranks, so that a model knows their order; ranges of whole numbers stay;
-    every other distribution is searched in its quantiles, in which the prior is flat. Choices count
-    once each, those of probability 0 not at all.
+    Lists of numbers become ranks, which keep their order; integer ranges stay; all other
+    distributions are searched in their quantiles, where the prior is uniform. Duplicate choices
+    count once, choices of probability 0 not at all.
 
     Args:
-        parameters: Those that are swept.
+        parameters: The swept ones.
     """
 
     def __init__(self, parameters: Sequence[Parameter]):
@@ -39,14 +39,14 @@ class Space:
 
     @cached_property
     def size(self) -> int | None:
-        """How many points there are; None where they cannot be listed, or are too many."""
+        """Number of points; None if they cannot be enumerated, or are too many."""
         counts = [len(values) for values in self._axes if values is not None]
         if len(counts) < len(self._axes) or math.prod(counts) > MOST_LISTED:
             return None
         return math.prod(counts)
 
     def all_points(self) -> Iterator[Point]:
-        """Yield every point of a space that has a size; none of another one."""
+        """Yield every point; nothing if `size` is None."""
         if self.size is not None:
             names = [parameter.name for parameter in self.parameters]
             for values in itertools.product(*(axis for axis in self._axes if axis is not None)):
@@ -54,7 +54,7 @@ class Space:
 
     @cached_property
     def _axes(self) -> list[Sequence[Any] | None]:
-        """All values of each parameter, None for one that has no list of them."""
+        """All values of each parameter; None for one that cannot be enumerated."""
         return [self._axis(parameter) for parameter in self.parameters]
 
     def _axis(self, parameter: Parameter) -> Sequence[Any] | None:
@@ -71,7 +71,7 @@ class Space:
 
     @property
     def mostly_numeric(self) -> bool:
-        """Whether at least half of the parameters have an order."""
+        """Whether at least half of the parameters are ordered."""
         from optuna.distributions import CategoricalDistribution
 
         unordered = sum(isinstance(d, CategoricalDistribution) for d in self.distributions.values())
@@ -126,13 +126,13 @@ class Space:
         return True
 
     def key(self, point: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return what equal points share."""
+        """Return a key that equal points share."""
         return tuple(choice_key(point[parameter.name]) for parameter in self.parameters)
 
     def frozen(
         self, point: Mapping[str, Any], value: float, infeasible: bool | None
     ) -> "optuna.trial.FrozenTrial":
-        """Return a tried point as Optuna has it; `infeasible` None: nothing is constrained."""
+        """Return a tried point as an Optuna trial; `infeasible` None: without constraints."""
         import optuna
 
         constraints = None if infeasible is None else {"feasible": 1.0 if infeasible else -1.0}
@@ -145,7 +145,7 @@ class Space:
 
 
 def _choices(parameter: Parameter) -> list[Any]:
-    """Return what can be chosen, each once: numbers in their order, else in that of the file."""
+    """Return the distinct choices: numbers sorted, others in the order of the file."""
     possible = parameter.probabilities or [1.0] * len(parameter.values)
     unique: dict[str, Any] = {}
     for value, probability in zip(parameter.values, possible, strict=True):
@@ -160,5 +160,5 @@ def _are_ordered(choices: Sequence[Any]) -> bool:
 
 
 def _index(choices: Sequence[Any], value: Any) -> int:
-    """Return the place of a value; raises ValueError where it is none of them."""
+    """Return the index of a value; raises ValueError if it is not a choice."""
     return [choice_key(choice) for choice in choices].index(choice_key(value))

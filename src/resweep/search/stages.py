@@ -1,10 +1,10 @@
-"""The stages of a sweep: which trainings run together before something is decided.
+"""The stages of a sweep: which trainings run together before a decision.
 
     round 1:  suggest -> train to rung 1 -> promote -> train to rung 2 -> ... -> conclude
-    round 2:  suggest (in view of round 1) -> ...
+    round 2:  suggest (from the results of round 1) -> ...
 
-A sweep without rounds has one, filled from the sweep file; without rungs a round is one stage, to
-the end. How many slots each stage has follows from the settings alone.
+A sweep without rounds has one round, filled from the sweep file; without rungs, a round is one
+stage that trains to the end. The number of slots of each stage follows from the settings alone.
 
     rounds and rungs   r02/b1/r02-03   slots of later rungs are numbers: r02/b2/01
     rounds             r02-03
@@ -26,11 +26,11 @@ class Stage:
     Attributes:
         round: From 1.
         rung: How far they train.
-        names: Of the slots: trials at the first rung, numbers afterwards.
-        name: Distinguishes the rules of the stage: "", r02, b1 or r02_b1.
-        round_name: Those of its round: "" or r02.
+        names: Of the slots: trial names at the first rung, numbers afterwards.
+        name: Suffix of the stage's rules: "", r02, b1 or r02_b1.
+        round_name: Suffix of the round's rules: "" or r02.
         folder: Of its trial files and records, below the phase's: "", b1 or r02/b1.
-        last: Whether the round ends with it.
+        last: Whether it is the last stage of its round.
     """
 
     round: int
@@ -43,16 +43,16 @@ class Stage:
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """Names with the folder: what `Layout.trial` and `Layout.record` take."""
+        """Names with the folder, as `Layout.trial` and `Layout.record` take them."""
         return tuple(map(self.slot, self.names))
 
     def slot(self, name: str) -> str:
-        """Return a name with the folder; it may be a wildcard."""
+        """Return a name with the folder; the name may be a wildcard."""
         return f"{self.folder}/{name}" if self.folder else name
 
     @property
     def first(self) -> bool:
-        """Whether its slots are the round's trials."""
+        """Whether it is the first stage of its round."""
         return self.rung.number == 1
 
 
@@ -75,7 +75,7 @@ def lay_out(
         levels = rungs(rule, bands, len(names)) if rule else (Rung(1, None, len(names)),)
         for rung in levels:
             round_name = f"r{number:02d}" if adaptive else ""
-            parts = [round_name] * adaptive + [f"b{rung.number}"] * (rule is not None)
+            parts = [part for part in (round_name, rule and f"b{rung.number}") if part]
             stages.append(
                 Stage(
                     round=number,
@@ -97,7 +97,7 @@ def numbers(count: int) -> tuple[str, ...]:
 
 def round_names(trials: int, size: int) -> tuple[tuple[str, ...], ...]:
     """Names of the trials of all rounds: r01-01, r01-02 ..., r02-01 ..."""
-    sizes = [size] * (trials // size) + [trials % size] * (trials % size > 0)
+    sizes = [min(size, trials - first) for first in range(0, trials, size)]
     return tuple(
         tuple(f"r{number:02d}-{slot}" for slot in numbers(count))
         for number, count in enumerate(sizes, 1)
@@ -105,5 +105,5 @@ def round_names(trials: int, size: int) -> tuple[tuple[str, ...], ...]:
 
 
 def round_of(trial: str) -> int:
-    """Round that a trial of a Bayesian sweep is of, from its name: 2 for r02-03."""
+    """Return the round of a Bayesian sweep's trial from its name: 2 for r02-03."""
     return int(trial.removeprefix("r").partition("-")[0])

@@ -1,13 +1,13 @@
-"""The next points of a search space, in view of what was tried: Bayesian optimisation in rounds.
+"""Propose the next points of a search space: Bayesian optimisation in rounds.
 
     parameters + observations (in a fixed order) + seed  ->  points
 
 A pure function of its arguments: the same observations in the same order and the same seed give the
-same points, bit for bit, on the same versions of Optuna, torch and the machine's libraries. While
-no more points have a value than the space has dimensions, a round is a scrambled Sobol sequence: a
-model of so few knows no direction, and goes to the corners. Afterwards Optuna proposes one
-point after the other, each in view of those before it in the round (Gaussian process: expected
-improvement over the pending points; TPE: constant liar).
+same points, bit for bit, on the same versions of Optuna, torch and the machine's libraries. As long
+as no more points have a value than the space has dimensions, a round is a scrambled Sobol sequence:
+a model of so few points would go to the corners. After that, Optuna proposes one point after the
+other, taking into account the pending points of the round (Gaussian process: expected improvement;
+TPE: constant liar).
 """
 
 import statistics
@@ -24,20 +24,20 @@ from resweep.trials.record import Status
 if TYPE_CHECKING:
     import optuna
 
-GP_LIMIT = 200  # observations; a suggestion costs more than their square
-TRIES = 8  # of Optuna for one slot, before a Sobol point takes it
-SPARE_POINTS = 512  # of the Sobol sequence, to fill such slots from
+GP_LIMIT = 200  # observations; the cost of a suggestion grows faster than their square
+TRIES = 8  # proposals of Optuna per slot before a Sobol point is used
+SPARE_POINTS = 512  # of the Sobol sequence, for such slots
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What a tried point showed.
+    """The result of a tried point.
 
     Attributes:
-        point: Value by name of the parameter; names that the space does not have are ignored.
-        value: Of the metric; None for one that did not get that far.
-        status: finished, stopped (the value is an estimate of the end), diverged, infeasible, or
-            failed, which tells nothing of the point but that it was tried.
+        point: Parameter name -> value; names that are not in the space are ignored.
+        value: Of the metric, or None.
+        status: finished, stopped (the value is an estimate), diverged, infeasible, or failed,
+            which only counts as tried.
     """
 
     point: Mapping[str, Any]
@@ -47,14 +47,13 @@ class Observation:
 
 @dataclass(frozen=True)
 class Suggestions:
-    """A round's points.
+    """The points of a round.
 
     Attributes:
-        points: At most as many as asked for; fewer where nothing else was found that can be
-            trained and was not tried.
-        sampler: Who proposed them: sobol, gp, tpe, or rest: all that was left of a small space.
-        infeasible: Proposals that were passed over because they cannot be trained.
-        repeated: Proposals that were passed over because they had been tried.
+        points: As many as requested, or fewer if no other feasible, untried points were found.
+        sampler: Where they come from: sobol, gp, tpe, or rest (all that was left of a small space).
+        infeasible: Number of proposals rejected as infeasible.
+        repeated: Number of proposals rejected because they had been tried.
     """
 
     points: list[Point]
@@ -76,13 +75,13 @@ def suggest(
     """Propose `count` points.
 
     Args:
-        parameters: The search space; constant ones are left out of the points.
-        observations: All that was tried, in an order that does not change.
-        count: How many points.
-        seed: Another one for each round, below 2^32.
+        parameters: The search space; points leave constant ones out.
+        observations: All tried points, in a fixed order.
+        count: Number of points.
+        seed: Different for each round, below 2^32.
         goal: minimize or maximize.
         sampler: gp, tpe, or auto: gp up to 200 observations of a mostly numeric space, else tpe.
-        feasible: Whether a point can be trained at all, as far as that is known beforehand.
+        feasible: Whether a point can be trained, as far as known beforehand.
     """
     space = Space([parameter for parameter in parameters if parameter.swept])
     chooser = _Chooser(space, observations, feasible)
@@ -98,7 +97,7 @@ def suggest(
     for slot in range(count):
         found = _ask(study, space, chooser) or chooser.fill(_spare(space, seed, slot + 1, 1), 1)
         if not found and space.size is not None:
-            break  # every point was looked at
+            break  # all points are used up
     return chooser.suggestions(name)
 
 
@@ -109,23 +108,23 @@ def _choose_sampler(sampler: str, space: Space, observed: int) -> str:
 
 
 def _spare(space: Space, seed: int, stream: int, least: int) -> Iterator[Point]:
-    """Points of a scrambled Sobol sequence, more than needed, since some may be unusable.
+    """Yield points of a scrambled Sobol sequence, with spares, since some may be unusable.
 
-    After them all points of a small space, so that none is overlooked.
+    Then yields all points of a small space, so that none is missed.
     """
     yield from sobol_points(space.parameters, least + SPARE_POINTS, seed + stream)
     yield from space.all_points()
 
 
 def _ask(study: "optuna.Study", space: Space, chooser: "_Chooser") -> bool:
-    """Ask until a point can be used; the refused ones stay pending, which drives the next away."""
+    """Ask until a point is usable; rejected ones stay pending, which repels the next proposal."""
     return any(
         chooser.take(space.point(study.ask(space.distributions).params)) for _ in range(TRIES)
     )
 
 
 class _Chooser:
-    """Takes points that can be trained and were not tried, and counts the others."""
+    """Collects feasible, untried points, and counts the rejected ones."""
 
     def __init__(
         self,
@@ -140,7 +139,7 @@ class _Chooser:
         self.tried = {space.key(seen.point) for seen in observations if space.holds(seen.point)}
 
     def take(self, point: Point) -> bool:
-        """Take a point if it is of use; says whether it was."""
+        """Take a point if it is usable; returns whether it was."""
         key = self.space.key(point)
         if key in self.tried:
             self.repeated += 1
@@ -153,7 +152,7 @@ class _Chooser:
         return True
 
     def fill(self, points: Iterable[Point], count: int) -> bool:
-        """Take up to `count` of some points, in their order; says whether there were as many."""
+        """Take up to `count` points, in order; returns whether there were enough."""
         missing = count
         for point in points:
             if not missing:
@@ -168,11 +167,10 @@ class _Chooser:
 def _study(
     name: str, space: Space, observations: Sequence[Observation], seed: int, goal: str
 ) -> "optuna.Study":
-    """Rebuild a study of Optuna's from what was tried.
+    """Rebuild an Optuna study from the tried points.
 
-    A diverged training counts as the worst value that was seen: how far it went astray says
-    nothing. An infeasible one is a constraint; its value, which a model of the metric needs, is the
-    median.
+    A diverged training counts as the worst value seen, however badly it diverged. An infeasible one
+    is a constraint; the model of the metric gets the median for it.
     """
     import optuna
 

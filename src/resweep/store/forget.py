@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from resweep.errors import StoreError
-from resweep.paths import Layout
+from resweep.paths import Layout, RunFolder
 from resweep.store.lock import STALE_SECONDS, RunLock
 from resweep.store.provenance import code_digest
 from resweep.store.run import Run
@@ -91,7 +91,7 @@ def _is_run(folder: Path) -> bool:
 def describe_run(folder: Path) -> str:
     """One line about a run, for people."""
     try:
-        state = json.loads((folder / "record.json").read_text())
+        state = json.loads(RunFolder(folder).state.read_text())
     except (OSError, ValueError):
         return f"{folder.name}: never started"
     return f"{folder.name}: {state.get('status')} at step {state.get('step', 0)}"

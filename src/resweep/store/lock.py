@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from resweep.errors import Interrupted, LeaseLost, LockTimeout
-from resweep.paths import write_atomically
+from resweep.paths import RunFolder, write_atomically
 
 HEARTBEAT_SECONDS = 10.0
 STALE_SECONDS = 60.0
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 def read_lease(folder: Path) -> dict[str, Any]:
     """Return the lease of a run; empty where there never was one."""
     try:
-        return dict(json.loads((folder / "lease.json").read_text()))
+        return dict(json.loads(RunFolder(folder).lease.read_text()))
     except (OSError, ValueError):
         return {}
 
@@ -185,7 +185,7 @@ class RunLock:
             "released": released,
             **self.details(),
         }
-        write_atomically(self.folder / "lease.json", json.dumps(lease) + "\n")
+        write_atomically(RunFolder(self.folder).lease, json.dumps(lease) + "\n")
 
     def _keep_beating(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):

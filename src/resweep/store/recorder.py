@@ -61,7 +61,7 @@ class Recorder:
         weights = self._place_checkpoint(folder, step)
         finished = step == self.goal.max_steps
         if finished and weights is not None:
-            link_relative(run.path / "final_checkpoint", run.path / checkpoint.folder_name(step))
+            link_relative(run.folder.final_checkpoint, run.path / checkpoint.folder_name(step))
         changes: dict[str, Any] = {
             "checkpoints": {
                 str(kept): checkpoint.weights_digest(run.path / checkpoint.folder_name(kept))

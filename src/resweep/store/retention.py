@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def _claim_file(run: Run, study: str, phase: str, trial: str) -> Path:
-    return run.path / "claims" / f"{study}.{phase}.{trial}"
+    return run.folder.claims / f"{study}.{phase}.{trial}"
 
 
 def claim(run: Run, study: str, phase: str, trial: str) -> None:
@@ -48,7 +48,7 @@ def release(run: Run, study: str, phase: str, trial: str) -> None:
 
 def has_claims(run: Run) -> bool:
     """Whether any trial claims the weights."""
-    folder = run.path / "claims"
+    folder = run.folder.claims
     return folder.is_dir() and any(folder.iterdir())
 
 
@@ -140,7 +140,7 @@ def drop_unclaimed(run: Run) -> None:
     """Delete the checkpoints of a run without claims; needs the run's lock."""
     if has_claims(run):
         return
-    (run.path / "final_checkpoint").unlink(missing_ok=True)
+    run.folder.final_checkpoint.unlink(missing_ok=True)
     for step in checkpoint.steps_of(run.path):
         checkpoint.delete(run.path / checkpoint.folder_name(step))
     if run.state().get("best_checkpoints"):

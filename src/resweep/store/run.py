@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from resweep.config.metric import Logged
-from resweep.paths import write_atomically
+from resweep.paths import RunFolder, write_atomically
 from resweep.store import checkpoints as checkpoint
 from resweep.store.goal import Goal
 from resweep.training.metrics import METRICS, read_metrics
@@ -32,23 +32,24 @@ class Run:
 
     def __init__(self, path: Path):
         self.path = path
+        self.folder = RunFolder(path)
         self.run_id = path.name
 
     def state(self) -> dict[str, Any]:
         """Return the run's state as in record.json; empty for a run that never started."""
         try:
-            return dict(json.loads((self.path / "record.json").read_text()))
+            return dict(json.loads(self.folder.state.read_text()))
         except FileNotFoundError:
             return {}
 
     def update(self, **changes: Any) -> None:
         """Replace parts of the run's state, atomically."""
         state = {"run_id": self.run_id, **self.state(), **changes}
-        write_atomically(self.path / "record.json", json.dumps(state, indent=2) + "\n")
+        write_atomically(self.folder.state, json.dumps(state, indent=2) + "\n")
 
     def records(self) -> dict[str, Path]:
         """Return the records by the stems of their names: `200`, `50-diverged`."""
-        return {path.stem: path for path in sorted((self.path / "records").glob("[0-9]*.json"))}
+        return {path.stem: path for path in sorted(self.folder.records.glob("[0-9]*.json"))}
 
     def find_record(self, goal: Goal, device_memory: float | None = None) -> Path | None:
         """Return the record that already answers a goal, or None.
@@ -64,7 +65,7 @@ class Run:
             if stop is None
             else (stop.step, f"{stop.step}-{stop.name}")
         )
-        exact = self.path / "records" / f"{name}.json"
+        exact = self.folder.records / f"{name}.json"
         if exact.exists() and self.has_wanted(step, goal):
             return exact
         if stop is not None:
@@ -145,7 +146,7 @@ class Run:
         return max([*ends, *checkpoint.steps_of(self.path)], default=0)
 
     def _record_path(self, step: int, rule: str | None) -> Path:
-        return self.path / "records" / (f"{step}-{rule}.json" if rule else f"{step}.json")
+        return self.folder.records / (f"{step}-{rule}.json" if rule else f"{step}.json")
 
     def _ends(self) -> Iterator[tuple[int, str]]:
         """Yield the step and the rule of each record; the rule of an ordinary one is empty."""

@@ -1,1 +1,1 @@
-"""What is trained: one folder a system, and nothing outside of them knows any by name."""
+"""What can be trained: one folder per system; nothing outside refers to one by name."""

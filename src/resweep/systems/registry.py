@@ -1,4 +1,4 @@
-"""Which systems there are: the folders beside this module that have a module `system`."""
+"""The available systems: folders beside this module with a module `system`."""
 
 import functools
 import importlib
@@ -26,18 +26,18 @@ def find_system(name: str = DEFAULT, where: str = "study") -> System:
         where: The file that names it, for the error.
 
     Raises:
-        ConfigError: There is none; lists those there are.
+        ConfigError: No such system; lists the available ones.
     """
     known = system_names()
     if name not in known:
-        hint = f"there is no such system; there are: {', '.join(known) or 'none'}"
+        hint = f"no such system; available: {', '.join(known) or 'none'}"
         raise ConfigError(Problem(where, SYSTEM, name, hint))
     system: System = importlib.import_module(f"{__package__}.{name}.system").SYSTEM
     return system
 
 
 def system_of(config: Mapping[str, Any]) -> System:
-    """Return the system that a training's configuration is of; raises ConfigError."""
+    """Return the system of a configuration; raises ConfigError."""
     return find_system(config.get(SYSTEM, DEFAULT))
 
 
@@ -47,7 +47,7 @@ def all_systems() -> list[System]:
 
 
 def metric_of(config: Mapping[str, Any], name: str, where: str = "study") -> Metric:
-    """Return a metric of the system that a configuration is of.
+    """Return a metric of a configuration's system.
 
     Args:
         config: The configuration.
@@ -55,12 +55,12 @@ def metric_of(config: Mapping[str, Any], name: str, where: str = "study") -> Met
         where: The file that names it, for the error.
 
     Raises:
-        ConfigError: Its trainings log no such metric; lists those that they do.
+        ConfigError: The system logs no such metric; lists those that it does.
     """
     system = system_of(config)
     metric = system.find_metric(name)
     if metric is None:
         known = ", ".join(metric.name for metric in system.metrics)
-        hint = f"is not logged by {system.name}; there are: {known}"
+        hint = f"is not logged by {system.name}; available: {known}"
         raise ConfigError(Problem(where, "metric", name, hint))
     return metric

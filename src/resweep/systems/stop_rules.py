@@ -1,4 +1,4 @@
-"""The stop rules of a trial's configuration: its monitors, and the system's metrics they watch."""
+"""The stop rules of a configuration: its monitors, and the metrics that they watch."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from resweep.training.monitors import StopRules
 
 
 def stop_rules(config: Mapping[str, Any]) -> StopRules:
-    """Return the stop rules of a configuration; without a number of steps, without a horizon."""
+    """Return the stop rules of a configuration; without `max_steps` they have no horizon."""
     system = system_of(config)
     settings = EarlyStopping.model_validate(config["early_stopping"])
     name = settings.plateau_metric or system.metric

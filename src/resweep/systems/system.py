@@ -1,12 +1,12 @@
-"""What a system is to the rest of the library: everything that is not about training in general.
+"""The interface of a system: everything that is specific to one kind of training.
 
     plan      schema, metrics, source_files, prepare_data, resolve, recipe, cost     without torch
     train     learner                                                                with torch
     read      describe, references, figures, load_line, columns                      without torch
 
-A system is a folder of this package with a module `system` that holds `SYSTEM`, an instance of a
-subclass. Planning imports it, also in each job of a cluster: modules that import torch are imported
-where they are used. Data flows through a system like this:
+A system is a folder of this package with a module `system` that defines `SYSTEM`, an instance of a
+subclass. Planning imports it in every cluster job, so modules that use torch are only imported
+where needed. Data flows through a system like this:
 
     settings of the data section  ->  prepare_data    ->  results/data/{id}/, data.json
     a trial's configuration       ->  resolve         ->  the run's configuration, its identity
@@ -33,21 +33,21 @@ if TYPE_CHECKING:
     from resweep.training.micro_batch_limit import MicroBatchLimit
     from resweep.training.processes import Processes
 
-DEFAULT = "language"  # of configurations that name no system
+DEFAULT = "language"  # of configurations that do not name a system
 CHECKPOINT = "run.checkpoint"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What one training of a configuration takes, as far as it can be said without building it.
+    """The cost of a training, estimated without building the model.
 
     Attributes:
         parameters: Of the model; exact or estimated.
-        step_flops: Floating-point operations of an optimizer step, all processes together.
-        step_units: What a step trains on, in the system's unit.
-        process_bytes: Main memory of each process beside Python and torch: weights, gradients,
+        step_flops: Floating-point operations of an optimizer step, over all processes.
+        step_units: Number of the system's units per step.
+        process_bytes: Main memory per process besides Python and torch: weights, gradients,
             moments, activations of one micro-batch.
-        snapshot_bytes: What rank 0 copies in addition when it saves.
+        snapshot_bytes: Additional memory of rank 0 while it saves.
     """
 
     parameters: int
@@ -59,13 +59,13 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """A value that results are worth comparing with: a simple baseline, or chance.
+    """A value to compare results with: a simple baseline, or chance.
 
     Attributes:
-        metric: Name of the metric that it is a value of.
-        name: What has this value: `bigram floor of the data`.
+        metric: Name of its metric.
+        name: For example `bigram baseline`.
         value: The value.
-        meaning: Which side of it is good, and why, in one sentence.
+        meaning: What it is and which side of it is good, in one sentence.
     """
 
     metric: str
@@ -81,7 +81,7 @@ class Weights:
     Attributes:
         folder: Where they are, or were.
         digest: SHA-256 of the weights.
-        config: What lies beside them in config.json; empty where nothing does.
+        config: Content of their config.json; empty without one.
     """
 
     folder: Path
@@ -91,14 +91,14 @@ class Weights:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedRun:
-    """A trial that was trained, as reports see it.
+    """A trained trial, for reports.
 
     Attributes:
         trial: Its name.
         asked: The trial's configuration.
-        config: The run's: resolved.
+        config: The run's configuration, resolved.
         folder: The run's folder.
-        step: Where the trial ended.
+        step: The trial's last step.
         metrics: Final values by name.
     """
 
@@ -112,13 +112,13 @@ class TrainedRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A picture for the report, as data: the report draws it.
+    """A figure for the report, as data.
 
     Attributes:
-        title: Of its card.
+        title: The heading.
         caption: One or two sentences: what is shown, and what to look for.
-        kind: How points are drawn: joined by lines, or as bars.
-        x, y: Titles of the axes.
+        kind: How to draw points: connected by lines, or as bars.
+        x, y: Axis titles.
         series: Name -> points (x, y); x is a number, or text for bars.
     """
 
@@ -134,17 +134,17 @@ class System(ABC):
     """A model, its data, its metrics and its way to learn.
 
     Attributes:
-        name: Of its folder; what `system:` names in a study.
-        unit: What trainings are counted in: token, image, puzzle.
+        name: Of its folder, for `system:` in a study.
+        unit: What training progress is counted in: token, image, puzzle.
         sections: Its own sections and the shared ones (training, early_stopping, run) by name, in
             the order of files and tables; a shared one may be a subclass.
-        open: Paths of mappings whose keys are not ours, like `model.config`.
-        metrics: What trainings log.
-        metric: Name of the one that trials are compared by unless a study says otherwise.
-        training_loss: Name of the loss that each line of metrics has and that training minimizes,
-            or None: what the monitors of the training loss watch, and early slopes are of.
-        data_format: Raised when equal settings and sources would give other data.
-        model_files: Files of a checkpoint that are a model without its training.
+        open: Paths of mappings with arbitrary keys, like `model.config`.
+        metrics: All metrics that trainings log.
+        metric: Name of the metric that compares trials by default.
+        training_loss: Name of the loss that training minimizes and that is in each line of metrics,
+            or None. Its monitors watch it, and early slopes are computed from it.
+        data_format: Increased when equal settings and sources give different data.
+        model_files: Files of a checkpoint that make up the model without its training state.
     """
 
     name: ClassVar[str]
@@ -159,7 +159,7 @@ class System(ABC):
 
     @cached_property
     def schema(self) -> Schema:
-        """The sections of its configurations, checked on their own and together."""
+        """The sections of its configurations, with all checks."""
         return Schema(
             system=self.name,
             implied=self.name == DEFAULT,
@@ -169,11 +169,11 @@ class System(ABC):
         )
 
     def find_metric(self, name: str) -> Metric | None:
-        """Return the metric of a name; None if trainings log no such metric."""
+        """Return a metric by name; None if trainings do not log it."""
         return next((metric for metric in self.metrics if metric.name == name), None)
 
     def metrics_logged(self, when: Logged) -> list[str]:
-        """Return the names of metrics that have values then."""
+        """Return the names of the metrics that are logged then."""
         return [metric.name for metric in self.metrics if metric.logged is when]
 
     def _check(self, config: Any) -> None:
@@ -184,17 +184,17 @@ class System(ABC):
             raise ValueError(f"plateau_metric = {name!r} should be one of {', '.join(known)}")
         for switch in ("loss_patience", "divergence_factor"):
             if self.training_loss is None and getattr(stopping, switch) is not None:
-                raise ValueError(f"{switch} needs a training loss, and {self.name} logs none")
+                raise ValueError(f"{switch} needs a training loss, but {self.name} logs none")
         self.check(config)
 
     def check(self, config: Any) -> None:  # noqa: B027 (nothing, unless a system has something)
-        """Refuse values of different sections that do not fit together.
+        """Check that values of different sections fit together.
 
         Args:
-            config: Typed sections by attribute: `config.model.n_layer`.
+            config: Typed sections as attributes: `config.model.n_layer`.
 
         Raises:
-            ValueError: Names the fields, and says what to do.
+            ValueError: Names the fields and the fix.
         """
 
     def unused(self, config: Mapping[str, Any]) -> Collection[str]:
@@ -205,7 +205,7 @@ class System(ABC):
 
     @abstractmethod
     def source_files(self, settings: Mapping[str, Any]) -> list[Path]:
-        """Return the local files that data is prepared from, sorted.
+        """Return the local files that the data is made from, sorted.
 
         Args:
             settings: The data section, complete.
@@ -216,59 +216,59 @@ class System(ABC):
 
     @abstractmethod
     def prepare_data(self, settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-        """Write prepared data into a folder, equal bytes for equal settings and sources.
+        """Write prepared data into a folder; equal settings and sources give equal bytes.
 
         Args:
             settings: The data section, complete.
             folder: An empty folder.
 
         Returns:
-            What data.json says of it; `digest` is SHA-256 of everything that trainings read.
+            Content of data.json; `digest` is SHA-256 of everything that trainings read.
 
         Raises:
-            DataError: The sources are missing, empty or unfit.
+            DataError: The sources are missing, empty or invalid.
         """
 
     @abstractmethod
     def describe_data(self, data: Prepared) -> str:
-        """Return one line about prepared data, for people."""
+        """Return a one-line description of prepared data."""
 
     # Identity
 
     @abstractmethod
     def resolve(self, config: dict[str, Any], data: Prepared, weights: Weights | None) -> None:
-        """Fill in, in place, what only data and weights determine: vocabulary, steps of epochs.
+        """Fill in, in place, what data and weights determine: vocabulary size, steps of epochs.
 
         Afterwards `training.max_steps` is a number.
 
         Args:
-            config: A trial's, complete, of its own for this call.
+            config: The complete configuration of a trial; changed in place.
             data: Its data.
-            weights: What it starts from.
+            weights: Its initial weights, or None.
 
         Raises:
-            ConfigError: Fields that do not fit the data or the weights.
+            ConfigError: Fields do not fit the data or the weights.
             DataError: There is too little data.
         """
 
     @abstractmethod
     def recipe(self, config: Mapping[str, Any]) -> str:
-        """Return the version of what computes a run's numbers: `gpt/1`.
+        """Return the version of the code that determines a run's numbers: `gpt/1`.
 
-        Raised by hand when equal configurations give other numbers than before.
+        Increased by hand when equal configurations give different numbers than before.
         """
 
     def more_identity(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what else determines a run's numbers, beside its configuration and recipe."""
+        """Return what else determines a run's numbers, besides its configuration and recipe."""
         return {}
 
     @abstractmethod
     def cost(self, config: Mapping[str, Any], data: Prepared | None) -> Cost:
-        """Estimate what a training takes.
+        """Estimate the cost of a training.
 
         Args:
             config: Complete, maybe not resolved.
-            data: None while it is not prepared.
+            data: None if not prepared yet.
         """
 
     def count_parameters(self, config: Mapping[str, Any]) -> int | None:
@@ -276,45 +276,45 @@ class System(ABC):
         return None
 
     def steps_of(self, config: Mapping[str, Any], data: Prepared | None) -> int:
-        """Return the horizon in optimizer steps; 0 where it follows from data not prepared yet."""
+        """Return the horizon in optimizer steps; 0 if it depends on data not prepared yet."""
         return int(config["training"]["max_steps"] or 0)
 
-    # Weights to start from
+    # Initial weights
 
     def weights_named(self, config: Mapping[str, Any]) -> tuple[str, str | None]:
-        """Return the key that names weights to start from, and the name; None for none."""
+        """Return the key that names initial weights, and the name; None without any."""
         name = config["run"]["checkpoint"]
         return CHECKPOINT, None if name is None else str(name)
 
     def locate_weights(self, key: str, name: str) -> Path | None:
-        """Return the folder that a name means, there or not; None for what was not downloaded.
+        """Return the folder that a name refers to, existing or not; None if not downloaded yet.
 
         Args:
             key: Where the name was given.
-            name: Not the id of a run: those are found by the store.
+            name: Not a run id: the store resolves those.
         """
         return Path(name).expanduser().absolute()
 
     def fetch_weights(self, config: Mapping[str, Any]) -> None:  # noqa: B027 (as above)
-        """Download weights that are not here; raises StoreError where that fails."""
+        """Download missing weights; raises StoreError if that fails."""
 
     def weight_files(self, folder: Path) -> list[Path]:
-        """Return the files that hold a folder's weights, in a fixed order; none if it has none."""
+        """Return the weight files of a folder, in a fixed order; empty without any."""
         file = folder / "model.safetensors"
         return [file] if file.is_file() else []
 
     def rereads_weights(self, config: Mapping[str, Any]) -> bool:
-        """Whether a training that continues still needs the weights that it once started from."""
+        """Whether resuming a training still needs its initial weights."""
         return False
 
     def compare_weights(self, config: Mapping[str, Any], data: Prepared) -> str | None:
-        """Return a warning where weights to start from do not know this data; None if they do."""
+        """Return a warning if the initial weights were made for other data; None if they fit."""
         return None
 
     # Training
 
     def check_buildable(self, config: Mapping[str, Any]) -> None:  # noqa: B027 (as above)
-        """Refuse, before a device is used for it, what cannot be built; raises ConfigError."""
+        """Check that the model can be built, before a device is used; raises ConfigError."""
 
     @abstractmethod
     def learner(
@@ -326,28 +326,28 @@ class System(ABC):
         most_rows: int | None,
         limit: "MicroBatchLimit | None",
     ) -> "Learner":
-        """Return a new learner at step 0; weights are drawn, `begin` was not called.
+        """Return a new learner at step 0, with random weights; `begin` was not called.
 
         Args:
             config: Resolved.
             data: Its data.
             device: Where to compute.
-            processes: Those that train together; all of them build one.
+            processes: Those that train together; each builds a learner.
             most_rows: Examples per forward and process that are known to fit; None: unknown.
-            limit: Where one of several processes notes that they do not.
+            limit: Where one of several processes records that they do not fit.
         """
 
     # Reports
 
     @abstractmethod
     def describe(self, run: TrainedRun) -> dict[str, str]:
-        """Return what was trained, title -> text: {"model": "gpt", "started from": ...}.
+        """Describe a run, title -> text: {"model": "gpt", "initial weights": ...}.
 
         The first entry is the model; reports add its size.
         """
 
     def references(self, described: Mapping[str, Any]) -> list[Reference]:
-        """Return values that results on a data set are worth comparing with.
+        """Return values to compare results on a data set with.
 
         Args:
             described: Its data.json.
@@ -355,9 +355,9 @@ class System(ABC):
         return []
 
     def figures(self, runs: Iterable[TrainedRun]) -> list[Figure]:
-        """Return figures of a phase's trained trials, best first, beside those all systems have."""
+        """Return additional figures for a phase, from its trained trials, best first."""
         return []
 
     def load_line(self, folder: Path) -> str | None:
-        """Return a line of Python that loads a checkpoint's model; None if there is none."""
+        """Return a line of Python that loads a checkpoint's model, or None."""
         return None

@@ -1,1 +1,1 @@
-"""The training loop and its parts: optimizer, schedule, evaluation, checkpoints."""
+"""The training loop and its parts: learner, engines, optimizer, schedule, monitors, metrics."""

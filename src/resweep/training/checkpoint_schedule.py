@@ -1,8 +1,7 @@
-"""When a checkpoint follows a step: known before the step, so that its gradients can be kept.
+"""Which steps may be followed by a checkpoint: known beforehand, so that gradients can be kept.
 
-due      every save_steps, or once a minute without
-may end  the last step; a line that a monitor may stop at
-best     an evaluation that may turn out among the best
+due         every save_steps, or once a minute
+may follow  the last step, a line that a monitor may stop at, an evaluation that may be the best
 """
 
 import time
@@ -14,11 +13,11 @@ SECONDS_BETWEEN_SAVES = 60.0
 
 
 class CheckpointSchedule:
-    """Says which steps of a training a checkpoint may follow.
+    """Decides after which steps of a training a checkpoint is or may be saved.
 
     Args:
         training: The `training` section of the configuration.
-        until: Step that the training stops at.
+        until: The last step to train.
         monitored: Whether monitors may stop it at any line of metrics.
     """
 
@@ -30,14 +29,14 @@ class CheckpointSchedule:
         self.last = time.monotonic()
 
     def due(self, step: int) -> bool:
-        """Whether a checkpoint has to follow this step, the next one to be trained."""
+        """Whether a checkpoint must be saved after this step."""
         every = self.training.save_steps
         if every:
             return step % every == 0
         return time.monotonic() - self.last > SECONDS_BETWEEN_SAVES
 
     def may_follow(self, step: int) -> bool:
-        """Whether one may follow for what the step brings: its end, or a good evaluation."""
+        """Whether one may be saved after this step: at its end, or for a good evaluation."""
         logged = step % self.training.log_steps == 0
         evaluated = step % self.training.eval_steps == 0
         return (

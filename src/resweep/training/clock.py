@@ -1,4 +1,4 @@
-"""How fast a training is: timing.jsonl, and progress for people."""
+"""Speed of a training: timing.jsonl, and progress messages."""
 
 import functools
 import logging
@@ -14,9 +14,9 @@ from resweep.training.learner import Learner
 
 SECONDS_BETWEEN_PROGRESS = 5.0
 
-# Peak FLOP/s by what stands in the device's name, from vendors' data sheets: dense, which is half
-# of what they print for sparse matrices; fp32 without tensor cores. Older GPUs have neither format
-# and compute both as fp32. The first name that fits counts.
+# Peak FLOP/s by part of the device name, from vendors' data sheets: dense, which is half of the
+# advertised sparse figures; fp32 without tensor cores. Older GPUs support neither bf16 nor tf32 and
+# compute in fp32. The first match counts.
 PEAK_FLOPS = {
     "H200": {"bf16": 989e12, "tf32": 494e12, "fp32": 67e12},
     "H100 NVL": {"bf16": 835e12, "tf32": 417e12, "fp32": 60e12},
@@ -33,13 +33,13 @@ log = logging.getLogger(__name__)
 
 
 class Clock:
-    """Times training apart from evaluation and saving.
+    """Measures training time, excluding evaluation and saving.
 
     Args:
-        learner: What trains.
-        unit: What it counts.
+        learner: The learner.
+        unit: The system's unit.
         device: Where it computes.
-        peak: FLOP/s that all devices together could do.
+        peak: Peak FLOP/s of all devices together.
     """
 
     def __init__(self, learner: Learner, unit: str, device: torch.device, peak: float):
@@ -53,9 +53,9 @@ class Clock:
         self.speed = 0.0
 
     def paused(self, work: Callable[[], Any]) -> Any:
-        """Do something that is not training."""
+        """Run something that is not training, without counting its time."""
         if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)  # what is still under way is training
+            torch.cuda.synchronize(self.device)  # pending work is training
         start = time.monotonic()
         result = work()
         self.interval_start += time.monotonic() - start
@@ -64,9 +64,9 @@ class Clock:
     def measure(self) -> dict[str, float]:
         """Return speed since the last call, peak memory, and the process's CPU seconds so far.
 
-        Model FLOPs utilisation (PaLM, Chowdhery et al. 2022, appendix B): what the model needs,
-        without what is computed twice to save memory, over the peak of all devices together. None
-        is given where the learner does not know what the model needs.
+        Model FLOPs utilisation (PaLM, Chowdhery et al. 2022, appendix B): FLOPs that the model
+        needs, without recomputation to save memory, over the peak of all devices together. Left
+        out if the learner does not know its FLOPs.
         """
         now = time.monotonic()
         seconds = max(now - self.interval_start, 1e-9)
@@ -82,12 +82,12 @@ class Clock:
         }
 
     def progress(self, until: int, values: Mapping[str, Any], shown: Collection[str]) -> None:
-        """Say where the training is, every few seconds and at the end.
+        """Log progress every few seconds and at the end.
 
         Args:
-            until: The step that it trains to.
+            until: The last step to train.
             values: Metrics of the step.
-            shown: Names of those that people watch.
+            shown: Names of the metrics to show.
         """
         now = time.monotonic()
         step = self.learner.step
@@ -100,7 +100,7 @@ class Clock:
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time for people: `45 s`, `12 min`, `3.5 h`."""
+    """Format a duration: `45 s`, `12 min`, `3.5 h`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
@@ -114,15 +114,15 @@ def memory_mb(device: torch.device) -> float:
 
 
 def data_sheet(name: str) -> dict[str, float]:
-    """FLOP/s of a GPU by precision; an unknown one counts as an A100, so that runs compare."""
+    """FLOP/s of a GPU by precision; unknown GPUs count as an A100, so that runs compare."""
     return next((p for key, p in PEAK_FLOPS.items() if key in name), PEAK_FLOPS["A100"])
 
 
 @functools.cache
 def peak_flops(device: torch.device, precision: str) -> float:
-    """FLOP/s that the device could do: from data sheets, or a CPU core's measured matmul rate.
+    """Peak FLOP/s of the device: from data sheets, or a CPU core's measured matmul rate.
 
-    That of a CPU is float32's, whatever the precision.
+    For a CPU it is the rate of float32, whatever the precision.
     """
     if device.type == "cuda":
         return data_sheet(torch.cuda.get_device_name(device))[precision]

@@ -1,4 +1,4 @@
-"""The device that trains: picked, named, and how much memory it has."""
+"""The training device: choice, name and memory."""
 
 import os
 import re
@@ -12,21 +12,21 @@ from resweep.errors import ConfigError, Problem
 
 
 def device_name(device: torch.device) -> str:
-    """Return what records call the device."""
+    """Return the device name used in records."""
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
     return f"cpu ({os.uname().machine})"
 
 
 def device_memory(device: torch.device) -> int | None:
-    """Bytes of a GPU's memory; None for main memory, which a retry can have more of."""
+    """Bytes of a GPU's memory; None for a CPU, where a retry may get more."""
     if device.type != "cuda":
         return None
     return int(torch.cuda.get_device_properties(device).total_memory)
 
 
 def is_shared(device: torch.device) -> bool:
-    """Whether other processes hold so much of a GPU that lack of memory says nothing of the run."""
+    """Whether other processes use so much of a GPU that they may cause out-of-memory errors."""
     if device.type != "cuda":
         return False
     free, total = torch.cuda.mem_get_info(device)
@@ -36,11 +36,11 @@ def is_shared(device: torch.device) -> bool:
 def pick_device(name: str = "auto", local_rank: int | None = None) -> torch.device:
     """Return the device to train on, set up to give equal results on equal devices.
 
-    On a CPU one thread computes: several trials share a machine better than threads do.
+    On a CPU, torch uses one thread: it is more efficient to run several trials at once.
 
     Args:
         name: auto, cpu, cuda or cuda:N.
-        local_rank: Of processes that train together on a machine, each has the GPU of its number.
+        local_rank: Rank among the processes of this machine; each uses the GPU of its rank.
 
     Raises:
         ConfigError: There is no such device.
@@ -53,12 +53,12 @@ def pick_device(name: str = "auto", local_rank: int | None = None) -> torch.devi
         hint = "should be auto, cpu, cuda or cuda:N"
         raise ConfigError(Problem("command line", "--device", name, hint))
     if name != "cpu" and int(name.partition(":")[2] or 0) >= torch.cuda.device_count():
-        hint = f"is not there: torch finds {torch.cuda.device_count()} GPUs"
+        hint = f"no such device: torch finds {torch.cuda.device_count()} GPUs"
         raise ConfigError(Problem("command line", "--device", name, hint))
     if name.startswith("cuda"):
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at the first matmul
         torch.use_deterministic_algorithms(True, warn_only=True)
-        # Else each tensor is written once more before its first use, to show reads of nothing.
+        # Otherwise each new tensor is filled first, to expose reads of uninitialized memory.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     else:
         torch.set_num_threads(1)
@@ -66,7 +66,7 @@ def pick_device(name: str = "auto", local_rank: int | None = None) -> torch.devi
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """Copy what is in main memory to a device; to a GPU without waiting until it is there."""
+    """Copy a tensor from main memory to a device; to a GPU without waiting."""
     if device.type == "cuda":
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)
@@ -74,12 +74,12 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
 
 @contextmanager
 def matmul_precision(device: torch.device, precision: str) -> Iterator[None]:
-    """Let a GPU round what float32 matrix products read to TF32 meanwhile, or forbid it.
+    """Allow or forbid TF32 in float32 matrix products on a GPU, within the context.
 
-    torch has one switch for the process: it is as before afterwards.
+    torch has one switch per process; it is restored afterwards.
 
     Args:
-        device: Where the products are; on a CPU nothing is changed.
+        device: Where the products are computed; a CPU needs no switch.
         precision: As in `training.precision`.
     """
     if device.type != "cuda":

@@ -1,10 +1,9 @@
-"""Dropout whose masks belong to samples, not to the order of computation.
+"""Dropout whose masks depend on the sample, not on the order of computation.
 
-A mask is a pure function of (seed, step, row of the global batch), the place in the model and the
+A mask is a pure function of (seed, step, row of the global batch), the site in the model and the
 element: a hash of counters, as in Salmon et al. 2011 (Parallel random numbers: as easy as 1, 2, 3).
-So it is the same however a batch is cut into micro-batches and processes, on every device, when a
-training is resumed, and when a block is computed again for its gradients; torch's generators are
-neither read nor moved.
+It is the same for any micro-batch size, number of processes and device, after resuming, and when a
+block is recomputed for its gradients. torch's generators are not used.
 
     trainer    sample_keys(seed, row, count)  ->  SampleKeys.set, before each micro-batch
     model      SampleDropout(p, site, keys), in place of nn.Dropout
@@ -24,7 +23,7 @@ _SITE = 0x9E3779B9
 
 
 class SampleKeys:
-    """Of which samples the next forward is; shared by all dropouts of a model.
+    """Keys of the samples in the next forward; shared by all dropouts of a model.
 
     Attributes:
         words: (samples, 2) of int32; None before the first `set`.
@@ -34,9 +33,9 @@ class SampleKeys:
         self.words: Tensor | None = None
 
     def set(self, words: Tensor) -> None:
-        """Take the keys of the next micro-batch: rows of what `sample_keys` gave.
+        """Set the keys of the next micro-batch: rows from `sample_keys`.
 
-        Where there are as many as before, the tensor keeps its address, as captured graphs need.
+        If the number of rows is unchanged, the tensor keeps its address, as captured graphs need.
         """
         if self.words is None or self.words.shape != words.shape:
             self.words = words.clone()
@@ -69,7 +68,7 @@ class SampleDropout(nn.Module):
 
     Args:
         p: The probability, from 0 to below 1.
-        site: Which of the model's dropouts this is: others have other masks.
+        site: Number of this dropout in the model; each has masks of its own.
         keys: Of the samples.
     """
 
@@ -83,7 +82,7 @@ class SampleDropout(nn.Module):
         """(samples, ...) -> the same.
 
         Raises:
-            RuntimeError: The keys are not those of these samples.
+            RuntimeError: The number of keys does not match.
         """
         if not self.training or self.p == 0.0:
             return x
@@ -94,12 +93,12 @@ class SampleDropout(nn.Module):
         """Return which elements of (samples, ...) are zeroed.
 
         Raises:
-            RuntimeError: The keys are not those of these samples.
+            RuntimeError: The number of keys does not match.
         """
         words = self.keys.words
         if words is None or len(words) != shape[0]:
-            there = "none" if words is None else str(len(words))
-            raise RuntimeError(f"dropout of {shape[0]} samples needs their keys; set are {there}")
+            found = 0 if words is None else len(words)
+            raise RuntimeError(f"dropout of {shape[0]} samples needs {shape[0]} keys, got {found}")
         elements = math.prod(shape[1:])
         first = words[:, :1] + _wrap(self.site * _SITE)
         second = words[:, 1:] ^ _wrap(self.site * _SECOND)
@@ -113,18 +112,17 @@ class SampleDropout(nn.Module):
         return (x < round(self.p * 2**32) - 2**31).view(shape)
 
     def extra_repr(self) -> str:
-        """What `print` shows of it."""
+        """Return the text that `print` shows."""
         return f"p={self.p}, site={self.site}"
 
 
 def use_sample_dropout(module: nn.Module) -> SampleKeys:
-    """Replace every nn.Dropout below a module, numbered in the order of their names.
+    """Replace every nn.Dropout in a module, numbered in the order of their names.
 
-    Dropout that a forward calls as a function (`F.dropout`, the `dropout_p` of attention) is none
-    of them, and stays.
+    Dropout called as a function (`F.dropout`, the `dropout_p` of attention) is not replaced.
 
     Returns:
-        What to set before each forward.
+        The keys to set before each forward.
     """
     keys = SampleKeys()
     found = sorted(name for name, part in module.named_modules() if type(part) is nn.Dropout)

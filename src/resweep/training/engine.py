@@ -1,12 +1,12 @@
 """How gradients are computed and applied: by one process, or by several on parts of each batch.
 
-    accumulate(part, ...)   forward and backward of a micro-batch    once a micro-batch
-    gradients()             the step's gradients, whole              where they are wanted
-    update(lr, max_norm)    clip, and apply                          once a step
+    accumulate(part, ...)   forward and backward of a micro-batch    once per micro-batch
+    gradients()             the step's full gradients                if requested
+    update(lr, max_norm)    clip, and apply                          once per step
 
-Engines differ in what each process holds: all of it (`OneProcess`, `Ddp`), or a shard of moments,
-gradients and parameters (`resweep.training.zero`). What goes in and out is always whole, so that a
-checkpoint tells nothing of the engine, and any other may go on from it.
+Engines differ in what each process holds: everything (`OneProcess`, `Ddp`), or a shard of moments,
+gradients and parameters (`resweep.training.zero`). Inputs and outputs are always full tensors, so
+checkpoints do not depend on the engine, and any other engine can continue from them.
 """
 
 from collections.abc import Mapping
@@ -24,29 +24,29 @@ from resweep.training.processes import Processes
 
 
 class Engine(Protocol):
-    """One process's share of the work; all processes call the same methods at the same time."""
+    """Training steps of one process; all processes call the same methods at the same time."""
 
     @property
     def optimizer_steps(self) -> int:
         """Updates so far."""
 
     def begin(self) -> None:
-        """Drop the gradients of the step before."""
+        """Clear the gradients of the previous step."""
 
     def accumulate(self, part: Tensor, share: float, last: bool) -> Tensor:
         """Add the gradients of a micro-batch.
 
         Args:
             part: (rows, ...) of this process.
-            share: Its rows over those of the whole step, all processes together.
-            last: Whether it is this process's last one of the step.
+            share: Its fraction of the step's rows, over all processes.
+            last: Whether it is this process's last micro-batch of the step.
 
         Returns:
             Its mean loss times `share`, detached.
         """
 
     def gradients(self) -> dict[str, Tensor]:
-        """Return the step's gradients by name, whole, before clipping; on rank 0 of use."""
+        """Return the step's full gradients by name, before clipping; only rank 0 gets them."""
 
     def update(self, learning_rate: float, max_norm: float) -> Tensor:
         """Clip to a global norm (0: not at all) and apply; returns the norm before clipping."""
@@ -55,16 +55,16 @@ class Engine(Protocol):
         """Return the objective's sums over a batch, without gradients."""
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return parameters and moments by name, whole; on rank 0 of use."""
+        """Return full parameters and moments by name; only rank 0 gets them."""
 
     def load(
         self, weights: Mapping[str, Tensor], moments: Mapping[str, Tensor], steps: int
     ) -> None:
-        """Restore what `state` gave; without moments the optimizer starts from scratch."""
+        """Restore the result of `state`; without moments the optimizer starts from scratch."""
 
 
 class LossModule(nn.Module):
-    """A model whose forward is its objective: what engines wrap."""
+    """A model whose forward computes its objective, for engines to wrap."""
 
     def __init__(self, objective: Objective, training: Training, device: torch.device):
         super().__init__()
@@ -74,12 +74,12 @@ class LossModule(nn.Module):
         self._measure = objective.measure
         self._loss: Any = objective.loss
         if training.compile:
-            # Micro-batches have one size, and at most one other at the end: each gets its own code.
+            # Micro-batches have one size, and maybe a smaller last one: each is compiled.
             mode = "reduce-overhead" if has_graphs(training, device) else None
             self._loss = torch.compile(objective.loss, dynamic=False, mode=mode)
 
     def forward(self, rows: Tensor, evaluating: bool = False) -> Tensor:
-        """(rows, ...) -> loss, or the sums of an evaluation, which are not compiled."""
+        """(rows, ...) -> loss; or the sums of an evaluation, which is not compiled."""
         with self._autocast():
             result: Tensor = self._measure(rows) if evaluating else self._loss(rows)
         return result
@@ -91,7 +91,7 @@ class LossModule(nn.Module):
 
 
 def has_graphs(training: Training, device: torch.device) -> bool:
-    """Whether CUDA graphs are wanted, and can be had."""
+    """Whether CUDA graphs are enabled and available."""
     return training.cuda_graphs and device.type == "cuda"
 
 
@@ -112,7 +112,7 @@ class OneProcess:
         self.module = self.wrap(self.plain, device)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.graphs = has_graphs(training, device)
-        self.taken = False  # whether this step's gradients are apart from the graph
+        self.copied = False  # whether this step's gradients were copied out of the graph
         self.optimizer = AdamW(
             model,
             groups,
@@ -122,7 +122,7 @@ class OneProcess:
         )
 
     def wrap(self, module: LossModule, device: torch.device) -> Any:
-        """Return what is trained through, in place of the module itself."""
+        """Return the module to train with: itself, or a wrapper."""
         return module
 
     @property
@@ -131,31 +131,31 @@ class OneProcess:
         return self.optimizer.steps
 
     def begin(self) -> None:
-        """Drop the gradients of the step before."""
+        """Clear the gradients of the previous step."""
         self.optimizer.zero_grad()
-        self.taken = False
+        self.copied = False
 
     def accumulate(self, part: Tensor, share: float, last: bool) -> Tensor:
         """Add the gradients of a micro-batch; returns its mean loss times `share`."""
         loss = self._loss(part, share)
         loss.backward()
-        self._take_gradients(last)
+        self._copy_gradients(last)
         return loss.detach()
 
     def _loss(self, part: Tensor, share: float) -> Tensor:
-        """Return the scaled loss, in memory that no graph writes to."""
+        """Return the scaled loss, in memory that no later graph replay overwrites."""
         if self.graphs:
-            torch.compiler.cudagraph_mark_step_begin()  # what the last replay made may go
+            torch.compiler.cudagraph_mark_step_begin()  # earlier outputs may be overwritten
         loss: Tensor = self.module(part) * share
         return loss
 
-    def _take_gradients(self, last: bool) -> None:
-        """Copy gradients that the next micro-batch adds to out of the memory of the graph."""
-        if self.graphs and not last and not self.taken:
+    def _copy_gradients(self, last: bool) -> None:
+        """Copy gradients out of the graph's memory if another micro-batch follows."""
+        if self.graphs and not last and not self.copied:
             for parameter in self.parameters:
                 if parameter.grad is not None:
                     parameter.grad = parameter.grad.clone()
-            self.taken = True
+            self.copied = True
 
     def gradients(self) -> dict[str, Tensor]:
         """Return the step's gradients by name."""
@@ -170,7 +170,7 @@ class OneProcess:
 
     @torch.no_grad()
     def measure(self, batch: Tensor) -> Tensor:
-        """Return the objective's sums over a batch, whatever other processes do."""
+        """Return the objective's sums over a batch, independently of other processes."""
         sums: Tensor = self.plain(batch, True)
         return sums
 
@@ -183,7 +183,7 @@ class OneProcess:
     def load(
         self, weights: Mapping[str, Tensor], moments: Mapping[str, Tensor], steps: int
     ) -> None:
-        """Restore what `state` gave; without moments the optimizer starts from scratch."""
+        """Restore the result of `state`; without moments the optimizer starts from scratch."""
         for name, parameter in self.model.named_parameters():
             parameter.copy_(weights[name])
         if moments:
@@ -191,14 +191,14 @@ class OneProcess:
 
 
 class Ddp(OneProcess):
-    """Each process has all of the model and a part of the batch; gradients are averaged.
+    """Each process has the full model and a part of the batch; gradients are averaged.
 
-    torch averages over processes, so each scales its loss by their number: the sum is that of the
-    whole batch.
+    torch averages over processes, so each scales its loss by their number, which gives the sum over
+    the whole batch.
     """
 
     def wrap(self, module: LossModule, device: torch.device) -> Any:
-        """Return the module with what averages its gradients."""
+        """Return the module wrapped for gradient averaging."""
         return DistributedDataParallel(
             module,
             device_ids=[device.index or 0] if device.type == "cuda" else None,
@@ -207,9 +207,9 @@ class Ddp(OneProcess):
         )
 
     def accumulate(self, part: Tensor, share: float, last: bool) -> Tensor:
-        """Add the gradients of a micro-batch, the last one with those of the other processes."""
+        """Add the gradients of a micro-batch; the last one synchronizes with other processes."""
         with nullcontext() if last else self.module.no_sync():
             loss = self._loss(part, share)
             (loss * self.processes.world_size).backward()
-        self._take_gradients(last)
+        self._copy_gradients(last)
         return loss.detach()

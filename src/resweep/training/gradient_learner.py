@@ -1,10 +1,10 @@
 """Learning by backpropagation: an objective, an engine, and the step reached.
 
-All randomness is derived from (seed, step), nothing is drawn from a stream that would have to be
-saved: a learner restored from a checkpoint continues bit for bit.
+All randomness is derived from (seed, step), without any generator state: a learner restored from a
+checkpoint continues bit for bit.
 
-Where several processes train together, each has a learner and calls the same methods: those marked
-`together` are called on all when rank 0 calls them.
+If several processes train together, each has a learner, and methods marked `together` run on all
+of them when rank 0 calls them.
 """
 
 import logging
@@ -42,12 +42,12 @@ class GradientLearner:
     """Trains one run; `step` optimizer steps are done.
 
     Args:
-        objective: What is trained, and to do what.
+        objective: Model, data and loss.
         training: The section; `max_steps` is a number.
         device: Where to compute.
         processes: Those that train together.
         most_rows: Examples per forward and process that are known to fit; None: unknown.
-        limit: Where one of several processes notes that they do not.
+        limit: Where one of several processes records that they do not fit.
 
     Attributes:
         micro_batch: Examples per forward and process.
@@ -82,12 +82,12 @@ class GradientLearner:
         groups = parameter_groups(objective.model, training.weight_decay, objective.lr_scales())
         self.engine = make_engine(objective, groups, training, device, processes)
         self.step = 0
-        # Losses since the last line of metrics.jsonl: part of the state, so that a resumed run
-        # averages over the same steps. Of this process's rows alone, until they are read.
+        # Losses since the last line of metrics.jsonl, for this process's rows only. Part of the
+        # state, so that a resumed run averages over the same steps.
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
         self.loss_count = 0
         self.grad_norm = torch.zeros((), device=device)
-        # Of the step just done, for a snapshot.
+        # Of the last step, for a snapshot.
         self.kept_gradients: dict[str, Tensor] | None = None
         self.kept_samples: dict[str, Tensor] | None = None
 
@@ -98,7 +98,7 @@ class GradientLearner:
 
     @property
     def step_units(self) -> int:
-        """What an optimizer step trains on."""
+        """Units per optimizer step."""
         return self.objective.step_units
 
     @property
@@ -125,19 +125,19 @@ class GradientLearner:
         self.step += 1
 
     def _compute_gradients(self, rows: Tensor, first_row: int, count: int) -> Tensor:
-        """Go through rows of this process in micro-batches, smaller ones where memory is short.
+        """Compute gradients in micro-batches; halves their size when memory runs out.
 
         Args:
-            rows: (rows, ...)
-            first_row: The place of the first one in the step's batch.
-            count: How many the gradients are a mean over, all processes together.
+            rows: (rows, ...), of this process.
+            first_row: Position of the first row in the step's batch.
+            count: Number of rows that the gradients are averaged over, over all processes.
 
         Returns:
-            The sum of their mean losses by their shares.
+            The mean losses of the micro-batches, weighted by their shares and summed.
 
         Raises:
-            torch.OutOfMemoryError: A single row does not fit; or, where there are other processes,
-                a micro-batch: they would wait for this one forever.
+            torch.OutOfMemoryError: A single row does not fit; or, with several processes, a
+                micro-batch does not: the others would wait for this one forever.
         """
         while True:
             try:
@@ -165,21 +165,21 @@ class GradientLearner:
         return total
 
     def _note_limit(self, rows: int) -> None:
-        """Where there are other processes, note that so many rows did not fit."""
+        """With several processes, record that this many rows did not fit."""
         if self.processes.together and self.limit and not is_shared(self.device):
             self.limit.note(rows // 2)
 
     def _free_memory(self) -> None:
-        """Give back what an attempt that did not fit has left behind."""
+        """Free the memory of an attempt that did not fit."""
         self.engine.begin()
         if self.training.compile:
-            torch.compiler.reset()  # graphs keep their memory, and code of sizes that do not fit
+            torch.compiler.reset()  # graphs hold memory
         torch.cuda.empty_cache()
 
     def _sample_gradients(self, count: int) -> dict[str, Tensor]:
         """Return the gradients of `count` equal parts of the step's batch: (count, *shape) each.
 
-        A part has the same rows however many processes share it.
+        The parts do not depend on the number of processes.
         """
         batch = torch.from_numpy(self.objective.rows_at(self.step)).to(self.device)
         size = self.rows_per_step // count
@@ -192,7 +192,7 @@ class GradientLearner:
         return {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
 
     def _copy_gradients(self) -> dict[str, Tensor]:
-        """Return the gradients in main memory, float32; of rank 0 alone they are of use."""
+        """Return the gradients in main memory, float32; empty except on rank 0."""
         gradients = self.engine.gradients()
         if self.processes.rank:
             return {}
@@ -233,11 +233,11 @@ class GradientLearner:
         return self.objective.summarize(split, self.processes.sum(total).cpu(), rows)
 
     def _sum_over(self, batches: Sequence[np.ndarray]) -> Tensor:
-        """Add up what the objective measures on this process's share of the batches."""
+        """Sum the objective's measurements over this process's share of the batches."""
         rank, world_size = self.processes.rank, self.processes.world_size
         total: Tensor | None = None
         for first in range(0, len(batches), world_size):
-            # All processes compute, since shards of a model can only be gathered together.
+            # All processes compute, since sharded models need all of them in each forward.
             mine = batches[min(first + rank, len(batches) - 1)]
             sums = self._measure(to_device(torch.from_numpy(mine), self.device))
             if total is None:
@@ -248,7 +248,7 @@ class GradientLearner:
         return total
 
     def _measure(self, batch: Tensor) -> Tensor:
-        """Measure a batch, in halves where memory is short."""
+        """Measure a batch, in halves when memory runs out."""
         try:
             with matmul_precision(self.device, self.training.precision):
                 return self.engine.measure(batch)
@@ -262,7 +262,7 @@ class GradientLearner:
 
     @together
     def snapshot(self) -> GradientSnapshot:
-        """Return all of the training as it is now, in main memory; on rank 0 of use."""
+        """Return the complete state in main memory; only rank 0 gets it."""
         weights, moments = self.engine.state()
         counters = {
             "step": self.step,
@@ -290,6 +290,7 @@ class GradientLearner:
         weights = self.objective.read_parent()
         if weights is not None:
             self.engine.load(weights, {}, 0)
+        self.objective.begin()
 
     @together
     def load(self, folder: Path) -> None:

@@ -1,9 +1,9 @@
-"""The gradients of a checkpoint: which are wanted, and whether a folder has them.
+"""The gradients of a checkpoint: which are requested, and whether a folder has them.
 
     gradients.pt         {name: gradient} of the step that led to the checkpoint, before clipping
     gradient_samples.pt  {name: (n, *shape)}, of n equal parts of that step's batch
 
-Both are whole, float32 and on the CPU, whatever computed them: `torch.load(path)` reads them.
+Both are full float32 tensors on the CPU, whatever the engine; `torch.load(path)` reads them.
 """
 
 import json
@@ -23,8 +23,8 @@ class GradientRequest:
     """Which gradients checkpoints should have.
 
     Attributes:
-        gradients: Those of the whole batch.
-        samples: Those of so many parts of it; None: of none.
+        gradients: Whether to save those of the whole batch.
+        samples: Number of parts of the batch to save gradients of; None: none.
     """
 
     gradients: bool = False

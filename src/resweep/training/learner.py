@@ -1,8 +1,8 @@
-"""What the loop, the store and the saver ask of whatever trains by steps.
+"""The interface between training and the loop, the store and the saver.
 
-A system that trains by backpropagation brings an objective (`resweep.training.objective`) and gets
-`resweep.training.gradient_learner`. Any other way to learn is a class of the system's own with
-these methods.
+A system that trains by backpropagation defines an objective (`resweep.training.objective`) and uses
+`resweep.training.gradient_learner`. Any other way to learn is a class of the system with these
+methods.
 """
 
 from pathlib import Path
@@ -10,16 +10,16 @@ from typing import Protocol
 
 
 class Snapshot(Protocol):
-    """A training at one step, copied apart from it: training on does not change it."""
+    """A copy of the training state at one step; further training does not change it."""
 
     @property
     def step(self) -> int:
         """Its step."""
 
     def write(self, folder: Path) -> None:
-        """Write a checkpoint into an existing folder, from another thread than the training's.
+        """Write a checkpoint into an existing folder; runs in a background thread.
 
-        `model.safetensors` holds the weights, and everything that `Learner.load` reads is there.
+        `model.safetensors` holds the weights; everything that `Learner.load` reads is included.
 
         Raises:
             StoreError: It cannot be written.
@@ -27,8 +27,10 @@ class Snapshot(Protocol):
 
 
 class Learner(Protocol):
-    """A training in memory. A restored one continues bit for bit: all randomness follows from the
-    seed and the step, or is part of the checkpoint.
+    """A training in memory.
+
+    A restored one continues bit for bit: all randomness follows from the seed and the step, or is
+    part of the checkpoint.
     """
 
     @property
@@ -37,15 +39,15 @@ class Learner(Protocol):
 
     @property
     def size(self) -> int | None:
-        """Number of parameters; None where that says nothing."""
+        """Number of parameters; None if not meaningful."""
 
     @property
     def step_units(self) -> int:
-        """What one step trains on, in the system's unit: tokens, images."""
+        """Number of units (tokens, images) per step."""
 
     @property
     def step_flops(self) -> float | None:
-        """Floating-point operations of one step that the model needs; None: not known."""
+        """Floating-point operations that the model needs per step; None if unknown."""
 
     def begin(self) -> None:
         """Start from the weights that the configuration names, if it names any."""
@@ -54,13 +56,13 @@ class Learner(Protocol):
         """Continue from a checkpoint."""
 
     def snapshot(self) -> Snapshot:
-        """Return all of the training as it is now."""
+        """Return the complete state."""
 
     def train_step(self, keep_gradients: bool = False) -> None:
         """Do one step.
 
         Args:
-            keep_gradients: Keep its gradients for the next snapshot, if there are such.
+            keep_gradients: Keep its gradients for the next snapshot, if it has any.
         """
 
     def interval_metrics(self) -> dict[str, float]:
@@ -70,4 +72,4 @@ class Learner(Protocol):
         """Return the metrics of an evaluation; changes nothing."""
 
     def conclude(self) -> dict[str, float]:
-        """Return the metrics that are logged at the end alone; changes nothing."""
+        """Return the metrics that are only logged at the end; changes nothing."""

@@ -1,11 +1,11 @@
-"""The training loop, and the measurements beside it.
+"""The training loop, with metrics, monitors and checkpoints.
 
-a step                                       (resweep.training.learner: whatever trains by steps)
+each step           a step of the learner (resweep.training.learner)
   every log_steps   a line of metrics.jsonl and timing.jsonl
   every eval_steps  an evaluation, in the same line
-  every line        the monitors, which may stop it    (resweep.training.monitors)
-  now and then      a checkpoint, from which a killed run continues bit for bit
-                                               (resweep.training.checkpoint_schedule says when)
+  every line        the monitors, which may stop the training (resweep.training.monitors)
+  when due          a checkpoint, from which a killed run continues bit for bit
+                    (resweep.training.checkpoint_schedule)
 """
 
 import logging
@@ -43,11 +43,11 @@ class LoopPlan:
     Attributes:
         training: The section; `max_steps` is a number.
         until: Step to stop at, at most the horizon.
-        device: Where.
-        world_size: Processes that train together.
-        unit: What the system counts: token, image.
-        metric: Name of the metric by which checkpoints are kept.
-        training_loss: Name of the loss of each line, or None.
+        device: Where to train.
+        world_size: Number of processes that train together.
+        unit: The system's unit: token, image.
+        metric: Name of the metric that decides which checkpoints are kept.
+        training_loss: Name of the training loss in each line, or None.
     """
 
     training: Training
@@ -66,20 +66,20 @@ class LoopPlan:
 
     @property
     def watched(self) -> list[str]:
-        """Names of the metrics that people watch; a run has diverged when one is no number."""
+        """Metrics to show; a run has diverged when one of them is not finite."""
         return [name for name in (self.training_loss, self.metric) if name is not None]
 
 
 @dataclass(frozen=True)
 class Callbacks:
-    """What the loop asks of its surroundings.
+    """Callbacks of the loop.
 
     Attributes:
-        save: Save a checkpoint of the learner as it is now; may write it after returning.
-        interrupted: Whether to save and leave.
-        beat: Called with the step now and then, for the lease and for people.
-        is_best: Called with a step and its value of the metric; whether to save it for being among
-            the best.
+        save: Saves a checkpoint of the current state; may write it after returning.
+        interrupted: Whether to save and exit.
+        beat: Called with the step regularly, to renew the lease and report the step.
+        is_best: Called with a step and its value of the metric; whether to save it as one of the
+            best.
     """
 
     save: Callable[[], None]
@@ -99,12 +99,12 @@ def train(
     """Train as planned, writing metrics and checkpoints on the way.
 
     Args:
-        learner: Where to start from; holds the result afterwards.
+        learner: The starting state; holds the result afterwards.
         plan: How far, and how.
-        metrics: Determined values, by step.
-        timing: Speed and memory, by step.
-        callbacks: For saving, stopping and being seen alive.
-        monitors: Have seen the lines of metrics up to the learner's step; see the ones after it.
+        metrics: Log of reproducible values, by step.
+        timing: Log of speed and memory, by step.
+        callbacks: For saving, interruption and the lease.
+        monitors: Have seen the metrics up to the learner's step; get all later lines.
     """
     training = plan.training
 
@@ -140,7 +140,7 @@ def train(
                 return LoopEnd.DIVERGED
         if step % training.eval_steps == 0 or last:
             values |= clock.paused(learner.evaluate)
-            if _diverged(plan, values, step):  # by the last update, which no training loss saw
+            if _diverged(plan, values, step):  # in the last update, after the training loss
                 return LoopEnd.DIVERGED
             if plan.metric in values:
                 due |= callbacks.is_best(step, values[plan.metric])
@@ -151,7 +151,7 @@ def train(
                 log.info("stopped at step %d: %s", step, stop.reason)
                 return LoopEnd.STOPPED
         leaving = leaving or callbacks.interrupted()
-        if leaving and complete:  # else after one more step, whose gradients are kept
+        if leaving and complete:  # else one step later, with gradients
             save()
             return LoopEnd.INTERRUPTED
         if due and step < plan.until:

@@ -1,4 +1,4 @@
-"""Which engine a training has."""
+"""The choice of engine."""
 
 import logging
 
@@ -22,7 +22,7 @@ def make_engine(
 ) -> Engine:
     """Return the engine that `training.distributed` names."""
     if training.cuda_graphs and device.type != "cuda" and processes.rank == 0:
-        log.warning("training.cuda_graphs: a CPU has none, it changes nothing here")
+        log.warning("training.cuda_graphs has no effect on a CPU")
     kind = training.distributed
     if kind == "none" or (kind == "ddp" and not processes.together):
         return OneProcess(objective, groups, training, device, processes)

@@ -1,6 +1,6 @@
-"""The metric files of a run: one JSON object a line, in rising steps.
+"""The metric files of a run: one JSON object per line, sorted by step.
 
-metrics.jsonl holds what the run's identity determines, timing.jsonl what it does not.
+metrics.jsonl holds reproducible values, timing.jsonl the others.
 """
 
 import json
@@ -24,10 +24,10 @@ class MetricLog:
     def __init__(self, path: Path, step: int):
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a")
-        self._file.truncate(_end_of_step(path, step))  # in place: who follows the file keeps it
+        self._file.truncate(_end_of_step(path, step))  # in place, for readers that have it open
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
-        """Append one line, visible to readers at once."""
+        """Append one line, and flush it."""
         self._file.write(json.dumps({"step": step, **values}) + "\n")
         self._file.flush()
 
@@ -41,18 +41,18 @@ class MetricLog:
 
 
 def read_metrics(path: Path, up_to: int | None = None) -> list[dict[str, Any]]:
-    """Read a metric file's lines up to a step; an absent file has none."""
+    """Read a metric file's lines up to a step; none if there is no file."""
     return [line for line, _ in _whole_lines(path) if up_to is None or line["step"] <= up_to]
 
 
 def _end_of_step(path: Path, step: int) -> int:
-    """Length in bytes of the lines up to a step; a training from step 0 keeps nothing."""
+    """Length in bytes of the lines up to a step; 0 for a training from step 0."""
     ends = [end for line, end in _whole_lines(path) if step > 0 and line["step"] <= step]
     return ends[-1] if ends else 0
 
 
 def _whole_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """Yield each line, and where it ends; stops at one that a crash cut short."""
+    """Yield each line and the offset of its end; stops at one that a crash cut short."""
     if not path.exists():
         return
     end = 0

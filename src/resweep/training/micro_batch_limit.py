@@ -1,15 +1,14 @@
-"""How many sequences fit a forward: found out when more of them did not.
+"""The largest micro-batch that may fit in memory, recorded when a larger one did not.
 
-One process alone halves its micro-batch and goes on. Of several, the others would wait for it
-forever: it leaves a note in the run's folder, all of them end, and the next ones begin with fewer.
+A single process halves its micro-batch and continues. Of several, the others would wait for it
+forever: it leaves a note in the run's folder, all of them exit, and the next attempt starts with a
+smaller micro-batch.
 """
 
 import json
 from pathlib import Path
 
-from resweep.paths import write_atomically
-
-NOTE = "micro_batch.json"
+from resweep.paths import RunFolder, write_atomically
 
 
 class MicroBatchLimit:
@@ -17,15 +16,15 @@ class MicroBatchLimit:
 
     Args:
         folder: The run's folder.
-        memory: Bytes that the device has; None: not known. On larger devices the note says nothing.
+        memory: Bytes of device memory; None: unknown. Devices with more memory ignore the note.
     """
 
     def __init__(self, folder: Path, memory: int | None):
-        self.path = folder / NOTE
+        self.path = RunFolder(folder).micro_batch
         self.memory = memory
 
     def read(self) -> int | None:
-        """Return the most sequences a forward; 0: not even one fits, None: nothing is known."""
+        """Return the maximum number of sequences per forward; 0: none fits, None: unknown."""
         try:
             note = json.loads(self.path.read_text())
         except FileNotFoundError:
@@ -35,6 +34,6 @@ class MicroBatchLimit:
         return int(note["sequences"])
 
     def note(self, sequences: int) -> None:
-        """Write down that at most so many may fit."""
+        """Record that at most `sequences` may fit."""
         content = {"sequences": sequences, "device_memory": self.memory}
         write_atomically(self.path, json.dumps(content) + "\n")

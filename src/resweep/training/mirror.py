@@ -1,4 +1,4 @@
-"""What the processes beside rank 0 do: build the same learner, and call what rank 0 calls."""
+"""The other processes: they build the same learner and repeat the calls of rank 0."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,31 +8,31 @@ from resweep.training.processes import Processes
 
 
 def mirror_rank_zero(processes: Processes, build: Callable[..., Any]) -> None:
-    """Obey rank 0 until it says that this was all.
+    """Repeat the calls of rank 0 until it ends the training.
 
     Args:
-        processes: This one among them.
-        build: Returns a learner, given what rank 0 sends for it.
+        processes: Those that train together.
+        build: Returns a learner, from the arguments that rank 0 sends.
 
     Raises:
-        ProcessLost: Another process is gone; there is nothing to mirror any more.
-        Exception: Whatever the training raised here; the others are told why.
+        ProcessLost: Another process died.
+        Exception: Whatever the training raised in this process; it is reported to the others.
     """
     learner: Any = None
     while True:
         with processes.watched():
-            name, arguments = processes.listen()
+            name, arguments = processes.receive()
         if name == "end":
-            processes.part()
+            processes.leave()
             return
         try:
             if name == "build":
-                learner = None  # the memory of the one before, first
+                learner = None  # free the memory of the previous one first
                 learner = build(*arguments)
             else:
                 getattr(learner, name)(*arguments)
         except ProcessLost:
             raise
         except Exception as error:
-            processes.leave_word(f"{type(error).__name__}: {error}")
+            processes.report_failure(f"{type(error).__name__}: {error}")
             raise

@@ -1,10 +1,10 @@
-"""Early stopping: monitors that read the lines of metrics.jsonl and say where a trial stops.
+"""Early stopping: monitors that read the lines of metrics.jsonl and decide where a trial stops.
 
     a line, as it is written   ->  Monitors.see  ->  Stop or None
     the lines of a file        ->  first_stop    ->  the same Stop or None
 
-A monitor knows nothing but the lines, so its decision can be made again from the file alone: for a
-training that was killed, for a run that was trained further without it, under other settings.
+Monitors depend on the lines alone, so their decisions can be reproduced from the file: after a
+training was killed, for a run that was trained further without them, or under other settings.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,11 +23,10 @@ class StopRules:
 
     Attributes:
         settings: Of all monitors.
-        training_loss: Name of the loss of each line; None where the system logs none, and then the
-            monitors of it are off.
-        metric: Name of the metric that should improve from evaluation to evaluation.
+        training_loss: Name of the loss in each line; None turns its monitors off.
+        metric: Name of the metric that should improve with each evaluation.
         goal: Of that metric.
-        horizon: The run's last step, at which nothing stops it: there is nothing left to stop.
+        horizon: The run's last step, at which monitors no longer stop it.
     """
 
     settings: EarlyStopping
@@ -38,7 +37,7 @@ class StopRules:
 
     @property
     def on(self) -> bool:
-        """Whether any monitor is."""
+        """Whether any monitor is on."""
         return self.settings.on
 
     def content(self) -> dict[str, Any]:
@@ -47,20 +46,20 @@ class StopRules:
 
     @classmethod
     def from_content(cls, content: Mapping[str, Any]) -> "StopRules":
-        """Make rules of what `content` gave."""
+        """Make rules from the result of `content`."""
         return cls(**{**content, "settings": EarlyStopping.model_validate(content["settings"])})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stop:
-    """What a monitor found.
+    """A decision to stop.
 
     Attributes:
-        step: Of the line that it found it in.
+        step: Of the line that triggered it.
         rule: loss-flat, loss-rising, plateau or divergence.
-        status: What the trial's record will say.
-        reason: The values that were compared, and with what.
-        settings: Those that the rule depends on.
+        status: For the trial's record.
+        reason: The values, and what they were compared with.
+        settings: The settings that the rule depends on.
     """
 
     step: int
@@ -71,32 +70,32 @@ class Stop:
 
     @property
     def name(self) -> str:
-        """The rule under its settings: stops of one name at one step are the same fact."""
+        """Rule and digest of its settings: equal names at equal steps mean the same stop."""
         return f"{self.rule}-{digest(list(self.settings), 6)}"
 
 
 class Monitor(Protocol):
-    """A stop rule that reads one line after the other."""
+    """A stop rule that reads line by line."""
 
     def see(self, line: Mapping[str, Any]) -> Stop | None:
-        """Take the next line; returns a stop if the training should end with it."""
+        """Read the next line; returns a stop if the training should end there."""
 
 
 class Monitors:
-    """The monitors that the rules switch on.
+    """The monitors that the rules turn on.
 
     Args:
-        rules: Which, and what they watch.
+        rules: Which ones, and what they watch.
 
     Attributes:
-        stop: The first stop that was found.
+        stop: The first stop, if any.
     """
 
     def __init__(self, rules: StopRules):
         self.horizon = rules.horizon
         self.stop: Stop | None = None
         settings, loss = rules.settings, rules.training_loss
-        self._monitors: list[Monitor] = []  # the first one that fires at a line gives the reason
+        self._monitors: list[Monitor] = []  # at one line, the first that fires counts
         if settings.divergence_factor is not None and loss is not None:
             self._monitors.append(
                 DivergenceMonitor(loss, settings.divergence_factor, settings.loss_smoothing)
@@ -127,7 +126,7 @@ class Monitors:
         return bool(self._monitors)
 
     def see(self, line: Mapping[str, Any]) -> Stop | None:
-        """Take the next line of metrics.jsonl; returns a stop if the training ends with it."""
+        """Read the next line of metrics.jsonl; returns a stop if the training ends there."""
         if self.horizon is None or line["step"] < self.horizon:
             stops = [monitor.see(line) for monitor in self._monitors]
             self.stop = self.stop or next(filter(None, stops), None)
@@ -138,25 +137,25 @@ def first_stop(lines: Iterable[Mapping[str, Any]], rules: StopRules) -> Stop | N
     """Return where a training with these lines stops, or None.
 
     Args:
-        lines: Of metrics.jsonl, from the first one on.
-        rules: Which monitors there are.
+        lines: All lines of metrics.jsonl.
+        rules: Which monitors are on.
     """
     monitors = Monitors(rules)
     return next(filter(None, map(monitors.see, lines)), None)
 
 
 class LossMonitor:
-    """Stops a training whose loss rises, or does not move.
+    """Stops a training whose loss rises or is flat.
 
-    Of the last `patience` smoothed values, flat means that each change is at most the
-    tolerance, relative to the value before it; rising that each is a rise, and not all are flat.
+    Over the last `patience` smoothed values, flat means that each relative change is at most the
+    tolerance; rising means that each value is higher than the one before, and they are not flat.
 
     Args:
         metric: Name of the loss.
         patience: Number of values, at least two.
-        tolerance: Share of the loss.
-        min_steps: Step of the first line that can stop.
-        smoothing: Of the loss; 0 takes it as it is.
+        tolerance: Relative change that counts as flat.
+        min_steps: First step that can stop.
+        smoothing: Of the loss; 0: none.
     """
 
     def __init__(
@@ -171,7 +170,7 @@ class LossMonitor:
         self._last: list[float] = []
 
     def see(self, line: Mapping[str, Any]) -> Stop | None:
-        """Take the next line; one without the loss says nothing."""
+        """Read the next line; lines without the loss are skipped."""
         if self.metric not in line:
             return None
         self._last = [*self._last, self._mean.take(line[self.metric])][-self.patience :]
@@ -180,17 +179,14 @@ class LossMonitor:
         flat = all(abs(b - a) <= self.tolerance * abs(a) for a, b in pairwise(self._last))
         if not flat and not all(b > a for a, b in pairwise(self._last)):
             return None
-        told = ", ".join(f"{value:.5g}" for value in self._last)
-        if flat:
-            reason = f"no change by more than {self.tolerance:.3g} of it"
-        else:
-            reason = "each above the one before"
+        values = ", ".join(f"{value:.5g}" for value in self._last)
         shape = "flat" if flat else "rising"
+        limit = f" (relative changes of at most {self.tolerance:.3g})" if flat else ""
         return Stop(
             step=line["step"],
             rule=f"loss-{shape}",
             status="stopped",
-            reason=f"{self.metric} is {shape}: {told}: {reason}{self._mean.told}",
+            reason=f"{self.metric} is {shape}: {values}{limit}{self._mean.note}",
             settings=self.settings,
         )
 
@@ -200,24 +196,23 @@ class PlateauMonitor:
 
     Args:
         metric: Its name.
-        goal: Whether less is better, or more.
-        patience: Evaluations in a row without improvement that stop, the one at step 0 being the
-            first to improve on.
-        min_delta: An improvement is better than the best by more than this.
+        goal: Whether less or more is better.
+        patience: Number of evaluations in a row without improvement; the one at step 0 is the first
+            to improve on.
+        min_delta: Smallest difference to the best value that counts as an improvement (exclusive).
     """
 
     def __init__(self, metric: str, goal: MetricGoal, patience: int, min_delta: float):
         self.settings = (metric, patience, min_delta)
         self.metric = metric
         self.sign = sign_of(goal)
-        self.side = "below" if goal == "minimize" else "above"
         self.patience = patience
         self.min_delta = min_delta
         self._best: tuple[float, int] | None = None  # value, step
         self._without = 0
 
     def see(self, line: Mapping[str, Any]) -> Stop | None:
-        """Take the next line; one without the metric says nothing."""
+        """Read the next line; lines without the metric are skipped."""
         if self.metric not in line:
             return None
         value, step = line[self.metric], line["step"]
@@ -232,9 +227,8 @@ class PlateauMonitor:
             step=step,
             rule="plateau",
             status="stopped",
-            reason=f"{self.metric} is on a plateau: {value:.5g}, after {self._without} evaluations "
-            f"none of which was more than {self.min_delta:.3g} {self.side} {best:.5g} of step "
-            f"{best_step}",
+            reason=f"{self.metric} has plateaued at {value:.5g}: {self._without} evaluations "
+            f"without improving on {best:.5g} (step {best_step}) by more than {self.min_delta:.3g}",
             settings=self.settings,
         )
 
@@ -244,8 +238,8 @@ class DivergenceMonitor:
 
     Args:
         metric: Name of the loss.
-        factor: Of the lowest smoothed value so far; a line above it stops.
-        smoothing: Of the loss; 0 takes it as it is.
+        factor: Stops when the loss exceeds this multiple of its lowest smoothed value.
+        smoothing: Of the loss; 0: none.
     """
 
     def __init__(self, metric: str, factor: float, smoothing: float):
@@ -256,7 +250,7 @@ class DivergenceMonitor:
         self._lowest: float | None = None
 
     def see(self, line: Mapping[str, Any]) -> Stop | None:
-        """Take the next line; one without the loss says nothing."""
+        """Read the next line; lines without the loss are skipped."""
         if self.metric not in line:
             return None
         value = line[self.metric]
@@ -265,8 +259,8 @@ class DivergenceMonitor:
                 step=line["step"],
                 rule="divergence",
                 status="diverged",
-                reason=f"{self.metric} diverged: {value:.5g} is above {self.factor:.3g} times "
-                f"{self._lowest:.5g}, its lowest{self._mean.told}",
+                reason=f"{self.metric} diverged: {value:.5g} is more than {self.factor:.3g} times "
+                f"its lowest value, {self._lowest:.5g}{self._mean.note}",
                 settings=self.settings,
             )
         mean = self._mean.take(value)
@@ -275,19 +269,15 @@ class DivergenceMonitor:
 
 
 class _Mean:
-    """A mean of all values so far; with each step back they weigh `smoothing` times as much.
-
-    The exponential moving average without the bias towards its start that Adam's moments are
-    corrected for too (Kingma and Ba 2015, section 3).
-    """
+    """Exponential moving average, with Adam's bias correction (Kingma and Ba 2015, section 3)."""
 
     def __init__(self, smoothing: float):
         self.smoothing = smoothing
         self._sum = self._weight = 0.0
 
     @property
-    def told(self) -> str:
-        """How it was smoothed, for a reason."""
+    def note(self) -> str:
+        """The smoothing, for a reason."""
         return f" (smoothed by {self.smoothing:.3g})" if self.smoothing else ""
 
     def take(self, value: float) -> float:

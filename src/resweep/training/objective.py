@@ -1,12 +1,12 @@
-"""What a system brings that trains by backpropagation: a model, its batches, its loss.
+"""The interface of systems that train by backpropagation: a model, its batches, its loss.
 
-    rows_at(step)      the examples of an optimizer step      cut into parts by the learner
-    loss(part)         a scalar with gradients                through the engine
-    measure(batch)     sums over an evaluation's examples     added up over batches and processes
+    rows_at(step)      the examples of an optimizer step      split by the learner
+    loss(part)         a scalar with gradients                called by the engine
+    measure(batch)     sums over an evaluation's examples     summed over batches and processes
     summarize(sums)    the metrics of an evaluation
 
-Micro-batches, ddp, ZeRO, compilation, saved gradients and resuming are the learner's and the
-engine's (`resweep.training.gradient_learner`, `resweep.training.engine`): an objective knows none.
+The learner and the engine (`resweep.training.gradient_learner`, `resweep.training.engine`) handle
+micro-batches, ddp, ZeRO, compilation, saved gradients and resuming.
 """
 
 from abc import ABC, abstractmethod
@@ -21,15 +21,15 @@ from resweep.training.dropout import SampleKeys
 
 
 class Objective(ABC):
-    """A model, and what it is trained to do.
+    """A model, its data and its loss.
 
     Attributes:
-        model: Whose parameters are trained, those with `requires_grad`.
-        shapes: Of all parameters by name, as built: an engine may cut them into shards.
-        sample_keys: From which dropout draws masks, set before each forward; None without dropout.
+        model: Its parameters with `requires_grad` are trained.
+        shapes: Of all parameters by name, as built; an engine may shard them.
+        sample_keys: Keys of dropout masks, set before each forward; None without dropout.
         loss_name: The training loss's name in metrics.jsonl.
-        step_units: What an optimizer step trains on, in the system's unit.
-        step_flops: Floating-point operations of an optimizer step that the model needs.
+        step_units: Number of the system's units per optimizer step.
+        step_flops: Floating-point operations that the model needs per optimizer step.
     """
 
     model: nn.Module
@@ -46,37 +46,37 @@ class Objective(ABC):
 
     @abstractmethod
     def initialize(self) -> None:
-        """Draw all weights, on the CPU, from the configuration's seeds alone."""
+        """Initialize all weights on the CPU, from the configuration's seeds alone."""
 
     def lr_scales(self) -> dict[str, float]:
-        """Return how many times the schedule's rate some parameters learn at, by name."""
+        """Return learning-rate multipliers by parameter name; others use the schedule's rate."""
         return {}
 
     def recompute_blocks(self, on: bool) -> None:  # noqa: B027 (nothing, unless there are blocks)
-        """Keep each block's input alone for backward, and compute the rest again: or stop it."""
+        """Turn activation checkpointing on or off."""
 
     @abstractmethod
     def rows_at(self, step: int) -> np.ndarray:
-        """Return the examples of an optimizer step, of all processes: (rows, ...).
+        """Return the examples of an optimizer step, for all processes: (rows, ...).
 
         A pure function of seed and step, called from two threads.
         """
 
     @abstractmethod
     def loss(self, rows: Tensor) -> Tensor:
-        """(rows, ...) -> the mean loss over them, a scalar with gradients."""
+        """(rows, ...) -> their mean loss, a scalar with gradients."""
 
     @abstractmethod
     def measure(self, rows: Tensor) -> Tensor:
-        """(rows, ...) -> sums over them, of one shape for all batches; without gradients."""
+        """(rows, ...) -> sums over the rows, of the same shape for all batches; no gradients."""
 
     @abstractmethod
     def eval_batches(self, split: str, most_rows: int) -> Sequence[np.ndarray]:
-        """Return the batches of an evaluation, the same ones each time; none without examples.
+        """Return the batches of an evaluation, always the same; none without examples.
 
         Args:
-            split: val, or test for what is measured at the end alone.
-            most_rows: Examples of a batch.
+            split: val, or test (only measured at the end).
+            most_rows: Maximum number of examples per batch.
         """
 
     @abstractmethod
@@ -86,45 +86,51 @@ class Objective(ABC):
         Args:
             split: val or test.
             sums: Of `measure`, over all examples; on the CPU, float64.
-            rows: How many examples there were.
+            rows: Number of examples.
         """
 
     def interval_metrics(self, step: int) -> dict[str, float]:
-        """Return metrics of a line beside the loss, the learning rate and the gradient's norm."""
+        """Return metrics of a line besides loss, learning rate and gradient norm."""
         return {}
 
+    def begin(self) -> None:  # noqa: B027 (nothing, unless a system has something)
+        """Called once, when the weights to start with are in place, drawn or loaded."""
+
     def after_step(self) -> None:  # noqa: B027 (nothing, unless a system has something)
-        """Follow an update of the weights: for averages of them, for states that are carried on."""
+        """Called after each update: for weight averages, for states carried between steps.
+
+        Under ZeRO 3 the model's parameters are shards here.
+        """
 
     def extra_state(self) -> dict[str, Tensor]:
-        """Return what a checkpoint needs beside weights and moments, by name."""
+        """Return the state of a checkpoint besides weights and moments, by name."""
         return {}
 
     def load_extra_state(self, state: Mapping[str, Tensor]) -> None:  # noqa: B027 (as above)
-        """Restore what `extra_state` gave."""
+        """Restore the result of `extra_state`."""
 
     @abstractmethod
     def write(self, weights: Mapping[str, Tensor], folder: Path) -> None:
-        """Write the model into an existing folder, `model.safetensors` with its weights.
+        """Write the model into an existing folder, with its weights in `model.safetensors`.
 
-        Called from another thread while the model is trained on: its parameters move, `weights`
-        do not.
+        Called from a background thread while training continues: use `weights`, not the model's
+        parameters.
 
         Args:
-            weights: All parameters by name, whole and on the CPU.
-            folder: Where to.
+            weights: All parameters by name, full tensors on the CPU.
+            folder: The folder.
         """
 
     @abstractmethod
     def read(self, folder: Path) -> dict[str, Tensor]:
-        """Return the parameters by name that `write` wrote.
+        """Read the parameters that `write` wrote, by name.
 
         Raises:
             ConfigError: Names or shapes do not fit the model.
         """
 
     def read_parent(self) -> dict[str, Tensor] | None:
-        """Return the parameters to start with; None where the configuration names no weights.
+        """Return the initial parameters; None if the configuration names no weights.
 
         Raises:
             ConfigError: Names or shapes do not fit the model.

@@ -1,7 +1,7 @@
 """AdamW with decoupled weight decay on matrices only (Loshchilov and Hutter 2019, algorithm 2).
 
-`torch.optim.AdamW` computes the same, but importing it loads torch._dynamo, which costs every
-trial a second of start-up. This calls the same fused kernel; a test compares the two.
+`torch.optim.AdamW` computes the same, but importing it loads torch._dynamo, which adds a second to
+the start of every trial. This calls the same fused kernel; a test compares the two.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Group:
-    """Parameters that are updated alike.
+    """Parameters that share their settings.
 
     Attributes:
-        names: Which.
-        weight_decay: Times the group's learning rate, subtracted as a share of the weight.
-        lr_scale: The group's learning rate over that of the schedule.
+        names: Of the parameters.
+        weight_decay: Fraction of the weight subtracted per step, times the group's learning rate.
+        lr_scale: Multiplier of the schedule's learning rate.
     """
 
     names: tuple[str, ...]
@@ -29,13 +29,13 @@ class Group:
 def parameter_groups(
     model: nn.Module, weight_decay: float, lr_scales: Mapping[str, float] | None = None
 ) -> list[Group]:
-    """Return what is trained: parameters with two or more dimensions decay, the others do not.
+    """Group the trained parameters: those with two or more dimensions decay, others do not.
 
     Args:
-        model: Whose parameters.
-        weight_decay: Of those that decay, at the rate of the schedule. A group's scale does not
-            change what a step takes off a weight: rate times decay.
-        lr_scales: Parameters that learn at another rate than the schedule's: how many times it.
+        model: The model.
+        weight_decay: Of those that decay, at the schedule's rate. A group's scale does not change
+            rate times decay, the fraction of a weight subtracted per step.
+        lr_scales: Multipliers of the schedule's rate, by parameter name.
     """
     alike: dict[tuple[bool, float], list[str]] = {}
     for name, parameter in model.named_parameters():
@@ -52,8 +52,8 @@ class AdamW:
     """Updates the parameters of a model in place.
 
     Args:
-        model: Whose parameters.
-        groups: Which of them, and how.
+        model: The model.
+        groups: The parameters to update, with their settings.
         beta1, beta2, eps: Of Adam.
     """
 
@@ -67,12 +67,12 @@ class AdamW:
         self.exp_avg = {name: torch.zeros_like(p) for name, p in self.parameters.items()}
         self.exp_avg_sq = {name: torch.zeros_like(p) for name, p in self.parameters.items()}
         self.steps = 0
-        # The kernel reads the count from its device; a new tensor each step would be waited for.
+        # The kernel reads the count on its device; a new tensor each step would synchronize.
         self.count = torch.zeros((), device=next(iter(self.parameters.values())).device)
 
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
-        """Apply one update from the gradients; parameters without one stay."""
+        """Apply one update; parameters without a gradient do not change."""
         self.steps += 1
         self.count.fill_(self.steps)
         for group in self.groups:
@@ -97,7 +97,7 @@ class AdamW:
             )
 
     def zero_grad(self) -> None:
-        """Drop all gradients."""
+        """Clear all gradients."""
         for parameter in self.parameters.values():
             parameter.grad = None
 
@@ -111,7 +111,7 @@ class AdamW:
         }
 
     def load_state(self, state: Mapping[str, Tensor], steps: int) -> None:
-        """Restore what `state` gave; raises KeyError where a parameter has no moments."""
+        """Restore the result of `state`; raises KeyError if a parameter has no moments."""
         self.steps = steps
         for name in self.parameters:
             self.exp_avg[name].copy_(state[f"exp_avg.{name}"])
@@ -119,7 +119,7 @@ class AdamW:
 
 
 def clip_gradients(parameters: Sequence[Tensor], max_norm: float) -> Tensor:
-    """Scale all gradients so that their global L2 norm is at most `max_norm`; 0 leaves them.
+    """Scale all gradients so that their global L2 norm is at most `max_norm`; 0: no clipping.
 
     Returns:
         The norm before clipping, a scalar tensor on the parameters' device.

@@ -6,10 +6,10 @@ from resweep.config.training_section import Training
 
 
 def resolve_warmup(steps: int | None, share: float | None, max_steps: int) -> int:
-    """Return a warmup in steps, at most the horizon; a share of it is rounded to the nearest.
+    """Return the warmup in steps, at most the horizon; fractions are rounded.
 
     Args:
-        steps: `training.warmup_steps`, which counts if it is given.
+        steps: `training.warmup_steps`, which takes precedence.
         share: `training.pct_warmup`.
         max_steps: The horizon.
     """
@@ -21,8 +21,8 @@ def resolve_warmup(steps: int | None, share: float | None, max_steps: int) -> in
 def learning_rate(step: int, training: Training, max_steps: int) -> float:
     """Return the learning rate of optimizer step `step` (from 0) in a run of `max_steps`.
 
-    Linear warmup reaches the peak at its last step. After it, with p the share of the rest that is
-    done and r = min_lr_ratio: constant 1, linear 1 - (1 - r) p, cosine r + (1 - r) (1 + cos pi p)
+    Linear warmup reaches the peak at its last step. After it, with p the completed fraction of the
+    rest and r = min_lr_ratio: constant 1, linear 1 - (1 - r) p, cosine r + (1 - r) (1 + cos pi p)
     / 2, wsd (warmup-stable-decay, Hu et al. 2024, section 4) 1 until the last `decay_fraction` of
     the run, then linear to r.
     """

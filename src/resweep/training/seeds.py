@@ -1,4 +1,4 @@
-"""Seeds for parts of a training: nothing is drawn from a stream that would have to be saved."""
+"""Seeds for parts of a training, so that no generator state has to be saved."""
 
 from typing import Any
 

@@ -1,11 +1,11 @@
-"""A gradient learner's training at one step, in main memory: what its checkpoint holds.
+"""A snapshot of a gradient learner in main memory: the content of its checkpoint.
 
 model.safetensors ...            the model, as the objective writes it
 optimizer.safetensors            both moments of every trained parameter
-extra.safetensors                what else the objective carries from step to step, if anything
+extra.safetensors                the objective's extra state, if any
 trainer.json                     counters
-gradients.pt                     of that step, if asked for (resweep.training.gradients)
-gradient_samples.pt              of parts of its batch, if asked for
+gradients.pt                     of that step, if requested (resweep.training.gradients)
+gradient_samples.pt              of parts of its batch, if requested
 """
 
 import json
@@ -35,9 +35,9 @@ class GradientSnapshot:
         weights: All parameters by name.
         moments: `exp_avg.NAME` and `exp_avg_sq.NAME`.
         extra_state: The objective's own, by name.
-        counters: What trainer.json holds.
-        gradients: By name; None if nobody wants them.
-        gradient_samples: By name, (n, *shape); None if nobody wants them.
+        counters: Content of trainer.json.
+        gradients: By name; None if not requested.
+        gradient_samples: By name, (n, *shape); None if not requested.
     """
 
     objective: Objective
@@ -54,10 +54,10 @@ class GradientSnapshot:
         return int(self.counters["step"])
 
     def write(self, folder: Path) -> None:
-        """Write all of it into an existing folder, while the training continues.
+        """Write a checkpoint into an existing folder, while the training continues.
 
         Raises:
-            StoreError: It cannot be written: a full disk comes as an error of the library.
+            StoreError: It cannot be written, for example because the disk is full.
         """
         try:
             self.objective.write(self.weights, folder)
@@ -79,7 +79,7 @@ def read_moments(folder: Path) -> dict[str, Tensor]:
 
 
 def read_extra_state(folder: Path) -> dict[str, Tensor]:
-    """Return what else a checkpoint holds; empty where that is nothing."""
+    """Return the extra state of a checkpoint; empty if it has none."""
     file = folder / EXTRA
     return load_file(file) if file.is_file() else {}
 
@@ -90,7 +90,7 @@ def read_counters(folder: Path) -> dict[str, Any]:
 
 
 def to_memory(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Copy tensors to main memory, so that what is trained on does not change them."""
+    """Copy tensors to main memory, so that further training does not change them."""
     return {
         name: tensor.detach().clone(memory_format=torch.contiguous_format)
         if tensor.device.type == "cpu"

@@ -1,4 +1,4 @@
-"""Work that the training does not wait for: one piece at a time, in a thread."""
+"""Background work of a training: one task at a time, in a thread."""
 
 import logging
 from collections.abc import Callable
@@ -10,9 +10,9 @@ log = logging.getLogger(__name__)
 
 
 class Writer:
-    """Does work in the background: `with Writer() as writer: ...` leaves when it is done.
+    """Runs tasks in the background: `with Writer() as writer: ...` waits for them on exit.
 
-    An error of the work is raised by the next call, or on leaving; it hides no other error.
+    An error of a task is raised by the next call, or on exit unless another error is raised.
     """
 
     def __init__(self) -> None:
@@ -20,18 +20,18 @@ class Writer:
         self._work: Future[None] | None = None
 
     def begin(self, work: Callable[[], None]) -> None:
-        """Do this next, after what is under way."""
+        """Run a task after the current one."""
         self.wait()
         self._work = self._thread.submit(work)
 
     def wait(self) -> None:
-        """Wait until the work is done; raises what it raised."""
+        """Wait for the current task; raises its error."""
         work, self._work = self._work, None
         if work is not None:
             work.result()
 
     def check(self) -> None:
-        """Raise what the work raised, if it is done."""
+        """Raise the error of the current task, if it has finished."""
         if self._work is not None and self._work.done():
             self.wait()
 
@@ -49,6 +49,6 @@ class Writer:
         except Exception as other:
             if error is None:
                 raise
-            log.warning("a checkpoint was not written either: %s", other)
+            log.warning("a checkpoint could not be written either: %s", other)
         finally:
             self._thread.shutdown()

@@ -1,11 +1,11 @@
-"""ZeRO through DeepSpeed (Rajbhandari et al. 2020): each process keeps a shard of the training.
+"""ZeRO by DeepSpeed (Rajbhandari et al. 2020): each process holds a shard of the training state.
 
-    stage 1    of the moments
-    stage 2    and of the gradients
-    stage 3    and of the parameters
+    stage 1    shards the moments
+    stage 2    also the gradients
+    stage 3    also the parameters
 
-DeepSpeed's own checkpoints belong to a number of processes. Here shards are gathered, parameter by
-parameter, into whole tensors when a snapshot is taken, and cut again when one is loaded.
+DeepSpeed's own checkpoints depend on the number of processes. Here shards are gathered into full
+tensors, parameter by parameter, when a snapshot is taken, and split again when one is loaded.
 """
 
 import functools
@@ -36,11 +36,11 @@ from deepspeed.utils import (
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
-# None of its compiled operations is used. To look for them takes a compiler, and building the one
-# for sums between CPUs a minute and a gigabyte; killed in between, it leaves a lock that hangs all.
+# None of its compiled operations is used. Detecting them needs a compiler, and building the one for
+# sums between CPUs takes a minute and a gigabyte; if killed meanwhile, it leaves a lock that hangs.
 deepspeed.ops.__compatible_ops__ = {}
 logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
-# It calls what torch will rename one day; that is not for whoever trains to fix.
+# DeepSpeed's deprecated calls are not for users to fix.
 warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
 
 
@@ -76,7 +76,7 @@ class Zero:
             fused=True,
         )
         settings = {
-            "train_micro_batch_size_per_gpu": 1,  # of no effect: boundaries are set by hand
+            "train_micro_batch_size_per_gpu": 1,  # no effect: boundaries are set by hand
             "gradient_accumulation_steps": 1,
             "gradient_clipping": training.grad_clip,
             "zero_optimization": {"stage": self.stage},
@@ -98,7 +98,7 @@ class Zero:
         return int(state["step"])
 
     def begin(self) -> None:
-        """Drop the gradients of the step before; DeepSpeed did when it was applied."""
+        """Clear the gradients of the previous step, as DeepSpeed also does after applying them."""
         self.engine.zero_grad()
 
     def accumulate(self, part: Tensor, share: float, last: bool) -> Tensor:
@@ -109,14 +109,14 @@ class Zero:
         return loss.detach()
 
     def gradients(self) -> dict[str, Tensor]:
-        """Return the step's gradients by name, gathered one by one into rank 0's main memory."""
+        """Return the step's gradients by name, gathered one by one in rank 0's main memory."""
         return self._gathered(self.trained, safe_get_full_grad)
 
     def update(self, learning_rate: float, max_norm: float) -> Tensor:
-        """Clip, as DeepSpeed was told at the start, and apply; returns the norm before clipping.
+        """Clip, as configured at the start, and apply; returns the norm before clipping.
 
-        DeepSpeed leaves a step out whose gradients are not finite. Other engines do not, and what
-        they get is no number: so it is here, or the same run would diverge or not by its engine.
+        DeepSpeed skips a step whose gradients are not finite. Other engines do not, and get nan
+        weights. So does this one, since divergence must not depend on the engine.
         """
         for given, group in zip(self.optimizer.param_groups, self.groups, strict=True):
             given["lr"] = learning_rate * group.lr_scale
@@ -134,7 +134,7 @@ class Zero:
         return sums
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return parameters and moments by name, gathered into rank 0's main memory."""
+        """Return parameters and moments by name, gathered in rank 0's main memory."""
         moments: dict[str, Tensor] = {}
         for kind in MOMENTS:
             get = functools.partial(safe_get_full_optimizer_state, optim_state_key=kind)
@@ -149,7 +149,7 @@ class Zero:
     def _gathered(
         self, parameters: Mapping[str, nn.Parameter], get: Callable[[nn.Parameter], Tensor]
     ) -> dict[str, Tensor]:
-        """Get a tensor of each parameter, on all processes; rank 0 alone keeps them."""
+        """Get a tensor for each parameter, on all processes; only rank 0 keeps them."""
         found: dict[str, Tensor] = {}
         for name, parameter in parameters.items():
             tensor = get(parameter)
@@ -161,7 +161,7 @@ class Zero:
     def load(
         self, weights: Mapping[str, Tensor], moments: Mapping[str, Tensor], steps: int
     ) -> None:
-        """Restore what `state` gave; without moments the optimizer starts from scratch."""
+        """Restore the result of `state`; without moments the optimizer starts from scratch."""
         for name, parameter in self.model.named_parameters():
             self._set(parameter, weights[name])
         for kind in MOMENTS if moments else ():
@@ -173,7 +173,7 @@ class Zero:
 
     @torch.no_grad()
     def _set(self, parameter: nn.Parameter, whole: Tensor) -> None:
-        """Give a parameter a value, and the copy of it that the optimizer works on."""
+        """Set a parameter, and the copy of it that the optimizer updates."""
         with deepspeed.zero.GatheredParameters(
             [parameter], modifier_rank=0, enabled=self.stage == 3
         ):
@@ -182,7 +182,7 @@ class Zero:
             safe_set_full_fp32_param(parameter, whole.to(parameter.device))
 
     def _begin_moments(self) -> None:
-        """Make the moments, which DeepSpeed would at the first step, so that they can be set."""
+        """Create the moments before DeepSpeed does at its first step, so that they can be set."""
         if self.stage == 3:
             shards = self.optimizer.fp32_partitioned_groups_flat
         else:

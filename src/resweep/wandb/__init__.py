@@ -1,1 +1,1 @@
-"""Weights & Biases, in processes beside the training; nothing else imports wandb."""
+"""Weights & Biases, in child processes; nothing else imports wandb."""

@@ -1,9 +1,9 @@
-"""Weights & Biases beside a training, in a process of its own.
+"""W&B tracking of a training, in a separate process.
 
     trainer -> metrics.jsonl, timing.jsonl -> follower process -> wandb (offline, online)
 
-The trainer never imports wandb: a follower reads the run's metric files as they grow and sends
-their lines. Whatever happens to W&B, the training and its files stay as they are.
+The trainer never imports wandb: a follower process reads the run's metric files as they grow and
+logs their lines. Failures of W&B never affect the training or its files.
 """
 
 import json
@@ -25,7 +25,7 @@ from resweep.trials.trial import Trial
 from resweep.wandb import process as wandb_process
 
 SECONDS_BETWEEN_READS = 1.0
-# Online, connecting may take its whole time (wandb_process.SECONDS_TO_CONNECT) after a short run.
+# Online, a short run may still be connecting (wandb_process.SECONDS_TO_CONNECT) at its end.
 SECONDS_TO_FINISH = {"offline": 15.0, "online": 30.0}
 LOG = "wandb.log"
 
@@ -43,16 +43,16 @@ def follow(
     layout: Layout,
     rules: StopRules,
 ) -> Iterator[None]:
-    """Send a run's metrics to W&B while the body runs, and a little longer for the last ones.
+    """Send a run's metrics to W&B while the body runs, then wait briefly for the last ones.
 
     Args:
-        folder: Where the run's metric files grow; they hold nothing beyond `from_step` yet.
+        folder: With the run's metric files, which hold nothing beyond `from_step` yet.
         from_step: Lines up to this step were sent before.
-        run_id: Name of the run, in W&B too: a resumed run goes on there.
-        trial: The trial that has it trained, for names and groups.
+        run_id: Also its id in W&B, so that a resumed run continues there.
+        trial: The trial being trained, for names and groups.
         tracking: wandb (offline, online or disabled), project, entity; or agent_run, the W&B run
-            that a sweep's agent opened: everything goes there from the first step on, and what
-            that run is called, and where, is the agent's.
+            that a sweep agent opened: it gets everything from the first step on, under the agent's
+            name and project.
         layout: W&B's files go to `results/{study}/wandb`.
         rules: The monitors of the trial.
     """
@@ -88,7 +88,7 @@ def follow(
         directory.mkdir(parents=True, exist_ok=True)
         process = wandb_process.start("resweep.wandb.follow", order, folder / LOG)
     except OSError as error:
-        log.warning("W&B tracking did not start: %s; the training goes on without it", error)
+        log.warning("W&B tracking could not start: %s; training continues without it", error)
         yield
         return
     stopped = Event()
@@ -99,7 +99,7 @@ def follow(
     finally:
         assert process.stdin is not None
         process.stdin.close()
-        watcher.join(SECONDS_TO_FINISH[mode] + 2.0)  # it ends by itself before that
+        watcher.join(SECONDS_TO_FINISH[mode] + 2.0)  # it exits by itself before that
         if watcher.is_alive():
             stopped.set()
             process.kill()
@@ -109,7 +109,7 @@ def follow(
 def _last_sent(folder: Path, from_step: int, run_folder: Path) -> int:
     """Return the step up to which lines were sent before; -1 for none.
 
-    A retraining beside the run (its weights had been pruned) repeats what the run's file has.
+    Retraining pruned weights in a separate folder repeats lines of the run's own file.
     """
     known = read_metrics(run_folder / METRICS) if folder != run_folder else []
     if known:
@@ -118,12 +118,11 @@ def _last_sent(folder: Path, from_step: int, run_folder: Path) -> int:
 
 
 def _watch(process: subprocess.Popen[bytes], output: Path, stopped: Event) -> None:
-    """Say so when the follower fails, at once rather than at the end of a long training."""
+    """Warn as soon as the follower fails, not at the end of a long training."""
     code = process.wait()
     if code and not stopped.is_set():
         log.warning(
-            "W&B tracking ended with code %d (%s); the training and its files are not affected; "
-            "details: %s",
+            "W&B tracking failed with exit code %d (%s); the training is not affected; details: %s",
             code,
             wandb_process.last_line(output),
             output,
@@ -131,14 +130,14 @@ def _watch(process: subprocess.Popen[bytes], output: Path, stopped: Event) -> No
 
 
 class _Tail:
-    """Reads the lines that were added to a metric file since the last time."""
+    """Reads the lines added to a metric file since the last call."""
 
     def __init__(self, path: Path):
         self.path = path
         self.end = 0
 
     def new_lines(self) -> Iterator[dict[str, Any]]:
-        """Yield each new line once it is whole."""
+        """Yield each new complete line."""
         if not self.path.exists():
             return
         with self.path.open("rb") as file:
@@ -151,7 +150,7 @@ class _Tail:
 
 
 def main(order: dict[str, Any]) -> None:
-    """Follow one run until standard input closes: the trainer is done, or dead."""
+    """Follow one run until standard input closes: the trainer has finished or died."""
     folder, sent = Path(order["folder"]), order["after_step"]
     run = wandb_process.init(**order["init"])
     metrics, timing = _Tail(folder / METRICS), _Tail(folder / TIMING)

@@ -1,10 +1,10 @@
-"""Processes of their own for all that speaks to W&B: what happens to it stays there.
+"""Child processes for everything that uses wandb, to isolate its failures.
 
     parent: start(module, order, log)
     child:  run_child(main), in the module's `__main__`
 
-wandb is imported in the child alone. Its output, stack traces included, goes to the log; the last
-line of the log says in short what went wrong. What wandb starts ends with the child.
+Only the child imports wandb. Its output, including stack traces, goes to the log, whose last line
+summarizes a failure. Processes that wandb starts end with the child.
 """
 
 import json
@@ -25,16 +25,16 @@ AGENT_VARIABLES = ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH")
 def start(module: str, order: Mapping[str, Any], output: Path) -> subprocess.Popen[bytes]:
     """Start a module as a child that reads its order from the command line.
 
-    Its standard input is a pipe that nothing is written to: it ends when this process does, and
-    wandb cannot ask for a key there.
+    Its standard input is a pipe that nothing is written to: it closes when this process ends, and
+    wandb cannot prompt for a key.
 
     Args:
         module: Ends with `run_child(main)`.
-        order: What to do, for `main`; no secrets, since everyone can see command lines.
+        order: Argument of `main`; no secrets, since command lines are public.
         output: The log; appended to.
 
     Raises:
-        OSError: The log cannot be opened, or there is no process to be had.
+        OSError: The log cannot be opened, or the process cannot be started.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     with output.open("ab") as log:
@@ -47,15 +47,15 @@ def start(module: str, order: Mapping[str, Any], output: Path) -> subprocess.Pop
 
 
 def last_line(output: Path) -> str:
-    """Return the last line of a log that says anything."""
+    """Return the last line of a log that is not blank."""
     lines = output.read_text(errors="replace").split("\n") if output.exists() else []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "no output")
 
 
 def run_child(main: Callable[[dict[str, Any]], None]) -> None:
-    """Carry out the order on the command line; a failure ends with a line of its own, and code 1.
+    """Run `main` with the order from the command line; failures end with one line and exit code 1.
 
-    Signals that ask a job to leave are ignored: the parent tells us when to.
+    Signals that ask a job to exit are ignored: the parent decides when the child exits.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
@@ -69,11 +69,11 @@ def run_child(main: Callable[[dict[str, Any]], None]) -> None:
 
 
 def init(agent: bool = False, **arguments: Any) -> Any:
-    """Call `wandb.init`, silent and bounded in time; returns the W&B run.
+    """Call `wandb.init` silently and with a timeout; returns the W&B run.
 
     Args:
-        agent: Whether the run is the one that a sweep's agent opened and named in the environment.
-            Other runs must not end up there, though W&B would take their ids from it.
+        agent: Whether this is the run that a sweep agent opened and named in the environment. Other
+            runs must not take their ids from there, as W&B would do.
         arguments: Of `wandb.init`.
     """
     if not agent:
@@ -88,12 +88,12 @@ def init(agent: bool = False, **arguments: Any) -> Any:
 
 
 def leave_after(seconds: float) -> None:
-    """End this child after so many seconds, whatever wandb waits for: its parent may be dead."""
+    """Exit this child after `seconds`, whatever wandb waits for: its parent may be dead."""
 
-    def leave() -> None:
+    def exit_now() -> None:
         print(f"did not finish within {seconds:.0f} s", file=sys.stderr, flush=True)
         os._exit(1)
 
-    timer = Timer(seconds, leave)
+    timer = Timer(seconds, exit_now)
     timer.daemon = True
     timer.start()

@@ -283,6 +283,6 @@ def test_scripts_report_errors_in_one_line(ranked, tmp_path):
 
 def test_last_line_of_a_log(tmp_path):
     file = tmp_path / "log"
-    assert "nothing" in wandb_process.last_line(file)
+    assert "no output" in wandb_process.last_line(file)
     file.write_text("one\n  two \n\n")
     assert wandb_process.last_line(file) == "two"

@@ -85,8 +85,8 @@ def render(page: Path, folder: Path) -> str:
 
 
 def test_what_was_trained_is_a_table(html: str) -> None:
-    assert rows_of(html, "Trained") == [
-        ["gpt, 1.25 M parameters", "bytes (vocabulary 257)", "random weights", "cpu (made)"]
+    assert rows_of(html, "Training setup") == [
+        ["gpt, 1.25M parameters", "bytes (vocabulary 257)", "random", "cpu (made)"]
     ]
 
 
@@ -124,7 +124,7 @@ def test_header_says_how_new_the_results_are(tmp_path: Path) -> None:
         os.utime(path, (1_600_000_000, 1_600_000_000))
     os.utime(layout.record("made", "sweep", "ccc"), (1_700_000_000, 1_700_000_000))
     html = render_report(read_study("made", layout), layout)
-    assert "newest record: 2023-11-14 22:13 UTC" in html
+    assert "last updated 2023-11-14 22:13 UTC" in html
 
 
 def test_runs_of_different_code_in_one_ranking_are_warned_of(html: str, tmp_path: Path) -> None:
@@ -180,12 +180,12 @@ def test_header_sums_up(html: str) -> None:
         "steps": "320",
         "training time": "28 s",
         "GPU time": "28 s",
-        "bigram floor of the data": "1.600",
+        "bigram baseline": "1.600",
     }
 
 
 def test_reruns_stand_beside_their_sweep_trials(html: str) -> None:
-    rows = rows_of(html, "As in sweep, once more")
+    rows = rows_of(html, "Rerun of sweep")
     assert [row[1] for row in rows] == ["bbb", "ccc"]
     assert rows[0][2:] == ["2.1000", "1.5000 ± 0.0283", "-0.6000"]
 
@@ -250,7 +250,7 @@ def test_rungs_are_a_table_with_what_it_cannot_say(tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     page.write_text(html)
     dom = render(page, tmp_path / "profile")
-    for title in ("Places at the rungs", "Best so far"):
+    for title in ("Rank at each rung", "Best value so far"):
         assert "<svg" in dom.split(f"<h3>{title}</h3>")[1].split("</section>")[0]
 
 
@@ -286,7 +286,7 @@ def test_a_sweep_without_rungs_and_rounds_has_no_place_for_them(
     results: StudyResults, html: str
 ) -> None:
     assert rungs_chart(results.phases[0]) is None and rounds_chart(results.phases[0]) is None
-    assert "<h3>Rungs" not in html and "<h3>Best so far" not in html
+    assert "<h3>Rungs" not in html and "<h3>Best value so far" not in html
 
 
 def test_thin_keeps_ends_and_spikes() -> None:

@@ -162,7 +162,8 @@ def test_a_full_device_is_infeasible_for_as_much_memory_only(data, layout, monke
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
     monkeypatch.setattr(GradientLearner, "train_step", full)
-    monkeypatch.setattr("resweep.store.advance.device_memory", lambda device: 1000)
+    for module in ("advance", "training_attempt"):
+        monkeypatch.setattr(f"resweep.store.{module}.device_memory", lambda device: 1000)
     asked = request(data)
     record = read(advance(*asked, layout))
     assert record["status"] == "infeasible" and "memory" in record["stop_reason"]

@@ -193,20 +193,20 @@ from tests.support.learners import CPU, make_learner
 from tests.support.tiny import configure, prepare
 
 processes = Processes(os.environ)
-processes.meet(CPU)
+processes.join(CPU)
 data = prepare(Path(sys.argv[1]) / f"data{processes.rank}")
 changes = {"save_gradients": True, "gradient_samples": 3, "distributed": "ddp", "processes": 2}
 changes |= {"max_gpu_batch_size": 1, "grad_clip": 1e-3}
 config = configure(data, **{f"training__{name}": value for name, value in changes.items()})
 learner = make_learner(config, data, processes=processes)
 if processes.rank:
-    while (told := processes.listen())[0] != "end":
+    while (told := processes.receive())[0] != "end":
         getattr(learner, told[0])(*told[1])
 else:
     learner.train_step()
     learner.train_step(True)
     learner.snapshot().write(Path(sys.argv[1]))
-processes.part()
+processes.leave()
 """
 
 

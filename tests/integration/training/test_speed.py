@@ -118,7 +118,8 @@ def test_the_store_tells_what_fits_no_device_from_what_fits_in_parts(
     most, data, tmp_path, monkeypatch
 ):
     Device(most).install(monkeypatch)
-    monkeypatch.setattr("resweep.store.advance.device_memory", lambda device: 1000)
+    for module in ("advance", "training_attempt"):
+        monkeypatch.setattr(f"resweep.store.{module}.device_memory", lambda device: 1000)
     asked, layout = ask(configure(data, **EIGHT), data), Layout(tmp_path)
     record = json.loads(advance(*asked, layout).read_text())
     if most:

@@ -172,7 +172,7 @@ def test_json_lines_may_keep_text_under_another_key(tmp_path):
         ('{"text": "a"}\n{"txt": "b"}', "line 2 has no text under 'text'; set data.text_field"),
         ('{"text": 3}', "line 1 has no text"),
         ('["text"]', "line 1 has no text"),
-        ('{"text": "\\ud800"}', "line 1 is not Unicode text"),
+        ('{"text": "\\ud800"}', "line 1 is not valid Unicode"),
     ],
 )
 def test_bad_json_lines_are_named(text, words, tmp_path):

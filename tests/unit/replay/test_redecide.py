@@ -121,7 +121,7 @@ def test_what_is_said_of_other_rules_is_true_whatever_the_unknown_values_are(see
         for row in told.rows:
             if row["decision"] == PROMOTE:
                 assert outcomes[row["trial"]] == PROMOTE
-            elif row["decision"] == STOP and not row["reason"].startswith("if it came here"):
+            elif row["decision"] == STOP and not row["reason"].startswith("if it got here"):
                 assert outcomes[row["trial"]] == STOP
 
 
@@ -172,7 +172,7 @@ def test_asynchronously_a_trial_is_compared_with_those_before_it():
         ("e", "stop", 6.0),
     ]
     assert [row["compared"] for row in rows] == [1, 2, 3, 4, 5]
-    assert "7 is behind" in rows[2]["reason"] and "threshold 6" in rows[2]["reason"]
+    assert "7 is worse" in rows[2]["reason"] and "threshold 6" in rows[2]["reason"]
     assert "asynchronous" in rows[2]["rule"] and "eta 2" in rows[2]["rule"]
 
 
@@ -208,7 +208,7 @@ def test_what_comes_after_a_stop_is_not_known_and_costs_are_bounds():
     lines = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
     assert all(part in lines["cost"] for part in ("90 to 130 steps", "56% to 81%", "160"))
     assert lines["winner"].startswith("c, val/loss 1.5000")
-    assert "a from step 10" in text
+    assert "a after step 10" in text
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_whether_the_winner_would_have_survived(choice, stopped, survivor, regre
     assert (verdict.winner.trial, verdict.winner_stopped) == ("a", stopped)
     assert (verdict.survivor.trial, verdict.regret) == (survivor, pytest.approx(regret))
     text = describe_redecision(sweep, choice, found)
-    assert ("is stopped" in text, "place 3, 1.7000: regret 1.2000" in text) == (stopped, stopped)
+    assert ("is stopped" in text, "rank 3, 1.7000: regret 1.2000" in text) == (stopped, stopped)
 
 
 def test_more_is_better_where_the_goal_says_so():

@@ -28,7 +28,7 @@ def test_everything_is_said(tmp_path: Path) -> None:
     layout = make_study(tmp_path)
     lines = summary(layout)
     sweep = lines[lines.index("sweep (sweep, 4 trials)") : lines.index("rerun (rerun, 5 trials)")]
-    trained_by = ("gpt, 1.25 M parameters", "bytes (vocabulary 257)", "random", "cpu (made)")
+    trained_by = ("gpt, 1.25M parameters", "bytes (vocabulary 257)", "random", "cpu (made)")
     told = " ".join(text.strip() for text in sweep[1:3])
     assert all(part in told for part in trained_by)
     assert [text.split()[:2] for text in sweep[4:8]] == [
@@ -51,13 +51,13 @@ def test_everything_is_said(tmp_path: Path) -> None:
     ):
         compared = line(rerun, f"sweep trial {trial}")
         assert compared.index(there) < compared.index(here)
-    floor = line(lines, "best val/loss 1.4800")
+    floor = line(lines, "best val/loss: 1.4800")
     assert "1.6000" in floor and "below" in floor
 
 
 def test_a_loss_above_the_floor_is_called_so(tmp_path: Path) -> None:
     lines = summary(make_study(tmp_path, floor=1.2))
-    floor = line(lines, "best val/loss 1.4800")
+    floor = line(lines, "best val/loss: 1.4800")
     assert "1.2000" in floor and "above" in floor
 
 
@@ -72,7 +72,7 @@ def test_model_line_names_the_best_trial_of_the_last_phase(tmp_path: Path) -> No
     lines = summary(layout)
     model = layout.phase("made", "rerun").models / "02"
     assert model.is_dir()
-    assert line(lines, "model: ") == f"model: {model}"
+    assert f"model: {model}" in lines
     assert lines[-1].endswith(f'model = AutoModelForCausalLM.from_pretrained("{model}")')
     compile(lines[-1], "summary", "exec")
 
@@ -122,7 +122,7 @@ def test_a_pruned_model_is_not_promised(tmp_path: Path) -> None:
     weights = layout.run("rerun02") / "checkpoint_40"
     weights.mkdir()
     (folder / "models/02").unlink()
-    assert line(summary(layout), "model: ") == f"model: {weights}"
+    assert f"model: {weights}" in summary(layout)
 
 
 def test_a_phase_that_keeps_no_weights_has_no_model(tmp_path: Path) -> None:
@@ -150,9 +150,9 @@ def test_what_trained_is_shown_by_its_differences(tmp_path: Path) -> None:
     by = read_study("made", layout).phases[0].trained_by
     assert by == TrainedBy(
         {
-            "model": "llama (hf) / gpt, 1.25 M parameters",
-            "tokens": "bpe 300 (vocabulary 320) / bytes (vocabulary 257)",
-            "started from": "0123456789ab/40 with LoRA of rank 4 / random weights",
+            "model": "llama (hf) / gpt, 1.25M parameters",
+            "tokens": "BPE (vocabulary 320) / bytes (vocabulary 257)",
+            "initial weights": "0123456789ab/40 + LoRA of rank 4 / random",
             "trained on": "cpu (made) / GPU, 2 processes (ddp)",
         }
     )

@@ -126,7 +126,7 @@ def test_decisions_without_a_digest_are_known_by_their_rule() -> None:
 STOPPED_AT_1 = {
     "decision": "stop",
     "rule": "hyperband rung 1: 1 values, eta 2",
-    "reason": "place 3",
+    "reason": "rank 3",
 }
 
 
@@ -183,10 +183,10 @@ def test_promoted_before_and_stopped_later_is_stopped_later(tmp_path: Path) -> N
         write_outcome(outcome("a", 3.0, "stopped", 10), "r01/b1/a", layout),
         write_outcome(outcome("a", 2.5, "stopped", 20), "r01/b2/01", layout),
     ]
-    rows = [*decisions_of("a", decision="promote"), *decisions_of("a", reason="place 2")]
+    rows = [*decisions_of("a", decision="promote"), *decisions_of("a", reason="rank 2")]
     conclude(written, rows, layout)
     made = read_outcome(layout.record("s", "p", "a"))
-    assert made.record.step == 20 and "place 2" in str(made.record.stop_reason)
+    assert made.record.step == 20 and "rank 2" in str(made.record.stop_reason)
     assert read_trial(layout.trial("s", "p", "a")).stop == 20
 
 

@@ -110,7 +110,7 @@ def test_the_best_go_on_in_their_order_with_the_evidence() -> None:
     }
     assert says(rows[0]["reason"], "1 of 4, 3")
     assert rows[3]["decision"] == "stop"
-    assert says(rows[3]["reason"], "4 of 4, 3", "4 is behind", "threshold 3")
+    assert says(rows[3]["reason"], "4 of 4, 3", "4 is worse", "threshold 3")
 
 
 def says(reason: str, *words: str) -> bool:
@@ -123,7 +123,7 @@ def test_maximising_turns_the_order_around() -> None:
     rows = decided(values, THIRD, "maximize")
     assert going(rows) == ["d", "a"]
     assert {row["threshold"] for row in rows} == {3.0}
-    assert says(rows[2]["reason"], "2 is behind", "threshold 3")
+    assert says(rows[2]["reason"], "2 is worse", "threshold 3")
     mirrored = decided({name: -value for name, value in values.items()}, THIRD)
     assert outcomes(mirrored) == outcomes(rows)
 
@@ -132,7 +132,7 @@ def test_names_break_ties_and_no_more_go_on_for_them() -> None:
     rows = decided({"c": 1.0, "a": 1.0, "d": 1.0, "b": 1.0})
     assert [row["trial"] for row in rows] == ["a", "b", "c", "d"]
     assert going(rows) == ["a", "b", "c"]
-    assert says(rows[3]["reason"], "4 of 4, 3", "ties", "threshold 1", "names")
+    assert says(rows[3]["reason"], "4 of 4, 3", "ties", "threshold 1", "name")
 
 
 def test_the_order_of_arrival_says_nothing() -> None:
@@ -194,7 +194,7 @@ def test_trials_at_their_end_take_part_and_no_slot() -> None:
         "minimize",
     )
     assert outcomes(rows) == {"a": "done", "b": "promote", "c": "done", "d": "stop"}
-    expected = ["end", "2 of 4, 3", "plateau", "threshold 3"]
+    expected = ["finished", "2 of 4, 3", "plateau", "threshold 3"]
     assert all(says(row["reason"], word) for row, word in zip(rows, expected, strict=True))
 
 

@@ -207,11 +207,11 @@ def test_line_by_line_is_the_same_as_the_whole_file():
         (curve(2, 2.25, 2.5, 3), RAW, ["rising", "2, 2.25, 2.5, 3"]),
         (curve(2, 2, 2, 2.005), RAW, ["flat", "2, 2, 2, 2.005", "0.005"]),
         (curve(2, 2, 2, 2), RAW | {"loss_smoothing": 0.9}, ["smoothed by 0.9"]),
-        (curve(2, 7), {"divergence_factor": 3.0}, ["diverged", "7", "3 times 2"]),
+        (curve(2, 7), {"divergence_factor": 3.0}, ["diverged", "7", "3 times", ", 2"]),
         (
             curve(2, 1.95, 1.92, name="val/loss"),
             {"plateau_patience": 2, "plateau_min_delta": 0.1},
-            ["val/loss is on a plateau", "1.92", "0.1 below 2 of step 10"],
+            ["val/loss has plateaued", "1.92", "2 (step 10)", "0.1"],
         ),
     ],
 )

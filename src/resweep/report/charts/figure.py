@@ -1,4 +1,4 @@
-"""The charts of a system's own figures, which it hands over as data."""
+"""Charts of the figures that a system adds to the report."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from resweep.systems.system import Figure
 
 
 def figure_chart(figure: Figure) -> dict[str, Any] | None:
-    """Draw a figure: a line or a group of bars a series; None without any point."""
+    """Draw a figure: one line or group of bars per series; None without any point."""
     rows = [
         {"s": name, "x": rounded(x) if isinstance(x, float) else x, "y": rounded(y)}
         for name, points in figure.series.items()

@@ -1,4 +1,4 @@
-"""The charts of an adaptive sweep: what its rungs decided, and how its rounds got better."""
+"""Charts of an adaptive sweep: decisions at its rungs, progress over its rounds."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ END = "end"
 
 
 def rungs_chart(phase: PhaseResults) -> dict[str, Any] | None:
-    """Places at the rungs, of all rounds together, and at the end; None without any value there.
+    """Ranks at each rung, over all rounds, and at the end; None without any value at a rung.
 
-    A line a trial: lines that cross changed their order after a rung. Crosses were stopped.
+    One line per trial: where lines cross, the order changed after a rung. Crosses were stopped.
     """
     columns: dict[str, list[dict[str, Any]]] = {}
     names = {rung.rung: f"{rung.rung} (step {rung.steps_text})" for rung in phase.rung_summaries}
@@ -36,21 +36,21 @@ def rungs_chart(phase: PhaseResults) -> dict[str, Any] | None:
         {
             "t": row["trial"],
             "x": name,
-            "y": place,
+            "y": rank,
             "value": rounded(row["value"]),
             "decision": row["decision"],
             "reason": row["reason"],
         }
         for name, rows in columns.items()
-        for place, row in enumerate(sorted(rows, key=lambda r: (sign * r["value"], r["trial"])), 1)
+        for rank, row in enumerate(sorted(rows, key=lambda r: (sign * r["value"], r["trial"])), 1)
     ]
     x = alt.X("x:O", title="rung", sort=list(columns), axis=alt.Axis(labelAngle=0))
     axis = alt.Axis(tickMinStep=1, format="d")
-    y = alt.Y("y:Q", title="place", axis=axis, scale=alt.Scale(reverse=True, zero=False))
+    y = alt.Y("y:Q", title="rank", axis=axis, scale=alt.Scale(reverse=True, zero=False))
     tooltip = [
         alt.Tooltip("t:N", title="trial"),
         alt.Tooltip("x:N", title="rung"),
-        alt.Tooltip("y:Q", title="place"),
+        alt.Tooltip("y:Q", title="rank"),
         alt.Tooltip("value:Q", title=phase.metric, format=".4f"),
         alt.Tooltip("decision:N"),
         alt.Tooltip("reason:N"),
@@ -74,7 +74,7 @@ def rungs_chart(phase: PhaseResults) -> dict[str, Any] | None:
 
 
 def rounds_chart(phase: PhaseResults) -> dict[str, Any] | None:
-    """Final values by round, and the best one so far; None for a sweep without rounds."""
+    """Final values by round, and the best so far; None for a sweep without rounds."""
     if phase.rounds is None or phase.with_result.empty:
         return None
     known = set(phase.with_result["trial"])

@@ -1,7 +1,7 @@
 """The charts of a study's report, as Vega-Lite specifications.
 
-Colours are left to the page, which has one set for light and one for dark: a trial's rank is on the
-`ramp` range, best first. All names are fixed, so that equal results give equal text.
+The page sets the colours, one set for light and one for dark: a trial's rank is on the `ramp`
+range, best first. All names are fixed, so that equal results give equal text.
 """
 
 import math
@@ -14,28 +14,28 @@ import altair as alt
 from resweep.report.results import Comparison, PhaseResults
 from resweep.systems.system import Reference
 
-MOST_POINTS = 40_000  # of all lines of one chart: a few megabytes as text
+MOST_POINTS = 40_000  # of all lines in one chart: a few megabytes of text
 MOST_POINTS_A_LINE = 240
 FEWEST_POINTS_A_LINE = 24
-LOG_RATIO = 30.0  # a positive hyperparameter that spans more than this is on a log axis
+LOG_RATIO = 30.0  # positive hyperparameters that span more than this get a log axis
 MOST_CATEGORIES = 20
-CROWD = 40  # more lines than this are drawn see-through
+CROWD = 40  # more lines than this are drawn translucent
 HEIGHT = 260
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A trial's values of one metric: (step, value) in rising steps."""
+    """A trial's values of one metric: (step, value), sorted by step."""
 
     trial: str
     points: list[tuple[int, float]]
 
 
 def thin(points: Sequence[tuple[int, float]], limit: int) -> list[tuple[int, float]]:
-    """Leave out points of a curve so that about `limit` stay.
+    """Thin out a curve to about `limit` points.
 
-    The ends stay, and of each stretch between them the lowest and the highest: spikes are what one
-    looks for in a loss curve.
+    Keeps both ends, and the minimum and maximum of each stretch between them, so that spikes stay
+    visible.
     """
     if len(points) <= limit:
         return list(points)
@@ -52,7 +52,7 @@ def thin(points: Sequence[tuple[int, float]], limit: int) -> list[tuple[int, flo
 def curves_chart(
     phase: PhaseResults, curves: Iterable[Curve], references: Sequence[Reference] = ()
 ) -> dict[str, Any] | None:
-    """One line a trial over the steps; None without any point.
+    """Draw one line per trial over the steps; None without any point.
 
     Args:
         phase: For ranks and hyperparameters.
@@ -71,7 +71,7 @@ def curves_chart(
     ]
     good = set(phase.with_result["trial"])
     top = [v for trial, points in known if trial in good for _, v in points]
-    # Trials that blew up would squeeze all others into one line.
+    # Diverged trials would squash all others into one line.
     ceiling = max(top) if top else max(row["y"] for row in lines)
     bottom = min(row["y"] for row in lines)
     bottom = min([bottom, *(reference.value for reference in references)])
@@ -85,7 +85,7 @@ def curves_chart(
         alt.Chart(alt.NamedData("lines"))
         .transform_lookup(lookup="t", from_=alt.LookupData(alt.NamedData("trials"), "t", fields))
         .encode(
-            x=alt.X("x:Q", title="step"),
+            x=alt.X("x:Q", title="step", axis=alt.Axis(tickCount=6)),
             y=alt.Y("y:Q", title=None).scale(
                 domain=[bottom - margin, ceiling + margin], nice=False, zero=False
             ),
@@ -97,7 +97,7 @@ def curves_chart(
         color=rank_colour(phase, _legend(phase)),
         strokeWidth=alt.condition(hover, alt.value(3.5), alt.value(1.5)),
     )
-    # Lines are thin: what the pointer meets is wider, and not to be seen.
+    # Lines are thin: wider, invisible ones catch the pointer.
     target = (
         base.mark_line(clip=True, strokeWidth=10, opacity=0)
         .encode(tooltip=tooltip)
@@ -117,7 +117,7 @@ def curves_chart(
 def _reference_layers() -> list[Any]:
     data = alt.NamedData("references")
     rule = alt.Chart(data).mark_rule(strokeDash=[5, 4], style="note").encode(y="y:Q")
-    # Curves may pass behind the words: a rim in the colour of the page keeps them readable.
+    # A rim in the page colour keeps labels readable over curves.
     words = [
         alt.Chart(data)
         .mark_text(align="left", baseline="bottom", dx=4, dy=-4, style=style)
@@ -128,10 +128,10 @@ def _reference_layers() -> list[Any]:
 
 
 def hyperparameter_chart(phase: PhaseResults, path: str) -> dict[str, Any] | None:
-    """A swept hyperparameter against the final metric, one mark a trial.
+    """Draw a swept hyperparameter against the final metric, one mark per trial.
 
-    Trials without a final value are crosses at the upper edge. None where the values are alike, or
-    are too many names.
+    Trials without a final value are crosses at the upper edge. None if all values are equal, or if
+    there are too many categories.
     """
     values = phase.scores[path]
     present = values[values.notna()]
@@ -148,7 +148,7 @@ def hyperparameter_chart(phase: PhaseResults, path: str) -> dict[str, Any] | Non
         rows = [{**row, field: str(row[field])} for row in rows]
         x = alt.X(f"{field}:N", title=phase.label(path), axis=alt.Axis(labelAngle=0))
     _, tooltip = trial_tooltip(phase)
-    # The best come last, so that they are drawn over the others.
+    # The best come last, so that they are drawn on top.
     done = [row for row in rows[::-1] if row["final"] is not None]
     lost = [row for row in rows if row["final"] is None]
     layers = []
@@ -171,7 +171,7 @@ def hyperparameter_chart(phase: PhaseResults, path: str) -> dict[str, Any] | Non
 def rerun_chart(
     source: PhaseResults, rerun: PhaseResults, compared: Sequence[Comparison]
 ) -> dict[str, Any] | None:
-    """Loss in the sweep against loss in the rerun: a dot a seed, a bar where their mean lies."""
+    """Draw final values of the rerun over those of the sweep: a dot per seed, a bar at the mean."""
     finals = dict(zip(rerun.scores["trial"], rerun.scores["final"], strict=True))
     dots, means = [], []
     for pair in compared:
@@ -193,10 +193,10 @@ def rerun_chart(
     x = x.axis(tickCount=4, labelOverlap=True)
     y = alt.Y("y:Q", title=f"final {rerun.metric} in {rerun.name}").scale(zero=False, padding=20)
     about_both = [
-        alt.Tooltip("source:N", title=f"trial of {source.name}"),
+        alt.Tooltip("source:N", title=f"{source.name} trial"),
         alt.Tooltip("config:N", title="configuration"),
-        alt.Tooltip("x:Q", title=f"there ({source.name})", format=".4f"),
-        alt.Tooltip("y:Q", title=f"here ({rerun.name})", format=".4f"),
+        alt.Tooltip("x:Q", title=f"{source.metric} in {source.name}", format=".4f"),
+        alt.Tooltip("y:Q", title=f"{rerun.metric} in {rerun.name}", format=".4f"),
     ]
     points = (
         alt.Chart(alt.NamedData("dots"))
@@ -223,7 +223,7 @@ def _key(phase: PhaseResults, path: str) -> str:
 
 
 def trial_data(phase: PhaseResults) -> list[dict[str, Any]]:
-    """Return what charts tell of each trial."""
+    """Return the data of each trial that charts show."""
     return [
         {
             "t": row["trial"],
@@ -237,7 +237,7 @@ def trial_data(phase: PhaseResults) -> list[dict[str, Any]]:
 
 
 def trial_tooltip(phase: PhaseResults) -> tuple[list[str], list[alt.Tooltip]]:
-    """Return the fields of `trial_data` that a tooltip shows beside the name, and the tooltip."""
+    """Return the fields of `trial_data` that a tooltip shows besides the name, and the tooltip."""
     keys = {_key(phase, path): phase.label(path) for path in phase.hyperparameters}
     tooltip = [
         alt.Tooltip("t:N", title="trial"),
@@ -258,7 +258,7 @@ def _legend(phase: PhaseResults) -> alt.Legend:
 
 def rank_colour(phase: PhaseResults, legend: alt.Legend | None) -> alt.Color:
     """Return the colour of a trial by its rank."""
-    # Turned round, since the first value of a scale lies at the bottom of its legend.
+    # Reversed, since the first value of a scale is at the bottom of its legend.
     scale = alt.Scale(domain=[_last_rank(phase), 1], range="ramp")
     return alt.Color("rank:Q", scale=scale, legend=legend)
 
@@ -268,9 +268,10 @@ def _last_rank(phase: PhaseResults) -> int:
 
 
 def finish(chart: Any, data: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Return a chart as a specification, with its data by name.
+    """Return a chart's specification, with its data by name.
 
-    Altair would check each value against its schema: half a minute for some hundred trials.
+    Adding the data afterwards saves Altair's check of each value: half a minute for a few hundred
+    trials.
     """
     content: dict[str, Any] = chart.properties(width="container", height=HEIGHT).to_dict()
     content.pop("config")  # the page has its own
@@ -284,5 +285,5 @@ def _plain(value: Any) -> Any:
 
 
 def rounded(value: float) -> float | None:
-    """Return a value to six digits; None for one that is not finite."""
+    """Round a value to six digits; None if it is not finite."""
     return float(f"{value:.6g}") if math.isfinite(value) else None

@@ -1,1 +1,1 @@
-"""Causal language models over text: a GPT of our own, or any of transformers."""
+"""Causal language models over text: our own GPT, or any model of transformers."""

@@ -1,8 +1,8 @@
 """Which sequences each optimizer step sees: a pure function of (seed, step).
 
-An epoch goes through all windows of `context_length` tokens once, in a random order and shifted by
-a random offset, so that every token is seen once an epoch. Nothing is kept between steps: a resumed
-run reads the same batches, and so would any number of processes.
+An epoch visits all windows of `context_length` tokens once, in random order and shifted by a random
+offset, so that every token is seen once per epoch. There is no state between steps: a resumed run
+reads the same batches, with any number of processes.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ class TrainBatches:
         seed: Determines order and offsets.
 
     Raises:
-        ValueError: The split holds no full window.
+        ValueError: The split has no full window.
     """
 
     def __init__(self, tokens: np.ndarray, context_length: int, batch_size: int, seed: int):
@@ -28,7 +28,9 @@ class TrainBatches:
         self.seed = seed
         self.windows = windows_per_epoch(len(tokens), context_length)
         if self.windows < 1:
-            raise ValueError(f"{len(tokens)} tokens hold no window of {context_length} + 1")
+            raise ValueError(
+                f"{len(tokens)} tokens are too few for a window of {context_length} + 1"
+            )
         self._epoch = -1
         self._starts = np.empty(0, np.int64)
         self._within = np.arange(context_length + 1)
@@ -55,10 +57,9 @@ class TrainBatches:
 
 
 def windows_per_epoch(tokens: int, context_length: int) -> int:
-    """Number of sequences that one pass over `tokens` tokens gives.
+    """Number of sequences in one pass over `tokens` tokens.
 
-    One fewer than fit, where there are several, so that the offset of an epoch can be anything
-    below `context_length`.
+    If several fit, one fewer than that, to leave room for any offset below `context_length`.
     """
     if tokens <= context_length:
         return 0
@@ -73,13 +74,13 @@ def steps_for_epochs(tokens: int, context_length: int, batch_size: int, epochs: 
 def eval_batches(
     tokens: np.ndarray, context_length: int, batch_size: int, sequences: int | None
 ) -> list[np.ndarray]:
-    """Cut a split into consecutive sequences, the same ones at every evaluation.
+    """Split tokens into consecutive sequences, the same at every evaluation.
 
     Args:
         tokens: The split, shape (tokens,).
         context_length: Tokens per sequence.
         batch_size: Sequences per batch.
-        sequences: At most so many, from the start; None for all.
+        sequences: Maximum number of sequences, from the start; None for all.
 
     Returns:
         Arrays of shape (up to batch_size, context_length + 1), int64.

@@ -1,18 +1,18 @@
-"""The bigram floor: what a model that knows only the token before would lose."""
+"""The bigram baseline: the loss of a model that only sees the previous token."""
 
 import math
 
 import numpy as np
 
-CHUNK = 2**22  # tokens looked at together
+CHUNK = 2**22  # tokens counted at a time
 
 
 def bigram_floor(train: np.ndarray, val: np.ndarray, vocab_size: int) -> float:
-    """Cross-entropy of an add-one bigram model, nats per token: what a trained model must beat.
+    """Cross-entropy of an add-one bigram model, in nats per token.
 
     p(b | a) = (n(a, b) + 1) / (n(a) + vocab_size), counted on the training split and evaluated on
-    the validation split. Only pairs that the latter has are counted: memory grows with them and
-    with the vocabulary, not with its square.
+    the validation split. Only pairs of the validation split are counted: memory grows with their
+    number and with the vocabulary, not with its square.
 
     Args:
         train: Tokens, shape (tokens,).

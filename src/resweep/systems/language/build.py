@@ -1,4 +1,4 @@
-"""Which model a configuration means."""
+"""Building the model of a configuration."""
 
 from pathlib import Path
 
@@ -8,11 +8,11 @@ from resweep.systems.language.model_section import Model
 
 
 def build_model(section: Model, parent: Path | None = None) -> LanguageModel:
-    """Return the model that a resolved `model` section describes; its weights are not set yet.
+    """Return the model of a resolved `model` section, with weights not set yet.
 
     Args:
-        section: What it is.
-        parent: Folder of the weights that it will start from.
+        section: The section.
+        parent: Folder of the initial weights, if any.
 
     Raises:
         ConfigError: transformers or peft has no such model.
@@ -26,16 +26,16 @@ def build_model(section: Model, parent: Path | None = None) -> LanguageModel:
         return HfModel(section, parent)
     from resweep.systems.language.lora import LoraModel
 
-    assert parent is not None, "adapters stand on weights"
+    assert parent is not None, "adapters need base weights"
     return LoraModel(section, parent)
 
 
 def check_model(section: Model, from_weights: bool) -> None:
-    """Refuse what transformers would not build, without building it.
+    """Check that transformers can build the model, without building it.
 
     Args:
         section: A resolved `model` section.
-        from_weights: Whether it starts from weights.
+        from_weights: Whether it starts from existing weights.
 
     Raises:
         ConfigError: Names the key.

@@ -1,8 +1,8 @@
-"""Documents of a text source, and their split into training, validation and test.
+"""Documents of a text source, and their split into training, validation and test sets.
 
     settings -> documents -> groups of equal text -> splits
 
-Equal documents always land in the same split, so that nothing is validated on that was trained on.
+Equal documents always go to the same split, so that validation data is never trained on.
 """
 
 import glob
@@ -37,7 +37,7 @@ def _text_files(settings: Mapping[str, Any]) -> list[Path]:
         found = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207 (absolute patterns too)
         found = [file for file in found if file.is_file()]
         if not found:
-            raise DataError(f"data.paths: {pattern}: there is no such file; fix the path or glob")
+            raise DataError(f"data.paths: {pattern}: no such file; fix the path or glob")
         files.update(found)
     return sorted(files)
 
@@ -46,7 +46,7 @@ def read_documents(settings: Mapping[str, Any]) -> list[str]:
     """Read all documents of a source, in a fixed order.
 
     Raises:
-        DataError: A file or data set is missing, not UTF-8, or lacks the text field; or there is
+        DataError: A file or data set is missing, not UTF-8 or without the text field, or there is
             no text.
     """
     if settings["source"] == "python-docs":
@@ -61,7 +61,7 @@ def read_documents(settings: Mapping[str, Any]) -> list[str]:
         ]
     documents = [document for document in documents if document.strip()]
     if not documents:
-        raise DataError(f"data.source: {settings['source']}: the source holds no text")
+        raise DataError(f"data.source: {settings['source']}: the source has no text")
     return documents
 
 
@@ -86,7 +86,7 @@ def _file_documents(file: Path, settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _json_lines(file: Path, text: str, field: str) -> Iterator[str]:
-    # Not splitlines: other separators (U+2028, U+0085) may stand inside of a JSON string.
+    # Not splitlines: other separators (U+2028, U+0085) may occur inside JSON strings.
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
@@ -101,19 +101,19 @@ def _json_lines(file: Path, text: str, field: str) -> Iterator[str]:
         try:
             entry[field].encode()
         except UnicodeEncodeError as error:
-            raise DataError(f"{file}: line {number} is not Unicode text: {error}") from None
+            raise DataError(f"{file}: line {number} is not valid Unicode: {error}") from None
         yield entry[field]
 
 
 def split_documents(documents: list[str], settings: Mapping[str, Any]) -> dict[str, list[str]]:
     """Split documents into train, val and test.
 
-    `split: document` orders distinct documents by the hash of their text and fills the test, then
-    the validation split up to their fraction of all bytes, always with whole documents.
+    `split: document` orders distinct documents by the hash of their text and fills first the test,
+    then the validation split up to their fraction of all bytes, always with whole documents.
     `split: contiguous` cuts the joined text instead: head for training, tail for val and test.
 
     Raises:
-        DataError: There are too few documents, or too little text, for all splits to have some.
+        DataError: There are too few documents, or too little text, for all splits.
     """
     if settings["split"] == "contiguous":
         return _split_text("\n\n".join(documents), settings)
@@ -151,6 +151,6 @@ def _refuse_empty(splits: Mapping[str, list[str]], settings: Mapping[str, Any], 
     empty = [name for name in needed if not splits[name]]
     if empty:
         raise DataError(
-            f"data: {what}: {' and '.join(empty)} would be empty; give more text, or set "
+            f"data: {what}: {' and '.join(empty)} would be empty; add more text, or set "
             "data.split: contiguous (one long text) or data.documents: blank_line"
         )

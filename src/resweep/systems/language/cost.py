@@ -1,11 +1,11 @@
-"""What training a language model takes, estimated without building it.
+"""The cost of training a language model, estimated without building it.
 
-    memory    16 bytes a parameter (weights, gradients, two moments, all in float32), activations of
-              one micro-batch; 8 where all but adapters are frozen. DeepSpeed's shards are counted
-              as if they were whole, since loading and saving gathers them
-    snapshot  the 12 bytes a parameter that are copied, with 4 for each gradient that it saves; 4
-              where all but adapters are frozen
-    time      6 FLOPs for each parameter and token
+    memory    16 bytes per parameter (weights, gradients, two moments, all float32), or 8 if all but
+              adapters are frozen; plus activations of one micro-batch. DeepSpeed's shards count in
+              full, since loading and saving gathers them
+    snapshot  12 bytes per parameter, plus 4 for each saved gradient; 4 if all but adapters are
+              frozen
+    time      6 FLOPs per parameter and token
 
 The size of kind hf is itself an estimate (`resweep.systems.language.size`).
 """
@@ -20,11 +20,11 @@ from resweep.systems.system import Cost
 BYTES_PER_PARAMETER = 16
 BYTES_PER_SNAPSHOT = 12
 FROZEN_BYTES, FROZEN_SNAPSHOT = 8, 4
-BYTES_PER_GRADIENT = 4  # samples twice, while they are stacked
+BYTES_PER_GRADIENT = 4  # samples count twice, while they are stacked
 
 
 def estimate_cost(model: Model, training: Training, data: TokenData | None) -> Cost:
-    """Return the estimate for two sections, with what is known of the data."""
+    """Return the estimate from two sections and, if prepared, the data."""
     vocab_size = model.vocab_size or model.config.get("vocab_size")
     vocab_size = vocab_size or (data.vocab_size if data else BYTE_TOKENS)
     parameters = count_parameters(model, vocab_size)
@@ -35,7 +35,7 @@ def estimate_cost(model: Model, training: Training, data: TokenData | None) -> C
         sequences // training.processes,
     )
     micro_batch = min(n for n in limits if n)
-    # Per token: about 16 vectors of the width a layer, and logits with their gradient.
+    # Per token: about 16 vectors of the model's width per layer, and logits with gradients.
     shape = shape_of(model)
     floats = 16 * shape.layers * shape.width + 3 * vocab_size
     activations = 4 * floats * micro_batch * model.context_length

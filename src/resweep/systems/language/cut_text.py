@@ -1,10 +1,10 @@
-"""Documents in batches of bounded size, and lines about how far that is."""
+"""Documents in batches of bounded size, with progress messages."""
 
 import re
 import time
 from collections.abc import Iterator
 
-BATCH_CHARACTERS = 2**20  # tokenised, some 100 MB
+BATCH_CHARACTERS = 2**20  # about 100 MB when tokenised
 PROGRESS_SECONDS = 10
 
 _AFTER_WORD = re.compile(r"(?<=\S)[ \n]")
@@ -15,15 +15,15 @@ def text_batches(documents: list[str], cuts: bool, name: str) -> Iterator[list[t
 
     Args:
         documents: Text.
-        cuts: Whether a document that is longer may be cut, before a space or newline after a word.
-        name: What the lines about the progress call the documents.
+        cuts: Whether longer documents may be cut, before a space or newline after a word.
+        name: Name of the documents in progress messages.
 
     Yields:
-        Lists of (piece, whether its document ends with it).
+        Lists of (piece, whether it is the last of its document).
     """
     batch: list[tuple[str, bool]] = []
     filled = done = 0
-    total, told = sum(map(len, documents)), time.monotonic()
+    total, reported = sum(map(len, documents)), time.monotonic()
     for document in documents:
         for piece in _pieces(document, cuts):
             batch.append(piece)
@@ -32,8 +32,8 @@ def text_batches(documents: list[str], cuts: bool, name: str) -> Iterator[list[t
                 continue
             yield batch
             batch, filled, done = [], 0, done + filled
-            if time.monotonic() - told > PROGRESS_SECONDS:
-                told = time.monotonic()
+            if time.monotonic() - reported > PROGRESS_SECONDS:
+                reported = time.monotonic()
                 print(f"{name}: {done:,} of {total:,} characters", flush=True)
     if batch:
         yield batch

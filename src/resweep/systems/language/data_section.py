@@ -1,4 +1,4 @@
-"""The data: where text comes from, and the tokens made of it."""
+"""The data section: source and tokens of the text."""
 
 from typing import Annotated, Literal
 
@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from resweep.config.section import AsBefore, Int, Section, as_tuple
 
-BYTE_TOKENS = 257  # 256 bytes and an end of text: the smallest vocabulary there is
+BYTE_TOKENS = 257  # 256 bytes and end-of-text: the smallest vocabulary
 
 
 class Data(Section):
@@ -21,22 +21,22 @@ class Data(Section):
         (), description="files or globs, for text and jsonl"
     )
     dataset: Annotated[str | None, AsBefore(None)] = Field(
-        None, min_length=1, description="hub: name there, or path of a local copy"
+        None, min_length=1, description="hub: name of the data set, or path of a local copy"
     )
     dataset_config: Annotated[str | None, AsBefore(None)] = Field(
-        None, description="hub: which of its configurations"
+        None, description="hub: configuration of the data set"
     )
     dataset_split: Annotated[str, AsBefore("train")] = Field(
-        "train", description="hub: which of its splits is read (and then split by `split`)"
+        "train", description="hub: split to read, which `split` then divides"
     )
     dataset_revision: Annotated[str | None, AsBefore(None)] = Field(
-        None, description="hub: branch, tag or commit; null: what is there when it is read"
+        None, description="hub: branch, tag or commit; null: the latest when it is read"
     )
     text_field: str = Field(
         "text", description="jsonl, hub: the key or column that holds a document's text"
     )
     documents: Literal["file", "blank_line"] = Field(
-        "file", description="text: what one document is"
+        "file", description="text: what counts as one document"
     )
     split: Literal["document", "contiguous"] = Field(
         "document",
@@ -44,18 +44,18 @@ class Data(Section):
         "the tail validates and tests (for a single long text)",
     )
     val_fraction: Annotated[float, Field(gt=0, lt=0.5)] = Field(
-        0.1, description="share of bytes for validation"
+        0.1, description="fraction of bytes for validation"
     )
     test_fraction: Annotated[float, Field(ge=0, lt=0.5)] = Field(
-        0.05, description="share of bytes for the test"
+        0.05, description="fraction of bytes for testing"
     )
     tokens: Literal["bytes", "bpe", "tokenizer"] = Field(
         "bytes",
-        description="bytes: 256 and an end of text; bpe: trained on the training split; "
-        "tokenizer: a model's own",
+        description="bytes: 256 byte values and end-of-text; bpe: trained on the training split; "
+        "tokenizer: an existing one",
     )
     bpe_vocab_size: Annotated[Int, Field(ge=BYTE_TOKENS), AsBefore(4096)] = Field(
-        4096, description="bpe: entries; fewer where the text is too small"
+        4096, description="bpe: vocabulary size; smaller if there is too little text"
     )
     tokenizer: Annotated[str | None, AsBefore(None)] = Field(
         None, min_length=1, description="tokenizer: folder, or name on the hub"

@@ -1,9 +1,9 @@
-"""Model folders as transformers writes them: which files hold the weights, and what is in them.
+"""Model folders in the format of transformers: weight files and their tensors.
 
     model.safetensors  |  model.safetensors.index.json and its shards
     pytorch_model.bin  |  pytorch_model.bin.index.json and its shards
 
-Nothing here imports torch before weights are read: planning asks for names.
+torch is only imported to read weights: planning just needs file names.
 """
 
 import json
@@ -22,12 +22,12 @@ FORMS = (WEIGHTS, "pytorch_model.bin")
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """Return the files that hold a folder's weights, in the order of their names; none is none.
+    """Return the weight files of a folder, sorted by name; empty without any.
 
-    A shard that its index names and that is not there is in the list too.
+    Includes missing shards that the index names.
 
     Raises:
-        ConfigError: The index names a file outside of the folder.
+        ConfigError: The index names a file outside the folder.
     """
     for name in FORMS:
         if (folder / name).is_file():
@@ -38,7 +38,7 @@ def weight_files(folder: Path) -> list[Path]:
             outside = sorted(name for name in names if Path(name).name != name)
             if outside:
                 raise ConfigError(
-                    Problem(str(index), "weight_map", outside[0], "is not a file name")
+                    Problem(str(index), "weight_map", outside[0], "should be a file in this folder")
                 )
             return [folder / name for name in sorted(names)]
     return []
@@ -50,7 +50,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def is_dropout(key: str) -> bool:
-    """Whether a key of config.json is a probability of dropout: attn_pdrop, attention_dropout."""
+    """Whether a key of config.json is a dropout probability: attn_pdrop, attention_dropout."""
     return "dropout" in key or key.endswith("pdrop")
 
 

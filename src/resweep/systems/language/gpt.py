@@ -1,7 +1,7 @@
 """A GPT written for speed, with the parameter names and shapes of transformers' GPT-2.
 
 Pre-norm blocks, GELU (tanh approximation), fused scaled-dot-product attention, tied embeddings.
-Projections are stored (in, out) as GPT-2 does, so that a state dict is a GPT-2 checkpoint as it is.
+Projections are stored as (in, out) like GPT-2's, so that a state dict is a valid GPT-2 checkpoint.
 """
 
 import math
@@ -50,7 +50,7 @@ class LayerNorm(nn.Module):
 class Attention(nn.Module):
     """Causal self-attention with several heads.
 
-    Fused, except while attention weights are dropped out: a fused kernel draws masks of its own.
+    Fused, except with dropout on attention weights: fused kernels draw their own masks.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Transformer(nn.Module):
     """Embeddings, blocks and the last norm: everything below the output head.
 
     Attributes:
-        recompute: Whether blocks are computed again in backward, instead of kept.
+        recompute: Whether to recompute blocks in backward instead of keeping activations.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Transformer(nn.Module):
         x = self.drop(self.wte(tokens) + self.wpe.weight[: tokens.shape[1]])
         for block in self.h:
             if self.recompute and self.training:
-                # Masks are functions of keys: there is no state of a generator to keep.
+                # Dropout masks are functions of keys: there is no generator state to keep.
                 x = checkpoint(block, x, use_reentrant=False, preserve_rng_state=False)
             else:
                 x = block(x)
@@ -188,10 +188,10 @@ class GPT(LanguageModel):
         return F.linear(self.transformer(tokens), self.transformer.wte.weight)
 
     def initialize(self, settings: Initialization, generator: torch.Generator) -> None:
-        """Draw all weights anew (`resweep.systems.language.initialization`); norms 1, biases 0.
+        """Initialize all weights (`resweep.systems.language.initialization`); norms 1, biases 0.
 
-        The last norm starts at one over muP's ratio of widths: the multiplier of the logits that
-        muP asks for, in a model that stays a GPT-2.
+        The last norm starts at one over muP's width ratio: this is muP's logit multiplier, in a
+        model that remains a GPT-2.
         """
         ratio = width_ratio(settings, self.section.n_embd)
         layers = self.section.n_layer
@@ -203,10 +203,10 @@ class GPT(LanguageModel):
             self.transformer.ln_f.weight.fill_(1.0 / ratio)
 
     def lr_scales(self, settings: Initialization) -> dict[str, float]:
-        """Return the parameters that muP gives another rate: hidden matrices, and the last norm.
+        """Return muP's learning-rate multipliers: of hidden matrices and the last norm.
 
-        Adam's steps do not depend on the size of gradients, so that the last norm at a rate over
-        the ratio of widths is the multiplier of the logits times a norm at the rate itself.
+        Adam's steps do not depend on the size of gradients, so dividing the rate of the last norm
+        by the width ratio is equivalent to a logit multiplier with an unscaled norm.
         """
         ratio = width_ratio(settings, self.section.n_embd)
         last_norm = {
@@ -219,14 +219,14 @@ class GPT(LanguageModel):
         }
 
     def checkpoint_blocks(self, on: bool) -> None:
-        """Keep each block's input alone for backward, and compute the rest again: or stop it."""
+        """Turn activation checkpointing on or off."""
         self.transformer.recompute = on
 
     def flops_per_token(self) -> float:
         """Floating-point operations of one training step per token.
 
-        6 for each parameter, 12 n_layer n_embd context_length for attention (PaLM, Chowdhery et
-        al. 2022, appendix B); position embeddings multiply nothing and do not count.
+        6 per parameter, and 12 n_layer n_embd context_length for attention (PaLM, Chowdhery et al.
+        2022, appendix B); position embeddings do not count.
         """
         parameters = self.size - self.shapes["transformer.wpe.weight"].numel()
         attention = 12 * len(self.transformer.h) * self.transformer.wte.embedding_dim
@@ -237,5 +237,5 @@ class GPT(LanguageModel):
         write_model(state, self.section, self.vocab_size, folder)
 
     def read(self, folder: Path) -> dict[str, Tensor]:
-        """Return the parameters of a GPT-2 folder; raises ConfigError where they do not fit."""
+        """Return the parameters of a GPT-2 folder; raises ConfigError if they do not fit."""
         return read_weights(self.shapes, folder)

@@ -1,7 +1,7 @@
-"""Checkpoint folders that `transformers.AutoModelForCausalLM.from_pretrained` loads.
+"""Checkpoints for `transformers.AutoModelForCausalLM.from_pretrained`.
 
-Written without importing transformers: `config.json` of a GPT-2, `model.safetensors` with its
-parameter names. Models without biases are written with zeros for them, since GPT-2 has them.
+Written without importing transformers: `config.json` of a GPT-2, and `model.safetensors` with its
+parameter names. Models without biases get zero biases, since GPT-2 has biases.
 """
 
 import json
@@ -46,13 +46,13 @@ def gpt2_config(section: Model, vocab_size: int) -> dict[str, Any]:
 
 
 def write_model(state: Mapping[str, Tensor], section: Model, vocab_size: int, folder: Path) -> None:
-    """Write the weights and the config of a model into an existing folder.
+    """Write the weights and config of a model into an existing folder.
 
     Args:
-        state: Its parameters by name, whole and on the CPU.
+        state: Its parameters by name, full tensors on the CPU.
         section: The `model` section of its configuration.
         vocab_size: Number of tokens.
-        folder: Where to.
+        folder: The folder.
     """
     weights = dict(state)
     if not section.bias:
@@ -63,22 +63,22 @@ def write_model(state: Mapping[str, Tensor], section: Model, vocab_size: int, fo
 
 
 def read_weights(known: Mapping[str, torch.Size], folder: Path) -> dict[str, Tensor]:
-    """Return the parameters by name of a GPT-2 folder, whoever wrote it.
+    """Read the parameters of a GPT-2 folder by name, ours or not.
 
-    Positions beyond those of the model are dropped: what came before them computes the same.
+    Positions beyond the model's context are dropped, which does not change the other ones.
 
     Args:
-        known: The shapes that the model has.
-        folder: Where from.
+        known: The shapes of the model's parameters.
+        folder: The folder.
 
     Raises:
-        ConfigError: Names or shapes do not fit, or it has biases and the model has none.
+        ConfigError: Names or shapes do not fit, or the folder has biases and the model has none.
     """
     kept: dict[str, Tensor] = {}
     for stored, tensor in read_tensors(folder):
         name = stored if stored.startswith("transformer.") else f"transformer.{stored}"
         if stored == "lm_head.weight" or name.endswith((".attn.bias", ".attn.masked_bias")):
-            continue  # the token embeddings once more; masks
+            continue  # a copy of the token embeddings; masks
         if name.endswith(".bias") and name not in known:
             if tensor.any():
                 hint = f"does not fit the model: {name} is not zero; set model.bias: true"
@@ -89,9 +89,9 @@ def read_weights(known: Mapping[str, torch.Size], folder: Path) -> dict[str, Ten
         kept[name] = tensor.float()
     shapes = {name: tensor.shape for name, tensor in kept.items()}
     if shapes != known:
-        odd = sorted(name for name in known.keys() | shapes if known.get(name) != shapes.get(name))
-        hint = f"does not fit the model: {odd[0]} is {_shape(shapes, odd[0])} there, "
-        hint += f"{_shape(known, odd[0])} here"
+        wrong = sorted(n for n in known.keys() | shapes if known.get(n) != shapes.get(n))
+        hint = f"does not fit the model: {wrong[0]} is {_shape(shapes, wrong[0])} in the weights, "
+        hint += f"{_shape(known, wrong[0])} in the model"
         raise ConfigError(Problem(str(folder), "", None, hint))
     return kept
 

@@ -1,10 +1,10 @@
 """Any causal language model of transformers.
 
-    model.config                        what config.json says, with model_type
-    AutoModelForCausalLM.from_config    the module; no code of a model folder is ever run
+    model.config                        content of config.json, with model_type
+    AutoModelForCausalLM.from_config    builds the module; never runs code of a model folder
 
-Weights are float32 and named as transformers names them, tied ones once. Attention is torch's fused
-one. All dropout probabilities of the configuration are `model.dropout`.
+Weights are float32 and have transformers' names, tied ones once. Attention is torch's fused one.
+`model.dropout` sets all dropout probabilities.
 """
 
 import copy
@@ -31,7 +31,7 @@ from resweep.systems.language.masked_attention import DROPPING, require_no_other
 from resweep.systems.language.model_section import Model
 from resweep.training.dropout import SampleKeys
 
-# Names that config classes take though they are none of their fields.
+# Names that config classes accept although they are not fields.
 ALSO_KNOWN = frozenset({"rope_theta", "rope_scaling", "partial_rotary_factor", "n_ctx"})
 SPECIAL_TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
@@ -43,11 +43,11 @@ def make_config(section: Model, from_weights: bool) -> PreTrainedConfig:
     """Return the configuration of transformers that a resolved `model` section describes.
 
     Args:
-        section: What it is.
-        from_weights: Whether it starts from weights, whose config.json may hold any other keys.
+        section: The section.
+        from_weights: Whether it starts from weights, whose config.json may have other keys too.
 
     Raises:
-        ConfigError: A key or value that transformers does not know, or too long a context.
+        ConfigError: transformers does not know a key or value, or the context is too long.
     """
     vocab_size, given = section.vocab_size, dict(section.config)
     assert vocab_size is not None, "resolved"
@@ -55,7 +55,7 @@ def make_config(section: Model, from_weights: bool) -> PreTrainedConfig:
     if model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or model_type not in CONFIG_MAPPING:
         meant = nearest(str(model_type), sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES))
         hint = f"; did you mean {meant}?" if meant else ""
-        raise _problem("config.model_type", model_type, f"is no causal model of transformers{hint}")
+        raise _problem("config.model_type", model_type, f"not a causal language model{hint}")
     kind: Any = CONFIG_MAPPING[model_type]
     known = {*kind.__dataclass_fields__, *kind.attribute_map, *ALSO_KNOWN}
     for key in given.keys() - known:
@@ -63,37 +63,37 @@ def make_config(section: Model, from_weights: bool) -> PreTrainedConfig:
         if meant:
             raise _problem(f"config.{key}", given[key], f"did you mean {meant}?")
         if not from_weights:
-            raise _problem(f"config.{key}", given[key], f"is no key of a {model_type} config")
+            raise _problem(f"config.{key}", given[key], f"not a key of a {model_type} config")
     try:
         config: PreTrainedConfig = kind(**given, vocab_size=vocab_size)
     except (StrictDataclassError, TypeError, ValueError) as error:
-        said = str(error).strip().splitlines()[-1].strip()
-        raise _problem("config", None, f"transformers refuses it: {said}") from None
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise _problem("config", None, f"rejected by transformers: {reason}") from None
     if config.is_encoder_decoder or getattr(config, "is_decoder", True) is False:
-        hint = "is no decoder: its tokens see those after them; set model.config.is_decoder: true"
+        hint = "not a decoder: tokens see later tokens; set model.config.is_decoder: true"
         raise _problem("config.model_type", model_type, hint)
     positions = getattr(config, "max_position_embeddings", None)
     if positions is not None and section.context_length > positions:
-        hint = f"is more than the model's {positions} positions (model.config)"
+        hint = f"should be at most {positions}, the number of positions in model.config"
         raise _problem("context_length", section.context_length, hint)
     for key, value in config.to_dict().items():
         if is_dropout(key) and type(value) in (float, int):
             setattr(config, key, section.dropout)
         default_token = key in SPECIAL_TOKENS and key not in given and isinstance(value, int)
         if default_token and value >= vocab_size:
-            setattr(config, key, None)  # of the vocabulary that transformers has in mind
+            setattr(config, key, None)  # a default for another vocabulary
     return config
 
 
 class HfModel(LanguageModel):
-    """A model of transformers, trained as our own.
+    """A model of transformers, trained like our own.
 
     Args:
         section: The resolved `model` section.
-        parent: Folder of the weights to start from, if there are any.
+        parent: Folder of the initial weights, if any.
 
     Raises:
-        ConfigError: transformers has no such model, or its dropout cannot be repeated.
+        ConfigError: transformers has no such model, or its dropout is not reproducible.
     """
 
     def __init__(self, section: Model, parent: Path | None = None):
@@ -105,7 +105,7 @@ class HfModel(LanguageModel):
         self.context_length = section.context_length
         hf_config = make_config(section, parent is not None)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)  # for what `initialize` leaves as transformers draws it
+            torch.manual_seed(0)  # for weights that `initialize` leaves as they are
             try:
                 self.hf = AutoModelForCausalLM.from_config(
                     hf_config,
@@ -114,10 +114,10 @@ class HfModel(LanguageModel):
                     trust_remote_code=False,
                 )
             except (ImportError, LookupError, TypeError, ValueError) as error:
-                # Whatever its many constructors raise of values that no check of theirs knows.
-                said = (str(error).strip().splitlines() or [""])[0]
+                # Constructors raise any of these for invalid values.
+                reason = (str(error).strip().splitlines() or [""])[0]
                 kind = hf_config.model_type
-                hint = f"cannot be built from model.config: {type(error).__name__}: {said}"
+                hint = f"cannot be built from model.config: {type(error).__name__}: {reason}"
                 raise _problem("config.model_type", kind, hint) from None
         self.add_adapters()
         self.note_shapes()
@@ -127,12 +127,12 @@ class HfModel(LanguageModel):
             require_no_other_dropout(self.hf, self.sample_keys)
 
     def add_adapters(self) -> None:
-        """Change the module before it is used; the plain model stays as it is."""
+        """Hook to change the module before use; does nothing here."""
 
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, nn.Parameter]]:
-        """Yield parameters under the names that they have in transformers' model."""
+        """Yield parameters under transformers' names."""
         yield from self.hf.named_parameters(prefix, recurse, remove_duplicate)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -141,12 +141,12 @@ class HfModel(LanguageModel):
         return logits
 
     def initialize(self, settings: Initialization, generator: torch.Generator) -> None:
-        """Draw all matrices again; vectors stay as transformers made them."""
+        """Initialize all matrices; vectors keep transformers' values."""
         layers = self.hf.config.num_hidden_layers
         draw_matrices(self.named_parameters(), settings, layers, generator)
 
     def checkpoint_blocks(self, on: bool) -> None:
-        """Keep each block's input alone for backward, and compute the rest again: or stop it."""
+        """Turn activation checkpointing on or off."""
         if on:
             self.hf.activation_checkpointing_enable({"use_reentrant": False})
         else:
@@ -155,9 +155,9 @@ class HfModel(LanguageModel):
     def flops_per_token(self) -> float:
         """Floating-point operations of one training step per token.
 
-        6 for each parameter, 12 layers width context_length for attention (PaLM, Chowdhery et al.
-        2022, appendix B). Embeddings that are only looked up multiply nothing and do not count;
-        frozen parameters need no gradient of their own, and count 4. Experts count all.
+        6 per parameter, and 12 layers width context_length for attention (PaLM, Chowdhery et al.
+        2022, appendix B). Embeddings that are only looked up do not count; frozen parameters need
+        no gradient and count 4. All experts count.
         """
         head = self.hf.get_output_embeddings()
         used = None if head is None else head.weight
@@ -175,9 +175,9 @@ class HfModel(LanguageModel):
         return products + attention
 
     def write(self, state: Mapping[str, Tensor], folder: Path) -> None:
-        """Write a folder as transformers does, weights in one file.
+        """Write a model folder for transformers, with weights in one file.
 
-        Its `save_pretrained` does the same, but imports DeepSpeed first, which takes seconds.
+        `save_pretrained` does the same, but imports DeepSpeed first, which takes seconds.
         """
         constants = {name for name, _ in self.hf.named_buffers()}
         kept = {name: t for name, t in self.hf.state_dict().items() if name in constants}
@@ -191,11 +191,11 @@ class HfModel(LanguageModel):
             self.hf.generation_config.save_pretrained(folder)
 
     def read(self, folder: Path) -> dict[str, Tensor]:
-        """Return the parameters of a folder that transformers loads; raises ConfigError."""
+        """Read the parameters of a model folder; raises ConfigError."""
         return self._read_whole(folder)
 
     def _read_whole(self, folder: Path) -> dict[str, Tensor]:
-        """Return the parameters of a folder under the names of the plain model."""
+        """Read the parameters of a folder, under the names of the model without adapters."""
         found: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             config=self.hf.config,
@@ -206,16 +206,16 @@ class HfModel(LanguageModel):
             output_loading_info=True,
         )
         loaded, info = found
-        odd = [
-            *(f"{name} is missing there" for name in sorted(info["missing_keys"])),
+        mismatches = [
+            *(f"{name} is missing from the weights" for name in sorted(info["missing_keys"])),
             *(
-                f"{name} is {_shape(there)} there, {_shape(here)} here"
-                for name, there, here in sorted(info["mismatched_keys"])
+                f"{name} is {_shape(stored)} in the weights, {_shape(own)} in the model"
+                for name, stored, own in sorted(info["mismatched_keys"])
             ),
             *(f"{name} is not in the model" for name in sorted(info["unexpected_keys"])),
         ]
-        if odd:
-            hint = f"does not fit the model of model.config: {odd[0]}"
+        if mismatches:
+            hint = f"does not fit the model of model.config: {mismatches[0]}"
             raise ConfigError(Problem(str(folder), "", None, hint))
         return {name: parameter.detach() for name, parameter in loaded.named_parameters()}
 

@@ -1,7 +1,7 @@
-"""What has a name on the Hugging Face hub, or lies here as a copy: data sets, and how to ask.
+"""The Hugging Face hub: access to it, and data sets from it or from local copies.
 
-Whether the hub answers is found out before it is asked: its clients retry for minutes. Where it
-does not, they get what lies in their cache (`HF_HOME`).
+Clients of the hub retry for minutes, so its availability is checked first. If it cannot be reached,
+they use their cache (`HF_HOME`).
 """
 
 import tempfile
@@ -25,25 +25,25 @@ PROBE_SECONDS = 5
 
 
 def local_copy(key: str, name: str) -> Path | None:
-    """Return the file or folder that a name means, None where it is a name on the hub.
+    """Return the file or folder that a name refers to; None if it is a name on the hub.
 
     Args:
         key: Where the name was given, for the error.
-        name: A path, or NAME or OWNER/NAME on the hub; what exists here is a path.
+        name: A path, or NAME or OWNER/NAME on the hub; existing paths take precedence.
 
     Raises:
-        DataError: It can only be a path, and there is nothing.
+        DataError: It can only be a path, and does not exist.
     """
     path = Path(name).expanduser()
     if path.exists():
         return path
     if name.startswith(("/", ".", "~")) or name.count("/") > 1 or path.suffix in BUILDERS:
-        raise DataError(f"{key}: {name}: there is no such file or folder; fix the path")
+        raise DataError(f"{key}: {name}: no such file or folder; fix the path")
     return None
 
 
 def why_offline() -> str | None:
-    """Return why the hub cannot be asked, None where it answers; takes seconds at most."""
+    """Return why the hub cannot be reached, None if it answers; takes a few seconds at most."""
     from huggingface_hub import constants, get_session
 
     if constants.is_offline_mode():
@@ -57,10 +57,10 @@ def why_offline() -> str | None:
 
 @contextmanager
 def offline(*modules: ModuleType) -> Iterator[None]:
-    """Let Hugging Face's libraries look at local files and their cache only.
+    """Restrict Hugging Face's libraries to local files and their cache.
 
     Args:
-        modules: Those that keep a flag `HF_HUB_OFFLINE` of their own.
+        modules: Those with their own flag `HF_HUB_OFFLINE`.
     """
     from huggingface_hub import constants
 
@@ -76,26 +76,26 @@ def offline(*modules: ModuleType) -> Iterator[None]:
 
 
 def not_here(key: str, name: str, reason: str) -> DataError:
-    """Return the error of a name that only the hub could resolve."""
+    """Return the error for a name that only the hub could resolve."""
     return DataError(
-        f"{key}: {name}: neither a path nor in the cache of Hugging Face, and the hub cannot be "
-        f"asked ({reason}); run this once with a network, copy that cache here (HF_HOME), or give "
-        "the path of a local copy"
+        f"{key}: {name}: neither a path nor in the Hugging Face cache, and the hub cannot be "
+        f"reached ({reason}); run this once with network access, copy the cache here (HF_HOME), or "
+        "give the path of a local copy"
     )
 
 
 def one_line(error: BaseException) -> str:
-    """Return what a library says was wrong: the first line of the innermost error's text."""
+    """Return the first line of the innermost error's message."""
     while error.__cause__ is not None:
         error = error.__cause__
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def dataset_files(settings: Mapping[str, Any]) -> list[Path]:
-    """Return the files of a local data set, in sorted order; none for one on the hub.
+    """Return the files of a local data set, sorted; none for one on the hub.
 
     Raises:
-        DataError: The path does not exist or holds no file.
+        DataError: The path does not exist or has no files.
     """
     path = local_copy("data.dataset", settings["dataset"])
     if path is None:
@@ -107,10 +107,10 @@ def dataset_files(settings: Mapping[str, Any]) -> list[Path]:
         file
         for file in files
         if not any(part.startswith(".") for part in file.relative_to(path).parts)
-        and not file.match("cache-*.arrow")  # which `datasets` leaves in the folders that it maps
+        and not file.match("cache-*.arrow")  # created by `datasets`
     ]
     if not files:
-        raise DataError(f"data.dataset: {path}: the folder holds no files; fix the path")
+        raise DataError(f"data.dataset: {path}: the folder has no files; fix the path")
     return sorted(files)
 
 
@@ -118,7 +118,7 @@ def read_dataset(settings: Mapping[str, Any]) -> Iterator[str]:
     """Yield the text of each row of a split, in order.
 
     Raises:
-        DataError: The data set, its configuration, split or text column is not there.
+        DataError: The data set, its configuration, split or text column does not exist.
     """
     import datasets
 
@@ -126,7 +126,7 @@ def read_dataset(settings: Mapping[str, Any]) -> Iterator[str]:
     path = local_copy("data.dataset", name)
     reason = None if path else why_offline()
     with ExitStack() as stack:
-        cache = None  # of local files no copy is kept: they may change
+        cache = None  # copies of local files are not kept: the files may change
         if path:
             cache = stack.enter_context(tempfile.TemporaryDirectory(prefix="resweep-data-"))
         if path or reason:
@@ -135,7 +135,7 @@ def read_dataset(settings: Mapping[str, Any]) -> Iterator[str]:
             rows = _load_rows(settings, path, cache)
         except DataError:
             raise
-        except Exception as error:  # each of the formats has errors of its own
+        except Exception as error:  # each format raises different errors
             if reason and isinstance(error, OSError):  # ConnectionError too
                 raise not_here("data.dataset", name, reason) from None
             raise DataError(f"data.dataset: {name}: {one_line(error)}") from None
@@ -144,7 +144,7 @@ def read_dataset(settings: Mapping[str, Any]) -> Iterator[str]:
         if field not in rows.column_names:
             columns = ", ".join(rows.column_names)
             raise DataError(
-                f"data.text_field: {field}: {name} has no such column; it has {columns}"
+                f"data.text_field: {field}: no such column in {name}; available: {columns}"
             )
         batches = rows.select_columns([field]).iter(batch_size=1000)
         texts = (text for batch in batches for text in batch[field])
@@ -158,21 +158,21 @@ def read_dataset(settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _check_revision(name: str, revision: str | None, rows: Any) -> None:
-    """Refuse what `datasets` takes from its cache of another revision: it takes the latest."""
+    """Refuse data of another revision: from its cache, `datasets` always loads the latest."""
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
 
     if revision is None:
         return
     folder = Path(constants.HF_HUB_CACHE, repo_folder_name(repo_id=name, repo_type="dataset"))
-    known = folder / "refs" / revision  # what a branch or tag was when it was last asked for
+    known = folder / "refs" / revision  # commit of a branch or tag when last downloaded
     wanted = known.read_text().strip() if known.is_file() else revision
     commits = {Path(file["filename"]).parent.name for file in rows.cache_files}
     if commits != {wanted}:
         raise DataError(
-            f"data.dataset_revision: {revision}: the cache of Hugging Face has {name} as of "
-            f"{', '.join(sorted(commits))}, and the hub cannot be asked; name that, or run this "
-            "once with a network"
+            f"data.dataset_revision: {revision}: the Hugging Face cache only has {name} at "
+            f"{', '.join(sorted(commits))}, and the hub cannot be reached; use that revision, or "
+            "run this once with network access"
         )
 
 

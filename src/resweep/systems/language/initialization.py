@@ -1,18 +1,18 @@
-"""How weight matrices start, and what width changes about it (muP).
+"""Initialization of weight matrices, and its scaling with width (muP).
 
-    init_type normal      N(0, init_std), those into the residual stream over sqrt(2 n_layer)
+    init_type normal      N(0, init_std), divided by sqrt(2 n_layer) for residual projections
                           (GPT-2, Radford et al. 2019, section 2.3)
-    init_type gaussian    N(init_mean, init_std), all alike
+    init_type gaussian    N(init_mean, init_std) for all
 
 muP is the maximal update parametrisation of Yang et al. 2022 (Tensor Programs V, arXiv:2203.03466)
-in the form of their table 8, which allows for a head that shares the token embeddings: relative to
-a model of the base width, a model that is m times as wide
+in the form of their table 8, which allows the head to share the token embeddings. For a model m
+times as wide as the base model:
 
-    hidden matrices              starts with a deviation over sqrt(m), learns at the rate over m
-    output head                  multiplies its logits by 1/m
-    embeddings, biases, norms    as they are
+    hidden matrices              deviation divided by sqrt(m), learning rate divided by m
+    output head                  logits divided by m
+    embeddings, biases, norms    unchanged
 
-Names of parameters are those of GPT-2 and of transformers' models.
+Parameters are recognized by the names of GPT-2 and of transformers' models.
 """
 
 import math
@@ -23,8 +23,8 @@ from torch import Tensor
 
 from resweep.systems.language.initialization_section import Initialization
 
-# What transformers' models call the projections that are added to the residual stream: attention's
-# last one and the MLP's last one.
+# Names in transformers' models of the projections into the residual stream: the last ones of
+# attention and MLP.
 RESIDUAL = frozenset(
     {"c_proj", "o_proj", "out_proj", "down_proj", "dense", "dense_4h_to_h", "fc2", "fc_out"}
 )
@@ -40,14 +40,14 @@ def draw_matrices(
     generator: torch.Generator,
     width_ratio: float = 1.0,
 ) -> None:
-    """Draw all parameters of two or more dimensions anew, in their order; others stay.
+    """Initialize all parameters of two or more dimensions, in order; others do not change.
 
     Args:
         parameters: By name.
         settings: The `initialization` section.
-        n_layer: Transformer blocks: each adds twice to the residual stream.
-        generator: What is drawn from.
-        width_ratio: The model's width over that of muP's base; 1 without muP.
+        n_layer: Number of transformer blocks; each adds to the residual stream twice.
+        generator: Random generator.
+        width_ratio: The model's width over muP's base width; 1 without muP.
     """
     scale_residual = settings.scale_residual
     if scale_residual is None:
@@ -64,12 +64,12 @@ def draw_matrices(
 
 
 def is_hidden(name: str, parameter: Tensor) -> bool:
-    """Whether both dimensions of a matrix grow with the width: it is no embedding and no head."""
+    """Whether both dimensions of a matrix grow with the width: not an embedding or a head."""
     return parameter.dim() >= 2 and _module(name) not in EMBEDDINGS | HEADS
 
 
 def width_ratio(settings: Initialization, width: int) -> float:
-    """Return the width over that of muP's base; 1 without muP."""
+    """Return the width over muP's base width; 1 without muP."""
     base = settings.mup_base_width
     return 1.0 if base is None else width / base
 

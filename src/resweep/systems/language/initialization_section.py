@@ -1,4 +1,4 @@
-"""The initialization: how weights start."""
+"""The initialization section."""
 
 from typing import Annotated, Literal
 
@@ -8,23 +8,23 @@ from resweep.config.section import AsBefore, Int, Positive, Section
 
 
 class Initialization(Section):
-    """How weights start, and what the width changes about it."""
+    """Initialization of weights, and its scaling with width."""
 
     init_type: Annotated[Literal["normal", "gaussian"], AsBefore("normal")] = Field(
         "normal",
-        description="of matrices; normal: N(0, init_std), projections into the residual stream "
-        "over sqrt(2 n_layer); gaussian: N(init_mean, init_std), all alike",
+        description="of matrices; normal: N(0, init_std), divided by sqrt(2 n_layer) for residual "
+        "projections; gaussian: N(init_mean, init_std) for all",
     )
-    init_mean: Annotated[float, AsBefore(0.0)] = Field(0.0, description="for gaussian")
+    init_mean: Annotated[float, AsBefore(0.0)] = Field(0.0, description="gaussian: mean")
     init_std: Annotated[float, Field(gt=0)] = Field(0.02, description="standard deviation")
     scale_residual: Annotated[bool | None, AsBefore(None)] = Field(
-        None, description="whether sqrt(2 n_layer) divides; null: for normal, not for gaussian"
+        None, description="whether to divide by sqrt(2 n_layer); null: for normal only"
     )
     weight_seed: Annotated[Annotated[Int, Field(ge=0, lt=2**63)] | None, AsBefore(None)] = Field(
-        None, description="of the initial weights alone; null: training.seed"
+        None, description="seed of the initial weights; null: training.seed"
     )
     mup_base_width: Annotated[Positive | None, AsBefore(None)] = Field(
-        None, description="muP: the n_embd at which nothing is scaled; null: off"
+        None, description="muP: base width, the n_embd without scaling; null: off"
     )
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""What a training asks of a model, whatever it is made of."""
+"""The interface of language models."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ class LanguageModel(nn.Module, ABC):
     Attributes:
         vocab_size: Number of tokens.
         context_length: Tokens per sequence.
-        sample_keys: Of the samples of the next forward, from which dropout draws its masks.
-        shapes: Of all parameters by name, noted when built: an engine may cut them into shards.
+        sample_keys: Keys of the dropout masks of the next forward.
+        shapes: Of all parameters by name, as built; an engine may shard them.
     """
 
     vocab_size: int
@@ -28,7 +28,7 @@ class LanguageModel(nn.Module, ABC):
     shapes: dict[str, torch.Size]
 
     def note_shapes(self) -> None:
-        """Set `shapes`; for the end of a constructor."""
+        """Set `shapes`, at the end of a constructor."""
         self.shapes = {name: parameter.shape for name, parameter in self.named_parameters()}
 
     @property
@@ -54,10 +54,10 @@ class LanguageModel(nn.Module, ABC):
 
     @abstractmethod
     def initialize(self, settings: Initialization, generator: torch.Generator) -> None:
-        """Draw all weights anew, as the `initialization` section says."""
+        """Initialize all weights by the `initialization` section."""
 
     def lr_scales(self, settings: Initialization) -> dict[str, float]:
-        """Return the parameters that learn at another rate than the schedule's: how many times it.
+        """Return learning-rate multipliers by parameter name; others use the schedule's rate.
 
         Args:
             settings: The `initialization` section.
@@ -66,7 +66,7 @@ class LanguageModel(nn.Module, ABC):
 
     @abstractmethod
     def checkpoint_blocks(self, on: bool) -> None:
-        """Keep each block's input alone for backward, and compute the rest again: or stop it."""
+        """Turn activation checkpointing on or off."""
 
     @abstractmethod
     def flops_per_token(self) -> float:
@@ -74,25 +74,25 @@ class LanguageModel(nn.Module, ABC):
 
     @abstractmethod
     def write(self, state: Mapping[str, Tensor], folder: Path) -> None:
-        """Write a folder that transformers loads.
+        """Write a folder that transformers can load.
 
-        Called from another thread while the model is trained on: its parameters move, `state` not.
+        Called from a background thread while training continues: use `state`, not the parameters.
 
         Args:
-            state: All parameters by name, whole and on the CPU.
+            state: All parameters by name, full tensors on the CPU.
             folder: An existing folder.
         """
 
     @abstractmethod
     def read(self, folder: Path) -> dict[str, Tensor]:
-        """Return the parameters by name that `write`, or transformers, wrote.
+        """Read the parameters that `write` or transformers wrote, by name.
 
         Raises:
             ConfigError: Names or shapes do not fit this model.
         """
 
     def read_parent(self, folder: Path) -> dict[str, Tensor]:
-        """Return all parameters to start with, by name, where a run starts from a folder's weights.
+        """Return all initial parameters by name, for a run that starts from a folder's weights.
 
         Raises:
             ConfigError: Names or shapes do not fit this model.

@@ -1,10 +1,9 @@
 """Low-rank adapters on frozen weights (LoRA, Hu et al. 2021), by peft.
 
-    W x + lora_alpha / lora_rank * B A x        A, B are trained; A is drawn, B starts at 0
+    W x + lora_alpha / lora_rank * B A x        A, B are trained; A starts random, B at 0
 
-A checkpoint holds the merged model, which transformers loads as any other, and in `adapter/` the
-adapters alone in peft's form; from these, and from the weights that the run started from, a
-training continues bit for bit.
+A checkpoint holds the merged model, which transformers can load, and in `adapter/` the adapters in
+peft's format. From the adapters and the initial weights, a training continues bit for bit.
 """
 
 import math
@@ -32,14 +31,14 @@ _PREFIX = "base_model.model."  # of names in peft's files
 
 
 class LoraModel(HfModel):
-    """A model of transformers of which adapters alone are trained.
+    """A model of transformers of which only adapters are trained.
 
     Args:
         section: The resolved `model` section.
         parent: Folder of the frozen weights.
 
     Raises:
-        ConfigError: transformers has no such model, or it has none of `lora_targets`.
+        ConfigError: transformers has no such model, or the model has no such `lora_targets`.
     """
 
     parent: Path
@@ -49,14 +48,14 @@ class LoraModel(HfModel):
         self.drawn: dict[str, Tensor] = {}
 
     def add_adapters(self) -> None:
-        """Put adapters beside the layers that they are for; only they are trained."""
+        """Add adapters to the target layers; only they are trained."""
         section = self.section
         assert section.lora_rank is not None, "there are adapters"
         targets = section.lora_targets
         if targets is None:
             usual = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
             targets = tuple(usual.get(self.hf.config.model_type, [ALL]))
-        alpha: Any = section.lora_alpha  # peft takes any number, though it asks for an int
+        alpha: Any = section.lora_alpha  # peft accepts any number, despite its type hint
         self.settings = LoraConfig(
             r=section.lora_rank,
             lora_alpha=alpha,
@@ -75,13 +74,13 @@ class LoraModel(HfModel):
         for name, part in self.hf.named_modules():
             if isinstance(part, LoraLayer):
                 if not isinstance(part, Linear):
-                    raise _problem(targets, f"{name} is no linear layer")
+                    raise _problem(targets, f"{name} is not a linear layer")
                 self.layers[name] = part
         self.settings.target_modules = sorted(self.settings.target_modules or ())
 
     @torch.no_grad()
     def initialize(self, settings: Initialization, generator: torch.Generator) -> None:
-        """Draw the adapters anew: A uniform below 1 / sqrt(inputs), as peft's, and B zero."""
+        """Initialize the adapters: A uniform below 1 / sqrt(inputs), like peft, and B zero."""
         for name, parameter in self.named_parameters():
             if ".lora_A." in name:
                 bound = 1 / math.sqrt(parameter.shape[1])
@@ -109,12 +108,12 @@ class LoraModel(HfModel):
         self.settings.save_pretrained(str(adapter))
 
     def read(self, folder: Path) -> dict[str, Tensor]:
-        """Return the adapters of a checkpoint, and the weights that they stand on."""
+        """Return the adapters of a checkpoint, and their base weights."""
         stored = load_file(folder / ADAPTER / WEIGHTS)
         return self._on_parent({name: stored[_in_peft(name)] for name in self.drawn})
 
     def read_parent(self, folder: Path) -> dict[str, Tensor]:
-        """Return the weights to start from, and the adapters as they were drawn."""
+        """Return the base weights, and the initial adapters."""
         return self._on_parent(self.drawn)
 
     def _on_parent(self, adapters: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,10 +1,10 @@
-"""Dropout in models of transformers whose masks belong to samples, as in our own.
+"""Per-sample dropout masks in models of transformers, as in our own.
 
     nn.Dropout                 replaced (`resweep.training.dropout`)
-    of attention weights       computed by `attend`: a fused kernel draws masks of its own
-    any other                  refused: found by a forward of two tokens
+    on attention weights       computed by `attend`: fused kernels draw their own masks
+    any other                  refused; detected by a forward of two tokens
 
-Without dropout, transformers' call of torch's fused attention stays.
+Without dropout, transformers' call of torch's fused attention is kept.
 """
 
 import math
@@ -45,14 +45,14 @@ def attend(
     Args:
         module: The layer; `sample_dropout` is its dropout.
         query: (batch, heads, tokens, width of a head).
-        key, value: The same, maybe of fewer heads.
+        key, value: The same, maybe with fewer heads.
         attention_mask: (batch, 1, tokens, tokens), true where a token sees another.
         dropout: Probability; 0 when evaluating.
-        scaling: Of the products; None: over the root of a head's width.
-        more: What transformers' own takes besides.
+        scaling: Of the scores; None: one over the square root of a head's width.
+        more: Further arguments of transformers' attention.
 
     Returns:
-        (batch, tokens, heads, width of a head), and no attention weights.
+        (batch, tokens, heads, width of a head), and None for the attention weights.
     """
     if not dropout:
         plain = (attention_mask, 0.0, scaling)
@@ -74,11 +74,11 @@ AttentionMaskInterface.register(DROPPING, sdpa_mask)
 
 
 def use_keys(model: PreTrainedModel, p: float) -> SampleKeys:
-    """Have all dropout of a model draw from the keys that are returned.
+    """Make all dropout of a model use the returned keys.
 
     Args:
-        model: Built with `DROPPING` for its attention, if that drops out.
-        p: Probability of its attention.
+        model: Built with `DROPPING` as its attention, if it has dropout.
+        p: Dropout probability of its attention.
     """
     keys = use_sample_dropout(model)
     first = sum(isinstance(part, SampleDropout) for part in model.modules())
@@ -89,7 +89,7 @@ def use_keys(model: PreTrainedModel, p: float) -> SampleKeys:
 
 
 class _Listener(TorchFunctionMode):
-    """Notes whether any function of torch drops out by itself."""
+    """Detects dropout by functions of torch."""
 
     def __init__(self) -> None:
         self.heard = ""
@@ -109,10 +109,10 @@ class _Listener(TorchFunctionMode):
 
 @torch.no_grad()
 def require_no_other_dropout(model: PreTrainedModel, keys: SampleKeys) -> None:
-    """Refuse a model some of whose masks would come from torch's generator.
+    """Refuse a model with masks from torch's generator.
 
     Raises:
-        ConfigError: Says so.
+        ConfigError: There are such masks.
     """
     keys.set(sample_keys(0, 0, 1))
     listener = _Listener()
@@ -122,5 +122,5 @@ def require_no_other_dropout(model: PreTrainedModel, keys: SampleKeys) -> None:
     keys.words = None
     if listener.heard:
         kind = model.config.model_type
-        hint = f"{kind} draws masks of {listener.heard} that cannot be repeated; set 0"
+        hint = f"the {listener.heard} masks of {kind} are not reproducible; set 0"
         raise ConfigError(Problem("trial", "model.dropout", None, hint))

@@ -1,4 +1,4 @@
-"""The model: what is trained."""
+"""The model section."""
 
 from typing import Annotated, Any, Literal
 
@@ -17,26 +17,27 @@ from resweep.systems.language.data_section import BYTE_TOKENS
 
 
 class Model(Section):
-    """A causal language model: a GPT of our own, or any that transformers has."""
+    """A causal language model: our own GPT, or any model of transformers."""
 
     name: Annotated[str | None, LABEL] = Field(None, description="label for tables")
     kind: Literal["gpt", "hf"] = Field(
-        "gpt", description="gpt: as GPT-2, pre-norm, GELU-tanh, tied embeddings; hf: transformers'"
+        "gpt",
+        description="gpt: like GPT-2, pre-norm, GELU-tanh, tied embeddings; hf: of transformers",
     )
     n_layer: Annotated[Positive, OnlyFor("gpt")] = Field(4, description="gpt: transformer blocks")
     n_head: Annotated[Positive, OnlyFor("gpt")] = Field(
-        4, description="gpt: attention heads; n_embd is a multiple of it"
+        4, description="gpt: attention heads; must divide n_embd"
     )
     n_embd: Annotated[Positive, OnlyFor("gpt")] = Field(128, description="gpt: width")
     config: Annotated[dict[str, Any], OnlyFor("hf")] = Field(
-        {}, description="hf: as in config.json, model_type and what differs from its defaults"
+        {}, description="hf: as in config.json: model_type, and keys that differ from its defaults"
     )
     name_or_path: Annotated[str | None, LABEL, OnlyFor("hf")] = Field(
-        None, min_length=1, description="hf: weights to start from: a folder, or a name on the hub"
+        None, min_length=1, description="hf: initial weights: a folder, or a name on the hub"
     )
     context_length: Positive = Field(128, description="tokens per sequence")
     vocab_size: Annotated[Int, Field(ge=BYTE_TOKENS)] | None = Field(
-        None, description="at least the data's; null: that of the weights, or the data's"
+        None, description="at least the data's; null: from the weights, else from the data"
     )
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="on embeddings, attention and residual branches"
@@ -51,11 +52,11 @@ class Model(Section):
         16.0, description="hf: adapters are scaled by lora_alpha / lora_rank"
     )
     lora_dropout: Annotated[float, Field(ge=0, lt=1), OnlyFor("hf"), AsBefore(0.0)] = Field(
-        0.0, description="hf: on what adapters read"
+        0.0, description="hf: dropout on adapter inputs"
     )
     lora_targets: Annotated[
         tuple[str, ...] | None, BeforeValidator(as_tuple), OnlyFor("hf"), AsBefore(None)
-    ] = Field(None, description="hf: names of layers, or all-linear; null: peft's choice")
+    ] = Field(None, description="hf: names of layers, or all-linear; null: peft's default")
 
     @model_validator(mode="after")
     def _fields_fit_kind(self) -> "Model":

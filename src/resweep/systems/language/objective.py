@@ -29,7 +29,7 @@ class LanguageObjective(Objective):
     Args:
         model, training, initialization: Sections of a resolved configuration.
         data: Its data.
-        parent: Folder of the weights to start from, if there are any.
+        parent: Folder of the initial weights, if any.
     """
 
     model: LanguageModel
@@ -45,7 +45,7 @@ class LanguageObjective(Objective):
     ):
         self.data = data
         self.initialization = initialization
-        # Opened once: the folder may be prepared again from other text while this trains.
+        # Opened once: the folder may be rebuilt from other text during training.
         self.splits = {name: data.split(name) for name in data.tokens}
         self.context_length = model.context_length
         self.eval_sequences = training.eval_sequences
@@ -61,17 +61,17 @@ class LanguageObjective(Objective):
         self.step_flops = self.model.flops_per_token() * self.step_units
 
     def initialize(self) -> None:
-        """Draw all weights from `initialization.weight_seed`, or from the training's seed."""
+        """Initialize all weights from `initialization.weight_seed`, or the training's seed."""
         given = self.initialization.weight_seed
         seed = derive_seed(self.seed if given is None else given, "initialization")
         self.model.initialize(self.initialization, torch.Generator().manual_seed(seed))
 
     def lr_scales(self) -> dict[str, float]:
-        """Return the rates of muP."""
+        """Return muP's learning-rate multipliers."""
         return self.model.lr_scales(self.initialization)
 
     def recompute_blocks(self, on: bool) -> None:
-        """Keep each block's input alone for backward."""
+        """Turn activation checkpointing on or off."""
         self.model.checkpoint_blocks(on)
 
     def rows_at(self, step: int) -> np.ndarray:
@@ -99,11 +99,11 @@ class LanguageObjective(Objective):
         return {"val/loss": mean, "val/perplexity": math.exp(min(mean, 700.0))}
 
     def interval_metrics(self, step: int) -> dict[str, float]:
-        """Return the training tokens seen."""
+        """Return the number of training tokens so far."""
         return {"tokens": step * self.step_units}
 
     def write(self, weights: Mapping[str, Tensor], folder: Path) -> None:
-        """Write a folder that transformers loads, with the tokenizer if the data has one."""
+        """Write a folder that transformers can load, with the tokenizer if the data has one."""
         self.model.write(weights, folder)
         add_tokenizer(self.data, folder)
 
@@ -117,7 +117,7 @@ class LanguageObjective(Objective):
 
 
 def add_tokenizer(data: TokenData, folder: Path) -> None:
-    """Let a model's folder say which tokens it knows, and with which one a text ends."""
+    """Add the tokenizer to a model's folder, and the end-of-text token to its config."""
     for file in data.tokenizer_files():
         shutil.copyfile(file, folder / file.name)
     for path in (folder / CONFIG, folder / "generation_config.json"):

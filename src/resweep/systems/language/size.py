@@ -1,20 +1,20 @@
-"""The size of a model, without building it or loading torch: schedulers ask before a job runs."""
+"""The size of a model, without building it or importing torch, for resource requests of jobs."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from resweep.systems.language.model_section import Model
 
-# What transformers' families call the same number.
+# Names of the same number in different model families.
 WIDTH = ("hidden_size", "n_embd", "d_model")
 LAYERS = ("num_hidden_layers", "n_layer", "num_layers")
 INNER = ("intermediate_size", "n_inner", "ffn_dim")
-GPT2 = (768, 12)  # transformers' defaults
-LLAMA = (4096, 32)  # and those of most others
+GPT2 = (768, 12)  # default width and layers in transformers
+LLAMA = (4096, 32)  # also the defaults of most others
 
 
 class Shape(NamedTuple):
-    """What sizes are estimated from.
+    """The numbers that sizes are estimated from.
 
     Attributes:
         layers: Transformer blocks.
@@ -30,8 +30,8 @@ class Shape(NamedTuple):
 def shape_of(section: Model) -> Shape:
     """Return the shape of the model that a `model` section describes.
 
-    What `model.config` leaves open is transformers' default for GPT-2 or for Llama; of weights that
-    are not resolved yet nothing else is known.
+    Missing values of `model.config` default to GPT-2's or Llama's in transformers; for weights that
+    are not resolved yet, that is all that is known.
     """
     if section.kind == "gpt":
         return Shape(section.n_layer, section.n_embd, 4 * section.n_embd)
@@ -44,8 +44,8 @@ def shape_of(section: Model) -> Shape:
 def count_parameters(section: Model, vocab_size: int) -> int:
     """Parameters of the model that a `model` section describes, without building it.
 
-    Exact for kind gpt. For kind hf an estimate: four square matrices and three of the MLP a layer,
-    embeddings and head; models with fewer heads for keys, or an MLP without a gate, have less.
+    Exact for kind gpt. An estimate for kind hf: four square matrices and three MLP matrices per
+    layer, embeddings and head; models with fewer key heads, or an MLP without a gate, are smaller.
     """
     layers, width, inner = shape_of(section)
     if section.kind == "hf":

@@ -1,4 +1,4 @@
-"""Causal language models over text: `system: language`, which configurations mean by default."""
+"""Causal language models over text: `system: language`, the default."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from resweep.training.micro_batch_limit import MicroBatchLimit
     from resweep.training.processes import Processes
 
-# Raised by hand when equal configurations give other numbers than before; the reference loss curve
-# in tests/integration/systems/language/test_reference_curve.py fails until it is.
+# Increased by hand when equal configurations give different numbers; until then, the reference loss
+# curve in tests/integration/systems/language/test_reference_curve.py fails.
 RECIPES = {"gpt": "gpt/1", "hf": "hf/1"}
 DROPOUT_RECIPE = "per-sample/1"  # resweep.training.dropout
 
 
 class LanguageSystem(System):
-    """A GPT of our own, or any causal model of transformers, over bytes or tokens of text."""
+    """Our own GPT, or any causal model of transformers, over bytes or tokens of text."""
 
     name = "language"
     unit = "token"
@@ -63,11 +63,11 @@ class LanguageSystem(System):
     training_loss = "train/loss"
 
     def check(self, config: Any) -> None:
-        """Refuse models without an architecture or weights, and muP of other models."""
+        """Check that the model has an architecture or weights, and that muP and LoRA fit it."""
         weights = config.run.checkpoint or config.model.name_or_path
         if config.model.kind == "hf" and not weights and "model_type" not in config.model.config:
             raise ValueError(
-                "model.kind: hf needs model.config.model_type, or weights to start from: "
+                "model.kind: hf needs model.config.model_type, or initial weights from "
                 "model.name_or_path or run.checkpoint"
             )
         if config.model.kind != "gpt" and config.initialization.mup_base_width is not None:
@@ -76,7 +76,7 @@ class LanguageSystem(System):
             raise ValueError("model.lora_rank needs weights: model.name_or_path or run.checkpoint")
 
     def unused(self, config: Mapping[str, Any]) -> Collection[str]:
-        """Return the paths of fields of other kinds of models."""
+        """Return the paths of fields for other kinds of models."""
         kind = config.get("model", {}).get("kind")
         return {f"model.{name}" for name in fields_of_other_kinds(kind)} if kind else ()
 
@@ -89,13 +89,13 @@ class LanguageSystem(System):
         return prepare_tokens(settings, folder)
 
     def describe_data(self, data: Prepared) -> str:
-        """Return the counts of tokens."""
+        """Return the token counts."""
         tokens = TokenData(data)
         counts = ", ".join(f"{tokens.tokens[name]:,} {name}" for name in SPLITS)
         return f"{data.folder}: {counts} tokens, vocabulary {tokens.vocab_size}"
 
     def resolve(self, config: dict[str, Any], data: Prepared, weights: Weights | None) -> None:
-        """Fill in the vocabulary, the architecture of weights, and the steps of epochs."""
+        """Fill in vocabulary size, architecture of the weights, and steps of epochs."""
         model, training, tokens = config["model"], config["training"], TokenData(data)
         tokens.require_tokens(model["context_length"])
         language_weights.fit_model(config, weights)
@@ -105,7 +105,7 @@ class LanguageSystem(System):
             training["num_epochs"] = None
 
     def steps_of(self, config: Mapping[str, Any], data: Prepared | None) -> int:
-        """Return the horizon; passes over the data are counted in windows of it."""
+        """Return the horizon; epochs are counted in windows of the data."""
         training = config["training"]
         if training["max_steps"] is not None or data is None:
             return super().steps_of(config, data)
@@ -117,17 +117,17 @@ class LanguageSystem(System):
         )
 
     def recipe(self, config: Mapping[str, Any]) -> str:
-        """Return the recipe of the kind of model."""
+        """Return the recipe of this kind of model."""
         return RECIPES[config["model"]["kind"]]
 
     def more_identity(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Return how masks are drawn, where there are any."""
+        """Return the version of dropout, if used."""
         model = config["model"]
         drops = max(model["dropout"], model.get("lora_dropout", 0.0)) > 0
         return {"dropout": DROPOUT_RECIPE} if drops else {}
 
     def cost(self, config: Mapping[str, Any], data: Prepared | None) -> Cost:
-        """Estimate by the sizes of matrices."""
+        """Estimate from the sizes of matrices."""
         typed = self.schema.validate(config)
         tokens = None if data is None else TokenData(data)
         return estimate_cost(typed.model, typed.training, tokens)
@@ -141,33 +141,33 @@ class LanguageSystem(System):
         return count_parameters(model, model.vocab_size)
 
     def weights_named(self, config: Mapping[str, Any]) -> tuple[str, str | None]:
-        """Return run.checkpoint, or else model.name_or_path."""
+        """Return run.checkpoint, else model.name_or_path."""
         return language_weights.weights_named(config)
 
     def locate_weights(self, key: str, name: str) -> Path | None:
-        """Return a folder, or where the hub's cache has a model."""
+        """Return a folder, or that of a model in the hub's cache."""
         return language_weights.locate(key, name)
 
     def fetch_weights(self, config: Mapping[str, Any]) -> None:
-        """Download a model of the hub."""
+        """Download a model from the hub."""
         language_weights.fetch(config)
 
     def weight_files(self, folder: Path) -> list[Path]:
-        """Return the files of a model as transformers writes them."""
+        """Return the weight files of a model folder of transformers."""
         if not (folder / model_folder.CONFIG).is_file():
             return []
         return model_folder.weight_files(folder)
 
     def rereads_weights(self, config: Mapping[str, Any]) -> bool:
-        """Adapters stand on the weights that they were begun with."""
+        """Adapters need their base weights."""
         return config["model"].get("lora_rank") is not None
 
     def compare_weights(self, config: Mapping[str, Any], data: Prepared) -> str | None:
-        """Return a warning where weights know other tokens than the data has."""
+        """Return a warning if the weights were made with another tokenizer."""
         return language_weights.compare_tokens(config, TokenData(data))
 
     def check_buildable(self, config: Mapping[str, Any]) -> None:
-        """Refuse what transformers would not build."""
+        """Check that transformers can build the model."""
         from resweep.systems.language.build import check_model
 
         model = Model.model_validate(config["model"])
@@ -198,35 +198,37 @@ class LanguageSystem(System):
         return GradientLearner(objective, typed.training, device, processes, most_rows, limit)
 
     def describe(self, run: TrainedRun) -> dict[str, str]:
-        """Name the model, its tokens and its first weights."""
+        """Describe the model, its tokens and its initial weights."""
         asked = self.schema.validate(run.asked)
         model, data = run.config["model"], asked.data
-        of_transformers = model["kind"] != "gpt"
+        is_hf = model["kind"] != "gpt"
         tokens = {
             "bytes": "bytes",
-            "bpe": f"bpe {data.bpe_vocab_size}",
-            "tokenizer": f"tokenizer of {data.tokenizer}",
+            "bpe": "BPE",
+            "tokenizer": f"tokenizer {data.tokenizer}",
         }[data.tokens]
-        # As the trial names them: its run knows their folder alone.
-        start = asked.run.checkpoint or asked.model.name_or_path or "random weights"
+        # From the trial: the run's configuration only has their folder.
+        start = asked.run.checkpoint or asked.model.name_or_path or "random"
         rank = model.get("lora_rank")
         return {
-            "model": f"{model['config']['model_type']} (hf)" if of_transformers else "gpt",
+            "model": f"{model['config']['model_type']} (hf)" if is_hf else "gpt",
             "tokens": f"{tokens} (vocabulary {model['vocab_size']})",
-            "started from": start + (f" with LoRA of rank {rank}" if rank is not None else ""),
+            "initial weights": start + (f" + LoRA of rank {rank}" if rank is not None else ""),
         }
 
     def references(self, described: Mapping[str, Any]) -> list[Reference]:
-        """Return what a model loses that knows only the token before."""
+        """Return the loss of a model that only sees the previous token."""
         floor = described.get("bigram_floor")
         if floor is None:
             return []
-        name = "bigram floor of the data"
-        meaning = "what a model loses that knows only the token before; a trained one is below"
+        name = "bigram baseline"
+        meaning = (
+            "loss of a model that only sees the previous token; trained models should be below"
+        )
         return [Reference(metric=self.metric, name=name, value=floor, meaning=meaning)]
 
     def load_line(self, folder: Path) -> str:
-        """Return the line that loads it with transformers."""
+        """Return a line that loads it with transformers."""
         return (
             "from transformers import AutoModelForCausalLM; "
             f"model = AutoModelForCausalLM.from_pretrained({canonical_json(str(folder))})"
@@ -234,19 +236,19 @@ class LanguageSystem(System):
 
 
 def _vocab_size(model: dict[str, Any], weights: Weights | None, data: TokenData) -> int:
-    """Return the model's number of tokens, and take it out of `model.config`."""
-    said = {
+    """Return the vocabulary size, and remove it from `model.config`."""
+    sizes = {
         "model.vocab_size": model["vocab_size"],
         "model.config.vocab_size": model.get("config", {}).pop("vocab_size", None),
-        "the weights to start from": weights.config.get("vocab_size") if weights else None,
+        "the initial weights": weights.config.get("vocab_size") if weights else None,
     }
-    given = {key: value for key, value in said.items() if value is not None}
+    given = {key: value for key, value in sizes.items() if value is not None}
     key, size = next(iter(given.items()), ("model.vocab_size", data.vocab_size))
     for other, value in given.items():
         if value != size:
             raise ConfigError(Problem("trial", key, size, f"is {value} in {other}"))
     if size < data.vocab_size:
-        hint = f"should be at least {data.vocab_size}, the vocabulary of the data"
+        hint = f"should be at least {data.vocab_size}, the vocabulary size of the data"
         raise ConfigError(Problem("trial", key, size, hint))
     return int(size)
 

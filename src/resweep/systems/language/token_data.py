@@ -1,7 +1,7 @@
-"""Text as token files: how a folder of the data store is filled, and what a training reads of it.
+"""Text as token files: writing a folder of the data store, and reading it in trainings.
 
 train.bin val.bin test.bin    tokens, little-endian uint16 (uint32 above 65536 tokens)
-tokenizer.json ...            what transformers.AutoTokenizer reads; not for bytes
+tokenizer.json ...            for transformers.AutoTokenizer; not for bytes
 """
 
 import hashlib
@@ -21,14 +21,14 @@ END_OF_TEXT = 256  # of bytes
 
 
 class TokenData:
-    """Prepared data, seen as tokens.
+    """Prepared data, as tokens.
 
     Args:
         prepared: A folder that `prepare_tokens` filled.
 
     Attributes:
         folder: That folder.
-        vocab_size: Number of different tokens there can be.
+        vocab_size: Size of the vocabulary.
         tokens: Tokens per split.
         end_of_text: The token that follows each document.
     """
@@ -37,7 +37,7 @@ class TokenData:
         self.folder = prepared.folder
         self.vocab_size: int = prepared.about["vocab_size"]
         self.tokens: dict[str, int] = prepared.about["tokens"]
-        # Data of bytes was once without.
+        # Byte data of older versions has no such key.
         self.end_of_text: int = prepared.about.get("end_of_text", END_OF_TEXT)
 
     def split(self, name: str) -> np.ndarray:
@@ -45,12 +45,12 @@ class TokenData:
         return _read_tokens(self.folder / f"{name}.bin", self.vocab_size)
 
     def tokenizer_files(self) -> list[Path]:
-        """Return the files that transformers.AutoTokenizer reads, sorted; none for bytes."""
+        """Return the files for transformers.AutoTokenizer, sorted; none for bytes."""
         files = [path for path in self.folder.iterdir() if path.is_file()]
         return sorted(f for f in files if f.name != DESCRIPTION and f.suffix != ".bin")
 
     def require_tokens(self, context_length: int) -> None:
-        """Refuse a data set that has no full sequence in its train or val split.
+        """Check that the train and val splits have at least one full sequence.
 
         Raises:
             DataError: Names the split and the lengths.
@@ -59,13 +59,13 @@ class TokenData:
             if self.tokens[name] < context_length + 1:
                 raise DataError(
                     f"{self.folder}: the {name} split has {self.tokens[name]} tokens, fewer than "
-                    f"model.context_length = {context_length} + 1; give more text, or a shorter "
-                    "context"
+                    f"model.context_length = {context_length} + 1; add more text, or "
+                    "shorten the context"
                 )
 
 
 def prepare_tokens(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Read, split and tokenize text into a folder; returns what data.json says of it.
+    """Read, split and tokenize text into a folder; returns the content of data.json.
 
     Raises:
         DataError: The source is missing, empty or cannot be split, or the tokenizer is missing.
@@ -87,7 +87,7 @@ def prepare_tokens(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "tokens": {name: len(tokens[name]) for name in SPLITS},
         "documents": {name: len(splits[name]) for name in SPLITS},
         "bigram_floor": round(floor, 4),
-        "bytes_per_token": val_bytes / len(tokens["val"]),  # of val, ends of text counted as tokens
+        "bytes_per_token": val_bytes / len(tokens["val"]),  # of val, counting end-of-text tokens
     }
 
 
@@ -99,10 +99,10 @@ def _read_tokens(path: Path, vocab_size: int) -> np.ndarray:
 
 
 def _digest(tokenizer: Tokenizer, tokens: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of the tokens and of what they mean.
+    """SHA-256 of the tokens and their vocabulary.
 
-    Equal ids of two tokenizers that spell them differently are two data sets: a checkpoint carries
-    its tokenizer, so the run of the one must not serve the other.
+    Equal ids under different vocabularies are different data: checkpoints include their tokenizer,
+    so such runs must not be shared.
     """
     total = hashlib.sha256(f"vocab {tokenizer.vocab_size}{tokenizer.vocabulary}".encode())
     for name in SPLITS:

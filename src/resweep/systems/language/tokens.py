@@ -1,6 +1,6 @@
-"""Kinds of tokens: bytes, a byte-level BPE trained on the data, or a model's own tokenizer.
+"""Kinds of tokens: bytes, a byte-level BPE trained on the data, or an existing tokenizer.
 
-Text is tokenised in batches of bounded size; each document is followed by an end of text.
+Text is tokenised in batches of bounded size; each document is followed by an end-of-text token.
 """
 
 import json
@@ -19,7 +19,7 @@ from resweep.systems.language.data_section import BYTE_TOKENS
 from resweep.systems.language.hub import local_copy, not_here, offline, one_line, why_offline
 
 END_OF_TEXT_NAME = "<|endoftext|>"
-# What tokenizers are read from; weights that lie beside them are no source of tokens.
+# Files of tokenizers; the same folder may hold weights.
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -39,8 +39,8 @@ class Tokenizer(Protocol):
     Attributes:
         vocab_size: Ids are below it.
         end_of_text: The id that follows each document.
-        vocabulary: Digest of which token has which id; empty for bytes.
-        cuts: Whether text may be cut before a space after a word without changing its ids.
+        vocabulary: Digest of tokens and ids; empty for bytes.
+        cuts: Whether text can be cut before a space after a word without changing its ids.
     """
 
     vocab_size: int
@@ -52,11 +52,11 @@ class Tokenizer(Protocol):
         """Return the ids of each text, without special tokens around them."""
 
     def save(self, folder: Path) -> None:
-        """Write the files that transformers.AutoTokenizer reads; none for bytes."""
+        """Write the files for transformers.AutoTokenizer; none for bytes."""
 
 
 class ByteTokens:
-    """The bytes of UTF-8, and an end of text."""
+    """The bytes of UTF-8, and end-of-text."""
 
     vocab_size = BYTE_TOKENS
     end_of_text = BYTE_TOKENS - 1
@@ -68,7 +68,7 @@ class ByteTokens:
         return [np.frombuffer(text.encode(), dtype=np.uint8) for text in texts]
 
     def save(self, folder: Path) -> None:
-        """Write nothing: there is nothing to know."""
+        """Write nothing: bytes need no tokenizer."""
 
 
 class BytePairTokens:
@@ -92,7 +92,7 @@ class BytePairTokens:
         return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(texts)]
 
     def save(self, folder: Path) -> None:
-        """Write tokenizer.json, and with tokenizer_config.json what transformers wants to know."""
+        """Write tokenizer.json, and tokenizer_config.json for transformers."""
         self.tokenizer.save(str(folder / "tokenizer.json"))
         described = {
             "tokenizer_class": "PreTrainedTokenizerFast",
@@ -104,7 +104,7 @@ class BytePairTokens:
 
 
 class ModelTokens:
-    """A model's own tokenizer; special tokens that are spelled out in the text count as such.
+    """An existing tokenizer; special tokens spelled out in the text count as such.
 
     Args:
         name: A folder, or a name on the hub.
@@ -113,14 +113,14 @@ class ModelTokens:
         DataError: It cannot be loaded, or has no end-of-text token.
     """
 
-    cuts = False  # some put a space before what they take for the start of a text
+    cuts = False  # some add a space at the start of a text
 
     def __init__(self, name: str):
         self.tokenizer = _load_tokenizer(name)
         if self.tokenizer.eos_token_id is None:
             raise DataError(
-                f"data.tokenizer: {name}: it has no end-of-text token; name one as eos_token in "
-                "its tokenizer_config.json"
+                f"data.tokenizer: {name}: no end-of-text token; set eos_token in its "
+                "tokenizer_config.json"
             )
         self.end_of_text = int(self.tokenizer.eos_token_id)
         table = self.tokenizer.get_vocab()
@@ -140,14 +140,14 @@ class ModelTokens:
 
 
 def make_tokenizer(settings: Mapping[str, Any], documents: list[str]) -> Tokenizer:
-    """Return the tokenizer that the settings ask for.
+    """Return the tokenizer of the settings.
 
     Args:
         settings: The data section.
-        documents: The training split; a BPE sees no other text.
+        documents: The training split, for a BPE.
 
     Raises:
-        DataError: A model's tokenizer cannot be loaded.
+        DataError: An existing tokenizer cannot be loaded.
     """
     if settings["tokens"] == "bpe":
         return train_bpe(documents, settings["bpe_vocab_size"])
@@ -159,11 +159,11 @@ def make_tokenizer(settings: Mapping[str, Any], documents: list[str]) -> Tokeniz
 def train_bpe(documents: list[str], vocab_size: int) -> BytePairTokens:
     """Train a byte-level BPE (Sennrich et al. 2016; on bytes: Radford et al. 2019).
 
-    Words are those of GPT-2. A text that is too small gives fewer entries.
+    Splits words like GPT-2. Too little text gives fewer entries.
 
     Args:
         documents: Text.
-        vocab_size: Entries: the end of text, 256 bytes, then merges.
+        vocab_size: Number of entries: end-of-text, 256 bytes, then merges.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -183,12 +183,12 @@ def train_bpe(documents: list[str], vocab_size: int) -> BytePairTokens:
 
 
 def token_batches(tokenizer: Tokenizer, documents: list[str], name: str) -> Iterator[np.ndarray]:
-    """Yield the tokens of documents, each followed by the end of text: shape (tokens,) a batch.
+    """Yield batches of tokens, shape (tokens,), with end-of-text after each document.
 
     Args:
-        tokenizer: Text to ids.
+        tokenizer: The tokenizer.
         documents: Text.
-        name: What lines about the progress call them.
+        name: Name of the documents in progress messages.
     """
     dtype = token_dtype(tokenizer.vocab_size)
     end = np.array([tokenizer.end_of_text], dtype)
@@ -201,15 +201,15 @@ def token_batches(tokenizer: Tokenizer, documents: list[str], name: str) -> Iter
 
 
 def token_dtype(vocab_size: int) -> np.dtype:
-    """Return the smallest type of token files that holds the vocabulary."""
+    """Return the smallest dtype that holds the vocabulary."""
     return np.dtype("<u2") if vocab_size <= 2**16 else np.dtype("<u4")
 
 
 def tokenizer_sources(settings: Mapping[str, Any]) -> list[Path]:
-    """Return the files of a local tokenizer, none for other tokens and for names on the hub.
+    """Return the files of a local tokenizer; none for other tokens, or for names on the hub.
 
     Raises:
-        DataError: The path does not exist, or is no folder with a tokenizer.
+        DataError: The path does not exist, or is not a folder with a tokenizer.
     """
     if settings["tokens"] != "tokenizer":
         return []
@@ -219,7 +219,7 @@ def tokenizer_sources(settings: Mapping[str, Any]) -> list[Path]:
         return []
     files = {file for pattern in TOKENIZER_FILES for file in folder.glob(pattern)}
     if not files:
-        raise DataError(f"data.tokenizer: {name}: should be a folder with a tokenizer's files")
+        raise DataError(f"data.tokenizer: {name}: should be a folder with tokenizer files")
     return sorted(files)
 
 
@@ -234,11 +234,11 @@ def _load_tokenizer(name: str) -> Any:
             return AutoTokenizer.from_pretrained(
                 str(path or name), trust_remote_code=False, local_files_only=local
             )
-    except Exception as error:  # the loaders of each kind have errors of their own
+    except Exception as error:  # each kind of loader raises different errors
         if reason and isinstance(error, OSError):
             raise not_here("data.tokenizer", name, reason) from None
         raise DataError(
-            f"data.tokenizer: {name}: transformers cannot load it: {one_line(error)}"
+            f"data.tokenizer: {name}: cannot be loaded by transformers: {one_line(error)}"
         ) from None
 
 
@@ -248,7 +248,7 @@ def _vocabulary(table: Mapping[str, int], end_of_text: int) -> str:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Let `tokenizers` count in one thread, so that nothing depends on the order of threads."""
+    """Run `tokenizers` in one thread, so that results do not depend on the order of threads."""
     before = os.environ.get("TOKENIZERS_PARALLELISM")
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     try:

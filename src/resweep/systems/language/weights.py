@@ -1,6 +1,6 @@
-"""Weights that a language model starts from: where they are, and whether they fit.
+"""Initial weights of a language model: finding them, and checking that they fit.
 
-run.checkpoint       RUN_ID, RUN_ID/STEP (found by the store), or a folder of transformers
+run.checkpoint       RUN_ID, RUN_ID/STEP (resolved by the store), or a model folder
 model.name_or_path   a folder, or a name on the Hugging Face hub
 """
 
@@ -18,7 +18,7 @@ from resweep.systems.language.token_data import TokenData
 from resweep.systems.system import CHECKPOINT, Weights
 
 NAME_OR_PATH = "model.name_or_path"
-# Of config.json: how it was made or is run, and not what it computes.
+# Keys of config.json that do not affect what the model computes.
 NO_ARCHITECTURE = frozenset(
     {
         "_name_or_path",
@@ -34,7 +34,7 @@ _HUB = re.compile(r"(?!.*\.\.)\w[\w.-]*(/\w[\w.-]*)?")
 
 
 def weights_named(config: Mapping[str, Any]) -> tuple[str, str | None]:
-    """Return the key that names weights to start from, and the name; the first one counts."""
+    """Return the key that names initial weights, and the name; the first one set counts."""
     for section, field in (CHECKPOINT.split("."), NAME_OR_PATH.split(".")):
         name = config[section].get(field)
         if name is not None:
@@ -43,7 +43,7 @@ def weights_named(config: Mapping[str, Any]) -> tuple[str, str | None]:
 
 
 def locate(key: str, name: str) -> Path | None:
-    """Return the folder that a name means, there or not; None for what the hub has not given."""
+    """Return the folder of a name, existing or not; None for hub models not downloaded yet."""
     if key == NAME_OR_PATH and is_hub_name(name):
         return _snapshot(name, download=False)
     return Path(name).expanduser().absolute()
@@ -55,10 +55,10 @@ def is_hub_name(name: str) -> bool:
 
 
 def fetch(config: Mapping[str, Any]) -> None:
-    """Download weights that only the hub has.
+    """Download weights from the hub.
 
     Raises:
-        StoreError: It cannot be reached, or does not know the name.
+        StoreError: The hub cannot be reached, or does not know the name.
     """
     key, name = weights_named(config)
     if name is not None and key == NAME_OR_PATH and is_hub_name(name):
@@ -66,7 +66,7 @@ def fetch(config: Mapping[str, Any]) -> None:
 
 
 def fit_model(resolved: dict[str, Any], weights: Weights | None) -> None:
-    """Write into a configuration what weights say of the architecture.
+    """Copy the architecture of the weights into a configuration.
 
     Raises:
         ConfigError: They do not fit the model.
@@ -74,7 +74,7 @@ def fit_model(resolved: dict[str, Any], weights: Weights | None) -> None:
     model = resolved["model"]
     for key, value in model.get("config", {}).items():
         if is_dropout(key):
-            raise _problem(f"model.config.{key}", value, "is what model.dropout says; drop it")
+            raise _problem(f"model.config.{key}", value, "remove it, and set model.dropout")
     if weights is None:
         return
     if model["kind"] == "hf":
@@ -89,16 +89,19 @@ def fit_model(resolved: dict[str, Any], weights: Weights | None) -> None:
 
 
 def _architecture(weights: Weights) -> dict[str, Any]:
-    """Return what config.json says of the numbers; dropout is the training's to say."""
-    odd = NO_ARCHITECTURE
-    return {k: v for k, v in weights.config.items() if k not in odd and not is_dropout(k)}
+    """Return the keys of config.json that define the architecture; dropout is set elsewhere."""
+    return {
+        key: value
+        for key, value in weights.config.items()
+        if key not in NO_ARCHITECTURE and not is_dropout(key)
+    }
 
 
 def _require_gpt2(model: Mapping[str, Any], weights: Weights) -> None:
-    """Refuse weights of another architecture or shape than our GPT has.
+    """Check that weights have the architecture and shape of our GPT.
 
     Raises:
-        ConfigError: What to set.
+        ConfigError: They do not; says what to set.
     """
     there = weights.config
     if there.get("model_type") != "gpt2":
@@ -108,7 +111,7 @@ def _require_gpt2(model: Mapping[str, Any], weights: Weights) -> None:
         if model[key] != there[key]:
             raise _problem(f"model.{key}", model[key], f"is {there[key]} in {weights.folder}")
     if model["context_length"] > there["n_positions"]:
-        hint = f"is more than the {there['n_positions']} positions in {weights.folder}"
+        hint = f"should be at most {there['n_positions']}, the positions of {weights.folder}"
         raise _problem("model.context_length", model["context_length"], hint)
     fixed = {
         "activation_function": ("gelu_new", "gelu_pytorch_tanh"),
@@ -120,14 +123,14 @@ def _require_gpt2(model: Mapping[str, Any], weights: Weights) -> None:
     }
     for key, fitting in fixed.items():
         if there.get(key, fitting[0]) not in fitting:
-            hint = f"computes otherwise than {weights.folder}, where {key} is {there[key]!r}; "
-            raise _problem("model.kind", model["kind"], f"{hint}set kind: hf")
+            hint = f"does not support {key} = {there[key]!r} of {weights.folder}; set kind: hf"
+            raise _problem("model.kind", model["kind"], hint)
 
 
 def compare_tokens(resolved: Mapping[str, Any], data: TokenData) -> str | None:
-    """Return a warning where weights know other tokens than those of the data, if both say.
+    """Return a warning if weights and data have different tokenizers.
 
-    Both lie beside a `tokenizer.json` where tokens are not bytes.
+    Compares their `tokenizer.json`, which both have unless tokens are bytes.
     """
     if resolved["run"]["weights"] is None:
         return None
@@ -137,7 +140,7 @@ def compare_tokens(resolved: Mapping[str, Any], data: TokenData) -> str | None:
     if not theirs.is_file() or (ours.is_file() and _vocabulary(ours) == _vocabulary(theirs)):
         return None
     return (
-        f"the weights know the tokens of {theirs}, and the data has others; to train on theirs set "
+        f"the weights use the tokenizer {theirs}, but the data uses another; to use theirs, set "
         f"data.tokens: tokenizer and data.tokenizer: {theirs.parent}"
     )
 
@@ -147,7 +150,7 @@ def _vocabulary(file: Path) -> Any:
 
 
 def _snapshot(name: str, download: bool) -> Path | None:
-    """Return the local copy of a model of the hub; None where it is not there and may not be got.
+    """Return the local copy of a hub model; None if there is none and `download` is false.
 
     Raises:
         StoreError: It cannot be downloaded.
@@ -181,8 +184,8 @@ def _snapshot(name: str, download: bool) -> Path | None:
     except (HfHubHTTPError, OSError) as error:
         reason = one_line(error)
     raise StoreError(
-        f"{NAME_OR_PATH} = {name!r}: is not a folder here, and cannot be downloaded from the "
-        f"Hugging Face hub ({reason}); run this once with a network, or give a folder"
+        f"{NAME_OR_PATH} = {name!r}: not a local folder, and cannot be downloaded from the Hugging "
+        f"Face hub ({reason}); run this once with network access, or give a folder"
     )
 
 

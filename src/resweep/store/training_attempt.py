@@ -1,0 +1,293 @@
+"""One attempt to train a run: build, train, save, and record how it ended; needs the run's lock."""
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from resweep.config.metric import Logged, Metric
+from resweep.errors import Interrupted, LeaseLost, ProcessLost, ResweepError, StoreError
+from resweep.store.attempts import FEWER_ROWS, OUT_OF_MEMORY, Attempts, is_nearly_full
+from resweep.store.goal import Goal
+from resweep.store.lock import RunLock
+from resweep.store.provenance import code_digest
+from resweep.store.recorder import Recorder, last_values
+from resweep.store.retention import Values, drop_before, drop_unclaimed, has_claims
+from resweep.store.run import Run
+from resweep.store.saver import Saver
+from resweep.store.start import Start
+from resweep.training.device import device_memory, device_name, is_shared
+from resweep.training.learner import Learner
+from resweep.training.loop import Callbacks, LoopEnd, LoopPlan, train
+from resweep.training.metrics import METRICS, TIMING, MetricLog, read_metrics
+from resweep.training.micro_batch_limit import MicroBatchLimit
+from resweep.training.monitors import Monitors, Stop, StopRules
+from resweep.training.processes import ALONE, Processes
+from resweep.training.writer import Writer
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a run is advanced with; nothing of it changes the run's numbers.
+
+    Attributes:
+        device: Where to train.
+        processes: Those that train together; this is rank 0 of them.
+        keep_weights: Whether to save weights at the end if it has to be trained.
+        lock_timeout: Seconds to wait for another process that advances the same run.
+        memory_limit_mb: The scheduler's limit, to distinguish out of memory from a kill.
+        interrupted: Whether to save and stop.
+        around: Entered while the run is trained, with its folder and the step it continues from.
+    """
+
+    device: torch.device
+    processes: Processes = ALONE
+    keep_weights: bool = True
+    lock_timeout: float = 3600.0
+    memory_limit_mb: int | None = None
+    interrupted: Callable[[], bool] = field(default=lambda: False)
+    around: Callable[[Path, int], AbstractContextManager[Any]] = field(
+        default=lambda folder, step: nullcontext()
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ends:
+    """Where an attempt ends, as far as it is known before.
+
+    Attributes:
+        until: The step to train to.
+        rules: The monitors that may stop it before.
+        stop: The monitor that ends the trial, if the run's metrics say so already.
+    """
+
+    until: int
+    rules: StopRules
+    stop: Stop | None
+
+
+class TrainingAttempt:
+    """Trains a run from a start to an end.
+
+    Args:
+        goal: What is asked for.
+        surroundings: What to train with.
+        run: The run to advance.
+        lock: Its lock, which is held.
+        progress: Contains the step, for the lease.
+        start: Where it starts.
+        ends: Where it ends.
+    """
+
+    def __init__(
+        self,
+        goal: Goal,
+        surroundings: Surroundings,
+        run: Run,
+        lock: RunLock,
+        progress: dict[str, int],
+        start: Start,
+        ends: Ends,
+    ):
+        self.goal = goal
+        self.surroundings = surroundings
+        self.run = run
+        self.lock = lock
+        self.progress = progress
+        self.start = start
+        self.folder = start.folder
+        self.until, self.rules, self.stop = ends.until, ends.rules, ends.stop
+        self.attempts = Attempts(run)
+        self.device_memory = device_memory(surroundings.device)
+        self.limit = MicroBatchLimit(run.path, self.device_memory)
+        self.most_rows: int | None = None  # of a forward pass, if a limit is known
+        self.recorder = Recorder(run, goal, device_name(surroundings.device))
+
+    def train(self) -> Path:
+        """Train, and record how the attempt ended; returns the record."""
+        run, device = self.run, self.surroundings.device
+        processes = self.surroundings.processes
+        self.attempts.begin(self.lock.generation, self.start.step, device_name(device))
+        started = time.monotonic()
+
+        def end(how: str) -> None:
+            self.lock.confirm()  # otherwise the open attempt belongs to another process
+            self.attempts.end(
+                how,
+                to_step=self.progress["step"],
+                seconds=time.monotonic() - started,
+                gpus=processes.world_size if device.type == "cuda" else 0,
+                code=code_digest(self.goal.system.name),
+                processes=processes.world_size,
+                engine=self.goal.training.distributed if processes.together else "none",
+            )
+
+        learner: Learner | None = None
+        try:
+            learner = self._build()
+            run.update(parameters=learner.size)
+            if self.start.checkpoint is None:
+                learner.begin()
+            else:
+                learner.load(self.start.checkpoint)
+                log.info("run %s: continues from step %d", run.run_id, learner.step)
+            outcome, metrics = self._run_loop(learner, end)
+            if outcome is not LoopEnd.INTERRUPTED:
+                end("completed")
+        except LeaseLost:
+            raise
+        except torch.OutOfMemoryError as error:
+            if is_shared(device):
+                end("machine: other processes hold the GPU's memory")
+                raise
+            if learner is not None and processes.together:
+                fewer = self.limit.read() != self.most_rows
+                end(FEWER_ROWS if fewer else "machine: out of GPU memory")
+                raise
+            end("out of GPU memory")
+            reached = self.progress["step"]
+            return self.recorder.lack_memory(reached, str(error), self.device_memory)
+        except (ResweepError, OSError, MemoryError) as error:
+            # When memory is short, the kernel may kill just one of several processes.
+            lost = isinstance(error, ProcessLost) and is_nearly_full(self.lock.details())
+            end(OUT_OF_MEMORY if lost else f"machine: {type(error).__name__}: {error}")
+            raise
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            end(f"error: {text}")
+            if self.attempts.failed_alike(text):
+                return give_up(run, self.recorder, self.progress["step"], self.until, text)
+            raise
+        return self._record(learner, outcome, metrics)
+
+    def _record(self, learner: Learner, outcome: LoopEnd, metrics: dict[str, float]) -> Path:
+        """Record the result of a training, and delete weights that are not needed."""
+        run = self.run
+        if outcome is LoopEnd.INTERRUPTED:
+            raise Interrupted(
+                f"run {run.run_id}: saved at step {learner.step} of {self.until} and stopped; run "
+                "the same command again to continue it"
+            )
+        if outcome is LoopEnd.DIVERGED:
+            return self.recorder.diverge(self.folder, learner.step)
+        record = self.recorder.end(self.folder, learner.step, metrics, self.stop)
+        self.folder = run.path
+        if run.has_weights(learner.step):
+            values = Values(self._metric, read_metrics(run.path / METRICS))
+            drop_before(run, run.path, learner.step, values)
+        else:
+            drop_unclaimed(run)
+        return record
+
+    @property
+    def _metric(self) -> Metric:
+        """The metric that decides which checkpoints are kept."""
+        metric = self.goal.system.find_metric(self.goal.system.metric)
+        assert metric is not None, "a system declares the metric that it compares by"
+        return metric
+
+    def _build(self) -> Learner:
+        """Return a new learner, and have one built in all other processes."""
+        goal, surroundings = self.goal, self.surroundings
+        self.most_rows = self.limit.read()
+        if self.most_rows == 0:
+            raise torch.OutOfMemoryError("not even one sequence fits in each GPU's memory")
+        limits = (self.most_rows, self.limit)
+        processes = surroundings.processes
+        processes.broadcast("build", goal.config, goal.data, *limits)
+        return goal.system.learner(goal.config, goal.data, surroundings.device, processes, *limits)
+
+    def _run_loop(
+        self, learner: Learner, end: Callable[[str], None]
+    ) -> tuple[LoopEnd, dict[str, float]]:
+        """Train; returns how it ended, and the trial's metrics."""
+        metrics = MetricLog(self.folder / METRICS, learner.step)
+        timing = MetricLog(self.folder / TIMING, learner.step)
+        monitors = Monitors(self.rules)
+        lines = read_metrics(self.folder / METRICS, learner.step)
+        for line in lines:
+            monitors.see(line)
+        got: dict[str, float] = {}
+        with closing(metrics), closing(timing), Writer() as writer:
+            saver = Saver(
+                self.run,
+                self.folder,
+                self.lock,
+                self.goal.training.keep_best,
+                Values(self._metric, lines),
+                writer,
+                metrics.flush_to_disk,
+            )
+
+            def beat(step: int) -> None:
+                self.progress["step"] = step
+                writer.check()
+                if self.lock.lost:
+                    self.lock.confirm()
+
+            interrupted = self.surroundings.interrupted
+            calls = Callbacks(lambda: saver.save(learner), interrupted, beat, saver.is_best)
+            # Entered after the files were truncated to this step, where followers start to read.
+            with self.surroundings.around(self.folder, learner.step):
+                outcome = train(learner, self._loop_plan(), metrics, timing, calls, monitors)
+                writer.wait()
+                self.progress["step"] = learner.step
+                if outcome is LoopEnd.INTERRUPTED:
+                    end("interrupted")  # now: a follower may take longer than the grace period
+            metrics.flush_to_disk()
+            self.stop = self.stop or monitors.stop
+            if outcome in (LoopEnd.REACHED, LoopEnd.STOPPED):
+                got = self._measure_and_save(learner, saver)
+        return outcome, got
+
+    def _loop_plan(self) -> LoopPlan:
+        system = self.goal.system
+        return LoopPlan(
+            training=self.goal.training,
+            until=self.until,
+            device=self.surroundings.device,
+            unit=system.unit,
+            metric=system.metric,
+            training_loss=system.training_loss,
+            world_size=self.surroundings.processes.world_size,
+        )
+
+    def _measure_and_save(self, learner: Learner, saver: Saver) -> dict[str, float]:
+        """Evaluate where the trial stops, and save if the weights are wanted."""
+        lines = read_metrics(self.folder / METRICS, learner.step)
+        metrics = last_values(lines)
+        # Where a monitor stopped it, the file has all metrics: its record is written from it.
+        if self.stop is None:
+            metrics |= self._measure(learner, lines[-1:])
+        keeps = self.surroundings.keep_weights or self.goal.weights
+        if keeps or has_claims(self.run):
+            saver.save(learner)
+            saver.writer.wait()
+        return metrics
+
+    def _measure(self, learner: Learner, last: list[dict[str, Any]]) -> dict[str, float]:
+        """Return the metrics of the last step that the last line of metrics does not have."""
+        if learner.step == self.goal.max_steps:
+            return learner.conclude()
+        evaluated = self.goal.system.metrics_logged(Logged.EVALUATION)
+        if any(line["step"] == learner.step and line.keys() & set(evaluated) for line in last):
+            return {}  # the loop has just evaluated
+        return learner.evaluate()
+
+
+def give_up(run: Run, recorder: Recorder, step: int, until: int, reason: str) -> Path:
+    """Record that a run failed.
+
+    Raises:
+        StoreError: The run has been as far before: its records stand.
+    """
+    if run.furthest_record() >= until:
+        raise StoreError(f"run {run.run_id}: retraining failed: {reason}")
+    return recorder.fail(step, reason)
