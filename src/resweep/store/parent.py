@@ -41,12 +41,12 @@ def find_parent(system: System, config: Mapping[str, Any], layout: Layout) -> We
         if known is None:
             raise StoreError(_missing(key, name, folder, layout))
         return Weights(folder=Path(known["folder"]), digest=known["digest"], config=known["config"])
-    described = [folder / CONFIG] if (folder / CONFIG).is_file() else []
-    status = {file.name: file.stat() for file in [*weights, *described]}
+    config_files = [folder / CONFIG] if (folder / CONFIG).is_file() else []
+    status = {file.name: file.stat() for file in [*weights, *config_files]}
     seen = {file: [found.st_size, found.st_mtime_ns] for file, found in status.items()}
     if known is None or known["files"] != seen:
         known = {"folder": str(folder), "files": seen, "digest": _digest_of(folder, weights)}
-        known["config"] = json.loads(described[0].read_text()) if described else {}
+        known["config"] = json.loads(config_files[0].read_text()) if config_files else {}
         write_atomically(note, json.dumps(known, indent=2) + "\n")
     if key != CHECKPOINT:
         write_atomically(_note(name, layout), json.dumps(known, indent=2) + "\n")
