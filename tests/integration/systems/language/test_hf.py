@@ -318,7 +318,7 @@ def test_the_size_is_estimated_without_building(kind, data, layout):
         ({"sparkle": 1}, r"model\.config\.sparkle = 1: .*llama"),
         ({"hidden_size": 30}, r"model\.config: .*transformers\b.*hidden size \(30\)"),
         ({"hidden_size": "wide"}, r"model\.config: .*transformers\b.*hidden_size"),
-        ({"max_position_embeddings": 8}, r"context_length = 16: .*\b8 pos"),
+        ({"max_position_embeddings": 8}, r"context_length = 16: .*\b8\b.*positions"),
     ],
     ids=str,
 )
@@ -477,7 +477,7 @@ def test_gpt_reads_the_names_of_the_first_gpt2_and_fewer_positions(data, layout,
     [
         ("llama", {}, r"model\.kind = 'gpt': .*'llama'.*kind: hf"),
         ("gpt2", {"model.n_layer": 3}, r"model\.n_layer = 3: .*\b2\b"),
-        ("gpt2", {"model.context_length": 128}, r"context_length = 128: .*\b64 pos"),
+        ("gpt2", {"model.context_length": 128}, r"context_length = 128: .*\b64\b.*positions"),
         ("gpt2", {"model.vocab_size": 301}, r"model\.vocab_size = 301: .*\b300\b"),
         ("gpt2", {"run.weights": "0" * 64}, r"run\.weights = '0+': .*digest"),
     ],

@@ -87,8 +87,8 @@ def test_offline_another_revision_than_the_cached_is_refused(hub_cache):
     asked = prepare(hub_cache, wanted, HF_HUB_OFFLINE="1")
     assert asked.returncode == 1
     (line,) = [line for line in asked.stderr.splitlines() if line.startswith("error: ")]
-    assert f"data.dataset_revision: {'f' * 40}: the cache of Hugging Face has owner/corpus" in line
-    assert COMMIT in line
+    assert f"data.dataset_revision: {'f' * 40}: " in line
+    assert "owner/corpus" in line and COMMIT in line
 
 
 def test_offline_is_asked_of_the_environment(monkeypatch):
