@@ -14,7 +14,9 @@ from resweep.report.results import read_study
 
 def main() -> None:
     """Write report.html."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
     add("study", help="name of the study")
     add("--output", type=Path, help="page to write (results/STUDY/report.html)")

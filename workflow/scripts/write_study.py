@@ -14,7 +14,9 @@ from resweep.paths import write_atomically
 
 def main() -> None:
     """Write study.yaml."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--content", required=True, help="the resolved study as JSON")
     parser.add_argument("--output", type=Path, required=True, help="file to write")
     arguments = parser.parse_args()

@@ -83,7 +83,7 @@ def describe_training(
             sizes.append(outcome.record.parameters)
     facts = {title: _listed(texts) for title, texts in described.items()}
     if sizes:
-        facts[next(iter(facts))] += f", {_millions(sizes)}M parameters"
+        facts[next(iter(facts))] += f", {_size(sizes)} parameters"
     return TrainedBy({**facts, MACHINES: _listed(machines)})
 
 
@@ -104,9 +104,11 @@ def _machines(record: Record, asked: Training, segments: Iterable[Mapping[str, A
     return found or ([record.device] if record.device else [])
 
 
-def _millions(sizes: Collection[int]) -> str:
+def _size(sizes: Collection[int]) -> str:
+    if max(sizes) < 10_000:
+        return " to ".join(dict.fromkeys(f"{size:,}" for size in (min(sizes), max(sizes))))
     ends = [size / 1e6 for size in (min(sizes), max(sizes))]
-    return " to ".join(dict.fromkeys(f"{n:,.0f}" if n >= 100 else f"{n:.3g}" for n in ends))
+    return " to ".join(dict.fromkeys(f"{n:,.0f}" if n >= 100 else f"{n:.3g}" for n in ends)) + "M"
 
 
 def _listed(values: Iterable[str]) -> str:

@@ -297,6 +297,10 @@ class System(ABC):
         """
         return Path(name).expanduser().absolute()
 
+    def weights_wanted(self, key: str) -> str:
+        """Return what a name under a key may be, for messages."""
+        return "the folder of a model, RUN_ID or RUN_ID/STEP"
+
     def fetch_weights(self, config: Mapping[str, Any]) -> None:  # noqa: B027 (as above)
         """Download missing weights; raises StoreError if that fails."""
 

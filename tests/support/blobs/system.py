@@ -166,7 +166,7 @@ class Blobs(System):
     def references(self, described: Mapping[str, Any]) -> list[Reference]:
         chance = 1 / described["classes"]
         meaning = "accuracy of random guessing; trained models should be above"
-        return [Reference(metric=self.metric, name="chance", value=chance, meaning=meaning)]
+        return [Reference(metric=self.metric, name="chance level", value=chance, meaning=meaning)]
 
     def figures(self, runs: Iterable[TrainedRun]) -> list[Figure]:
         name = "test/accuracy"

@@ -149,6 +149,12 @@ class LanguageSystem(System):
         """Return a folder, or that of a model in the hub's cache."""
         return language_weights.locate(key, name)
 
+    def weights_wanted(self, key: str) -> str:
+        """Return what a name under a key may be."""
+        if key == language_weights.NAME_OR_PATH:
+            return "the folder of a model or a name on the hub"
+        return super().weights_wanted(key)
+
     def fetch_weights(self, config: Mapping[str, Any]) -> None:
         """Download a model from the hub."""
         language_weights.fetch(config)
