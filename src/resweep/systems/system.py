@@ -42,7 +42,6 @@ class Cost:
     """The cost of a training, estimated without building the model.
 
     Attributes:
-        parameters: Of the model; exact or estimated.
         step_flops: Floating-point operations of an optimizer step, over all processes.
         step_units: Number of the system's units per step.
         process_bytes: Main memory per process besides Python and torch: weights, gradients,
@@ -50,7 +49,6 @@ class Cost:
         snapshot_bytes: Additional memory of rank 0 while it saves.
     """
 
-    parameters: int
     step_flops: float
     step_units: int
     process_bytes: float

@@ -150,7 +150,6 @@ class Blobs(System):
         size = config["data"]["classes"] * config["data"]["side"] ** 2
         rows = config["training"]["batch_size"]
         return Cost(
-            parameters=size,
             step_flops=float(size * rows),
             step_units=rows,
             process_bytes=8 * size,

@@ -46,7 +46,6 @@ def estimate_cost(model: Model, training: Training, data: TokenData | None) -> C
         copied += BYTES_PER_GRADIENT * (1 + 2 * (training.gradient_samples or 0))
     step_tokens = sequences * model.context_length
     return Cost(
-        parameters=parameters,
         step_flops=6.0 * parameters * step_tokens,
         step_units=step_tokens,
         process_bytes=each * parameters + activations,
