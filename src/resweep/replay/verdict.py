@@ -52,6 +52,7 @@ def judge(sweep: RecordedSweep, redecision: Redecision) -> Verdict:
     regret = None
     if survivor is not None and survivor.final is not None and order[0].final is not None:
         regret = abs(survivor.final - order[0].final)
+    unknown = [curve for curve in sweep.curves if curve.status is None]
     return Verdict(
         least=_steps(sweep.curves, lambda curve: fates[curve.trial].least),
         most=_steps(sweep.curves, lambda curve: fates[curve.trial].most),
@@ -61,7 +62,7 @@ def judge(sweep: RecordedSweep, redecision: Redecision) -> Verdict:
         winner_stopped=fates[order[0].trial].stopped if order else None,
         survivor=survivor,
         regret=regret,
-        open=sum(curve.status is None and not fates[curve.trial].stopped for curve in sweep.curves),
+        open=len([curve for curve in unknown if not fates[curve.trial].stopped]),
     )
 
 

@@ -157,7 +157,8 @@ class _Chooser:
         for point in points:
             if not missing:
                 break
-            missing -= self.take(point)
+            if self.take(point):
+                missing -= 1
         return not missing
 
     def suggestions(self, sampler: str) -> Suggestions:
