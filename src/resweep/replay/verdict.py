@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from resweep.config.metric import sign_of
 from resweep.replay.curves import RecordedCurve, RecordedSweep
 from resweep.replay.rank_correlation import RankCorrelation, correlate
 from resweep.replay.redecide import Choice, Redecision
@@ -69,7 +70,7 @@ def judge(sweep: RecordedSweep, redecision: Redecision) -> Verdict:
 def final_order(sweep: RecordedSweep) -> tuple[RecordedCurve, ...]:
     """Return the trials with a known final value, the best first, ties by name."""
     known = [(curve.final, curve) for curve in sweep.curves if curve.final is not None]
-    sign = -1.0 if sweep.goal == "maximize" else 1.0
+    sign = sign_of(sweep.goal)
     return tuple(curve for _, curve in sorted(known, key=lambda p: (sign * p[0], p[1].trial)))
 
 
