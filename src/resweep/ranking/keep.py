@@ -21,7 +21,14 @@ from resweep.trials.record import has_result
 
 
 def keep_models(
-    study: str, phase: str, scores_path: Path, policy: str, top: int, models: Path, layout: Layout
+    *,
+    study: str,
+    phase: str,
+    scores_path: Path,
+    policy: str,
+    top: int,
+    models: Path,
+    layout: Layout,
 ) -> list[dict[str, Any]]:
     """Link the weights to keep, release the others.
 
