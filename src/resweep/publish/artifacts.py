@@ -23,7 +23,8 @@ from typing import Any
 
 from resweep.canonical import digest, file_digest
 from resweep.errors import ConfigError, Problem
-from resweep.paths import Layout, artifact_versions, file_lock, tracking_log, write_atomically
+from resweep.files import file_lock, write_atomically
+from resweep.paths import Layout, artifact_versions, tracking_log
 from resweep.wandb import process as wandb_process
 from resweep.wandb import upload
 

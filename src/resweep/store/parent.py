@@ -15,7 +15,8 @@ from typing import Any
 
 from resweep.canonical import digest, file_digest
 from resweep.errors import ConfigError, Problem, StoreError
-from resweep.paths import Layout, write_atomically
+from resweep.files import write_atomically
+from resweep.paths import Layout
 from resweep.store import checkpoints
 from resweep.systems.system import CHECKPOINT, System, Weights
 
