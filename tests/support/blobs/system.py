@@ -22,7 +22,8 @@ from resweep.config.run_section import RunSection
 from resweep.config.section import Positive, Section
 from resweep.config.training_section import Training
 from resweep.data.store import Prepared
-from resweep.systems.system import Cost, Figure, Reference, System, TrainedRun, Weights
+from resweep.systems.system import System
+from resweep.systems.values import Cost, Figure, Reference, TrainedRun, Weights
 
 
 class Arch(Section):

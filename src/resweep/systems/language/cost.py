@@ -15,7 +15,7 @@ from resweep.systems.language.data_section import BYTE_TOKENS
 from resweep.systems.language.model_section import Model
 from resweep.systems.language.size import count_parameters, shape_of
 from resweep.systems.language.token_data import TokenData
-from resweep.systems.system import Cost
+from resweep.systems.values import Cost
 
 BYTES_PER_PARAMETER = 16
 BYTES_PER_SNAPSHOT = 12
