@@ -7,7 +7,8 @@ import argparse
 from pathlib import Path
 
 from resweep.errors import run_command
-from resweep.paths import Layout, write_atomically
+from resweep.files import write_atomically
+from resweep.paths import Layout
 from resweep.report.report import render_report
 from resweep.report.results import read_study
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from resweep import yaml12
 from resweep.errors import run_command
-from resweep.paths import write_atomically
+from resweep.files import write_atomically
 
 
 def main() -> None:

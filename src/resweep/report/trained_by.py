@@ -14,7 +14,8 @@ from resweep import yaml12
 from resweep.config.training_section import Training
 from resweep.paths import Layout, RunFolder
 from resweep.store.run import Run
-from resweep.systems.system import System, TrainedRun
+from resweep.systems.system import System
+from resweep.systems.values import TrainedRun
 from resweep.trials.record import Record
 from resweep.trials.trial import read_outcome
 

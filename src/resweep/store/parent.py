@@ -15,9 +15,11 @@ from typing import Any
 
 from resweep.canonical import digest, file_digest
 from resweep.errors import ConfigError, Problem, StoreError
-from resweep.paths import Layout, write_atomically
+from resweep.files import write_atomically
+from resweep.paths import Layout
 from resweep.store import checkpoints
-from resweep.systems.system import CHECKPOINT, System, Weights
+from resweep.systems.system import CHECKPOINT, System
+from resweep.systems.values import Weights
 
 CONFIG = "config.json"
 _RUN = re.compile(r"([0-9a-f]{12})(?:/(0|[1-9]\d*))?")

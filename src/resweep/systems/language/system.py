@@ -21,7 +21,8 @@ from resweep.systems.language.initialization_section import Initialization
 from resweep.systems.language.model_section import Model, fields_of_other_kinds
 from resweep.systems.language.size import count_parameters
 from resweep.systems.language.token_data import TokenData, prepare_tokens
-from resweep.systems.system import Cost, Reference, System, TrainedRun, Weights
+from resweep.systems.system import System
+from resweep.systems.values import Cost, Reference, TrainedRun, Weights
 
 if TYPE_CHECKING:
     import torch
