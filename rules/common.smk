@@ -1,4 +1,4 @@
-# What the other rule files share: the studies, their paths, and the resources of their trainings.
+# What the other files of rules share: the studies, paths, and the resources of trainings.
 # The only one with functions. Names, files and numbers come from the library.
 
 import functools
