@@ -30,6 +30,7 @@ from resweep.systems.registry import system_of
 
 PHASE = "sweep"
 KEPT = (
+    "system",
     "base",
     "set",
     "own",

@@ -258,7 +258,7 @@ def coerce(path: str, value: Any, schema: Schema) -> Any:
         ValueError: The value, or the field, is not allowed; the message says what is.
     """
     section, _, field = path.partition(".")
-    if path == SYSTEM:
+    if section == SYSTEM:
         raise ValueError("is set for the whole study; write it at the top of the study file")
     if section not in schema.sections:
         return value

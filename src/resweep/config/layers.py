@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from resweep.config import compose
 from resweep.config.compose import Layer
-from resweep.config.schema import Schema
+from resweep.config.schema import SYSTEM, Schema
 from resweep.errors import ConfigError, Problem
 
 
@@ -50,10 +50,12 @@ def resolve_name(origin: str, name: str, config: Mapping[str, Any], schema: Sche
 
 
 def named(layer: Layer, config: Mapping[str, Any], schema: Schema) -> tuple[Layer, list[Problem]]:
-    """Give each leaf of a layer its full path."""
+    """Give each leaf of a layer its full path; the study's own system says nothing new."""
     flat: dict[str, Any] = {}
     problems: list[Problem] = []
     for name, value in compose.leaves(layer.content):
+        if (name, value) == (SYSTEM, schema.system):
+            continue
         try:
             flat[resolve_name(layer.origin, name, config, schema)] = value
         except ConfigError as error:

@@ -163,7 +163,8 @@ def _estimate(
 ) -> Needs:
     system = system_of(config)
     cost = system.cost(config, data)
-    training: Training = system.schema.validate(config).training
+    training = system.schema.sections["training"].model_validate(config["training"])
+    assert isinstance(training, Training), "systems share the section, or subclass it"
     per_node = processes_of_a_node(training)
     mem_mb = per_node * (BASE_MB + cost.process_bytes / 2**20) + cost.snapshot_bytes / 2**20
     flops = FLOPS["gpu" if wanted.gpus else "cpu"] * training.processes

@@ -18,12 +18,13 @@ from typing import Any
 from resweep import yaml12
 from resweep.config import compose
 from resweep.config.nesting import nest
+from resweep.config.schema import SYSTEM
 from resweep.errors import ConfigError, Problem, StoreError
 from resweep.files import file_lock, write_atomically
 from resweep.paths import BY_HAND, Layout, phase_and_slot, trial_of
 from resweep.store.run import Run
-from resweep.systems.registry import all_systems, system_of
-from resweep.systems.system import System
+from resweep.systems.registry import all_systems, is_system, system_of
+from resweep.systems.system import DEFAULT, System
 from resweep.trials.record import read_record
 from resweep.trials.trial import read_trial
 
@@ -216,7 +217,7 @@ class Row:
             not have are left out.
 
     Attributes:
-        system: The system of the configuration.
+        system: The system of the configuration; None without one, or if it was removed.
         lead: Identifies the row: run, study, phase, trial, status.
         config: The configuration, under names that no other column has.
         results: Final values, under the names of `result_columns`.
@@ -230,8 +231,9 @@ class Row:
     def __init__(self, config: Mapping[str, Any]):
         self.lead: dict[str, Any] = {}
         self.config: dict[str, Any] = {}
-        self.system = system_of(config)
-        unused = self.system.unused(nest(config))
+        known = bool(config) and is_system(config.get(SYSTEM, DEFAULT))
+        self.system = system_of(config) if known else None
+        unused = self.system.unused(nest(config)) if self.system else ()
         taken = taken_columns()
         for path, value in config.items():
             if ".".join(path.split(".")[:2]) in unused:
@@ -259,7 +261,7 @@ class Row:
     ) -> None:
         """Set the numbers, from a record or a run's state."""
         self.metrics = dict(metrics)
-        columns = result_columns([self.system])
+        columns = result_columns([self.system] if self.system else [])
         self.results = {column: self.metrics.get(name) for column, name in columns.items()}
         self.results |= {
             "total_steps": step,
@@ -285,7 +287,7 @@ class Row:
 
 def _csv(rows: list[Row]) -> str:
     """Format rows as CSV; a row leaves the columns that it does not have empty."""
-    systems = list(dict.fromkeys(row.system for row in rows))
+    systems = list(dict.fromkeys(row.system for row in rows if row.system))
     known: dict[str, list[str]] = {
         "lead": list(LEAD),
         "results": [*result_columns(systems), *SIZES],

@@ -12,12 +12,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from resweep.config.schema import SYSTEM
 from resweep.errors import StoreError
 from resweep.paths import Layout, RunFolder
 from resweep.store.lock import STALE_SECONDS, RunLock
 from resweep.store.provenance import code_digest
 from resweep.store.run import Run
-from resweep.systems.registry import system_of
+from resweep.systems.registry import is_system
+from resweep.systems.system import DEFAULT
 from resweep.trials.record import Status
 
 
@@ -50,8 +52,10 @@ def drifted_runs(run_ids: Iterable[str], layout: Layout) -> list[str]:
     """Return those that were trained by other code than the current one."""
 
     def is_drifted(state: Mapping[str, Any]) -> bool:
-        system = system_of(state.get("identity", {}))
-        return "code" in state and state["code"] != code_digest(system.name)
+        name = state.get("identity", {}).get(SYSTEM, DEFAULT)
+        if "code" not in state:
+            return False
+        return not is_system(name) or state["code"] != code_digest(name)
 
     return [run_id for run_id in run_ids if is_drifted(Run(layout.run(run_id)).state())]
 

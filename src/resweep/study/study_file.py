@@ -36,7 +36,7 @@ class StudyFile(Part):
     name: Annotated[str, Field(pattern=f"^{NAME}$")] = Field(description="folder and rule names")
     description: str = Field("", description="for readers")
     system: str | None = Field(
-        None, description=f"what is trained, a folder of systems/; null: {DEFAULT}"
+        None, min_length=1, description=f"what is trained, a folder of systems/; null: {DEFAULT}"
     )
     base: dict[str, Any] = Field(description="modules: section, name (or the content itself)")
     set: dict[str, Any] = Field({}, description="values that override the modules")

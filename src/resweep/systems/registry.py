@@ -11,10 +11,12 @@ from resweep.config.schema import SYSTEM
 from resweep.errors import ConfigError, Problem
 from resweep.systems.system import DEFAULT, System
 
+_FOLDER = Path(__file__).parent
+
 
 def system_names() -> list[str]:
     """Return the names of all systems, sorted."""
-    return sorted(path.parent.name for path in Path(__file__).parent.glob("*/system.py"))
+    return sorted(path.parent.name for path in _FOLDER.glob("*/system.py"))
 
 
 @functools.cache
@@ -26,14 +28,30 @@ def find_system(name: str = DEFAULT, where: str = "study") -> System:
         where: The file that names it, for the error.
 
     Raises:
-        ConfigError: No such system; lists the available ones.
+        ConfigError: No such system; lists the existing ones. Or its module cannot be loaded.
     """
-    known = system_names()
-    if name not in known:
+    if not is_system(name):
+        known = system_names()
         hint = f"no such system; there are: {', '.join(known) or 'none'}"
         raise ConfigError(Problem(where, SYSTEM, name, hint))
-    system: System = importlib.import_module(f"{__package__}.{name}.system").SYSTEM
+    file = str(_FOLDER / name / "system.py")
+    try:
+        system: System = importlib.import_module(f"{__package__}.{name}.system").SYSTEM
+    except Exception as error:
+        hint = f"cannot be loaded: {type(error).__name__}: {error}"
+        raise ConfigError(Problem(file, SYSTEM, name, hint)) from error
+    if system.name != name:
+        hint = f"should be the name of the folder, {name}"
+        raise ConfigError(Problem(file, "SYSTEM.name", system.name, hint))
+    if system.find_metric(system.metric) is None:
+        hint = "should be the name of one of its metrics"
+        raise ConfigError(Problem(file, "SYSTEM.metric", system.metric, hint))
     return system
+
+
+def is_system(name: str) -> bool:
+    """Whether there is a system of this name: runs may be of one that was removed."""
+    return name in system_names()
 
 
 def system_of(config: Mapping[str, Any]) -> System:

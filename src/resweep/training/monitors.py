@@ -7,6 +7,7 @@ Monitors depend on the lines alone, so their decisions can be reproduced from th
 training was killed, for a run that was trained further without them, or under other settings.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -212,10 +213,10 @@ class PlateauMonitor:
         self._without = 0
 
     def see(self, line: Mapping[str, Any]) -> Stop | None:
-        """Read the next line; lines without the metric are skipped."""
-        if self.metric not in line:
+        """Read the next line; lines without the metric, or not a finite one, are skipped."""
+        value, step = line.get(self.metric), line["step"]
+        if value is None or not math.isfinite(value):
             return None
-        value, step = line[self.metric], line["step"]
         if self._best is None or self.sign * value < self.sign * self._best[0] - self.min_delta:
             self._best, self._without = (value, step), 0
             return None

@@ -473,5 +473,10 @@ def test_runs_of_older_code_have_drifted(trained, layout):
     assert drifted_runs([trained.run_id], layout) == [trained.run_id]
 
 
+def test_runs_of_a_system_that_was_removed_have_drifted(trained, layout):
+    trained.update(identity={**trained.state()["identity"], "system": "gone"})
+    assert drifted_runs([trained.run_id], layout) == [trained.run_id]
+
+
 def test_the_shipped_defaults_are_a_valid_configuration():
     assert LANGUAGE.validate({"training": {"max_steps": 1}}).model.kind == "gpt"

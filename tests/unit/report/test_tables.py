@@ -76,6 +76,14 @@ def test_store_table_has_runs_that_no_trial_leads_to(layout: Layout) -> None:
     assert pd.isna(table.loc["begun", "status"])
 
 
+def test_store_table_has_runs_of_a_system_that_was_removed(layout: Layout) -> None:
+    config = {"system": "gone", "arch": {"size": 3}}
+    make_run(Run(layout.run("old")), config, Made("x", {}, 3.0))
+    table = read(write_runs_table(layout)).set_index("run_id")
+    assert table.loc["old", "val/loss"] == 3.0
+    assert table.loc["old", "arch.size"] == 3
+
+
 def test_a_shared_run_belongs_to_the_first_trial(layout: Layout, tmp_path: Path) -> None:
     make_study(tmp_path, rerun=[], name="another")
     table = read(layout.runs_table).set_index("run_id")

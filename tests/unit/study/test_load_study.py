@@ -177,6 +177,19 @@ def test_the_metric_of_the_sweep_is_ranked_by_unless_the_study_names_one(config)
     assert load(config(swept | named)).phases[0].score.metric == "val/loss"
 
 
+def test_the_system_of_the_study_may_be_said_twice_and_no_other_be_set(config):
+    study = load(config(study_text(set={"training.seed": 1, "system": "language"})))
+    assert study.phases[0].config == load(config()).phases[0].config
+    problem = problem_of(load, config(study_text(set={"training.seed": 1, "system": "blobs"})))
+    assert_problem(problem, "system", "blobs", "language")
+
+
+def test_a_sweep_over_systems_is_refused(config):
+    for key in ("system", "system.name"):
+        problem = problem_of(load, config(with_sweep(f"{key}: {{value: language}}")))
+        assert key in problem.key
+
+
 def test_a_metric_that_nothing_logs_is_an_error(config):
     swept = with_sweep("beta2: {values: [0.9]}", "method: grid\nmetric: {name: val_loss}")
     phases = yaml12.parse(FILES["studies/mine.yaml"])["phases"][:1]

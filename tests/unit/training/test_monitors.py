@@ -133,6 +133,8 @@ def test_lines_without_the_loss_count_for_nothing():
         ([5, 6], 1, 0.0, 20),
         ([5, 6, 4.9, 5, 4.8, 5], 2, 0.0, None),
         ([5], 1, 0.0, None),
+        ([math.nan, 5, 4, 4, 4], 2, 0.0, 50),  # what is undefined at first is not the best
+        ([5, math.nan, math.nan, 4], 2, 0.0, None),
     ],
 )
 def test_plateaus_by_hand(values, patience, min_delta, found):

@@ -130,9 +130,9 @@ class LanguageSystem(System):
 
     def cost(self, config: Mapping[str, Any], data: Prepared | None) -> Cost:
         """Estimate from the sizes of matrices."""
-        typed = self.schema.validate(config)
-        tokens = None if data is None else TokenData(data)
-        return estimate_cost(typed.model, typed.training, tokens)
+        model = Model.model_validate(config["model"])
+        training = Training.model_validate(config["training"])
+        return estimate_cost(model, training, None if data is None else TokenData(data))
 
     def count_parameters(self, config: Mapping[str, Any]) -> int | None:
         """Return the size of our own GPT."""
