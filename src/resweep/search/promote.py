@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from resweep.canonical import digest
-from resweep.paths import Layout, link_relative, write_atomically
+from resweep.paths import Layout, link_relative, rung_name, write_atomically
 from resweep.search.observe import histories
 from resweep.search.rungs import PROMOTE, STOP, Rung, RungEntry, decide, rule_text, step_of
 from resweep.sweep import EarlyTerminate
@@ -134,7 +134,7 @@ def conclude(
     """
     reasons = {row["trial"]: row for row in decisions if row["decision"] == STOP}
     # An unfilled slot counts as a trial only at the first rung.
-    counted = [o for o in outcomes if o.trial.empty is None or o.path.parent.name == "b1"]
+    counted = [o for o in outcomes if o.trial.empty is None or o.path.parent.name == rung_name(1)]
     for name, history in histories(counted).items():
         last = history[-1]
         trial = last.trial

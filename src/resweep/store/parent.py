@@ -15,7 +15,7 @@ from typing import Any
 
 from resweep.canonical import digest, file_digest
 from resweep.errors import ConfigError, Problem, StoreError
-from resweep.paths import Layout, write_atomically
+from resweep.paths import Layout, RunFolder, write_atomically
 from resweep.store import checkpoints
 from resweep.systems.system import CHECKPOINT, System, Weights
 
@@ -61,8 +61,10 @@ def _locate(system: System, key: str, name: str, layout: Layout) -> Path | None:
     run = _RUN.fullmatch(name) if key == CHECKPOINT else None
     if run is None:
         return system.locate_weights(key, name)
-    last = "final_checkpoint" if run[2] is None else checkpoints.folder_name(int(run[2]))
-    return (layout.run(run[1]) / last).absolute()
+    folder = RunFolder(layout.run(run[1]))
+    if run[2] is None:
+        return folder.final_checkpoint.absolute()
+    return (folder.path / checkpoints.folder_name(int(run[2]))).absolute()
 
 
 def _digest_of(folder: Path, files: list[Path]) -> str:
@@ -83,7 +85,7 @@ def _missing(key: str, name: str, folder: Path | None, layout: Layout) -> str:
     if folder is None:
         why = "is not a folder, and is not downloaded yet; a training downloads it"
     elif run:
-        why = _missing_of_run(layout.run(run[1]))
+        why = _missing_of_run(layout.run(run[1]), layout.runs_table)
     elif not folder.is_dir():
         why = f"{folder} does not exist; give the folder of a model"
         why += ", RUN_ID or RUN_ID/STEP" if key == CHECKPOINT else " or a name on the hub"
@@ -92,9 +94,9 @@ def _missing(key: str, name: str, folder: Path | None, layout: Layout) -> str:
     return f"{key} = {name!r}: {why}"
 
 
-def _missing_of_run(run: Path) -> str:
+def _missing_of_run(run: Path, table: Path) -> str:
     if not run.is_dir():
-        return f"there is no run {run}; see results/runs.csv for the existing ones"
+        return f"there is no run {run}; see {table} for the existing ones"
     steps = ", ".join(map(str, checkpoints.steps_of(run)))
     if steps:
         return f"run {run.name} has no such checkpoint; it has those of steps {steps}"
