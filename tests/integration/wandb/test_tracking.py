@@ -16,9 +16,9 @@ import pytest
 from resweep.config.compose import leaves
 from resweep.jobs.options import JobOptions
 from resweep.jobs.train_trial import train_trial
-from resweep.paths import Layout, follower_log
+from resweep.paths import METRICS, TIMING, Layout, follower_log
 from resweep.study.load import load_study
-from resweep.training.metrics import METRICS, TIMING, read_metrics
+from resweep.training.metrics import read_metrics
 from resweep.trials.record import read_record
 from resweep.trials.trial import Trial
 from resweep.wandb import follow as tracking
