@@ -12,6 +12,7 @@ from pathlib import Path
 from resweep.canonical import canonical_json
 from resweep.errors import ResweepError
 from resweep.imports import code_digest
+from resweep.jobs.options import JobOptions
 from resweep.jobs.resources import TrialNeeds, scheduler_resources
 from resweep.paths import Layout
 from resweep.study import files
@@ -74,5 +75,5 @@ def train_resources(phase, stage):
 def train_settings(study, phase, stage, trial):
     """The options of a training's command that never make a finished one stale."""
     file = LAYOUT.trial(phase.study, phase.name, stage.slot(trial))
-    words = ["--trial", str(file), "--keep", phase.keep_at(stage)]
-    return shlex.join([*words, "--tracking", canonical_json(study.tracking.model_dump())])
+    options = JobOptions(keep=phase.keep_at(stage), tracking=study.tracking.model_dump())
+    return shlex.join(["--trial", str(file), *options.words()])

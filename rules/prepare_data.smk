@@ -1,6 +1,5 @@
 # REQUIRED INPUTS
-#     the local files of a study's data settings: text, data sets, tokenizers (none for python-docs
-#     and names on the hub)
+#     the local files that a study's data settings name (none for embedded and downloaded data)
 # OUTPUTS
 #     results/{study}/data/{data_id}.json    description and digest; the data is in results/data/
 #

@@ -38,7 +38,7 @@ class ConfigError(ResweepError):
 
 
 class DataError(ResweepError):
-    """Source text that is missing, empty or cannot be split."""
+    """Source data that is missing, empty or cannot be split."""
 
 
 class StoreError(ResweepError):

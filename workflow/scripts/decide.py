@@ -44,7 +44,7 @@ def main() -> None:
     )
     add("--keep", type=int, help="one_cut: number of trials promoted at --min-iter")
     add("--metric", help="metric compared at the bands (the one that ranks the sweep)")
-    add("--goal", choices=("minimize", "maximize"), help="direction of that metric (the sweep's)")
+    add("--goal", choices=("minimize", "maximize"), help="direction of that metric (its own)")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     add("--csv", type=Path, help="file for the decisions, with the columns of decisions.csv")
     a = parser.parse_args()

@@ -217,7 +217,7 @@ def _of_another_system(composed: Composed, where: str, schema: Schema, named: An
 def infeasible(config: Mapping[str, Any], schema: Schema) -> str | None:
     """Return why a trial's complete configuration cannot be trained, or None: 30 microseconds.
 
-    What depends on the data, such as a vocabulary that is too small, only the training finds.
+    What depends on the data is only found by the training.
     """
     try:
         schema.validate(config)

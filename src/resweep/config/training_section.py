@@ -13,15 +13,15 @@ class Training(Section):
     seed: Annotated[Int, Field(ge=0, lt=2**63)] = Field(
         0, description="initialisation, data order, dropout"
     )
-    batch_size: Positive = Field(16, description="sequences per accumulated batch")
+    batch_size: Positive = Field(16, description="examples per accumulated batch")
     gradient_accumulation_steps: Positive = Field(
         1, description="batches of batch_size per optimizer step"
     )
     max_gpu_batch_size: Annotated[Positive | None, LABEL] = Field(
-        None, description="sequences per forward pass; larger batches are accumulated"
+        None, description="examples per forward pass; larger batches are accumulated"
     )
     eval_batch_size: Annotated[Positive, LABEL] = Field(
-        32, description="sequences per forward pass in evaluations"
+        32, description="examples per forward pass in evaluations"
     )
     max_steps: Positive | None = Field(None, description="optimizer steps: the schedule's horizon")
     num_epochs: Positive | None = Field(
@@ -52,7 +52,7 @@ class Training(Section):
     log_steps: Positive = Field(10, description="steps between lines of metrics.jsonl")
     eval_steps: Positive = Field(100, description="steps between evaluations")
     eval_sequences: Positive | None = Field(
-        None, description="sequences per evaluation, from the start of the split; null: all"
+        None, description="examples per evaluation, from the start of the split; null: all"
     )
     save_steps: Annotated[Positive | None, LABEL] = Field(
         None,
@@ -99,10 +99,10 @@ class Training(Section):
             raise ValueError(
                 f"processes = {self.processes} should be a multiple of nodes = {self.nodes}"
             )
-        sequences = self.batch_size * self.gradient_accumulation_steps
-        if sequences % self.processes:
+        examples = self.batch_size * self.gradient_accumulation_steps
+        if examples % self.processes:
             raise ValueError(
-                f"batch_size * gradient_accumulation_steps = {sequences} should be a multiple of "
+                f"batch_size * gradient_accumulation_steps = {examples} should be a multiple of "
                 f"processes = {self.processes}"
             )
         return self
@@ -126,10 +126,10 @@ class Training(Section):
             raise ValueError(f"{samples} needs save_gradients: true")
         if self.distributed not in ("none", "ddp"):
             raise ValueError(f"{samples} needs distributed: none or ddp, not {self.distributed}")
-        sequences = self.batch_size * self.gradient_accumulation_steps
-        if sequences % (self.gradient_samples * self.processes):
+        examples = self.batch_size * self.gradient_accumulation_steps
+        if examples % (self.gradient_samples * self.processes):
             raise ValueError(
-                f"batch_size * gradient_accumulation_steps = {sequences} should be a multiple of "
+                f"batch_size * gradient_accumulation_steps = {examples} should be a multiple of "
                 f"gradient_samples * processes = {self.gradient_samples * self.processes}"
             )
         return self

@@ -51,16 +51,24 @@ class JobOptions:
         return self.weights or self.keep == "all"
 
     def words(self) -> list[str]:
-        """Return the options as words of a command line, which `parse` reads."""
-        words = ["--results", f"{self.results}", "--device", self.device, "--keep", self.keep]
-        words += ["--tracking", json.dumps(self.tracking), "--lock-timeout", f"{self.lock_timeout}"]
-        if self.weights:
-            words.append("--weights")
-        if self.memory_limit_mb is not None:
-            words += ["--memory-mb", f"{self.memory_limit_mb}"]
-        if self.log_file is not None:
-            words += ["--log", f"{self.log_file}"]
-        return words
+        """Return the options that differ from the defaults as words, which `parse` reads."""
+        default = JobOptions()
+        said = {
+            "--results": (self.results, default.results),
+            "--device": (self.device, default.device),
+            "--keep": (self.keep, default.keep),
+            "--tracking": (json.dumps(self.tracking, sort_keys=True), json.dumps(default.tracking)),
+            "--lock-timeout": (self.lock_timeout, default.lock_timeout),
+            "--memory-mb": (self.memory_limit_mb, default.memory_limit_mb),
+            "--log": (self.log_file, default.log_file),
+        }
+        words = [
+            word
+            for name, (value, usual) in said.items()
+            if value != usual
+            for word in (name, f"{value}")
+        ]
+        return [*words, "--weights"] if self.weights else words
 
     @staticmethod
     def add_to(parser: argparse.ArgumentParser) -> None:

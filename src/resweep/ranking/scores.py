@@ -11,8 +11,8 @@ f the final value of the metric (the negative of each where more is better), a c
     zscore   -slope_weight * z(s) - final_weight * z(f),  z(x) = (x - mean) / standard deviation
 
 over the configurations that have a result: trained to the horizon, or stopped by a monitor. Slopes
-are in loss per step, about a thousand times smaller than losses, so raw effectively ranks by the
-final loss. Trials that a rung stopped while others of their configuration continued do not count.
+are per step, about a thousand times smaller than final values, so raw effectively ranks by the
+final value. Trials that a rung stopped while others of their configuration continued do not count.
 """
 
 import math

@@ -25,13 +25,14 @@ def choose_rule(
         sweep: The sweep; its curves are of the deciding metric.
         options: Of the rule: `rule` (one of KINDS), eta, min_iter, max_iter, s, strict, keep; None
             or left out if not given.
-        goal: Of the deciding metric; None: the sweep's.
+        goal: Of the deciding metric; None: the sweep's, or of another metric its own.
 
     Raises:
         ConfigError: Options do not go together, or no band lies before the end of a training.
     """
     given = {name: value for name, value in options.items() if value is not None}
-    goal = goal or sweep.goal
+    of_another = [c.metric for c in sweep.curves if c.metric.name != sweep.metric]
+    goal = goal or (of_another[0].goal if of_another else sweep.goal)
     default = sweep.rule.type if sweep.rule else "hyperband" if given else "none"
     kind: Kind = given.pop("rule", default)
     for name in given:
@@ -42,7 +43,7 @@ def choose_rule(
         return Choice(kind, EarlyTerminate(), (), goal)
     rule = _read(kind, given, sweep.rule)
     unchanged = rule == sweep.rule and kind == rule.type
-    if unchanged and all(curve.metric.name == sweep.metric for curve in sweep.curves):
+    if unchanged and not of_another:
         return Choice(kind, rule, sweep.bands, goal)
     longest = _most_values(sweep.curves)
     bands = rule.bands(longest)

@@ -6,7 +6,7 @@ begin -> the attempt is open in record.json -> end      a segment, with its time
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from resweep.machine.gpus import held_gpu
@@ -15,7 +15,7 @@ from resweep.store.provenance import versions
 from resweep.store.run import Run
 
 MOST_WITHOUT_PROGRESS = 8
-# How an attempt ends after which the next one takes less of a GPU's memory at a time.
+# How an attempt ends after which the next one uses a smaller micro-batch; stored, so it stays.
 FEWER_ROWS = "out of GPU memory; the next attempt takes fewer sequences a forward"
 OUT_OF_MEMORY = "out of memory"  # main memory
 NEARLY_FULL = 0.85  # of the memory limit: a process killed above it ran out of memory
@@ -56,6 +56,7 @@ class Attempts:
         seconds: float,
         gpus: int,
         code: str,
+        libraries: Iterable[str] = (),
         processes: int = 1,
         engine: str = "none",
     ) -> None:
@@ -67,6 +68,7 @@ class Attempts:
             seconds: Its duration.
             gpus: How many it used.
             code: Digest of the code that computed it.
+            libraries: Of the system, whose versions matter.
             processes: How many trained together.
             engine: Their `training.distributed`.
         """
@@ -82,7 +84,7 @@ class Attempts:
             "processes": processes,
             "engine": engine,
             "seconds": round(seconds, 2),
-            "versions": versions(),
+            "versions": versions(libraries),
             "code": code,
         }
         self.run.update(
@@ -122,8 +124,9 @@ class Attempts:
     def count_from(self, step: int) -> int:
         """Count the latest attempts that began at `step` and were killed or failed.
 
-        Attempts that saved on a signal are skipped, and those after which the next one takes fewer
-        sequences; one that began at another step ends the count: there was progress after it.
+        Attempts that saved on a signal are skipped, and those after which the next one uses a
+        smaller micro-batch; one that began at another step ends the count: there was progress after
+        it.
         """
         count = 0
         for attempt in reversed(self.all()):

@@ -33,7 +33,7 @@ def find_parent(system: System, config: Mapping[str, Any], layout: Layout) -> We
     if name is None:
         return None
     folder = _locate(system, key, name, layout)
-    # A name on the hub means what is in its cache now, which may move.
+    # A name may refer to other weights later: what was downloaded last counts.
     note = _note(str(folder) if folder is not None else name, layout)
     known = json.loads(note.read_text()) if note.is_file() else None
     weights = system.weight_files(folder) if folder is not None else []
@@ -88,7 +88,7 @@ def _missing(key: str, name: str, folder: Path | None, layout: Layout) -> str:
         why = _missing_of_run(layout.run(run[1]), layout.runs_table)
     elif not folder.is_dir():
         why = f"{folder} does not exist; give the folder of a model"
-        why += ", RUN_ID or RUN_ID/STEP" if key == CHECKPOINT else " or a name on the hub"
+        why += ", RUN_ID or RUN_ID/STEP" if key == CHECKPOINT else f", or another {key}"
     else:
         why = f"{folder} has no model; it should contain {CONFIG} and model.safetensors"
     return f"{key} = {name!r}: {why}"
@@ -132,7 +132,8 @@ def require_parent(system: System, resolved: Mapping[str, Any]) -> None:
     if not files or not all(file.is_file() for file in files):
         raise StoreError(
             f"{folder}: the weights to start from are gone; restore them (of a run: train it again "
-            "with keep: all; from the hub: hf download), or set run.checkpoint to where they are"
+            "with keep: all; otherwise download or copy them again), or set run.checkpoint to "
+            "where they are"
         )
     if _computed_digest(files) != digest_of_weights:
         raise StoreError(f"{folder}: the weights to start from have changed since this was planned")

@@ -3,22 +3,23 @@
 import hashlib
 import platform
 import sys
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 import resweep
 
 
-def versions() -> dict[str, str]:
-    """Versions of everything that can change numbers."""
+def versions(libraries: Iterable[str]) -> dict[str, str]:
+    """Return the versions of everything that can change numbers.
+
+    Args:
+        libraries: Of the system; those that are not in use are left out.
+    """
     import numpy
     import torch
 
-    used = {
-        name: sys.modules[name]
-        for name in ("transformers", "peft", "deepspeed")
-        if name in sys.modules
-    }
+    used = {name: sys.modules[name] for name in ("deepspeed", *libraries) if name in sys.modules}
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,

@@ -9,7 +9,7 @@ Nothing here trains, and everything needs the run's lock.
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -104,10 +104,10 @@ class Recorder:
             return self._record_stop(stop, metrics, weights, by)
         return self._record(step, Status.STOPPED, REACHED, metrics, weights=weights, trained_by=by)
 
-    def diverge(self, folder: Path, step: int) -> Path:
-        """Record a training whose loss was not a number; returns the record."""
+    def diverge(self, folder: Path, step: int, watched: Iterable[str]) -> Path:
+        """Record a training one of whose watched metrics was not a number; returns the record."""
         self._place_metrics(folder, step)
-        reason = f"the loss was not a finite number at step {step}"
+        reason = f"{' or '.join(watched)} was not a finite number at step {step}"
         self.run.update(status=Status.DIVERGED, step=step, reason=reason)
         return self._record(step, Status.DIVERGED, reason, {}, rule=Status.DIVERGED)
 
@@ -204,7 +204,7 @@ class Recorder:
     ) -> Path:
         state = self.run.state()
         if trained_by is None:
-            trained_by = {"device": self.device, "versions": versions(), "code": self._code}
+            trained_by = {"device": self.device, "versions": self._versions, "code": self._code}
         record = Record(
             run_id=self.run.run_id,
             status=status,
@@ -226,6 +226,10 @@ class Recorder:
     def _size(self) -> int | None:
         """Number of parameters of a run that was never built."""
         return self.goal.system.count_parameters(self.goal.config)
+
+    @property
+    def _versions(self) -> dict[str, str]:
+        return versions(self.goal.system.libraries)
 
     @property
     def _code(self) -> str:

@@ -125,6 +125,7 @@ class TrainingAttempt:
                 seconds=time.monotonic() - started,
                 gpus=processes.world_size if device.type == "cuda" else 0,
                 code=code_digest(self.goal.system.name),
+                libraries=self.goal.system.libraries,
                 processes=processes.world_size,
                 engine=self.goal.training.distributed if processes.together else "none",
             )
@@ -176,7 +177,7 @@ class TrainingAttempt:
                 "the same command again to continue it"
             )
         if outcome is LoopEnd.DIVERGED:
-            return self.recorder.diverge(self.folder, learner.step)
+            return self.recorder.diverge(self.folder, learner.step, self._loop_plan().watched)
         record = self.recorder.end(self.folder, learner.step, metrics, self.stop)
         self.folder = run.path
         if run.has_weights(learner.step):
@@ -198,7 +199,7 @@ class TrainingAttempt:
         goal, surroundings = self.goal, self.surroundings
         self.most_rows = self.limit.read()
         if self.most_rows == 0:
-            raise torch.OutOfMemoryError("not even one sequence fits in each GPU's memory")
+            raise torch.OutOfMemoryError("not even one example fits in each GPU's memory")
         limits = (self.most_rows, self.limit)
         processes = surroundings.processes
         processes.broadcast("build", goal.config, goal.data, *limits)

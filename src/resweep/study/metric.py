@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from resweep.config.metric import MetricGoal
+from resweep.config.metric import Logged, MetricGoal
 from resweep.errors import ConfigError, Problem
 from resweep.study.schema import Score
 from resweep.sweep import Sweep
@@ -40,24 +40,21 @@ def choose_metric(score: Score, sweep: Sweep | None, study_path: str, system: Sy
     problems = []
     wanted = None if sweep is None else sweep.metric
     name = score.metric or (wanted.name if wanted is not None else system.metric)
+    goal = score.goal
     if score.metric is not None:
         problems += _check_logged(system, study_path, "metric", score.metric)
     elif sweep is not None and wanted is not None:
         problems += _check_logged(system, sweep.origin, "metric", wanted.name, _score_hint(system))
-    early = score.early_metric or system.training_loss or system.metric
-    problems += _check_logged(system, study_path, "early_metric", early)
-    known = system.find_metric(name)
-    goal: MetricGoal = score.goal or (known.goal if known is not None else "minimize")
+    if score.early_metric is not None:
+        problems += _check_early(system, study_path, score.early_metric)
     if sweep is not None and wanted is not None and wanted.name == name:
-        if score.goal not in (None, wanted.goal):
+        if goal and wanted.goal and goal != wanted.goal:
             hint = f"{sweep.origin} has goal: {wanted.goal} for {name}; use the same in both"
-            problems.append(Problem(study_path, "score.goal", score.goal, hint))
-        goal = "maximize" if wanted.goal == "maximize" else "minimize"
+            problems.append(Problem(study_path, "score.goal", goal, hint))
+        goal = goal or wanted.goal
     if problems:
         raise ConfigError(problems)
-    chosen = {"metric": name, "goal": goal, "early_metric": early}
-    chosen |= {"early_goal": _goal_of(system, early)}
-    return PhaseScore.model_validate({**score.model_dump(), **chosen})
+    return _complete({**score.model_dump(), "metric": name, "goal": goal}, system)
 
 
 def read_score(described: Mapping[str, Any]) -> PhaseScore:
@@ -66,16 +63,18 @@ def read_score(described: Mapping[str, Any]) -> PhaseScore:
     Args:
         described: The phase, with its `score` and `config`.
     """
-    system = system_of(described["config"])
-    score = {name: value for name, value in described["score"].items() if value is not None}
-    score = {"metric": system.metric, "goal": "minimize"} | score
-    early = score.setdefault("early_metric", system.training_loss or system.metric)
-    return PhaseScore.model_validate({"early_goal": _goal_of(system, early), **score})
+    return _complete(described["score"], system_of(described["config"]))
 
 
-def _goal_of(system: System, name: str) -> MetricGoal:
-    metric = system.find_metric(name)
-    return metric.goal if metric is not None else "minimize"
+def _complete(score: Mapping[str, Any], system: System) -> PhaseScore:
+    """Fill in what is missing or None: the system's metrics, and their own goals."""
+    given = {name: value for name, value in score.items() if value is not None}
+    metric = given.setdefault("metric", system.metric)
+    early = given.setdefault("early_metric", system.training_loss or system.metric)
+    for key, name in (("goal", metric), ("early_goal", early)):
+        known = system.find_metric(name)
+        given.setdefault(key, known.goal if known is not None else "minimize")
+    return PhaseScore.model_validate(given)
 
 
 def warn_of_unused(score: Score, sweep: Sweep, study_path: str) -> list[str]:
@@ -124,3 +123,13 @@ def _check_logged(
     hint = f"did you mean {meant[0]}?" if meant else f"there are: {', '.join(names)}"
     hints = "; ".join([hint, more] if more else [hint])
     return [Problem(origin, key, name, f"is not logged; {hints}")]
+
+
+def _check_early(system: System, study_path: str, name: str) -> list[Problem]:
+    """Refuse a metric that has no slope: one that is not logged, or only at the end."""
+    metric = system.find_metric(name)
+    if metric is None or metric.logged is not Logged.END:
+        return _check_logged(system, study_path, "early_metric", name)
+    fitting = [metric.name for metric in system.metrics if metric.logged is not Logged.END]
+    hint = f"is only logged at the end, so it has no early slope; use one of {', '.join(fitting)}"
+    return [Problem(study_path, "score.early_metric", name, hint)]

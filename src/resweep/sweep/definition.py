@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from resweep.config.metric import MetricGoal
 from resweep.errors import ConfigError, Problem
 from resweep.sweep.early_terminate import EarlyTerminate
 from resweep.sweep.parameter import Parameter
@@ -16,12 +17,12 @@ class SweepMetric:
     """What a sweep optimises.
 
     Attributes:
-        goal: minimize or maximize.
+        goal: None where the file gives none: the metric's own.
         target: The value at which a sweep has reached its aim, or None.
     """
 
     name: str
-    goal: str = "minimize"
+    goal: MetricGoal | None = None
     target: float | None = None
 
 

@@ -202,11 +202,11 @@ def _read_metric(given: Any, findings: Findings) -> SweepMetric:
         findings.wrong("metric", given, "should be {name: ..., goal: minimize}")
         return SweepMetric("")
     findings.unknown_keys("metric", given, METRIC_KEYS)
-    name, goal = given.get("name"), given.get("goal", "minimize")
+    name, goal = given.get("name"), given.get("goal")
     target, impute = given.get("target"), given.get("impute", WORST)
     if not isinstance(name, str) or not name:
         findings.wrong("metric.name", name, "should name a logged metric")
-    if goal not in ("minimize", "maximize"):
+    if goal not in (None, "minimize", "maximize"):
         findings.wrong("metric.goal", goal, "should be minimize or maximize")
     if "target" in given and not is_number(target):
         findings.wrong("metric.target", target, "should be a number")
@@ -221,7 +221,7 @@ def _read_metric(given: Any, findings: Findings) -> SweepMetric:
             "metric.impute has no effect: a search counts a diverged training as the worst value "
             "so far, ignores failed ones, and waits for running ones"
         )
-    return SweepMetric(str(name), str(goal), target)
+    return SweepMetric(str(name), goal, target)
 
 
 def _read_command(given: Any, findings: Findings) -> tuple[str, ...] | None:

@@ -144,6 +144,7 @@ class System(ABC):
         training_loss: Name of the loss that training minimizes and that is in each line of metrics,
             or None. Its monitors watch it, and early slopes are computed from it.
         data_format: Increased when equal settings and sources give different data.
+        libraries: Libraries besides torch and numpy whose versions can change numbers.
         model_files: Files of a checkpoint that make up the model without its training state.
     """
 
@@ -155,6 +156,7 @@ class System(ABC):
     metric: ClassVar[str]
     training_loss: ClassVar[str | None] = None
     data_format: ClassVar[int] = 1
+    libraries: ClassVar[tuple[str, ...]] = ()
     model_files: ClassVar[tuple[str, ...]] = ("model.safetensors", "config.json")
 
     @cached_property

@@ -24,16 +24,16 @@ class MicroBatchLimit:
         self.memory = memory
 
     def read(self) -> int | None:
-        """Return the maximum number of sequences per forward; 0: none fits, None: unknown."""
+        """Return the maximum number of examples per forward; 0: none fits, None: unknown."""
         try:
             note = json.loads(self.path.read_text())
         except FileNotFoundError:
             return None
         if self.memory is not None and self.memory > (note["device_memory"] or 0):
             return None
-        return int(note["sequences"])
+        return int(note["sequences"])  # the key of earlier versions
 
-    def note(self, sequences: int) -> None:
-        """Record that at most `sequences` may fit."""
-        content = {"sequences": sequences, "device_memory": self.memory}
+    def note(self, examples: int) -> None:
+        """Record that at most this many examples per forward may fit."""
+        content = {"sequences": examples, "device_memory": self.memory}
         write_atomically(self.path, json.dumps(content) + "\n")

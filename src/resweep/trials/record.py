@@ -28,7 +28,7 @@ class Status(StrEnum):
     Members:
         FINISHED: It reached its run's last step.
         STOPPED: It ended before: a monitor or a rung stopped it.
-        DIVERGED: Its loss was not a finite number, or a monitor called it diverged.
+        DIVERGED: A watched metric was not a finite number, or a monitor called it diverged.
         INFEASIBLE: It cannot be trained: its values do not fit together, or the device's memory.
         EMPTY: Its slot was not filled.
         FAILED: All attempts to train it failed.

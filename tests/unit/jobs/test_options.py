@@ -32,6 +32,11 @@ def test_every_option_is_tried_above():
         ), field.name
 
 
+def test_words_leave_out_defaults():
+    assert JobOptions().words() == []
+    assert JobOptions(keep="none").words() == ["--keep", "none"]
+
+
 def test_without_words_they_are_the_defaults():
     assert JobOptions.parse([]) == JobOptions()
 

@@ -6,6 +6,7 @@ from unittest.mock import ANY
 
 import pytest
 
+from resweep.config.metric import Logged, Metric
 from resweep.errors import StoreError
 from resweep.replay.bounds import Fate
 from resweep.replay.choose_rule import choose_rule
@@ -276,6 +277,13 @@ def test_options_change_the_sweeps_own_rule():
     assert (cut_once.kind, cut_once.bands) == ("one_cut", (2,))
     assert choose_rule(made_sweep(SLOW), {}).kind == "none"
     assert choose_rule(made_sweep(SLOW), {"min_iter": 1}).bands == (1, 3)
+
+
+def test_another_metric_is_compared_in_its_own_direction():
+    accuracy = Metric(name="accuracy", logged=Logged.EVALUATION, goal="maximize")
+    curves = [dataclasses.replace(curve, metric=accuracy) for curve in SLOW]
+    assert choose_rule(made_sweep(curves, OWN), {"min_iter": 1}).goal == "maximize"
+    assert choose_rule(made_sweep(curves, OWN), {"min_iter": 1}, "minimize").goal == "minimize"
 
 
 def test_bands_follow_the_interval_of_the_metric():

@@ -635,10 +635,10 @@ def test_numbers_in_short_exponent_form_are_numbers(tmp_path):
     assert parameter.extremes == (1e-5, 0.1)
 
 
-def test_the_metric_is_minimised_by_default(tmp_path):
+def test_without_a_goal_a_sweep_leaves_it_to_the_metric(tmp_path):
     base = "method: grid\nparameters: {a: {value: 1}}\n"
     assert sweep_from(tmp_path, base).metric is None
-    assert sweep_from(tmp_path, base + "metric: {name: val/loss}").metric.goal == "minimize"
+    assert sweep_from(tmp_path, base + "metric: {name: val/loss}").metric.goal is None
     assert sweep_from(tmp_path, base + "metric: {name: acc, goal: maximize}").metric.name == "acc"
 
 

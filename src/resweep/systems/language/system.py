@@ -61,6 +61,7 @@ class LanguageSystem(System):
     )
     metric = "val/loss"
     training_loss = "train/loss"
+    libraries = ("transformers", "peft")
 
     def check(self, config: Any) -> None:
         """Check that the model has an architecture or weights, and that muP and LoRA fit it."""
