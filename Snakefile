@@ -1,4 +1,4 @@
-# resweep: from a sweep file to trained, ranked, rerun and published language models.
+# resweep: from a sweep file to trained, ranked, rerun and published models.
 #
 #     snakemake                              this machine
 #     snakemake --profile profiles/slurm     the cluster

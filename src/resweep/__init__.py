@@ -1,3 +1,3 @@
-"""resweep: sweeps, reruns and published language models, every step a file."""
+"""resweep: sweeps, reruns and published models, every step a file."""
 
 __version__ = "0.1.0"

@@ -5,11 +5,7 @@ checkpoints are named, and found, by `store.checkpoints`; whoever writes a check
 prepared data names the files in it.
 """
 
-import fcntl
-import os
-import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +13,6 @@ BY_HAND = "by-hand"  # in place of a study, for trainings that belong to none
 # Names of other folders, which a study or a phase must not have.
 RESERVED_STUDIES = ("runs", "data", "weights", "trash", "artifacts", "wandb", "sweeps", BY_HAND)
 RESERVED_PHASES = ("artifacts", "data", "wandb")
-
 
 STUDY = "study.yaml"
 SWEEP = "sweep.yaml"
@@ -351,37 +346,3 @@ def trial_of(record: Path) -> Path:
     """Return the trial file that a record belongs to."""
     folder, slot = phase_and_slot(record)
     return folder.trial(slot)
-
-
-def link_relative(link: Path, target: Path) -> None:
-    """Make `link` a relative symbolic link to `target`, atomically replacing what is there."""
-    link.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _beside(link)
-    temporary.symlink_to(os.path.relpath(target.absolute(), link.parent.resolve()))
-    temporary.replace(link)
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file such that readers, also after a crash, see the old content or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _beside(path)
-    data = content.encode() if isinstance(content, str) else content
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def _beside(path: Path) -> Path:
-    """Return a name that no other process uses: process ids repeat across hosts."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-
-
-@contextmanager
-def file_lock(path: Path) -> Iterator[None]:
-    """Lock a file for a short operation: other processes on this file system wait for it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -31,7 +31,6 @@ from tests.support.curves import EVERY, METRIC, made_curve, made_sweep
 
 ROOT = Path(__file__).parents[2]
 ENGINE = ROOT / ".venv-oracle" / "bin" / "python"
-ONE = {"a": {"values": [1, 2]}}
 
 pytestmark = [
     pytest.mark.long,

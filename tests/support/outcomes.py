@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from resweep.paths import Layout, link_relative
+from resweep.files import link_relative
+from resweep.paths import Layout
 from resweep.trials.record import Record, Status, read_record, write_own_record, write_record
 from resweep.trials.trial import Outcome, Trial, write_trial
 

@@ -217,7 +217,13 @@ def rank_phase(layout: Layout, phase: Phase, records: list[Path]) -> None:
     results = [read_result(path, phase.score, layout) for path in records]
     rank_trials(results, phase.score).to_csv(folder.scores, index=False)
     decisions = keep_models(
-        phase.study, phase.name, folder.scores, "best", 1, folder.models, layout
+        study=phase.study,
+        phase=phase.name,
+        scores_path=folder.scores,
+        policy="best",
+        top=1,
+        models=folder.models,
+        layout=layout,
     )
     write_decisions(folder.decisions, decisions)
 

@@ -216,7 +216,7 @@ def test_reports_and_tables_speak_its_language(shapes: Checkout) -> None:
     for words in ("chance", "Test accuracy", "no prototype has seen", "prototypes", "4 classes"):
         assert words in report
     summary = shapes.run("python", "workflow/scripts/summarize.py", "shapes").stdout
-    assert "above the chance of 0.2500" in summary and "transformers" not in summary
+    assert "above the chance level of 0.2500" in summary and "transformers" not in summary
     table = rows(shapes.path / "results/shapes/runs.csv")
     assert {"accuracy", "arch.inertia"} <= table[0].keys()
     assert not any("val/loss" in column or "valid" in column for column in table[0])

@@ -1,4 +1,4 @@
-"""Write the result of each trial of a round: its record and trial file at its last rung.
+r"""Write the result of each trial of a round: its record and trial file at its last rung.
 
     ls results/STUDY/PHASE/records/b*/*.json | python workflow/scripts/conclude.py --records - \
         --decisions results/STUDY/PHASE/decisions/b1.csv

@@ -36,8 +36,15 @@ def main() -> None:
     )
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     a = parser.parse_args()
-    layout = Layout(a.results)
-    decisions = keep_models(a.study, a.phase, a.scores, a.policy, a.top, a.models, layout)
+    decisions = keep_models(
+        study=a.study,
+        phase=a.phase,
+        scores_path=a.scores,
+        policy=a.policy,
+        top=a.top,
+        models=a.models,
+        layout=Layout(a.results),
+    )
     write_decisions(a.decisions, [*read_decisions(a.rungs), *decisions])
 
 

@@ -1,4 +1,4 @@
-"""Write the trial files of a rerun: the best configurations, from scratch, with each seed.
+r"""Write the trial files of a rerun: the best configurations, from scratch, with each seed.
 
     python workflow/scripts/plan_rerun.py --best results/STUDY/sweep/top3_best_configs.yaml \
         --plan '{"study": ..., "phase": ..., "config": ..., "overrides": ..., "seeds": [1]}' \
@@ -19,7 +19,9 @@ from resweep.trials.trial import write_trial
 
 def main() -> None:
     """Fill the slots and prepare their data, so that no training waits for it."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
     add("--best", type=Path, required=True, help="list of best configurations")
     add("--plan", required=True, help="study, phase, config, overrides and seeds as JSON")

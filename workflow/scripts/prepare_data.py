@@ -1,4 +1,4 @@
-"""Prepare a system's data, once for equal settings.
+r"""Prepare a system's data, once for equal settings.
 
     python workflow/scripts/prepare_data.py --settings '{"source": "python-docs", ...}' \
         --stamp results/STUDY/data/ID.json
@@ -18,7 +18,9 @@ from resweep.systems.system import DEFAULT
 
 def main() -> None:
     """Prepare the data and write its description as the study's stamp."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--system", default=DEFAULT, help=f"system that reads it ({DEFAULT})")
     parser.add_argument("--settings", required=True, help="the data section as JSON")
     parser.add_argument("--stamp", type=Path, required=True, help="copy of data.json to write")

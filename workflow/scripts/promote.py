@@ -1,4 +1,4 @@
-"""Decide which trials continue from a rung, and fill the slots of the next one.
+r"""Decide which trials continue from a rung, and fill the slots of the next one.
 
     ls results/STUDY/PHASE/records/b1/*.json | python workflow/scripts/promote.py --records - \
         --plan '{"rule": ..., "rung": ...}' --trials results/STUDY/PHASE/trials/b2/01.yaml ... \

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from resweep.errors import run_command
 from resweep.paths import Layout
-from resweep.publish.artifacts import Content, Place, check_name, publish
+from resweep.publish.arguments import add_place_arguments, place_of
+from resweep.publish.artifacts import Content, check_name, publish
 from resweep.publish.contents import best_model
 
 
@@ -24,20 +25,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add = parser.add_argument
-    add("--scores", type=Path, required=True, help="the phase's scores.csv")
-    add("--artifact-name", required=True, help="name of the artifact")
-    add("--project", required=True, help="W&B project")
-    add("--entity", default="", help="W&B user or team (the account's own)")
-    add(
-        "--mode",
-        choices=("offline", "online", "disabled"),
-        default="offline",
-        help="W&B mode (offline)",
-    )
-    add("--metadata", default="{}", help="metadata to add, as JSON")
-    add("--stamp", type=Path, help="stamp to write (results/artifacts/NAME.json)")
-    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    parser.add_argument("--scores", type=Path, required=True, help="the phase's scores.csv")
+    add_place_arguments(parser)
     a = parser.parse_args()
     name, layout = check_name(a.artifact_name), Layout(a.results)
     files, metadata = best_model(a.scores, layout)
@@ -49,7 +38,7 @@ def main() -> None:
             metadata=json.loads(a.metadata) | metadata,
             link=True,
         ),
-        Place(a.mode, a.project, a.entity or None),
+        place_of(a),
         a.stamp or layout.artifact(name),
         layout,
         again=shlex.join(["python", *sys.argv]),

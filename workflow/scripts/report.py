@@ -7,14 +7,17 @@ import argparse
 from pathlib import Path
 
 from resweep.errors import run_command
-from resweep.paths import Layout, write_atomically
+from resweep.files import write_atomically
+from resweep.paths import Layout
 from resweep.report.report import render_report
 from resweep.report.results import read_study
 
 
 def main() -> None:
     """Write report.html."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
     add("study", help="name of the study")
     add("--output", type=Path, help="page to write (results/STUDY/report.html)")

@@ -3,8 +3,8 @@
 #
 #     workflow/scripts/run_multi_gpu_sweep.sh sweep.yaml COUNT_PER_GPU PROJECT [--study NAME ...]
 #
-# What follows PROJECT is for run_sweep.py. CUDA_VISIBLE_DEVICES limits the GPUs. Each has its log,
-# logs/gpu_0_sweep.log. Interrupted, the same call goes on.
+# Arguments after PROJECT are passed to run_sweep.py. CUDA_VISIBLE_DEVICES limits the GPUs. Each GPU
+# has its own log, logs/gpu_0_sweep.log. After an interruption, run the same command to continue.
 set -euo pipefail
 
 if [ "$#" -lt 3 ]; then
@@ -17,7 +17,7 @@ scripts=$(dirname "$0")
 
 read -ra gpus < <(python -c 'from resweep.machine.gpus import pool; print(*[gpu.visible for gpu in pool()])')
 if [ "${#gpus[@]}" -eq 0 ]; then
-    echo "error: no GPU is free to take here; RESWEEP_GPUS=0,1 says which there are" >&2
+    echo "error: no GPU found on this machine; set RESWEEP_GPUS=0,1 to name the GPUs to use" >&2
     exit 1
 fi
 id=$(python "$scripts/run_sweep.py" --sweep-config "$file" --project "$project" --create-only "$@")

@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from resweep.errors import run_command
-from resweep.paths import write_atomically
+from resweep.files import write_atomically
 from resweep.ranking.selection import best_configs_text
 
 

@@ -1,4 +1,4 @@
-"""Fill a round of a Bayesian sweep from the results of all rounds before it.
+r"""Fill a round of a Bayesian sweep from the results of all rounds before it.
 
     ls results/STUDY/PHASE/records/r01-*.json | python workflow/scripts/suggest.py --records - \
         --plan '{"study": ..., "phase": ..., "round": 2, ...}' \

@@ -14,7 +14,9 @@ from resweep.report.summary import summarize
 
 def main() -> None:
     """Print the summary."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("study", help="name of the study")
     parser.add_argument(
         "--results", type=Path, default=Path("results"), help="results folder (results)"

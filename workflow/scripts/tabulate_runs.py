@@ -9,7 +9,8 @@ import argparse
 from pathlib import Path
 
 from resweep.errors import run_command
-from resweep.paths import Layout, write_atomically
+from resweep.files import write_atomically
+from resweep.paths import Layout
 from resweep.report.tables import tabulate_study, write_runs_table
 from resweep.trials.record import record_paths
 

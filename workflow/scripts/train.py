@@ -1,4 +1,4 @@
-"""Train one configuration, or one trial of a study, into the run store.
+r"""Train one configuration, or one trial of a study, into the run store.
 
     python workflow/scripts/train.py --learning_rate=5e-4 --n_layer=4
     python workflow/scripts/train.py --trial results/STUDY/PHASE/trials/TRIAL.yaml \

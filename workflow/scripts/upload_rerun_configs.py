@@ -15,7 +15,8 @@ from pathlib import Path
 
 from resweep.errors import run_command
 from resweep.paths import Layout
-from resweep.publish.artifacts import Content, Place, check_name, publish
+from resweep.publish.arguments import add_place_arguments, place_of
+from resweep.publish.artifacts import Content, check_name, publish
 from resweep.publish.contents import config_files
 
 
@@ -26,30 +27,19 @@ def main() -> None:
     )
     add = parser.add_argument
     add("--config-dir", type=Path, required=True, help="folder with the YAML files")
-    add("--artifact-name", required=True, help="name of the artifact")
-    add("--project", required=True, help="W&B project")
-    add("--entity", default="", help="W&B user or team (the account's own)")
-    add(
-        "--mode",
-        choices=("offline", "online", "disabled"),
-        default="offline",
-        help="W&B mode (offline)",
-    )
     add(
         "--best-yaml",
         type=Path,
         help="list of best configurations that they come from, to publish too",
     )
     add("--only", nargs="+", metavar="FILE", help="files to publish (all)")
-    add("--metadata", default="{}", help="metadata to add, as JSON")
-    add("--stamp", type=Path, help="stamp to write (results/artifacts/NAME.json)")
-    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    add_place_arguments(parser)
     a = parser.parse_args()
     name, layout = check_name(a.artifact_name), Layout(a.results)
     files = config_files(a.config_dir, a.best_yaml, a.only)
     stamp = publish(
         Content(name=name, type="configs", files=files, metadata=json.loads(a.metadata)),
-        Place(a.mode, a.project, a.entity or None),
+        place_of(a),
         a.stamp or layout.artifact(name),
         layout,
         again=shlex.join(["python", *sys.argv]),

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from resweep import yaml12
 from resweep.errors import run_command
-from resweep.paths import write_atomically
+from resweep.files import write_atomically
 
 
 def main() -> None:
     """Write study.yaml."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--content", required=True, help="the resolved study as JSON")
     parser.add_argument("--output", type=Path, required=True, help="file to write")
     arguments = parser.parse_args()

@@ -18,7 +18,8 @@ from resweep.canonical import canonical_json, digest
 from resweep.config import compose
 from resweep.config.training_section import Training
 from resweep.errors import ConfigError, Problem
-from resweep.paths import Layout, SweepFolder, file_lock, write_atomically
+from resweep.files import file_lock, write_atomically
+from resweep.paths import Layout, SweepFolder
 from resweep.study.kinds.sweep_phase import SweepPhase
 from resweep.study.load import load_study
 from resweep.study.schema import Tracking

@@ -135,7 +135,7 @@ class Worker:
                     waiting.append((slot, trial))
                 else:
                     outcomes[slot] = outcome
-            if waiting and self._is_left_to_others(phase, stage, waiting):
+            if waiting and self._is_left_to_others(phase, waiting):
                 return None
             if len(waiting) == len(pending):
                 time.sleep(POLL_SECONDS)
@@ -172,7 +172,7 @@ class Worker:
             self._noticed = time.monotonic()
             log.info("sweep %s: waiting for trial %s: %s", self.sweep.id, slot, held)
 
-    def _is_left_to_others(self, phase: SweepPhase, stage: Stage, waiting: Sequence[Slot]) -> bool:
+    def _is_left_to_others(self, phase: SweepPhase, waiting: Sequence[Slot]) -> bool:
         """Whether waiting is useless: nobody trains the rest, or there are other trials to take."""
         if self._may_take:
             return self.sweep.open_ended and phase.search is None

@@ -15,7 +15,8 @@ from resweep.canonical import digest, file_digest
 from resweep.config.schema import Schema
 from resweep.config.section import AsBefore
 from resweep.errors import DataError
-from resweep.paths import Layout, file_lock, write_atomically
+from resweep.files import file_lock, write_atomically
+from resweep.paths import Layout
 
 DESCRIPTION = "data.json"
 

@@ -34,7 +34,7 @@ from resweep.errors import (
     ProcessLost,
     ResweepError,
 )
-from resweep.paths import write_atomically
+from resweep.files import write_atomically
 
 FOLDER = "RESWEEP_LAUNCH"  # tells the processes where the answer goes
 POLL_SECONDS = 0.2

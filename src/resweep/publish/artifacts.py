@@ -23,8 +23,10 @@ from typing import Any
 
 from resweep.canonical import digest, file_digest
 from resweep.errors import ConfigError, Problem
-from resweep.paths import Layout, artifact_versions, file_lock, tracking_log, write_atomically
+from resweep.files import file_lock, write_atomically
+from resweep.paths import Layout, artifact_versions, tracking_log
 from resweep.wandb import process as wandb_process
+from resweep.wandb import upload
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
 SECONDS_TO_PUBLISH = 90.0
@@ -206,7 +208,7 @@ def _send(known: Mapping[str, Any], place: Place, versions: Path, layout: Layout
             },
         }
         try:
-            process = wandb_process.start("resweep.publish.artifacts", order, output)
+            process = wandb_process.start(upload.__name__, order, output)
             with process:
                 try:
                     code = process.wait(seconds + 2.0)  # it exits by itself before that
@@ -223,25 +225,6 @@ def _send(known: Mapping[str, Any], place: Place, versions: Path, layout: Layout
     return went
 
 
-def main(order: dict[str, Any]) -> None:
-    """Publish one version, in the child process."""
-    import wandb
-
-    wandb_process.leave_after(order["seconds"])
-    run = wandb_process.init(**order["init"])
-    artifact = wandb.Artifact(**order["artifact"])
-    # immutable: `wandb sync` uploads from the version's folder, maybe days later.
-    artifact.add_dir(order["folder"], policy="immutable")
-    logged = run.log_artifact(artifact)
-    if order["init"]["mode"] == "online":
-        logged.wait(timeout=int(order["seconds"]))
-        went = {"artifact": logged.qualified_name, "url": run.url}
-    else:
-        went = {"run": str(Path(run.dir).parent)}
-    run.finish()
-    Path(order["answer"]).write_text(json.dumps(went))
-
-
 def _write(path: Path, content: dict[str, Any]) -> dict[str, Any]:
     write_atomically(path, json.dumps(content, indent=2) + "\n")
     return content
@@ -249,7 +232,3 @@ def _write(path: Path, content: dict[str, Any]) -> dict[str, Any]:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-if __name__ == "__main__":
-    wandb_process.run_child(main)

@@ -11,7 +11,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from resweep.paths import Layout, PhaseFolder, link_relative
+from resweep.files import link_relative
+from resweep.paths import Layout, PhaseFolder
 from resweep.ranking.selection import read_scores
 from resweep.store import checkpoints as checkpoint
 from resweep.store.retention import release
@@ -20,7 +21,14 @@ from resweep.trials.record import has_result
 
 
 def keep_models(
-    study: str, phase: str, scores_path: Path, policy: str, top: int, models: Path, layout: Layout
+    *,
+    study: str,
+    phase: str,
+    scores_path: Path,
+    policy: str,
+    top: int,
+    models: Path,
+    layout: Layout,
 ) -> list[dict[str, Any]]:
     """Link the weights to keep, release the others.
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from resweep.config.metric import sign_of
 from resweep.replay.bounds import UNKNOWN, Candidate, Fates, Places, unseen_row
 from resweep.replay.curves import RecordedCurve
 from resweep.search.rungs import PROMOTE, STOP, RungEntry, ended, promoted, row, step_of
@@ -89,7 +90,7 @@ class _Band:
 
     def _decide(self, candidate: Candidate, entry: RungEntry) -> dict[str, Any]:
         end = ended(entry)
-        sign = -1.0 if self.goal == "maximize" else 1.0
+        sign = sign_of(self.goal)
         value = entry.value
         if end is not None:
             logged = step_of(self.band, candidate.curve.metric, candidate.curve.training)

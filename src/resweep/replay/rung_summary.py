@@ -41,7 +41,7 @@ class RungRows:
 
     def count(self, decision: str) -> int:
         """How many rows have a decision."""
-        return sum(row["decision"] == decision for row in self.rows)
+        return len([row for row in self.rows if row["decision"] == decision])
 
 
 @dataclass(frozen=True, kw_only=True)

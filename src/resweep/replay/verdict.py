@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from resweep.config.metric import sign_of
 from resweep.replay.curves import RecordedCurve, RecordedSweep
 from resweep.replay.rank_correlation import RankCorrelation, correlate
 from resweep.replay.redecide import Choice, Redecision
@@ -52,6 +53,7 @@ def judge(sweep: RecordedSweep, redecision: Redecision) -> Verdict:
     regret = None
     if survivor is not None and survivor.final is not None and order[0].final is not None:
         regret = abs(survivor.final - order[0].final)
+    unknown = [curve for curve in sweep.curves if curve.status is None]
     return Verdict(
         least=_steps(sweep.curves, lambda curve: fates[curve.trial].least),
         most=_steps(sweep.curves, lambda curve: fates[curve.trial].most),
@@ -61,14 +63,14 @@ def judge(sweep: RecordedSweep, redecision: Redecision) -> Verdict:
         winner_stopped=fates[order[0].trial].stopped if order else None,
         survivor=survivor,
         regret=regret,
-        open=sum(curve.status is None and not fates[curve.trial].stopped for curve in sweep.curves),
+        open=len([curve for curve in unknown if not fates[curve.trial].stopped]),
     )
 
 
 def final_order(sweep: RecordedSweep) -> tuple[RecordedCurve, ...]:
     """Return the trials with a known final value, the best first, ties by name."""
     known = [(curve.final, curve) for curve in sweep.curves if curve.final is not None]
-    sign = -1.0 if sweep.goal == "maximize" else 1.0
+    sign = sign_of(sweep.goal)
     return tuple(curve for _, curve in sorted(known, key=lambda p: (sign * p[0], p[1].trial)))
 
 

@@ -49,7 +49,7 @@ def _head(sweep: RecordedSweep, choice: Choice, verdict: Verdict) -> Iterator[st
 
 def _caveat(sweep: RecordedSweep) -> Iterator[str]:
     yield "  rank correlation: values at the rung vs. final values"
-    lacking = sum(curve.status is None for curve in sweep.curves)
+    lacking = len([curve for curve in sweep.curves if curve.status is None])
     if lacking:
         yield f"  (survivors only: the final values of {lacking} stopped trials are unknown)"
 

@@ -60,7 +60,7 @@ def _audit_phase(phase: Phase, layout: Layout, seen: dict[str, int]) -> PhaseCos
         seen: Steps that the runs of earlier phases would be trained to; adds its own.
     """
     cost = PhaseCost(trials=len(phase.trials))
-    answers: dict[str, set[str]] = {}
+    states: dict[str, set[str]] = {}
     outdated = False
     for position, stage in enumerate(phase.stages):
         outdated = outdated or (
@@ -72,10 +72,10 @@ def _audit_phase(phase: Phase, layout: Layout, seen: dict[str, int]) -> PhaseCos
                 cost.open_slots += 1
                 _add_steps(cost, phase.config, _steps_of_stage(phase, position, layout))
             elif trial.empty is None:
-                answer = _audit_trial(trial, cost, layout, seen)
-                answers.setdefault(trial.trial, set()).add(answer)
-    cost.stored = sum(found == {STORED} for found in answers.values())
-    cost.infeasible = sum(Status.INFEASIBLE in found for found in answers.values())
+                state = _audit_trial(trial, cost, layout, seen)
+                states.setdefault(trial.trial, set()).add(state)
+    cost.stored = len([found for found in states.values() if found == {STORED}])
+    cost.infeasible = len([found for found in states.values() if Status.INFEASIBLE in found])
     return cost
 
 
@@ -103,7 +103,8 @@ def _add_run(
     """Add the steps that a run still needs."""
     if run not in seen:
         cost.to_train += 1
-        cost.partial += done > 0
+        if done > 0:
+            cost.partial += 1
     begin = seen.get(run, done)
     _add_steps(cost, config, max(0, until - begin))
     seen[run] = max(begin, until)

@@ -28,7 +28,8 @@ from resweep.replay.rung_summary import (
 from resweep.report.trained_by import TrainedBy, describe_training, trained_runs
 from resweep.study.metric import read_score
 from resweep.systems.registry import find_system
-from resweep.systems.system import DEFAULT, Reference, System, TrainedRun
+from resweep.systems.system import DEFAULT, System
+from resweep.systems.values import Reference, TrainedRun
 from resweep.trials.record import read_record
 
 SCORE_COLUMNS = (

@@ -19,14 +19,8 @@ from resweep import yaml12
 from resweep.config import compose
 from resweep.config.nesting import nest
 from resweep.errors import ConfigError, Problem, StoreError
-from resweep.paths import (
-    BY_HAND,
-    Layout,
-    file_lock,
-    phase_and_slot,
-    trial_of,
-    write_atomically,
-)
+from resweep.files import file_lock, write_atomically
+from resweep.paths import BY_HAND, Layout, phase_and_slot, trial_of
 from resweep.store.run import Run
 from resweep.systems.registry import all_systems, system_of
 from resweep.systems.system import System

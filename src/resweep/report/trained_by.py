@@ -14,7 +14,8 @@ from resweep import yaml12
 from resweep.config.training_section import Training
 from resweep.paths import Layout, RunFolder
 from resweep.store.run import Run
-from resweep.systems.system import System, TrainedRun
+from resweep.systems.system import System
+from resweep.systems.values import TrainedRun
 from resweep.trials.record import Record
 from resweep.trials.trial import read_outcome
 
@@ -83,7 +84,7 @@ def describe_training(
             sizes.append(outcome.record.parameters)
     facts = {title: _listed(texts) for title, texts in described.items()}
     if sizes:
-        facts[next(iter(facts))] += f", {_millions(sizes)}M parameters"
+        facts[next(iter(facts))] += f", {_size(sizes)} parameters"
     return TrainedBy({**facts, MACHINES: _listed(machines)})
 
 
@@ -104,9 +105,11 @@ def _machines(record: Record, asked: Training, segments: Iterable[Mapping[str, A
     return found or ([record.device] if record.device else [])
 
 
-def _millions(sizes: Collection[int]) -> str:
+def _size(sizes: Collection[int]) -> str:
+    if max(sizes) < 10_000:
+        return " to ".join(dict.fromkeys(f"{size:,}" for size in (min(sizes), max(sizes))))
     ends = [size / 1e6 for size in (min(sizes), max(sizes))]
-    return " to ".join(dict.fromkeys(f"{n:,.0f}" if n >= 100 else f"{n:.3g}" for n in ends))
+    return " to ".join(dict.fromkeys(f"{n:,.0f}" if n >= 100 else f"{n:.3g}" for n in ends)) + "M"
 
 
 def _listed(values: Iterable[str]) -> str:

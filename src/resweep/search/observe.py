@@ -21,6 +21,7 @@ import yaml
 
 from resweep import yaml12
 from resweep.config import compose
+from resweep.config.metric import sign_of
 from resweep.config.schema import Schema
 from resweep.errors import ConfigError, Problem
 from resweep.paths import PhaseFolder
@@ -85,9 +86,10 @@ def _changes(tried: Iterable[Sequence[Outcome]], metric: str) -> dict[int, float
 
 def reached(outcomes: Iterable[Outcome], metric: str, goal: str, target: float) -> Outcome | None:
     """Return the first trial that reaches the target, or None."""
+    sign = sign_of(goal)
     for history in histories(outcomes).values():
         value = history[-1].record.value(metric)
-        good = value is not None and (value <= target if goal == "minimize" else value >= target)
+        good = value is not None and sign * value <= sign * target
         if good and history[-1].record.has_result:
             return history[-1]
     return None

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from resweep.canonical import digest
-from resweep.paths import Layout, link_relative, rung_name, write_atomically
+from resweep.files import link_relative, write_atomically
+from resweep.paths import Layout, rung_name
 from resweep.search.observe import histories
 from resweep.search.rungs import PROMOTE, STOP, Rung, RungEntry, decide, rule_text, step_of
 from resweep.sweep import EarlyTerminate

@@ -23,7 +23,8 @@ from resweep.config.compose import Composed
 from resweep.config.schema import Schema
 from resweep.data import store as data_store
 from resweep.errors import DataError
-from resweep.paths import Layout, file_lock, write_atomically
+from resweep.files import file_lock, write_atomically
+from resweep.paths import Layout
 from resweep.search.observe import observe, reached, read_table
 from resweep.search.rungs import step_of
 from resweep.search.space import Space

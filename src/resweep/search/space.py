@@ -74,7 +74,8 @@ class Space:
         """Whether at least half of the parameters are ordered."""
         from optuna.distributions import CategoricalDistribution
 
-        unordered = sum(isinstance(d, CategoricalDistribution) for d in self.distributions.values())
+        kinds = self.distributions.values()
+        unordered = len([kind for kind in kinds if isinstance(kind, CategoricalDistribution)])
         return 2 * unordered <= len(self.distributions)
 
     def _distribution(self, parameter: Parameter) -> "optuna.distributions.BaseDistribution":

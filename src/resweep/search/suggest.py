@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from resweep.config.metric import sign_of
 from resweep.search.space import Space
 from resweep.sweep import Parameter
 from resweep.sweep.points import Point, sobol_points
@@ -157,7 +158,8 @@ class _Chooser:
         for point in points:
             if not missing:
                 break
-            missing -= self.take(point)
+            if self.take(point):
+                missing -= 1
         return not missing
 
     def suggestions(self, sampler: str) -> Suggestions:
@@ -188,8 +190,8 @@ def _study(
             sampler=chosen, direction="maximize" if goal == "maximize" else "minimize"
         )
     inside = [seen for seen in observations if space.holds(seen.point)]
-    values = sorted(seen.value for seen in inside if seen.value is not None)
-    worst = values[-1] if goal == "minimize" else values[0]
+    values = [seen.value for seen in inside if seen.value is not None]
+    worst = max(values, key=lambda value: sign_of(goal) * value)
     constrained = any(seen.status == Status.INFEASIBLE for seen in inside)
     for seen in inside:
         if seen.status == Status.FAILED:

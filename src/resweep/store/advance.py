@@ -23,7 +23,8 @@ import torch
 from resweep import yaml12
 from resweep.config.early_stopping_section import EarlyStopping
 from resweep.errors import Interrupted
-from resweep.paths import Layout, write_atomically
+from resweep.files import write_atomically
+from resweep.paths import Layout
 from resweep.store.attempts import MOST_WITHOUT_PROGRESS, Attempts
 from resweep.store.goal import Goal
 from resweep.store.lock import RunLock

@@ -132,7 +132,8 @@ class Attempts:
         for attempt in reversed(self.all()):
             if attempt["from_step"] != step or attempt["end"] == "completed":
                 break
-            count += attempt["end"] not in ("interrupted", FEWER_ROWS)
+            if attempt["end"] not in ("interrupted", FEWER_ROWS):
+                count += 1
         return count
 
 

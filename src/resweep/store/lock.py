@@ -20,7 +20,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from resweep.errors import Interrupted, LeaseLost, LockTimeout
-from resweep.paths import RunFolder, write_atomically
+from resweep.files import write_atomically
+from resweep.paths import RunFolder
 
 HEARTBEAT_SECONDS = 10.0
 STALE_SECONDS = 60.0

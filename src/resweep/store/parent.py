@@ -15,9 +15,11 @@ from typing import Any
 
 from resweep.canonical import digest, file_digest
 from resweep.errors import ConfigError, Problem, StoreError
-from resweep.paths import Layout, RunFolder, write_atomically
+from resweep.files import write_atomically
+from resweep.paths import Layout, RunFolder
 from resweep.store import checkpoints
-from resweep.systems.system import CHECKPOINT, System, Weights
+from resweep.systems.system import CHECKPOINT, System
+from resweep.systems.values import Weights
 
 CONFIG = "config.json"
 _RUN = re.compile(r"([0-9a-f]{12})(?:/(0|[1-9]\d*))?")
@@ -39,7 +41,7 @@ def find_parent(system: System, config: Mapping[str, Any], layout: Layout) -> We
     weights = system.weight_files(folder) if folder is not None else []
     if folder is None or not weights or not all(file.is_file() for file in weights):
         if known is None:
-            raise StoreError(_missing(key, name, folder, layout))
+            raise StoreError(_missing(system, key, name, folder, layout))
         return Weights(folder=Path(known["folder"]), digest=known["digest"], config=known["config"])
     config_files = [folder / CONFIG] if (folder / CONFIG).is_file() else []
     status = {file.name: file.stat() for file in [*weights, *config_files]}
@@ -80,15 +82,14 @@ def _computed_digest(files: list[Path]) -> str:
     return digests[files[0].name] if len(files) == 1 else digest(digests)
 
 
-def _missing(key: str, name: str, folder: Path | None, layout: Layout) -> str:
+def _missing(system: System, key: str, name: str, folder: Path | None, layout: Layout) -> str:
     run = _RUN.fullmatch(name) if key == CHECKPOINT else None
     if folder is None:
         why = "is not a folder, and is not downloaded yet; a training downloads it"
     elif run:
         why = _missing_of_run(layout.run(run[1]), layout.runs_table)
     elif not folder.is_dir():
-        why = f"{folder} does not exist; give the folder of a model"
-        why += ", RUN_ID or RUN_ID/STEP" if key == CHECKPOINT else f", or another {key}"
+        why = f"{folder} does not exist; give {system.weights_wanted(key)}"
     else:
         why = f"{folder} has no model; it should contain {CONFIG} and model.safetensors"
     return f"{key} = {name!r}: {why}"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from resweep.errors import StoreError
-from resweep.paths import link_relative, write_atomically
+from resweep.files import link_relative, write_atomically
 from resweep.store import checkpoints as checkpoint
 from resweep.store.attempts import Attempts
 from resweep.store.goal import Goal

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from resweep.config.metric import Logged
-from resweep.paths import RunFolder, write_atomically
+from resweep.files import write_atomically
+from resweep.paths import RunFolder
 from resweep.store import checkpoints as checkpoint
 from resweep.store.goal import Goal
 from resweep.training.metrics import read_metrics

@@ -5,7 +5,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from resweep.paths import METRICS, TIMING, write_atomically
+from resweep.files import write_atomically
+from resweep.paths import METRICS, TIMING
 from resweep.store import checkpoints as checkpoint
 from resweep.store.goal import Goal
 from resweep.store.recorder import DONE

@@ -14,7 +14,6 @@ from typing import Any
 from resweep.canonical import canonical_json, round_sampled
 from resweep.sweep.findings import is_number
 
-CHOICES = ("constant", "categorical")
 LOG_RANGES = ("log_uniform", "inv_log_uniform", "q_log_uniform")  # bounds are exponents of e
 LOG_RANGES_OF_VALUES = ("log_uniform_values", "inv_log_uniform_values", "q_log_uniform_values")
 RANGES = ("int_uniform", "uniform", "q_uniform", *LOG_RANGES, *LOG_RANGES_OF_VALUES)

@@ -30,7 +30,7 @@ def find_system(name: str = DEFAULT, where: str = "study") -> System:
     """
     known = system_names()
     if name not in known:
-        hint = f"no such system; available: {', '.join(known) or 'none'}"
+        hint = f"no such system; there are: {', '.join(known) or 'none'}"
         raise ConfigError(Problem(where, SYSTEM, name, hint))
     system: System = importlib.import_module(f"{__package__}.{name}.system").SYSTEM
     return system
@@ -61,6 +61,6 @@ def metric_of(config: Mapping[str, Any], name: str, where: str = "study") -> Met
     metric = system.find_metric(name)
     if metric is None:
         known = ", ".join(metric.name for metric in system.metrics)
-        hint = f"is not logged by {system.name}; available: {known}"
+        hint = f"is not logged by {system.name}; there are: {known}"
         raise ConfigError(Problem(where, "metric", name, hint))
     return metric

@@ -45,6 +45,3 @@ class GradientRequest:
             return True
         counters = json.loads((checkpoint / STATE).read_text())
         return bool(counters.get(SAMPLE_COUNT) == self.samples)
-
-
-NO_GRADIENTS = GradientRequest()

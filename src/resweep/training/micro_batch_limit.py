@@ -8,7 +8,8 @@ smaller micro-batch.
 import json
 from pathlib import Path
 
-from resweep.paths import RunFolder, write_atomically
+from resweep.files import write_atomically
+from resweep.paths import RunFolder
 
 
 class MicroBatchLimit:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from resweep.errors import ConfigError, Problem
-from resweep.paths import Layout, link_relative, write_atomically
+from resweep.files import link_relative, write_atomically
+from resweep.paths import Layout
 
 log = logging.getLogger(__name__)
 

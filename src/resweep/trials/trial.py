@@ -10,7 +10,8 @@ from typing import Any
 
 from resweep import yaml12
 from resweep.errors import ConfigError, Problem
-from resweep.paths import trial_of, write_atomically
+from resweep.files import write_atomically
+from resweep.paths import trial_of
 from resweep.trials.record import Record, read_record
 
 

@@ -16,8 +16,9 @@ import torch
 
 from resweep.data.store import Prepared
 from resweep.errors import Interrupted, LeaseLost, LockTimeout, ProcessLost, StoreError
+from resweep.files import link_relative, write_atomically
 from resweep.jobs.resources import trial_needs
-from resweep.paths import Layout, link_relative, write_atomically
+from resweep.paths import Layout
 from resweep.store import lock as lock_module
 from resweep.store.advance import advance
 from resweep.store.attempts import Attempts

@@ -22,7 +22,8 @@ from resweep.config.run_section import RunSection
 from resweep.config.section import Positive, Section
 from resweep.config.training_section import Training
 from resweep.data.store import Prepared
-from resweep.systems.system import Cost, Figure, Reference, System, TrainedRun, Weights
+from resweep.systems.system import System
+from resweep.systems.values import Cost, Figure, Reference, TrainedRun, Weights
 
 
 class Arch(Section):
@@ -150,7 +151,6 @@ class Blobs(System):
         size = config["data"]["classes"] * config["data"]["side"] ** 2
         rows = config["training"]["batch_size"]
         return Cost(
-            parameters=size,
             step_flops=float(size * rows),
             step_units=rows,
             process_bytes=8 * size,
@@ -166,7 +166,7 @@ class Blobs(System):
     def references(self, described: Mapping[str, Any]) -> list[Reference]:
         chance = 1 / described["classes"]
         meaning = "accuracy of random guessing; trained models should be above"
-        return [Reference(metric=self.metric, name="chance", value=chance, meaning=meaning)]
+        return [Reference(metric=self.metric, name="chance level", value=chance, meaning=meaning)]
 
     def figures(self, runs: Iterable[TrainedRun]) -> list[Figure]:
         name = "test/accuracy"

@@ -5,7 +5,7 @@ from typing import Any
 import altair as alt
 
 from resweep.report.charts.trials import finish, rounded
-from resweep.systems.system import Figure
+from resweep.systems.values import Figure
 
 
 def figure_chart(figure: Figure) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import altair as alt
 
+from resweep.config.metric import sign_of
 from resweep.report.charts.trials import finish, rank_colour, rounded, trial_data, trial_tooltip
 from resweep.report.results import PhaseResults
 from resweep.search.rungs import STOP
@@ -31,7 +32,7 @@ def rungs_chart(phase: PhaseResults) -> dict[str, Any] | None:
         {"trial": row["trial"], "value": row["final"], "decision": END, "reason": ""}
         for row in phase.with_result.to_dict("records")
     ]
-    sign = -1 if phase.goal == "maximize" else 1
+    sign = sign_of(phase.goal)
     dots: list[dict[str, Any]] = [
         {
             "t": row["trial"],

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import altair as alt
 
 from resweep.report.results import Comparison, PhaseResults
-from resweep.systems.system import Reference
+from resweep.systems.values import Reference
 
 MOST_POINTS = 40_000  # of all lines in one chart: a few megabytes of text
 MOST_POINTS_A_LINE = 240

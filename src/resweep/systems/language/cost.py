@@ -15,7 +15,7 @@ from resweep.systems.language.data_section import BYTE_TOKENS
 from resweep.systems.language.model_section import Model
 from resweep.systems.language.size import count_parameters, shape_of
 from resweep.systems.language.token_data import TokenData
-from resweep.systems.system import Cost
+from resweep.systems.values import Cost
 
 BYTES_PER_PARAMETER = 16
 BYTES_PER_SNAPSHOT = 12
@@ -46,7 +46,6 @@ def estimate_cost(model: Model, training: Training, data: TokenData | None) -> C
         copied += BYTES_PER_GRADIENT * (1 + 2 * (training.gradient_samples or 0))
     step_tokens = sequences * model.context_length
     return Cost(
-        parameters=parameters,
         step_flops=6.0 * parameters * step_tokens,
         step_units=step_tokens,
         process_bytes=each * parameters + activations,

@@ -9,7 +9,7 @@ torch is only imported to read weights: planning just needs file names.
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from resweep.errors import ConfigError, Problem
 
@@ -42,11 +42,6 @@ def weight_files(folder: Path) -> list[Path]:
                 )
             return [folder / name for name in sorted(names)]
     return []
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """Return a folder's config.json."""
-    return dict(json.loads((folder / CONFIG).read_text()))
 
 
 def is_dropout(key: str) -> bool:

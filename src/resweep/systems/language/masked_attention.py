@@ -81,7 +81,7 @@ def use_keys(model: PreTrainedModel, p: float) -> SampleKeys:
         p: Dropout probability of its attention.
     """
     keys = use_sample_dropout(model)
-    first = sum(isinstance(part, SampleDropout) for part in model.modules())
+    first = len([part for part in model.modules() if isinstance(part, SampleDropout)])
     layers = [part for part in model.modules() if "Attention" in type(part).__name__]
     for site, layer in enumerate(layers, first):
         layer.sample_dropout = SampleDropout(p, site, keys)

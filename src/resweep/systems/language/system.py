@@ -21,7 +21,8 @@ from resweep.systems.language.initialization_section import Initialization
 from resweep.systems.language.model_section import Model, fields_of_other_kinds
 from resweep.systems.language.size import count_parameters
 from resweep.systems.language.token_data import TokenData, prepare_tokens
-from resweep.systems.system import Cost, Reference, System, TrainedRun, Weights
+from resweep.systems.system import System
+from resweep.systems.values import Cost, Reference, TrainedRun, Weights
 
 if TYPE_CHECKING:
     import torch
@@ -148,6 +149,12 @@ class LanguageSystem(System):
     def locate_weights(self, key: str, name: str) -> Path | None:
         """Return a folder, or that of a model in the hub's cache."""
         return language_weights.locate(key, name)
+
+    def weights_wanted(self, key: str) -> str:
+        """Return what a name under a key may be."""
+        if key == language_weights.NAME_OR_PATH:
+            return "the folder of a model or a name on the hub"
+        return super().weights_wanted(key)
 
     def fetch_weights(self, config: Mapping[str, Any]) -> None:
         """Download a model from the hub."""

@@ -15,7 +15,8 @@ from resweep.errors import ConfigError, Problem, StoreError
 from resweep.systems.language.folder import is_dropout, weight_files
 from resweep.systems.language.hub import one_line, why_offline
 from resweep.systems.language.token_data import TokenData
-from resweep.systems.system import CHECKPOINT, Weights
+from resweep.systems.system import CHECKPOINT
+from resweep.systems.values import Weights
 
 NAME_OR_PATH = "model.name_or_path"
 # Keys of config.json that do not affect what the model computes.

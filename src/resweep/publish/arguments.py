@@ -1,0 +1,28 @@
+"""The command-line arguments that all commands that publish an artifact share."""
+
+import argparse
+from pathlib import Path
+
+from resweep.publish.artifacts import Place
+
+
+def add_place_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what to call the artifact, where to publish it, and where to write its stamp."""
+    add = parser.add_argument
+    add("--artifact-name", required=True, help="name of the artifact")
+    add("--project", required=True, help="W&B project")
+    add("--entity", default="", help="W&B user or team (the account's own)")
+    add(
+        "--mode",
+        choices=("offline", "online", "disabled"),
+        default="offline",
+        help="W&B mode (offline)",
+    )
+    add("--metadata", default="{}", help="metadata to add, as JSON")
+    add("--stamp", type=Path, help="stamp to write (results/artifacts/NAME.json)")
+    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+
+
+def place_of(arguments: argparse.Namespace) -> Place:
+    """Return where the arguments say to publish."""
+    return Place(arguments.mode, arguments.project, arguments.entity or None)

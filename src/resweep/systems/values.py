@@ -1,0 +1,97 @@
+"""The values that pass between a system and the rest: costs, weights, what reports show."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """The cost of a training, estimated without building the model.
+
+    Attributes:
+        step_flops: Floating-point operations of an optimizer step, over all processes.
+        step_units: Number of the system's units per step.
+        process_bytes: Main memory per process besides Python and torch: weights, gradients,
+            moments, activations of one micro-batch.
+        snapshot_bytes: Additional memory of rank 0 while it saves.
+    """
+
+    step_flops: float
+    step_units: int
+    process_bytes: float
+    snapshot_bytes: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """A value to compare results with: a simple baseline, or chance.
+
+    Attributes:
+        metric: Name of its metric.
+        name: For example `bigram baseline`.
+        value: The value.
+        meaning: What it is and which side of it is good, in one sentence.
+    """
+
+    metric: str
+    name: str
+    value: float
+    meaning: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """Weights that a run starts from.
+
+    Attributes:
+        folder: Where they are, or were.
+        digest: SHA-256 of the weights.
+        config: Content of their config.json; empty without one.
+    """
+
+    folder: Path
+    digest: str
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedRun:
+    """A trained trial, for reports.
+
+    Attributes:
+        trial: Its name.
+        asked: The trial's configuration.
+        config: The run's configuration, resolved.
+        folder: The run's folder.
+        step: The trial's last step.
+        metrics: Final values by name.
+    """
+
+    trial: str
+    asked: Mapping[str, Any]
+    config: Mapping[str, Any]
+    folder: Path
+    step: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A figure for the report, as data.
+
+    Attributes:
+        title: The heading.
+        caption: One or two sentences: what is shown, and what to look for.
+        kind: How to draw points: connected by lines, or as bars.
+        x, y: Axis titles.
+        series: Name -> points (x, y); x is a number, or text for bars.
+    """
+
+    title: str
+    caption: str
+    kind: Literal["lines", "bars"]
+    x: str
+    y: str
+    series: Mapping[str, Sequence[tuple[float | str, float]]]
