@@ -1,8 +1,11 @@
 """The file contract: where everything is below `results/`.
 
-Other tools rely on these names; no other module of the library spells out a path.
+Other tools rely on these names; no other module of the library spells out a path. Folders of
+checkpoints are named, and found, by `store.checkpoints`; whoever writes a checkpoint or
+prepared data names the files in it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +18,9 @@ STUDY = "study.yaml"
 SWEEP = "sweep.yaml"
 TABLE = "runs.csv"
 RECORDS = "records"
+CLAIMS = "claims"
+METRICS = "metrics.jsonl"
+TIMING = "timing.jsonl"
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ class PhaseFolder:
 
     def records_at_rungs(self) -> list[Path]:
         """Return the existing records of all slots at all rungs."""
-        return sorted(self.records.glob("**/b*/*.json"))
+        return sorted(self.records.glob(f"**/{rung_name('*')}/*.json"))
 
     def rung_decisions(self, stage: str) -> Path:
         """Which trials continue from a rung, by the name of its stage."""
@@ -121,7 +127,7 @@ class StudyFolder:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Paths below the folder of one run of the store; metric files and checkpoints beside them."""
+    """Paths below the folder of one run of the store."""
 
     path: Path
 
@@ -141,14 +147,37 @@ class RunFolder:
         return self.path / "lease.json"
 
     @property
+    def lock(self) -> Path:
+        """Locked by the process that advances it."""
+        return self.path / "lock"
+
+    @property
+    def metrics(self) -> Path:
+        """Its reproducible metrics, one line per logged step."""
+        return self.path / METRICS
+
+    @property
+    def timing(self) -> Path:
+        """Speed and memory, one line per logged step."""
+        return self.path / TIMING
+
+    @property
     def records(self) -> Path:
         """What trials got that ended at some step: {step}.json, {step}-{rule}.json."""
         return self.path / RECORDS
 
+    def record(self, name: str) -> Path:
+        """Record of a trial that ended here, by its step and rule: 200, 50-diverged."""
+        return self.records / f"{name}.json"
+
     @property
     def claims(self) -> Path:
         """The trials that want its weights to stay."""
-        return self.path / "claims"
+        return self.path / CLAIMS
+
+    def claim(self, study: str, phase: str, trial: str) -> Path:
+        """Claim of a trial."""
+        return self.claims / f"{study}.{phase}.{trial}"
 
     @property
     def final_checkpoint(self) -> Path:
@@ -258,7 +287,16 @@ class Layout:
 
     def all_trial_records(self) -> list[Path]:
         """Return the existing records of all trials of all studies, without those of rungs."""
-        return sorted(self.root.glob(f"*/*/{RECORDS}/*.json"))
+        return self.trial_records("*", "*")
+
+    def trial_records(self, study: str, phase: str) -> list[Path]:
+        """Return the existing records of the trials of a phase; names may be wildcards."""
+        return sorted(self.root.glob(f"{study}/{phase}/{RECORDS}/*.json"))
+
+    def claims_of(self, study: str, phase: str) -> Iterator[tuple[RunFolder, str]]:
+        """Yield the run and the trial of each existing claim of a phase."""
+        for file in sorted(self.runs.glob(f"*/{CLAIMS}/{study}.{phase}.*")):
+            yield RunFolder(file.parent.parent), file.name.split(".", 2)[2]
 
     def artifact(self, name: str) -> Path:
         """Stamp of an artifact that does not belong to a study."""
@@ -271,6 +309,11 @@ class Layout:
     def sweeps(self) -> list[SweepFolder]:
         """Return the existing sweeps of `run_sweep.py`."""
         return [SweepFolder(path.parent) for path in sorted(self.root.glob(f"sweeps/*/{STUDY}"))]
+
+
+def rung_name(number: int | str) -> str:
+    """Name of a rung, and folder of its trials and records; the number may be a wildcard."""
+    return f"b{number}"
 
 
 def artifact_stamp(folder: Path, name: str) -> Path:
@@ -286,6 +329,11 @@ def artifact_versions(stamp: Path) -> Path:
 def tracking_log(folder: Path, name: str) -> Path:
     """Log of what W&B printed, next to its own files in a results folder."""
     return folder / "wandb" / f"{name}.log"
+
+
+def follower_log(folder: Path) -> Path:
+    """Log of what W&B printed, next to the metric files that it follows."""
+    return folder / "wandb.log"
 
 
 def phase_and_slot(record: Path) -> tuple[PhaseFolder, str]:

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 
 from resweep.data.store import Prepared
+from resweep.paths import METRICS, TIMING
 from resweep.training.gradient_learner import GradientLearner
 from resweep.training.loop import Callbacks, LoopEnd, LoopPlan, train
-from resweep.training.metrics import METRICS, TIMING, MetricLog
+from resweep.training.metrics import MetricLog
 from resweep.training.monitors import Monitors
 from resweep.training.processes import ALONE, Processes
 from tests.support.language import SYSTEM, stop_rules

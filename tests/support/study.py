@@ -9,7 +9,7 @@ from typing import Any
 from resweep import yaml12
 from resweep.config import compose
 from resweep.config.compose import Composed, assign
-from resweep.paths import Layout
+from resweep.paths import METRICS, Layout
 from resweep.ranking.keep import keep_models
 from resweep.ranking.scores import rank_trials, read_result
 from resweep.report.tables import tabulate_study, write_runs_table
@@ -24,7 +24,7 @@ from resweep.study.schema import Publish, Resources, Score, Tracking
 from resweep.study.study import Phase, Study
 from resweep.sweep import EarlyTerminate
 from resweep.systems.registry import find_system
-from resweep.training.metrics import METRICS, MetricLog
+from resweep.training.metrics import MetricLog
 from resweep.trials.decisions import write_decisions
 from resweep.trials.record import Record, Status, link_record, write_own_record
 from resweep.trials.trial import Trial, write_trial

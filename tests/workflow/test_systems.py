@@ -16,6 +16,7 @@ import yaml
 from tests.conftest import ROOT, Checkout
 
 BLOBS = ROOT / "tests/support/blobs"
+PATIENCE = 2
 STUDY: dict[str, Any] = {
     "name": "shapes",
     "system": "blobs",
@@ -30,6 +31,13 @@ STUDY: dict[str, Any] = {
     },
     "phases": [
         {"name": "sweep", "kind": "sweep", "sweep": "rates"},
+        {
+            "name": "search",
+            "kind": "sweep",
+            "sweep": "search",
+            "round_size": 3,
+            "set": {"early_stopping.plateau_patience": PATIENCE},
+        },
         {"name": "rerun", "kind": "rerun", "of": "sweep", "top": 1, "seeds": [1, 2]},
     ],
     "score": {"slope_weight": 0},
@@ -44,6 +52,17 @@ SWEEP = {
     },
     "early_terminate": {"type": "hyperband", "min_iter": 2, "eta": 2},
 }
+SEARCH = {
+    "method": "bayes",
+    # No goal: it has its own. No accuracy is as high as the target, every one is lower.
+    "metric": {"name": "val/accuracy", "target": 1.5},
+    "run_cap": 6,
+    "seed": 1,
+    "parameters": {
+        "learning_rate": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1e-1},
+        "inertia": {"values": [0.0, 0.5]},
+    },
+}
 
 
 def add_blobs(made: Checkout) -> None:
@@ -51,6 +70,7 @@ def add_blobs(made: Checkout) -> None:
     shutil.copytree(BLOBS, made.path / "src/resweep/systems/blobs")
     made.write("config/studies/shapes.yaml", STUDY)
     made.write("config/sweep/rates.yaml", SWEEP)
+    made.write("config/sweep/search.yaml", SEARCH)
     made.write("config/config.yaml", {"studies": ["shapes"]})
 
 
@@ -69,15 +89,66 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_it_is_ranked_by_its_own_metric_upwards(shapes: Checkout) -> None:
-    folder = shapes.path / "results/shapes/sweep"
-    ranked = [row for row in rows(folder / "scores.csv") if row["status"] == "finished"]
-    finals = [float(row["final"]) for row in ranked]
-    assert len(ranked) > 1 and finals == sorted(finals, reverse=True)
+def accuracies(run: Path) -> dict[int, float]:
+    """The evaluations of a run: step -> accuracy."""
+    lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    return {line["step"]: line["val/accuracy"] for line in lines if "val/accuracy" in line}
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["sweep", "search"])
+def test_it_is_ranked_by_its_own_metric_upwards(number: int, shapes: Checkout) -> None:
+    """The sweep file of the first names no metric; that of the second names one without a goal."""
     described = yaml.safe_load((shapes.path / "results/shapes/study.yaml").read_text())
     assert described["system"] == "blobs"
-    score = described["phases"][0]["score"]
-    assert (score["metric"], score["goal"]) == ("val/accuracy", "maximize")
+    phase = described["phases"][number]
+    assert (phase["score"]["metric"], phase["score"]["goal"]) == ("val/accuracy", "maximize")
+    scored = rows(shapes.path / "results/shapes" / phase["name"] / "scores.csv")
+    finals = [float(row["final"]) for row in scored if row["status"] == "finished"]
+    assert len(set(finals)) > 1 and finals == sorted(finals, reverse=True)
+
+
+def test_ranked_by_hand_without_a_goal_it_is_upwards_too(shapes: Checkout) -> None:
+    records = shapes.path / "results/shapes/sweep/records"
+    table = shapes.path / "by_hand.csv"
+    shapes.run(
+        *("python", "workflow/scripts/score.py", "--study=shapes", f"--scores={table}"),
+        '--score={"slope_weight": 0}',
+        *("--records", *map(str, sorted(records.glob("*.json")))),
+    )
+    finals = [float(row["final"]) for row in rows(table) if row["status"] == "finished"]
+    assert len(set(finals)) > 1 and finals == sorted(finals, reverse=True)
+
+
+def test_a_search_continues_up_to_its_target(shapes: Checkout) -> None:
+    folder = shapes.path / "results/shapes/search"
+    first, second = (
+        json.loads((folder / f"rounds/r0{number}.json").read_text()) for number in (1, 2)
+    )
+    assert (first["sampler"], second["sampler"]) == ("sobol", "gp")
+    scored = {row["trial"]: float(row["final"]) for row in rows(folder / "scores.csv")}
+    assert len(scored) == 6
+    observed = sorted(row["value"] for row in second["observations"])
+    assert observed == sorted(scored[f"r01-0{slot}"] for slot in (1, 2, 3))
+
+
+def test_a_trial_is_stopped_once_it_no_longer_rises(shapes: Checkout) -> None:
+    stopped = risen = 0
+    for path in (shapes.path / "results/shapes/search/records").glob("*.json"):
+        record = json.loads(path.read_text())
+        best, without, end = 0.0, 0, record["max_steps"]
+        for step, value in accuracies(shapes.path / "results/runs" / record["run_id"]).items():
+            without = 0 if value > best else without + 1
+            best = max(best, value)
+            if without == PATIENCE:
+                end = min(end, step)
+                break
+            risen += step > 0 and without == 0
+        assert record["step"] == end
+        if end < record["max_steps"]:
+            assert (record["status"], record["rule"]) == ("stopped", "plateau")
+            assert f"without improving on {best:.5g}" in record["stop_reason"]
+            stopped += 1
+    assert stopped and risen, "some are stopped, some rise: monitors of falls would stop others"
 
 
 def test_rungs_let_the_highest_continue(shapes: Checkout) -> None:
@@ -124,14 +195,20 @@ def whole_curve(shapes: Checkout, state: dict[str, Any]) -> list[dict[str, Any]]
 
 
 def test_the_best_checkpoint_is_the_highest(shapes: Checkout) -> None:
+    compared = 0
     for path in shapes.path.glob("results/runs/*/record.json"):
-        (best,) = json.loads(path.read_text())["best_checkpoints"] or [None]
-        if best is None:
-            continue
-        lines = (path.parent / "metrics.jsonl").read_text().splitlines()
-        values = {line["step"]: line.get("val/accuracy") for line in map(json.loads, lines)}
-        known = {step: value for step, value in values.items() if value is not None and step}
-        assert best["val/accuracy"] == max(known.values())
+        for best in json.loads(path.read_text())["best_checkpoints"]:
+            evaluated = accuracies(path.parent)
+            highest = max(value for step, value in evaluated.items() if step)
+            assert best["val/accuracy"] == evaluated[best["step"]] == highest
+            compared += 1
+    assert compared
+
+
+def test_without_flops_there_is_no_utilization(shapes: Checkout) -> None:
+    files = list(shapes.path.glob("results/runs/*/timing.jsonl"))
+    lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    assert lines and not any("mfu" in line for line in lines)
 
 
 def test_reports_and_tables_speak_its_language(shapes: Checkout) -> None:

@@ -8,7 +8,6 @@ weights were pruned has no link, and its row gives the command that restores the
 """
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +82,9 @@ def keep_models(
                 "reason": reason,
             }
         )
-    for run, trial in _claims(study, phase, layout):
-        if (run.run_id, trial) not in kept:
-            release(run, study, phase, trial)  # trials that left the phase
+    for folder, trial in layout.claims_of(study, phase):
+        if (folder.path.name, trial) not in kept:
+            release(Run(folder.path), study, phase, trial)  # trials that left the phase
     return decisions
 
 
@@ -110,8 +109,3 @@ def _link(run: Run, step: int, link: Path) -> tuple[str, str]:
         )
     link_relative(link, folder)
     return "keep", "among the best"
-
-
-def _claims(study: str, phase: str, layout: Layout) -> Iterator[tuple[Run, str]]:
-    for file in sorted(layout.runs.glob(f"*/claims/{study}.{phase}.*")):
-        yield Run(file.parent.parent), file.name.split(".", 2)[2]

@@ -27,9 +27,9 @@ import pandas as pd
 from resweep.canonical import canonical_json
 from resweep.config.metric import sign_of
 from resweep.errors import ConfigError, Problem, StoreError
-from resweep.paths import Layout, trial_of
+from resweep.paths import Layout, RunFolder, trial_of
 from resweep.study.metric import PhaseScore
-from resweep.training.metrics import METRICS, read_metrics
+from resweep.training.metrics import read_metrics
 from resweep.trials.record import Record, Status, has_result, read_record
 from resweep.trials.trial import read_trial
 
@@ -97,7 +97,7 @@ def read_result(record_path: Path, score: PhaseScore, layout: Layout) -> TrialRe
     record = read_record(record_path)
     lines = []
     if record.run_id is not None:
-        lines = read_metrics(layout.run(record.run_id) / METRICS, record.step)
+        lines = read_metrics(RunFolder(layout.run(record.run_id)).metrics, record.step)
     early = [
         (line["step"], line[score.early_metric])
         for line in lines

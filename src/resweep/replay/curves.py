@@ -22,7 +22,7 @@ from resweep.store.run import Run
 from resweep.study.metric import read_score
 from resweep.sweep import EarlyTerminate
 from resweep.systems.registry import metric_of
-from resweep.training.metrics import METRICS, read_metrics
+from resweep.training.metrics import read_metrics
 from resweep.trials.record import Status, read_record
 from resweep.trials.trial import Outcome, read_outcome
 
@@ -199,7 +199,7 @@ def _run_of(outcome: Outcome, layout: Layout) -> Run | None:
     if run_id is None:
         return None
     run = Run(layout.run(run_id))
-    if outcome.record.step > 0 and not (run.path / METRICS).exists():
+    if outcome.record.step > 0 and not (run.folder.metrics).exists():
         raise StoreError(
             f"{run.path}: the curve of trial {outcome.trial.trial} is gone from the store; "
             f"train it again with `snakemake --config study={outcome.trial.study}`"
@@ -225,7 +225,7 @@ def _read_curve(
     status = None if last.stopped_at_rung else last.status
     points, name = {}, metric.name
     if run is not None:
-        lines = read_metrics(run.path / METRICS, last.step)
+        lines = read_metrics(run.folder.metrics, last.step)
         points = {line["step"]: line[name] for line in lines if name in line}
     # A record holds the value that a decision saw, and whether there is a final one.
     points |= {end.step: end.metrics[name] for end in ends if name in end.metrics}

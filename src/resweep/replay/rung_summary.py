@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from resweep.paths import PhaseFolder
+from resweep.paths import PhaseFolder, rung_name
 from resweep.replay.bounds import UNKNOWN
 from resweep.replay.rank_correlation import RankCorrelation, correlate
 from resweep.search.rungs import PROMOTE, STOP
@@ -96,7 +96,7 @@ def read_rungs(phase: PhaseFolder, rounds: int | None, rungs: int) -> tuple[Rung
     found = []
     for number in range(1, (rounds or 1) + 1):
         for rung in range(1, rungs + 1):
-            name = f"b{rung}" if rounds is None else f"r{number:02d}_b{rung}"
+            name = rung_name(rung) if rounds is None else f"r{number:02d}_{rung_name(rung)}"
             path = phase.rung_decisions(name)
             if path.exists():
                 rows = tuple(typed(row) for row in read_decisions([path]))

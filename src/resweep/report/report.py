@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from resweep.paths import Layout
+from resweep.paths import Layout, RunFolder
 from resweep.ranking.scores import SEED, has_result, with_result
 from resweep.replay.rung_summary import rung_table
 from resweep.report.charts.figure import figure_chart
@@ -28,7 +28,7 @@ from resweep.report.results import (
     spread_text,
 )
 from resweep.report.trained_by import TrainedBy
-from resweep.training.metrics import METRICS, read_metrics
+from resweep.training.metrics import read_metrics
 from resweep.trials.record import Status
 
 
@@ -152,7 +152,7 @@ def _curves(phase: PhaseResults, layout: Layout) -> tuple[list[Curve], list[Curv
     for row in reversed(phase.scores.to_dict("records")):
         if not isinstance(row["run_id"], str):
             continue
-        lines = read_metrics(layout.run(row["run_id"]) / METRICS, int(row["step"]))
+        lines = read_metrics(RunFolder(layout.run(row["run_id"])).metrics, int(row["step"]))
         for name, curves in ((phase.early_metric, early), (phase.metric, final)):
             points = [(line["step"], line[name]) for line in lines if _known(line.get(name))]
             curves.append(Curve(row["trial"], points))

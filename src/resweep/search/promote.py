@@ -10,7 +10,7 @@ from typing import Any
 
 from resweep.canonical import digest
 from resweep.files import link_relative, write_atomically
-from resweep.paths import Layout
+from resweep.paths import Layout, rung_name
 from resweep.search.observe import histories
 from resweep.search.rungs import PROMOTE, STOP, Rung, RungEntry, decide, rule_text, step_of
 from resweep.sweep import EarlyTerminate
@@ -135,7 +135,7 @@ def conclude(
     """
     reasons = {row["trial"]: row for row in decisions if row["decision"] == STOP}
     # An unfilled slot counts as a trial only at the first rung.
-    counted = [o for o in outcomes if o.trial.empty is None or o.path.parent.name == "b1"]
+    counted = [o for o in outcomes if o.trial.empty is None or o.path.parent.name == rung_name(1)]
     for name, history in histories(counted).items():
         last = history[-1]
         trial = last.trial

@@ -15,6 +15,7 @@ stage that trains to the end. The number of slots of each stage follows from the
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from resweep.paths import rung_name
 from resweep.search.rungs import Rung, rungs
 from resweep.sweep import EarlyTerminate
 
@@ -75,7 +76,7 @@ def lay_out(
         levels = rungs(rule, bands, len(names)) if rule else (Rung(1, None, len(names)),)
         for rung in levels:
             round_name = f"r{number:02d}" if adaptive else ""
-            parts = [part for part in (round_name, rule and f"b{rung.number}") if part]
+            parts = [part for part in (round_name, rule and rung_name(rung.number)) if part]
             stages.append(
                 Stage(
                     round=number,

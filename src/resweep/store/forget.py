@@ -29,13 +29,13 @@ def runs_of_phase(study: str, phase: str | None, layout: Layout) -> list[str]:
     Raises:
         StoreError: There are no records; names the folder.
     """
-    folder = layout.study(study).path
+    folder = layout.phase(study, phase or "*").records
     found = set()
-    for record in folder.glob(f"{phase or '*'}/records/*.json"):
+    for record in layout.trial_records(study, phase or "*"):
         if record.is_symlink():  # records/ of runs/{run_id}/ is where it points
             found.add(record.readlink().parent.parent.name)
     if not found:
-        raise StoreError(f"{folder}/{phase or '*'}/records: there are no records of runs")
+        raise StoreError(f"{folder}: there are no records of runs")
     return sorted(found)
 
 

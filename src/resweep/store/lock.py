@@ -163,11 +163,11 @@ class RunLock:
 
     def _open(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._file = (self.folder / "lock").open("w")
+        self._file = RunFolder(self.folder).lock.open("w")
 
     def _is_current(self) -> bool:
         try:
-            there = (self.folder / "lock").stat()
+            there = RunFolder(self.folder).lock.stat()
         except FileNotFoundError:
             return False
         mine = os.fstat(self._file.fileno())

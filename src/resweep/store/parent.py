@@ -16,7 +16,7 @@ from typing import Any
 from resweep.canonical import digest, file_digest
 from resweep.errors import ConfigError, Problem, StoreError
 from resweep.files import write_atomically
-from resweep.paths import Layout
+from resweep.paths import Layout, RunFolder
 from resweep.store import checkpoints
 from resweep.systems.system import CHECKPOINT, System
 from resweep.systems.values import Weights
@@ -63,8 +63,10 @@ def _locate(system: System, key: str, name: str, layout: Layout) -> Path | None:
     run = _RUN.fullmatch(name) if key == CHECKPOINT else None
     if run is None:
         return system.locate_weights(key, name)
-    last = "final_checkpoint" if run[2] is None else checkpoints.folder_name(int(run[2]))
-    return (layout.run(run[1]) / last).absolute()
+    folder = RunFolder(layout.run(run[1]))
+    if run[2] is None:
+        return folder.final_checkpoint.absolute()
+    return (folder.path / checkpoints.folder_name(int(run[2]))).absolute()
 
 
 def _digest_of(folder: Path, files: list[Path]) -> str:
@@ -85,7 +87,7 @@ def _missing(system: System, key: str, name: str, folder: Path | None, layout: L
     if folder is None:
         why = "is not a folder, and is not downloaded yet; a training downloads it"
     elif run:
-        why = _missing_of_run(layout.run(run[1]))
+        why = _missing_of_run(layout.run(run[1]), layout.runs_table)
     elif not folder.is_dir():
         why = f"{folder} does not exist; give {system.weights_wanted(key)}"
     else:
@@ -93,9 +95,9 @@ def _missing(system: System, key: str, name: str, folder: Path | None, layout: L
     return f"{key} = {name!r}: {why}"
 
 
-def _missing_of_run(run: Path) -> str:
+def _missing_of_run(run: Path, table: Path) -> str:
     if not run.is_dir():
-        return f"there is no run {run}; see results/runs.csv for the existing ones"
+        return f"there is no run {run}; see {table} for the existing ones"
     steps = ", ".join(map(str, checkpoints.steps_of(run)))
     if steps:
         return f"run {run.name} has no such checkpoint; it has those of steps {steps}"

@@ -24,20 +24,16 @@ from resweep.store.run import Run
 log = logging.getLogger(__name__)
 
 
-def _claim_file(run: Run, study: str, phase: str, trial: str) -> Path:
-    return run.folder.claims / f"{study}.{phase}.{trial}"
-
-
 def claim(run: Run, study: str, phase: str, trial: str) -> None:
     """Ask to keep the run's weights."""
-    file = _claim_file(run, study, phase, trial)
+    file = run.folder.claim(study, phase, trial)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()
 
 
 def release(run: Run, study: str, phase: str, trial: str) -> None:
     """Release a claim; deletes the run's weights if it was the last one and nobody trains it."""
-    _claim_file(run, study, phase, trial).unlink(missing_ok=True)
+    run.folder.claim(study, phase, trial).unlink(missing_ok=True)
     if not has_claims(run) and checkpoint.steps_of(run.path):
         try:
             with RunLock(run.path, timeout=0.0):

@@ -19,7 +19,7 @@ from resweep.files import write_atomically
 from resweep.paths import RunFolder
 from resweep.store import checkpoints as checkpoint
 from resweep.store.goal import Goal
-from resweep.training.metrics import METRICS, read_metrics
+from resweep.training.metrics import read_metrics
 from resweep.training.monitors import Stop, first_stop
 from resweep.trials.record import Record, Status, read_record, write_record
 
@@ -66,7 +66,7 @@ class Run:
             if stop is None
             else (stop.step, f"{stop.step}-{stop.name}")
         )
-        exact = self.folder.records / f"{name}.json"
+        exact = self.folder.record(name)
         if exact.exists() and self.has_wanted(step, goal):
             return exact
         if stop is not None:
@@ -86,7 +86,7 @@ class Run:
         """Return where monitors stop a trial, as far as the run's metrics show."""
         if not goal.rules.on:
             return None
-        return first_stop(read_metrics(self.path / METRICS, goal.until), goal.rules)
+        return first_stop(read_metrics(self.folder.metrics, goal.until), goal.rules)
 
     def settled_stop(self, goal: Goal) -> Stop | None:
         """Return that stop if training can no longer change it."""
@@ -100,7 +100,7 @@ class Run:
         """
         if goal.until > self.settled_step() or goal.until >= goal.max_steps:
             return False
-        lines = read_metrics(self.path / METRICS, goal.until)
+        lines = read_metrics(self.folder.metrics, goal.until)
         if not lines or lines[-1]["step"] != goal.until:
             return False
         return any(name in lines[-1] for name in goal.system.metrics_logged(Logged.EVALUATION))
@@ -147,7 +147,7 @@ class Run:
         return max([*ends, *checkpoint.steps_of(self.path)], default=0)
 
     def _record_path(self, step: int, rule: str | None) -> Path:
-        return self.folder.records / (f"{step}-{rule}.json" if rule else f"{step}.json")
+        return self.folder.record(f"{step}-{rule}" if rule else f"{step}")
 
     def _ends(self) -> Iterator[tuple[int, str]]:
         """Yield the step and the rule of each record; the rule of an ordinary one is empty."""

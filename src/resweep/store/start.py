@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from resweep.files import write_atomically
+from resweep.paths import METRICS, TIMING
 from resweep.store import checkpoints as checkpoint
 from resweep.store.goal import Goal
 from resweep.store.recorder import DONE
 from resweep.store.run import Run
-from resweep.training.metrics import METRICS, TIMING
 
 log = logging.getLogger(__name__)
 

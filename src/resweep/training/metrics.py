@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-METRICS = "metrics.jsonl"
-TIMING = "timing.jsonl"
+from resweep.paths import METRICS as METRICS
+from resweep.paths import TIMING as TIMING
 
 
 class MetricLog:

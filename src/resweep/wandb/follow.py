@@ -18,8 +18,8 @@ from threading import Event, Thread
 from typing import Any
 
 from resweep.config.compose import leaves
-from resweep.paths import Layout
-from resweep.training.metrics import METRICS, TIMING, read_metrics
+from resweep.paths import Layout, RunFolder, follower_log
+from resweep.training.metrics import read_metrics
 from resweep.training.monitors import Monitors, StopRules
 from resweep.trials.trial import Trial
 from resweep.wandb import process as wandb_process
@@ -27,7 +27,6 @@ from resweep.wandb import process as wandb_process
 SECONDS_BETWEEN_READS = 1.0
 # Online, a short run may still be connecting (wandb_process.SECONDS_TO_CONNECT) at its end.
 SECONDS_TO_FINISH = {"offline": 15.0, "online": 30.0}
-LOG = "wandb.log"
 
 log = logging.getLogger(__name__)
 
@@ -86,13 +85,13 @@ def follow(
     }
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        process = wandb_process.start("resweep.wandb.follow", order, folder / LOG)
+        process = wandb_process.start("resweep.wandb.follow", order, follower_log(folder))
     except OSError as error:
         log.warning("W&B tracking could not start: %s; training continues without it", error)
         yield
         return
     stopped = Event()
-    watcher = Thread(target=_watch, args=(process, folder / LOG, stopped), daemon=True)
+    watcher = Thread(target=_watch, args=(process, follower_log(folder), stopped), daemon=True)
     watcher.start()
     try:
         yield
@@ -111,7 +110,7 @@ def _last_sent(folder: Path, from_step: int, run_folder: Path) -> int:
 
     Retraining pruned weights in a separate folder repeats lines of the run's own file.
     """
-    known = read_metrics(run_folder / METRICS) if folder != run_folder else []
+    known = read_metrics(RunFolder(run_folder).metrics) if folder != run_folder else []
     if known:
         return int(known[-1]["step"])
     return from_step if from_step > 0 else -1
@@ -153,7 +152,8 @@ def main(order: dict[str, Any]) -> None:
     """Follow one run until standard input closes: the trainer has finished or died."""
     folder, sent = Path(order["folder"]), order["after_step"]
     run = wandb_process.init(**order["init"])
-    metrics, timing = _Tail(folder / METRICS), _Tail(folder / TIMING)
+    files = RunFolder(folder)
+    metrics, timing = _Tail(files.metrics), _Tail(files.timing)
     monitors = Monitors(StopRules.from_content(order["rules"]))
     speeds: dict[int, dict[str, Any]] = {}
     ended = False

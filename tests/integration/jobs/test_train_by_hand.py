@@ -13,10 +13,10 @@ import pytest
 from resweep import yaml12
 from resweep.errors import ConfigError
 from resweep.jobs.train_by_hand import plan_by_hand
-from resweep.paths import Layout
+from resweep.paths import METRICS, Layout
 from resweep.report.tables import write_runs_table
 from resweep.study.load import load_study
-from resweep.training.metrics import METRICS, read_metrics
+from resweep.training.metrics import read_metrics
 from tests.support import wandb_runs
 from tests.support.sweep_points import MACROS, RealAgent
 

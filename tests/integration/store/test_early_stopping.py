@@ -14,14 +14,14 @@ from resweep.errors import Interrupted
 from resweep.jobs.options import JobOptions
 from resweep.jobs.resources import LINK, trial_needs
 from resweep.jobs.train_trial import train_trial
-from resweep.paths import Layout
+from resweep.paths import METRICS, Layout
 from resweep.store.advance import advance
 from resweep.store.attempts import Attempts
 from resweep.store.run import Run
 from resweep.study.load import load_study
 from resweep.study.schema import Resources
 from resweep.training.gradient_learner import GradientLearner
-from resweep.training.metrics import METRICS, read_metrics
+from resweep.training.metrics import read_metrics
 from resweep.training.monitors import first_stop
 from resweep.trials.trial import Trial
 from tests.support.asked import Asked, ask, run_of

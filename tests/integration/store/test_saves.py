@@ -15,7 +15,7 @@ from resweep.config.metric import Logged, Metric
 from resweep.config.training_section import Training
 from resweep.data.store import Prepared
 from resweep.errors import Interrupted, StoreError
-from resweep.paths import Layout
+from resweep.paths import METRICS, Layout
 from resweep.store import checkpoints as checkpoint
 from resweep.store.advance import advance
 from resweep.store.attempts import Attempts
@@ -23,7 +23,7 @@ from resweep.store.retention import Policy, Values, claim, release
 from resweep.store.run import Run
 from resweep.training.checkpoint_schedule import CheckpointSchedule
 from resweep.training.gradient_learner import GradientLearner
-from resweep.training.metrics import METRICS, read_metrics
+from resweep.training.metrics import read_metrics
 from resweep.training.snapshot import GradientSnapshot
 from resweep.training.writer import Writer
 from tests.conftest import ROOT

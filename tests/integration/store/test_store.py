@@ -5,6 +5,7 @@ import json
 import shutil
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -419,12 +420,15 @@ def test_the_lock_goes_with_its_process(tmp_path):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_the_heartbeat_goes_on_while_the_training_is_busy(tmp_path, monkeypatch):
+def test_the_heartbeat_continues_while_the_training_is_busy(tmp_path, monkeypatch):
     monkeypatch.setattr(lock_module, "HEARTBEAT_SECONDS", 0.02)
-    with RunLock(tmp_path, timeout=0.0):
-        first = read_lease(tmp_path)["beats"]
-        while read_lease(tmp_path)["beats"] < first + 3:
-            pass
+    with RunLock(tmp_path, timeout=0.0) as mine:
+        first = read_lease(tmp_path)
+        latest, deadline = first, time.monotonic() + 20
+        while latest["beats"] < first["beats"] + 3 and time.monotonic() < deadline:
+            latest = read_lease(tmp_path)
+        assert latest["beats"] >= first["beats"] + 3
+        assert (latest["token"], latest["released"], mine.lost) == (first["token"], False, False)
 
 
 # Weights and forgetting

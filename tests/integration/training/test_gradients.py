@@ -15,7 +15,7 @@ from torch import Tensor
 
 from resweep.data.store import Prepared
 from resweep.errors import Interrupted, StoreError
-from resweep.paths import Layout
+from resweep.paths import METRICS, Layout
 from resweep.store import checkpoints as checkpoint
 from resweep.store.advance import advance
 from resweep.store.attempts import Attempts
@@ -24,7 +24,6 @@ from resweep.store.retention import claim, release
 from resweep.store.run import Run
 from resweep.training.gradient_learner import GradientLearner
 from resweep.training.gradients import GradientRequest
-from resweep.training.metrics import METRICS
 from resweep.training.snapshot import GradientSnapshot
 from tests.conftest import ROOT
 from tests.support.asked import Asked, ask, run_of

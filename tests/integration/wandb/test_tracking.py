@@ -16,9 +16,9 @@ import pytest
 from resweep.config.compose import leaves
 from resweep.jobs.options import JobOptions
 from resweep.jobs.train_trial import train_trial
-from resweep.paths import Layout
+from resweep.paths import METRICS, TIMING, Layout, follower_log
 from resweep.study.load import load_study
-from resweep.training.metrics import METRICS, TIMING, read_metrics
+from resweep.training.metrics import read_metrics
 from resweep.trials.record import read_record
 from resweep.trials.trial import Trial
 from resweep.wandb import follow as tracking
@@ -141,7 +141,7 @@ def test_the_reason_of_a_stop_arrives(trial, results):
 
 
 def test_without_tracking_no_trace(untracked):
-    assert not (untracked / tracking.LOG).exists()
+    assert not follower_log(untracked).exists()
     assert not (untracked.parents[1] / "tiny/wandb").exists()
 
 

@@ -9,7 +9,7 @@ import pytest
 from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.errors import DataError
-from resweep.paths import Layout
+from resweep.paths import METRICS, Layout
 from resweep.store.answer import (
     Infeasible,
     Served,
@@ -20,7 +20,6 @@ from resweep.store.answer import (
 )
 from resweep.store.goal import Goal, goal_of
 from resweep.store.run import Run
-from resweep.training.metrics import METRICS
 from resweep.trials.record import Record, Status
 from resweep.trials.trial import Trial
 from tests.support.language import ensure
