@@ -17,6 +17,7 @@ from resweep.jobs.resources import TrialNeeds, scheduler_resources
 from resweep.paths import Layout
 from resweep.study import files
 from resweep.study.find import load_studies
+from resweep.systems.registry import system_file
 from resweep.trials.record import drop_dangling_records
 from snakemake.exceptions import WorkflowError
 
@@ -55,7 +56,7 @@ rule_name = functools.partial(files.rule_name, several=len(STUDIES) > 1)
 
 @functools.cache
 def code(script):
-    """Digest of a script and its imports: as a param, it reruns cheap rules."""
+    """Digest of a script, or a file of the library, and its imports: reruns cheap rules."""
     return code_digest(Path(workflow.basedir, "workflow/scripts", script))
 
 

@@ -71,6 +71,7 @@ for study in STUDIES:
         params:
             study=study.name,
             code=code("report.py"),
+            system=code(system_file(study.system)),  # it describes what it trained
         shell:
             "python workflow/scripts/report.py {params.study} --output {output.report} "
             "> {log} 2>&1"

@@ -84,7 +84,9 @@ def describe_training(
             sizes.append(outcome.record.parameters)
     facts = {title: _listed(texts) for title, texts in described.items()}
     if sizes:
-        facts[next(iter(facts))] += f", {_size(sizes)} parameters"
+        model = next(iter(facts), "model")
+        parts = [*([facts[model]] if model in facts else []), f"{_size(sizes)} parameters"]
+        facts[model] = ", ".join(parts)
     return TrainedBy({**facts, MACHINES: _listed(machines)})
 
 

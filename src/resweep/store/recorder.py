@@ -15,12 +15,13 @@ from typing import Any
 
 from resweep.errors import StoreError
 from resweep.files import link_relative, write_atomically
+from resweep.paths import METRICS, TIMING
 from resweep.store import checkpoints as checkpoint
 from resweep.store.attempts import Attempts
 from resweep.store.goal import Goal
 from resweep.store.provenance import code_digest, versions
 from resweep.store.run import Run
-from resweep.training.metrics import METRICS, TIMING, read_metrics
+from resweep.training.metrics import read_metrics
 from resweep.training.monitors import Stop
 from resweep.trials.record import Record, Status, read_record
 

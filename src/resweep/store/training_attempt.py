@@ -12,6 +12,7 @@ import torch
 
 from resweep.config.metric import Logged, Metric
 from resweep.errors import Interrupted, LeaseLost, ProcessLost, ResweepError, StoreError
+from resweep.paths import METRICS, TIMING
 from resweep.store.attempts import FEWER_ROWS, OUT_OF_MEMORY, Attempts, is_nearly_full
 from resweep.store.goal import Goal
 from resweep.store.lock import RunLock
@@ -24,7 +25,7 @@ from resweep.store.start import Start
 from resweep.training.device import device_memory, device_name, is_shared
 from resweep.training.learner import Learner
 from resweep.training.loop import Callbacks, LoopEnd, LoopPlan, train
-from resweep.training.metrics import METRICS, TIMING, MetricLog, read_metrics
+from resweep.training.metrics import MetricLog, read_metrics
 from resweep.training.micro_batch_limit import MicroBatchLimit
 from resweep.training.monitors import Monitors, Stop, StopRules
 from resweep.training.processes import ALONE, Processes

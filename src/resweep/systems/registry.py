@@ -34,7 +34,7 @@ def find_system(name: str = DEFAULT, where: str = "study") -> System:
         known = system_names()
         hint = f"no such system; there are: {', '.join(known) or 'none'}"
         raise ConfigError(Problem(where, SYSTEM, name, hint))
-    file = str(_FOLDER / name / "system.py")
+    file = str(system_file(name))
     try:
         system: System = importlib.import_module(f"{__package__}.{name}.system").SYSTEM
     except Exception as error:
@@ -47,6 +47,11 @@ def find_system(name: str = DEFAULT, where: str = "study") -> System:
         hint = "should be the name of one of its metrics"
         raise ConfigError(Problem(file, "SYSTEM.metric", system.metric, hint))
     return system
+
+
+def system_file(name: str) -> Path:
+    """Return the file of a system's module."""
+    return _FOLDER / name / "system.py"
 
 
 def is_system(name: str) -> bool:

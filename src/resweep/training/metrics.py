@@ -9,9 +9,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from resweep.paths import METRICS as METRICS
-from resweep.paths import TIMING as TIMING
-
 
 class MetricLog:
     """Appends lines to a metric file, from a given step on.
