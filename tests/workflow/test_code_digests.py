@@ -136,7 +136,7 @@ def test_such_a_comment_reruns_cheap_jobs_and_trains_nothing(
         with (checkout.path / "src/resweep" / name).open("a") as file:
             file.write("# edited\n")
     assert planned(checkout) == {}
-    with (checkout.path / "src/resweep/report/page.py").open("a") as file:
+    with (checkout.path / "src/resweep/systems/language/system.py").open("a") as file:
         file.write("# edited\n")
     assert planned(checkout).keys() == {"report", "all", "total"}
     with (checkout.path / "src/resweep/errors.py").open("a") as file:
