@@ -42,7 +42,7 @@ def test_a_sweep_is_decided_again_from_its_curves(checkout: Checkout, tmp_path: 
     recorded = [row for row in rows(results / "tiny/sweep/decisions.csv") if "rung" in row[4]]
     assert rows(own) == recorded and len(recorded) == 3
     # Three trials to step 12, two to 20.
-    assert re.search(r"cost: 52 steps, 87% .*\b60\b[^:]*\b52\n", text)
+    assert re.search(r"cost: 52 steps, 87% .*\b60\b[^:]*\b52\b", text)
     assert "unknown" not in text.splitlines()[-1]
 
     later = decide(checkout, "tiny", "sweep", "--min-iter", "4", "--csv", str(other))
@@ -58,7 +58,7 @@ def test_a_sweep_is_decided_again_from_its_curves(checkout: Checkout, tmp_path: 
     checkout.snakemake(*[f"results/whole/{name}" for name in NEEDED])
     text = decide(checkout, "whole", "sweep", "--min-iter", "3", "--eta", "2", "--csv", str(other))
     assert rows(other) == recorded, "what the sweep with rungs decided"
-    assert re.search(r"cost: 52 steps, 87% .*\b60\b[^:]*\b60\n", text)
+    assert re.search(r"cost: 52 steps, 87% .*\b60\b[^:]*\b60\b", text)
     assert re.search(r"^ +1 .* \(3 trials\)$", text, re.M)
     # The store has the whole curves now, so that the first study is decided from them too.
     assert "unknown: " not in decide(checkout, "tiny", "sweep", "--min-iter", "4")

@@ -6,6 +6,7 @@ each of some factors. Nothing else of the library, and no rule, knows of it.
 
 import csv
 import json
+import re
 from pathlib import Path
 
 from tests.conftest import Checkout
@@ -161,6 +162,6 @@ def test_its_keys_are_checked_as_those_of_others(checkout: Checkout) -> None:
     ]
     checkout.write_study(phases=phases)
     told = checkout.snakemake("--dry-run", check=False).stdout
-    assert "phases.0.factors = [2.0]: is for kind: vary" in told
-    assert "phases.1.factors = 'two': should be a valid list" in told
-    assert "phases.2.kind = 'varied': should be sweep or rerun or vary" in told
+    assert re.search(r"phases\.0\.factors = \[2\.0\]: .*\bvary\b", told)
+    assert re.search(r"phases\.1\.factors = 'two': .*\blist\b", told)
+    assert re.search(r"phases\.2\.kind = 'varied': .*\bsweep\b.*\brerun\b.*\bvary\b", told)
