@@ -1,6 +1,7 @@
 """Results of an earlier version are served without a training: tests/fixtures/store-0.1."""
 
 import csv
+import json
 import os
 import shutil
 import tarfile
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from resweep import yaml12
+from resweep.canonical import file_digest
 from tests.conftest import ROOT, Checkout
 from tests.workflow.search_files import audited, states
 from tests.workflow.test_rebuild import jobs
@@ -42,6 +44,9 @@ def open_store(folder: Path) -> Checkout:
     shutil.copy(STORE / "made-up.txt", folder)
     with tarfile.open(STORE / "results.tar.gz") as archive:
         archive.extractall(folder, filter="data")
+    (described,) = folder.glob("results/data/*/data.json")
+    (source,) = json.loads(described.read_text())["sources"].values()
+    assert file_digest(folder / "made-up.txt") == source["sha256"], "the fixture was edited"
     return checkout
 
 
