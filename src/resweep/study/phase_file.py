@@ -1,5 +1,6 @@
 """One phase of a study file: the keys that all kinds share, and what a phase is loaded in."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,7 @@ class Loaded:
     warnings: list[str]
 
 
-class PhaseFile(Part):
+class PhaseFile(Part, ABC):
     """One phase, as written: what all kinds have. A kind adds its keys and `load`."""
 
     name: Annotated[str, Field(pattern=f"^{NAME}$")] = Field(description="folder and rule names")
@@ -80,6 +81,6 @@ class PhaseFile(Part):
         """Name of the phase whose configuration is below this one's; None: the study's is."""
         return None
 
+    @abstractmethod
     def load(self, around: Surroundings) -> Loaded:
         """Load the phase; raises ConfigError with all its errors."""
-        raise NotImplementedError

@@ -5,6 +5,7 @@ decided, follows from the configuration alone: the graph of jobs is known before
 The rest of a phase is in the module of its kind (`resweep.study.kinds`).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +23,7 @@ from resweep.trials.trial import Trial
 
 
 @dataclass(frozen=True, kw_only=True)
-class Phase:
+class Phase(ABC):
     """One stage of a study: what all kinds of phase have.
 
     Attributes:
@@ -51,9 +52,9 @@ class Phase:
     selects: int = 1
 
     @property
+    @abstractmethod
     def trials(self) -> list[str]:
         """Names of the trials."""
-        raise NotImplementedError
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -79,8 +80,8 @@ class Phase:
         return False
 
     def known_trial(self, trial: str, stage: Stage) -> Trial:
-        """Return a trial of a stage that is known."""
-        raise NotImplementedError
+        """Return a trial of a stage that is known; raises LookupError otherwise."""
+        raise LookupError(f"{self.name}/{trial}: a job fills it")
 
     def decided(self, stage: Stage, row: Mapping[str, Any]) -> bool:
         """Whether a decision after a stage was made under the phase's current settings."""
