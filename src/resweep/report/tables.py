@@ -8,6 +8,7 @@ bytes. `update_metrics` adds results of later analyses.
 """
 
 import csv
+import functools
 import io
 import json
 from collections.abc import Iterable, Mapping
@@ -41,6 +42,7 @@ def result_columns(systems: Iterable[System]) -> dict[str, str]:
     return {metric.column: metric.name for metric in metrics if metric.column is not None}
 
 
+@functools.cache  # each row asks
 def taken_columns() -> frozenset[str]:
     """Return the column names that hyperparameters may not use."""
     return frozenset({*LEAD, *result_columns(all_systems()), *SIZES, *TIMES})

@@ -56,7 +56,7 @@ def system_file(name: str) -> Path:
 
 def is_system(name: str) -> bool:
     """Whether there is a system of this name: runs may be of one that was removed."""
-    return name in system_names()
+    return name.isidentifier() and system_file(name).is_file()
 
 
 def system_of(config: Mapping[str, Any]) -> System:
