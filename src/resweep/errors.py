@@ -7,6 +7,7 @@ trace.
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -43,6 +44,20 @@ class DataError(ResweepError):
 
 class StoreError(ResweepError):
     """A run that cannot be advanced or read."""
+
+
+class DamagedFile(StoreError):
+    """A file of our own that is not what was written.
+
+    Attributes:
+        path: The file.
+        what: The damage, as a predicate: "is not JSON".
+        fix: What to do.
+    """
+
+    def __init__(self, path: Path, what: str, fix: str):
+        self.path, self.what, self.fix = path, what, fix
+        super().__init__(f"{path}: {what}; {fix}")
 
 
 class Interrupted(ResweepError):

@@ -17,15 +17,24 @@ def link_relative(link: Path, target: Path) -> None:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file such that readers, also after a crash, see the old content or the new one."""
+    """Write a file such that readers, also after a crash, see the old content or the new one.
+
+    Raises:
+        OSError: It cannot be written, with its name; nothing else stays behind.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path)
     data = content.encode() if isinstance(content, str) else content
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:  # of a full disk, without a name
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _beside(path: Path) -> Path:
