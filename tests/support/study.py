@@ -69,6 +69,8 @@ RERUN = [
     Made("05", {}, None, status="empty", reason="top3_best_configs.yaml has only 2 configurations"),
 ]
 
+LOGGED = {"training.log_steps": 10, "training.eval_steps": 10}  # as `make_run` writes
+
 
 def make_study(
     root: Path,
@@ -82,7 +84,7 @@ def make_study(
     layout = Layout(root / "results")
     score = score or Score(slope_weight=0.0)
     ranked = choose_metric(score, None, "made.yaml", find_system("language"))
-    full, problems = compose.validate(Composed(compose.nest(BASE), {}), "made", LANGUAGE)
+    full, problems = compose.validate(Composed(compose.nest(BASE | LOGGED), {}), "made", LANGUAGE)
     assert not problems
     common = {"study": name, "config": full, "keep": "best", "resources": Resources()}
     phases: list[Phase] = [SweepPhase(name="sweep", score=ranked, **common)]
@@ -177,7 +179,7 @@ def make_trial(layout: Layout, phase: Phase, made: Made) -> Path:
 
 def make_run(run: Run, config: dict[str, Any], made: Made) -> Path:
     """Write a run's folder: its losses fall from 5 to the final value, or end in nan."""
-    log = MetricLog(run.path / METRICS, 0)
+    log = MetricLog(run.path / METRICS)
     log.write(0, {"val/loss": 5.0})
     last = 5.0 if made.final is None else made.final
     for step in range(10, made.steps + 1, 10):

@@ -28,8 +28,8 @@ from resweep.canonical import canonical_json
 from resweep.config.metric import sign_of
 from resweep.errors import ConfigError, Problem, StoreError
 from resweep.paths import Layout, RunFolder, trial_of
+from resweep.store.curve import record_curve
 from resweep.study.metric import PhaseScore
-from resweep.training.metrics import read_metrics
 from resweep.trials.record import Record, Status, has_result, read_record
 from resweep.trials.trial import read_trial
 
@@ -95,9 +95,11 @@ def read_result(record_path: Path, score: PhaseScore, layout: Layout) -> TrialRe
         layout: Where the runs are.
     """
     record = read_record(record_path)
+    trial = read_trial(trial_of(record_path))
     lines = []
     if record.run_id is not None:
-        lines = read_metrics(RunFolder(layout.run(record.run_id)).metrics, record.step)
+        folder = RunFolder(layout.run(record.run_id))
+        lines = record_curve(folder, record, trial.config["training"])
     early = [
         (line["step"], line[score.early_metric])
         for line in lines
@@ -113,7 +115,7 @@ def read_result(record_path: Path, score: PhaseScore, layout: Layout) -> TrialRe
     return TrialResult(
         trial=record_path.stem,
         record=record,
-        assignments=read_trial(trial_of(record_path)).assignments,
+        assignments=trial.assignments,
         early_slope=early_slope([step for step, _ in early], [value for _, value in early]),
         final=final,
     )

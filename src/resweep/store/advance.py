@@ -22,10 +22,12 @@ import torch
 
 from resweep import yaml12
 from resweep.config.early_stopping_section import EarlyStopping
-from resweep.errors import Interrupted
+from resweep.errors import DamagedFile, Interrupted
 from resweep.files import write_atomically
+from resweep.json_files import set_aside
 from resweep.paths import Layout
 from resweep.store.attempts import MOST_WITHOUT_PROGRESS, Attempts
+from resweep.store.curve import restore_curve
 from resweep.store.goal import Goal
 from resweep.store.lock import RunLock
 from resweep.store.parent import require_parent
@@ -56,7 +58,7 @@ def advance(goal: Goal, surroundings: Surroundings, layout: Layout) -> Path:
     """
     run = Run(layout.run(goal.run_id))
     memory = device_memory(surroundings.device)
-    served = run.find_record(goal, memory)
+    served = _find_record(run, goal, memory)
     if served is not None:
         log.info("run %s: in the store (%s)", run.run_id, served.name)
         return served
@@ -74,7 +76,7 @@ def advance(goal: Goal, surroundings: Surroundings, layout: Layout) -> Path:
 
     timeout, interrupted = surroundings.lock_timeout, surroundings.interrupted
     with RunLock(run.path, timeout, details, interrupted=interrupted) as lock:
-        served = run.find_record(goal, memory)
+        served = _find_record(run, goal, memory)
         if served is not None:
             log.info("run %s: now in the store (%s)", run.run_id, served.name)
             return served
@@ -97,8 +99,9 @@ def _advance(
     recorder = Recorder(run, goal, device_name(surroundings.device))
     attempts.close(lock.previous)
     _open(run, goal)
-    ends = _find_ends(run, goal)
-    known = ends.stop is not None or run.knows_end(goal)
+    sound = _restore_curve(run, goal)
+    ends = _find_ends(run, goal) if sound else Ends(until=goal.until, rules=goal.rules, stop=None)
+    known = sound and (ends.stop is not None or run.knows_end(goal))
     if known and run.has_wanted(ends.until, goal):
         return recorder.replay(ends.until, ends.stop)
     start = choose_start(run, goal, ends.until)
@@ -132,6 +135,30 @@ def _open(run: Run, goal: Goal) -> None:
             identity=goal.identity,
             code=code_digest(goal.system.name),
         )
+
+
+def _find_record(run: Run, goal: Goal, memory: float | None) -> Path | None:
+    """Return the record that answers a goal; None also where damaged metrics hide it."""
+    try:
+        return run.find_record(goal, memory)
+    except DamagedFile:
+        return None  # under the lock, they are restored
+
+
+def _restore_curve(run: Run, goal: Goal) -> bool:
+    """Restore damaged metrics of settled steps; returns whether they are sound.
+
+    What no checkpoint has a copy of is set aside: the run is retrained beside, as far as needed.
+    """
+    try:
+        restore_curve(run.folder, run.settled_line(), goal.intervals)
+    except DamagedFile as error:
+        if error.path.exists():
+            set_aside(error.path, error.what)
+        else:
+            log.warning("%s: is gone; training its lines again", error.path)
+        return False
+    return True
 
 
 def _find_ends(run: Run, goal: Goal) -> Ends:

@@ -4,6 +4,7 @@ A folder is filled under another name, its files are flushed to disk, `digests.j
 last, and only then does it get its name by a rename. After that it never changes.
 """
 
+import hashlib
 import json
 import logging
 import os
@@ -77,6 +78,16 @@ def find_damage(folder: Path) -> str | None:
         if file_digest(file) != digest:
             return f"{name} does not match its digest"
     return None
+
+
+def read_intact(folder: Path, name: str) -> bytes | None:
+    """Return a file of a checkpoint if it has its digest; None if not, or if there is none."""
+    try:
+        digests = json.loads((folder / DIGESTS).read_text())
+        content = (folder / name).read_bytes()
+        return content if hashlib.sha256(content).hexdigest() == digests[name] else None
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 def steps_of(folder: Path) -> list[int]:

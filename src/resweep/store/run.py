@@ -18,8 +18,9 @@ from resweep.config.metric import Logged
 from resweep.files import write_atomically
 from resweep.paths import RunFolder
 from resweep.store import checkpoints as checkpoint
+from resweep.store.curve import read_curve
 from resweep.store.goal import Goal
-from resweep.training.metrics import read_metrics
+from resweep.training.metrics import Line
 from resweep.training.monitors import Stop, first_stop
 from resweep.trials.record import Record, Status, read_record, write_record
 
@@ -86,7 +87,16 @@ class Run:
         """Return where monitors stop a trial, as far as the run's metrics show."""
         if not goal.rules.on:
             return None
-        return first_stop(read_metrics(self.folder.metrics, goal.until), goal.rules)
+        return first_stop(self.curve(goal), goal.rules)
+
+    def curve(self, goal: Goal) -> list[Line]:
+        """Return the lines of metrics up to where a goal ends; checked as far as they are settled.
+
+        Raises:
+            DamagedFile: They are not what was logged.
+        """
+        settled = min(goal.until, self.settled_line())
+        return read_curve(self.folder, settled, goal.intervals, also=goal.until)
 
     def settled_stop(self, goal: Goal) -> Stop | None:
         """Return that stop if training can no longer change it."""
@@ -100,7 +110,7 @@ class Run:
         """
         if goal.until > self.settled_step() or goal.until >= goal.max_steps:
             return False
-        lines = read_metrics(self.folder.metrics, goal.until)
+        lines = self.curve(goal)
         if not lines or lines[-1]["step"] != goal.until:
             return False
         return any(name in lines[-1] for name in goal.system.metrics_logged(Logged.EVALUATION))
@@ -145,6 +155,15 @@ class Run:
             step for step, rule in self._ends() if rule not in (Status.INFEASIBLE, Status.FAILED)
         ]
         return max([*ends, *checkpoint.steps_of(self.path)], default=0)
+
+    def settled_line(self) -> int:
+        """Return the last step whose line, if it has one, is settled: none where it diverged."""
+        ends = [
+            step - 1 if rule == Status.DIVERGED else step
+            for step, rule in self._ends()
+            if rule not in (Status.INFEASIBLE, Status.FAILED)
+        ]
+        return max([*ends, *checkpoint.steps_of(self.path)], default=-1)
 
     def _record_path(self, step: int, rule: str | None) -> Path:
         return self.folder.record(f"{step}-{rule}" if rule else f"{step}")

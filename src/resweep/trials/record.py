@@ -77,6 +77,7 @@ class Record:
         max_steps: The last step of its run.
         metrics: The last value of each metric by then.
         weights: SHA-256 of the weights of that step; None if they were not saved.
+        curve: SHA-256 of the lines of metrics.jsonl up to that step.
         parameters: Size of the model.
         seconds, gpu_seconds: Spent on the run by then.
         device: What trained it.
@@ -96,6 +97,7 @@ class Record:
     max_steps: int | None = None
     metrics: Mapping[str, float]
     weights: str | None = None
+    curve: str | None = None
     parameters: int | None = None
     seconds: float | None = None
     gpu_seconds: float | None = None
