@@ -96,7 +96,8 @@ class RunLock:
         folder: The run's folder; made if missing.
         timeout: Seconds to wait for another holder.
         details: Called at each heartbeat; its result is part of the lease (step, memory).
-        stale_after: Seconds without a heartbeat after which another machine's lease is taken over.
+        stale_after: Seconds without a heartbeat after which another machine's lease is taken over;
+            None: a minute.
         interrupted: Whether to stop waiting.
 
     Attributes:
@@ -113,13 +114,13 @@ class RunLock:
         folder: Path,
         timeout: float,
         details: Callable[[], dict[str, Any]] = dict,
-        stale_after: float = STALE_SECONDS,
+        stale_after: float | None = None,
         interrupted: Callable[[], bool] = lambda: False,
     ):
         self.folder = folder
         self.timeout = timeout
         self.details = details
-        self.stale_after = stale_after
+        self.stale_after = STALE_SECONDS if stale_after is None else stale_after
         self.interrupted = interrupted
         self.previous: Lease = {}
         self.lost = False
