@@ -99,7 +99,7 @@ def read_result(record_path: Path, score: PhaseScore, layout: Layout) -> TrialRe
     lines = []
     if record.run_id is not None:
         folder = RunFolder(layout.run(record.run_id))
-        lines = record_curve(folder, record, trial.config["training"])
+        lines = record_curve(folder, record, trial.config["training"], restore=True)
     early = [
         (line["step"], line[score.early_metric])
         for line in lines

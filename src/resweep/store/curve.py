@@ -9,18 +9,19 @@
 Nothing is decided, ranked or continued from lines that nothing vouches for.
 """
 
-import contextlib
 import logging
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from resweep.errors import DamagedFile
+from resweep.errors import DamagedFile, LockTimeout
 from resweep.files import write_atomically
 from resweep.paths import METRICS, RunFolder
 from resweep.store import checkpoints as checkpoint
+from resweep.store.lock import RunLock
 from resweep.training.metrics import (
     Intervals,
     Line,
@@ -57,13 +58,16 @@ class Witness:
         return content_digest(content_up_to(content, self.step)) == self.digest
 
 
-def record_curve(folder: RunFolder, record: Record, training: Mapping[str, Any]) -> list[Line]:
+def record_curve(
+    folder: RunFolder, record: Record, training: Mapping[str, Any], *, restore: bool = False
+) -> list[Line]:
     """Return the lines of a run up to the step of one of its records, checked as by `read_curve`.
 
     Args:
         folder: The run's.
         record: The record.
         training: The `training` section of its configuration.
+        restore: Whether to write a damaged file again from a copy, if nobody trains the run.
 
     Raises:
         DamagedFile: See `read_curve`.
@@ -72,7 +76,12 @@ def record_curve(folder: RunFolder, record: Record, training: Mapping[str, Any])
         return lines_up_to(parse_lines(_content(folder))[0], record.step)
     # Where a value was not a number, nothing was logged.
     up_to = record.step - 1 if record.status is Status.DIVERGED and not record.rule else record.step
-    return read_curve(folder, up_to, Intervals.of(training, record.max_steps))
+    intervals = Intervals.of(training, record.max_steps)
+    content = _sound(folder, up_to, intervals)
+    if restore and content != _content(folder):
+        with suppress(LockTimeout, OSError), RunLock(folder.path, timeout=0.0):
+            write_atomically(folder.metrics, content)
+    return lines_up_to(parse_lines(content)[0], up_to)
 
 
 def read_curve(
@@ -194,7 +203,7 @@ def _records(folder: RunFolder) -> list[Witness]:
     for file in sorted(folder.records.glob("*.json")):
         if not _RECORD.fullmatch(file.name):
             continue
-        with contextlib.suppress(OSError, ValueError):  # what is damaged vouches for nothing
+        with suppress(OSError, ValueError):  # what is damaged vouches for nothing
             record = Record.from_json(file.read_text())
             if record.curve is not None:
                 name = f"{file.parent.name}/{file.name}"
