@@ -4,7 +4,7 @@ It changes while the run is trained, unlike the records of trials. Newer version
 """
 
 from pathlib import Path
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any, NotRequired, Required
 
 from pydantic import ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict
@@ -62,7 +62,7 @@ class State(TypedDict, total=False):
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
 
-    run_id: str
+    run_id: Required[str]
     status: Annotated[str, Field(pattern=f"^({'|'.join([*Status, BEGUN])})$")]
     step: Count
     max_steps: Count
@@ -93,7 +93,7 @@ def read_state(path: Path, run_id: str) -> dict[str, Any]:
         state: dict[str, Any] = read_json(path, WRITTEN_AGAIN, _SHAPE)
     except FileNotFoundError:
         return {}
-    if state.get("run_id", run_id) != run_id:
+    if state["run_id"] != run_id:
         raise DamagedFile(path, f"is the state of run {state['run_id']}", WRITTEN_AGAIN)
     return state
 
