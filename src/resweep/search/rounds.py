@@ -11,7 +11,7 @@ continues the same search. Otherwise the round is proposed again.
 import dataclasses
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,7 +35,7 @@ from resweep.search.suggest import Observation, Point, suggest
 from resweep.sweep import Parameter
 from resweep.systems.registry import metric_of, system_of
 from resweep.systems.system import System
-from resweep.trials.trial import Outcome, Trial
+from resweep.trials.trial import Outcome, Trial, read_outcome
 
 
 class _Round(TypedDict):
@@ -102,7 +102,11 @@ def plan_from(content: dict[str, Any]) -> RoundPlan:
 
 
 def propose_round(
-    plan: RoundPlan, outcomes: Iterable[Outcome], tables: Sequence[Path], layout: Layout
+    plan: RoundPlan,
+    outcomes: Iterable[Outcome],
+    tables: Sequence[Path],
+    layout: Layout,
+    read: Callable[[Path], Outcome] = read_outcome,
 ) -> list[Trial]:
     """Fill a round.
 
@@ -111,6 +115,7 @@ def propose_round(
         outcomes: Of all earlier rounds, at all their rungs.
         tables: CSVs of a warm start.
         layout: Of the results folder.
+        read: Reads the trials of phases in these tables by their records.
 
     Returns:
         One trial per slot; unfilled slots are empty, with the reason.
@@ -128,7 +133,7 @@ def propose_round(
             )
             return [Trial(plan.study, plan.phase, slot, empty=reason) for slot in plan.slots]
     observations = [
-        *_warm_start(plan, tables),
+        *_warm_start(plan, tables, read),
         *observe(outcomes, plan.metric),
     ]
     file = layout.phase(plan.study, plan.phase).round(plan.round)
@@ -148,16 +153,18 @@ def propose_round(
     return trials + [Trial(plan.study, plan.phase, slot, empty=reason) for slot in lacking]
 
 
-def _warm_start(plan: RoundPlan, tables: Sequence[Path]) -> list[Observation]:
+def _warm_start(
+    plan: RoundPlan, tables: Sequence[Path], read: Callable[[Path], Outcome]
+) -> list[Observation]:
     if not tables:
         return []
     space = Space([parameter for parameter in plan.parameters if parameter.swept])
     names = [parameter.name for parameter in space.parameters]
     found: list[Observation] = []
     for table in tables:
-        read = read_table(table, plan.metric, names, system_of(plan.config).schema)
-        inside = [seen for seen in read if space.holds(seen.point)]
-        outside = len(read) - len(inside)
+        tried = read_table(table, plan.metric, names, system_of(plan.config).schema, read)
+        inside = [seen for seen in tried if space.holds(seen.point)]
+        outside = len(tried) - len(inside)
         log.info(
             "%s: warm start from %d trainings; %d outside the space", table, len(inside), outside
         )

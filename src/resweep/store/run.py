@@ -27,6 +27,23 @@ from resweep.training.monitors import Stop, first_stop
 from resweep.trials.record import MADE_AGAIN, Record, Status, read_record, write_record
 
 
+def check_place(record: Record, path: Path, run_id: str) -> None:
+    """Check that a record of the store is of its run and step.
+
+    Args:
+        record: The record.
+        path: Its file, `{step}[-{rule}].json`.
+        run_id: The run whose folder it is in.
+
+    Raises:
+        DamagedFile: It is another one's.
+    """
+    if record.run_id != run_id:
+        raise DamagedFile(path, f"is a record of run {record.run_id}", MADE_AGAIN)
+    if path.stem.partition("-")[0] != f"{record.step}":
+        raise DamagedFile(path, f"is a record of step {record.step}", MADE_AGAIN)
+
+
 class Run:
     """One run of the store; changing it needs the run's lock.
 
@@ -79,10 +96,7 @@ class Run:
             DamagedFile: It is not a record, or one of another run or step.
         """
         record = read_record(path)
-        if record.run_id != self.run_id:
-            raise DamagedFile(path, f"is a record of run {record.run_id}", MADE_AGAIN)
-        if path.stem.partition("-")[0] != f"{record.step}":
-            raise DamagedFile(path, f"is a record of step {record.step}", MADE_AGAIN)
+        check_place(record, path, self.run_id)
         return record
 
     def find_record(self, goal: Goal, device_memory: float | None = None) -> Path | None:
