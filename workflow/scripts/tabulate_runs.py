@@ -6,6 +6,7 @@ r"""Write the tables of runs: one row per trial of a study, and one row per run 
 """
 
 import argparse
+import logging
 from pathlib import Path
 
 from resweep.errors import run_command
@@ -27,11 +28,12 @@ def main() -> None:
     arguments = parser.parse_args()
     if (arguments.study is None) != (arguments.records is None):
         parser.error("--study and --records go together")
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     layout = Layout(arguments.results)
+    write_runs_table(layout)  # first: a damaged file of the study does not stop it
     if arguments.study is not None:
         text = tabulate_study(record_paths(arguments.records), layout)
         write_atomically(layout.study(arguments.study).table, text)
-    write_runs_table(layout)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from resweep.search.rounds import propose_round
 from resweep.search.stages import Stage
 from resweep.store.answer import ToTrain, prepare_and_answer
 from resweep.store.lock import RunLock
+from resweep.store.outcome import OutcomeReader
 from resweep.store.run import Run
 from resweep.study.kinds.sweep_phase import SweepPhase
 from resweep.trials.record import read_record
@@ -118,7 +119,8 @@ class Worker:
             return promote(phase.rung_plan(before), latest)[0]
         if phase.search is not None:
             tables = phase.warm_start_tables(self.layout)
-            return propose_round(phase.round_plan(stage), known, tables, self.layout)
+            read = OutcomeReader(self.layout).read
+            return propose_round(phase.round_plan(stage), known, tables, self.layout, read)
         return [phase.known_trial(name, stage) for name in stage.names]
 
     def _advance(

@@ -18,6 +18,7 @@ from resweep.jobs.options import JobOptions
 from resweep.machine import launch
 from resweep.machine.gpus import gpu_log, lease_gpu
 from resweep.store.answer import Infeasible, Served, ToTrain, prepare_and_answer
+from resweep.store.heal import heal, is_sound
 from resweep.store.lock import RunLock
 from resweep.store.recorder import Recorder
 from resweep.store.retention import claim
@@ -76,6 +77,8 @@ def train_trial(
         claim(found.run, trial.study, trial.phase, trial.trial)
     starts_processes = launch.is_wanted(found.goal.training) and processes is None
     served = found.record if isinstance(found, Served) else None
+    if served is not None and not is_sound(found.run, served):
+        served = None
     # Before starting processes, wait here for another process that trains the run: without a GPU.
     if served is None and (starts_processes or isinstance(found, Served)):
         served = _answer_under_lock(found, options, interrupted)
@@ -108,6 +111,7 @@ def _answer_under_lock(
     """Return the record of a goal, written from the run's metrics if these suffice."""
     run, goal = found.run, found.goal
     with RunLock(run.path, options.lock_timeout, interrupted=interrupted):
+        heal(run, goal)
         served = run.find_record(goal)
         if served is None and run.is_served(goal):
             served = Recorder(run, goal).replay(goal.until, run.settled_stop(goal))

@@ -20,15 +20,14 @@ from typing import Any
 
 import torch
 
-from resweep import yaml12
 from resweep.config.early_stopping_section import EarlyStopping
 from resweep.errors import DamagedFile, Interrupted
-from resweep.files import write_atomically
 from resweep.json_files import set_aside
 from resweep.paths import Layout
 from resweep.store.attempts import MOST_WITHOUT_PROGRESS, Attempts
 from resweep.store.curve import restore_curve
 from resweep.store.goal import Goal
+from resweep.store.heal import heal, is_sound, write_config
 from resweep.store.lock import RunLock
 from resweep.store.parent import require_parent
 from resweep.store.provenance import code_digest
@@ -36,6 +35,7 @@ from resweep.store.recorder import Recorder
 from resweep.store.retention import Policy, add_policy
 from resweep.store.run import Run
 from resweep.store.start import choose_start
+from resweep.store.state import BEGUN
 from resweep.store.training_attempt import Ends, Surroundings, TrainingAttempt, give_up
 from resweep.training.clock import memory_mb
 from resweep.training.device import device_memory, device_name
@@ -59,7 +59,7 @@ def advance(goal: Goal, surroundings: Surroundings, layout: Layout) -> Path:
     run = Run(layout.run(goal.run_id))
     memory = device_memory(surroundings.device)
     served = _find_record(run, goal, memory)
-    if served is not None:
+    if served is not None and is_sound(run, served):
         log.info("run %s: in the store (%s)", run.run_id, served.name)
         return served
     progress = {"step": 0}
@@ -76,6 +76,7 @@ def advance(goal: Goal, surroundings: Surroundings, layout: Layout) -> Path:
 
     timeout, interrupted = surroundings.lock_timeout, surroundings.interrupted
     with RunLock(run.path, timeout, details, interrupted=interrupted) as lock:
+        heal(run, goal)
         served = _find_record(run, goal, memory)
         if served is not None:
             log.info("run %s: now in the store (%s)", run.run_id, served.name)
@@ -127,9 +128,9 @@ def _advance(
 def _open(run: Run, goal: Goal) -> None:
     """Write into the run's folder what it is, if it is new."""
     if "identity" not in run.state():
-        write_atomically(run.folder.config, yaml12.dump(goal.config))
+        write_config(run, goal)
         run.update(
-            status="begun",
+            status=BEGUN,
             step=0,
             max_steps=goal.max_steps,
             identity=goal.identity,

@@ -1,6 +1,7 @@
 """The attempts to train a run: where each began, how it ended, and what follows for the next one.
 
-begin -> the attempt is open in record.json -> end      a segment, with its time and versions
+begin -> the attempt is open in record.json -> built    it has the versions that train
+                                            -> end      a segment, with its time and versions
                                             -> killed   still open: its lease has the cause
 """
 
@@ -47,6 +48,18 @@ class Attempts:
             }
         )
         self.run.update(attempts=attempts)
+
+    def built(self, parameters: int | None, code: str, libraries: Iterable[str] = ()) -> None:
+        """Record what the open attempt trains with, now that it is loaded.
+
+        Args:
+            parameters: Size of the model.
+            code: Digest of the code that computes it.
+            libraries: Of the system, whose versions matter.
+        """
+        *closed, attempt = self.run.state()["attempts"]
+        attempt |= {"versions": versions(libraries), "code": code}
+        self.run.update(attempts=[*closed, attempt], parameters=parameters)
 
     def end(
         self,

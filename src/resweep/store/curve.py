@@ -10,7 +10,6 @@ Nothing is decided, ranked or continued from lines that nothing vouches for.
 """
 
 import logging
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,9 +29,7 @@ from resweep.training.metrics import (
     lines_up_to,
     parse_lines,
 )
-from resweep.trials.record import Record, Status
-
-_RECORD = re.compile(r"(\d+)(-[a-z]+)*(-[0-9a-f]{6})?\.json")
+from resweep.trials.record import Record, Status, read_record
 
 log = logging.getLogger(__name__)
 
@@ -200,11 +197,9 @@ def _find_damage(
 
 def _records(folder: RunFolder) -> list[Witness]:
     found = []
-    for file in sorted(folder.records.glob("*.json")):
-        if not _RECORD.fullmatch(file.name):
-            continue
-        with suppress(OSError, ValueError):  # what is damaged vouches for nothing
-            record = Record.from_json(file.read_text())
+    for file in folder.all_records():
+        with suppress(DamagedFile):  # it vouches for nothing
+            record = read_record(file)
             if record.curve is not None:
                 name = f"{file.parent.name}/{file.name}"
                 found.append(Witness(name, record.step, record.curve))

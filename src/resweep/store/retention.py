@@ -16,7 +16,7 @@ from typing import Any
 
 from resweep.config.metric import Metric
 from resweep.config.training_section import Training
-from resweep.errors import LockTimeout
+from resweep.errors import DamagedFile, LockTimeout
 from resweep.store import checkpoints as checkpoint
 from resweep.store.lock import RunLock
 from resweep.store.run import Run
@@ -40,12 +40,13 @@ def release(run: Run, study: str, phase: str, trial: str) -> None:
                 drop_unclaimed(run)
         except LockTimeout:
             log.info("run %s: is being trained; keeping its weights for now", run.run_id)
+        except DamagedFile as error:
+            log.warning("%s", error)
 
 
 def has_claims(run: Run) -> bool:
     """Whether any trial claims the weights."""
-    folder = run.folder.claims
-    return folder.is_dir() and any(folder.iterdir())
+    return bool(run.folder.all_claims())
 
 
 @dataclass(frozen=True)

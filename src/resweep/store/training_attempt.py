@@ -134,7 +134,9 @@ class TrainingAttempt:
         learner: Learner | None = None
         try:
             learner = self._build()
-            run.update(parameters=learner.size)
+            self.attempts.built(
+                learner.size, code_digest(self.goal.system.name), self.goal.system.libraries
+            )
             if self.start.checkpoint is None:
                 learner.begin()
             else:

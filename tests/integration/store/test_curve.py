@@ -11,6 +11,7 @@ import torch
 
 from resweep.data.store import Prepared
 from resweep.errors import DamagedFile, Interrupted
+from resweep.json_files import read_json
 from resweep.paths import METRICS, TIMING, Layout
 from resweep.store.advance import advance
 from resweep.store.attempts import Attempts
@@ -105,7 +106,7 @@ def spoil(file: Path, damage: Callable[[list[bytes]], list[bytes]]) -> None:
 def without_copies(run: Run) -> None:
     """Make checkpoints as older versions wrote them."""
     for digests in run.path.glob("checkpoint_*/digests.json"):
-        known = json.loads(digests.read_text())
+        known = read_json(digests, "")
         del known[METRICS]
         digests.write_text(json.dumps(known))
         (digests.parent / METRICS).unlink()

@@ -400,7 +400,7 @@ def with_folder(folder: Path) -> None:
 def test_files_in_folders_have_digests_too(tmp_path):
     place = tmp_path / "checkpoint_4"
     checkpoint.write_checkpoint(place, with_folder, lambda: None)
-    assert json.loads((place / "digests.json").read_text()).keys() == {
+    assert checkpoint.read_digests(place).keys() == {
         "model.safetensors",
         "adapter/deep/adapter.safetensors",
     }
@@ -415,5 +415,6 @@ def test_files_in_folders_have_digests_too(tmp_path):
 def test_names_that_lead_out_of_the_folder_are_damage(name, tmp_path):
     place = tmp_path / "checkpoint_4"
     checkpoint.write_checkpoint(place, with_folder, lambda: None)
-    (place / "digests.json").write_text(json.dumps({name: "0" * 64}))
+    digests = {"model.safetensors": "0" * 64, name: "0" * 64}
+    (place / "digests.json").write_text(json.dumps(digests))
     assert "which is outside" in checkpoint.find_damage(place)
