@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from resweep.canonical import file_digest
+from resweep.files import naming, removing
 
 DIGESTS = "digests.json"
 _NAME = re.compile(r"checkpoint_(\d+)")
@@ -40,20 +41,19 @@ def write_checkpoint(
         return  # the same step of the same run: it exists, and never changes
     new = _leftover(folder)
     new.mkdir(parents=True)
-    try:
+    with naming(folder), removing(new):
         write(new)
         files = sorted(path for path in new.rglob("*") if path.is_file())
         digests = {file.relative_to(new).as_posix(): file_digest(file) for file in files}
         (new / DIGESTS).write_text(json.dumps(digests, indent=2) + "\n")
+        mode = (new / DIGESTS).stat().st_mode  # as usual; safetensors' are for their owner alone
         for path in (*new.rglob("*"), new):
             if path.is_file():
-                path.chmod(_readable_as_usual())  # safetensors makes files for their owner alone
+                path.chmod(mode)
             _flush(path)
         confirm()
         new.rename(folder)
         _flush(folder.parent)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
 
 
 def weights_digest(folder: Path) -> str:
@@ -137,12 +137,6 @@ def _leftover(folder: Path) -> Path:
 
 def _children(folder: Path) -> Iterator[Path]:
     return folder.iterdir() if folder.is_dir() else iter(())
-
-
-def _readable_as_usual() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
 
 
 def _flush(path: Path) -> None:
