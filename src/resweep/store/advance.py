@@ -23,7 +23,7 @@ import torch
 from resweep import yaml12
 from resweep.config.early_stopping_section import EarlyStopping
 from resweep.errors import Interrupted
-from resweep.files import write_atomically
+from resweep.files import drop_temporaries, write_atomically
 from resweep.paths import Layout
 from resweep.store.attempts import MOST_WITHOUT_PROGRESS, Attempts
 from resweep.store.goal import Goal
@@ -93,6 +93,8 @@ def _advance(
         lock: Its lock.
         progress: Contains the step, for the lease.
     """
+    for folder in (run.path, run.folder.records):
+        drop_temporaries(folder)
     attempts = Attempts(run)
     recorder = Recorder(run, goal, device_name(surroundings.device))
     attempts.close(lock.previous)
