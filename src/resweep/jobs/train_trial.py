@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from resweep.errors import ConfigError, Interrupted, Problem, ResweepError
+from resweep.files import may_write
 from resweep.jobs.options import JobOptions
 from resweep.machine import launch
 from resweep.machine.gpus import gpu_log, lease_gpu
@@ -55,7 +56,7 @@ def train_trial(
         options: Of the job.
         processes: Those that train together, if this is rank 0 of them.
         interrupted: Whether to save, or to stop waiting, and return.
-        on_run: Called with the run's folder once it is known.
+        on_run: Called with the run's folder once it is known, unless we may only read it.
 
     Returns:
         Whether anything was trained here, and sent to W&B; otherwise the store answered.
@@ -71,7 +72,8 @@ def train_trial(
     found = prepare_and_answer(trial, options.layout, weights=options.wants_weights)
     if isinstance(found, Infeasible):
         return _infeasible(record, found.reason)
-    on_run(found.run.path)
+    if may_write(found.run.path) or not found.run.path.exists():
+        on_run(found.run.path)
     if options.keep != "none":  # before training, so that its weights are not pruned
         claim(found.run, trial.study, trial.phase, trial.trial)
     starts_processes = launch.is_wanted(found.goal.training) and processes is None

@@ -15,7 +15,7 @@ from typing import Any
 
 from resweep.canonical import digest, file_digest
 from resweep.errors import ConfigError, Problem, StoreError
-from resweep.files import write_atomically
+from resweep.files import is_denied, write_atomically
 from resweep.paths import Layout, RunFolder
 from resweep.store import checkpoints
 from resweep.systems.system import CHECKPOINT, System
@@ -49,10 +49,19 @@ def find_parent(system: System, config: Mapping[str, Any], layout: Layout) -> We
     if known is None or known["files"] != seen:
         known = {"folder": str(folder), "files": seen, "digest": _digest_of(folder, weights)}
         known["config"] = json.loads(config_files[0].read_text()) if config_files else {}
-        write_atomically(note, json.dumps(known, indent=2) + "\n")
+        _write_note(note, known)
     if key != CHECKPOINT:
-        write_atomically(_note(name, layout), json.dumps(known, indent=2) + "\n")
+        _write_note(_note(name, layout), known)
     return Weights(folder=folder, digest=known["digest"], config=known["config"])
+
+
+def _write_note(note: Path, known: Mapping[str, Any]) -> None:
+    """Write what is known about weights, unless it is not ours to write."""
+    try:
+        write_atomically(note, json.dumps(known, indent=2) + "\n")
+    except OSError as error:
+        if not is_denied(error):
+            raise
 
 
 def _note(name: str, layout: Layout) -> Path:
