@@ -6,11 +6,11 @@ r"""Prepare a system's data, once for equal settings.
 
 import argparse
 import json
-import shutil
 from pathlib import Path
 
 from resweep.data.store import DESCRIPTION, ensure
 from resweep.errors import run_command
+from resweep.files import write_atomically
 from resweep.paths import Layout
 from resweep.systems.registry import find_system
 from resweep.systems.system import DEFAULT
@@ -28,7 +28,7 @@ def main() -> None:
     arguments = parser.parse_args()
     system = find_system(arguments.system)
     prepared = ensure(system, json.loads(arguments.settings), Layout(arguments.results))
-    shutil.copyfile(prepared.folder / DESCRIPTION, arguments.stamp)
+    write_atomically(arguments.stamp, (prepared.folder / DESCRIPTION).read_bytes())
     print(system.describe_data(prepared))
 
 

@@ -15,7 +15,7 @@ from resweep.canonical import digest, file_digest
 from resweep.config.schema import Schema
 from resweep.config.section import AsBefore
 from resweep.errors import DataError
-from resweep.files import file_lock, write_atomically
+from resweep.files import file_lock, naming, removing, write_atomically
 from resweep.paths import Layout
 
 DESCRIPTION = "data.json"
@@ -100,12 +100,13 @@ def _prepare(source: Source, settings: Mapping[str, Any], folder: Path) -> Prepa
     new = folder.with_suffix(".new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
-    made = source.prepare_data(settings, new)
-    about = {"settings": dict(settings), **made, "sources": before}
-    write_atomically(new / DESCRIPTION, json.dumps(about, indent=2) + "\n")
-    if folder.exists():  # made from other source files: its runs have another digest
-        shutil.rmtree(folder)
-    new.rename(folder)
+    with naming(folder), removing(new):
+        made = source.prepare_data(settings, new)
+        about = {"settings": dict(settings), **made, "sources": before}
+        write_atomically(new / DESCRIPTION, json.dumps(about, indent=2) + "\n")
+        if folder.exists():  # made from other source files: its runs have another digest
+            shutil.rmtree(folder)
+        new.rename(folder)
     return Prepared(folder, about["digest"], about)
 
 

@@ -22,6 +22,7 @@ import torch
 
 from resweep.config.early_stopping_section import EarlyStopping
 from resweep.errors import DamagedFile, Interrupted
+from resweep.files import drop_temporaries
 from resweep.json_files import set_aside
 from resweep.paths import Layout
 from resweep.store.attempts import MOST_WITHOUT_PROGRESS, Attempts
@@ -76,6 +77,7 @@ def advance(goal: Goal, surroundings: Surroundings, layout: Layout) -> Path:
 
     timeout, interrupted = surroundings.lock_timeout, surroundings.interrupted
     with RunLock(run.path, timeout, details, interrupted=interrupted) as lock:
+        run = Run(run.path, lock.confirm)
         heal(run, goal)
         served = _find_record(run, goal, memory)
         if served is not None:
@@ -96,6 +98,8 @@ def _advance(
         lock: Its lock.
         progress: Contains the step, for the lease.
     """
+    for folder in (run.path, run.folder.records):
+        drop_temporaries(folder)
     attempts = Attempts(run)
     recorder = Recorder(run, goal, device_name(surroundings.device))
     attempts.close(lock.previous)

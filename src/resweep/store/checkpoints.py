@@ -17,6 +17,7 @@ from pydantic import Field, TypeAdapter
 
 from resweep.canonical import file_digest
 from resweep.errors import DamagedFile
+from resweep.files import naming, removing
 from resweep.json_files import read_json, set_aside, write_json
 
 DIGESTS = "digests.json"
@@ -44,20 +45,19 @@ def write_checkpoint(
         return  # the same step of the same run: it exists, and never changes
     new = _leftover(folder)
     new.mkdir(parents=True)
-    try:
+    with naming(folder), removing(new):
         write(new)
         files = sorted(path for path in new.rglob("*") if path.is_file())
         digests = {file.relative_to(new).as_posix(): file_digest(file) for file in files}
         write_json(new / DIGESTS, digests)
+        mode = (new / DIGESTS).stat().st_mode  # as usual; safetensors' are for their owner alone
         for path in (*new.rglob("*"), new):
             if path.is_file():
-                path.chmod(_readable_as_usual())  # safetensors makes files for their owner alone
+                path.chmod(mode)
             _flush(path)
         confirm()
         new.rename(folder)
         _flush(folder.parent)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
 
 
 def read_digests(folder: Path) -> dict[str, str]:
@@ -180,12 +180,6 @@ def _leftover(folder: Path) -> Path:
 
 def _children(folder: Path) -> Iterator[Path]:
     return folder.iterdir() if folder.is_dir() else iter(())
-
-
-def _readable_as_usual() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
 
 
 def _flush(path: Path) -> None:

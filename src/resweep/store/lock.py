@@ -7,7 +7,6 @@ clock, and each takeover increments the generation. The holder checks that the l
 own before it writes a line or publishes anything.
 """
 
-import errno
 import fcntl
 import logging
 import os
@@ -26,6 +25,7 @@ from typing_extensions import TypedDict
 from resweep.canonical import file_digest
 from resweep.errors import DamagedFile, Interrupted, LeaseLost, LockTimeout
 from resweep.json_files import read_json, write_json
+from resweep.locks import NO_FLOCK
 from resweep.machine.identity import machine_id
 from resweep.paths import RunFolder
 
@@ -36,8 +36,6 @@ POLL_SECONDS = 0.25
 # Evidence of how a vanished holder ended; kept until it is recorded (Attempts.close).
 WITNESS = ("memory_mb", "memory_limit_mb", "step")
 
-# What `flock` says on file systems that have none, or whose lock server does not answer.
-WITHOUT_FLOCK = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 UNKNOWN = "unknown"  # holder of a damaged lease
 
 # The last heartbeat of others, and when this process saw it first: a process that only looks
@@ -184,7 +182,7 @@ class RunLock:
         except BlockingIOError:
             return False
         except OSError as error:
-            if error.errno not in WITHOUT_FLOCK:
+            if error.errno not in NO_FLOCK:
                 raise
             locked = False  # the lease alone decides, also between processes of this machine
         if not self._is_current():  # the run was forgotten while we waited: its lock went with it

@@ -9,7 +9,7 @@ claims/           the trials that want to keep the weights
 lock lease.json   who advances it
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +50,12 @@ class Run:
 
     Args:
         path: The run's folder, named by its id.
+        confirm: Of the lock of who changes it: called before each file gets its name.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, confirm: Callable[[], None] = lambda: None):
         self.path = path
+        self.confirm = confirm
         self.folder = RunFolder(path)
         self.run_id = path.name
 
@@ -67,7 +69,8 @@ class Run:
 
     def update(self, **changes: Any) -> None:
         """Replace parts of the run's state, atomically."""
-        write_json(self.folder.state, {"run_id": self.run_id, **self.state(), **changes})
+        state = {"run_id": self.run_id, **self.state(), **changes}
+        write_json(self.folder.state, state, self.confirm)
 
     def config(self) -> dict[str, Any]:
         """Return the resolved configuration; empty for a run that never started.
@@ -255,5 +258,5 @@ class Run:
         """
         path = self._record_path(record.step, rule)
         if not path.exists():
-            write_record(path, record)
+            write_record(path, record, self.confirm)
         return path

@@ -37,8 +37,7 @@ class MetricLog:
     ):
         self.path = path
         self.confirm = confirm
-        confirm()
-        write_atomically(path, content)
+        write_atomically(path, content, confirm)
         self._file = path.open("ab+")
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
@@ -53,8 +52,7 @@ class MetricLog:
         size = os.fstat(self._file.fileno()).st_size
         content = os.pread(self._file.fileno(), size, 0)
         if not self._is_in_place():
-            self.confirm()
-            write_atomically(self.path, content)
+            write_atomically(self.path, content, self.confirm)
             self._file.close()
             self._file = self.path.open("ab+")
         return content

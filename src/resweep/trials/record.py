@@ -10,7 +10,7 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -218,9 +218,9 @@ def read_record(path: Path) -> Record:
         raise DamagedFile(path, f"is not a record: {error}", MADE_AGAIN) from None
 
 
-def write_record(path: Path, record: Record) -> None:
-    """Write a record, atomically."""
-    write_atomically(path, record.to_json())
+def write_record(path: Path, record: Record, confirm: Callable[[], None] = lambda: None) -> None:
+    """Write a record, as `write_atomically` does."""
+    write_atomically(path, record.to_json(), confirm)
 
 
 def write_own_record(path: Path, status: Status, reason: str) -> None:
