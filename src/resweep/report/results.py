@@ -3,7 +3,7 @@
 study.yaml, {phase}/scores.csv, decisions.csv, decisions/{rung}.csv  ->  StudyResults
 """
 
-import json
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,8 @@ import pandas as pd
 
 from resweep import yaml12
 from resweep.config.schema import Schema
-from resweep.errors import StoreError
+from resweep.errors import DamagedFile, StoreError
+from resweep.json_files import read_json
 from resweep.paths import Layout
 from resweep.ranking.scores import SEED, code_warning, with_result
 from resweep.ranking.selection import read_scores, short_name
@@ -36,6 +37,8 @@ SCORE_COLUMNS = (
     "rank", "trial", "run_id", "status", "rule", "stop_reason", "score", "final_mean", "final_std",
     "seeds", "early_slope", "final", "step", "parameters",
 )  # fmt: skip
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,9 +262,16 @@ def _same(one: Any, other: Any) -> bool:
 
 def _references(study: str, system: System, layout: Layout) -> tuple[Reference, ...]:
     """Return the references of the study's data; none if its data sets differ."""
-    stamps = layout.study(study).data_stamps()
-    found = [tuple(system.references(json.loads(stamp.read_text()))) for stamp in stamps]
-    return found[0] if len(set(found)) == 1 else ()
+    found = set()
+    for stamp in layout.study(study).data_stamps():
+        fix = "its references are left out; remove it, and run snakemake again to have it written"
+        try:
+            found.add(tuple(system.references(read_json(stamp, fix, system.data_shape))))
+        except DamagedFile as error:
+            log.warning("%s", error)
+        except OSError as error:
+            log.warning("%s: %s", error.filename, error.strerror)
+    return found.pop() if len(found) == 1 else ()
 
 
 def shown(value: Any, digits: int = 4) -> str:

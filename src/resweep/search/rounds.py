@@ -22,7 +22,7 @@ from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.config.schema import Schema
 from resweep.data import store as data_store
-from resweep.errors import DataError
+from resweep.errors import DamagedFile, DataError
 from resweep.files import file_lock, write_atomically
 from resweep.paths import Layout
 from resweep.search.observe import observe, reached, read_table
@@ -224,5 +224,5 @@ def _prepare(system: System, settings: dict[str, Any], layout: Layout) -> None:
     """Prepare the data of new trials, so that no GPU waits for it."""
     try:
         data_store.ensure(system, settings, layout)
-    except DataError as error:
-        log.warning("%s", error)  # the trial's own record will say so
+    except (DataError, DamagedFile) as error:
+        log.warning("%s", error)  # its training will fail with it

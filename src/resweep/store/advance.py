@@ -22,6 +22,7 @@ import torch
 
 from resweep import yaml12
 from resweep.config.early_stopping_section import EarlyStopping
+from resweep.data.opened import Opened
 from resweep.errors import Interrupted
 from resweep.files import write_atomically
 from resweep.paths import Layout
@@ -118,7 +119,8 @@ def _advance(
             "command again to continue it"
         )
     add_policy(run, Policy.of(goal.training))
-    return TrainingAttempt(goal, surroundings, run, lock, progress, start, ends).train()
+    with Opened(goal.data) as data:
+        return TrainingAttempt(goal, surroundings, run, lock, progress, start, ends, data).train()
 
 
 def _open(run: Run, goal: Goal) -> None:
