@@ -62,17 +62,7 @@ def matches(status: os.stat_result, note: Note) -> bool:
 
 def size_difference(file: Path, note: Note) -> str | None:
     """Return what one stat shows to be wrong, as a predicate ("is missing"), or None."""
-    try:
-        status = file.stat()
-    except FileNotFoundError:
-        return "is missing"
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    if not stat.S_ISREG(status.st_mode):
-        return "is not a file"
-    if status.st_size != note["size"]:
-        return f"has {status.st_size:,} bytes instead of {note['size']:,}"
-    return None
+    return _look(file, note)[1]
 
 
 def difference(file: Path, note: Note) -> str | None:
@@ -80,14 +70,29 @@ def difference(file: Path, note: Note) -> str | None:
 
     Its content is read only if its date or inode are not the noted ones.
     """
-    wrong = size_difference(file, note)
-    if wrong is not None or is_as_noted(file, note):
+    status, wrong = _look(file, note)
+    if status is None or wrong is not None or matches(status, note):
         return wrong
     try:
-        changed = _digest(file, file.stat()) != note["sha256"]
+        changed = _digest(file, status) != note["sha256"]
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     return "was changed: its SHA-256 is not the noted one" if changed else None
+
+
+def _look(file: Path, note: Note) -> tuple[os.stat_result | None, str | None]:
+    """Return a file's status, and what it shows to be wrong."""
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None, "is missing"
+    except OSError as error:
+        return None, f"cannot be read ({error.strerror})"
+    if not stat.S_ISREG(status.st_mode):
+        return status, "is not a file"
+    if status.st_size != note["size"]:
+        return status, f"has {status.st_size:,} bytes instead of {note['size']:,}"
+    return status, None
 
 
 def without_dates(notes: Mapping[str, Note]) -> dict[str, dict[str, Any]]:

@@ -4,8 +4,10 @@ a name that exists    that file, whatever characters it has
 any other             a glob: * ? [...] **
 """
 
+import errno
 import glob
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,12 +41,14 @@ def find_files(paths: Sequence[str], suffix: str) -> list[Path]:
     Raises:
         DataError: One names no file, or what cannot be read.
     """
-    files: set[Path] = set()
+    files: dict[Path, tuple[int, int]] = {}
     for given in paths:
         try:
-            files.update(_find(given, suffix))
+            files |= {file: (found.st_dev, found.st_ino) for file, found in _find(given, suffix)}
         except OSError as error:
             raise DataError(f"data.paths: {given}: cannot be read ({error.strerror})") from None
+    if len(set(files.values())) == len(files):  # names of one file share its inode
+        return sorted(files)
     distinct: dict[str, Path] = {}
     for file in sorted(files, key=_detours):
         distinct.setdefault(os.path.realpath(file), file)
@@ -82,22 +86,22 @@ def read_text(file: Path) -> str:
         raise DataError(f"{file}: cannot be read as UTF-8 text: {error}") from None
 
 
-def _find(given: str, suffix: str) -> list[Path]:
+def _find(given: str, suffix: str) -> list[tuple[Path, os.stat_result]]:
+    """Return the files that one path or glob names, each with its status."""
     key = f"data.paths: {given or repr(given)}"
     for path in (Path(given), expand_home(given)):
-        if path.is_file():
-            return [path]
-        if path.is_dir():
+        status = _status(key, path)
+        if status is None:
+            continue
+        if stat.S_ISREG(status.st_mode):
+            return [(path, status)]
+        if stat.S_ISDIR(status.st_mode):
             raise DataError(f"{key}: is a folder; use {path / '*'}{suffix}")
-        _refuse_dangling(key, path)
-        if path.exists():
-            raise DataError(f"{key}: is not a regular file")
+        raise DataError(f"{key}: is not a regular file")
     folder, pattern = _split(given)
     found = glob.glob(os.path.join(glob.escape(str(folder)), pattern), recursive=True)  # noqa: PTH118, PTH207 (absolute patterns too)
-    matches = [Path(name) for name in found]
-    for path in matches:
-        _refuse_dangling(key, path)
-    files = [path for path in matches if path.is_file()]
+    matches = [(path, _status(key, path)) for path in map(Path, found)]
+    files = [(path, status) for path, status in matches if status and stat.S_ISREG(status.st_mode)]
     if matches and not files:
         raise DataError(f"{key}: matches only folders; use {Path(given) / '*'}{suffix}")
     if not files:
@@ -106,19 +110,28 @@ def _find(given: str, suffix: str) -> list[Path]:
     return files
 
 
+def _status(key: str, path: Path) -> os.stat_result | None:
+    """Return what a path is, or None if it is not there; refuses a link to nothing."""
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a null byte
+        pass
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+    if not path.is_symlink():
+        return None
+    where = "" if str(path) in key else f"{path} "
+    raise DataError(
+        f"{key}: {where}is a link to {path.readlink()}, which does not exist; restore that, or "
+        "remove the link"
+    )
+
+
 def _detours(file: Path) -> tuple[bool, bool, bool, bool, Path]:
     """Sort a file's plain name first: then its other names do not move it in the order."""
     is_below_link = os.path.abspath(file) != os.path.realpath(file)  # noqa: PTH100 (drops "..")
     return ".." in file.parts, file.is_symlink(), is_below_link, file.is_absolute(), file
-
-
-def _refuse_dangling(key: str, path: Path) -> None:
-    if path.is_symlink() and not path.exists():
-        where = "" if str(path) in key else f"{path} "
-        raise DataError(
-            f"{key}: {where}is a link to {path.readlink()}, which does not exist; restore that, or "
-            "remove the link"
-        )
 
 
 def _search_folder(given: str) -> Path:
