@@ -1,6 +1,5 @@
 """A study with made-up numbers, written as trainings would write it: a sweep and its rerun."""
 
-import json
 import math
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
@@ -10,7 +9,9 @@ from resweep import yaml12
 from resweep.canonical import digest
 from resweep.config import compose
 from resweep.config.compose import Composed, assign
-from resweep.data.store import DESCRIPTION, Prepared, data_id
+from resweep.data.description import DESCRIPTION
+from resweep.data.source import data_id
+from resweep.data.store import Prepared
 from resweep.errors import StoreError
 from resweep.json_files import write_json
 from resweep.paths import METRICS, Layout
@@ -121,7 +122,9 @@ def make_study(
     if floor is not None:
         stamp = layout.study(name).data_stamp("0123")
         stamp.parent.mkdir()
-        stamp.write_text(json.dumps({"bigram_floor": floor}))
+        counts = {"train": 900, "val": 90, "test": 45}
+        about = {"digest": "d", "vocab_size": 257, "tokens": counts, "bigram_floor": floor}
+        write_json(stamp, about)
     records = []
     for phase, trials in zip(phases, (sweep, rerun), strict=False):
         paths = [make_trial(layout, phase, made) for made in trials]

@@ -38,6 +38,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from resweep.data.opened import Opened
 from resweep.errors import ResweepError, StoreError, describe, run_command
 from resweep.jobs.options import JobOptions
 from resweep.jobs.train_by_hand import plan_by_hand, result_text, train_by_hand
@@ -123,7 +124,8 @@ def train_together(train: Callable[..., bool], system: System, device_name: str)
         processes.join(device)
 
         def build(config: dict[str, Any], data: "Prepared", *limits: Any) -> "Learner":
-            return system.learner(config, data, device, processes, *limits)
+            with Opened(data):
+                return system.learner(config, data, device, processes, *limits)
 
         mirror_rank_zero(processes, build)
         return

@@ -274,15 +274,16 @@ def _same(one: Any, other: Any) -> bool:
 
 def _references(study: str, system: System, layout: Layout) -> tuple[Reference, ...]:
     """Return the references of the study's data; none if its data sets differ."""
-    found = []
+    found = set()
     for stamp in layout.study(study).data_stamps():
+        fix = "its references are left out; remove it, and run snakemake again to have it written"
         try:
-            about = read_json(stamp, f"delete it and run `snakemake --config study={study}`")
-            found.append(tuple(system.references(about)))
+            found.add(tuple(system.references(read_json(stamp, fix, system.data_shape))))
         except DamagedFile as error:
             log.warning("%s", error)
-            return ()
-    return found[0] if len(set(found)) == 1 else ()
+        except OSError as error:
+            log.warning("%s: %s", error.filename, error.strerror)
+    return found.pop() if len(found) == 1 else ()
 
 
 def shown(value: Any, digits: int = 4) -> str:

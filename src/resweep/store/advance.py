@@ -21,6 +21,7 @@ from typing import Any
 import torch
 
 from resweep.config.early_stopping_section import EarlyStopping
+from resweep.data.opened import Opened
 from resweep.errors import DamagedFile, Interrupted
 from resweep.files import drop_temporaries
 from resweep.json_files import set_aside
@@ -126,7 +127,8 @@ def _advance(
             "command again to continue it"
         )
     add_policy(run, Policy.of(goal.training))
-    return TrainingAttempt(goal, surroundings, run, lock, progress, start, ends).train()
+    with Opened(goal.data) as data:
+        return TrainingAttempt(goal, surroundings, run, lock, progress, start, ends, data).train()
 
 
 def _open(run: Run, goal: Goal) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from resweep.config.metric import Logged, Metric
+from resweep.data.opened import Opened
 from resweep.errors import Interrupted, LeaseLost, ProcessLost, ResweepError, StoreError
 from resweep.paths import METRICS, TIMING
 from resweep.store.attempts import FEWER_ROWS, OUT_OF_MEMORY, Attempts, is_nearly_full
@@ -85,6 +86,7 @@ class TrainingAttempt:
         progress: Contains the step, for the lease.
         start: Where it starts.
         ends: Where it ends.
+        data: Its data, open.
     """
 
     def __init__(
@@ -96,12 +98,14 @@ class TrainingAttempt:
         progress: dict[str, int],
         start: Start,
         ends: Ends,
+        data: Opened,
     ):
         self.goal = goal
         self.surroundings = surroundings
         self.run = run
         self.lock = lock
         self.progress = progress
+        self.data = data
         self.start = start
         self.folder = start.folder
         self.until, self.rules, self.stop = ends.until, ends.rules, ends.stop
@@ -134,6 +138,7 @@ class TrainingAttempt:
         learner: Learner | None = None
         try:
             learner = self._build()
+            self.data.check_names()
             self.attempts.built(
                 learner.size, code_digest(self.goal.system.name), self.goal.system.libraries
             )
@@ -143,6 +148,7 @@ class TrainingAttempt:
                 learner.load(self.start.checkpoint)
                 log.info("run %s: continues from step %d", run.run_id, learner.step)
             outcome, metrics = self._run_loop(learner, end)
+            self.data.check()
             if outcome is not LoopEnd.INTERRUPTED:
                 end("completed")
         except LeaseLost:
@@ -164,6 +170,10 @@ class TrainingAttempt:
             end(OUT_OF_MEMORY if lost else f"machine: {type(error).__name__}: {error}")
             raise
         except Exception as error:
+            damage = self.data.damage()
+            if damage is not None:
+                end(f"machine: {type(damage).__name__}: {damage}")
+                raise damage from error
             text = f"{type(error).__name__}: {error}"
             end(f"error: {text}")
             if self.attempts.failed_alike(text):
@@ -237,8 +247,12 @@ class TrainingAttempt:
                 if self.lock.lost:
                     self.lock.confirm()
 
+            def save() -> None:
+                self.data.check()
+                saver.save(learner)
+
             interrupted = self.surroundings.interrupted
-            calls = Callbacks(lambda: saver.save(learner), interrupted, beat, saver.is_best)
+            calls = Callbacks(save, interrupted, beat, saver.is_best)
             # Entered after the files were truncated to this step, where followers start to read.
             with self.surroundings.around(self.folder, learner.step):
                 outcome = train(learner, self._loop_plan(), metrics, timing, calls, monitors)
@@ -280,6 +294,7 @@ class TrainingAttempt:
         # Where a monitor stopped it, the file has all metrics: its record is written from it.
         if self.stop is None:
             metrics |= finite(self._measure(learner, lines[-1:]))
+            self.data.check()
         keeps = self.surroundings.keep_weights or self.goal.weights
         if keeps or has_claims(self.run):
             saver.save(learner)

@@ -13,12 +13,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from resweep.canonical import digest
-from resweep.errors import DataError
+from resweep.errors import DataError, StoreError
 from resweep.systems.language.cut_text import text_batches
 from resweep.systems.language.data_section import BYTE_TOKENS
 from resweep.systems.language.hub import local_copy, not_here, offline, one_line, why_offline
 
 END_OF_TEXT_NAME = "<|endoftext|>"
+TOKENIZER = "tokenizer.json"
 # Files of tokenizers; the same folder may hold weights.
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -52,7 +53,11 @@ class Tokenizer(Protocol):
         """Return the ids of each text, without special tokens around them."""
 
     def save(self, folder: Path) -> None:
-        """Write the files for transformers.AutoTokenizer; none for bytes."""
+        """Write the files for transformers.AutoTokenizer; none for bytes.
+
+        Raises:
+            OSError, StoreError: They cannot be written.
+        """
 
 
 class ByteTokens:
@@ -93,7 +98,8 @@ class BytePairTokens:
 
     def save(self, folder: Path) -> None:
         """Write tokenizer.json, and tokenizer_config.json for transformers."""
-        self.tokenizer.save(str(folder / "tokenizer.json"))
+        # By Python: an error of the library's own `save` is not an OSError.
+        (folder / TOKENIZER).write_text(self.tokenizer.to_str(pretty=True), encoding="utf-8")
         described = {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "bos_token": END_OF_TEXT_NAME,
@@ -136,7 +142,12 @@ class ModelTokens:
 
     def save(self, folder: Path) -> None:
         """Write a copy of its files."""
-        self.tokenizer.save_pretrained(str(folder))
+        try:
+            self.tokenizer.save_pretrained(str(folder))
+        except OSError:
+            raise
+        except Exception as error:  # of its Rust part, for a full disk
+            raise StoreError(f"{folder / TOKENIZER}: {one_line(error)}") from None
 
 
 def make_tokenizer(settings: Mapping[str, Any], documents: list[str]) -> Tokenizer:
@@ -154,6 +165,22 @@ def make_tokenizer(settings: Mapping[str, Any], documents: list[str]) -> Tokeniz
     if settings["tokens"] == "tokenizer":
         return ModelTokens(settings["tokenizer"])
     return ByteTokens()
+
+
+def load_tokenizer(settings: Mapping[str, Any], folder: Path) -> Tokenizer:
+    """Return the tokenizer of the settings, as it was saved in a folder.
+
+    Raises:
+        DataError: It cannot be loaded.
+    """
+    if settings["tokens"] == "bpe":
+        from tokenizers import Tokenizer as Loaded
+
+        try:
+            return BytePairTokens(Loaded.from_file(str(folder / TOKENIZER)))
+        except Exception as error:  # the library has no class of its own
+            raise DataError(f"{folder / TOKENIZER}: cannot be loaded: {one_line(error)}") from None
+    return ModelTokens(str(folder)) if settings["tokens"] == "tokenizer" else ByteTokens()
 
 
 def train_bpe(documents: list[str], vocab_size: int) -> BytePairTokens:
