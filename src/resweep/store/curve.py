@@ -75,6 +75,8 @@ def record_curve(
     up_to = record.step - 1 if record.status is Status.DIVERGED and not record.rule else record.step
     intervals = Intervals.of(training, record.max_steps)
     content = _sound(folder, up_to, intervals)
+    if record.step == record.max_steps:  # nothing comes after it
+        content = content_up_to(content, record.step)
     if restore and content != _content(folder):
         with suppress(LockTimeout, OSError), RunLock(folder.path, timeout=0.0):
             write_atomically(folder.metrics, content)

@@ -185,6 +185,15 @@ def test_a_ranking_reads_the_copy_of_a_damaged_curve(damage, finished, whole, da
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_ranking_restores_a_damaged_curve(damage, finished, whole, data):
+    spoil(finished.folder.metrics, damage)
+    record = read_record(finished.folder.record("12"))
+    training = request(data).goal.config["training"]
+    record_curve(finished.folder, record, training, restore=True)
+    assert finished.folder.metrics.read_bytes() == whole.folder.metrics.read_bytes()
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_without_a_copy_one_line_names_the_file(damage, finished, whole, data):
     claim(finished, "s", "p", "t")
     release(finished, "s", "p", "t")  # the weights go
