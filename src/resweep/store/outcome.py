@@ -198,5 +198,5 @@ def _cannot_be_trained(found: Outcome, error: Exception) -> ConfigError:
 
 
 def _mismatch(found: Outcome, key: str, value: Any, what: str) -> ConfigError:
-    hint = f"but its record, {found.path}, {what}; {WRITTEN_AGAIN}"
+    hint = f"its record, {found.path}, {what}; {WRITTEN_AGAIN}"
     return ConfigError(Problem(str(trial_of(found.path)), key, value, hint))

@@ -18,7 +18,7 @@ from resweep.json_files import typed
 from resweep.paths import phase_and_slot, rung_name, trial_of
 from resweep.trials.record import Record, read_record
 
-WRITTEN_AGAIN = "delete it and run snakemake: it is written again"
+WRITTEN_AGAIN = "delete the trial file and run snakemake: it is written again"
 
 
 @dataclass(frozen=True)
