@@ -46,7 +46,7 @@ def test_damage_is_named_and_healed(built: Checkout) -> None:
     built.snakemake("--forcerun", "score_sweep", check=False)
     log = base / "logs/tiny/sweep/score.log"
     (said,) = lines_of(log, changed, base)
-    assert "training.learning_rate = 0.5" in said and "0.001" in said and best["run_id"] in said
+    assert best["run_id"] in said and str(state.relative_to(base)) in said
     assert lines_of(log, damaged, base)
     assert damaged.is_symlink() and not damaged.exists()
 

@@ -216,10 +216,14 @@ def test_a_link_out_of_the_store_is_refused(target, layout):
         OutcomeReader(layout).read(path)
 
 
-def test_a_state_of_another_run_says_nothing(layout):
-    edit(layout, training__learning_rate=0.5)
+def test_of_a_run_with_a_damaged_state_only_the_name_is_compared(layout):
     state = Run(layout.run(run_id(layout, "sweep", "bbb"))).folder.state
     state.write_text("5")
+    OutcomeReader(layout).read(record(layout))
+    edit(layout, training__learning_rate=0.5)
+    (problem,) = refused(layout).problems
+    assert problem.file == str(trial_of(record(layout))) and str(state) in problem.hint
+    shutil.rmtree(layout.root / "data")
     with pytest.raises(DamagedFile) as caught:
         OutcomeReader(layout).read(record(layout))
     assert caught.value.path == state
