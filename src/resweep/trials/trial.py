@@ -98,6 +98,9 @@ def read_trial(path: Path) -> Trial:
     try:
         content = yaml12.load_mapping(path)
     except ConfigError as error:
+        if not path.exists():
+            hint = "does not exist; run snakemake: it is written again"
+            raise ConfigError(Problem(str(path), "", None, hint)) from None
         hint = f"{error.problems[0].hint}; {WRITTEN_AGAIN}"
         raise ConfigError(Problem(str(path), "", None, hint)) from None
     return trial_from(content, str(path))
