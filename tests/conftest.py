@@ -101,7 +101,7 @@ class Checkout:
     def trainings(self) -> dict[str, int]:
         """How many times each run of the store was trained, or continued."""
         states = (json.loads(p.read_text()) for p in self.path.glob("results/runs/*/record.json"))
-        return {state["run_id"]: len(state["attempts"]) for state in states}
+        return {state["run_id"]: len(state.get("attempts", [])) for state in states}
 
     def record(self, study: str, phase: str, trial: str) -> dict[str, Any]:
         """Read a trial's record."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from resweep import yaml12
-from resweep.canonical import digest
+from resweep.canonical import digest, file_digest
 from resweep.config import compose
 from resweep.config.compose import Composed, assign
 from resweep.data.description import DESCRIPTION
@@ -192,7 +192,7 @@ def make_trial(layout: Layout, phase: Phase, made: Made) -> Path:
         known = identity_without_data(config) | {"run": {"weights": made.name}}
     run = Run(layout.run(digest(known, 12)))
     record = make_run(run, config, made)
-    run.update(identity=known)
+    run.update(identity=known, config_digest=file_digest(run.folder.config))
     if made.final is not None:
         folder = run.path / checkpoint.folder_name(made.steps)
         folder.mkdir(exist_ok=True)
@@ -212,6 +212,12 @@ def make_data(layout: Layout, config: dict[str, Any]) -> Prepared:
 def run_id(layout: Layout, phase: str, trial: str, study: str = "made") -> str:
     """Name of the run of a trial."""
     return str(read_record(layout.record(study, phase, trial)).run_id)
+
+
+def write_config(run: Run, config: dict[str, Any]) -> None:
+    """Replace the configuration of a run as its training would."""
+    run.folder.config.write_text(yaml12.dump(config))
+    run.update(config_digest=file_digest(run.folder.config))
 
 
 def make_run(run: Run, config: dict[str, Any], made: Made) -> Path:

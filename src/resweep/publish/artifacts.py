@@ -8,7 +8,6 @@ place again sends nothing and writes the same stamp. A failure is only noted in 
 the same command tries again.
 """
 
-import json
 import os
 import re
 import shutil
@@ -21,9 +20,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
+
 from resweep.canonical import digest, file_digest
-from resweep.errors import ConfigError, Problem
-from resweep.files import file_lock, removing, write_atomically
+from resweep.errors import ConfigError, DamagedFile, Problem
+from resweep.files import file_lock, removing
+from resweep.json_files import read_json, set_aside, write_json
 from resweep.paths import Layout, artifact_versions, tracking_log
 from resweep.wandb import process as wandb_process
 from resweep.wandb import upload
@@ -31,6 +34,23 @@ from resweep.wandb import upload
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
 SECONDS_TO_PUBLISH = 90.0
 SLOWEST_BYTES_PER_SECOND = 1e6
+_VERSION = re.compile(r"v(0|[1-9][0-9]*)\.json(?:\.damaged)?").fullmatch
+
+
+class _Description(TypedDict):
+    """Content of v{n}.json."""
+
+    name: str
+    type: str
+    version: str
+    digest: str
+    files: dict[str, str]
+    metadata: dict[str, Any]
+    created: str
+    places: list[dict[str, Any]]
+
+
+_DESCRIPTION = TypeAdapter(_Description)
 STATUSES = {"offline": "recorded", "online": "published", "disabled": "local"}
 
 
@@ -151,27 +171,59 @@ def _place(content: Content, versions: Path, new: Path) -> dict[str, Any]:
     # Of the copies: the originals may change meanwhile.
     files = {name: file_digest(new / name) for name in sorted(content.files)}
     total = digest(files)
-    numbers = sorted(int(path.stem[1:]) for path in versions.glob("v*.json"))
+    numbers = sorted(
+        {int(found[1]) for path in versions.iterdir() if (found := _VERSION(path.name))}
+    )
     for number in numbers:
-        known = dict(json.loads((versions / f"v{number}.json").read_text()))
-        if known["digest"] == total:
+        known = _read_version(versions / f"v{number}", content, files)
+        if known is not None and known["digest"] == total:
             if not (versions / f"v{number}").is_dir():  # deleted to save space
                 new.rename(versions / f"v{number}")
             return known
     version = f"v{numbers[-1] + 1 if numbers else 0}"
     shutil.rmtree(versions / version, ignore_errors=True)
     new.rename(versions / version)
-    known = {
+    return _write(versions / f"{version}.json", _described(content, version, files))
+
+
+def _described(content: Content, version: str, files: Mapping[str, str]) -> dict[str, Any]:
+    """Return the description of a version that was published nowhere yet."""
+    return {
         "name": content.name,
         "type": content.type,
         "version": version,
-        "digest": total,
-        "files": files,
+        "digest": digest(files),
+        "files": dict(files),
         "metadata": dict(content.metadata),
         "created": _now(),
         "places": [],
     }
-    return _write(versions / f"{version}.json", known)
+
+
+def _read_version(
+    folder: Path, content: Content, files: Mapping[str, str]
+) -> dict[str, Any] | None:
+    """Return the description of a version; None if it is damaged and of other files.
+
+    A damaged one is set aside. Of the same files it is written again, and published once more:
+    only it knew where they had gone.
+    """
+    path = folder.with_name(f"{folder.name}.json")
+    try:
+        known: dict[str, Any] = read_json(path, "it is written again", _DESCRIPTION)
+        return known
+    except FileNotFoundError:
+        pass
+    except DamagedFile as error:
+        set_aside(path, error.what)
+    there = {
+        file.relative_to(folder).as_posix(): file_digest(file)
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+    if there != files:
+        return None
+    return _write(path, _described(content, folder.name, files))
 
 
 def _copy(file: Path, copy: Path, link: bool) -> None:
@@ -224,14 +276,22 @@ def _send(known: Mapping[str, Any], place: Place, versions: Path, layout: Layout
             return {"error": f"could not start: {error}"}
         if code or not answer.exists():
             return {"error": wandb_process.last_line(output)}
-        went = dict(json.loads(answer.read_text()))
+        went = _read_answer(answer)
     if "run" in went:
         went["run"] = os.path.relpath(went["run"], layout.root.absolute())
     return went
 
 
+def _read_answer(path: Path) -> dict[str, Any]:
+    try:
+        went: dict[str, Any] = read_json(path, "it is written again")
+        return went
+    except DamagedFile as error:
+        return {"error": str(error)}
+
+
 def _write(path: Path, content: dict[str, Any]) -> dict[str, Any]:
-    write_atomically(path, json.dumps(content, indent=2) + "\n")
+    write_json(path, content)
     return content
 
 

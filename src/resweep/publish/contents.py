@@ -8,6 +8,7 @@ from resweep.paths import Layout, PhaseFolder
 from resweep.ranking.keep import weights_command
 from resweep.ranking.selection import best_trials, read_scores
 from resweep.store import checkpoints as checkpoint
+from resweep.store.outcome import OutcomeReader
 from resweep.store.run import Run
 from resweep.systems.registry import system_of
 
@@ -68,11 +69,14 @@ def best_model(scores_path: Path, layout: Layout) -> tuple[dict[str, Path], dict
 
     Raises:
         StoreError: They are damaged.
+        ConfigError: The trial's file asks for something else than what was trained.
     """
     folder_of_phase = PhaseFolder(scores_path.parent)
     phase = folder_of_phase.path.name
     scores = read_scores(scores_path)
     for trial in best_trials(scores, 1):
+        if folder_of_phase.record(trial).exists():
+            OutcomeReader(layout).read(folder_of_phase.record(trial))
         row = scores[scores["trial"] == trial].iloc[0]
         run, step = Run(layout.run(row["run_id"])), int(row["step"])
         system = system_of(run.state().get("identity", {}))

@@ -78,8 +78,13 @@ def _audit_phase(phase: Phase, layout: Layout, seen: dict[str, int]) -> PhaseCos
                 cost.open_slots += 1
                 _add_steps(cost, phase.config, _steps_of_stage(phase, position, layout))
             elif trial.empty is None:
-                state = _audit_trial(trial, cost, layout, seen)
-                states.setdefault(trial.trial, set()).add(state)
+                try:
+                    state = _audit_trial(trial, cost, layout, seen)
+                except ConfigError as error:  # of a trial file that lost a part
+                    log.warning("%s", error)
+                    cost.open_slots += 1
+                else:
+                    states.setdefault(trial.trial, set()).add(state)
     cost.stored = len([found for found in states.values() if found == {STORED}])
     cost.infeasible = len([found for found in states.values() if Status.INFEASIBLE in found])
     return cost

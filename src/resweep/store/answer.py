@@ -8,17 +8,18 @@ Training jobs, requests for resources, the audit of a plan, and workers all ask 
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from resweep.config.compose import infeasible
 from resweep.data import store as data_store
 from resweep.data.store import Prepared
-from resweep.errors import ConfigError, DamagedFile, DataError, StoreError
+from resweep.errors import ConfigError, DamagedFile, DataError, Problem, StoreError
 from resweep.paths import Layout
 from resweep.store.goal import Goal, goal_of
 from resweep.store.parent import fetch_parent
 from resweep.store.run import Run
 from resweep.systems.registry import system_of
-from resweep.trials.trial import Trial
+from resweep.trials.trial import WRITTEN_AGAIN, Trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,7 @@ def answer(trial: Trial, layout: Layout, *, weights: bool = False) -> Answer:
     reason = infeasible(trial.config, system.schema)
     if reason is not None:
         return Infeasible(reason=f"trial: {reason}")
-    data = data_store.find(system, trial.config["data"], layout)
+    data = data_store.find(system, _data_settings(trial), layout)
     if data is None:
         return Unknown(reason="its data is not prepared")
     try:
@@ -111,9 +112,19 @@ def prepare_and_answer(
     reason = infeasible(trial.config, system.schema)
     if reason is not None:
         return Infeasible(reason=f"trial: {reason}")
-    data = data_store.ensure(system, trial.config["data"], layout)
+    data = data_store.ensure(system, _data_settings(trial), layout)
     fetch_parent(system, trial.config, layout)
     return _answer(trial, data, layout, weights)
+
+
+def _data_settings(trial: Trial) -> dict[str, Any]:
+    """Return the data section of a trial; raises ConfigError where its file lost it."""
+    settings = trial.config.get("data")
+    if not isinstance(settings, dict):
+        where = f"{trial.study}/{trial.phase}/{trial.trial}"
+        hint = f"should be a section of its config; {WRITTEN_AGAIN}"
+        raise ConfigError(Problem(where, "data", settings, hint))
+    return settings
 
 
 def _answer(

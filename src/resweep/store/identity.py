@@ -17,7 +17,8 @@ from resweep.data.store import Prepared
 from resweep.errors import ConfigError, Problem
 from resweep.paths import Layout
 from resweep.store.parent import find_parent, note_parent
-from resweep.systems.registry import system_of
+from resweep.systems.registry import is_system, system_of
+from resweep.systems.system import DEFAULT
 from resweep.training.schedule import resolve_warmup
 
 RESULTS = Layout()
@@ -127,6 +128,25 @@ def identity_without_data(config: Mapping[str, Any]) -> dict[str, Any]:
     content = identity(known, Prepared(Path(), "", {}))
     of_weights = {"model", "run"} if system.weights_named(known)[1] is not None else {"run"}
     return {name: part for name, part in content.items() if name not in {"data", *of_weights}}
+
+
+def find_resolved_difference(config: Mapping[str, Any], trained: Mapping[str, Any]) -> str | None:
+    """Compare a resolved configuration with the identity of its run, apart from its data.
+
+    Returns:
+        The difference, as a predicate; None if there is none, or if its system was removed.
+    """
+    if not is_system(config.get(SYSTEM, DEFAULT)):
+        return None
+    data = Prepared(Path(), trained.get("data", {}).get("digest", ""), {})
+    try:
+        differs = find_difference(identity(config, data), trained)
+    except (LookupError, AttributeError, TypeError) as error:
+        return f"has no {error}" if isinstance(error, KeyError) else "is not a configuration"
+    if differs is None:
+        return None
+    key, value, other = differs
+    return f"has {key} = {value!r:.40}, but the run was trained with {other!r:.40}"
 
 
 def find_difference(

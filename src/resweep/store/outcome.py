@@ -97,10 +97,16 @@ class OutcomeReader:
             asked.append(identity(resolved, data))
             if digest(asked[-1], 12) == run_id:
                 return
-        trained = self._trained(run_id)
+        try:
+            trained = self._trained(run_id)
+        except DamagedFile as error:
+            if not asked:
+                raise
+            unknown = f"is of another run, {run_id}, and {error.path} {error.what}"
+            raise _mismatch(found, "", None, unknown) from None
         if trained is None:
             if asked:
-                raise _mismatch(found, "", None, f"is of run {run_id}, which is gone")
+                raise _mismatch(found, "", None, f"is of another run, {run_id}, which is gone")
             return  # neither its data nor its run is there
         known = [one for one in asked if one["data"] == trained.get("data")] or asked
         whole = bool(known)
@@ -200,5 +206,5 @@ def _cannot_be_trained(found: Outcome, error: Exception) -> ConfigError:
 
 
 def _mismatch(found: Outcome, key: str, value: Any, what: str) -> ConfigError:
-    hint = f"but its record, {found.path}, {what}; {WRITTEN_AGAIN}"
+    hint = f"its record, {found.path}, {what}; {WRITTEN_AGAIN}"
     return ConfigError(Problem(str(trial_of(found.path)), key, value, hint))

@@ -22,6 +22,7 @@ from resweep.paths import RunFolder
 from resweep.store import checkpoints as checkpoint
 from resweep.store.curve import read_curve
 from resweep.store.goal import Goal
+from resweep.store.identity import find_resolved_difference
 from resweep.store.state import WRITTEN_AGAIN, read_state
 from resweep.training.metrics import Line
 from resweep.training.monitors import Stop, first_stop
@@ -81,13 +82,18 @@ class Run:
         path = self.folder.config
         if not path.exists():
             return {}
-        known = self.state().get("config_digest")
-        if known is not None and file_digest(path) != known:
+        state = self.state()
+        if "config_digest" in state and file_digest(path) != state["config_digest"]:
             raise DamagedFile(path, "was changed after it was written", WRITTEN_AGAIN)
         try:
-            return yaml12.load_mapping(path)
+            config = yaml12.load_mapping(path)
         except ConfigError as error:
             raise DamagedFile(path, error.problems[0].hint, WRITTEN_AGAIN) from None
+        if "config_digest" not in state and "identity" in state:  # of an older version
+            differs = find_resolved_difference(config, state["identity"])
+            if differs is not None:
+                raise DamagedFile(path, differs, WRITTEN_AGAIN)
+        return config
 
     def records(self) -> dict[str, Path]:
         """Return the records by the stems of their names: `200`, `50-diverged`."""

@@ -149,12 +149,14 @@ def artifacts(layout: Layout, study: Study) -> list[Path]:
 def targets(layout: Layout, study: Study) -> list[Path]:
     """Return all final files of a study.
 
-    Every record is among them: existing tables would not ask for a missing one.
+    Every record and every trial file is among them: existing tables would not ask for a missing
+    one.
     """
     files: list[Path] = []
     for phase in study.phases:
         folder = layout.phase(study.name, phase.name)
         files += [*records(layout, phase), *stage_records(layout, phase, phase.stages)]
+        files += [*trial_files(layout, phase), *stage_trials(layout, phase, phase.stages)]
         files += rung_decisions(layout, phase, phase.stages)
         files += [folder.scores, folder.decisions, folder.models]
         files.append(folder.best_configs(phase.selects))

@@ -18,7 +18,7 @@ from resweep.json_files import typed
 from resweep.paths import phase_and_slot, rung_name, trial_of
 from resweep.trials.record import Record, read_record
 
-WRITTEN_AGAIN = "delete it and run snakemake: it is written again"
+WRITTEN_AGAIN = "delete the trial file and run snakemake: it is written again"
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,9 @@ def read_trial(path: Path) -> Trial:
     try:
         content = yaml12.load_mapping(path)
     except ConfigError as error:
+        if not path.exists():
+            hint = "does not exist; run snakemake: it is written again"
+            raise ConfigError(Problem(str(path), "", None, hint)) from None
         hint = f"{error.problems[0].hint}; {WRITTEN_AGAIN}"
         raise ConfigError(Problem(str(path), "", None, hint)) from None
     return trial_from(content, str(path))

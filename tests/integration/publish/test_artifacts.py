@@ -13,6 +13,7 @@ import pytest
 
 from resweep.canonical import canonical_json, file_digest
 from resweep.errors import ConfigError, StoreError
+from resweep.json_files import read_json
 from resweep.paths import Layout
 from resweep.publish import artifacts
 from resweep.publish.artifacts import Content, Place, check_name, publish
@@ -61,7 +62,7 @@ def offline(stamp):
 
 def test_recorded_offline(trials, stamp):
     made = publish_configs(trials, stamp, OFFLINE, study="tiny", phase="rerun")
-    assert json.loads(stamp.read_text()) == made
+    assert read_json(stamp, "") == made
     assert (made["version"], made["status"]) == ("v0", "recorded")
     expected = {
         file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in trials.iterdir()
@@ -165,6 +166,21 @@ def test_interrupted_half_way(trials, stamp):
     assert not (versions / ".new").exists()
 
 
+@pytest.mark.parametrize("damage", ["", "[]", "{}", '{"digest": 5}'])
+def test_a_damaged_description_is_written_again(damage, trials, stamp):
+    made = publish_configs(trials, stamp, DISABLED)
+    versions = stamp.parent / "versions/rerun-configs"
+    (versions / "v0.json").write_text(damage)
+    (versions / "v0 (copy).json").write_text("{")
+    again = publish_configs(trials, stamp, DISABLED)
+    assert (again["version"], again["digest"]) == ("v0", made["digest"])
+    assert (versions / "v0.json.damaged").read_text() == damage
+    (versions / "v0.json").write_text(damage)
+    (trials / "01.yaml").write_text("trial: other\n")
+    assert publish_configs(trials, stamp, DISABLED)["version"] == "v1"
+    assert sorted(path.name for path in (versions / "v0").iterdir()) == sorted(made["files"])
+
+
 @pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "", "a b", "x" * 129, "a\n"])
 def test_names_that_are_none(name):
     with pytest.raises(ConfigError, match="artifact-name"):
@@ -251,7 +267,7 @@ def test_nothing_finished(ranked, stamp):
     )
     made = publish_model(layout, scores, stamp)
     assert (made["name"], made["type"], made["status"]) == ("rerun-model", "model", "empty")
-    assert json.loads(stamp.read_text()) == made
+    assert read_json(stamp, "") == made
 
 
 def run_script(name, *arguments, cwd):

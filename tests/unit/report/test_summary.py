@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from resweep import yaml12
 from resweep.paths import Layout
 from resweep.report.report import render_report
 from resweep.report.results import read_study
@@ -22,6 +21,7 @@ from tests.support.study import (
     make_adaptive_study,
     make_study,
     run_id,
+    write_config,
 )
 
 
@@ -169,7 +169,7 @@ def test_what_trained_is_shown_by_its_differences(tmp_path: Path) -> None:
     layout = make_study(tmp_path, [*SWEEP[:2], Made("lll", weights, 2.0)], rerun=[])
     run = Run(layout.run(run_id(layout, "sweep", "lll")))
     model = {"kind": "hf", "config": {"model_type": "llama"}, "vocab_size": 320, "lora_rank": 4}
-    (run.path / "config.yaml").write_text(yaml12.dump({"model": model}))
+    write_config(run, {"model": model})
     together = PART | {"device": "GPU", "processes": 2, "engine": "ddp"}
     run.update(segments=[PART, together, together | {"from_step": 40, "device": "another"}])
     by = read_study("made", layout).phases[0].trained_by

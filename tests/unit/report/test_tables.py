@@ -9,7 +9,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from resweep import yaml12
 from resweep.errors import StoreError
 from resweep.paths import Layout
 from resweep.report.tables import tabulate_study, update_metrics, write_runs_table
@@ -18,7 +17,7 @@ from resweep.systems.language.model_section import Model
 from resweep.trials.trial import read_trial, write_trial
 from tests.conftest import ROOT
 from tests.support.problems import assert_problem, problem_of
-from tests.support.study import RATE, SWEEP, Made, make_run, make_study, run_id
+from tests.support.study import RATE, SWEEP, Made, make_run, make_study, run_id, write_config
 
 GPT = ("n_layer", "n_head", "n_embd")
 ORPHAN, BEGUN, SHARED = "0123456789ab", "ba9876543210", "abcdef012345"
@@ -211,7 +210,7 @@ def test_what_resolving_fills_in_and_what_it_replaced_are_both_there(layout: Lay
     asked.config["training"] |= {"warmup_steps": None, "pct_warmup": 0.25}
     write_trial(trial, asked)
     resolved = {"training": {"warmup_steps": 10, "pct_warmup": None}, "mine": {"extra": 1}}
-    (layout.run(run_id(layout, "sweep", "bbb")) / "config.yaml").write_text(yaml12.dump(resolved))
+    write_config(Run(layout.run(run_id(layout, "sweep", "bbb"))), resolved)
     records = layout.study("made").path.glob("sweep/records/*.json")
     own = layout.study("made").table
     own.write_text(tabulate_study(records, layout))
