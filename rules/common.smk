@@ -10,12 +10,13 @@ import sys
 from pathlib import Path
 
 from resweep.canonical import canonical_json
-from resweep.errors import ResweepError
+from resweep.errors import ResweepError, describe
 from resweep.imports import code_digest
 from resweep.jobs.options import JobOptions
 from resweep.jobs.resources import TrialNeeds, scheduler_resources
 from resweep.paths import Layout
 from resweep.study import files
+from resweep.study.begin_build import begin_build
 from resweep.study.data_sets import data_sets
 from resweep.study.find import load_studies
 from resweep.systems.registry import system_file
@@ -45,6 +46,8 @@ try:
     DATA = [(study, one) for study in STUDIES for one in data_sets(study, LAYOUT)]
 except ResweepError as error:
     raise WorkflowError(*str(error).splitlines()) from None
+except OSError as error:
+    raise WorkflowError(describe(error)) from None
 
 NEEDS = TrialNeeds(LAYOUT)
 PHASES = [(study, phase) for study in STUDIES for phase in study.phases]
@@ -57,8 +60,16 @@ if workflow.exec_mode.name == "DEFAULT":
     for _study in STUDIES:
         for _line in _study.warnings:
             print(f"warning: {_line}", file=sys.stderr)
-        for _path in drop_dangling_records(LAYOUT, _study.name):
-            print(f"{_path}: its run is gone from the store; it will be trained again")
+    try:
+        if not {"-n", "--dry-run", "--dryrun"}.intersection(sys.argv):
+            begin_build(LAYOUT, [study.name for study in STUDIES])
+        for _study in STUDIES:
+            for _path in drop_dangling_records(LAYOUT, _study.name):
+                print(f"{_path}: its run is gone from the store; it will be trained again")
+    except ResweepError as error:
+        raise WorkflowError(str(error)) from None
+    except OSError as error:
+        raise WorkflowError(describe(error)) from None
 else:
     # A cluster signals all processes of a job before its time limit. Snakemake would die of it, and
     # would kill the training, which is saving.

@@ -7,15 +7,16 @@ Nothing is believed because it is there: a disk, a copy or an editor may have ch
 older versions have no checksum; their type is checked.
 """
 
+import hashlib
 import json
 import logging
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from resweep.canonical import digest
 from resweep.errors import DamagedFile
 from resweep.files import write_atomically
 
@@ -44,7 +45,7 @@ def from_json(text: str | bytes) -> dict[str, Any]:
     """
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"is not JSON ({error})") from None
     if not isinstance(content, dict):
         raise ValueError(f"should be a JSON object, not {content!r:.40}")
@@ -54,14 +55,23 @@ def from_json(text: str | bytes) -> dict[str, Any]:
     return content
 
 
+def has_checksum(text: str | bytes) -> bool:
+    """Whether the content of a file that `from_json` read has a checksum."""
+    return CHECKSUM in json.loads(text)
+
+
 def checksum(content: Mapping[str, Any]) -> str:
     """Digest of a content; does not depend on the order of keys or on spaces."""
-    return digest(json.loads(json.dumps(content, allow_nan=False)), CHECKSUM_LENGTH)
+    read_back = json.loads(json.dumps(content, allow_nan=False))  # keys are text then
+    text = json.dumps(read_back, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:CHECKSUM_LENGTH]
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file, atomically, with its checksum."""
-    write_atomically(path, to_json(content))
+def write_json(
+    path: Path, content: Mapping[str, Any], confirm: Callable[[], None] = lambda: None
+) -> None:
+    """Write a JSON file with its checksum, as `write_atomically` does."""
+    write_atomically(path, to_json(content), confirm)
 
 
 def read_json(path: Path, fix: str, shape: TypeAdapter[Any] = MAPPING) -> Any:
@@ -77,14 +87,28 @@ def read_json(path: Path, fix: str, shape: TypeAdapter[Any] = MAPPING) -> Any:
         DamagedFile: It is not JSON, has another checksum, or is not of this type.
     """
     try:
-        return shape.validate_python(from_json(path.read_bytes()), strict=True)
+        return typed(from_json(path.read_bytes()), shape)
+    except IsADirectoryError:
+        raise DamagedFile(path, "is a folder", fix) from None
+    except ValueError as error:
+        raise DamagedFile(path, str(error), fix) from None
+
+
+def typed(content: Mapping[str, Any], shape: TypeAdapter[Any]) -> Any:
+    """Return a content of the expected type.
+
+    Raises:
+        ValueError: It is of another type; the message is a predicate: "has no step".
+    """
+    try:
+        return shape.validate_python(content, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        what = f"{key} = {first['input']!r:.40}: {first['msg']}" if key else str(first["msg"])
-        raise DamagedFile(path, what, fix) from None
-    except ValueError as error:
-        raise DamagedFile(path, str(error), fix) from None
+        if first["type"] == "missing":
+            raise ValueError(f"has no {key}") from None
+        shown = f"has {key} = {first['input']!r:.40}: " if key else ""
+        raise ValueError(shown + first["msg"].removeprefix("Value error, ")) from None
 
 
 def set_aside(path: Path, what: str) -> Path:
@@ -95,6 +119,8 @@ def set_aside(path: Path, what: str) -> Path:
         what: How.
     """
     aside = path.with_name(f"{path.name}.damaged")
+    if aside.is_dir():
+        shutil.rmtree(aside)
     path.replace(aside)
     log.warning("%s: %s; set aside as %s", path, what, aside.name)
     return aside

@@ -2,9 +2,11 @@
 
 Other tools rely on these names; no other module of the library spells out a path. Folders of
 checkpoints are named, and found, by `store.checkpoints`; whoever writes a checkpoint or
-prepared data names the files in it.
+prepared data names the files in it. Editors, file systems and people leave files of other names in
+these folders: they are never read.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,17 @@ RECORDS = "records"
 CLAIMS = "claims"
 METRICS = "metrics.jsonl"
 TIMING = "timing.jsonl"
+
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"  # of a study, a phase or a trial
+_RUN = re.compile(r"[0-9a-f]{12}")
+_RECORD = re.compile(r"(?:0|[1-9][0-9]*)(?:-[a-z]+)*(?:-[0-9a-f]{6})?\.json")  # {step}[-{rule}]
+_CLAIM = re.compile(rf"{_NAME}\.{_NAME}\.({_NAME})")
+_SLOT = re.compile(rf"{_NAME}\.json")
+
+
+def is_run_id(name: str) -> bool:
+    """Whether a name is that of a run."""
+    return _RUN.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)
@@ -66,9 +79,17 @@ class PhaseFolder:
         """Record of a slot: its result."""
         return self.records / f"{slot}.json"
 
+    def models_kept(self) -> list[Path]:
+        """Return the existing links to weights that are kept."""
+        return sorted(self.models.glob("*"))
+
     def records_at_rungs(self) -> list[Path]:
         """Return the existing records of all slots at all rungs."""
-        return sorted(self.records.glob(f"**/{rung_name('*')}/*.json"))
+        return _slots(self.records.glob(f"**/{rung_name('*')}/*.json"))
+
+    def final_records(self) -> list[Path]:
+        """Return the existing records of all trials."""
+        return _slots(self.records.glob("*.json"))
 
     def rung_decisions(self, stage: str) -> Path:
         """Which trials continue from a rung, by the name of its stage."""
@@ -95,6 +116,11 @@ class StudyFolder:
         return self.path / STUDY
 
     @property
+    def lock(self) -> Path:
+        """Locked by the process that builds it."""
+        return self.path / ".lock"
+
+    @property
     def table(self) -> Path:
         """One row for each trial."""
         return self.path / TABLE
@@ -119,6 +145,10 @@ class StudyFolder:
     def phase(self, phase: str) -> PhaseFolder:
         """Paths of a phase."""
         return PhaseFolder(self.path / phase)
+
+    def phases(self) -> list[PhaseFolder]:
+        """Return the existing folders of phases."""
+        return [PhaseFolder(path.parent) for path in sorted(self.path.glob(f"*/{RECORDS}"))]
 
     def all_records(self) -> list[Path]:
         """Return the existing records of all phases, including those of rungs."""
@@ -169,6 +199,23 @@ class RunFolder:
     def record(self, name: str) -> Path:
         """Record of a trial that ended here, by its step and rule: 200, 50-diverged."""
         return self.records / f"{name}.json"
+
+    def all_records(self) -> list[Path]:
+        """Return the existing records, sorted by name."""
+        return sorted(path for path in _files_of(self.records) if _RECORD.fullmatch(path.name))
+
+    def damaged_records(self) -> list[Path]:
+        """Return the records that were set aside because they were damaged."""
+        files = _files_of(self.records)
+        return sorted(
+            p
+            for p in files
+            if _RECORD.fullmatch(p.name.removesuffix(".damaged")) and p.suffix == ".damaged"
+        )
+
+    def all_claims(self) -> list[Path]:
+        """Return the existing claims."""
+        return sorted(path for path in _files_of(self.claims) if _CLAIM.fullmatch(path.name))
 
     @property
     def claims(self) -> Path:
@@ -261,13 +308,22 @@ class Layout:
         """Folder of one run."""
         return self.runs / run_id
 
+    def all_runs(self) -> list[Path]:
+        """Return the folders of all runs of the store, sorted."""
+        return sorted(p for p in _files_of(self.runs) if is_run_id(p.name) and p.is_dir())
+
     def data(self, data_id: str) -> Path:
         """Folder of one prepared data set."""
         return self.root / "data" / data_id
 
+    @property
+    def weights_known(self) -> Path:
+        """Folder of what is known about weights that runs start from."""
+        return self.root / "weights"
+
     def weights(self, name: str) -> Path:
-        """What is known about weights that runs start from."""
-        return self.root / "weights" / f"{name}.json"
+        """What is known about one of them."""
+        return self.weights_known / f"{name}.json"
 
     def study(self, study: str) -> StudyFolder:
         """Paths of one study."""
@@ -291,12 +347,14 @@ class Layout:
 
     def trial_records(self, study: str, phase: str) -> list[Path]:
         """Return the existing records of the trials of a phase; names may be wildcards."""
-        return sorted(self.root.glob(f"{study}/{phase}/{RECORDS}/*.json"))
+        return _slots(self.root.glob(f"{study}/{phase}/{RECORDS}/*.json"))
 
     def claims_of(self, study: str, phase: str) -> Iterator[tuple[RunFolder, str]]:
         """Yield the run and the trial of each existing claim of a phase."""
         for file in sorted(self.runs.glob(f"*/{CLAIMS}/{study}.{phase}.*")):
-            yield RunFolder(file.parent.parent), file.name.split(".", 2)[2]
+            claim = _CLAIM.fullmatch(file.name)
+            if claim is not None:
+                yield RunFolder(file.parent.parent), claim[1]
 
     def artifact(self, name: str) -> Path:
         """Stamp of an artifact that does not belong to a study."""
@@ -309,6 +367,16 @@ class Layout:
     def sweeps(self) -> list[SweepFolder]:
         """Return the existing sweeps of `run_sweep.py`."""
         return [SweepFolder(path.parent) for path in sorted(self.root.glob(f"sweeps/*/{STUDY}"))]
+
+
+def _files_of(folder: Path) -> Iterator[Path]:
+    """Yield what a folder contains; nothing if there is no folder."""
+    return folder.iterdir() if folder.is_dir() else iter(())
+
+
+def _slots(files: Iterator[Path]) -> list[Path]:
+    """Return the files that are named after slots, sorted."""
+    return sorted(path for path in files if _SLOT.fullmatch(path.name))
 
 
 def rung_name(number: int | str) -> str:
@@ -340,6 +408,14 @@ def phase_and_slot(record: Path) -> tuple[PhaseFolder, str]:
     """Return the phase and the slot that a record belongs to."""
     above, _, slot = str(record.with_suffix("")).rpartition(f"/{RECORDS}/")
     return PhaseFolder(Path(above)), slot
+
+
+def run_of_link(record: Path) -> str | None:
+    """Return the run that a trial's record links to; None if it is a file of its own."""
+    if not record.is_symlink():
+        return None
+    run = record.readlink().parent.parent.name  # records/ of runs/{run_id}/ is where it points
+    return run if is_run_id(run) else None
 
 
 def trial_of(record: Path) -> Path:

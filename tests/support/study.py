@@ -6,8 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from resweep import yaml12
+from resweep.canonical import digest
 from resweep.config import compose
 from resweep.config.compose import Composed, assign
+from resweep.data.description import DESCRIPTION
+from resweep.data.source import data_id
+from resweep.data.store import Prepared
+from resweep.errors import StoreError
 from resweep.json_files import write_json
 from resweep.paths import METRICS, Layout
 from resweep.ranking.keep import keep_models
@@ -15,6 +20,8 @@ from resweep.ranking.scores import rank_trials, read_result
 from resweep.report.tables import tabulate_study, write_runs_table
 from resweep.search.rungs import Rung, RungEntry, decide
 from resweep.store import checkpoints as checkpoint
+from resweep.store.goal import goal_of
+from resweep.store.identity import identity_without_data
 from resweep.store.retention import claim
 from resweep.store.run import Run
 from resweep.study.kinds.rerun import RerunPhase
@@ -26,13 +33,22 @@ from resweep.sweep import EarlyTerminate
 from resweep.systems.registry import find_system
 from resweep.training.metrics import MetricLog
 from resweep.trials.decisions import write_decisions
-from resweep.trials.record import Record, Status, link_record, write_own_record
-from resweep.trials.trial import Trial, write_trial
+from resweep.trials.record import Record, Status, link_record, read_record, write_own_record
+from resweep.trials.trial import Trial, read_outcome, write_trial
 from tests.support.tiny import BASE, LANGUAGE
 
 RATE = "training.learning_rate"
 SEED = "training.seed"
-PART = {"from_step": 0, "device": "cpu (made)", "processes": 1}
+PART = {
+    "from_step": 0,
+    "to_step": 40,
+    "device": "cpu (made)",
+    "processes": 1,
+    "seconds": 1.0,
+    "versions": {},
+    "code": "0123456789ab",
+}
+DATA = {"digest": "made up", "vocab_size": 257, "tokens": {"train": 4000, "val": 900, "test": 900}}
 
 
 @dataclass(frozen=True)
@@ -69,6 +85,8 @@ RERUN = [
     Made("05", {}, None, status="empty", reason="top3_best_configs.yaml has only 2 configurations"),
 ]
 
+LOGGED = {"training.log_steps": 10, "training.eval_steps": 10}  # as `make_run` writes
+
 
 def make_study(
     root: Path,
@@ -82,7 +100,7 @@ def make_study(
     layout = Layout(root / "results")
     score = score or Score(slope_weight=0.0)
     ranked = choose_metric(score, None, "made.yaml", find_system("language"))
-    full, problems = compose.validate(Composed(compose.nest(BASE), {}), "made", LANGUAGE)
+    full, problems = compose.validate(Composed(compose.nest(BASE | LOGGED), {}), "made", LANGUAGE)
     assert not problems
     common = {"study": name, "config": full, "keep": "best", "resources": Resources()}
     phases: list[Phase] = [SweepPhase(name="sweep", score=ranked, **common)]
@@ -143,7 +161,7 @@ def make_adaptive_study(root: Path) -> Layout:
         entries = [
             RungEntry(
                 trial=trial,
-                run_id=f"sweep{trial}",
+                run_id=run_id(layout, "sweep", trial),
                 step=20,
                 status=Status.DIVERGED if statuses[trial] == "diverged" else Status.STOPPED,
                 rule=None,
@@ -167,8 +185,14 @@ def make_trial(layout: Layout, phase: Phase, made: Made) -> Path:
         write_own_record(path, Status.EMPTY, str(made.reason))
         return path
     write_trial(trial_file(path), trial)
-    run = Run(layout.run(f"{phase.name}{made.name}"))
+    data = make_data(layout, config)
+    try:
+        known = goal_of(config, None, data, layout).identity
+    except StoreError:  # made up like the rest, it starts from weights that are not there
+        known = identity_without_data(config) | {"run": {"weights": made.name}}
+    run = Run(layout.run(digest(known, 12)))
     record = make_run(run, config, made)
+    run.update(identity=known)
     if made.final is not None:
         folder = run.path / checkpoint.folder_name(made.steps)
         folder.mkdir(exist_ok=True)
@@ -177,9 +201,22 @@ def make_trial(layout: Layout, phase: Phase, made: Made) -> Path:
     return path
 
 
+def make_data(layout: Layout, config: dict[str, Any]) -> Prepared:
+    """Describe the data of a configuration, as if it was prepared."""
+    folder = layout.data(data_id(find_system("language"), config["data"]))
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / DESCRIPTION, {"settings": config["data"], "sources": {}, **DATA})
+    return Prepared(folder, DATA["digest"], DATA)
+
+
+def run_id(layout: Layout, phase: str, trial: str, study: str = "made") -> str:
+    """Name of the run of a trial."""
+    return str(read_record(layout.record(study, phase, trial)).run_id)
+
+
 def make_run(run: Run, config: dict[str, Any], made: Made) -> Path:
     """Write a run's folder: its losses fall from 5 to the final value, or end in nan."""
-    log = MetricLog(run.path / METRICS, 0)
+    log = MetricLog(run.path / METRICS)
     log.write(0, {"val/loss": 5.0})
     last = 5.0 if made.final is None else made.final
     for step in range(10, made.steps + 1, 10):
@@ -216,7 +253,7 @@ def make_run(run: Run, config: dict[str, Any], made: Made) -> Path:
 def rank_phase(layout: Layout, phase: Phase, records: list[Path]) -> None:
     """Write scores.csv, decisions.csv and models/ of a phase."""
     folder = layout.phase(phase.study, phase.name)
-    results = [read_result(path, phase.score, layout) for path in records]
+    results = [read_result(read_outcome(path), phase.score, layout) for path in records]
     rank_trials(results, phase.score).to_csv(folder.scores, index=False)
     decisions = keep_models(
         study=phase.study,

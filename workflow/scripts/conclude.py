@@ -10,9 +10,9 @@ from pathlib import Path
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.search.promote import conclude
+from resweep.store.outcome import OutcomeReader
 from resweep.trials.decisions import read_decisions
 from resweep.trials.record import record_paths
-from resweep.trials.trial import read_outcome
 
 
 def main() -> None:
@@ -25,8 +25,9 @@ def main() -> None:
     add("--decisions", type=Path, nargs="+", required=True, help="decisions of the rungs")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
-    outcomes = [read_outcome(path) for path in record_paths(arguments.records)]
-    conclude(outcomes, read_decisions(arguments.decisions), Layout(arguments.results))
+    layout = Layout(arguments.results)
+    outcomes = OutcomeReader(layout).read_all(record_paths(arguments.records))
+    conclude(outcomes, read_decisions(arguments.decisions), layout)
 
 
 if __name__ == "__main__":

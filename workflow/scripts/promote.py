@@ -16,9 +16,10 @@ from resweep.paths import Layout
 from resweep.ranking.release import release_stopped
 from resweep.search.promote import promote, rung_plan_from
 from resweep.search.rungs import PROMOTE
+from resweep.store.outcome import OutcomeReader
 from resweep.trials.decisions import write_decisions
 from resweep.trials.record import record_paths
-from resweep.trials.trial import read_outcome, write_trial
+from resweep.trials.trial import write_trial
 
 log = logging.getLogger("resweep.promote")
 
@@ -37,15 +38,14 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     plan = rung_plan_from(json.loads(arguments.plan))
-    trials, decisions = promote(
-        plan, [read_outcome(path) for path in record_paths(arguments.records)]
-    )
+    layout = Layout(arguments.results)
+    outcomes = OutcomeReader(layout).read_all(record_paths(arguments.records))
+    trials, decisions = promote(plan, outcomes)
     for path, trial in zip(arguments.trials, trials, strict=True):
         write_trial(path, trial)
     write_decisions(arguments.decisions, decisions)
     promoted = [row["trial"] for row in decisions if row["decision"] == PROMOTE]
     log.info("%d of %d continue: %s", len(promoted), len(decisions), ", ".join(promoted))
-    layout = Layout(arguments.results)
     release_stopped(plan.study, plan.phase, decisions, plan.keep, layout)
 
 

@@ -6,15 +6,17 @@ r"""Rank the trials of a phase: early slope, final value, score.
 
 import argparse
 import json
+import logging
 import sys
 from pathlib import Path
 
 from resweep.errors import run_command
+from resweep.files import write_atomically
 from resweep.paths import Layout
 from resweep.ranking.scores import check_rankable, code_warning, rank_trials, read_result
+from resweep.store.outcome import OutcomeReader
 from resweep.study.metric import read_score
 from resweep.trials.record import record_paths
-from resweep.trials.trial import read_outcome
 
 
 def main() -> None:
@@ -35,17 +37,18 @@ def main() -> None:
     add("--tolerate-failures", type=int, default=0, help="number of failed trials to tolerate (0)")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     layout = Layout(arguments.results)
-    paths = record_paths(arguments.records)
-    configs = (read_outcome(path).trial.config for path in paths)
+    outcomes = OutcomeReader(layout).read_all(record_paths(arguments.records))
+    configs = (outcome.trial.config for outcome in outcomes)
     config = next(filter(None, configs), {})  # an empty slot has none
     score = read_score({"score": json.loads(arguments.score), "config": config})
-    results = [read_result(path, score, layout) for path in paths]
+    results = [read_result(outcome, score, layout) for outcome in outcomes]
     check_rankable(results, arguments.tolerate_failures, arguments.study)
     warning = code_warning(result.record for result in results)
     if warning:
         print(f"warning: {warning}", file=sys.stderr)
-    rank_trials(results, score).to_csv(arguments.scores, index=False)
+    write_atomically(arguments.scores, rank_trials(results, score).to_csv(index=False))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from resweep.errors import run_command
 from resweep.files import write_atomically
+from resweep.paths import Layout
 from resweep.ranking.selection import best_configs_text
+from resweep.store.outcome import OutcomeReader
 
 
 def main() -> None:
@@ -20,8 +22,12 @@ def main() -> None:
     parser.add_argument("--scores", type=Path, required=True, help="the phase's scores.csv")
     parser.add_argument("--top", type=int, required=True, help="number of configurations")
     parser.add_argument("--output", type=Path, required=True, help="YAML file to write")
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), help="results folder (results)"
+    )
     arguments = parser.parse_args()
-    write_atomically(arguments.output, best_configs_text(arguments.scores, arguments.top))
+    read = OutcomeReader(Layout(arguments.results)).read
+    write_atomically(arguments.output, best_configs_text(arguments.scores, arguments.top, read))
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ from pathlib import Path
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.search.rounds import plan_from, propose_round
+from resweep.store.outcome import OutcomeReader
 from resweep.trials.record import record_paths
-from resweep.trials.trial import read_outcome, write_trial
+from resweep.trials.trial import write_trial
 
 
 def main() -> None:
@@ -35,8 +36,10 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     plan = plan_from(json.loads(arguments.plan))
-    outcomes = [read_outcome(path) for path in record_paths(arguments.records)]
-    trials = propose_round(plan, outcomes, arguments.warm_start, Layout(arguments.results))
+    layout = Layout(arguments.results)
+    reader = OutcomeReader(layout)
+    outcomes = reader.read_all(record_paths(arguments.records))
+    trials = propose_round(plan, outcomes, arguments.warm_start, layout, reader.read)
     for path, trial in zip(arguments.trials, trials, strict=True):
         write_trial(path, trial)
 

@@ -17,12 +17,14 @@ from pathlib import Path
 
 from resweep.agents.sweep_study import SweepStudy
 from resweep.errors import ConfigError, DataError, Interrupted, LockTimeout, Problem
+from resweep.files import may_write
 from resweep.paths import Layout
 from resweep.search.promote import promote
 from resweep.search.rounds import propose_round
 from resweep.search.stages import Stage
 from resweep.store.answer import ToTrain, prepare_and_answer
 from resweep.store.lock import RunLock
+from resweep.store.outcome import OutcomeReader
 from resweep.store.run import Run
 from resweep.study.kinds.sweep_phase import SweepPhase
 from resweep.trials.record import read_record
@@ -118,7 +120,8 @@ class Worker:
             return promote(phase.rung_plan(before), latest)[0]
         if phase.search is not None:
             tables = phase.warm_start_tables(self.layout)
-            return propose_round(phase.round_plan(stage), known, tables, self.layout)
+            read = OutcomeReader(self.layout).read
+            return propose_round(phase.round_plan(stage), known, tables, self.layout, read)
         return [phase.known_trial(name, stage) for name in stage.names]
 
     def _advance(
@@ -193,7 +196,7 @@ def run_to_train(trial: Trial, layout: Layout) -> Run | None:
 
 def is_held(run: Run) -> bool:
     """Whether another process advances a run now."""
-    if not run.path.exists():
+    if not may_write(run.path):  # there is none yet, or it is not ours to train
         return False
     try:
         with RunLock(run.path, timeout=0.0):

@@ -10,7 +10,6 @@ Nothing is believed because it is there:
     Opened    while a training reads (resweep.data.opened)
 """
 
-import errno
 import logging
 import os
 import shutil
@@ -41,11 +40,9 @@ from resweep.data.notes import (
 )
 from resweep.data.source import Source, data_id, is_mounted, source_change
 from resweep.errors import DamagedFile, DataError, ResweepError
-from resweep.files import file_lock
+from resweep.files import file_lock, is_denied, naming, removing
 from resweep.json_files import write_json
 from resweep.paths import Layout
-
-NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +152,7 @@ class _DataSet:
             try:
                 stack.enter_context(file_lock(self.folder.with_suffix(".lock")))
             except OSError as error:
-                if error.errno not in NOT_WRITABLE:
+                if not is_denied(error):
                     raise
                 self._lock_error = error
             yield
@@ -255,38 +252,32 @@ class _DataSet:
             log.warning("%s: %s; preparing the data again", damage.path, damage.what)
         if self._lock_error is not None:
             raise self._lock_error
+        _remove(self._new)
         try:
-            made = self._prepare()
-            if known is not None and damage is not None and made["digest"] != known["digest"]:
-                raise DataError(
-                    "its source gives other data than before; restore the file, or remove "
-                    f"{self.folder} to train on the new data"
-                )
-            self._publish()
+            with naming(self._new), removing(self._new):
+                made = self._prepare()
+                if known is not None and damage is not None and made["digest"] != known["digest"]:
+                    raise DataError(
+                        "its source gives other data than before; restore the file, or remove "
+                        f"{self.folder} to train on the new data"
+                    )
+                self._publish()
         except DataError as error:
             if damage is None:
                 raise
             fix = f"it cannot be prepared again: {error}"
             raise DamagedFile(damage.path, damage.what, fix) from None
-        finally:
-            _remove(self._new)
         return made
 
     def _prepare(self) -> Description:
         """Prepare it in `_new`; returns its description."""
-        _remove(self._new)
-        try:
-            named = self.source.source_files(self.settings)
-            sources = {str(file): note_source(file) for file in named}
-            self._new.mkdir(parents=True)
-            made = self.source.prepare_data(self.settings, self._new)
-            files = {name: _finish(self._new / name) for name in _files_of(self._new)}
-            about = {"settings": dict(self.settings), **made, "sources": sources, "files": files}
-            write_json(self._new / DESCRIPTION, about)
-        except OSError as error:  # of a full disk, without a name
-            if error.errno is None:
-                raise
-            raise OSError(error.errno, error.strerror, error.filename or str(self._new)) from error
+        named = self.source.source_files(self.settings)
+        sources = {str(file): note_source(file) for file in named}
+        self._new.mkdir(parents=True)
+        made = self.source.prepare_data(self.settings, self._new)
+        files = {name: _finish(self._new / name) for name in _files_of(self._new)}
+        about = {"settings": dict(self.settings), **made, "sources": sources, "files": files}
+        write_json(self._new / DESCRIPTION, about)
         return cast("Description", about)
 
     def _publish(self) -> None:

@@ -121,7 +121,7 @@ class TrialNeeds:
         self._when = 0.0
 
     def of(self, phase: Phase, stage: Stage, trial: str, attempt: int) -> Needs:
-        """Return what one trial asks for.
+        """Return what one trial asks for; never raises, since that would stop all jobs.
 
         Args:
             phase, stage: Where it belongs.
@@ -130,7 +130,10 @@ class TrialNeeds:
         """
         asked = (phase.study, phase.name, stage.name, trial, attempt)
         if asked != self._asked or self._clock() - self._when > CACHED_SECONDS:
-            self._answer = self._look(phase, stage, trial)
+            try:
+                self._answer = self._look(phase, stage, trial)
+            except Exception:  # of a damaged file: its job says what is wrong, and stops alone
+                self._answer = _estimate(phase.config, None, phase.resources, 0)
             self._asked, self._when = asked, self._clock()
         return self._answer
 

@@ -13,11 +13,13 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from resweep.errors import ConfigError, Interrupted, Problem, ResweepError
+from resweep.errors import ConfigError, DamagedFile, Interrupted, Problem, ResweepError
+from resweep.files import may_write
 from resweep.jobs.options import JobOptions
 from resweep.machine import launch
 from resweep.machine.gpus import gpu_log, lease_gpu
 from resweep.store.answer import Infeasible, Served, ToTrain, prepare_and_answer
+from resweep.store.heal import heal, is_sound
 from resweep.store.lock import RunLock
 from resweep.store.recorder import Recorder
 from resweep.store.retention import claim
@@ -55,7 +57,7 @@ def train_trial(
         options: Of the job.
         processes: Those that train together, if this is rank 0 of them.
         interrupted: Whether to save, or to stop waiting, and return.
-        on_run: Called with the run's folder once it is known.
+        on_run: Called with the run's folder once it is known, unless we may only read it.
 
     Returns:
         Whether anything was trained here, and sent to W&B; otherwise the store answered.
@@ -71,11 +73,14 @@ def train_trial(
     found = prepare_and_answer(trial, options.layout, weights=options.wants_weights)
     if isinstance(found, Infeasible):
         return _infeasible(record, found.reason)
-    on_run(found.run.path)
+    if may_write(found.run.path) or not found.run.path.exists():
+        on_run(found.run.path)
     if options.keep != "none":  # before training, so that its weights are not pruned
         claim(found.run, trial.study, trial.phase, trial.trial)
     starts_processes = launch.is_wanted(found.goal.training) and processes is None
     served = found.record if isinstance(found, Served) else None
+    if served is not None and not is_sound(found.run, served):
+        served = None
     # Before starting processes, wait here for another process that trains the run: without a GPU.
     if served is None and (starts_processes or isinstance(found, Served)):
         served = _answer_under_lock(found, options, interrupted)
@@ -108,9 +113,13 @@ def _answer_under_lock(
     """Return the record of a goal, written from the run's metrics if these suffice."""
     run, goal = found.run, found.goal
     with RunLock(run.path, options.lock_timeout, interrupted=interrupted):
-        served = run.find_record(goal)
-        if served is None and run.is_served(goal):
-            served = Recorder(run, goal).replay(goal.until, run.settled_stop(goal))
+        heal(run, goal)
+        try:
+            served = run.find_record(goal)
+            if served is None and run.is_served(goal):
+                served = Recorder(run, goal).replay(goal.until, run.settled_stop(goal))
+        except DamagedFile:
+            return None  # the training restores what is damaged
     return served
 
 

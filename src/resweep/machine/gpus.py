@@ -9,7 +9,6 @@ it, and it ends with the process. In a SLURM job, which already has its GPUs, th
 
 import contextlib
 import fcntl
-import json
 import logging
 import os
 import re
@@ -23,7 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from resweep.errors import ConfigError, Interrupted, Problem
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
+
+from resweep.errors import ConfigError, DamagedFile, Interrupted, Problem
+from resweep.json_files import read_json, to_json
+from resweep.machine.log_file import add_log_file
 
 LOGS = Path("logs")
 HELD = "RESWEEP_HELD_GPU"  # tells this process and its children that they have one
@@ -34,6 +38,16 @@ NOTICE_SECONDS = 60.0
 
 _DEVICE = re.compile(r"GPU (\d+): .*\(UUID: (GPU-[^)]+)\)")
 _PART = re.compile(r"\s+MIG .*\(UUID: (MIG-[^)]+)\)")
+
+
+class _Holder(TypedDict):
+    """Content of a lease."""
+
+    work: str
+    process: int
+
+
+_HOLDER = TypeAdapter(_Holder)
 
 log = logging.getLogger(__name__)
 
@@ -256,7 +270,7 @@ class LeaseFolder:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.ftruncate(file, 0)
-            os.write(file, json.dumps(holder).encode())
+            os.write(file, to_json(holder).encode())
         except BlockingIOError:
             os.close(file)
             return None
@@ -271,9 +285,9 @@ class LeaseFolder:
 
     def _holder(self, name: str) -> str:
         try:
-            holder = json.loads((self.path / f"{name}.lock").read_text())
+            holder = read_json(self.path / f"{name}.lock", "it is written again", _HOLDER)
             return f"{holder['work']} (process {holder['process']})"
-        except (OSError, ValueError):  # between taking and writing
+        except (OSError, DamagedFile):  # between taking and writing
             return "another training"
 
 
@@ -283,14 +297,15 @@ def gpu_log(gpu: str | None, work: str, folder: Path = LOGS) -> Iterator[None]:
     if gpu is None:
         yield
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(folder / f"gpu_{gpu.replace(',', '-')}_sweep.log")
     shown = work.replace("%", "%%")
-    handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s {shown}: %(message)s"))
-    root = logging.getLogger()
-    root.addHandler(handler)
+    handler = add_log_file(
+        folder / f"gpu_{gpu.replace(',', '-')}_sweep.log",
+        f"%(asctime)s %(levelname)s {shown}: %(message)s",
+    )
     try:
         yield
     finally:
-        root.removeHandler(handler)
-        handler.close()
+        if handler is not None:
+            logging.getLogger().removeHandler(handler)
+            with contextlib.suppress(OSError):  # a full disk, which was reported
+                handler.close()

@@ -11,7 +11,6 @@ here only to rank 0: it saves, and stops the others.
 
 import contextlib
 import ctypes
-import json
 import logging
 import os
 import shlex
@@ -22,7 +21,9 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from signal import SIGTERM
-from typing import Any
+
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
 
 from resweep.config.training_section import Training
 from resweep.errors import (
@@ -35,6 +36,7 @@ from resweep.errors import (
     ResweepError,
 )
 from resweep.files import write_atomically
+from resweep.json_files import read_json, write_json
 
 FOLDER = "RESWEEP_LAUNCH"  # tells the processes where the answer goes
 POLL_SECONDS = 0.2
@@ -45,6 +47,17 @@ SIGNALS = "SIGTERM,SIGINT,SIGUSR1,SIGHUP,SIGQUIT"
 SCRIPT = Path("workflow", "scripts", "train.py")
 ERRORS = {kind.__name__: kind for kind in (Interrupted, LeaseLost, LockTimeout, ProcessLost)}
 PR_SET_PDEATHSIG = 1
+
+
+class _Answer(TypedDict):
+    """What rank 0 did, or the error that it raised."""
+
+    trained: bool
+    error: str | None
+    text: str
+
+
+_ANSWER = TypeAdapter(_Answer)
 
 log = logging.getLogger(__name__)
 
@@ -156,11 +169,11 @@ def _signal(folder: Path) -> bool:
 
 def _read_answer(folder: Path, code: int) -> bool:
     try:
-        answer = json.loads((folder / "answer.json").read_text())
+        answer: _Answer = read_json(folder / "answer.json", "run the same command again", _ANSWER)
     except FileNotFoundError:
         raise Crashed(f"the processes of the training exited with code {code}") from None
-    if "error" not in answer:
-        return bool(answer["trained"])
+    if answer["error"] is None:
+        return answer["trained"]
     raise ERRORS.get(answer["error"], ResweepError)(answer["text"])
 
 
@@ -178,15 +191,15 @@ class Answer:
 
     def trained(self, trained: bool) -> None:
         """Report that the trial has its record."""
-        self._write({"trained": trained})
+        self._write({"trained": trained, "error": None, "text": ""})
 
     def failed(self, error: ResweepError) -> None:
         """Report what was raised."""
-        self._write({"error": type(error).__name__, "text": str(error)})
+        self._write({"trained": False, "error": type(error).__name__, "text": str(error)})
 
-    def _write(self, content: Mapping[str, Any]) -> None:
+    def _write(self, answer: "_Answer") -> None:
         if self.folder is not None:
-            write_atomically(self.folder / "answer.json", json.dumps(content))
+            write_json(self.folder / "answer.json", dict(answer))
 
 
 def _free_port() -> int:

@@ -19,7 +19,6 @@ import math
 import statistics
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -27,11 +26,11 @@ import pandas as pd
 from resweep.canonical import canonical_json
 from resweep.config.metric import sign_of
 from resweep.errors import ConfigError, Problem, StoreError
-from resweep.paths import Layout, RunFolder, trial_of
+from resweep.paths import Layout, RunFolder
+from resweep.store.curve import record_curve
 from resweep.study.metric import PhaseScore
-from resweep.training.metrics import read_metrics
-from resweep.trials.record import Record, Status, has_result, read_record
-from resweep.trials.trial import read_trial
+from resweep.trials.record import Record, Status, has_result
+from resweep.trials.trial import Outcome
 
 SEED = "training.seed"
 WORST_LAST = [
@@ -86,18 +85,19 @@ def early_slope(steps: list[float], values: list[float]) -> float | None:
     return statistics.linear_regression(steps, values).slope
 
 
-def read_result(record_path: Path, score: PhaseScore, layout: Layout) -> TrialResult:
-    """Read a trial's record, its assignments and its curve.
+def read_result(outcome: Outcome, score: PhaseScore, layout: Layout) -> TrialResult:
+    """Return what ranking needs of a trial: its record, its assignments and its curve.
 
     Args:
-        record_path: `.../{phase}/records/{trial}.json`; the trial file is in `trials/` beside it.
+        outcome: The trial with its record, checked by `store.outcome`.
         score: Which metrics to read.
         layout: Where the runs are.
     """
-    record = read_record(record_path)
+    record = outcome.record
     lines = []
     if record.run_id is not None:
-        lines = read_metrics(RunFolder(layout.run(record.run_id)).metrics, record.step)
+        folder = RunFolder(layout.run(record.run_id))
+        lines = record_curve(folder, record, outcome.trial.config["training"], restore=True)
     early = [
         (line["step"], line[score.early_metric])
         for line in lines
@@ -108,12 +108,14 @@ def read_result(record_path: Path, score: PhaseScore, layout: Layout) -> TrialRe
     if record.status == Status.FINISHED and final is None:
         known = ", ".join(sorted(record.metrics))
         raise ConfigError(
-            Problem(str(record_path), "score.metric", metric, f"was not logged; available: {known}")
+            Problem(
+                str(outcome.path), "score.metric", metric, f"was not logged; available: {known}"
+            )
         )
     return TrialResult(
-        trial=record_path.stem,
+        trial=outcome.path.stem,
         record=record,
-        assignments=read_trial(trial_of(record_path)).assignments,
+        assignments=outcome.trial.assignments,
         early_slope=early_slope([step for step, _ in early], [value for _, value in early]),
         final=final,
     )

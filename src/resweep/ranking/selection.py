@@ -6,7 +6,7 @@ The best configurations are a plain list of mappings, `- {learning_rate: 0.004, 
 best first; a list written by hand works as well.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from resweep.errors import ConfigError, Problem
 from resweep.paths import PhaseFolder
 from resweep.ranking.scores import SEED
 from resweep.systems.registry import system_of
-from resweep.trials.trial import Trial, read_trial
+from resweep.trials.trial import Outcome, Trial, read_outcome
 
 
 def read_scores(path: Path) -> pd.DataFrame:
@@ -37,20 +37,27 @@ def best_trials(scores: pd.DataFrame, top: int) -> list[str]:
     return complete.drop_duplicates("rank").sort_values("rank")["trial"].head(top).tolist()
 
 
-def best_configs_text(scores_path: Path, top: int) -> str:
+def best_configs_text(
+    scores_path: Path, top: int, read: Callable[[Path], Outcome] = read_outcome
+) -> str:
     """Return the content of top{k}_best_configs.yaml.
 
     Seeds are left out: they are not part of a configuration. With fewer than `top` configurations
     that have a score, the list is shorter.
+
+    Args:
+        scores_path: The ranking.
+        top: Number of configurations.
+        read: Reads a trial by its record.
     """
     scores = read_scores(scores_path)
     folder = PhaseFolder(scores_path.parent)
     lines = [f"# The best {top} configurations of {folder.path}, best first."]
     for trial in best_trials(scores, top):
-        read = read_trial(folder.trial(trial))
+        chosen = read(folder.record(trial)).trial
         row = scores[scores["trial"] == trial].iloc[0]
-        schema = system_of(read.config).schema
-        swept = {path: value for path, value in read.assignments.items() if path != SEED}
+        schema = system_of(chosen.config).schema
+        swept = {path: value for path, value in chosen.assignments.items() if path != SEED}
         named = {short_name(path, schema): value for path, value in swept.items()}
         lines.append(
             f"# rank {row['rank']}: trial {trial}, score {row['score']:.4f}, "

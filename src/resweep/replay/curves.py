@@ -18,13 +18,14 @@ from resweep.errors import ConfigError, Problem, StoreError
 from resweep.paths import Layout
 from resweep.search.rungs import RungEntry, step_of
 from resweep.search.stages import round_of
+from resweep.store.curve import record_curve
+from resweep.store.outcome import OutcomeReader
 from resweep.store.run import Run
 from resweep.study.metric import read_score
 from resweep.sweep import EarlyTerminate
 from resweep.systems.registry import metric_of
-from resweep.training.metrics import read_metrics
-from resweep.trials.record import Status, read_record
-from resweep.trials.trial import Outcome, read_outcome
+from resweep.trials.record import Status
+from resweep.trials.trial import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +141,8 @@ def read_sweep(study: str, phase: str, layout: Layout, metric: str | None = None
     where = str(layout.phase(study, phase).path)
     wanted = metric_of(part["config"], metric or score.metric, where)
     names = _ranked_trials(study, phase, layout)
-    outcomes = [read_outcome(layout.record(study, phase, name)) for name in names]
+    reader = OutcomeReader(layout)
+    outcomes = [reader.read(layout.record(study, phase, name)) for name in names]
     adaptive = part.get("rounds") is not None
     curves = tuple(
         _read_curve(
@@ -220,12 +222,12 @@ def _read_curve(
             later = [
                 stem for stem in files if stem.isdigit() or stem.endswith(f"-{Status.DIVERGED}")
             ]
-            ends += [read_record(files[stem]) for stem in later]
+            ends += [run.read_record(files[stem]) for stem in later]
     last = max(ends, key=lambda end: (end.step, end.status == Status.DIVERGED))
     status = None if last.stopped_at_rung else last.status
     points, name = {}, metric.name
     if run is not None:
-        lines = read_metrics(run.folder.metrics, last.step)
+        lines = record_curve(run.folder, last, training)
         points = {line["step"]: line[name] for line in lines if name in line}
     # A record holds the value that a decision saw, and whether there is a final one.
     points |= {end.step: end.metrics[name] for end in ends if name in end.metrics}

@@ -1,14 +1,18 @@
 """The cost of a study: how many trials it has, which are in the store, which must be trained."""
 
+import logging
 from dataclasses import dataclass, fields
 from typing import Any
 
 from resweep.canonical import canonical_json
 from resweep.data import store as data_store
+from resweep.errors import ConfigError, DamagedFile
 from resweep.paths import Layout
 from resweep.search.rungs import step_of
 from resweep.search.stages import Stage
+from resweep.store import checkpoints as checkpoint
 from resweep.store.answer import Infeasible, Served, Unknown, answer
+from resweep.store.run import Run
 from resweep.study.study import Phase, Study
 from resweep.systems.registry import find_system, metric_of, system_of
 from resweep.trials.decisions import read_decisions
@@ -16,6 +20,8 @@ from resweep.trials.record import Status
 from resweep.trials.trial import Trial, read_trial
 
 STORED, TO_TRAIN = "stored", "to train"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
@@ -92,9 +98,18 @@ def _audit_trial(trial: Trial, cost: PhaseCost, layout: Layout, seen: dict[str, 
         until = min(trial.stop or horizon, horizon)
         _add_run(cost, canonical_json(config), config, 0, until, seen)
     else:
-        goal, done = found.goal, int(found.run.state().get("step", 0))
+        goal, done = found.goal, _step_of(found.run)
         _add_run(cost, goal.run_id, goal.config, done, goal.until, seen)
     return TO_TRAIN
+
+
+def _step_of(run: Run) -> int:
+    """Return how far a run is; if its state is damaged, by its checkpoints."""
+    try:
+        return int(run.state().get("step", 0))
+    except DamagedFile as error:
+        log.warning("%s", error)
+        return max(checkpoint.steps_of(run.path), default=0)
 
 
 def _add_run(
@@ -111,11 +126,15 @@ def _add_run(
 
 
 def _trial(phase: Phase, stage: Stage, name: str, slot: str, layout: Layout) -> Trial | None:
-    """Return the trial of a slot; None while the slot is not filled."""
+    """Return the trial of a slot; None while it is not filled, or if its file is damaged."""
     if phase.is_known(stage):
         return phase.known_trial(name, stage)
     path = layout.trial(phase.study, phase.name, slot)
-    return read_trial(path) if path.exists() else None
+    try:
+        return read_trial(path) if path.exists() else None
+    except ConfigError as error:
+        log.warning("%s", error)
+        return None
 
 
 def _is_outdated(phase: Phase, stage: Stage, layout: Layout) -> bool:

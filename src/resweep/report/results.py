@@ -5,16 +5,17 @@ study.yaml, {phase}/scores.csv, decisions.csv, decisions/{rung}.csv  ->  StudyRe
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from resweep import yaml12
 from resweep.config.schema import Schema
-from resweep.errors import DamagedFile, StoreError
+from resweep.errors import DamagedFile, ResweepError, StoreError, describe
 from resweep.json_files import read_json
 from resweep.paths import Layout
 from resweep.ranking.scores import SEED, code_warning, with_result
@@ -27,11 +28,12 @@ from resweep.replay.rung_summary import (
     summarize_rungs,
 )
 from resweep.report.trained_by import TrainedBy, describe_training, trained_runs
+from resweep.store.outcome import OutcomeReader
 from resweep.study.metric import read_score
 from resweep.systems.registry import find_system
 from resweep.systems.system import DEFAULT, System
 from resweep.systems.values import Reference, TrainedRun
-from resweep.trials.record import read_record
+from resweep.trials.trial import Outcome
 
 SCORE_COLUMNS = (
     "rank", "trial", "run_id", "status", "rule", "stop_reason", "score", "final_mean", "final_std",
@@ -188,8 +190,8 @@ def _read_phase(
     text = {"trial": str, "run_id": str}
     score, scores = read_score(part), read_scores(folder.scores)
     paths = [layout.record(study, part["name"], trial) for trial in scores["trial"]]
-    paths = [path for path in paths if path.exists()]
-    trained = tuple(trained_runs(paths, layout))
+    outcomes = list(_sound_outcomes([path for path in paths if path.exists()], layout))
+    trained = tuple(trained_runs(outcomes, layout))
     return PhaseResults(
         name=part["name"],
         kind=part["kind"],
@@ -198,18 +200,28 @@ def _read_phase(
         goal=score.goal,
         early_metric=score.early_metric,
         keep=part["keep"],
-        trained_by=describe_training(trained, paths, system, layout),
+        trained_by=describe_training(trained, outcomes, system, layout),
         scores=scores,
         decisions=pd.read_csv(folder.decisions, dtype=text, keep_default_na=False, na_values=[""])
         if folder.decisions.exists()
         else pd.DataFrame(),
         rounds=part.get("rounds"),
         rungs=read_rungs(folder, part.get("rounds"), len(part.get("rungs") or ()) - 1),
-        newest=max((path.stat().st_mtime for path in paths), default=None),
-        warning=code_warning(read_record(path) for path in paths),
+        newest=max((outcome.path.stat().st_mtime for outcome in outcomes), default=None),
+        warning=code_warning(outcome.record for outcome in outcomes),
         schema=system.schema,
         trained=trained,
     )
+
+
+def _sound_outcomes(records: Iterable[Path], layout: Layout) -> Iterator[Outcome]:
+    """Yield the trials of records; warns of those that are damaged or of another run."""
+    reader = OutcomeReader(layout)
+    for path in records:
+        try:
+            yield reader.read(path)
+        except ResweepError as error:
+            log.warning("%s", error)
 
 
 def compare_rerun(source: PhaseResults, rerun: PhaseResults) -> list[Comparison]:
@@ -264,13 +276,15 @@ def _references(study: str, system: System, layout: Layout) -> tuple[Reference, 
     """Return the references of the study's data; none if its data sets differ."""
     found = set()
     for stamp in layout.study(study).data_stamps():
-        fix = "its references are left out; remove it, and run snakemake again to have it written"
         try:
+            fix = f"delete it and run `snakemake --config study={study}`"
             found.add(tuple(system.references(read_json(stamp, fix, system.data_shape))))
         except DamagedFile as error:
             log.warning("%s", error)
+            return ()
         except OSError as error:
-            log.warning("%s: %s", error.filename, error.strerror)
+            log.warning("%s", describe(error))
+            return ()
     return found.pop() if len(found) == 1 else ()
 
 

@@ -11,29 +11,38 @@ import csv
 import functools
 import io
 import json
+import logging
+import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from resweep import yaml12
+from pydantic import TypeAdapter
+
 from resweep.config import compose
 from resweep.config.nesting import nest
 from resweep.config.schema import SYSTEM
-from resweep.errors import ConfigError, Problem, StoreError
+from resweep.errors import ConfigError, DamagedFile, Problem, ResweepError, StoreError
 from resweep.files import file_lock, write_atomically
-from resweep.paths import BY_HAND, Layout, phase_and_slot, trial_of
+from resweep.json_files import read_json, write_json
+from resweep.paths import BY_HAND, Layout, phase_and_slot, run_of_link, trial_of
+from resweep.store.outcome import OutcomeReader
 from resweep.store.run import Run
 from resweep.systems.registry import all_systems, is_system, system_of
 from resweep.systems.system import DEFAULT, System
-from resweep.trials.record import read_record
-from resweep.trials.trial import read_trial
+from resweep.trials.record import Number
+from resweep.trials.trial import Outcome
 
 LEAD = (
     "run_id", "run_name", "timestamp", "sweep_name", "study", "phase", "trial", "status",
 )  # fmt: skip
 SIZES = ("total_steps", "model_size_M")
 TIMES = ("seconds", "gpu_seconds")
+
+_ADDED = TypeAdapter(dict[str, Number | str | bool])
+
+log = logging.getLogger(__name__)
 
 
 def result_columns(systems: Iterable[System]) -> dict[str, str]:
@@ -57,12 +66,16 @@ def tabulate_study(records: Iterable[Path], layout: Layout) -> str:
 
     Returns:
         One row per trial, ordered by the phases as given and by the trials' names.
+
+    Raises:
+        StoreError: Trials or records are damaged or do not belong together, one line each.
     """
     paths = list(records)
     places = {path: phase_and_slot(path) for path in paths}
     phases = list(dict.fromkeys(phase for phase, _ in places.values()))
     paths.sort(key=lambda path: (phases.index(places[path][0]), places[path][1]))
-    return _csv([_trial_row(path, layout) for path in paths])
+    outcomes = OutcomeReader(layout).read_all(paths)
+    return _csv([_trial_row(outcome, layout) for outcome in outcomes])
 
 
 def write_runs_table(layout: Layout) -> Path:
@@ -95,12 +108,15 @@ def update_metrics(
         raise StoreError(
             f"{run_id}: no such run in {layout.runs}; see the list in {layout.runs_table}"
         )
-    own = taken_columns() | set(run.state().get("metrics", {})) | set(_config(run))
+    config = dict(compose.leaves(run.config(), entries=True))
+    own = taken_columns() | set(run.state().get("metrics", {})) | set(config)
     problems = []
     for name, value in metrics.items():
         if name in own:
             hint = "is already a column of the run; choose another name"
             problems.append(Problem(run_id, name, value, hint))
+        elif isinstance(value, float) and not math.isfinite(value):
+            problems.append(Problem(run_id, name, value, "is not a finite number; leave it out"))
         elif not isinstance(value, float | int | str):
             hint = f"is a {type(value).__name__}; should be a number or text"
             problems.append(Problem(run_id, name, None, hint))
@@ -108,26 +124,39 @@ def update_metrics(
         raise ConfigError(problems)
     added = run.folder.added_metrics
     with file_lock(added.with_name(f".{added.name}.lock")):
-        merged = {**_added(run), **metrics}
-        write_atomically(added, json.dumps(merged, indent=2, sort_keys=True) + "\n")
+        merged = {**_read_added(run), **metrics}
+        write_json(added, dict(sorted(merged.items())))
 
 
 def _config(run: Run) -> dict[str, Any]:
-    """Return every leaf of a run's configuration; empty for a run that never started."""
-    path = run.folder.config
-    return dict(compose.leaves(yaml12.load_mapping(path), entries=True)) if path.exists() else {}
-
-
-def _added(run: Run) -> dict[str, Any]:
+    """Return every leaf of a run's configuration; none if it never started, or is damaged."""
     try:
-        return dict(json.loads(run.folder.added_metrics.read_text()))
+        return dict(compose.leaves(run.config(), entries=True))
+    except DamagedFile as error:
+        log.warning("%s; the table has no values of it", error)
+        return {}
+
+
+def _read_added(run: Run) -> dict[str, Any]:
+    try:
+        fix = "repair it, or delete it to lose what was added"  # nothing else has these values
+        added: dict[str, Any] = read_json(run.folder.added_metrics, fix, _ADDED)
+        return added
     except FileNotFoundError:
         return {}
 
 
-def _trial_row(path: Path, layout: Layout) -> "Row":
-    record = read_record(path)
-    trial = read_trial(trial_of(path))
+def _added(run: Run) -> dict[str, Any]:
+    """Return the metrics that were added to a run; none if their file is damaged."""
+    try:
+        return _read_added(run)
+    except DamagedFile as error:
+        log.warning("%s; the table has no values of it", error)
+        return {}
+
+
+def _trial_row(outcome: Outcome, layout: Layout) -> "Row":
+    record, trial = outcome.record, outcome.trial
     run = None if record.run_id is None else Run(layout.run(record.run_id))
     asked = dict(compose.leaves(trial.config, entries=True))
     row = Row(asked if run is None else _filled(asked, _config(run)))
@@ -156,29 +185,47 @@ def _filled(config: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, An
 
 
 def _store_rows(layout: Layout) -> list["Row"]:
-    places = _first_trials(layout)
+    """Return a row for each run; one whose state is damaged is left out, with a warning."""
+    places, reader = _first_trials(layout), OutcomeReader(layout)
     rows = []
-    for folder in sorted(path for path in layout.runs.glob("[!.]*") if path.is_dir()):
+    for folder in layout.all_runs():
         run = Run(folder)
-        state = run.state()
-        config, place = _config(run), places.get(run.run_id)
-        file = None if place is None else layout.trial(*place)
-        if file is not None and file.exists():
-            config = _filled(config, dict(compose.leaves(read_trial(file).config, entries=True)))
-        row = Row(config)
-        row.lead = {"status": state.get("status")} | (_place(*place) if place else {})
-        row.name_run(run.run_id)
-        seconds = [part["seconds"] for part in state.get("segments", [])]
-        row.fill(
-            metrics=state.get("metrics", {}),
-            step=state.get("step"),
-            parameters=_parameters(run),
-            seconds=round(sum(seconds), 2),
-            gpu_seconds=state.get("gpu_seconds"),
-        )
-        row.add_stored(run)
-        rows.append(row)
+        try:
+            rows.append(_store_row(run, places.get(run.run_id), reader))
+        except DamagedFile as error:
+            log.warning("%s; the table has no row of it", error)
     return rows
+
+
+def _store_row(run: Run, place: "tuple[str, str, str] | None", reader: OutcomeReader) -> "Row":
+    state, config = run.state(), _config(run)
+    if place is not None:
+        asked = _asked(reader.layout.record(*place), reader)
+        config = config if asked is None else _filled(config, asked)
+    row = Row(config)
+    row.lead = {"status": state.get("status")} | (_place(*place) if place else {})
+    row.name_run(run.run_id)
+    seconds = [part["seconds"] for part in state.get("segments", [])]
+    row.fill(
+        metrics=state.get("metrics", {}),
+        step=state.get("step"),
+        parameters=_parameters(run),
+        seconds=round(sum(seconds), 2),
+        gpu_seconds=state.get("gpu_seconds"),
+    )
+    row.add_stored(run)
+    return row
+
+
+def _asked(record: Path, reader: OutcomeReader) -> dict[str, Any] | None:
+    """Return every leaf of what a trial asks for; None without its file, or if it is damaged."""
+    if not trial_of(record).exists():
+        return None
+    try:
+        return dict(compose.leaves(reader.read(record).trial.config, entries=True))
+    except ResweepError as error:
+        log.warning("%s", error)
+        return None
 
 
 def _place(study: str, phase: str, trial: str) -> dict[str, str]:
@@ -195,8 +242,8 @@ def _first_trials(layout: Layout) -> dict[str, tuple[str, str, str]]:
     by_hand = layout.study(BY_HAND).path
     links = layout.all_trial_records()
     for link in sorted(links, key=lambda link: (by_hand in link.parents, link)):
-        if link.is_symlink():
-            run_id = link.readlink().parent.parent.name
+        run_id = run_of_link(link)
+        if run_id is not None:
             phase, trial = phase_and_slot(link)
             first.setdefault(run_id, (phase.path.parent.name, phase.path.name, trial))
     return first
@@ -205,7 +252,11 @@ def _first_trials(layout: Layout) -> dict[str, tuple[str, str, str]]:
 def _parameters(run: Run) -> int | None:
     """Return the size of a run's model from its records; None before the first one."""
     for path in run.records().values():
-        found = read_record(path).parameters
+        try:
+            found = run.read_record(path).parameters
+        except DamagedFile as error:
+            log.warning("%s", error)
+            continue
         if found is not None:
             return found
     return None

@@ -5,22 +5,24 @@ trial files, {run}/config.yaml, {run}/record.json, records  ->  TrainedBy
 The system describes model, data and initial weights; sizes and hardware work the same for all.
 """
 
+import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from resweep import yaml12
 from resweep.config.training_section import Training
-from resweep.paths import Layout, RunFolder
+from resweep.errors import DamagedFile
+from resweep.paths import Layout
 from resweep.store.run import Run
 from resweep.systems.system import System
 from resweep.systems.values import TrainedRun
 from resweep.trials.record import Record
-from resweep.trials.trial import read_outcome
+from resweep.trials.trial import Outcome
 
 MOST_VALUES = 3  # listed for one fact; swept values have a column in the ranking
 MACHINES = "trained on"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,34 +37,39 @@ class TrainedBy:
     facts: dict[str, str]
 
 
-def trained_runs(records: Iterable[Path], layout: Layout) -> Iterator[TrainedRun]:
-    """Yield the trials that were trained.
+def trained_runs(outcomes: Iterable[Outcome], layout: Layout) -> Iterator[TrainedRun]:
+    """Yield the trials that were trained; those whose configuration is damaged are skipped.
 
     Args:
-        records: `.../{phase}/records/{trial}.json`, the best first.
+        outcomes: The trials, the best first.
         layout: Where the runs are.
     """
-    for outcome in map(read_outcome, records):
+    for outcome in outcomes:
         if outcome.record.run_id is not None:
-            folder = layout.run(outcome.record.run_id)
+            run = Run(layout.run(outcome.record.run_id))
+            try:
+                config = run.config()
+            except DamagedFile as error:
+                log.warning("%s", error)
+                continue
             yield TrainedRun(
                 trial=outcome.trial.trial,
                 asked=outcome.trial.config,
-                config=yaml12.load_mapping(RunFolder(folder).config),
-                folder=folder,
+                config=config,
+                folder=run.path,
                 step=outcome.record.step,
                 metrics=outcome.record.metrics,
             )
 
 
 def describe_training(
-    trained: Sequence[TrainedRun], records: Iterable[Path], system: System, layout: Layout
+    trained: Sequence[TrainedRun], outcomes: Iterable[Outcome], system: System, layout: Layout
 ) -> TrainedBy | None:
     """Describe the setup of the trained trials; None without any.
 
     Args:
         trained: These trials, the best first.
-        records: `.../{phase}/records/{trial}.json`, the best first.
+        outcomes: All trials, the best first.
         system: What was trained.
         layout: Where the runs are.
     """
@@ -74,12 +81,11 @@ def describe_training(
             described.setdefault(title, []).append(text)
     machines: list[str] = []
     sizes: list[int] = []
-    for outcome in map(read_outcome, records):
+    for outcome in outcomes:
         if outcome.record.run_id is None:
             continue
         asked: Training = system.schema.validate(outcome.trial.config).training
-        state = Run(layout.run(outcome.record.run_id)).state()
-        machines += _machines(outcome.record, asked, state.get("segments", []))
+        machines += _machines(outcome.record, asked, _segments(outcome.record.run_id, layout))
         if outcome.record.parameters is not None:
             sizes.append(outcome.record.parameters)
     facts = {title: _listed(texts) for title, texts in described.items()}
@@ -88,6 +94,16 @@ def describe_training(
         parts = [*([facts[model]] if model in facts else []), f"{_size(sizes)} parameters"]
         facts[model] = ", ".join(parts)
     return TrainedBy({**facts, MACHINES: _listed(machines)})
+
+
+def _segments(run_id: str, layout: Layout) -> list[dict[str, Any]]:
+    """Return the segments of a run; none if its state is damaged."""
+    try:
+        segments: list[dict[str, Any]] = Run(layout.run(run_id)).state().get("segments", [])
+        return segments
+    except DamagedFile as error:
+        log.warning("%s", error)
+        return []
 
 
 def _machines(record: Record, asked: Training, segments: Iterable[Mapping[str, Any]]) -> list[str]:

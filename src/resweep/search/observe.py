@@ -12,7 +12,7 @@ import contextlib
 import csv
 import math
 import statistics
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -95,7 +95,13 @@ def reached(outcomes: Iterable[Outcome], metric: str, goal: str, target: float) 
     return None
 
 
-def read_table(path: Path, metric: str, names: Sequence[str], schema: Schema) -> list[Observation]:
+def read_table(
+    path: Path,
+    metric: str,
+    names: Sequence[str],
+    schema: Schema,
+    read: Callable[[Path], Outcome] = read_outcome,
+) -> list[Observation]:
     """Read tried points from a CSV: scores.csv of a phase, or W&B's export of a runs table.
 
     Args:
@@ -106,6 +112,7 @@ def read_table(path: Path, metric: str, names: Sequence[str], schema: Schema) ->
         metric: The metric to optimise.
         names: Paths of the parameters; rows that lack one are left out.
         schema: The known fields.
+        read: Reads the trials of a phase by their records.
 
     Raises:
         ConfigError: No such table, or no column for the metric or for a parameter.
@@ -113,7 +120,7 @@ def read_table(path: Path, metric: str, names: Sequence[str], schema: Schema) ->
     rows, column, by_path = _read_rows(path, metric, names, schema)
     phase = PhaseFolder(path.parent)
     if column == FINAL and phase.records.is_dir():
-        return _observe_phase(phase, metric, names)
+        return _observe_phase(phase, metric, names, read)
     found = []
     for row in rows:
         point = {name: _cell(row[by_path[name]]) for name in names}
@@ -128,15 +135,15 @@ def read_table(path: Path, metric: str, names: Sequence[str], schema: Schema) ->
     return found
 
 
-def _observe_phase(phase: PhaseFolder, metric: str, names: Collection[str]) -> list[Observation]:
+def _observe_phase(
+    phase: PhaseFolder, metric: str, names: Collection[str], read: Callable[[Path], Outcome]
+) -> list[Observation]:
     """Observe the trials of a ranked phase, at all their rungs if it has any.
 
     Parameters that it did not sweep are read from the configurations of its trials.
     """
-    at_rungs = phase.records_at_rungs()
-    records = at_rungs or sorted(phase.records.glob("*.json"))
     outcomes = []
-    for outcome in map(read_outcome, records):
+    for outcome in map(read, phase.records_at_rungs() or phase.final_records()):
         values = dict(compose.leaves(outcome.trial.config))
         point = {name: values[name] for name in names if name in values}
         if len(point) == len(names) and None not in point.values():

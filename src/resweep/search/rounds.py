@@ -9,13 +9,15 @@ continues the same search. Otherwise the round is proposed again.
 """
 
 import dataclasses
-import json
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter
+from typing_extensions import TypedDict
 
 from resweep.canonical import digest
 from resweep.config import compose
@@ -23,7 +25,8 @@ from resweep.config.compose import Composed
 from resweep.config.schema import Schema
 from resweep.data import store as data_store
 from resweep.errors import DamagedFile, DataError
-from resweep.files import file_lock, write_atomically
+from resweep.files import file_lock
+from resweep.json_files import read_json, set_aside, write_json
 from resweep.paths import Layout
 from resweep.search.observe import observe, reached, read_table
 from resweep.search.rungs import step_of
@@ -32,7 +35,19 @@ from resweep.search.suggest import Observation, Point, suggest
 from resweep.sweep import Parameter
 from resweep.systems.registry import metric_of, system_of
 from resweep.systems.system import System
-from resweep.trials.trial import Outcome, Trial
+from resweep.trials.trial import Outcome, Trial, read_outcome
+
+
+class _Round(TypedDict):
+    """Content of a round's file, as far as it is read."""
+
+    digest: str
+    infeasible: Annotated[int, Field(ge=0)]
+    repeated: Annotated[int, Field(ge=0)]
+    points: list[dict[str, Any]]
+
+
+_ROUND = TypeAdapter(_Round)
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +102,11 @@ def plan_from(content: dict[str, Any]) -> RoundPlan:
 
 
 def propose_round(
-    plan: RoundPlan, outcomes: Iterable[Outcome], tables: Sequence[Path], layout: Layout
+    plan: RoundPlan,
+    outcomes: Iterable[Outcome],
+    tables: Sequence[Path],
+    layout: Layout,
+    read: Callable[[Path], Outcome] = read_outcome,
 ) -> list[Trial]:
     """Fill a round.
 
@@ -96,6 +115,7 @@ def propose_round(
         outcomes: Of all earlier rounds, at all their rungs.
         tables: CSVs of a warm start.
         layout: Of the results folder.
+        read: Reads the trials of phases in these tables by their records.
 
     Returns:
         One trial per slot; unfilled slots are empty, with the reason.
@@ -113,7 +133,7 @@ def propose_round(
             )
             return [Trial(plan.study, plan.phase, slot, empty=reason) for slot in plan.slots]
     observations = [
-        *_warm_start(plan, tables),
+        *_warm_start(plan, tables, read),
         *observe(outcomes, plan.metric),
     ]
     file = layout.phase(plan.study, plan.phase).round(plan.round)
@@ -133,16 +153,18 @@ def propose_round(
     return trials + [Trial(plan.study, plan.phase, slot, empty=reason) for slot in lacking]
 
 
-def _warm_start(plan: RoundPlan, tables: Sequence[Path]) -> list[Observation]:
+def _warm_start(
+    plan: RoundPlan, tables: Sequence[Path], read: Callable[[Path], Outcome]
+) -> list[Observation]:
     if not tables:
         return []
     space = Space([parameter for parameter in plan.parameters if parameter.swept])
     names = [parameter.name for parameter in space.parameters]
     found: list[Observation] = []
     for table in tables:
-        read = read_table(table, plan.metric, names, system_of(plan.config).schema)
-        inside = [seen for seen in read if space.holds(seen.point)]
-        outside = len(read) - len(inside)
+        tried = read_table(table, plan.metric, names, system_of(plan.config).schema, read)
+        inside = [seen for seen in tried if space.holds(seen.point)]
+        outside = len(tried) - len(inside)
         log.info(
             "%s: warm start from %d trainings; %d outside the space", table, len(inside), outside
         )
@@ -157,11 +179,10 @@ def _known_or_new(
     observed = [dataclasses.asdict(seen) | {"status": seen.status.value} for seen in observations]
     settings = {key: value for key, value in plan.content().items() if key != "slots"}
     source = digest({"plan": settings, "observations": observed})
-    if file.exists():
-        known: dict[str, Any] = json.loads(file.read_text())
-        if known["digest"] == source:
-            log.info("%s: using the points proposed before", file)
-            return known
+    known = _read_round(file)
+    if known is not None and known["digest"] == source:
+        log.info("%s: using the points proposed before", file)
+        return known
     started = time.monotonic()
     made = suggest(
         plan.parameters,
@@ -195,8 +216,23 @@ def _known_or_new(
         "points": points,
         "observations": observed,
     }
-    write_atomically(file, json.dumps(content, indent=2) + "\n")
+    write_json(file, content)
     return content
+
+
+def _read_round(file: Path) -> dict[str, Any] | None:
+    """Return a round's file; None if there is none, or a damaged one, which is set aside.
+
+    Proposed again from the same inputs, it has the same points.
+    """
+    try:
+        known: dict[str, Any] = read_json(file, "delete it", _ROUND)
+        return known
+    except FileNotFoundError:
+        return None
+    except DamagedFile as error:
+        set_aside(file, error.what)
+        return None
 
 
 def _assigned(point: Point, schema: Schema) -> dict[str, Any]:

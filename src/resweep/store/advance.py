@@ -20,14 +20,16 @@ from typing import Any
 
 import torch
 
-from resweep import yaml12
 from resweep.config.early_stopping_section import EarlyStopping
 from resweep.data.opened import Opened
-from resweep.errors import Interrupted
-from resweep.files import write_atomically
+from resweep.errors import DamagedFile, Interrupted
+from resweep.files import drop_temporaries
+from resweep.json_files import set_aside
 from resweep.paths import Layout
 from resweep.store.attempts import MOST_WITHOUT_PROGRESS, Attempts
+from resweep.store.curve import restore_curve
 from resweep.store.goal import Goal
+from resweep.store.heal import heal, is_sound, write_config
 from resweep.store.lock import RunLock
 from resweep.store.parent import require_parent
 from resweep.store.provenance import code_digest
@@ -35,6 +37,7 @@ from resweep.store.recorder import Recorder
 from resweep.store.retention import Policy, add_policy
 from resweep.store.run import Run
 from resweep.store.start import choose_start
+from resweep.store.state import BEGUN
 from resweep.store.training_attempt import Ends, Surroundings, TrainingAttempt, give_up
 from resweep.training.clock import memory_mb
 from resweep.training.device import device_memory, device_name
@@ -57,8 +60,8 @@ def advance(goal: Goal, surroundings: Surroundings, layout: Layout) -> Path:
     """
     run = Run(layout.run(goal.run_id))
     memory = device_memory(surroundings.device)
-    served = run.find_record(goal, memory)
-    if served is not None:
+    served = _find_record(run, goal, memory)
+    if served is not None and is_sound(run, served):
         log.info("run %s: in the store (%s)", run.run_id, served.name)
         return served
     progress = {"step": 0}
@@ -75,7 +78,9 @@ def advance(goal: Goal, surroundings: Surroundings, layout: Layout) -> Path:
 
     timeout, interrupted = surroundings.lock_timeout, surroundings.interrupted
     with RunLock(run.path, timeout, details, interrupted=interrupted) as lock:
-        served = run.find_record(goal, memory)
+        run = Run(run.path, lock.confirm)
+        heal(run, goal)
+        served = _find_record(run, goal, memory)
         if served is not None:
             log.info("run %s: now in the store (%s)", run.run_id, served.name)
             return served
@@ -94,12 +99,15 @@ def _advance(
         lock: Its lock.
         progress: Contains the step, for the lease.
     """
+    for folder in (run.path, run.folder.records):
+        drop_temporaries(folder)
     attempts = Attempts(run)
     recorder = Recorder(run, goal, device_name(surroundings.device))
     attempts.close(lock.previous)
     _open(run, goal)
-    ends = _find_ends(run, goal)
-    known = ends.stop is not None or run.knows_end(goal)
+    sound = _restore_curve(run, goal)
+    ends = _find_ends(run, goal) if sound else Ends(until=goal.until, rules=goal.rules, stop=None)
+    known = sound and (ends.stop is not None or run.knows_end(goal))
     if known and run.has_wanted(ends.until, goal):
         return recorder.replay(ends.until, ends.stop)
     start = choose_start(run, goal, ends.until)
@@ -126,14 +134,38 @@ def _advance(
 def _open(run: Run, goal: Goal) -> None:
     """Write into the run's folder what it is, if it is new."""
     if "identity" not in run.state():
-        write_atomically(run.folder.config, yaml12.dump(goal.config))
+        write_config(run, goal)
         run.update(
-            status="begun",
+            status=BEGUN,
             step=0,
             max_steps=goal.max_steps,
             identity=goal.identity,
             code=code_digest(goal.system.name),
         )
+
+
+def _find_record(run: Run, goal: Goal, memory: float | None) -> Path | None:
+    """Return the record that answers a goal; None also where damaged metrics hide it."""
+    try:
+        return run.find_record(goal, memory)
+    except DamagedFile:
+        return None  # under the lock, they are restored
+
+
+def _restore_curve(run: Run, goal: Goal) -> bool:
+    """Restore damaged metrics of settled steps; returns whether they are sound.
+
+    What no checkpoint has a copy of is set aside: the run is retrained beside, as far as needed.
+    """
+    try:
+        restore_curve(run.folder, run.settled_line(), goal.intervals)
+    except DamagedFile as error:
+        if error.path.exists():
+            set_aside(error.path, error.what)
+        else:
+            log.warning("%s: is gone; training its lines again", error.path)
+        return False
+    return True
 
 
 def _find_ends(run: Run, goal: Goal) -> Ends:

@@ -1,6 +1,7 @@
 """The attempts to train a run: where each began, how it ended, and what follows for the next one.
 
-begin -> the attempt is open in record.json -> end      a segment, with its time and versions
+begin -> the attempt is open in record.json -> built    it has the versions that train
+                                            -> end      a segment, with its time and versions
                                             -> killed   still open: its lease has the cause
 """
 
@@ -48,6 +49,18 @@ class Attempts:
         )
         self.run.update(attempts=attempts)
 
+    def built(self, parameters: int | None, code: str, libraries: Iterable[str] = ()) -> None:
+        """Record what the open attempt trains with, now that it is loaded.
+
+        Args:
+            parameters: Size of the model.
+            code: Digest of the code that computes it.
+            libraries: Of the system, whose versions matter.
+        """
+        *closed, attempt = self.run.state()["attempts"]
+        attempt |= {"versions": versions(libraries), "code": code}
+        self.run.update(attempts=[*closed, attempt], parameters=parameters)
+
     def end(
         self,
         end: str,
@@ -93,12 +106,12 @@ class Attempts:
             gpu_seconds=round(state.get("gpu_seconds", 0.0) + seconds * gpus, 2),
         )
 
-    def close(self, lease: dict[str, Any]) -> None:
+    def close(self, lease: Mapping[str, Any]) -> None:
         """Record how an open attempt ended, according to its lease; needs the lock."""
         if self.run.state().get("attempts"):
             self.run.update(attempts=self.all(lease))
 
-    def all(self, lease: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    def all(self, lease: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Return all attempts; one that is still open counts as killed, or as out of memory.
 
         Only its lease shows which: how much memory it used, and how much was allowed. The attempt

@@ -4,21 +4,26 @@ A folder is filled under another name, its files are flushed to disk, `digests.j
 last, and only then does it get its name by a rename. After that it never changes.
 """
 
-import json
-import logging
+import hashlib
 import os
 import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter
 
 from resweep.canonical import file_digest
+from resweep.errors import DamagedFile
+from resweep.files import naming, removing
+from resweep.json_files import read_json, set_aside, write_json
 
 DIGESTS = "digests.json"
-_NAME = re.compile(r"checkpoint_(\d+)")
-
-log = logging.getLogger(__name__)
+WEIGHTS = "model.safetensors"
+_NAME = re.compile(r"checkpoint_(0|[1-9][0-9]*)")
+_DIGESTS = TypeAdapter(dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]])
 
 
 def folder_name(step: int) -> str:
@@ -40,38 +45,60 @@ def write_checkpoint(
         return  # the same step of the same run: it exists, and never changes
     new = _leftover(folder)
     new.mkdir(parents=True)
-    try:
+    with naming(folder), removing(new):
         write(new)
         files = sorted(path for path in new.rglob("*") if path.is_file())
         digests = {file.relative_to(new).as_posix(): file_digest(file) for file in files}
-        (new / DIGESTS).write_text(json.dumps(digests, indent=2) + "\n")
+        write_json(new / DIGESTS, digests)
+        mode = (new / DIGESTS).stat().st_mode  # as usual; safetensors' are for their owner alone
         for path in (*new.rglob("*"), new):
             if path.is_file():
-                path.chmod(_readable_as_usual())  # safetensors makes files for their owner alone
+                path.chmod(mode)
             _flush(path)
         confirm()
         new.rename(folder)
         _flush(folder.parent)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+
+
+def read_digests(folder: Path) -> dict[str, str]:
+    """Return SHA-256 of each file of a checkpoint by its name, from when it was written.
+
+    Raises:
+        DamagedFile: The list is missing, is none, or names a file outside the folder.
+    """
+    path, fix = folder / DIGESTS, "a training continues from the checkpoint before it"
+    try:
+        digests: dict[str, str] = read_json(path, fix, _DIGESTS)
+    except FileNotFoundError:
+        raise DamagedFile(path, "is missing", fix) from None
+    for name in digests:
+        parts = PurePosixPath(name).parts
+        if name.startswith("/") or ".." in parts or not parts:
+            raise DamagedFile(path, f"lists {name}, which is outside the folder", fix)
+    return digests
 
 
 def weights_digest(folder: Path) -> str:
-    """SHA-256 of the weights of a checkpoint, from when it was written."""
-    return str(json.loads((folder / DIGESTS).read_text())["model.safetensors"])
+    """SHA-256 of the weights of a checkpoint, from when it was written.
+
+    Raises:
+        DamagedFile: Its digests are damaged, or it has no weights.
+    """
+    digests = read_digests(folder)
+    if WEIGHTS not in digests:
+        raise DamagedFile(folder / DIGESTS, f"does not list {WEIGHTS}", "it has no weights")
+    return digests[WEIGHTS]
 
 
 def find_damage(folder: Path) -> str | None:
     """Compare a checkpoint's files with their digests; returns the damage, or None."""
     try:
-        digests = json.loads((folder / DIGESTS).read_text())
-    except (OSError, ValueError):
-        return f"{DIGESTS} is missing or unreadable"
+        weights_digest(folder)
+        digests = read_digests(folder)
+    except DamagedFile as error:
+        return f"{error.path.name} {error.what}"
     for name, digest in digests.items():
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts:
-            return f"{DIGESTS} lists {name}, which is outside the folder"
-        file = folder / path
+        file = folder / name
         if not file.is_file():
             return f"{name} is missing"
         if file_digest(file) != digest:
@@ -79,9 +106,28 @@ def find_damage(folder: Path) -> str | None:
     return None
 
 
+def read_intact(folder: Path, name: str) -> bytes | None:
+    """Return a file of a checkpoint if it has its digest; None if not, or if there is none."""
+    try:
+        digests, content = read_digests(folder), (folder / name).read_bytes()
+    except (OSError, DamagedFile):
+        return None
+    return content if hashlib.sha256(content).hexdigest() == digests.get(name) else None
+
+
+def set_aside_unlisted(folder: Path) -> None:
+    """Set checkpoints aside whose list of digests is damaged; needs the run's lock."""
+    for step in steps_of(folder):
+        place = folder / folder_name(step)
+        try:
+            weights_digest(place)
+        except DamagedFile as error:
+            set_aside(place, f"{error.path.name} {error.what}")
+
+
 def steps_of(folder: Path) -> list[int]:
     """Steps of all checkpoint folders in `folder`, in ascending order."""
-    found = (_NAME.fullmatch(child.name) for child in _children(folder))
+    found = (_NAME.fullmatch(child.name) for child in _children(folder) if child.is_dir())
     return sorted(int(match.group(1)) for match in found if match)
 
 
@@ -97,10 +143,7 @@ def latest_intact(folder: Path, at_most: int) -> Path | None:
         damage = find_damage(checkpoint)
         if damage is None:
             return checkpoint
-        aside = checkpoint.with_name(f"{checkpoint.name}.damaged")
-        shutil.rmtree(aside, ignore_errors=True)
-        checkpoint.rename(aside)
-        log.warning("%s: damaged: %s; falling back to the one before it", checkpoint, damage)
+        set_aside(checkpoint, f"{damage}; falling back to the one before it")
     return None
 
 
@@ -137,12 +180,6 @@ def _leftover(folder: Path) -> Path:
 
 def _children(folder: Path) -> Iterator[Path]:
     return folder.iterdir() if folder.is_dir() else iter(())
-
-
-def _readable_as_usual() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
 
 
 def _flush(path: Path) -> None:

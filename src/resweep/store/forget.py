@@ -4,8 +4,7 @@ Forgotten runs are moved to `results/trash/{time}/`, not deleted. The links to t
 dangle; the next Snakemake call deletes these and trains what is missing, and nothing else.
 """
 
-import json
-import re
+import logging
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
@@ -13,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from resweep.config.schema import SYSTEM
-from resweep.errors import StoreError
-from resweep.paths import Layout, RunFolder
+from resweep.errors import DamagedFile, StoreError
+from resweep.paths import Layout, is_run_id, run_of_link
 from resweep.store.lock import STALE_SECONDS, RunLock
 from resweep.store.provenance import code_digest
 from resweep.store.run import Run
 from resweep.systems.registry import is_system
 from resweep.systems.system import DEFAULT
 from resweep.trials.record import Status
+
+log = logging.getLogger(__name__)
 
 
 def runs_of_phase(study: str, phase: str | None, layout: Layout) -> list[str]:
@@ -32,8 +33,9 @@ def runs_of_phase(study: str, phase: str | None, layout: Layout) -> list[str]:
     folder = layout.phase(study, phase or "*").records
     found = set()
     for record in layout.trial_records(study, phase or "*"):
-        if record.is_symlink():  # records/ of runs/{run_id}/ is where it points
-            found.add(record.readlink().parent.parent.name)
+        run_id = run_of_link(record)
+        if run_id is not None:
+            found.add(run_id)
     if not found:
         raise StoreError(f"{folder}: there are no records of runs")
     return sorted(found)
@@ -42,9 +44,7 @@ def runs_of_phase(study: str, phase: str | None, layout: Layout) -> list[str]:
 def failed_runs(run_ids: Iterable[str], layout: Layout) -> list[str]:
     """Return those that failed."""
     return [
-        run_id
-        for run_id in run_ids
-        if Run(layout.run(run_id)).state().get("status") == Status.FAILED
+        run_id for run_id in run_ids if _state(layout.run(run_id)).get("status") == Status.FAILED
     ]
 
 
@@ -57,7 +57,7 @@ def drifted_runs(run_ids: Iterable[str], layout: Layout) -> list[str]:
             return False
         return not is_system(name) or state["code"] != code_digest(name)
 
-    return [run_id for run_id in run_ids if is_drifted(Run(layout.run(run_id)).state())]
+    return [run_id for run_id in run_ids if is_drifted(_state(layout.run(run_id)))]
 
 
 def forget_runs(run_ids: Iterable[str], layout: Layout) -> list[Path]:
@@ -89,13 +89,24 @@ def forget_runs(run_ids: Iterable[str], layout: Layout) -> list[Path]:
 
 
 def _is_run(folder: Path) -> bool:
-    return re.fullmatch(r"[0-9a-f]{12}", folder.name) is not None and folder.is_dir()
+    return is_run_id(folder.name) and folder.is_dir()
+
+
+def _state(folder: Path) -> dict[str, Any]:
+    """Return the state of a run; empty, with a warning, if it is damaged."""
+    try:
+        return Run(folder).state()
+    except DamagedFile as error:
+        log.warning("%s", error)
+        return {}
 
 
 def describe_run(folder: Path) -> str:
     """One line about a run, for people."""
     try:
-        state = json.loads(RunFolder(folder).state.read_text())
-    except (OSError, ValueError):
+        state = Run(folder).state()
+    except DamagedFile as error:
+        return f"{folder.name}: {error.path.name} {error.what}"
+    if not state:
         return f"{folder.name}: never started"
     return f"{folder.name}: {state.get('status')} at step {state.get('step', 0)}"

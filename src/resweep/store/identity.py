@@ -5,11 +5,13 @@ configuration + prepared data  ->  resolved configuration  ->  identity  ->  run
 
 import copy
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from resweep.canonical import digest
+from resweep.config.nesting import leaves
 from resweep.config.schema import SYSTEM, is_in_identity
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, Problem
@@ -101,3 +103,49 @@ def identity(resolved: Mapping[str, Any], data: Prepared) -> dict[str, Any]:
 def run_id(resolved: Mapping[str, Any], data: Prepared) -> str:
     """Name of the run: 12 hex digits of the hash of its identity."""
     return digest(identity(resolved, data), 12)
+
+
+def identity_without_data(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a run's identity that follows from a trial's configuration alone.
+
+    Leaves that depend on data or weights are left out.
+
+    Args:
+        config: A trial's, complete.
+    """
+    system = system_of(config)
+    known = system.schema.dump(system.schema.validate(config))
+    for path in system.unused(known):
+        section, _, name = path.partition(".")
+        del known[section][name]
+    training = known["training"]
+    if training["max_steps"] is None:
+        training["warmup_steps"] = None
+    else:
+        steps, share = training["warmup_steps"], training["pct_warmup"]
+        training["warmup_steps"] = resolve_warmup(steps, share, training["max_steps"])
+    content = identity(known, Prepared(Path(), "", {}))
+    of_weights = {"model", "run"} if system.weights_named(known)[1] is not None else {"run"}
+    return {name: part for name, part in content.items() if name not in {"data", *of_weights}}
+
+
+def find_difference(
+    asked: Mapping[str, Any], trained: Mapping[str, Any], whole: bool = True
+) -> tuple[str, Any, Any] | None:
+    """Return the first leaf in which two identities differ, apart from the recipe's version.
+
+    Args:
+        asked: Of what a trial asks for.
+        trained: Of a run.
+        whole: Whether `asked` is complete; else only its leaves that are not None are compared.
+
+    Returns:
+        The path of the leaf in a configuration, and both values; None if there is no difference.
+    """
+    own, other = dict(leaves(asked, entries=True)), dict(leaves(trained, entries=True))
+    paths = dict.fromkeys([*own, *other]) if whole else [p for p in own if own[p] is not None]
+    for path in paths:
+        is_version = "." not in path and path != SYSTEM  # of a recipe: an upgrade raises it
+        if not is_version and own.get(path) != other.get(path):
+            return path.removeprefix("own."), own.get(path), other.get(path)
+    return None

@@ -7,22 +7,42 @@ Their location is not part of a run; their digest is. It is stored in `results/w
 hashes no file twice, and runs keep their names after the weights that they start from are pruned.
 """
 
+import contextlib
 import json
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
+
 from resweep.canonical import digest, file_digest
-from resweep.errors import ConfigError, Problem, StoreError
-from resweep.files import write_atomically
+from resweep.errors import ConfigError, DamagedFile, Problem, StoreError
+from resweep.files import is_denied
+from resweep.json_files import read_json, write_json
 from resweep.paths import Layout, RunFolder
 from resweep.store import checkpoints
 from resweep.systems.system import CHECKPOINT, System
 from resweep.systems.values import Weights
 
 CONFIG = "config.json"
+
+
+class _Note(TypedDict):
+    """What is known about weights."""
+
+    folder: str
+    files: dict[str, list[int]]
+    digest: str
+    config: dict[str, Any]
+
+
+_NOTE = TypeAdapter(_Note)
 _RUN = re.compile(r"([0-9a-f]{12})(?:/(0|[1-9]\d*))?")
+
+log = logging.getLogger(__name__)
 
 
 def find_parent(system: System, config: Mapping[str, Any], layout: Layout) -> Weights | None:
@@ -37,7 +57,7 @@ def find_parent(system: System, config: Mapping[str, Any], layout: Layout) -> We
     folder = _locate(system, key, name, layout)
     # A name may refer to other weights later: what was downloaded last counts.
     note = _note(str(folder) if folder is not None else name, layout)
-    known = json.loads(note.read_text()) if note.is_file() else None
+    known = _read_note(note)
     weights = system.weight_files(folder) if folder is not None else []
     if folder is None or not weights or not all(file.is_file() for file in weights):
         if known is None:
@@ -47,12 +67,47 @@ def find_parent(system: System, config: Mapping[str, Any], layout: Layout) -> We
     status = {file.name: file.stat() for file in [*weights, *config_files]}
     seen = {file: [found.st_size, found.st_mtime_ns] for file, found in status.items()}
     if known is None or known["files"] != seen:
-        known = {"folder": str(folder), "files": seen, "digest": _digest_of(folder, weights)}
-        known["config"] = json.loads(config_files[0].read_text()) if config_files else {}
-        write_atomically(note, json.dumps(known, indent=2) + "\n")
+        known = {
+            "folder": str(folder),
+            "files": seen,
+            "digest": _digest_of(folder, weights),
+            "config": _read_config(config_files[0]) if config_files else {},
+        }
+        _write_note(note, known)
     if key != CHECKPOINT:
-        write_atomically(_note(name, layout), json.dumps(known, indent=2) + "\n")
+        _write_note(_note(name, layout), known)
     return Weights(folder=folder, digest=known["digest"], config=known["config"])
+
+
+def _read_note(path: Path) -> dict[str, Any] | None:
+    """Return a note; None if there is none, or if it is damaged: it is made from the weights."""
+    try:
+        note: dict[str, Any] = read_json(path, "it is written again", _NOTE)
+        return note
+    except FileNotFoundError:
+        return None
+    except DamagedFile as error:
+        log.warning("%s", error)
+        return None
+
+
+def _write_note(note: Path, known: Mapping[str, Any]) -> None:
+    """Write what is known about weights, unless it is not ours to write."""
+    try:
+        write_json(note, known)
+    except OSError as error:
+        if not is_denied(error):
+            raise
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise StoreError(f"{path}: is not JSON ({error}); copy the model there again") from None
+    if not isinstance(content, dict):
+        raise StoreError(f"{path}: should be a JSON object; copy the model there again")
+    return content
 
 
 def _note(name: str, layout: Layout) -> Path:
@@ -72,7 +127,8 @@ def _locate(system: System, key: str, name: str, layout: Layout) -> Path | None:
 def _digest_of(folder: Path, files: list[Path]) -> str:
     """Digest of a folder's weights; of our own checkpoints, the one stored in them."""
     if (folder / checkpoints.DIGESTS).is_file():
-        return checkpoints.weights_digest(folder)
+        with contextlib.suppress(DamagedFile):  # computed, it says what the files are now
+            return checkpoints.weights_digest(folder)
     return _computed_digest(files)
 
 

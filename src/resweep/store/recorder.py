@@ -17,15 +17,15 @@ from resweep.errors import StoreError
 from resweep.files import link_relative, write_atomically
 from resweep.paths import METRICS, TIMING
 from resweep.store import checkpoints as checkpoint
-from resweep.store.attempts import Attempts
 from resweep.store.goal import Goal
 from resweep.store.provenance import code_digest, versions
 from resweep.store.run import Run
-from resweep.training.metrics import read_metrics
+from resweep.training.metrics import content_digest, content_up_to, lines_up_to
 from resweep.training.monitors import Stop
-from resweep.trials.record import Record, Status, read_record
+from resweep.trials.record import Record, Status
 
 DONE = ".again"  # folder of a retraining that is being deleted
+PROVENANCE = ("device", "versions", "code")
 REACHED = "reached the requested step"  # a rung, or a smaller request
 
 log = logging.getLogger(__name__)
@@ -80,30 +80,57 @@ class Recorder:
         return self._record(step, Status.STOPPED, REACHED, metrics, weights=weights)
 
     def replay(self, until: int, stop: Stop | None) -> Path:
-        """Record a trial that ends before the step to which the run is already trained.
+        """Record a trial whose end the run's state or metrics have.
 
         Args:
             until: The requested step.
             stop: The monitor that ends it before; None: it ends there.
         """
         run = self.run
+        ended = run.ended_state(self.goal) if stop is None else {}
+        if ended:
+            return self._restore(ended)
         step, reason = (until, REACHED) if stop is None else (stop.step, stop.reason)
-        state = run.state()
-        reached = [part for part in state.get("segments", []) if part["to_step"] >= step]
-        # A killed process left no segment: its versions are unknown.
-        killed = {
-            "device": Attempts(run).all()[-1]["device"],
-            "versions": {},
-            "code": state["code"],
-        }
-        by = {name: (reached or [killed])[0][name] for name in killed}
-        place = run.path / checkpoint.folder_name(step)
-        weights = checkpoint.weights_digest(place) if place.is_dir() else None
+        by, weights = self._trained_by(step), self._weights_of(step)
         log.info("run %s: stopped at step %d: %s", run.run_id, step, reason)
-        metrics = last_values(read_metrics(run.path / METRICS, step))
+        metrics = last_values(lines_up_to(run.curve(self.goal), step))
         if stop is not None:
             return self._record_stop(stop, metrics, weights, by)
         return self._record(step, Status.STOPPED, REACHED, metrics, weights=weights, trained_by=by)
+
+    def _restore(self, state: Mapping[str, Any]) -> Path:
+        """Write the record of a run that ended, from its state."""
+        step, status = state["step"], Status(state["status"])
+        log.info("run %s: record of step %d made again from its state", self.run.run_id, step)
+        by = self._trained_by(step)
+        if status is Status.DIVERGED:
+            reason = state["reason"]
+            return self._record(step, status, reason, {}, rule=Status.DIVERGED, trained_by=by)
+        weights = self._weights_of(step) or state.get("checkpoints", {}).get(f"{step}")
+        return self._record(step, status, None, state["metrics"], weights=weights, trained_by=by)
+
+    def _weights_of(self, step: int) -> str | None:
+        place = self.run.path / checkpoint.folder_name(step)
+        return checkpoint.weights_digest(place) if place.is_dir() else None
+
+    def _trained_by(self, step: int) -> dict[str, Any]:
+        """Return what trained the run to a step: device, versions, code.
+
+        A killed process left no segment, but an attempt; where both are lost, records remain.
+        """
+        state = self.run.state()
+        parts = [part for part in state.get("segments", []) if part["to_step"] >= step][:1]
+        attempts = state.get("attempts", [])
+        parts += [attempt for attempt in reversed(attempts) if attempt["from_step"] < step]
+        known = [part for part in parts if "versions" in part]
+        if known:
+            return {name: known[0].get(name) for name in PROVENANCE}
+        records = [self.run.read_record(path) for path in self.run.records().values()]
+        for record in sorted(records, key=lambda record: (record.step < step, record.step)):
+            if record.versions:
+                return {name: getattr(record, name) for name in PROVENANCE}
+        device = parts[0]["device"] if parts else None
+        return {"device": device, "versions": {}, "code": state.get("code")}
 
     def diverge(self, folder: Path, step: int, watched: Iterable[str]) -> Path:
         """Record a training one of whose watched metrics was not a number; returns the record."""
@@ -128,7 +155,8 @@ class Recorder:
 
     def _place_metrics(self, folder: Path, step: int) -> None:
         """Copy the files of a retraining over, if they go further than those of the run."""
-        if folder != self.run.path and step > self.run.settled_step():
+        own = self.run.folder.metrics
+        if folder != self.run.path and (step > self.run.settled_step() or not own.exists()):
             for name in (METRICS, TIMING):
                 write_atomically(self.run.path / name, (folder / name).read_bytes())
 
@@ -163,7 +191,7 @@ class Recorder:
     def _compare(self, made: Path, step: int) -> None:
         records = self.run.records().items()
         recorded = [path for stem, path in records if stem.partition("-")[0] == str(step)]
-        known = {read_record(path).weights for path in recorded} - {None}
+        known = {self.run.read_record(path).weights for path in recorded} - {None}
         if known and checkpoint.weights_digest(made) not in known:
             log.warning(
                 "run %s: retrained weights at step %d differ from the recorded ones, because of "
@@ -215,6 +243,7 @@ class Recorder:
             max_steps=self.goal.max_steps,
             metrics=dict(metrics),
             weights=weights,
+            curve=self._curve(step) if status.was_trained else None,
             parameters=state.get("parameters", self._size),
             seconds=round(sum(part["seconds"] for part in state.get("segments", [])), 2),
             gpu_seconds=state.get("gpu_seconds", 0.0),
@@ -222,6 +251,9 @@ class Recorder:
             device_memory=device_memory,
         )
         return self.run.write_record(record, rule)
+
+    def _curve(self, step: int) -> str:
+        return content_digest(content_up_to(self.run.folder.metrics.read_bytes(), step))
 
     @property
     def _size(self) -> int | None:

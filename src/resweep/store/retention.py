@@ -16,7 +16,8 @@ from typing import Any
 
 from resweep.config.metric import Metric
 from resweep.config.training_section import Training
-from resweep.errors import LockTimeout
+from resweep.errors import DamagedFile, LockTimeout
+from resweep.files import may_write
 from resweep.store import checkpoints as checkpoint
 from resweep.store.lock import RunLock
 from resweep.store.run import Run
@@ -25,14 +26,24 @@ log = logging.getLogger(__name__)
 
 
 def claim(run: Run, study: str, phase: str, trial: str) -> None:
-    """Ask to keep the run's weights."""
+    """Ask to keep the run's weights; another user's are kept as long as that user wants."""
     file = run.folder.claim(study, phase, trial)
+    if file.exists():
+        return
+    if run.path.exists() and not may_write(run.path):
+        log.info("run %s: we may only read it; its owner decides what is kept", run.run_id)
+        return
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()
 
 
 def release(run: Run, study: str, phase: str, trial: str) -> None:
-    """Release a claim; deletes the run's weights if it was the last one and nobody trains it."""
+    """Release a claim; deletes the run's weights if it was the last one and nobody trains it.
+
+    Weights that only another user may delete stay.
+    """
+    if not may_write(run.path):
+        return
     run.folder.claim(study, phase, trial).unlink(missing_ok=True)
     if not has_claims(run) and checkpoint.steps_of(run.path):
         try:
@@ -40,12 +51,13 @@ def release(run: Run, study: str, phase: str, trial: str) -> None:
                 drop_unclaimed(run)
         except LockTimeout:
             log.info("run %s: is being trained; keeping its weights for now", run.run_id)
+        except DamagedFile as error:
+            log.warning("%s", error)
 
 
 def has_claims(run: Run) -> bool:
     """Whether any trial claims the weights."""
-    folder = run.folder.claims
-    return folder.is_dir() and any(folder.iterdir())
+    return bool(run.folder.all_claims())
 
 
 @dataclass(frozen=True)

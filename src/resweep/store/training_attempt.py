@@ -26,7 +26,7 @@ from resweep.store.start import Start
 from resweep.training.device import device_memory, device_name, is_shared
 from resweep.training.learner import Learner
 from resweep.training.loop import Callbacks, LoopEnd, LoopPlan, train
-from resweep.training.metrics import MetricLog, read_metrics
+from resweep.training.metrics import MetricLog, content_up_to, finite, read_metrics
 from resweep.training.micro_batch_limit import MicroBatchLimit
 from resweep.training.monitors import Monitors, Stop, StopRules
 from resweep.training.processes import ALONE, Processes
@@ -139,7 +139,9 @@ class TrainingAttempt:
         try:
             learner = self._build()
             self.data.check_names()
-            run.update(parameters=learner.size)
+            self.attempts.built(
+                learner.size, code_digest(self.goal.system.name), self.goal.system.libraries
+            )
             if self.start.checkpoint is None:
                 learner.begin()
             else:
@@ -220,10 +222,11 @@ class TrainingAttempt:
         self, learner: Learner, end: Callable[[str], None]
     ) -> tuple[LoopEnd, dict[str, float]]:
         """Train; returns how it ended, and the trial's metrics."""
-        metrics = MetricLog(self.folder / METRICS, learner.step)
-        timing = MetricLog(self.folder / TIMING, learner.step)
+        confirm = self.lock.confirm
+        metrics = MetricLog(self.folder / METRICS, self.start.metrics, confirm)
+        timing = MetricLog(self.folder / TIMING, self._timing_before(learner.step), confirm)
         monitors = Monitors(self.rules)
-        lines = read_metrics(self.folder / METRICS, learner.step)
+        lines = read_metrics(self.folder / METRICS)
         for line in lines:
             monitors.see(line)
         got: dict[str, float] = {}
@@ -235,7 +238,7 @@ class TrainingAttempt:
                 self.goal.training.keep_best,
                 Values(self._metric, lines),
                 writer,
-                metrics.flush_to_disk,
+                metrics,
             )
 
             def beat(step: int) -> None:
@@ -257,11 +260,20 @@ class TrainingAttempt:
                 self.progress["step"] = learner.step
                 if outcome is LoopEnd.INTERRUPTED:
                     end("interrupted")  # now: a follower may take longer than the grace period
+            metrics.content()  # in place, whoever held the run before
             metrics.flush_to_disk()
             self.stop = self.stop or monitors.stop
             if outcome in (LoopEnd.REACHED, LoopEnd.STOPPED):
                 got = self._measure_and_save(learner, saver)
         return outcome, got
+
+    def _timing_before(self, step: int) -> bytes:
+        """Return the lines of timing.jsonl up to a step, as far as they are sound."""
+        for folder in (self.folder, self.run.path):
+            file = folder / TIMING
+            if file.is_file():
+                return content_up_to(file.read_bytes(), step)
+        return b""
 
     def _loop_plan(self) -> LoopPlan:
         system = self.goal.system
@@ -277,11 +289,11 @@ class TrainingAttempt:
 
     def _measure_and_save(self, learner: Learner, saver: Saver) -> dict[str, float]:
         """Evaluate where the trial stops, and save if the weights are wanted."""
-        lines = read_metrics(self.folder / METRICS, learner.step)
+        lines = read_metrics(self.folder / METRICS)
         metrics = last_values(lines)
         # Where a monitor stopped it, the file has all metrics: its record is written from it.
         if self.stop is None:
-            metrics |= self._measure(learner, lines[-1:])
+            metrics |= finite(self._measure(learner, lines[-1:]))
             self.data.check()
         keeps = self.surroundings.keep_weights or self.goal.weights
         if keeps or has_claims(self.run):

@@ -43,5 +43,8 @@ class GradientRequest:
             return False
         if self.samples is None:
             return True
-        counters = json.loads((checkpoint / STATE).read_text())
-        return bool(counters.get(SAMPLE_COUNT) == self.samples)
+        try:
+            counters = json.loads((checkpoint / STATE).read_text())
+            return bool(counters.get(SAMPLE_COUNT) == self.samples)
+        except (OSError, ValueError, AttributeError):  # damaged: set aside before it is used
+            return False

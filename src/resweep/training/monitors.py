@@ -72,11 +72,22 @@ class Stop:
     @property
     def name(self) -> str:
         """Rule and digest of its settings: equal names at equal steps mean the same stop."""
-        return f"{self.rule}-{digest(list(self.settings), 6)}"
+        return f"{self.rule}-{settings_digest(self.settings)}"
+
+
+def settings_digest(settings: tuple[Any, ...]) -> str:
+    """Digest of a monitor's settings: the last part of the names of its stops."""
+    return digest(list(settings), 6)
 
 
 class Monitor(Protocol):
-    """A stop rule that reads line by line."""
+    """A stop rule that reads line by line.
+
+    Attributes:
+        settings: That its stops depend on.
+    """
+
+    settings: tuple[Any, ...]
 
     def see(self, line: Mapping[str, Any]) -> Stop | None:
         """Read the next line; returns a stop if the training should end there."""
@@ -120,6 +131,11 @@ class Monitors:
                     settings.plateau_min_delta,
                 )
             )
+
+    @property
+    def settings_digests(self) -> set[str]:
+        """The last parts of the names of their stops."""
+        return {settings_digest(monitor.settings) for monitor in self._monitors}
 
     @property
     def on(self) -> bool:

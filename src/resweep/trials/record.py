@@ -10,15 +10,21 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
-from resweep.errors import ConfigError, Problem
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
+from typing_extensions import TypedDict
+
+from resweep.errors import DamagedFile
 from resweep.files import link_relative, write_atomically
+from resweep.json_files import from_json, has_checksum, to_json, typed
 from resweep.paths import Layout
+
+MADE_AGAIN = "delete it and run snakemake: it is made again from the files of its run"
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +83,7 @@ class Record:
         max_steps: The last step of its run.
         metrics: The last value of each metric by then.
         weights: SHA-256 of the weights of that step; None if they were not saved.
+        curve: SHA-256 of the lines of metrics.jsonl up to that step.
         parameters: Size of the model.
         seconds, gpu_seconds: Spent on the run by then.
         device: What trained it.
@@ -86,6 +93,7 @@ class Record:
         more: Keys of newer versions, which are kept.
         keys: The keys of the file that it was read from, in order; empty for a new record. Files
             of older versions have fewer: a field that they lack is None.
+        checked: Whether its file has a checksum; those of older versions have none.
     """
 
     run_id: str | None
@@ -96,6 +104,7 @@ class Record:
     max_steps: int | None = None
     metrics: Mapping[str, float]
     weights: str | None = None
+    curve: str | None = None
     parameters: int | None = None
     seconds: float | None = None
     gpu_seconds: float | None = None
@@ -105,20 +114,22 @@ class Record:
     device_memory: int | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
     keys: tuple[str, ...] = ()
+    checked: bool = True
 
     @classmethod
-    def from_json(cls, text: str) -> "Record":
-        """Read a record from a file's text; raises ValueError."""
-        content = json.loads(text)
-        if not isinstance(content, dict):
-            raise ValueError("should be a JSON object")
-        lacking = [key for key in REQUIRED if key not in content]
-        if lacking:
-            raise ValueError(f"it has no {', '.join(lacking)}")
+    def from_json(cls, text: str | bytes) -> "Record":
+        """Read a record from a file's content.
+
+        Raises:
+            ValueError: It is not a record; the message is a predicate: "has no step".
+        """
+        content = typed(from_json(text), _SHAPE)
         known = {key: content[key] for key in FIELDS if key in content}
         known["status"] = Status(content["status"])
+        if known["step"] > (known.get("max_steps") or math.inf):
+            raise ValueError(f"has step = {known['step']}, after max_steps = {known['max_steps']}")
         more = {key: value for key, value in content.items() if key not in known}
-        return cls(**known, more=more, keys=tuple(content))
+        return cls(**known, more=more, keys=tuple(content), checked=has_checksum(text))
 
     def to_json(self) -> str:
         """Return the text of its file; equal to the one that it was read from."""
@@ -126,7 +137,8 @@ class Record:
         changed = [key for key in FIELDS if known[key] is not None]  # may be new to the file
         order = dict.fromkeys((*(self.keys or self._new_keys()), *changed, *self.more))
         values = {**known, **self.more}
-        return json.dumps({key: values[key] for key in order}, indent=2) + "\n"
+        content = {key: values[key] for key in order}
+        return to_json(content) if self.checked else json.dumps(content, indent=2) + "\n"
 
     def _new_keys(self) -> Sequence[str]:
         if self.run_id is None:
@@ -155,25 +167,60 @@ class Record:
         return f"{self.status} at step {self.step}{reason}"
 
 
-FIELDS = tuple(name for name in Record.__dataclass_fields__ if name not in ("more", "keys"))
+_OF_THE_READER = ("more", "keys", "checked")
+FIELDS = tuple(name for name in Record.__dataclass_fields__ if name not in _OF_THE_READER)
 REQUIRED = ("run_id", "status", "stop_reason", "step", "metrics")
+
+Count = Annotated[int, Field(ge=0)]
+Number = int | float  # in this order, a whole number stays one
+Positive = Annotated[Number, Field(ge=0)]
+
+
+@with_config(ConfigDict(extra="allow"))
+class _Content(TypedDict):
+    """Content of a file; newer versions may add keys."""
+
+    run_id: Annotated[str, Field(min_length=1)] | None
+    status: Annotated[str, Field(pattern=f"^({'|'.join(Status)})$")]
+    stop_reason: str | None
+    rule: NotRequired[str | None]
+    step: Count
+    max_steps: NotRequired[Count | None]
+    metrics: dict[str, Number]
+    weights: NotRequired[str | None]
+    curve: NotRequired[str | None]
+    parameters: NotRequired[Count | None]
+    seconds: NotRequired[Positive | None]
+    gpu_seconds: NotRequired[Positive | None]
+    device: NotRequired[str | None]
+    versions: NotRequired[dict[str, str] | None]
+    code: NotRequired[str | None]
+    device_memory: NotRequired[Count | None]
+
+
+_SHAPE = TypeAdapter(_Content)
 
 
 def read_record(path: Path) -> Record:
     """Read a record.
 
     Raises:
-        ConfigError: It is missing (its run may have been deleted) or is not a record.
+        DamagedFile: It is missing, so that its run may have been deleted, or is not a record.
     """
     try:
-        return Record.from_json(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ConfigError(Problem(str(path), "", None, f"is not a record: {error}")) from None
+        return Record.from_json(path.read_bytes())
+    except FileNotFoundError:
+        fix = "run snakemake, which makes it again"
+        raise DamagedFile(path, "does not exist, or its run is gone from the store", fix) from None
+    except IsADirectoryError:
+        raise DamagedFile(path, "is a folder, not a record", MADE_AGAIN) from None
+    except ValueError as error:
+        raise DamagedFile(path, f"is not a record: {error}", MADE_AGAIN) from None
 
 
-def write_record(path: Path, record: Record) -> None:
-    """Write a record, atomically."""
-    write_atomically(path, record.to_json())
+def write_record(path: Path, record: Record, confirm: Callable[[], None] = lambda: None) -> None:
+    """Write a record, as `write_atomically` does."""
+    write_atomically(path, record.to_json(), confirm)
 
 
 def write_own_record(path: Path, status: Status, reason: str) -> None:

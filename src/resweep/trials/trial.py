@@ -6,13 +6,19 @@ trial file -> data ensured -> configuration resolved -> run advanced -> record l
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired
+
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
+from typing_extensions import TypedDict
 
 from resweep import yaml12
 from resweep.errors import ConfigError, Problem
 from resweep.files import write_atomically
-from resweep.paths import trial_of
+from resweep.json_files import typed
+from resweep.paths import phase_and_slot, rung_name, trial_of
 from resweep.trials.record import Record, read_record
+
+WRITTEN_AGAIN = "delete it and run snakemake: it is written again"
 
 
 @dataclass(frozen=True)
@@ -50,21 +56,50 @@ class Trial:
         return {name: value for name, value in everything.items() if value is not None}
 
 
+@with_config(ConfigDict(extra="forbid"))
+class _Content(TypedDict):
+    """Content of a trial file."""
+
+    study: str
+    phase: str
+    trial: str
+    empty: NotRequired[str]
+    stop: NotRequired[Annotated[int, Field(gt=0)]]
+    assignments: NotRequired[dict[str, Any]]
+    config: NotRequired[dict[str, Any]]
+
+
+_SHAPE = TypeAdapter(_Content)
+
+
 def trial_from(content: Mapping[str, Any], where: str) -> Trial:
     """Make a trial from a trial file's content.
 
     Raises:
-        ConfigError: Something is missing or unknown; `where` names the place.
+        ConfigError: Something is missing, unknown or of the wrong type; `where` names the place.
     """
     try:
-        return Trial(**content)
-    except TypeError as error:
-        raise ConfigError(Problem(where, "", None, f"is not a trial file: {error}")) from None
+        trial = Trial(**typed(content, _SHAPE))
+        if not trial.config and trial.empty is None:
+            raise ValueError("has no config")
+    except ValueError as error:
+        hint = f"is not a trial file: {error}; {WRITTEN_AGAIN}"
+        raise ConfigError(Problem(where, "", None, hint)) from None
+    return trial
 
 
 def read_trial(path: Path) -> Trial:
-    """Read a trial file; raises ConfigError."""
-    return trial_from(yaml12.load_mapping(path), str(path))
+    """Read a trial file.
+
+    Raises:
+        ConfigError: It is missing, or is not a trial file.
+    """
+    try:
+        content = yaml12.load_mapping(path)
+    except ConfigError as error:
+        hint = f"{error.problems[0].hint}; {WRITTEN_AGAIN}"
+        raise ConfigError(Problem(str(path), "", None, hint)) from None
+    return trial_from(content, str(path))
 
 
 def write_trial(path: Path, trial: Trial) -> None:
@@ -88,5 +123,25 @@ class Outcome:
 
 
 def read_outcome(record_path: Path) -> Outcome:
-    """Read `{phase}/records/{place}.json` and `{phase}/trials/{place}.yaml` that belongs to it."""
-    return Outcome(read_trial(trial_of(record_path)), read_record(record_path), record_path)
+    """Read `{phase}/records/{slot}.json` and `{phase}/trials/{slot}.yaml` that belongs to it.
+
+    Whether the record is of what the trial file asks for is checked by `store.outcome`.
+
+    Raises:
+        ConfigError: The trial file is missing, is not one, or is that of another slot.
+        DamagedFile: The record is missing, or is not one.
+    """
+    file = trial_of(record_path)
+    trial = read_trial(file)
+    folder, slot = phase_and_slot(record_path)
+    place = {"study": folder.path.parent.name, "phase": folder.path.name}
+    # Slots of later rungs have numbers, and the trials in them their own names.
+    rungs = slot.split("/")[:-1]
+    if not rungs or rungs[-1] == rung_name(1) or trial.empty is not None:
+        place["trial"] = record_path.stem
+    for key, expected in place.items():
+        value = getattr(trial, key)
+        if value != expected:
+            hint = f"should be {expected}, by its place; {WRITTEN_AGAIN}"
+            raise ConfigError(Problem(str(file), key, value, hint))
+    return Outcome(trial, read_record(record_path), record_path)

@@ -35,12 +35,13 @@ from resweep.ranking.selection import (
     short_name,
 )
 from resweep.trials.record import Record, Status
-from resweep.trials.trial import Trial, write_trial
+from resweep.trials.trial import Trial, read_outcome, write_trial
 from tests.support.language import score as made_score
 from tests.support.problems import assert_problem, problem_of
 from tests.support.tiny import LANGUAGE
 
 LR = "training.learning_rate"
+LOGGED = {"training": {"log_steps": 10, "eval_steps": 10}}
 
 
 def result(
@@ -355,7 +356,7 @@ def phase(tmp_path):
     def add(trial, final, assignments, curve=(), status="finished", step=100, rule=None):
         write_trial(
             layout.trial("mine", "sweep", trial),
-            Trial("mine", "sweep", trial, assignments=assignments),
+            Trial("mine", "sweep", trial, config=LOGGED, assignments=assignments),
         )
         record = layout.record("mine", "sweep", trial)
         record.parent.mkdir(parents=True, exist_ok=True)
@@ -364,7 +365,9 @@ def phase(tmp_path):
         record.write_text(json.dumps(content | {"metrics": metrics, "rule": rule}))
         run = layout.run(f"run-{trial}")
         run.mkdir(parents=True)
-        lines = [json.dumps({"step": s, "train/loss": v}) for s, v in curve]
+        logged = {at: {} for at in range(0, step + 1, 10)}
+        logged |= {at: {"train/loss": value} for at, value in curve}
+        lines = [json.dumps({"step": at, **values}) for at, values in sorted(logged.items())]
         (run / "metrics.jsonl").write_text("\n".join([*lines, ""]))
         return record
 
@@ -375,7 +378,7 @@ def phase(tmp_path):
 
 def write_scores(phase, **score) -> Path:
     results = [
-        read_result(path, made_score(**score), phase.layout)
+        read_result(read_outcome(path), made_score(**score), phase.layout)
         for path in sorted(phase.folder.glob("records/*.json"))
     ]
     rank_trials(results, made_score(**score)).to_csv(phase.folder / "scores.csv", index=False)
@@ -385,27 +388,32 @@ def write_scores(phase, **score) -> Path:
 def test_a_result_is_read_from_record_trial_and_curve(phase):
     curve = [(0, 99.0), (10, 5.0), (20, 4.0), (30, 3.0), (40, 99.0), (200, 0.0)]
     record = phase("a", 2.5, {LR: 0.1}, curve)
-    read = read_result(record, made_score(early_steps=30), phase.layout)
+    read = read_result(read_outcome(record), made_score(early_steps=30), phase.layout)
     assert (read.trial, read.final, read.assignments) == ("a", 2.5, {LR: 0.1})
     assert read.early_slope == pytest.approx(-0.1)
 
 
 def test_points_after_the_stop_of_a_trial_do_not_count(phase):
     record = phase("a", 2.5, {LR: 0.1}, [(10, 5.0), (20, 4.0), (30, 0.0)], step=20)
-    assert read_result(record, made_score(), phase.layout).early_slope == pytest.approx(-0.1)
+    assert read_result(
+        read_outcome(record), made_score(), phase.layout
+    ).early_slope == pytest.approx(-0.1)
 
 
 def test_a_metric_that_nobody_logged_lists_those_there_are(phase):
     record = phase("a", 2.5, {LR: 0.1})
-    problem = problem_of(read_result, record, made_score(metric="acc"), phase.layout)
+    problem = problem_of(read_result, read_outcome(record), made_score(metric="acc"), phase.layout)
     assert_problem(problem, "score.metric", "acc", "val/loss")
 
 
 def test_a_metric_of_the_end_ranks_nothing_that_a_monitor_stopped(phase):
     """test/loss is measured at the horizon alone."""
     record = phase("a", 2.5, {LR: 0.1}, status="stopped", rule="plateau")
-    assert read_result(record, made_score(metric="test/loss"), phase.layout).ranked is False
-    assert read_result(record, made_score(), phase.layout).ranked is True
+    assert (
+        read_result(read_outcome(record), made_score(metric="test/loss"), phase.layout).ranked
+        is False
+    )
+    assert read_result(read_outcome(record), made_score(), phase.layout).ranked is True
 
 
 def test_what_a_monitor_stopped_is_among_the_best_configurations(phase):

@@ -7,7 +7,7 @@ from unittest.mock import ANY
 import pytest
 
 from resweep.config.metric import Logged, Metric
-from resweep.errors import StoreError
+from resweep.errors import DamagedFile, StoreError
 from resweep.replay.bounds import Fate
 from resweep.replay.choose_rule import choose_rule
 from resweep.replay.curves import RecordedCurve, read_sweep
@@ -20,7 +20,7 @@ from resweep.sweep import EarlyTerminate
 from resweep.systems.registry import metric_of
 from tests.support.curves import EVERY, made_curve, made_sweep
 from tests.support.problems import assert_problem, problem_of
-from tests.support.study import make_study
+from tests.support.study import make_study, run_id
 
 # The winner starts slowly: a is third at the first value, second at the second.
 SLOW = [
@@ -343,11 +343,12 @@ def test_what_cannot_be_read_is_one_line(tmp_path):
     for metric in ("test/loss", "val/los"):
         problem = problem_of(read_sweep, "made", "sweep", layout, metric)
         assert_problem(problem, "metric", metric, file="made/sweep")
-    (layout.run("sweepaaa") / "metrics.jsonl").unlink()
+    (layout.run(run_id(layout, "sweep", "aaa")) / "metrics.jsonl").unlink()
     with pytest.raises(StoreError, match="trial aaa"):
         read_sweep("made", "sweep", layout)
     layout.record("made", "sweep", "aaa").unlink()
-    assert_problem(problem_of(read_sweep, "made", "sweep", layout), file="records/aaa.json")
+    with pytest.raises(DamagedFile, match=r"records/aaa\.json"):
+        read_sweep("made", "sweep", layout)
     layout.phase("made", "sweep").scores.unlink()
     with pytest.raises(StoreError, match="ranked"):
         read_sweep("made", "sweep", layout)

@@ -13,7 +13,16 @@ from resweep.report.summary import WIDTH, summarize
 from resweep.report.trained_by import TrainedBy
 from resweep.store.run import Run
 from resweep.study.schema import Score
-from tests.support.study import PART, RATE, RERUN, SWEEP, Made, make_adaptive_study, make_study
+from tests.support.study import (
+    PART,
+    RATE,
+    RERUN,
+    SWEEP,
+    Made,
+    make_adaptive_study,
+    make_study,
+    run_id,
+)
 
 
 def summary(layout: Layout) -> list[str]:
@@ -135,7 +144,7 @@ def test_a_pruned_model_is_not_promised(tmp_path: Path) -> None:
     last = summary(layout)[-1]
     assert last.startswith(f"model: none in {folder}/models: ") and " 02" in last
     assert f"--trial {folder}/trials/02.yaml --record {folder}/records/02.json`" in last
-    weights = layout.run("rerun02") / "checkpoint_40"
+    weights = layout.run(run_id(layout, "rerun", "02")) / "checkpoint_40"
     weights.mkdir()
     (folder / "models/02").unlink()
     assert f"model: {weights}" in summary(layout)
@@ -158,7 +167,7 @@ def test_what_trained_is_shown_by_its_differences(tmp_path: Path) -> None:
         "data.bpe_vocab_size": 300,
     }
     layout = make_study(tmp_path, [*SWEEP[:2], Made("lll", weights, 2.0)], rerun=[])
-    run = Run(layout.run("sweeplll"))
+    run = Run(layout.run(run_id(layout, "sweep", "lll")))
     model = {"kind": "hf", "config": {"model_type": "llama"}, "vocab_size": 320, "lora_rank": 4}
     (run.path / "config.yaml").write_text(yaml12.dump({"model": model}))
     together = PART | {"device": "GPU", "processes": 2, "engine": "ddp"}
@@ -177,7 +186,9 @@ def test_what_trained_is_shown_by_its_differences(tmp_path: Path) -> None:
 def test_nodes_are_those_that_the_trial_asked_for(tmp_path: Path) -> None:
     asked = {"training.distributed": "zero1", "training.processes": 6, "training.nodes": 3}
     layout = make_study(tmp_path, [Made("aaa", asked, 2.0)], rerun=[])
-    Run(layout.run("sweepaaa")).update(segments=[PART | {"processes": 6, "engine": "zero1"}])
+    Run(layout.run(run_id(layout, "sweep", "aaa"))).update(
+        segments=[PART | {"processes": 6, "engine": "zero1"}]
+    )
     by = read_study("made", layout).phases[0].trained_by
     assert by is not None
     assert by.facts["trained on"] == "cpu (made), 6 processes on 3 nodes (zero1)"

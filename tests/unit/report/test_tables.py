@@ -14,10 +14,14 @@ from resweep.errors import StoreError
 from resweep.paths import Layout
 from resweep.report.tables import tabulate_study, update_metrics, write_runs_table
 from resweep.store.run import Run
+from resweep.systems.language.model_section import Model
 from resweep.trials.trial import read_trial, write_trial
 from tests.conftest import ROOT
 from tests.support.problems import assert_problem, problem_of
-from tests.support.study import RATE, SWEEP, Made, make_run, make_study
+from tests.support.study import RATE, SWEEP, Made, make_run, make_study, run_id
+
+GPT = ("n_layer", "n_head", "n_embd")
+ORPHAN, BEGUN, SHARED = "0123456789ab", "ba9876543210", "abcdef012345"
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -39,7 +43,7 @@ def test_study_table_has_a_row_for_each_trial(layout: Layout) -> None:
     table = read(layout.study("made").table)
     assert list(table["trial"]) == ["aaa", "bbb", "ccc", "ddd", "01", "02", "03", "04", "05"]
     best = row(table, "02")
-    assert best["run_id"] == "rerun02"
+    assert best["run_id"] == run_id(layout, "rerun", "02")
     assert best["run_name"] == "rerun/02"
     assert best["sweep_name"] == "made/rerun"
     assert best["status"] == "finished"
@@ -65,37 +69,40 @@ def test_trials_without_a_result_are_rows_too(layout: Layout) -> None:
 
 
 def test_store_table_has_runs_that_no_trial_leads_to(layout: Layout) -> None:
-    make_run(Run(layout.run("orphan")), {"run": {"name": "by hand"}}, Made("x", {}, 3.0))
-    layout.run("begun").mkdir()
+    make_run(Run(layout.run(ORPHAN)), {"run": {"name": "by hand"}}, Made("x", {}, 3.0))
+    layout.run(BEGUN).mkdir()
     table = read(write_runs_table(layout)).set_index("run_id")
     assert len(table) == 4 + 4 + 2
-    assert table.loc["orphan", "run_name"] == "by hand"
-    assert pd.isna(table.loc["orphan", "study"])
-    assert table.loc["orphan", "final_valid_loss"] == 3.0
-    assert table.loc["sweepaaa", "trial"] == "aaa"
-    assert pd.isna(table.loc["begun", "status"])
+    assert table.loc[ORPHAN, "run_name"] == "by hand"
+    assert pd.isna(table.loc[ORPHAN, "study"])
+    assert table.loc[ORPHAN, "final_valid_loss"] == 3.0
+    assert table.loc[run_id(layout, "sweep", "aaa"), "trial"] == "aaa"
+    assert pd.isna(table.loc[BEGUN, "status"])
 
 
 def test_store_table_has_runs_of_a_system_that_was_removed(layout: Layout) -> None:
     config = {"system": "gone", "arch": {"size": 3}}
-    make_run(Run(layout.run("old")), config, Made("x", {}, 3.0))
+    make_run(Run(layout.run(ORPHAN)), config, Made("x", {}, 3.0))
     table = read(write_runs_table(layout)).set_index("run_id")
-    assert table.loc["old", "val/loss"] == 3.0
-    assert table.loc["old", "arch.size"] == 3
+    assert table.loc[ORPHAN, "val/loss"] == 3.0
+    assert table.loc[ORPHAN, "arch.size"] == 3
 
 
 def test_a_shared_run_belongs_to_the_first_trial(layout: Layout, tmp_path: Path) -> None:
     make_study(tmp_path, rerun=[], name="another")
     table = read(layout.runs_table).set_index("run_id")
     assert len(table) == 8
-    assert table.loc["sweepaaa", "study"] == "another"
-    assert table.loc["rerun01", "study"] == "made"
+    assert table.loc[run_id(layout, "sweep", "aaa"), "study"] == "another"
+    assert table.loc[run_id(layout, "rerun", "01"), "study"] == "made"
 
 
 def test_the_timestamp_is_that_of_the_configuration(layout: Layout) -> None:
-    os.utime(layout.run("rerun02") / "config.yaml", (1_700_000_000.9, 1_700_000_000.9))
+    os.utime(
+        layout.run(run_id(layout, "rerun", "02")) / "config.yaml",
+        (1_700_000_000.9, 1_700_000_000.9),
+    )
     table = read(write_runs_table(layout)).set_index("run_id")
-    assert table.loc["rerun02", "timestamp"] == "2023-11-14T22:13:20Z"
+    assert table.loc[run_id(layout, "rerun", "02"), "timestamp"] == "2023-11-14T22:13:20Z"
 
 
 def test_rebuilding_gives_equal_bytes(layout: Layout) -> None:
@@ -110,21 +117,25 @@ def test_order_of_records_does_not_matter_within_a_phase(layout: Layout) -> None
 
 
 def test_added_metrics_become_columns_of_both_tables(layout: Layout) -> None:
-    update_metrics("rerun02", {"curvature": 31.5, "note": "straight, at last"}, layout)
-    update_metrics("rerun02", {"curvature": 30.25}, layout)
+    update_metrics(
+        run_id(layout, "rerun", "02"), {"curvature": 31.5, "note": "straight, at last"}, layout
+    )
+    update_metrics(run_id(layout, "rerun", "02"), {"curvature": 30.25}, layout)
     table = read(write_runs_table(layout)).set_index("run_id")
-    assert table.loc["rerun02", "curvature"] == 30.25
-    assert table.loc["rerun02", "note"] == "straight, at last"
-    assert pd.isna(table.loc["rerun01", "curvature"])
+    assert table.loc[run_id(layout, "rerun", "02"), "curvature"] == 30.25
+    assert table.loc[run_id(layout, "rerun", "02"), "note"] == "straight, at last"
+    assert pd.isna(table.loc[run_id(layout, "rerun", "01"), "curvature"])
     records = layout.study("made").path.glob("rerun/records/*.json")
     assert ",curvature,note\n" in tabulate_study(records, layout)
 
 
 @pytest.mark.parametrize("name", ["status", "val/loss", RATE, "seconds"])
 def test_an_added_metric_may_not_hide_a_column(layout: Layout, name: str) -> None:
-    problem = problem_of(update_metrics, "rerun02", {name: 1.0, "fine": 2.0}, layout)
+    problem = problem_of(
+        update_metrics, run_id(layout, "rerun", "02"), {name: 1.0, "fine": 2.0}, layout
+    )
     assert_problem(problem, name, 1.0)
-    assert not (layout.run("rerun02") / "added_metrics.json").exists()
+    assert not (layout.run(run_id(layout, "rerun", "02")) / "added_metrics.json").exists()
 
 
 def test_metrics_of_an_unknown_run_are_refused(layout: Layout) -> None:
@@ -135,13 +146,14 @@ def test_metrics_of_an_unknown_run_are_refused(layout: Layout) -> None:
 
 def test_a_hyperparameter_called_like_a_column_keeps_its_value(tmp_path: Path) -> None:
     odd = [Made("aaa", {"trial": "third"}, 2.0), Made("bbb", {"trial": "fourth"}, 3.0)]
-    table = read(make_study(tmp_path, sweep=odd, rerun=[]).runs_table)
+    table = read(make_study(tmp_path, sweep=odd, rerun=[]).runs_table).sort_values("trial")
     assert list(table["trial"]) == ["aaa", "bbb"]
     assert list(table["config.trial"]) == ["third", "fourth"]
 
 
 def test_fields_of_another_kind_of_model_have_no_values(tmp_path: Path) -> None:
-    llama = {"model.kind": "hf", "model.config": {"model_type": "llama"}}
+    own_fields = {f"model.{name}": Model.model_fields[name].default for name in GPT}
+    llama = own_fields | {"model.kind": "hf", "model.config": {"model_type": "llama"}}
     only = make_study(tmp_path / "only", sweep=[Made("lll", llama, 2.0)], rerun=[])
     for file in (only.runs_table, only.study("made").table):
         table = read(file)
@@ -160,13 +172,13 @@ def _add_and_tabulate(root: Path, number: int) -> None:
     layout = Layout(root)
     made = Made(str(number), {}, 2.0)
     for part in range(4):
-        make_run(Run(layout.run(f"run{number}-{part}")), {"model": {"n_layer": number}}, made)
-        update_metrics("shared", {f"metric{number}-{part}": part}, layout)
+        make_run(Run(layout.run(f"{number}{part}{0:010}")), {"model": {"n_layer": number}}, made)
+        update_metrics(SHARED, {f"metric{number}-{part}": part}, layout)
         write_runs_table(layout)
 
 
 def test_concurrent_writers_lose_nothing(tmp_path: Path) -> None:
-    make_run(Run(Layout(tmp_path).run("shared")), {}, SWEEP[0])
+    make_run(Run(Layout(tmp_path).run(SHARED)), {}, SWEEP[0])
     context = multiprocessing.get_context("fork")
     writers = [context.Process(target=_add_and_tabulate, args=(tmp_path, n)) for n in range(4)]
     for writer in writers:
@@ -176,7 +188,7 @@ def test_concurrent_writers_lose_nothing(tmp_path: Path) -> None:
     assert all(writer.exitcode == 0 for writer in writers)
     table = read(tmp_path / "runs.csv").set_index("run_id")
     assert len(table) == 1 + 4 * 4
-    assert all(table.loc["shared", f"metric{n}-{p}"] == p for n in range(4) for p in range(4))
+    assert all(table.loc[SHARED, f"metric{n}-{p}"] == p for n in range(4) for p in range(4))
 
 
 def test_command_writes_both_tables(layout: Layout) -> None:
@@ -199,7 +211,7 @@ def test_what_resolving_fills_in_and_what_it_replaced_are_both_there(layout: Lay
     asked.config["training"] |= {"warmup_steps": None, "pct_warmup": 0.25}
     write_trial(trial, asked)
     resolved = {"training": {"warmup_steps": 10, "pct_warmup": None}, "mine": {"extra": 1}}
-    (layout.run("sweepbbb") / "config.yaml").write_text(yaml12.dump(resolved))
+    (layout.run(run_id(layout, "sweep", "bbb")) / "config.yaml").write_text(yaml12.dump(resolved))
     records = layout.study("made").path.glob("sweep/records/*.json")
     own = layout.study("made").table
     own.write_text(tabulate_study(records, layout))

@@ -152,7 +152,7 @@ def test_scores_of_a_phase(tmp_path: Path) -> None:
 
 def test_a_phase_is_read_from_its_records_at_all_rungs(tmp_path: Path) -> None:
     """What was not swept is in the configurations; from the rung the others went down by 1."""
-    folder = tmp_path / "phase"
+    folder = tmp_path / "s/phase"
     ends = {"a": ("finished", 2.0), "b": ("stopped", 9.0)}
     for name, (status, value) in ends.items():
         config = {"model": {"n_embd": 16}, "training": {"learning_rate": 0.25}}

@@ -14,6 +14,7 @@ from resweep.canonical import canonical_json
 from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.data.source import data_id
+from resweep.json_files import read_json, write_json
 from resweep.paths import Layout
 from resweep.search.rounds import RoundPlan, plan_from, propose_round
 from resweep.sweep.parameter import Parameter
@@ -159,10 +160,10 @@ def test_a_deleted_round_is_proposed_again_byte_for_byte(
 
 def alter(file: Path) -> None:
     """Make a round's file tell of other points, as another machine might have proposed them."""
-    content = json.loads(file.read_text())
+    content = read_json(file, "")
     for point in content["points"]:
         point[RATE] = 0.0123
-    file.write_text(json.dumps(content))
+    write_json(file, content)
 
 
 def test_while_its_digest_fits_a_round_is_taken_from_its_file(

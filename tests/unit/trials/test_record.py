@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from resweep.errors import ConfigError
+from resweep.errors import DamagedFile
+from resweep.json_files import from_json, has_checksum, to_json
 from resweep.trials.record import (
     Record,
     Status,
@@ -95,7 +96,7 @@ def test_a_file_is_written_back_byte_by_byte(text: str, tmp_path: Path) -> None:
     assert path.read_text() == text
 
 
-def test_a_new_record_of_a_run_has_every_key() -> None:
+def test_a_new_record_of_a_run_has_every_key_and_a_checksum() -> None:
     made = Record(
         run_id="5e51ba90cde4",
         status=Status.FINISHED,
@@ -103,6 +104,7 @@ def test_a_new_record_of_a_run_has_every_key() -> None:
         step=12,
         max_steps=12,
         metrics={"train/loss": 5.125, "lr": 1e-5, "val/loss": 5.0},
+        curve="00aa",
         parameters=23456,
         seconds=0.31,
         gpu_seconds=0.0,
@@ -110,20 +112,22 @@ def test_a_new_record_of_a_run_has_every_key() -> None:
         versions={"python": "3.11.9", "torch": "2.5.1"},
         code="0123456789ab",
     )
-    assert made.to_json() == FINISHED
+    assert from_json(made.to_json()) == {**json.loads(FINISHED), "curve": "00aa"}
+    assert has_checksum(made.to_json()) and not has_checksum(FINISHED)
+    assert Record.from_json(made.to_json()).to_json() == made.to_json()
 
 
 @pytest.mark.parametrize("memory", [None, 17179869184])
 def test_only_what_lacked_memory_says_how_much_there_was(memory: int | None) -> None:
     made = record(status=Status.INFEASIBLE, device_memory=memory)
-    assert list(json.loads(made.to_json()))[-1] == "device_memory"
+    assert list(from_json(made.to_json()))[-1] == "device_memory"
     assert json.loads(made.to_json())["device_memory"] == memory
     assert "device_memory" not in json.loads(record().to_json())
 
 
 def test_a_trial_without_a_run_has_a_short_record(tmp_path: Path) -> None:
     write_own_record(tmp_path / "r.json", Status.EMPTY, "the target was reached")
-    assert (tmp_path / "r.json").read_text() == EMPTY
+    assert from_json((tmp_path / "r.json").read_text()) == json.loads(EMPTY)
 
 
 def test_an_old_record_has_what_it_has() -> None:
@@ -143,21 +147,41 @@ def test_a_changed_field_keeps_its_place_and_a_new_one_comes_last() -> None:
     [
         ("", "Expecting value"),
         ("[1]", "JSON object"),
-        ('{"run_id": "a", "status": "finished", "step": 1}', "no stop_reason, metrics"),
+        ("[" * 100_000, "JSON"),
+        ('{"run_id": "a", "status": "finished", "step": 1}', "no stop_reason"),
         (altered(FINISHED, status="done"), "'done'"),
-        (None, "No such file"),
+        (altered(FINISHED, run_id=""), "run_id"),
+        (altered(FINISHED, step="12"), "step = '12'"),
+        (altered(FINISHED, step=-1), "step = -1"),
+        (altered(FINISHED, step=True), "step = True"),
+        (altered(FINISHED, step=13), "max_steps = 12"),
+        (altered(FINISHED, metrics=None), "metrics = None"),
+        (altered(FINISHED, metrics={"val/loss": "5.0"}), "val/loss"),
+        (altered(FINISHED, metrics={"val/loss": True}), "val/loss"),
+        (altered(FINISHED, metrics=[1]), "metrics"),
+        (altered(FINISHED, seconds=-1.0), "seconds"),
+        (altered(FINISHED, parameters=1.5), "parameters"),
+        (altered(FINISHED, versions={"torch": 2}), "versions"),
+        (altered(FINISHED, checksum="0" * 16), "checksum"),
+        (record_text := to_json(json.loads(FINISHED)).replace("5.125", "5.124"), "checksum"),
+        (record_text.encode()[:-40], "not JSON"),
     ],
 )
 def test_what_is_not_a_record_is_named_in_one_line(
-    text: str | None, words: str, tmp_path: Path
+    text: str | bytes, words: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "r.json"
-    if text is not None:
-        path.write_text(text)
-    with pytest.raises(ConfigError) as caught:
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(DamagedFile) as caught:
         read_record(path)
-    (problem,) = caught.value.problems
-    assert problem.file == str(path) and words in problem.hint and "\n" not in problem.hint
+    assert caught.value.path == path and words in caught.value.what
+    assert "\n" not in str(caught.value)
+
+
+def test_a_record_that_is_gone_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DamagedFile) as caught:
+        read_record(tmp_path / "r.json")
+    assert caught.value.path == tmp_path / "r.json"
 
 
 # What is asked of a record

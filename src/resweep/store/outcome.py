@@ -1,0 +1,202 @@
+"""Trials with their records, checked: the record is of what the trial file asks for.
+
+    {phase}/trials/{slot}.yaml   ->  resolved with its data  ->  run id
+    {phase}/records/{slot}.json  ->  link, step              ->  run id    the same, or an error
+
+Whoever ranks, proposes, tabulates, reports or publishes reads trials here: a file is not believed
+because it is there. A later version may have raised the recipe of a run: then the identities are
+compared without it.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from resweep.canonical import canonical_json, digest
+from resweep.config import compose
+from resweep.config.nesting import find
+from resweep.data.store import DESCRIPTION, Prepared, data_id
+from resweep.errors import ConfigError, DamagedFile, DataError, Problem, ResweepError, StoreError
+from resweep.json_files import read_json, set_aside
+from resweep.paths import Layout, run_of_link, trial_of
+from resweep.store.identity import find_difference, identity, identity_without_data, resolve
+from resweep.store.run import Run, check_place
+from resweep.store.state import check_identity
+from resweep.systems.registry import system_of
+from resweep.systems.stop_rules import stop_rules
+from resweep.training.monitors import Monitors
+from resweep.trials.record import MADE_AGAIN, Status
+from resweep.trials.trial import WRITTEN_AGAIN, Outcome, Trial, read_outcome
+
+
+class OutcomeReader:
+    """Reads trials with their records.
+
+    Args:
+        layout: Of the results folder.
+    """
+
+    def __init__(self, layout: Layout):
+        self.layout = layout
+        self._data: dict[str, list[Prepared]] = {}  # equal settings are looked up once
+
+    def read(self, record: Path) -> Outcome:
+        """Read `{phase}/records/{slot}.json`, and the trial file that belongs to it.
+
+        Raises:
+            ConfigError: The trial file is missing, is not one, or asks for something else than what
+                its record is of; names the file, the key, both values and the fix.
+            DamagedFile: The record, or a file of its run, is not what was written.
+        """
+        found = read_outcome(record)
+        _check_link(found)
+        _check_assignments(found)
+        if found.record.run_id is not None and found.trial.empty is None:
+            self._check_run(found)
+            _check_end(found)
+        elif (found.trial.empty is not None) != (found.record.status is Status.EMPTY):
+            raise _mismatch(found, "empty", found.trial.empty, f"is {found.record.status}")
+        return found
+
+    def read_all(self, records: Iterable[Path]) -> list[Outcome]:
+        """Read the trials that a job of the workflow works on.
+
+        Damaged records of the store are set aside: the links to them dangle, and the next call of
+        Snakemake makes them again.
+
+        Raises:
+            StoreError: All that `read` raises, one line per file.
+        """
+        outcomes, problems = [], []
+        for path in records:
+            try:
+                outcomes.append(self.read(path))
+            except ResweepError as error:
+                problems.append(str(error))
+                if isinstance(error, DamagedFile) and error.path == path and path.is_symlink():
+                    with contextlib.suppress(FileNotFoundError):  # gone, or set aside already
+                        set_aside(path.resolve(), error.what)
+        if problems:
+            raise StoreError("\n".join(problems))
+        return outcomes
+
+    def _check_run(self, found: Outcome) -> None:
+        """Check that the trial's configuration gives the run of the record."""
+        trial, run_id = found.trial, str(found.record.run_id)
+        asked: list[dict[str, Any]] = []
+        for data in self._data_of(trial):
+            try:
+                resolved = resolve(trial.config, data, self.layout)
+            except (ConfigError, DataError) as error:
+                raise _cannot_be_trained(found, error) from None
+            except StoreError:  # weights that nobody has noted: compared without them
+                break
+            asked.append(identity(resolved, data))
+            if digest(asked[-1], 12) == run_id:
+                return
+        trained = self._trained(run_id)
+        if trained is None:
+            if asked:
+                raise _mismatch(found, "", None, f"is of run {run_id}, which is gone")
+            return  # neither its data nor its run is there
+        known = [one for one in asked if one["data"] == trained.get("data")] or asked
+        whole = bool(known)
+        try:
+            own = known[0] if whole else identity_without_data(trial.config)
+        except ValueError as error:
+            raise _cannot_be_trained(found, error) from None
+        differs = find_difference(own, trained, whole)
+        if differs is not None:
+            key, value, other = differs
+            raise _mismatch(found, key, value, f"is of run {run_id}, trained with {other!r}")
+
+    def _trained(self, run_id: str) -> dict[str, Any] | None:
+        """Return the identity of a run; None if the run is gone."""
+        run = Run(self.layout.run(run_id))
+        state = run.state()
+        check_identity(run.folder.state, state, run_id)
+        return state.get("identity")
+
+    def _data_of(self, trial: Trial) -> list[Prepared]:
+        """Return the data of a trial, as the store and the stamp of its study describe it."""
+        try:
+            system, settings = system_of(trial.config), trial.config["data"]
+            key = canonical_json([system.name, trial.study, settings])
+        except (LookupError, ValueError):
+            return []
+        if key not in self._data:
+            name = data_id(system, settings)
+            folder = self.layout.data(name)
+            files = (folder / DESCRIPTION, self.layout.study(trial.study).data_stamp(name))
+            self._data[key] = [Prepared(folder, a["digest"], a) for a in _descriptions(files)]
+        return self._data[key]
+
+
+def _descriptions(files: Iterable[Path]) -> Iterator[dict[str, Any]]:
+    """Yield the different descriptions of data in files, as far as they can be read."""
+    seen: set[str] = set()
+    for file in files:
+        with contextlib.suppress(OSError, DamagedFile):
+            about: dict[str, Any] = read_json(file, "")
+            name = about.get("digest")
+            if isinstance(name, str) and name not in seen:
+                seen.add(name)
+                yield about
+
+
+def _check_link(found: Outcome) -> None:
+    """Check that a record that is a link leads to a record of the store, and to the right one."""
+    path = found.path
+    if not path.is_symlink():
+        return
+    run_id, target = run_of_link(path), path.readlink()
+    if run_id is None:
+        raise DamagedFile(path, f"links to {target}, outside of the run store", MADE_AGAIN)
+    try:
+        check_place(found.record, target, run_id)
+    except DamagedFile as error:
+        raise DamagedFile(path, f"links to {target}, which {error.what}", MADE_AGAIN) from None
+
+
+def _check_assignments(found: Outcome) -> None:
+    """Check that what distinguishes the trial is in its configuration."""
+    trial = found.trial
+    for path, value in trial.assignments.items():
+        there = find(trial.config, path)
+        if there == value:
+            continue
+        try:
+            agrees = compose.coerce(path, value, system_of(trial.config).schema) == there
+        except ValueError:
+            agrees = False
+        if not agrees:
+            hint = f"is {there!r} in its config; {WRITTEN_AGAIN}"
+            raise ConfigError(Problem(str(trial_of(found.path)), path, value, hint))
+
+
+def _check_end(found: Outcome) -> None:
+    """Check that the record ends where the trial asks for, or where its monitors stop it."""
+    record, trial = found.record, found.trial
+    if record.max_steps is None or not record.status.was_trained:
+        return
+    until = min(trial.stop or record.max_steps, record.max_steps)
+    early = record.rule is not None or record.status is Status.DIVERGED
+    if record.step > until or (record.step < until and not early):
+        raise _mismatch(found, "stop", trial.stop, f"ended at step {record.step}")
+    name = found.path.readlink().stem if found.path.is_symlink() else ""
+    if record.rule is not None and name:
+        rules = stop_rules(trial.config)
+        if name.rpartition("-")[2] not in Monitors(rules).settings_digests:
+            raise _mismatch(found, "early_stopping", None, f"was stopped by {record.rule}")
+
+
+def _cannot_be_trained(found: Outcome, error: Exception) -> ConfigError:
+    first = str(error).splitlines()[0]
+    hint = f"cannot be what its record is of: {first}; {WRITTEN_AGAIN}"
+    return ConfigError(Problem(str(trial_of(found.path)), "", None, hint))
+
+
+def _mismatch(found: Outcome, key: str, value: Any, what: str) -> ConfigError:
+    hint = f"but its record, {found.path}, {what}; {WRITTEN_AGAIN}"
+    return ConfigError(Problem(str(trial_of(found.path)), key, value, hint))
