@@ -205,7 +205,7 @@ def make_data(layout: Layout, config: dict[str, Any]) -> Prepared:
     """Describe the data of a configuration, as if it was prepared."""
     folder = layout.data(data_id(find_system("language"), config["data"]))
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / DESCRIPTION, DATA)
+    write_json(folder / DESCRIPTION, {"settings": config["data"], "sources": {}, **DATA})
     return Prepared(folder, DATA["digest"], DATA)
 
 

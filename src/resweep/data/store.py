@@ -40,7 +40,7 @@ from resweep.data.notes import (
 )
 from resweep.data.source import Source, data_id, is_mounted, source_change
 from resweep.errors import DamagedFile, DataError, ResweepError
-from resweep.files import file_lock, is_denied, naming
+from resweep.files import file_lock, is_denied, naming, removing
 from resweep.json_files import write_json
 from resweep.paths import Layout
 
@@ -252,34 +252,32 @@ class _DataSet:
             log.warning("%s: %s; preparing the data again", damage.path, damage.what)
         if self._lock_error is not None:
             raise self._lock_error
+        _remove(self._new)
         try:
-            made = self._prepare()
-            if known is not None and damage is not None and made["digest"] != known["digest"]:
-                raise DataError(
-                    "its source gives other data than before; restore the file, or remove "
-                    f"{self.folder} to train on the new data"
-                )
-            self._publish()
+            with naming(self._new), removing(self._new):
+                made = self._prepare()
+                if known is not None and damage is not None and made["digest"] != known["digest"]:
+                    raise DataError(
+                        "its source gives other data than before; restore the file, or remove "
+                        f"{self.folder} to train on the new data"
+                    )
+                self._publish()
         except DataError as error:
             if damage is None:
                 raise
             fix = f"it cannot be prepared again: {error}"
             raise DamagedFile(damage.path, damage.what, fix) from None
-        finally:
-            _remove(self._new)
         return made
 
     def _prepare(self) -> Description:
         """Prepare it in `_new`; returns its description."""
-        _remove(self._new)
         named = self.source.source_files(self.settings)
         sources = {str(file): note_source(file) for file in named}
-        with naming(self.folder):
-            self._new.mkdir(parents=True)
-            made = self.source.prepare_data(self.settings, self._new)
-            files = {name: _finish(self._new / name) for name in _files_of(self._new)}
-            about = {"settings": dict(self.settings), **made, "sources": sources, "files": files}
-            write_json(self._new / DESCRIPTION, about)
+        self._new.mkdir(parents=True)
+        made = self.source.prepare_data(self.settings, self._new)
+        files = {name: _finish(self._new / name) for name in _files_of(self._new)}
+        about = {"settings": dict(self.settings), **made, "sources": sources, "files": files}
+        write_json(self._new / DESCRIPTION, about)
         return cast("Description", about)
 
     def _publish(self) -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from resweep import yaml12
 from resweep.config.schema import Schema
-from resweep.errors import DamagedFile, ResweepError, StoreError
+from resweep.errors import DamagedFile, ResweepError, StoreError, describe
 from resweep.json_files import read_json
 from resweep.paths import Layout
 from resweep.ranking.scores import SEED, code_warning, with_result
@@ -276,13 +276,15 @@ def _references(study: str, system: System, layout: Layout) -> tuple[Reference, 
     """Return the references of the study's data; none if its data sets differ."""
     found = set()
     for stamp in layout.study(study).data_stamps():
-        fix = "its references are left out; remove it, and run snakemake again to have it written"
         try:
+            fix = f"delete it and run `snakemake --config study={study}`"
             found.add(tuple(system.references(read_json(stamp, fix, system.data_shape))))
         except DamagedFile as error:
             log.warning("%s", error)
+            return ()
         except OSError as error:
-            log.warning("%s: %s", error.filename, error.strerror)
+            log.warning("%s", describe(error))
+            return ()
     return found.pop() if len(found) == 1 else ()
 
 

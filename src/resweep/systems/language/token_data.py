@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 from resweep.data.description import DESCRIPTION, FIX
 from resweep.data.store import Prepared
 from resweep.errors import DamagedFile, DataError
+from resweep.files import naming
 from resweep.systems.language.bigram import bigram_floor
 from resweep.systems.language.corpus import SPLITS, read_documents, split_documents
 from resweep.systems.language.tokens import (
@@ -153,13 +154,10 @@ def recompute_digest(folder: Path, described: Mapping[str, Any]) -> str:
 def _write_tokens(path: Path, batches: Iterable[np.ndarray]) -> int:
     """Write tokens; returns how many. Raises OSError with the path."""
     count = 0
-    try:
-        with path.open("wb") as file:
-            for batch in batches:
-                file.write(batch.tobytes())
-                count += len(batch)
-    except OSError as error:  # of a full disk, without a name
-        raise OSError(error.errno, error.strerror, str(path)) from error
+    with naming(path), path.open("wb") as file:
+        for batch in batches:
+            file.write(batch.tobytes())
+            count += len(batch)
     return count
 
 

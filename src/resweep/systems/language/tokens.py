@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from resweep.canonical import digest
-from resweep.errors import DataError, StoreError
+from resweep.errors import DataError
+from resweep.files import naming
 from resweep.systems.language.cut_text import text_batches
 from resweep.systems.language.data_section import BYTE_TOKENS
 from resweep.systems.language.hub import local_copy, not_here, offline, one_line, why_offline
@@ -56,7 +57,7 @@ class Tokenizer(Protocol):
         """Write the files for transformers.AutoTokenizer; none for bytes.
 
         Raises:
-            OSError, StoreError: They cannot be written.
+            OSError: They cannot be written.
         """
 
 
@@ -98,8 +99,8 @@ class BytePairTokens:
 
     def save(self, folder: Path) -> None:
         """Write tokenizer.json, and tokenizer_config.json for transformers."""
-        # By Python: an error of the library's own `save` is not an OSError.
-        (folder / TOKENIZER).write_text(self.tokenizer.to_str(pretty=True), encoding="utf-8")
+        with naming(folder / TOKENIZER):
+            self.tokenizer.save(str(folder / TOKENIZER))
         described = {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "bos_token": END_OF_TEXT_NAME,
@@ -142,12 +143,8 @@ class ModelTokens:
 
     def save(self, folder: Path) -> None:
         """Write a copy of its files."""
-        try:
+        with naming(folder / TOKENIZER):
             self.tokenizer.save_pretrained(str(folder))
-        except OSError:
-            raise
-        except Exception as error:  # of its Rust part, for a full disk
-            raise StoreError(f"{folder / TOKENIZER}: {one_line(error)}") from None
 
 
 def make_tokenizer(settings: Mapping[str, Any], documents: list[str]) -> Tokenizer:
