@@ -4,6 +4,7 @@ data.json    settings, digest, the system's description of the data, fingerprint
 ...          the files that trainings read, defined by the system
 """
 
+import contextlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from resweep.config.schema import Schema
 from resweep.config.section import AsBefore
 from resweep.errors import DataError
 from resweep.files import file_lock, naming, removing, write_atomically
+from resweep.locks import FileLock
 from resweep.paths import Layout
 
 DESCRIPTION = "data.json"
@@ -88,11 +90,22 @@ def ensure(source: Source, settings: Mapping[str, Any], layout: Layout) -> Prepa
     if found is not None:
         return found
     folder = layout.data(data_id(source, settings))
+    _drop_unfinished(folder.parent)
     with file_lock(folder.with_suffix(".lock")):
         found = find(source, settings, layout)
         if found is not None:
             return found
         return _prepare(source, settings, folder)
+
+
+def _drop_unfinished(folder: Path) -> None:
+    """Delete what killed processes left half-prepared: nobody holds its lock any more."""
+    for new in folder.glob("*.new"):
+        lock = FileLock(new.with_suffix(".lock"))
+        with contextlib.suppress(OSError):  # another user's
+            if lock.take(0.0):
+                shutil.rmtree(new, ignore_errors=True)
+                lock.release()
 
 
 def _prepare(source: Source, settings: Mapping[str, Any], folder: Path) -> Prepared:

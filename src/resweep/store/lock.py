@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from resweep.errors import Interrupted, LeaseLost, LockTimeout
+from resweep.errors import Interrupted, LeaseLost, LockTimeout, describe
 from resweep.files import write_atomically
 from resweep.paths import RunFolder
 
@@ -115,9 +115,13 @@ class RunLock:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        if read_lease(self.folder).get("token") == self.token:
-            self._write(released=True)
-        self._file.close()  # drops the flock
+        try:
+            if read_lease(self.folder).get("token") == self.token:
+                self._write(released=True)
+        except OSError as fault:  # a full disk: other hosts wait until the lease is stale
+            log.warning("%s", describe(fault))
+        finally:
+            self._file.close()  # drops the flock
 
     def confirm(self) -> None:
         """Check that the run is still ours.
