@@ -144,10 +144,11 @@ def _hint(number: int | None, path: Path) -> str:
 
 def _denied(path: Path) -> str:
     """Return whose file or folder it is that keeps us from a path."""
-    there = [place for place in (*reversed(path.parents), path) if os.path.lexists(place)]
-    closed = [place for place in there[:-1] if not os.access(place, os.X_OK)]
-    # What cannot be made or replaced is kept from us by its folder.
-    barrier = (closed or [there[-1] if os.path.lexists(path) else path.parent])[0]
+    closed = [place for place in reversed(path.parents) if not os.access(place, os.X_OK)]
+    # What can be read, or is not there, is made or replaced: its folder is in the way.
+    unread = os.path.lexists(path) and not os.access(path, os.R_OK)
+    barrier = path if unread or os.access(path.parent, os.W_OK) else path.parent
+    barrier = next((place for place in closed if os.path.lexists(place)), barrier)
     try:
         status = barrier.stat()
     except OSError:

@@ -52,7 +52,8 @@ def _nameless(error: BaseException | None) -> int | None:
         if _OF_NUMPY.fullmatch(text):
             return errno.ENOSPC
         if isinstance(error, OSError):
-            named = error.filename is not None and not _is_temporary(Path(str(error.filename)))
+            names = [Path(str(name)) for name in (error.filename, error.filename2) if name]
+            named = names and not any(map(_is_temporary, names))
             return None if named or error.errno is None or error.errno <= 0 else error.errno
         error = error.__cause__ or error.__context__
     return None

@@ -15,7 +15,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -42,6 +42,7 @@ from resweep.data.source import Source, data_id, is_mounted, source_change
 from resweep.errors import DamagedFile, DataError, ResweepError
 from resweep.files import file_lock, is_denied, naming, removing
 from resweep.json_files import write_json
+from resweep.locks import FileLock
 from resweep.paths import Layout
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ def ensure(source: Source, settings: Mapping[str, Any], layout: Layout) -> Prepa
     data = _DataSet(source, settings, layout)
     prepared = data.find_verified()
     if prepared is None:
+        _drop_unfinished(data.folder.parent)
         with data.locked():
             prepared = data.find_verified() or data.restore()
     if not prepared.has_sources:
@@ -98,6 +100,16 @@ def ensure(source: Source, settings: Mapping[str, Any], layout: Layout) -> Prepa
 def missing_sources_text(folder: Path) -> str:
     """Return what to say about data whose sources are not mounted."""
     return f"{folder}: its sources are not here; using what was prepared from them"
+
+
+def _drop_unfinished(folder: Path) -> None:
+    """Delete what killed processes left half-prepared: nobody holds its lock any more."""
+    for new in folder.glob("*.new"):
+        lock = FileLock(new.with_suffix(".lock"))
+        with suppress(OSError):  # another user's
+            if lock.take(0.0):
+                shutil.rmtree(new, ignore_errors=True)
+                lock.release()
 
 
 @cache

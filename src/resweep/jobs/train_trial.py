@@ -73,10 +73,10 @@ def train_trial(
     found = prepare_and_answer(trial, options.layout, weights=options.wants_weights)
     if isinstance(found, Infeasible):
         return _infeasible(record, found.reason)
-    if may_write(found.run.path) or not found.run.path.exists():
-        on_run(found.run.path)
     if options.keep != "none":  # before training, so that its weights are not pruned
         claim(found.run, trial.study, trial.phase, trial.trial)
+    if may_write(found.run.path) or not found.run.path.exists():
+        on_run(found.run.path)
     starts_processes = launch.is_wanted(found.goal.training) and processes is None
     served = found.record if isinstance(found, Served) else None
     if served is not None and not is_sound(found.run, served):

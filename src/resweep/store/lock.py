@@ -23,7 +23,7 @@ from pydantic import ConfigDict, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from resweep.canonical import file_digest
-from resweep.errors import DamagedFile, Interrupted, LeaseLost, LockTimeout
+from resweep.errors import DamagedFile, Interrupted, LeaseLost, LockTimeout, describe
 from resweep.json_files import read_json, write_json
 from resweep.locks import NO_FLOCK
 from resweep.machine.identity import machine_id
@@ -158,9 +158,13 @@ class RunLock:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        if read_lease(self.folder).get("token") == self.token:
-            self._write(released=True)
-        self._file.close()  # drops the flock
+        try:
+            if read_lease(self.folder).get("token") == self.token:
+                self._write(released=True)
+        except OSError as fault:  # a full disk: other hosts wait until the lease is stale
+            log.warning("%s", describe(fault))
+        finally:
+            self._file.close()  # drops the flock
 
     def confirm(self) -> None:
         """Check that the run is still ours.

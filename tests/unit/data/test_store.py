@@ -16,8 +16,10 @@ from resweep.data import store
 from resweep.data.opened import Opened
 from resweep.data.source import data_id
 from resweep.errors import DamagedFile
+from resweep.files import file_lock
 from resweep.paths import Layout
 from tests.support.corpus import blank_lines, data_error, settings, text_settings, write_documents
+from tests.support.disks import largest_file
 from tests.support.language import SYSTEM, ensure
 
 
@@ -430,6 +432,25 @@ def _ensure_and_count(wanted, root, log, barrier, queue):
     store._DataSet._prepare = counted
     barrier.wait()
     queue.put(ensure(wanted, Layout(Path(root))).digest)
+
+
+def test_what_killed_processes_left_is_deleted_by_the_next_that_prepares(text, tmp_path):
+    layout = Layout(tmp_path / "results")
+    left, live = (layout.data(name).with_suffix(".new") for name in ("0" * 12, "1" * 12))
+    for folder in (left, live):
+        folder.mkdir(parents=True)
+        (folder / "train.bin").touch()
+    with file_lock(live.with_suffix(".lock")):
+        ensure(blank_lines(text), layout)
+        assert (left.exists(), live.exists()) == (False, True)
+
+
+def test_data_that_does_not_fit_leaves_nothing(text, tmp_path):
+    with largest_file(100), pytest.raises(OSError) as raised:
+        ensure(blank_lines(text), Layout(tmp_path / "results"))
+    folder = tmp_path / "results/data"
+    assert folder in Path(str(raised.value.filename)).parents
+    assert [path.suffix for path in folder.iterdir()] == [".lock"]
 
 
 def test_two_processes_at_once_prepare_once(text, tmp_path):
