@@ -179,6 +179,10 @@ class RunFolder:
         """Claim of a trial."""
         return self.claims / f"{study}.{phase}.{trial}"
 
+    def lasting_claim(self, why: str, study: str) -> Path:
+        """A study's claim that a new ranking does not release; `why` has no dot, trials' have."""
+        return self.claims / why / f"{study}.json"
+
     @property
     def final_checkpoint(self) -> Path:
         """Link to the checkpoint of its last step."""
@@ -297,6 +301,10 @@ class Layout:
         """Yield the run and the trial of each existing claim of a phase."""
         for file in sorted(self.runs.glob(f"*/{CLAIMS}/{study}.{phase}.*")):
             yield RunFolder(file.parent.parent), file.name.split(".", 2)[2]
+
+    def lasting_claims(self, study: str) -> list[Path]:
+        """Return a study's existing claims that a new ranking does not release."""
+        return sorted(self.runs.glob(f"*/{CLAIMS}/*/{study}.json"))
 
     def artifact(self, name: str) -> Path:
         """Stamp of an artifact that does not belong to a study."""

@@ -2,14 +2,15 @@
 
 A trial whose weights may be kept claims its run: `claims/{study}.{phase}.{trial}`. After its phase
 is ranked, the claims of all but the best are released, and a run without claims loses its
-checkpoints. Records and metrics are always kept.
+checkpoints. Records and metrics are always kept. A study's own claims on what was its best last
+longer: `resweep.store.lasting_claims`.
 
 Trials of one run may have different policies (`training.save_steps`, `keep_last`, `keep_best`): the
 run's state has all that it was trained under, and what any of them keeps is kept.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,11 @@ def claim(run: Run, study: str, phase: str, trial: str) -> None:
 def release(run: Run, study: str, phase: str, trial: str) -> None:
     """Release a claim; deletes the run's weights if it was the last one and nobody trains it."""
     run.folder.claim(study, phase, trial).unlink(missing_ok=True)
+    drop_if_unclaimed(run)
+
+
+def drop_if_unclaimed(run: Run) -> None:
+    """Delete the run's weights if nobody claims them and nobody trains it."""
     if not has_claims(run) and checkpoint.steps_of(run.path):
         try:
             with RunLock(run.path, timeout=0.0):
@@ -43,9 +49,22 @@ def release(run: Run, study: str, phase: str, trial: str) -> None:
 
 
 def has_claims(run: Run) -> bool:
-    """Whether any trial claims the weights."""
+    """Whether any trial, or a study itself, claims the weights.
+
+    Raises:
+        OSError: A folder of claims cannot be read: it may have some.
+    """
     folder = run.folder.claims
-    return folder.is_dir() and any(folder.iterdir())
+    return folder.is_dir() and any(_files(folder))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield all files below a folder, but for hidden ones: leftovers of killed processes."""
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _files(entry)
+        elif not entry.name.startswith("."):
+            yield entry
 
 
 @dataclass(frozen=True)
