@@ -63,17 +63,15 @@ def forget_old_bests(study: str, published: bool, dry_run: bool, layout: Layout)
         print(f"{left} published: kept; to drop them too, add --published")
     if dry_run:
         return
-    size = sum(one.bytes for one in chosen)
-    stayed = drop_old_bests(study, chosen, layout)
-    if not chosen:
+    sizes = {one.run.run_id: one.bytes for one in chosen}
+    stay = drop_old_bests(study, chosen, layout)
+    for run_id, reason in stay.items():
+        print(f"run {run_id}: its weights stay: {reason}")
+    gone = [size for run_id, size in sizes.items() if run_id not in stay and size]
+    if gone:
+        print(f"weights of {len(gone)} runs deleted, {size_text(sum(gone))}")
+    elif not stay:
         print("nothing to forget")
-        return
-    size -= sum(one.bytes for one in stayed)
-    print(f"weights of {len(chosen) - len(stayed)} runs deleted, {size_text(size)}")
-    for one in stayed:
-        print(
-            f"{one.run.run_id}: its weights stay: another trial keeps them, or it is being trained"
-        )
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from resweep import yaml12
+from resweep.errors import LockTimeout
 from resweep.paths import Layout
 from resweep.ranking.old_bests import OldBest, OldBests, describe, find_old_bests
 from resweep.ranking.scores import SEED, best_rows, hyperparameters
@@ -26,7 +27,8 @@ from resweep.store.lasting_claims import (
     now,
     release_for_study,
 )
-from resweep.store.retention import drop_if_unclaimed, release
+from resweep.store.lock import RunLock
+from resweep.store.retention import drop_if_unclaimed, drop_unclaimed, has_claims
 from resweep.store.run import Run
 from resweep.study.metric import PhaseScore
 
@@ -77,28 +79,34 @@ def release_bests(study: str, phase: str, layout: Layout) -> None:
             drop_if_unclaimed(one.run)
 
 
-def drop_old_bests(study: str, chosen: Iterable[Claimed], layout: Layout) -> list[Claimed]:
+def drop_old_bests(study: str, chosen: Iterable[Claimed], layout: Layout) -> dict[str, str]:
     """Release the study's claims on runs, and delete the weights that nothing else claims.
 
     A trial's claim goes too if its phase is not in the study any more: nothing would release it.
 
     Returns:
-        Those whose weights stay.
+        Why weights stay, by run.
     """
     described = layout.study(study).described
     phases = yaml12.load_mapping(described)["phases"] if described.exists() else []
     names = {part["name"] for part in phases}
-    stayed = []
+    stay = {}
     for one in chosen:
-        for why in Why:
-            release_for_study(one.run, why, study)
-        standing = one.standing
-        if standing is not None and standing["phase"] not in names:
-            release(one.run, study, standing["phase"], standing["trial"])
-        drop_if_unclaimed(one.run)
-        if one.bytes:
-            stayed.append(one)
-    return stayed
+        run, standing = one.run, one.standing
+        try:
+            with RunLock(run.path, timeout=0.0):
+                for why in Why:
+                    release_for_study(run, why, study)
+                if standing is not None and standing["phase"] not in names:
+                    trial = run.folder.claim(study, standing["phase"], standing["trial"])
+                    trial.unlink(missing_ok=True)
+                drop_unclaimed(run)
+        except LockTimeout as error:
+            stay[run.run_id] = f"{error}; run the same command again later"
+        else:
+            if has_claims(run):
+                stay[run.run_id] = "a trial or another study keeps them"
+    return stay
 
 
 def _drop_least(study: str, old: OldBests, best: int) -> None:

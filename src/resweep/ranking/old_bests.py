@@ -7,9 +7,7 @@ the ranking. Its weights stay (`resweep.ranking.keep_bests`), and here is what i
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -18,10 +16,9 @@ from resweep.config.metric import sign_of
 from resweep.errors import StoreError
 from resweep.paths import Layout
 from resweep.ranking.scores import best_rows
-from resweep.ranking.selection import read_scores, short_name
+from resweep.ranking.selection import read_scores
 from resweep.store.lasting_claims import Claimed, Standing, claimed_runs, read_standing
 from resweep.store.run import Run
-from resweep.systems.registry import system_of
 
 
 @dataclass(frozen=True)
@@ -183,10 +180,8 @@ def describe(one: Claimed) -> str:
     if standing["value"] is not None:
         mean = f", mean of {len(standing['runs'])} seeds" if len(standing["runs"]) > 1 else ""
         value = f"{standing['metric']} {standing['value']:.4f}{mean}"
-    schema = system_of(one.run.state().get("identity", {})).schema
-    settings = {short_name(path, schema): value for path, value in standing["settings"].items()}
     return (
-        f"{value}, run {one.run.run_id} ({_listed(standing, settings)}), "
+        f"{value}, run {one.run.run_id} ({_settings_text(standing)}), "
         f"weights: {one.weights or 'none'}"
     )
 
@@ -196,13 +191,17 @@ def size_text(count: int) -> str:
     return f"{count / 1e9:.2f} GB" if count >= 5e6 else "less than 0.01 GB"
 
 
-def _listed(standing: Standing, settings: Mapping[str, Any]) -> str:
-    place = f"{standing['phase']} {standing['trial']}"
+def _settings_text(standing: Standing) -> str:
+    """Format trial and hyperparameters; these by the last parts of their paths if they differ."""
+    settings = standing["settings"]
+    names = {path: path.rpartition(".")[2] for path in settings}
+    if len(set(names.values())) < len(names):
+        names = {path: path for path in settings}
     values = (
-        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in settings.items()
+        f"{names[path]} {value:.4g}" if isinstance(value, float) else f"{names[path]} {value}"
+        for path, value in settings.items()
     )
-    return ", ".join([place, *values])
+    return ", ".join([f"{standing['phase']} {standing['trial']}", *values])
 
 
 def _comparable(standing: Standing) -> tuple[str | None, str | None, str]:

@@ -167,7 +167,7 @@ def test_limit_counts_seeds_and_spares_what_compares_with_nothing_else(mine: Ran
 def drop(ranked: Ranked, published: bool = False) -> list[str]:
     old = old_bests(ranked).claimed
     chosen = [one for one in old if one.standing and (published or not one.published)]
-    return [one.run.run_id for one in drop_old_bests(ranked.study, chosen, ranked.layout)]
+    return list(drop_old_bests(ranked.study, chosen, ranked.layout))
 
 
 def publish(ranked: Ranked, run_id: str) -> None:
@@ -196,7 +196,8 @@ def test_dropping_waits_for_a_run_that_is_being_trained(mine: Ranked) -> None:
     mine.rank({"b1": 3.2})
     with RunLock(mine.layout.run("a1"), timeout=0.0):
         assert drop(mine) == ["a1"]
-    assert mine.kept == {"a1", "b1"}
+    assert mine.kept == mine.claimed() == {"a1", "b1"}
+    assert drop(mine) == [] and mine.kept == {"b1"}
 
 
 def test_dropping_needs_a_ranking_unless_the_study_is_gone(mine: Ranked) -> None:
