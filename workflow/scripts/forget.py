@@ -16,7 +16,7 @@ from pathlib import Path
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.ranking.keep_bests import drop_old_bests
-from resweep.ranking.old_bests import describe, find_old_bests, last_ranking, size_text
+from resweep.ranking.old_bests import describe, find_old_bests, last_scores, size_text
 from resweep.store.forget import (
     describe_run,
     drifted_runs,
@@ -53,7 +53,7 @@ def main() -> None:
 
 def forget_old_bests(study: str, published: bool, dry_run: bool, layout: Layout) -> None:
     """Drop the weights of a study's older bests, and of those that it published if asked to."""
-    old = find_old_bests(study, last_ranking(study, layout), layout)
+    old = find_old_bests(study, last_scores(study, layout), layout)
     intact = [one for one in old.claimed if one.standing is not None]
     chosen = [one for one in intact if published or not one.published]
     for one in chosen:

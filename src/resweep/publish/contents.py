@@ -149,7 +149,7 @@ def note_better(scores_path: Path, again: Sequence[str], layout: Layout) -> dict
         again: The command that publishes the best model; with `--run`, it publishes the better one.
         layout: Of the results folder.
     """
-    old = find_old_bests(_study_of(scores_path), read_scores(scores_path), layout)
+    old = find_old_bests(_study_of(scores_path), scores_path, layout)
     better = old.better
     if better is None:
         return {}

@@ -61,7 +61,7 @@ def keep_models(
     if policy == "none":
         release_bests(study, phase, layout)
     elif best_of_study is not None:
-        claim_best(study, phase, scores, best_of_study, layout)
+        claim_best(study, phase, scores_path, best_of_study, layout)
     threshold = _known(scores.loc[scores["rank"] <= limit, "score"].min())
     decisions, kept = [], set()
     lacking = False  # rows come best first
@@ -101,7 +101,7 @@ def keep_models(
         if (folder.path.name, trial) not in kept:
             release(Run(folder.path), study, phase, trial)  # trials that left the phase
     if best_of_study is not None:
-        _warn_of_better(study, find_old_bests(study, scores, layout))
+        _warn_of_better(study, find_old_bests(study, scores_path, layout))
     return decisions
 
 

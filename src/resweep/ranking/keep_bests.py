@@ -8,6 +8,7 @@ published stays until somebody drops it.
 
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -17,6 +18,7 @@ from resweep.errors import LockTimeout
 from resweep.paths import Layout
 from resweep.ranking.old_bests import OldBest, OldBests, describe, find_old_bests
 from resweep.ranking.scores import SEED, best_rows, hyperparameters
+from resweep.ranking.selection import read_scores
 from resweep.store.lasting_claims import (
     Claimed,
     Standing,
@@ -35,19 +37,18 @@ from resweep.study.metric import PhaseScore
 MOST_RUNS = 10  # whose weights stay because they were the best; those of the best now count too
 
 
-def claim_best(
-    study: str, phase: str, scores: pd.DataFrame, score: PhaseScore, layout: Layout
-) -> None:
+def claim_best(study: str, phase: str, scores: Path, score: PhaseScore, layout: Layout) -> None:
     """Claim rank 1 of a study's last phase, and drop the least of the older bests beyond the limit.
 
     Args:
         study, phase: What was ranked.
-        scores: The ranking.
+        scores: Its scores.csv.
         score: How it was ranked.
         layout: Of the results folder.
     """
-    rows = best_rows(scores).to_dict("records")
-    paths = [path for path in hyperparameters(scores) if path != SEED]
+    table = read_scores(scores)
+    rows = best_rows(table).to_dict("records")
+    paths = [path for path in hyperparameters(table) if path != SEED]
     for row in rows:
         run = Run(layout.run(str(row["run_id"])))
         if not run.path.is_dir():

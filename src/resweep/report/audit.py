@@ -7,7 +7,6 @@ from resweep.canonical import canonical_json
 from resweep.data import store as data_store
 from resweep.paths import Layout
 from resweep.ranking.old_bests import find_old_bests, kept_text
-from resweep.ranking.selection import read_scores
 from resweep.search.rungs import step_of
 from resweep.search.stages import Stage
 from resweep.store.answer import Infeasible, Served, Unknown, answer
@@ -56,8 +55,8 @@ def audit(study: Study, layout: Layout) -> dict[str, PhaseCost]:
 def audit_old_bests(study: Study, layout: Layout) -> str | None:
     """Return a line about the weights of older bests that stay; None where there are none."""
     scores = layout.phase(study.name, study.phases[-1].name).scores
-    ranked = read_scores(scores) if scores.exists() else None
-    return kept_text(study.name, find_old_bests(study.name, ranked, layout))
+    ranking = scores if scores.exists() else None
+    return kept_text(study.name, find_old_bests(study.name, ranking, layout))
 
 
 def _audit_phase(phase: Phase, layout: Layout, seen: dict[str, int]) -> PhaseCost:

@@ -200,7 +200,7 @@ def read_study(study: str, layout: Layout) -> StudyResults:
         system,
         phases,
         _references(study, system, layout),
-        find_old_bests(study, phases[-1].scores, layout),
+        find_old_bests(study, layout.phase(study, phases[-1].name).scores, layout),
         _publish_command(study, phases[-1].name, described["tracking"], layout),
     )
 

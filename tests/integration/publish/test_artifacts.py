@@ -24,7 +24,6 @@ from resweep.publish.contents import (
     old_best_model,
 )
 from resweep.ranking.old_bests import find_old_bests
-from resweep.ranking.selection import read_scores
 from resweep.store import checkpoints as checkpoint
 from resweep.store.lasting_claims import Why
 from resweep.wandb import process as wandb_process
@@ -314,7 +313,7 @@ def test_what_is_published_without_a_claim_of_the_best_stays_too(ranked):
     _, metadata = best_model(scores, layout)
     claim_published(scores, metadata, layout)
     scores.write_text(SCORES.replace("abc", "other"))
-    old = find_old_bests("tiny", read_scores(scores), layout)
+    old = find_old_bests("tiny", scores, layout)
     (one,) = old.claimed
     assert one.published and one.weights == folder and old.better is None
 

@@ -6,8 +6,7 @@ import pytest
 
 from resweep.errors import StoreError
 from resweep.ranking.keep_bests import MOST_RUNS, drop_old_bests
-from resweep.ranking.old_bests import OldBests, find_old_bests, last_ranking
-from resweep.ranking.selection import read_scores
+from resweep.ranking.old_bests import OldBests, find_old_bests, last_scores
 from resweep.store.lasting_claims import Why, claim_for_study, read_standing
 from resweep.store.lock import RunLock
 from resweep.store.retention import has_claims, release
@@ -23,7 +22,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ranked:
 
 
 def old_bests(ranked: Ranked) -> OldBests:
-    return find_old_bests(ranked.study, last_ranking(ranked.study, ranked.layout), ranked.layout)
+    return find_old_bests(ranked.study, last_scores(ranked.study, ranked.layout), ranked.layout)
 
 
 def better(ranked: Ranked) -> str | None:
@@ -219,10 +218,10 @@ def test_dropping_needs_a_ranking_unless_the_study_is_gone(mine: Ranked) -> None
 def test_a_study_that_was_renamed_leaves_bests_that_can_be_dropped(mine: Ranked) -> None:
     mine.rank({"a1": 3.1})
     mine.layout.study("mine").path.rename(mine.layout.study("renamed").path)
-    assert last_ranking("mine", mine.layout) is None
+    assert last_scores("mine", mine.layout) is None
     assert drop(mine) == [] and mine.kept == set()
     with pytest.raises(StoreError, match="mine"):
-        last_ranking("mine", mine.layout)
+        last_scores("mine", mine.layout)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "5", '{"study": "mine"}', "\0\0"])
@@ -269,6 +268,5 @@ def test_forgotten_runs_take_their_claims_along(mine: Ranked) -> None:
     mine.layout.trash.mkdir()
     mine.layout.run("a1").rename(mine.layout.trash / "a1")
     assert old_bests(mine).claimed == () and better(mine) is None
-    scores = read_scores(mine.layout.phase("mine", "rerun").scores)
     (mine.layout.trash / "a1").rename(mine.layout.run("a1"))
-    assert find_old_bests("mine", scores, mine.layout).better is not None
+    assert better(mine) == "a1"
