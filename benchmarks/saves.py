@@ -99,7 +99,7 @@ def _save(learner: GradientLearner, writer: Writer, way: str, folder: Path) -> N
 
 
 def _loop(learner: GradientLearner, until: int, folder: Path, save: Callable[[], None]) -> None:
-    metrics, timing = MetricLog(folder / "m", 0), MetricLog(folder / "t", 0)
+    metrics, timing = MetricLog(folder / "m"), MetricLog(folder / "t")
     callbacks = Callbacks(save, lambda: False, lambda step: None)
     train(learner, loop_plan(learner, until), metrics, timing, callbacks, no_monitors())
     metrics.close()

@@ -10,16 +10,19 @@ import sys
 from pathlib import Path
 
 from resweep.canonical import canonical_json
-from resweep.errors import ResweepError
+from resweep.errors import ResweepError, describe
 from resweep.imports import code_digest
 from resweep.jobs.options import JobOptions
 from resweep.jobs.resources import TrialNeeds, scheduler_resources
 from resweep.paths import Layout
 from resweep.study import files
+from resweep.study.begin_build import begin_build
+from resweep.study.data_sets import data_sets
 from resweep.study.find import load_studies
 from resweep.systems.registry import system_file
 from resweep.trials.record import drop_dangling_records
 from snakemake.exceptions import WorkflowError
+from snakemake.io import contains_wildcard
 
 # A plan of 10,000 trials has millions of small long-lived objects: collecting as often as by
 # default costs a tenth of the time.
@@ -28,24 +31,45 @@ gc.set_threshold(200_000, 50, 100)
 # Jobs call `python`: the one that runs Snakemake, unless a conda environment precedes it.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 
+LAYOUT = Layout()
+
+
+def inputs_of(data):
+    """The source files of data, as inputs."""
+    for file in filter(contains_wildcard, data.sources):
+        raise WorkflowError(f"{file}: Snakemake reads braces in names as wildcards; rename it")
+    return data.sources
+
+
 try:
     STUDIES = load_studies(config)
-    DATA = [(study, one) for study in STUDIES for one in study.data_sets()]
+    DATA = [(study, one) for study in STUDIES for one in data_sets(study, LAYOUT)]
 except ResweepError as error:
     raise WorkflowError(*str(error).splitlines()) from None
+except OSError as error:
+    raise WorkflowError(describe(error)) from None
 
-LAYOUT = Layout()
 NEEDS = TrialNeeds(LAYOUT)
 PHASES = [(study, phase) for study in STUDIES for phase in study.phases]
 STAGES = [(study, phase, stage) for study, phase in PHASES for stage in phase.stages]
 FILLS = [(study, phase, fill) for study, phase in PHASES for fill in phase.fills(LAYOUT)]
 
 if workflow.exec_mode.name == "DEFAULT":
+    for _line in dict.fromkeys(data.warning for _, data in DATA if data.warning):
+        print(f"warning: {_line}", file=sys.stderr)
     for _study in STUDIES:
         for _line in _study.warnings:
             print(f"warning: {_line}", file=sys.stderr)
-        for _path in drop_dangling_records(LAYOUT, _study.name):
-            print(f"{_path}: its run is gone from the store; it will be trained again")
+    try:
+        if not {"-n", "--dry-run", "--dryrun"}.intersection(sys.argv):
+            begin_build(LAYOUT, [study.name for study in STUDIES])
+        for _study in STUDIES:
+            for _path in drop_dangling_records(LAYOUT, _study.name):
+                print(f"{_path}: its run is gone from the store; it will be trained again")
+    except ResweepError as error:
+        raise WorkflowError(str(error)) from None
+    except OSError as error:
+        raise WorkflowError(describe(error)) from None
 else:
     # A cluster signals all processes of a job before its time limit. Snakemake would die of it, and
     # would kill the training, which is saving.

@@ -3,16 +3,19 @@
 # OUTPUTS
 #     results/{study}/data/{data_id}.json    description and digest; the data is in results/data/
 #
-# Data is named by its settings, like a run: editing code repeats neither it nor its trainings.
+# Data is named by its settings, like a run: editing code repeats neither it nor its trainings. Where
+# nothing of the sources is mounted, the description stays as it is: there is no rule for it.
 
 
 for study, data in DATA:
+    if data.is_final:
+        continue
 
     rule:
         name:
             rule_name("prepare_data", study, stage=data.id)
         input:
-            data.sources,
+            inputs_of(data),
         output:
             LAYOUT.study(study.name).data_stamp(data.id),
         log:
@@ -22,7 +25,7 @@ for study, data in DATA:
             "../envs/resweep.yaml"
         params:
             system=study.system,
-            settings=data.settings,
+            settings=lambda wildcards, settings=data.settings: settings,
         shell:
             "python workflow/scripts/prepare_data.py --system {params.system} "
             "--settings {params.settings:q} --stamp {output} > {log} 2>&1"

@@ -176,9 +176,7 @@ class Ours:
     def run(self, steps: int) -> float:
         """Train on; returns seconds."""
         learner = self.learner
-        metrics, timing = (
-            MetricLog(self.folder / name, learner.step) for name in ("metrics", "timing")
-        )
+        metrics, timing = (MetricLog(self.folder / name) for name in ("metrics", "timing"))
         plan = loop_plan(learner, learner.step + steps)
         nothing = Callbacks(lambda: None, lambda: False, lambda step: None)
         with deterministic(self.repeatable):

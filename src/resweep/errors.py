@@ -4,11 +4,18 @@ Everything that is neither a `ResweepError` nor an error of the file system is a
 trace.
 """
 
+import errno
+import os
+import pwd
+import stat
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+# Of a disk without space, a quota, a limit on the size of files.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class ResweepError(Exception):
@@ -84,13 +91,74 @@ def run_command(main: Callable[[], int | None]) -> None:
     """
     try:
         code = main()
+        sys.stdout.flush()  # at exit nobody would catch the error of a full disk
     except ResweepError as error:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
         code = 1
     except OSError as error:
-        if error.filename is None:
-            raise
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        if error.filename is None:  # all others have one: resweep.files.naming
+            if error.errno not in (*FULL, errno.EPIPE):
+                raise
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno != errno.EPIPE:  # the reader has seen enough: `| head`
+            print(f"error: {describe(error)}", file=sys.stderr)
         code = 1
     sys.exit(code or 0)
+
+
+def describe(error: OSError) -> str:
+    """Return one line about a file that cannot be read or written: the file, the error, the fix."""
+    reason = error.strerror or str(error)
+    if error.filename is None:
+        return f"standard output: {reason}"
+    path = Path(os.fsdecode(error.filename))
+    if error.filename2 is not None:
+        other = Path(os.fsdecode(error.filename2))
+        if error.errno in FULL:
+            path = other  # a copy: what is read has no need of space
+        else:
+            hint = _hint(error.errno, other)
+            return f"{path} -> {other}: {reason}{hint}"
+    return f"{path}: {reason}{_hint(error.errno, path)}"
+
+
+def _hint(number: int | None, path: Path) -> str:
+    """Return what helps, after a separator; empty if that is not known."""
+    if number in FULL:
+        return "; free some space, then run the same command again"
+    if number == errno.EROFS:
+        return "; only reading is possible there: write elsewhere, or mount it for writing"
+    if number in (errno.EACCES, errno.EPERM):
+        return _denied(path)
+    for place in (*reversed(path.parents), path):
+        if place.is_symlink() and not place.exists():
+            target = place.readlink()
+            return f"; {place} is a link to {target}, which cannot be reached: mount or remove it"
+        if place.is_file() and (place != path or number == errno.EEXIST):
+            return f"; {place} is a file, where a folder should be: move it away"
+    if number == errno.EISDIR:
+        return "; a file should be there: move the folder away"
+    return ""
+
+
+def _denied(path: Path) -> str:
+    """Return whose file or folder it is that keeps us from a path."""
+    closed = [place for place in reversed(path.parents) if not os.access(place, os.X_OK)]
+    # What can be read, or is not there, is made or replaced: its folder is in the way.
+    unread = os.path.lexists(path) and not os.access(path, os.R_OK)
+    barrier = path if unread or os.access(path.parent, os.W_OK) else path.parent
+    barrier = next((place for place in closed if os.path.lexists(place)), barrier)
+    try:
+        status = barrier.stat()
+    except OSError:
+        return ""
+    try:
+        owner = pwd.getpwuid(status.st_uid).pw_name
+    except KeyError:
+        owner = f"user {status.st_uid}"
+    mode = stat.filemode(status.st_mode)
+    return (
+        f"; {barrier} belongs to {owner} ({mode}): ask for its rights, or use a results folder of "
+        'your own (docs/store.md, "Sharing results")'
+    )

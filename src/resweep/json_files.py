@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +67,11 @@ def checksum(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:CHECKSUM_LENGTH]
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file, atomically, with its checksum."""
-    write_atomically(path, to_json(content))
+def write_json(
+    path: Path, content: Mapping[str, Any], confirm: Callable[[], None] = lambda: None
+) -> None:
+    """Write a JSON file with its checksum, as `write_atomically` does."""
+    write_atomically(path, to_json(content), confirm)
 
 
 def read_json(path: Path, fix: str, shape: TypeAdapter[Any] = MAPPING) -> Any:

@@ -79,6 +79,10 @@ class PhaseFolder:
         """Record of a slot: its result."""
         return self.records / f"{slot}.json"
 
+    def models_kept(self) -> list[Path]:
+        """Return the existing links to weights that are kept."""
+        return sorted(self.models.glob("*"))
+
     def records_at_rungs(self) -> list[Path]:
         """Return the existing records of all slots at all rungs."""
         return _slots(self.records.glob(f"**/{rung_name('*')}/*.json"))
@@ -112,6 +116,11 @@ class StudyFolder:
         return self.path / STUDY
 
     @property
+    def lock(self) -> Path:
+        """Locked by the process that builds it."""
+        return self.path / ".lock"
+
+    @property
     def table(self) -> Path:
         """One row for each trial."""
         return self.path / TABLE
@@ -136,6 +145,10 @@ class StudyFolder:
     def phase(self, phase: str) -> PhaseFolder:
         """Paths of a phase."""
         return PhaseFolder(self.path / phase)
+
+    def phases(self) -> list[PhaseFolder]:
+        """Return the existing folders of phases."""
+        return [PhaseFolder(path.parent) for path in sorted(self.path.glob(f"*/{RECORDS}"))]
 
     def all_records(self) -> list[Path]:
         """Return the existing records of all phases, including those of rungs."""
@@ -303,9 +316,14 @@ class Layout:
         """Folder of one prepared data set."""
         return self.root / "data" / data_id
 
+    @property
+    def weights_known(self) -> Path:
+        """Folder of what is known about weights that runs start from."""
+        return self.root / "weights"
+
     def weights(self, name: str) -> Path:
-        """What is known about weights that runs start from."""
-        return self.root / "weights" / f"{name}.json"
+        """What is known about one of them."""
+        return self.weights_known / f"{name}.json"
 
     def study(self, study: str) -> StudyFolder:
         """Paths of one study."""

@@ -11,7 +11,7 @@ from resweep.data.store import Prepared
 from resweep.paths import METRICS, TIMING
 from resweep.training.gradient_learner import GradientLearner
 from resweep.training.loop import Callbacks, LoopEnd, LoopPlan, train
-from resweep.training.metrics import MetricLog
+from resweep.training.metrics import MetricLog, content_up_to
 from resweep.training.monitors import Monitors
 from resweep.training.processes import ALONE, Processes
 from tests.support.language import SYSTEM, stop_rules
@@ -29,6 +29,12 @@ def make_learner(
     learner = SYSTEM.learner(config, data, device, processes, None, None)
     assert isinstance(learner, GradientLearner)
     return learner
+
+
+def continued(file: Path, step: int) -> MetricLog:
+    """Return the log of a training that continues from a step; from 0, without earlier lines."""
+    before = content_up_to(file.read_bytes(), step) if step and file.exists() else b""
+    return MetricLog(file, before)
 
 
 def train_to(
@@ -49,7 +55,7 @@ def train_to(
     )
     callbacks = Callbacks(save, interrupted, lambda step: None)
     with (
-        closing(MetricLog(folder / METRICS, learner.step)) as metrics,
-        closing(MetricLog(folder / TIMING, learner.step)) as timing,
+        closing(continued(folder / METRICS, learner.step)) as metrics,
+        closing(continued(folder / TIMING, learner.step)) as timing,
     ):
         return train(learner, plan, metrics, timing, callbacks, Monitors(stop_rules()))

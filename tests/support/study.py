@@ -1,6 +1,5 @@
 """A study with made-up numbers, written as trainings would write it: a sweep and its rerun."""
 
-import json
 import math
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
@@ -10,7 +9,9 @@ from resweep import yaml12
 from resweep.canonical import digest, file_digest
 from resweep.config import compose
 from resweep.config.compose import Composed, assign
-from resweep.data.store import DESCRIPTION, Prepared, data_id
+from resweep.data.description import DESCRIPTION
+from resweep.data.source import data_id
+from resweep.data.store import Prepared
 from resweep.errors import StoreError
 from resweep.json_files import write_json
 from resweep.paths import METRICS, Layout
@@ -84,6 +85,8 @@ RERUN = [
     Made("05", {}, None, status="empty", reason="top3_best_configs.yaml has only 2 configurations"),
 ]
 
+LOGGED = {"training.log_steps": 10, "training.eval_steps": 10}  # as `make_run` writes
+
 
 def make_study(
     root: Path,
@@ -97,7 +100,7 @@ def make_study(
     layout = Layout(root / "results")
     score = score or Score(slope_weight=0.0)
     ranked = choose_metric(score, None, "made.yaml", find_system("language"))
-    full, problems = compose.validate(Composed(compose.nest(BASE), {}), "made", LANGUAGE)
+    full, problems = compose.validate(Composed(compose.nest(BASE | LOGGED), {}), "made", LANGUAGE)
     assert not problems
     common = {"study": name, "config": full, "keep": "best", "resources": Resources()}
     phases: list[Phase] = [SweepPhase(name="sweep", score=ranked, **common)]
@@ -119,7 +122,9 @@ def make_study(
     if floor is not None:
         stamp = layout.study(name).data_stamp("0123")
         stamp.parent.mkdir()
-        stamp.write_text(json.dumps({"bigram_floor": floor}))
+        counts = {"train": 900, "val": 90, "test": 45}
+        about = {"digest": "d", "vocab_size": 257, "tokens": counts, "bigram_floor": floor}
+        write_json(stamp, about)
     records = []
     for phase, trials in zip(phases, (sweep, rerun), strict=False):
         paths = [make_trial(layout, phase, made) for made in trials]
@@ -200,7 +205,7 @@ def make_data(layout: Layout, config: dict[str, Any]) -> Prepared:
     """Describe the data of a configuration, as if it was prepared."""
     folder = layout.data(data_id(find_system("language"), config["data"]))
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / DESCRIPTION, DATA)
+    write_json(folder / DESCRIPTION, {"settings": config["data"], "sources": {}, **DATA})
     return Prepared(folder, DATA["digest"], DATA)
 
 
@@ -217,7 +222,7 @@ def write_config(run: Run, config: dict[str, Any]) -> None:
 
 def make_run(run: Run, config: dict[str, Any], made: Made) -> Path:
     """Write a run's folder: its losses fall from 5 to the final value, or end in nan."""
-    log = MetricLog(run.path / METRICS, 0)
+    log = MetricLog(run.path / METRICS)
     log.write(0, {"val/loss": 5.0})
     last = 5.0 if made.final is None else made.final
     for step in range(10, made.steps + 1, 10):

@@ -10,8 +10,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
 
 from resweep.errors import ResweepError, run_command
+from resweep.files import write_atomically
 from resweep.report.fold_rules import fold_rules
 
 
@@ -28,13 +30,13 @@ def main() -> None:
             "no graph on standard input; pipe the output of `snakemake --rulegraph dot` into this"
         )
     graph = fold_rules(graph[graph.index("digraph") :])
-    prefix.parent.mkdir(parents=True, exist_ok=True)
-    prefix.with_suffix(".dot").write_text(graph)
+    write_atomically(prefix.with_suffix(".dot"), graph)
     if shutil.which("dot") is None:
         print(f"wrote {prefix}.dot; for a picture, install graphviz and run this again")
         return
     picture = prefix.with_suffix(".svg")
-    subprocess.run(["dot", "-Tsvg", "-o", str(picture)], input=graph, text=True, check=True)
+    drawn = subprocess.run(["dot", "-Tsvg"], input=graph.encode(), stdout=PIPE, check=True)
+    write_atomically(picture, drawn.stdout)
     print(picture)
 
 

@@ -6,11 +6,11 @@ r"""Prepare a system's data, once for equal settings.
 
 import argparse
 import json
-import shutil
 from pathlib import Path
 
-from resweep.data.store import DESCRIPTION, ensure
+from resweep.data.store import ensure
 from resweep.errors import run_command
+from resweep.json_files import write_json
 from resweep.paths import Layout
 from resweep.systems.registry import find_system
 from resweep.systems.system import DEFAULT
@@ -23,12 +23,14 @@ def main() -> None:
     )
     parser.add_argument("--system", default=DEFAULT, help=f"system that reads it ({DEFAULT})")
     parser.add_argument("--settings", required=True, help="the data section as JSON")
-    parser.add_argument("--stamp", type=Path, required=True, help="copy of data.json to write")
+    parser.add_argument(
+        "--stamp", type=Path, required=True, help="description of the data to write"
+    )
     parser.add_argument("--results", type=Path, default=Path("results"), help="results folder")
     arguments = parser.parse_args()
     system = find_system(arguments.system)
     prepared = ensure(system, json.loads(arguments.settings), Layout(arguments.results))
-    shutil.copyfile(prepared.folder / DESCRIPTION, arguments.stamp)
+    write_json(arguments.stamp, prepared.about)
     print(system.describe_data(prepared))
 
 

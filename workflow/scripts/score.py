@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from resweep.errors import run_command
+from resweep.files import write_atomically
 from resweep.paths import Layout
 from resweep.ranking.scores import check_rankable, code_warning, rank_trials, read_result
 from resweep.store.outcome import OutcomeReader
@@ -47,7 +48,7 @@ def main() -> None:
     warning = code_warning(result.record for result in results)
     if warning:
         print(f"warning: {warning}", file=sys.stderr)
-    rank_trials(results, score).to_csv(arguments.scores, index=False)
+    write_atomically(arguments.scores, rank_trials(results, score).to_csv(index=False))
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ r"""Write the tables of runs: one row per trial of a study, and one row per run 
 
 import argparse
 import logging
+import sys
 from pathlib import Path
 
-from resweep.errors import run_command
-from resweep.files import write_atomically
+from resweep.errors import describe, run_command
+from resweep.files import is_denied, write_atomically
 from resweep.paths import Layout
 from resweep.report.tables import tabulate_study, write_runs_table
 from resweep.trials.record import record_paths
@@ -30,7 +31,13 @@ def main() -> None:
         parser.error("--study and --records go together")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     layout = Layout(arguments.results)
-    write_runs_table(layout)  # first: a damaged file of the study does not stop it
+    try:
+        write_runs_table(layout)  # first: a damaged file of the study does not stop it
+    except OSError as error:
+        if arguments.study is None or not is_denied(error):
+            raise
+        # Shared results: the table of all runs is whose they are, and no part of the study.
+        print(f"warning: {describe(error)}", file=sys.stderr)
     if arguments.study is not None:
         text = tabulate_study(record_paths(arguments.records), layout)
         write_atomically(layout.study(arguments.study).table, text)

@@ -38,11 +38,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from resweep.errors import ResweepError, run_command
+from resweep.data.opened import Opened
+from resweep.errors import ResweepError, StoreError, describe, run_command
 from resweep.jobs.options import JobOptions
 from resweep.jobs.train_by_hand import plan_by_hand, result_text, train_by_hand
 from resweep.jobs.train_trial import train_trial
 from resweep.machine.launch import Answer, end_with_parent, under_torchrun
+from resweep.machine.log_file import add_log_file
 from resweep.machine.signals import SAVED_AND_STOPPED, watch_signals
 from resweep.paths import RunFolder
 from resweep.systems.registry import system_of
@@ -84,17 +86,26 @@ def train_one_trial(words: list[str]) -> int:
         arguments.record,
         options,
         interrupted=lambda: bool(signals),
-        on_run=lambda folder: add_log_file(RunFolder(folder).log),
+        on_run=log_in_store,
     )
     try:
         if under_torchrun():
             train_together(train, system_of(trial.config), options.device)
         else:
             train()
-    except ResweepError as error:
-        log.error("%s", error)
+    except (ResweepError, OSError) as error:
+        log.error("%s", text_of(error))
         return SAVED_AND_STOPPED if signals else 1
     return 0
+
+
+def text_of(error: ResweepError | OSError) -> str:
+    """Return the error for users; raises it again if it is a bug."""
+    if isinstance(error, ResweepError):
+        return str(error)
+    if error.filename is None:
+        raise error
+    return describe(error)
 
 
 def train_together(train: Callable[..., bool], system: System, device_name: str) -> None:
@@ -113,7 +124,8 @@ def train_together(train: Callable[..., bool], system: System, device_name: str)
         processes.join(device)
 
         def build(config: dict[str, Any], data: "Prepared", *limits: Any) -> "Learner":
-            return system.learner(config, data, device, processes, *limits)
+            with Opened(data):
+                return system.learner(config, data, device, processes, *limits)
 
         mirror_rank_zero(processes, build)
         return
@@ -123,6 +135,8 @@ def train_together(train: Callable[..., bool], system: System, device_name: str)
         answer.trained(train(processes=processes))
     except ResweepError as error:
         answer.failed(error)
+    except OSError as error:
+        answer.failed(StoreError(text_of(error)))
     finally:
         processes.leave()
 
@@ -136,10 +150,10 @@ def train_parameters(words: list[str]) -> int:
         record = train_by_hand(
             plan,
             interrupted=lambda: bool(signals),
-            on_run=lambda folder: add_log_file(RunFolder(folder).log),
+            on_run=log_in_store,
         )
-    except ResweepError as error:
-        log.error("%s", error)
+    except (ResweepError, OSError) as error:
+        log.error("%s", text_of(error))
         if signals and "agent_run" in plan.options.tracking:
             end_by_signal(signals[0])
         return SAVED_AND_STOPPED if signals else 1
@@ -153,6 +167,11 @@ def end_by_signal(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
+def log_in_store(run: Path) -> None:
+    """Log to a run's own log as well."""
+    add_log_file(RunFolder(run).log)
+
+
 def set_up_logging(file: Path | None, trial: Trial) -> None:
     """Log to stderr under the trial's name, and to a file."""
     shown = logging.StreamHandler(sys.stderr)
@@ -160,14 +179,6 @@ def set_up_logging(file: Path | None, trial: Trial) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[shown])
     if file:
         add_log_file(file)
-
-
-def add_log_file(file: Path) -> None:
-    """Also log to a file."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(file)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.getLogger().addHandler(handler)
 
 
 def parse_arguments(words: list[str]) -> argparse.Namespace:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from resweep.agents.sweep_study import SweepStudy
 from resweep.errors import ConfigError, DataError, Interrupted, LockTimeout, Problem
+from resweep.files import may_write
 from resweep.paths import Layout
 from resweep.search.promote import promote
 from resweep.search.rounds import propose_round
@@ -195,7 +196,7 @@ def run_to_train(trial: Trial, layout: Layout) -> Run | None:
 
 def is_held(run: Run) -> bool:
     """Whether another process advances a run now."""
-    if not run.path.exists():
+    if not may_write(run.path):  # there is none yet, or it is not ours to train
         return False
     try:
         with RunLock(run.path, timeout=0.0):

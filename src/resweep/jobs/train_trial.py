@@ -13,7 +13,8 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from resweep.errors import ConfigError, Interrupted, Problem, ResweepError
+from resweep.errors import ConfigError, DamagedFile, Interrupted, Problem, ResweepError
+from resweep.files import may_write
 from resweep.jobs.options import JobOptions
 from resweep.machine import launch
 from resweep.machine.gpus import gpu_log, lease_gpu
@@ -56,7 +57,7 @@ def train_trial(
         options: Of the job.
         processes: Those that train together, if this is rank 0 of them.
         interrupted: Whether to save, or to stop waiting, and return.
-        on_run: Called with the run's folder once it is known.
+        on_run: Called with the run's folder once it is known, unless we may only read it.
 
     Returns:
         Whether anything was trained here, and sent to W&B; otherwise the store answered.
@@ -72,9 +73,10 @@ def train_trial(
     found = prepare_and_answer(trial, options.layout, weights=options.wants_weights)
     if isinstance(found, Infeasible):
         return _infeasible(record, found.reason)
-    on_run(found.run.path)
     if options.keep != "none":  # before training, so that its weights are not pruned
         claim(found.run, trial.study, trial.phase, trial.trial)
+    if may_write(found.run.path) or not found.run.path.exists():
+        on_run(found.run.path)
     starts_processes = launch.is_wanted(found.goal.training) and processes is None
     served = found.record if isinstance(found, Served) else None
     if served is not None and not is_sound(found.run, served):
@@ -112,9 +114,12 @@ def _answer_under_lock(
     run, goal = found.run, found.goal
     with RunLock(run.path, options.lock_timeout, interrupted=interrupted):
         heal(run, goal)
-        served = run.find_record(goal)
-        if served is None and run.is_served(goal):
-            served = Recorder(run, goal).replay(goal.until, run.settled_stop(goal))
+        try:
+            served = run.find_record(goal)
+            if served is None and run.is_served(goal):
+                served = Recorder(run, goal).replay(goal.until, run.settled_stop(goal))
+        except DamagedFile:
+            return None  # the training restores what is damaged
     return served
 
 

@@ -27,6 +27,7 @@ from typing_extensions import TypedDict
 
 from resweep.errors import ConfigError, DamagedFile, Interrupted, Problem
 from resweep.json_files import read_json, to_json
+from resweep.machine.log_file import add_log_file
 
 LOGS = Path("logs")
 HELD = "RESWEEP_HELD_GPU"  # tells this process and its children that they have one
@@ -296,14 +297,15 @@ def gpu_log(gpu: str | None, work: str, folder: Path = LOGS) -> Iterator[None]:
     if gpu is None:
         yield
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(folder / f"gpu_{gpu.replace(',', '-')}_sweep.log")
     shown = work.replace("%", "%%")
-    handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s {shown}: %(message)s"))
-    root = logging.getLogger()
-    root.addHandler(handler)
+    handler = add_log_file(
+        folder / f"gpu_{gpu.replace(',', '-')}_sweep.log",
+        f"%(asctime)s %(levelname)s {shown}: %(message)s",
+    )
     try:
         yield
     finally:
-        root.removeHandler(handler)
-        handler.close()
+        if handler is not None:
+            logging.getLogger().removeHandler(handler)
+            with contextlib.suppress(OSError):  # a full disk, which was reported
+                handler.close()

@@ -25,7 +25,7 @@ from typing_extensions import TypedDict
 
 from resweep.canonical import digest, file_digest
 from resweep.errors import ConfigError, DamagedFile, Problem
-from resweep.files import file_lock
+from resweep.files import file_lock, removing
 from resweep.json_files import read_json, set_aside, write_json
 from resweep.paths import Layout, artifact_versions, tracking_log
 from resweep.wandb import process as wandb_process
@@ -159,6 +159,12 @@ def _version(content: Content, versions: Path) -> dict[str, Any]:
     """Return the description of the version with this content; makes the version if new."""
     new = versions / ".new"
     shutil.rmtree(new, ignore_errors=True)  # left by a killed process; we hold the lock
+    with removing(new):
+        return _place(content, versions, new)
+
+
+def _place(content: Content, versions: Path, new: Path) -> dict[str, Any]:
+    """Copy the files to a new folder, and make it the version if it is new."""
     for name, file in content.files.items():
         (new / name).parent.mkdir(parents=True, exist_ok=True)
         _copy(file.resolve(), new / name, content.link)
@@ -173,7 +179,6 @@ def _version(content: Content, versions: Path) -> dict[str, Any]:
         if known is not None and known["digest"] == total:
             if not (versions / f"v{number}").is_dir():  # deleted to save space
                 new.rename(versions / f"v{number}")
-            shutil.rmtree(new, ignore_errors=True)
             return known
     version = f"v{numbers[-1] + 1 if numbers else 0}"
     shutil.rmtree(versions / version, ignore_errors=True)

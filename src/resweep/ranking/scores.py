@@ -27,8 +27,8 @@ from resweep.canonical import canonical_json
 from resweep.config.metric import sign_of
 from resweep.errors import ConfigError, Problem, StoreError
 from resweep.paths import Layout, RunFolder
+from resweep.store.curve import record_curve
 from resweep.study.metric import PhaseScore
-from resweep.training.metrics import read_metrics
 from resweep.trials.record import Record, Status, has_result
 from resweep.trials.trial import Outcome
 
@@ -96,7 +96,8 @@ def read_result(outcome: Outcome, score: PhaseScore, layout: Layout) -> TrialRes
     record = outcome.record
     lines = []
     if record.run_id is not None:
-        lines = read_metrics(RunFolder(layout.run(record.run_id)).metrics, record.step)
+        folder = RunFolder(layout.run(record.run_id))
+        lines = record_curve(folder, record, outcome.trial.config["training"], restore=True)
     early = [
         (line["step"], line[score.early_metric])
         for line in lines

@@ -18,12 +18,12 @@ from resweep.errors import ConfigError, Problem, StoreError
 from resweep.paths import Layout
 from resweep.search.rungs import RungEntry, step_of
 from resweep.search.stages import round_of
+from resweep.store.curve import record_curve
 from resweep.store.outcome import OutcomeReader
 from resweep.store.run import Run
 from resweep.study.metric import read_score
 from resweep.sweep import EarlyTerminate
 from resweep.systems.registry import metric_of
-from resweep.training.metrics import read_metrics
 from resweep.trials.record import Status
 from resweep.trials.trial import Outcome
 
@@ -227,7 +227,7 @@ def _read_curve(
     status = None if last.stopped_at_rung else last.status
     points, name = {}, metric.name
     if run is not None:
-        lines = read_metrics(run.folder.metrics, last.step)
+        lines = record_curve(run.folder, last, training)
         points = {line["step"]: line[name] for line in lines if name in line}
     # A record holds the value that a decision saw, and whether there is a final one.
     points |= {end.step: end.metrics[name] for end in ends if name in end.metrics}

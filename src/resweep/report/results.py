@@ -15,7 +15,7 @@ import pandas as pd
 
 from resweep import yaml12
 from resweep.config.schema import Schema
-from resweep.errors import DamagedFile, ResweepError, StoreError
+from resweep.errors import DamagedFile, ResweepError, StoreError, describe
 from resweep.json_files import read_json
 from resweep.paths import Layout
 from resweep.ranking.scores import SEED, code_warning, with_result
@@ -274,15 +274,18 @@ def _same(one: Any, other: Any) -> bool:
 
 def _references(study: str, system: System, layout: Layout) -> tuple[Reference, ...]:
     """Return the references of the study's data; none if its data sets differ."""
-    found = []
+    found = set()
     for stamp in layout.study(study).data_stamps():
         try:
-            about = read_json(stamp, f"delete it and run `snakemake --config study={study}`")
-            found.append(tuple(system.references(about)))
+            fix = f"delete it and run `snakemake --config study={study}`"
+            found.add(tuple(system.references(read_json(stamp, fix, system.data_shape))))
         except DamagedFile as error:
             log.warning("%s", error)
             return ()
-    return found[0] if len(set(found)) == 1 else ()
+        except OSError as error:
+            log.warning("%s", describe(error))
+            return ()
+    return found.pop() if len(found) == 1 else ()
 
 
 def shown(value: Any, digits: int = 4) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from resweep.canonical import digest
 from resweep.files import link_relative, write_atomically
-from resweep.paths import Layout, rung_name
+from resweep.paths import Layout, RunFolder, rung_name
 from resweep.search.observe import histories
 from resweep.search.rungs import PROMOTE, STOP, Rung, RungEntry, decide, rule_text, step_of
 from resweep.sweep import EarlyTerminate
@@ -148,6 +148,7 @@ def conclude(
             reason = f"{row['rule']}: {row['reason']}"
             write_record(record, replace(last.record, stop_reason=reason))
         elif last.path.is_symlink():
-            link_relative(record, last.path.resolve())
+            run = RunFolder(layout.run(str(last.record.run_id)))
+            link_relative(record, run.records / last.path.readlink().name)
         else:
             write_atomically(record, last.path.read_text())

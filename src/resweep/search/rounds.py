@@ -260,5 +260,5 @@ def _prepare(system: System, settings: dict[str, Any], layout: Layout) -> None:
     """Prepare the data of new trials, so that no GPU waits for it."""
     try:
         data_store.ensure(system, settings, layout)
-    except DataError as error:
-        log.warning("%s", error)  # the trial's own record will say so
+    except (DataError, DamagedFile) as error:
+        log.warning("%s", error)  # its training will fail with it

@@ -21,9 +21,13 @@ from typing import Any
 import torch
 
 from resweep.config.early_stopping_section import EarlyStopping
-from resweep.errors import Interrupted
+from resweep.data.opened import Opened
+from resweep.errors import DamagedFile, Interrupted
+from resweep.files import drop_temporaries
+from resweep.json_files import set_aside
 from resweep.paths import Layout
 from resweep.store.attempts import MOST_WITHOUT_PROGRESS, Attempts
+from resweep.store.curve import restore_curve
 from resweep.store.goal import Goal
 from resweep.store.heal import heal, is_sound, write_config
 from resweep.store.lock import RunLock
@@ -56,7 +60,7 @@ def advance(goal: Goal, surroundings: Surroundings, layout: Layout) -> Path:
     """
     run = Run(layout.run(goal.run_id))
     memory = device_memory(surroundings.device)
-    served = run.find_record(goal, memory)
+    served = _find_record(run, goal, memory)
     if served is not None and is_sound(run, served):
         log.info("run %s: in the store (%s)", run.run_id, served.name)
         return served
@@ -74,8 +78,9 @@ def advance(goal: Goal, surroundings: Surroundings, layout: Layout) -> Path:
 
     timeout, interrupted = surroundings.lock_timeout, surroundings.interrupted
     with RunLock(run.path, timeout, details, interrupted=interrupted) as lock:
+        run = Run(run.path, lock.confirm)
         heal(run, goal)
-        served = run.find_record(goal, memory)
+        served = _find_record(run, goal, memory)
         if served is not None:
             log.info("run %s: now in the store (%s)", run.run_id, served.name)
             return served
@@ -94,12 +99,15 @@ def _advance(
         lock: Its lock.
         progress: Contains the step, for the lease.
     """
+    for folder in (run.path, run.folder.records):
+        drop_temporaries(folder)
     attempts = Attempts(run)
     recorder = Recorder(run, goal, device_name(surroundings.device))
     attempts.close(lock.previous)
     _open(run, goal)
-    ends = _find_ends(run, goal)
-    known = ends.stop is not None or run.knows_end(goal)
+    sound = _restore_curve(run, goal)
+    ends = _find_ends(run, goal) if sound else Ends(until=goal.until, rules=goal.rules, stop=None)
+    known = sound and (ends.stop is not None or run.knows_end(goal))
     if known and run.has_wanted(ends.until, goal):
         return recorder.replay(ends.until, ends.stop)
     start = choose_start(run, goal, ends.until)
@@ -119,7 +127,8 @@ def _advance(
             "command again to continue it"
         )
     add_policy(run, Policy.of(goal.training))
-    return TrainingAttempt(goal, surroundings, run, lock, progress, start, ends).train()
+    with Opened(goal.data) as data:
+        return TrainingAttempt(goal, surroundings, run, lock, progress, start, ends, data).train()
 
 
 def _open(run: Run, goal: Goal) -> None:
@@ -133,6 +142,30 @@ def _open(run: Run, goal: Goal) -> None:
             identity=goal.identity,
             code=code_digest(goal.system.name),
         )
+
+
+def _find_record(run: Run, goal: Goal, memory: float | None) -> Path | None:
+    """Return the record that answers a goal; None also where damaged metrics hide it."""
+    try:
+        return run.find_record(goal, memory)
+    except DamagedFile:
+        return None  # under the lock, they are restored
+
+
+def _restore_curve(run: Run, goal: Goal) -> bool:
+    """Restore damaged metrics of settled steps; returns whether they are sound.
+
+    What no checkpoint has a copy of is set aside: the run is retrained beside, as far as needed.
+    """
+    try:
+        restore_curve(run.folder, run.settled_line(), goal.intervals)
+    except DamagedFile as error:
+        if error.path.exists():
+            set_aside(error.path, error.what)
+        else:
+            log.warning("%s: is gone; training its lines again", error.path)
+        return False
+    return True
 
 
 def _find_ends(run: Run, goal: Goal) -> Ends:

@@ -13,7 +13,7 @@ from resweep.config.compose import infeasible
 from resweep.config.schema import Schema
 from resweep.data import store as data_store
 from resweep.data.store import Prepared
-from resweep.errors import ConfigError, DataError, Problem, StoreError
+from resweep.errors import ConfigError, DamagedFile, DataError, Problem, StoreError
 from resweep.paths import Layout
 from resweep.store.goal import Goal, goal_of
 from resweep.store.parent import fetch_parent
@@ -143,6 +143,9 @@ def _answer(
     except (ConfigError, DataError) as error:
         return Infeasible(reason=str(error))
     run = Run(layout.run(goal.run_id))
-    if run.is_served(goal):
-        return Served(goal=goal, run=run, record=run.find_record(goal))
+    try:
+        if run.is_served(goal):
+            return Served(goal=goal, run=run, record=run.find_record(goal))
+    except DamagedFile:
+        pass  # the training restores what is damaged
     return ToTrain(goal=goal, run=run)

@@ -106,12 +106,12 @@ class Attempts:
             gpu_seconds=round(state.get("gpu_seconds", 0.0) + seconds * gpus, 2),
         )
 
-    def close(self, lease: dict[str, Any]) -> None:
+    def close(self, lease: Mapping[str, Any]) -> None:
         """Record how an open attempt ended, according to its lease; needs the lock."""
         if self.run.state().get("attempts"):
             self.run.update(attempts=self.all(lease))
 
-    def all(self, lease: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    def all(self, lease: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Return all attempts; one that is still open counts as killed, or as out of memory.
 
         Only its lease shows which: how much memory it used, and how much was allowed. The attempt

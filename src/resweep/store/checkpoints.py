@@ -4,6 +4,7 @@ A folder is filled under another name, its files are flushed to disk, `digests.j
 last, and only then does it get its name by a rename. After that it never changes.
 """
 
+import hashlib
 import os
 import re
 import secrets
@@ -16,6 +17,7 @@ from pydantic import Field, TypeAdapter
 
 from resweep.canonical import file_digest
 from resweep.errors import DamagedFile
+from resweep.files import naming, removing
 from resweep.json_files import read_json, set_aside, write_json
 
 DIGESTS = "digests.json"
@@ -43,20 +45,19 @@ def write_checkpoint(
         return  # the same step of the same run: it exists, and never changes
     new = _leftover(folder)
     new.mkdir(parents=True)
-    try:
+    with naming(folder), removing(new):
         write(new)
         files = sorted(path for path in new.rglob("*") if path.is_file())
         digests = {file.relative_to(new).as_posix(): file_digest(file) for file in files}
         write_json(new / DIGESTS, digests)
+        mode = (new / DIGESTS).stat().st_mode  # as usual; safetensors' are for their owner alone
         for path in (*new.rglob("*"), new):
             if path.is_file():
-                path.chmod(_readable_as_usual())  # safetensors makes files for their owner alone
+                path.chmod(mode)
             _flush(path)
         confirm()
         new.rename(folder)
         _flush(folder.parent)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
 
 
 def read_digests(folder: Path) -> dict[str, str]:
@@ -65,7 +66,7 @@ def read_digests(folder: Path) -> dict[str, str]:
     Raises:
         DamagedFile: The list is missing, is none, or names a file outside the folder.
     """
-    path, fix = folder / DIGESTS, "a training goes on from the checkpoint before it"
+    path, fix = folder / DIGESTS, "a training continues from the checkpoint before it"
     try:
         digests: dict[str, str] = read_json(path, fix, _DIGESTS)
     except FileNotFoundError:
@@ -103,6 +104,15 @@ def find_damage(folder: Path) -> str | None:
         if file_digest(file) != digest:
             return f"{name} does not match its digest"
     return None
+
+
+def read_intact(folder: Path, name: str) -> bytes | None:
+    """Return a file of a checkpoint if it has its digest; None if not, or if there is none."""
+    try:
+        digests, content = read_digests(folder), (folder / name).read_bytes()
+    except (OSError, DamagedFile):
+        return None
+    return content if hashlib.sha256(content).hexdigest() == digests.get(name) else None
 
 
 def set_aside_unlisted(folder: Path) -> None:
@@ -170,12 +180,6 @@ def _leftover(folder: Path) -> Path:
 
 def _children(folder: Path) -> Iterator[Path]:
     return folder.iterdir() if folder.is_dir() else iter(())
-
-
-def _readable_as_usual() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
 
 
 def _flush(path: Path) -> None:

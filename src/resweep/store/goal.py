@@ -13,6 +13,7 @@ from resweep.systems.registry import system_of
 from resweep.systems.stop_rules import stop_rules
 from resweep.systems.system import System
 from resweep.training.gradients import GradientRequest
+from resweep.training.metrics import Intervals
 from resweep.training.monitors import StopRules
 
 
@@ -67,6 +68,11 @@ class Goal:
     def until(self) -> int:
         """The step asked for: at most the horizon."""
         return self.max_steps if self.stop is None else min(self.stop, self.max_steps)
+
+    @property
+    def intervals(self) -> Intervals:
+        """When the run logs."""
+        return Intervals.of(self.config["training"], self.max_steps)
 
     @cached_property
     def rules(self) -> StopRules:

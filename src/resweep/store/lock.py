@@ -1,13 +1,13 @@
 """One process at a time advances a run: a file lock, and a lease for where locks do not reach.
 
 `flock` is exact on one machine and on file systems that share it: it ends with the process. The
-lease in `lease.json` (generation, host, job, heartbeat) covers the others: it is taken over only
-after its heartbeat stood still for a minute by our own clock, and each takeover increments the
-generation. The holder checks that the lease is still its own before it publishes anything.
+lease in `lease.json` (generation, machine, job, heartbeat) covers the others, and file systems
+without `flock`: it is taken over only after its heartbeat stood still for a minute by our own
+clock, and each takeover increments the generation. The holder checks that the lease is still its
+own before it writes a line or publishes anything.
 """
 
 import fcntl
-import json
 import logging
 import os
 import secrets
@@ -19,8 +19,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from resweep.errors import Interrupted, LeaseLost, LockTimeout
-from resweep.files import write_atomically
+from pydantic import ConfigDict, TypeAdapter, with_config
+from typing_extensions import TypedDict
+
+from resweep.canonical import file_digest
+from resweep.errors import DamagedFile, Interrupted, LeaseLost, LockTimeout, describe
+from resweep.json_files import read_json, write_json
+from resweep.locks import NO_FLOCK
+from resweep.machine.identity import machine_id
 from resweep.paths import RunFolder
 
 HEARTBEAT_SECONDS = 10.0
@@ -30,19 +36,55 @@ POLL_SECONDS = 0.25
 # Evidence of how a vanished holder ended; kept until it is recorded (Attempts.close).
 WITNESS = ("memory_mb", "memory_limit_mb", "step")
 
-# The last heartbeat of other hosts, and when this process saw it first: a process that only looks
+UNKNOWN = "unknown"  # holder of a damaged lease
+
+# The last heartbeat of others, and when this process saw it first: a process that only looks
 # now and then, without waiting, also finds a dead holder.
 _SEEN: dict[Path, tuple[tuple[Any, Any], float]] = {}
 
 log = logging.getLogger(__name__)
 
 
-def read_lease(folder: Path) -> dict[str, Any]:
-    """Return the lease of a run; empty where there never was one."""
+@with_config(ConfigDict(extra="allow"))
+class Lease(TypedDict, total=False):
+    """Content of lease.json; what else a holder adds is kept."""
+
+    generation: int
+    token: str
+    machine: str
+    host: str
+    pid: int
+    job: str | None
+    beats: int
+    released: bool
+    step: int
+    memory_mb: float
+    memory_limit_mb: float | None
+
+
+_LEASE = TypeAdapter(Lease)
+
+
+def read_lease(folder: Path) -> Lease:
+    """Return the lease of a run; empty where there never was one.
+
+    A damaged one may be of a living process: it counts as that of an unknown machine.
+    """
+    file = RunFolder(folder).lease
     try:
-        return dict(json.loads(RunFolder(folder).lease.read_text()))
-    except (OSError, ValueError):
+        lease: Lease = read_json(file, "it is replaced after a minute", _LEASE)
+    except FileNotFoundError:
         return {}
+    except DamagedFile:
+        return {"machine": UNKNOWN, "host": UNKNOWN, "token": file_digest(file)}
+    return lease
+
+
+def _is_ours(lease: Lease) -> bool:
+    """Whether a lease is of this machine; those of older versions only know its name."""
+    if "machine" in lease:
+        return lease["machine"] == machine_id()
+    return lease.get("host") == socket.gethostname()
 
 
 class RunLock:
@@ -52,7 +94,8 @@ class RunLock:
         folder: The run's folder; made if missing.
         timeout: Seconds to wait for another holder.
         details: Called at each heartbeat; its result is part of the lease (step, memory).
-        stale_after: Seconds without a heartbeat after which another host's lease is taken over.
+        stale_after: Seconds without a heartbeat after which another machine's lease is taken over;
+            None: a minute.
         interrupted: Whether to stop waiting.
 
     Attributes:
@@ -69,15 +112,15 @@ class RunLock:
         folder: Path,
         timeout: float,
         details: Callable[[], dict[str, Any]] = dict,
-        stale_after: float = STALE_SECONDS,
+        stale_after: float | None = None,
         interrupted: Callable[[], bool] = lambda: False,
     ):
         self.folder = folder
         self.timeout = timeout
         self.details = details
-        self.stale_after = stale_after
+        self.stale_after = STALE_SECONDS if stale_after is None else stale_after
         self.interrupted = interrupted
-        self.previous: dict[str, Any] = {}
+        self.previous: Lease = {}
         self.lost = False
         self.token = secrets.token_hex(8)
         self.generation = 0
@@ -115,9 +158,13 @@ class RunLock:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        if read_lease(self.folder).get("token") == self.token:
-            self._write(released=True)
-        self._file.close()  # drops the flock
+        try:
+            if read_lease(self.folder).get("token") == self.token:
+                self._write(released=True)
+        except OSError as fault:  # a full disk: other hosts wait until the lease is stale
+            log.warning("%s", describe(fault))
+        finally:
+            self._file.close()  # drops the flock
 
     def confirm(self) -> None:
         """Check that the run is still ours.
@@ -135,24 +182,34 @@ class RunLock:
     def _try(self) -> bool:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locked = True
         except BlockingIOError:
             return False
+        except OSError as error:
+            if error.errno not in NO_FLOCK:
+                raise
+            locked = False  # the lease alone decides, also between processes of this machine
         if not self._is_current():  # the run was forgotten while we waited: its lock went with it
             self._file.close()
             self._open()
             return False
         lease = read_lease(self.folder)
-        elsewhere = lease.get("host") != socket.gethostname()
-        if lease and elsewhere and not lease.get("released") and not self._is_stale(lease):
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+        if (
+            lease
+            and not (locked and _is_ours(lease))
+            and not lease.get("released")
+            and not self._is_stale(lease)
+        ):
+            if locked:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
             return False
         self.previous = lease
-        self.generation = int(lease.get("generation", 0)) + 1
+        self.generation = lease.get("generation", 0) + 1
         self._write()
         # Where flock is not shared, two hosts may get here together: the last writer wins.
         return read_lease(self.folder).get("token") == self.token
 
-    def _is_stale(self, lease: dict[str, Any]) -> bool:
+    def _is_stale(self, lease: Lease) -> bool:
         """Whether a lease's heartbeat stands still, by our own clock alone."""
         beat = (lease.get("token"), lease.get("beats"))
         seen, since = _SEEN.get(self.folder, (None, 0.0))
@@ -176,9 +233,10 @@ class RunLock:
     def _write(self, released: bool = False) -> None:
         self._beats += 1
         lease = {
-            **{name: self.previous[name] for name in WITNESS if name in self.previous},
+            **{name: value for name, value in self.previous.items() if name in WITNESS},
             "generation": self.generation,
             "token": self.token,
+            "machine": machine_id(),
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "job": os.environ.get("SLURM_JOB_ID"),
@@ -186,7 +244,7 @@ class RunLock:
             "released": released,
             **self.details(),
         }
-        write_atomically(RunFolder(self.folder).lease, json.dumps(lease) + "\n")
+        write_json(RunFolder(self.folder).lease, lease)
 
     def _keep_beating(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
@@ -209,6 +267,9 @@ class RunLock:
 
     def _holder(self) -> str:
         lease = read_lease(self.folder)
+        if lease.get("machine") == UNKNOWN:
+            file = RunFolder(self.folder).lease
+            return f"{file} is damaged; it is taken over if it is not written for a minute"
         job = f", job {lease['job']}" if lease.get("job") else ""
         step = f", at step {lease['step']}" if "step" in lease else ""
         return f"held by {lease.get('host', 'another host')}, process {lease.get('pid')}{job}{step}"

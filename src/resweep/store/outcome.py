@@ -16,7 +16,9 @@ from typing import Any
 from resweep.canonical import canonical_json, digest
 from resweep.config import compose
 from resweep.config.nesting import find
-from resweep.data.store import DESCRIPTION, Prepared, data_id
+from resweep.data.description import DESCRIPTION
+from resweep.data.source import data_id
+from resweep.data.store import Prepared
 from resweep.errors import ConfigError, DamagedFile, DataError, Problem, ResweepError, StoreError
 from resweep.json_files import read_json, set_aside
 from resweep.paths import Layout, run_of_link, trial_of

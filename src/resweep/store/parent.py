@@ -20,6 +20,7 @@ from typing_extensions import TypedDict
 
 from resweep.canonical import digest, file_digest
 from resweep.errors import ConfigError, DamagedFile, Problem, StoreError
+from resweep.files import is_denied
 from resweep.json_files import read_json, write_json
 from resweep.paths import Layout, RunFolder
 from resweep.store import checkpoints
@@ -72,9 +73,9 @@ def find_parent(system: System, config: Mapping[str, Any], layout: Layout) -> We
             "digest": _digest_of(folder, weights),
             "config": _read_config(config_files[0]) if config_files else {},
         }
-        write_json(note, known)
+        _write_note(note, known)
     if key != CHECKPOINT:
-        write_json(_note(name, layout), known)
+        _write_note(_note(name, layout), known)
     return Weights(folder=folder, digest=known["digest"], config=known["config"])
 
 
@@ -88,6 +89,15 @@ def _read_note(path: Path) -> dict[str, Any] | None:
     except DamagedFile as error:
         log.warning("%s", error)
         return None
+
+
+def _write_note(note: Path, known: Mapping[str, Any]) -> None:
+    """Write what is known about weights, unless it is not ours to write."""
+    try:
+        write_json(note, known)
+    except OSError as error:
+        if not is_denied(error):
+            raise
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from resweep.store import checkpoints as checkpoint
 from resweep.store.goal import Goal
 from resweep.store.provenance import code_digest, versions
 from resweep.store.run import Run
-from resweep.training.metrics import read_metrics
+from resweep.training.metrics import content_digest, content_up_to, lines_up_to
 from resweep.training.monitors import Stop
 from resweep.trials.record import Record, Status
 
@@ -93,7 +93,7 @@ class Recorder:
         step, reason = (until, REACHED) if stop is None else (stop.step, stop.reason)
         by, weights = self._trained_by(step), self._weights_of(step)
         log.info("run %s: stopped at step %d: %s", run.run_id, step, reason)
-        metrics = last_values(read_metrics(run.path / METRICS, step))
+        metrics = last_values(lines_up_to(run.curve(self.goal), step))
         if stop is not None:
             return self._record_stop(stop, metrics, weights, by)
         return self._record(step, Status.STOPPED, REACHED, metrics, weights=weights, trained_by=by)
@@ -155,7 +155,8 @@ class Recorder:
 
     def _place_metrics(self, folder: Path, step: int) -> None:
         """Copy the files of a retraining over, if they go further than those of the run."""
-        if folder != self.run.path and step > self.run.settled_step():
+        own = self.run.folder.metrics
+        if folder != self.run.path and (step > self.run.settled_step() or not own.exists()):
             for name in (METRICS, TIMING):
                 write_atomically(self.run.path / name, (folder / name).read_bytes())
 
@@ -242,6 +243,7 @@ class Recorder:
             max_steps=self.goal.max_steps,
             metrics=dict(metrics),
             weights=weights,
+            curve=self._curve(step) if status.was_trained else None,
             parameters=state.get("parameters", self._size),
             seconds=round(sum(part["seconds"] for part in state.get("segments", [])), 2),
             gpu_seconds=state.get("gpu_seconds", 0.0),
@@ -249,6 +251,9 @@ class Recorder:
             device_memory=device_memory,
         )
         return self.run.write_record(record, rule)
+
+    def _curve(self, step: int) -> str:
+        return content_digest(content_up_to(self.run.folder.metrics.read_bytes(), step))
 
     @property
     def _size(self) -> int | None:

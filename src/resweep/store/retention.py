@@ -17,6 +17,7 @@ from typing import Any
 from resweep.config.metric import Metric
 from resweep.config.training_section import Training
 from resweep.errors import DamagedFile, LockTimeout
+from resweep.files import may_write
 from resweep.store import checkpoints as checkpoint
 from resweep.store.lock import RunLock
 from resweep.store.run import Run
@@ -25,14 +26,24 @@ log = logging.getLogger(__name__)
 
 
 def claim(run: Run, study: str, phase: str, trial: str) -> None:
-    """Ask to keep the run's weights."""
+    """Ask to keep the run's weights; another user's are kept as long as that user wants."""
     file = run.folder.claim(study, phase, trial)
+    if file.exists():
+        return
+    if run.path.exists() and not may_write(run.path):
+        log.info("run %s: we may only read it; its owner decides what is kept", run.run_id)
+        return
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()
 
 
 def release(run: Run, study: str, phase: str, trial: str) -> None:
-    """Release a claim; deletes the run's weights if it was the last one and nobody trains it."""
+    """Release a claim; deletes the run's weights if it was the last one and nobody trains it.
+
+    Weights that only another user may delete stay.
+    """
+    if not may_write(run.path):
+        return
     run.folder.claim(study, phase, trial).unlink(missing_ok=True)
     if not has_claims(run) and checkpoint.steps_of(run.path):
         try:

@@ -9,7 +9,7 @@ claims/           the trials that want to keep the weights
 lock lease.json   who advances it
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ from resweep.errors import ConfigError, DamagedFile
 from resweep.json_files import write_json
 from resweep.paths import RunFolder
 from resweep.store import checkpoints as checkpoint
+from resweep.store.curve import read_curve
 from resweep.store.goal import Goal
 from resweep.store.identity import find_resolved_difference
 from resweep.store.state import WRITTEN_AGAIN, read_state
-from resweep.training.metrics import read_metrics
+from resweep.training.metrics import Line
 from resweep.training.monitors import Stop, first_stop
 from resweep.trials.record import MADE_AGAIN, Record, Status, read_record, write_record
 
@@ -50,10 +51,12 @@ class Run:
 
     Args:
         path: The run's folder, named by its id.
+        confirm: Of the lock of who changes it: called before each file gets its name.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, confirm: Callable[[], None] = lambda: None):
         self.path = path
+        self.confirm = confirm
         self.folder = RunFolder(path)
         self.run_id = path.name
 
@@ -67,7 +70,8 @@ class Run:
 
     def update(self, **changes: Any) -> None:
         """Replace parts of the run's state, atomically."""
-        write_json(self.folder.state, {"run_id": self.run_id, **self.state(), **changes})
+        state = {"run_id": self.run_id, **self.state(), **changes}
+        write_json(self.folder.state, state, self.confirm)
 
     def config(self) -> dict[str, Any]:
         """Return the resolved configuration; empty for a run that never started.
@@ -144,7 +148,16 @@ class Run:
         """Return where monitors stop a trial, as far as the run's metrics show."""
         if not goal.rules.on:
             return None
-        return first_stop(read_metrics(self.folder.metrics, goal.until), goal.rules)
+        return first_stop(self.curve(goal), goal.rules)
+
+    def curve(self, goal: Goal) -> list[Line]:
+        """Return the lines of metrics up to where a goal ends; checked as far as they are settled.
+
+        Raises:
+            DamagedFile: They are not what was logged.
+        """
+        settled = min(goal.until, self.settled_line())
+        return read_curve(self.folder, settled, goal.intervals, also=goal.until)
 
     def settled_stop(self, goal: Goal) -> Stop | None:
         """Return that stop if training can no longer change it."""
@@ -161,7 +174,7 @@ class Run:
             return True
         if goal.until > self.settled_step() or goal.until >= goal.max_steps:
             return False
-        lines = read_metrics(self.folder.metrics, goal.until)
+        lines = self.curve(goal)
         if not lines or lines[-1]["step"] != goal.until:
             return False
         return any(name in lines[-1] for name in goal.system.metrics_logged(Logged.EVALUATION))
@@ -221,6 +234,15 @@ class Run:
         ]
         return max([*ends, *checkpoint.steps_of(self.path)], default=0)
 
+    def settled_line(self) -> int:
+        """Return the last step whose line, if it has one, is settled: none where it diverged."""
+        ends = [
+            step - 1 if rule == Status.DIVERGED else step
+            for step, rule in self._ends()
+            if rule not in (Status.INFEASIBLE, Status.FAILED)
+        ]
+        return max([*ends, *checkpoint.steps_of(self.path)], default=-1)
+
     def _record_path(self, step: int, rule: str | None) -> Path:
         return self.folder.record(f"{step}-{rule}" if rule else f"{step}")
 
@@ -242,5 +264,5 @@ class Run:
         """
         path = self._record_path(record.step, rule)
         if not path.exists():
-            write_record(path, record)
+            write_record(path, record, self.confirm)
         return path

@@ -6,14 +6,15 @@
 Whatever is reported as saved has its name: a process killed in between loses only the copy.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
+from resweep.paths import METRICS
 from resweep.store import checkpoints as checkpoint
 from resweep.store.lock import RunLock
 from resweep.store.retention import Values, drop_before
 from resweep.store.run import Run
 from resweep.training.learner import Learner, Snapshot
+from resweep.training.metrics import MetricLog
 from resweep.training.writer import Writer
 
 
@@ -27,7 +28,7 @@ class Saver:
         keep_best: How many of the best evaluations are saved and kept.
         values: What decides which are the best, from the run's metrics so far.
         writer: Does the writing.
-        flush: Makes the metrics up to now survive a crash; called from the writer's thread.
+        metrics: Log of the metrics; each checkpoint has a copy.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Saver:
         keep_best: int | None,
         values: Values,
         writer: Writer,
-        flush: Callable[[], None],
+        metrics: MetricLog,
     ):
         self.run = run
         self.folder = folder
@@ -46,15 +47,15 @@ class Saver:
         self.keep_best = keep_best if folder == run.path else None
         self.values = values
         self.writer = writer
-        self.flush = flush
+        self.metrics = metrics
         self.newest: set[int] = set()  # it may not have its name yet
 
     def save(self, learner: Learner) -> None:
         """Save the current state of the training."""
         self.writer.wait()  # memory may have no room for two copies
-        snapshot = learner.snapshot()
+        snapshot, curve = learner.snapshot(), self.metrics.content()
         self.newest = {snapshot.step}
-        self.writer.begin(lambda: self._write(snapshot))
+        self.writer.begin(lambda: self._write(snapshot, curve))
 
     def is_best(self, step: int, value: float) -> bool:
         """Add the value of a step; returns whether its checkpoint would be one of the best."""
@@ -64,10 +65,14 @@ class Saver:
         steps = {*checkpoint.steps_of(self.folder), *self.newest, step}
         return step in self.values.best_first(steps)[: self.keep_best]
 
-    def _write(self, snapshot: Snapshot) -> None:
-        self.flush()
+    def _write(self, snapshot: Snapshot, curve: bytes) -> None:
+        def write(folder: Path) -> None:
+            snapshot.write(folder)
+            (folder / METRICS).write_bytes(curve)
+
+        self.metrics.flush_to_disk()
         place = self.folder / checkpoint.folder_name(snapshot.step)
-        checkpoint.write_checkpoint(place, snapshot.write, self.lock.confirm)
+        checkpoint.write_checkpoint(place, write, self.lock.confirm)
         if self.folder == self.run.path:
             self.run.update(step=max(snapshot.step, self.run.state().get("step", 0)))
         # The previous one stays too, in case this one is damaged.

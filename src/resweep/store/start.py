@@ -2,12 +2,12 @@
 
 import logging
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from resweep.files import write_atomically
-from resweep.paths import METRICS, TIMING
+from resweep.errors import DamagedFile
 from resweep.store import checkpoints as checkpoint
+from resweep.store.curve import checkpoint_curve
 from resweep.store.goal import Goal
 from resweep.store.recorder import DONE
 from resweep.store.run import Run
@@ -22,10 +22,12 @@ class Start:
     Attributes:
         folder: Where it writes: the run's own folder, or one beside its files.
         checkpoint: What it continues from; None: it starts at step 0.
+        metrics: Content of metrics.jsonl up to there.
     """
 
     folder: Path
     checkpoint: Path | None
+    metrics: bytes
 
     @property
     def step(self) -> int:
@@ -46,9 +48,9 @@ def choose_start(run: Run, goal: Goal, until: int) -> Start:
     """
     checkpoint.drop_leftovers(run.path)
     shutil.rmtree(run.path / DONE, ignore_errors=True)
-    found = _latest_intact(run.path, goal, until)
-    if _step_of(found) >= run.settled_step():
-        return Start(folder=run.path, checkpoint=found)
+    start = _latest_intact(run.path, goal, until)
+    if start.step >= run.settled_step():
+        return start
     log.info(
         "run %s: trained to step %d before, but its checkpoint is gone; retraining beside it",
         run.run_id,
@@ -60,19 +62,22 @@ def choose_start(run: Run, goal: Goal, until: int) -> Start:
     if unfit.is_dir() and not goal.gradients.is_met(unfit):
         checkpoint.delete(unfit)
     beside = _latest_intact(folder, goal, until)
-    if _step_of(beside) >= _step_of(found):
-        return Start(folder=folder, checkpoint=beside)
-    for name in (METRICS, TIMING):  # truncated to that step when they are opened
-        write_atomically(folder / name, (run.path / name).read_bytes())
-    return Start(folder=folder, checkpoint=found)
+    return beside if beside.step >= start.step else replace(start, folder=folder)
 
 
-def _latest_intact(folder: Path, goal: Goal, until: int) -> Path | None:
-    """Return the checkpoint to continue from: that of the trial's end only with gradients."""
-    found = checkpoint.latest_intact(folder, until)
-    if _step_of(found) < until or found is None or goal.gradients.is_met(found):
-        return found
-    return checkpoint.latest_intact(folder, until - 1)
+def _latest_intact(folder: Path, goal: Goal, until: int) -> Start:
+    """Return where to continue in a folder: at a trial's end only from one with its gradients."""
+    step = until
+    while (found := checkpoint.latest_intact(folder, step)) is not None:
+        step = _step_of(found)
+        if step < until or goal.gradients.is_met(found):
+            try:
+                metrics = checkpoint_curve(found, step, goal.intervals)
+                return Start(folder=folder, checkpoint=found, metrics=metrics)
+            except DamagedFile as error:
+                log.warning("%s: %s; %s is not used", error.path, error.what, found.name)
+        step -= 1
+    return Start(folder=folder, checkpoint=None, metrics=b"")
 
 
 def _step_of(folder: Path | None) -> int:

@@ -6,7 +6,7 @@ It changes while the run is trained, unlike the records of trials. Newer version
 from pathlib import Path
 from typing import Annotated, Any, NotRequired, Required
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from resweep.canonical import digest
@@ -21,10 +21,9 @@ WRITTEN_AGAIN = (
 )
 
 
+@with_config(ConfigDict(extra="allow"))
 class Attempt(TypedDict):
     """An attempt to train the run."""
-
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
 
     device: str
     from_step: Count
@@ -34,10 +33,9 @@ class Attempt(TypedDict):
     code: NotRequired[str]
 
 
+@with_config(ConfigDict(extra="allow"))
 class Segment(TypedDict):
     """The steps that an attempt trained, if it was not killed."""
-
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
 
     from_step: Count
     to_step: Count
@@ -57,10 +55,9 @@ class KeepPolicy(TypedDict):
     best: Count | None
 
 
+@with_config(ConfigDict(extra="allow"))
 class State(TypedDict, total=False):
     """Content of record.json."""
-
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
 
     run_id: Required[str]
     status: Annotated[str, Field(pattern=f"^({'|'.join([*Status, BEGUN])})$")]

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from resweep.config.metric import Logged, Metric
+from resweep.data.opened import Opened
 from resweep.errors import Interrupted, LeaseLost, ProcessLost, ResweepError, StoreError
 from resweep.paths import METRICS, TIMING
 from resweep.store.attempts import FEWER_ROWS, OUT_OF_MEMORY, Attempts, is_nearly_full
@@ -25,7 +26,7 @@ from resweep.store.start import Start
 from resweep.training.device import device_memory, device_name, is_shared
 from resweep.training.learner import Learner
 from resweep.training.loop import Callbacks, LoopEnd, LoopPlan, train
-from resweep.training.metrics import MetricLog, read_metrics
+from resweep.training.metrics import MetricLog, content_up_to, finite, read_metrics
 from resweep.training.micro_batch_limit import MicroBatchLimit
 from resweep.training.monitors import Monitors, Stop, StopRules
 from resweep.training.processes import ALONE, Processes
@@ -85,6 +86,7 @@ class TrainingAttempt:
         progress: Contains the step, for the lease.
         start: Where it starts.
         ends: Where it ends.
+        data: Its data, open.
     """
 
     def __init__(
@@ -96,12 +98,14 @@ class TrainingAttempt:
         progress: dict[str, int],
         start: Start,
         ends: Ends,
+        data: Opened,
     ):
         self.goal = goal
         self.surroundings = surroundings
         self.run = run
         self.lock = lock
         self.progress = progress
+        self.data = data
         self.start = start
         self.folder = start.folder
         self.until, self.rules, self.stop = ends.until, ends.rules, ends.stop
@@ -134,6 +138,7 @@ class TrainingAttempt:
         learner: Learner | None = None
         try:
             learner = self._build()
+            self.data.check_names()
             self.attempts.built(
                 learner.size, code_digest(self.goal.system.name), self.goal.system.libraries
             )
@@ -143,6 +148,7 @@ class TrainingAttempt:
                 learner.load(self.start.checkpoint)
                 log.info("run %s: continues from step %d", run.run_id, learner.step)
             outcome, metrics = self._run_loop(learner, end)
+            self.data.check()
             if outcome is not LoopEnd.INTERRUPTED:
                 end("completed")
         except LeaseLost:
@@ -164,6 +170,10 @@ class TrainingAttempt:
             end(OUT_OF_MEMORY if lost else f"machine: {type(error).__name__}: {error}")
             raise
         except Exception as error:
+            damage = self.data.damage()
+            if damage is not None:
+                end(f"machine: {type(damage).__name__}: {damage}")
+                raise damage from error
             text = f"{type(error).__name__}: {error}"
             end(f"error: {text}")
             if self.attempts.failed_alike(text):
@@ -212,10 +222,11 @@ class TrainingAttempt:
         self, learner: Learner, end: Callable[[str], None]
     ) -> tuple[LoopEnd, dict[str, float]]:
         """Train; returns how it ended, and the trial's metrics."""
-        metrics = MetricLog(self.folder / METRICS, learner.step)
-        timing = MetricLog(self.folder / TIMING, learner.step)
+        confirm = self.lock.confirm
+        metrics = MetricLog(self.folder / METRICS, self.start.metrics, confirm)
+        timing = MetricLog(self.folder / TIMING, self._timing_before(learner.step), confirm)
         monitors = Monitors(self.rules)
-        lines = read_metrics(self.folder / METRICS, learner.step)
+        lines = read_metrics(self.folder / METRICS)
         for line in lines:
             monitors.see(line)
         got: dict[str, float] = {}
@@ -227,7 +238,7 @@ class TrainingAttempt:
                 self.goal.training.keep_best,
                 Values(self._metric, lines),
                 writer,
-                metrics.flush_to_disk,
+                metrics,
             )
 
             def beat(step: int) -> None:
@@ -236,8 +247,12 @@ class TrainingAttempt:
                 if self.lock.lost:
                     self.lock.confirm()
 
+            def save() -> None:
+                self.data.check()
+                saver.save(learner)
+
             interrupted = self.surroundings.interrupted
-            calls = Callbacks(lambda: saver.save(learner), interrupted, beat, saver.is_best)
+            calls = Callbacks(save, interrupted, beat, saver.is_best)
             # Entered after the files were truncated to this step, where followers start to read.
             with self.surroundings.around(self.folder, learner.step):
                 outcome = train(learner, self._loop_plan(), metrics, timing, calls, monitors)
@@ -245,11 +260,20 @@ class TrainingAttempt:
                 self.progress["step"] = learner.step
                 if outcome is LoopEnd.INTERRUPTED:
                     end("interrupted")  # now: a follower may take longer than the grace period
+            metrics.content()  # in place, whoever held the run before
             metrics.flush_to_disk()
             self.stop = self.stop or monitors.stop
             if outcome in (LoopEnd.REACHED, LoopEnd.STOPPED):
                 got = self._measure_and_save(learner, saver)
         return outcome, got
+
+    def _timing_before(self, step: int) -> bytes:
+        """Return the lines of timing.jsonl up to a step, as far as they are sound."""
+        for folder in (self.folder, self.run.path):
+            file = folder / TIMING
+            if file.is_file():
+                return content_up_to(file.read_bytes(), step)
+        return b""
 
     def _loop_plan(self) -> LoopPlan:
         system = self.goal.system
@@ -265,11 +289,12 @@ class TrainingAttempt:
 
     def _measure_and_save(self, learner: Learner, saver: Saver) -> dict[str, float]:
         """Evaluate where the trial stops, and save if the weights are wanted."""
-        lines = read_metrics(self.folder / METRICS, learner.step)
+        lines = read_metrics(self.folder / METRICS)
         metrics = last_values(lines)
         # Where a monitor stopped it, the file has all metrics: its record is written from it.
         if self.stop is None:
-            metrics |= self._measure(learner, lines[-1:])
+            metrics |= finite(self._measure(learner, lines[-1:]))
+            self.data.check()
         keeps = self.surroundings.keep_weights or self.goal.weights
         if keeps or has_claims(self.run):
             saver.save(learner)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from resweep.canonical import canonical_json
-from resweep.data.store import data_id
+from resweep.data.source import data_id
 from resweep.paths import Layout
 from resweep.search.stages import Stage
 from resweep.study.study import Phase, Study

@@ -12,13 +12,11 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from resweep.canonical import canonical_json
-from resweep.data.store import data_id
 from resweep.paths import Layout
 from resweep.search.stages import Stage, lay_out
 from resweep.study.fill import Fill
 from resweep.study.metric import PhaseScore
 from resweep.study.schema import Publish, Resources, Score, Tracking
-from resweep.systems.registry import find_system
 from resweep.trials.trial import Trial
 
 
@@ -137,21 +135,6 @@ class Phase(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataSet:
-    """Data that a study trains on.
-
-    Attributes:
-        id: Of its folder in the data store.
-        settings: The data section, as canonical JSON.
-        sources: Local files that it is prepared from.
-    """
-
-    id: str
-    settings: str
-    sources: list[str]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Study:
     """One experiment from start to end.
 
@@ -174,18 +157,6 @@ class Study:
     def data_settings(self) -> list[dict[str, Any]]:
         """Return the distinct data settings of all phases."""
         return distinct(s for phase in self.phases for s in phase.data_settings())
-
-    def data_sets(self) -> list["DataSet"]:
-        """Return the data sets of all phases; raises DataError where a source is missing."""
-        system = find_system(self.system)
-        return [
-            DataSet(
-                id=data_id(system, settings),
-                settings=canonical_json(settings),
-                sources=[str(path) for path in system.source_files(settings)],
-            )
-            for settings in self.data_settings()
-        ]
 
     def phase(self, name: str) -> Phase:
         """Return a phase by name; raises KeyError."""

@@ -20,10 +20,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pydantic import TypeAdapter
+
 from resweep.config.metric import Logged, Metric
 from resweep.config.schema import Schema
 from resweep.config.section import Section
 from resweep.data.store import Prepared
+from resweep.errors import DataError
+from resweep.json_files import MAPPING
 from resweep.systems.values import Cost, Figure, Reference, TrainedRun, Weights
 
 if TYPE_CHECKING:
@@ -51,6 +55,7 @@ class System(ABC):
         training_loss: Name of the loss that training minimizes and that is in each line of metrics,
             or None. Its monitors watch it, and early slopes are computed from it.
         data_format: Increased when equal settings and sources give different data.
+        data_shape: Type of what `prepare_data` returns; other keys are allowed.
         libraries: Libraries besides torch and numpy whose versions can change numbers.
         model_files: Files of a checkpoint that make up the model without its training state.
     """
@@ -63,6 +68,7 @@ class System(ABC):
     metric: ClassVar[str]
     training_loss: ClassVar[str | None] = None
     data_format: ClassVar[int] = 1
+    data_shape: ClassVar[TypeAdapter[Any]] = MAPPING
     libraries: ClassVar[tuple[str, ...]] = ()
     model_files: ClassVar[tuple[str, ...]] = ("model.safetensors", "config.json")
 
@@ -123,6 +129,18 @@ class System(ABC):
             DataError: One is missing.
         """
 
+    def source_folders(self, settings: Mapping[str, Any]) -> list[Path]:
+        """Return where the source files are looked for, whether it exists or not.
+
+        If none of it exists (a disk that is not mounted), what was prepared stays as it is; if any
+        does, files that are missing there count as removed. By default, it is the folders of the
+        files if these are complete.
+        """
+        try:
+            return [file.parent for file in self.source_files(settings)]
+        except DataError:
+            return []
+
     @abstractmethod
     def prepare_data(self, settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         """Write prepared data into a folder; equal settings and sources give equal bytes.
@@ -137,6 +155,20 @@ class System(ABC):
         Raises:
             DataError: The sources are missing, empty or invalid.
         """
+
+    def recompute_digest(self, folder: Path, described: Mapping[str, Any]) -> str | None:
+        """Return the digest of prepared data from its files; None if that is not possible.
+
+        For data of older versions, which noted no digests of files.
+
+        Args:
+            folder: Where the files are.
+            described: What `prepare_data` returned.
+
+        Raises:
+            DamagedFile, OSError: A file cannot be what was written.
+        """
+        return None
 
     @abstractmethod
     def describe_data(self, data: Prepared) -> str:

@@ -22,7 +22,7 @@ class Snapshot(Protocol):
         `model.safetensors` holds the weights; everything that `Learner.load` reads is included.
 
         Raises:
-            StoreError: It cannot be written.
+            Exception: It cannot be written.
         """
 
 

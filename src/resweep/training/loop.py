@@ -21,7 +21,7 @@ from resweep.config.training_section import Training
 from resweep.training.checkpoint_schedule import CheckpointSchedule
 from resweep.training.clock import Clock, peak_flops
 from resweep.training.learner import Learner
-from resweep.training.metrics import MetricLog
+from resweep.training.metrics import MetricLog, finite
 from resweep.training.monitors import Monitors, Stop
 
 log = logging.getLogger(__name__)
@@ -110,10 +110,13 @@ def train(
 
     def write(values: Mapping[str, Any]) -> Stop | None:
         metrics.write(learner.step, values)
-        return monitors.see({"step": learner.step, **values})
+        return monitors.see({"step": learner.step, **finite(values)})
 
     if learner.step == 0:
-        write(learner.evaluate())
+        start = learner.evaluate()
+        if _diverged(plan, start, 0):
+            return LoopEnd.DIVERGED
+        write(start)
     if monitors.stop is not None:
         return LoopEnd.STOPPED
     peak = peak_flops(plan.device, training.precision) * plan.world_size

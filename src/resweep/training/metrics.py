@@ -1,32 +1,61 @@
 """The metric files of a run: one JSON object per line, sorted by step.
 
 metrics.jsonl holds reproducible values, timing.jsonl the others.
+
+    values -> a line, not finite ones as null -> file -> checked line by line -> finite values
+
+Who takes a run over writes a new file in place of the old one. A process that was stopped for so
+long that it lost the run still has the old one open, and what it appends there is never read.
 """
 
+import hashlib
 import json
+import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from resweep.errors import DamagedFile
+from resweep.files import write_atomically
+
+Line = dict[str, Any]
 
 
 class MetricLog:
     """Appends lines to a metric file, from a given step on.
 
     Args:
-        path: The file; lines after `step`, and a last line cut short by a crash, are dropped.
-        step: The step that the training continues from.
+        path: The file; it is replaced by one that begins with `content`.
+        content: Whole lines.
+        confirm: Called before each line; raises if this process may no longer write here.
     """
 
-    def __init__(self, path: Path, step: int):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a")
-        self._file.truncate(_end_of_step(path, step))  # in place, for readers that have it open
+    def __init__(
+        self, path: Path, content: bytes = b"", confirm: Callable[[], None] = lambda: None
+    ):
+        self.path = path
+        self.confirm = confirm
+        write_atomically(path, content, confirm)
+        self._file = path.open("ab+")
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """Append one line, and flush it."""
-        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        known = {name: value if is_finite(value) else None for name, value in values.items()}
+        self.confirm()
+        self._file.write(json.dumps({"step": step, **known}, allow_nan=False).encode() + b"\n")
         self._file.flush()
+
+    def content(self) -> bytes:
+        """Return all lines so far, and put the file back if somebody else replaced it."""
+        size = os.fstat(self._file.fileno()).st_size
+        content = os.pread(self._file.fileno(), size, 0)
+        if not self._is_in_place():
+            write_atomically(self.path, content, self.confirm)
+            self._file.close()
+            self._file = self.path.open("ab+")
+        return content
 
     def flush_to_disk(self) -> None:
         """Make the lines so far survive a crash of the machine; may be called from a thread."""
@@ -36,25 +65,121 @@ class MetricLog:
         """Close the file."""
         self._file.close()
 
-
-def read_metrics(path: Path, up_to: int | None = None) -> list[dict[str, Any]]:
-    """Read a metric file's lines up to a step; none if there is no file."""
-    return [line for line, _ in _whole_lines(path) if up_to is None or line["step"] <= up_to]
-
-
-def _end_of_step(path: Path, step: int) -> int:
-    """Length in bytes of the lines up to a step; 0 for a training from step 0."""
-    ends = [end for line, end in _whole_lines(path) if step > 0 and line["step"] <= step]
-    return ends[-1] if ends else 0
+    def _is_in_place(self) -> bool:
+        mine = os.fstat(self._file.fileno())
+        try:
+            there = self.path.stat()
+        except FileNotFoundError:
+            return False
+        return (there.st_ino, there.st_dev) == (mine.st_ino, mine.st_dev)
 
 
-def _whole_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """Yield each line and the offset of its end; stops at one that a crash cut short."""
-    if not path.exists():
-        return
+def is_finite(value: Any) -> bool:
+    """Whether a value can be written as JSON: neither nan nor infinite."""
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that are numbers; what a reader gets of a line."""
+    return {name: value for name, value in values.items() if value is not None and is_finite(value)}
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """When a run logs.
+
+    Attributes:
+        log, evaluation: Steps between lines, and between evaluations.
+        horizon: The last step, which has a line of its own; None if it is unknown.
+    """
+
+    log: int
+    evaluation: int
+    horizon: int | None
+
+    @classmethod
+    def of(cls, training: Mapping[str, Any], horizon: int | None) -> "Intervals":
+        """Return those of a complete `training` section."""
+        return cls(training["log_steps"], training["eval_steps"], horizon)
+
+    def steps(self, up_to: int) -> list[int]:
+        """Return the steps that have a line, up to one."""
+        found = {*range(0, up_to + 1, self.log), *range(0, up_to + 1, self.evaluation)}
+        if self.horizon is not None and self.horizon <= up_to:
+            found.add(self.horizon)
+        return sorted(found)
+
+
+def read_metrics(path: Path, up_to: int | None = None) -> list[Line]:
+    """Read a metric file's lines up to a step; none if there is no file.
+
+    Values that are not finite are left out.
+
+    Raises:
+        DamagedFile: A line up to that step is not one that was logged, or steps do not rise.
+    """
+    content = path.read_bytes() if path.exists() else b""
+    lines, damage = parse_lines(content)
+    if damage is not None and (up_to is None or not lines or lines[-1]["step"] < up_to):
+        raise DamagedFile(path, damage, "it cannot be read beyond that line")
+    return lines_up_to(lines, up_to)
+
+
+def lines_up_to(lines: Iterable[Line], step: int | None) -> list[Line]:
+    """Return the lines up to a step; None: all."""
+    return [line for line in lines if step is None or line["step"] <= step]
+
+
+def parse_lines(content: bytes) -> tuple[list[Line], str | None]:
+    """Return the lines before the first damaged one, and the damage, as a predicate.
+
+    A last line that a crash cut short is not damage.
+    """
+    lines: list[Line] = []
+    for number, (line, _) in enumerate(_lines(content), 1):
+        if isinstance(line, str):
+            return lines, f"line {number} {line}"
+        if lines and line["step"] <= lines[-1]["step"]:
+            before = lines[-1]["step"]
+            return lines, f"line {number} is of step {line['step']}, after step {before}"
+        lines.append(line)
+    return lines, None
+
+
+def content_up_to(content: bytes, step: int) -> bytes:
+    """Return the bytes of the sound lines up to a step."""
+    end, last = 0, -1
+    for line, end_of_line in _lines(content):
+        if isinstance(line, str) or not last < line["step"] <= step:
+            break
+        end, last = end_of_line, line["step"]
+    return content[:end]
+
+
+def content_digest(content: bytes) -> str:
+    """SHA-256 of lines, as 64 hex digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _lines(content: bytes) -> Iterator[tuple[Line | str, int]]:
+    """Yield each whole line, or what is wrong with it, and the offset of its end."""
     end = 0
-    for text in path.read_bytes().splitlines(keepends=True):
-        if not text.endswith(b"\n"):
-            return
-        end += len(text)
-        yield json.loads(text), end
+    for text in content.split(b"\n")[:-1]:
+        end += len(text) + 1
+        yield _parse(text), end
+
+
+def _parse(text: bytes) -> Line | str:
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return "is not JSON"
+    if not isinstance(line, dict):
+        return "is not a JSON object"
+    step = line.pop("step", None)
+    if type(step) is not int or step < 0:
+        return f"has step {step!r}"
+    for name, value in line.items():
+        if value is not None and type(value) not in (int, float):
+            return f"has {name} = {value!r:.40}, which is not a number"
+    return {"step": step, **finite(line)}

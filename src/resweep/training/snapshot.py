@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from resweep.errors import StoreError
 from resweep.training.gradients import GRADIENTS, SAMPLES, STATE
 from resweep.training.objective import Objective
 
@@ -57,20 +55,17 @@ class GradientSnapshot:
         """Write a checkpoint into an existing folder, while the training continues.
 
         Raises:
-            StoreError: It cannot be written, for example because the disk is full.
+            Exception: Of a full disk, as `resweep.files.naming` expects it.
         """
-        try:
-            self.objective.write(self.weights, folder)
-            save_file(self.moments, folder / OPTIMIZER)
-            if self.extra_state:
-                save_file(self.extra_state, folder / EXTRA)
-            (folder / STATE).write_text(json.dumps(self.counters, indent=2) + "\n")
-            if self.gradients is not None:
-                torch.save(self.gradients, folder / GRADIENTS)
-            if self.gradient_samples is not None:
-                torch.save(self.gradient_samples, folder / SAMPLES)
-        except (SafetensorError, RuntimeError) as error:
-            raise StoreError(f"{folder}: cannot be written: {error}") from error
+        self.objective.write(self.weights, folder)
+        save_file(self.moments, folder / OPTIMIZER)
+        if self.extra_state:
+            save_file(self.extra_state, folder / EXTRA)
+        (folder / STATE).write_text(json.dumps(self.counters, indent=2) + "\n")
+        for name, tensors in ((GRADIENTS, self.gradients), (SAMPLES, self.gradient_samples)):
+            if tensors is not None:
+                with (folder / name).open("wb") as file:  # by name, torch hides the disk's error
+                    torch.save(tensors, file)
 
 
 def read_moments(folder: Path) -> dict[str, Tensor]:

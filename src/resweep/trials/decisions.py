@@ -5,9 +5,12 @@ decided, elsewhere it is empty. Files of older versions lack it.
 """
 
 import csv
+import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from resweep.files import write_atomically
 
 COLUMNS = (
     "trial", "run_id", "step", "decision", "rule", "value", "threshold", "compared", "reason",
@@ -26,11 +29,11 @@ def read_decisions(paths: Iterable[Path]) -> list[dict[str, Any]]:
 
 def write_decisions(path: Path, decisions: Iterable[dict[str, Any]]) -> None:
     """Write decisions."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(decisions)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    writer.writerows(decisions)
+    write_atomically(path, text.getvalue())
 
 
 def typed(row: Mapping[str, str]) -> dict[str, Any]:

@@ -10,13 +10,13 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NotRequired
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from resweep.errors import DamagedFile
@@ -83,6 +83,7 @@ class Record:
         max_steps: The last step of its run.
         metrics: The last value of each metric by then.
         weights: SHA-256 of the weights of that step; None if they were not saved.
+        curve: SHA-256 of the lines of metrics.jsonl up to that step.
         parameters: Size of the model.
         seconds, gpu_seconds: Spent on the run by then.
         device: What trained it.
@@ -103,6 +104,7 @@ class Record:
     max_steps: int | None = None
     metrics: Mapping[str, float]
     weights: str | None = None
+    curve: str | None = None
     parameters: int | None = None
     seconds: float | None = None
     gpu_seconds: float | None = None
@@ -174,10 +176,9 @@ Number = int | float  # in this order, a whole number stays one
 Positive = Annotated[Number, Field(ge=0)]
 
 
+@with_config(ConfigDict(extra="allow"))
 class _Content(TypedDict):
     """Content of a file; newer versions may add keys."""
-
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
 
     run_id: Annotated[str, Field(min_length=1)] | None
     status: Annotated[str, Field(pattern=f"^({'|'.join(Status)})$")]
@@ -187,6 +188,7 @@ class _Content(TypedDict):
     max_steps: NotRequired[Count | None]
     metrics: dict[str, Number]
     weights: NotRequired[str | None]
+    curve: NotRequired[str | None]
     parameters: NotRequired[Count | None]
     seconds: NotRequired[Positive | None]
     gpu_seconds: NotRequired[Positive | None]
@@ -216,9 +218,9 @@ def read_record(path: Path) -> Record:
         raise DamagedFile(path, f"is not a record: {error}", MADE_AGAIN) from None
 
 
-def write_record(path: Path, record: Record) -> None:
-    """Write a record, atomically."""
-    write_atomically(path, record.to_json())
+def write_record(path: Path, record: Record, confirm: Callable[[], None] = lambda: None) -> None:
+    """Write a record, as `write_atomically` does."""
+    write_atomically(path, record.to_json(), confirm)
 
 
 def write_own_record(path: Path, status: Status, reason: str) -> None:

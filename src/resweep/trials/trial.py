@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, NotRequired
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from resweep import yaml12
@@ -56,10 +56,9 @@ class Trial:
         return {name: value for name, value in everything.items() if value is not None}
 
 
+@with_config(ConfigDict(extra="forbid"))
 class _Content(TypedDict):
     """Content of a trial file."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
 
     study: str
     phase: str

@@ -14,7 +14,7 @@ import torch
 from resweep.config.metric import Logged, Metric
 from resweep.config.training_section import Training
 from resweep.data.store import Prepared
-from resweep.errors import Interrupted, StoreError
+from resweep.errors import Interrupted
 from resweep.paths import METRICS, Layout
 from resweep.store import checkpoints as checkpoint
 from resweep.store.advance import advance
@@ -303,9 +303,16 @@ def test_an_error_of_the_last_write_leaves_no_record(data, layout, monkeypatch):
 
 def test_a_library_that_cannot_write_is_a_fault_of_the_machine(data, tmp_path):
     snapshot = make_learner(configure(data), data).snapshot()
-    (tmp_path / "optimizer.safetensors").mkdir()
-    with pytest.raises(StoreError, match=str(tmp_path)):
-        snapshot.write(tmp_path)
+
+    def write(folder):
+        (folder / "optimizer.safetensors").mkdir()
+        snapshot.write(folder)
+
+    place = tmp_path / "checkpoint_0"
+    with pytest.raises(IsADirectoryError) as raised:
+        checkpoint.write_checkpoint(place, write, lambda: None)
+    assert raised.value.filename == str(place)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_writer_does_one_thing_after_the_other():

@@ -16,7 +16,7 @@ from resweep.systems.language.token_data import TokenData
 from resweep.training.clock import duration
 from resweep.training.gradient_learner import GradientLearner
 from resweep.training.loop import LoopEnd
-from resweep.training.metrics import MetricLog, read_metrics
+from resweep.training.metrics import MetricLog, content_up_to, read_metrics
 from resweep.training.seeds import derive_seed
 from tests.support import tiny
 from tests.support.language import ensure
@@ -363,7 +363,7 @@ def steps_in(path: Path) -> list[int]:
 def test_a_metric_file_is_cut_back_to_the_step_that_is_continued(tmp_path):
     path = tmp_path / "m.jsonl"
     write_lines(path, 0, 4, 8, 12)
-    log = MetricLog(path, 8)
+    log = MetricLog(path, content_up_to(path.read_bytes(), 8))
     log.write(9, {"x": 2.5})
     assert steps_in(path) == [0, 4, 8, 9]  # readers see it at once
     log.close()
@@ -375,7 +375,7 @@ def test_a_half_written_last_line_is_dropped(rest, tmp_path):
     write_lines(path, 0, 4, 8)
     path.write_text(path.read_text() + rest)
     assert steps_in(path) == [0, 4, 8]
-    log = MetricLog(path, 8)
+    log = MetricLog(path, content_up_to(path.read_bytes(), 8))
     log.write(10, {})
     log.close()
     assert steps_in(path) == [0, 4, 8, 10]
@@ -383,7 +383,7 @@ def test_a_half_written_last_line_is_dropped(rest, tmp_path):
 
 def test_a_training_from_the_start_keeps_no_lines(tmp_path):
     write_lines(tmp_path / "m.jsonl", 0, 4)
-    MetricLog(tmp_path / "m.jsonl", 0).close()
+    MetricLog(tmp_path / "m.jsonl").close()
     assert steps_in(tmp_path / "m.jsonl") == []
 
 
@@ -395,7 +395,7 @@ def test_metrics_are_read_up_to_a_step(tmp_path):
 
 def test_numbers_survive_the_file_bit_for_bit(tmp_path):
     values = {"a": 0.1 + 0.2, "b": 1e-310, "c": 2**60 + 1}
-    log = MetricLog(tmp_path / "m.jsonl", 0)
+    log = MetricLog(tmp_path / "m.jsonl")
     log.write(1, values)
     log.flush_to_disk()
     log.close()

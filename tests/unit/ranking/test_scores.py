@@ -41,6 +41,7 @@ from tests.support.problems import assert_problem, problem_of
 from tests.support.tiny import LANGUAGE
 
 LR = "training.learning_rate"
+LOGGED = {"training": {"log_steps": 10, "eval_steps": 10}}
 
 
 def result(
@@ -355,7 +356,7 @@ def phase(tmp_path):
     def add(trial, final, assignments, curve=(), status="finished", step=100, rule=None):
         write_trial(
             layout.trial("mine", "sweep", trial),
-            Trial("mine", "sweep", trial, config={"training": {}}, assignments=assignments),
+            Trial("mine", "sweep", trial, config=LOGGED, assignments=assignments),
         )
         record = layout.record("mine", "sweep", trial)
         record.parent.mkdir(parents=True, exist_ok=True)
@@ -364,7 +365,9 @@ def phase(tmp_path):
         record.write_text(json.dumps(content | {"metrics": metrics, "rule": rule}))
         run = layout.run(f"run-{trial}")
         run.mkdir(parents=True)
-        lines = [json.dumps({"step": s, "train/loss": v}) for s, v in curve]
+        logged = {at: {} for at in range(0, step + 1, 10)}
+        logged |= {at: {"train/loss": value} for at, value in curve}
+        lines = [json.dumps({"step": at, **values}) for at, values in sorted(logged.items())]
         (run / "metrics.jsonl").write_text("\n".join([*lines, ""]))
         return record
 

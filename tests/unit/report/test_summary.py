@@ -66,6 +66,20 @@ def test_everything_is_said(tmp_path: Path) -> None:
     assert "1.6000" in floor and "below" in floor
 
 
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"bigram_floor": "low"}', None])
+def test_a_damaged_stamp_of_data_only_costs_the_floor(content, tmp_path, caplog) -> None:
+    layout = make_study(tmp_path)
+    (stamp,) = layout.study("made").data_stamps()
+    if content is None:
+        stamp.unlink()
+        stamp.mkdir()
+    else:
+        stamp.write_text(content)
+    lines = summary(layout)
+    assert "sweep (sweep, 4 trials)" in lines and not any("1.6000" in text for text in lines)
+    assert {str(stamp) in record.message for record in caplog.records} == {True}
+
+
 def test_a_loss_above_the_floor_is_called_so(tmp_path: Path) -> None:
     lines = summary(make_study(tmp_path, floor=1.2))
     floor = line(lines, "best val/loss: 1.4800")

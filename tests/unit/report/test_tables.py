@@ -145,7 +145,7 @@ def test_metrics_of_an_unknown_run_are_refused(layout: Layout) -> None:
 
 def test_a_hyperparameter_called_like_a_column_keeps_its_value(tmp_path: Path) -> None:
     odd = [Made("aaa", {"trial": "third"}, 2.0), Made("bbb", {"trial": "fourth"}, 3.0)]
-    table = read(make_study(tmp_path, sweep=odd, rerun=[]).runs_table)
+    table = read(make_study(tmp_path, sweep=odd, rerun=[]).runs_table).sort_values("trial")
     assert list(table["trial"]) == ["aaa", "bbb"]
     assert list(table["config.trial"]) == ["third", "fourth"]
 

@@ -13,7 +13,7 @@ import pytest
 from resweep.canonical import canonical_json
 from resweep.config import compose
 from resweep.config.compose import Composed
-from resweep.data.store import data_id
+from resweep.data.source import data_id
 from resweep.json_files import read_json, write_json
 from resweep.paths import Layout
 from resweep.search.rounds import RoundPlan, plan_from, propose_round

@@ -20,6 +20,7 @@ from resweep.store.answer import (
 )
 from resweep.store.goal import Goal, goal_of
 from resweep.store.run import Run
+from resweep.training.metrics import Intervals
 from resweep.trials.record import Record, Status
 from resweep.trials.trial import Trial
 from tests.support.language import ensure
@@ -57,7 +58,9 @@ def run_to_the_end(trial: Trial, layout: Layout, status: Status = Status.FINISHE
     """Write the trial's run as a training to its horizon leaves it, but for its weights."""
     run = Run(layout.run(goal(trial, layout).run_id))
     run.path.mkdir(parents=True)
-    lines = [{"step": step, "val/loss": 5.0 - step / 10} for step in (0, EVALUATED, HORIZON)]
+    evaluated = {step: {"val/loss": 5.0 - step / 10} for step in (0, EVALUATED, HORIZON)}
+    steps = Intervals.of(trial.config["training"], HORIZON).steps(HORIZON)
+    lines = [{"step": step, **evaluated.get(step, {})} for step in steps]
     (run.path / METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines))
     record = Record(
         run_id=run.run_id,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from resweep.data.store import data_id
+from resweep.data.source import data_id
 from resweep.paths import Layout
 from resweep.study import files
 from resweep.study.load import load_study

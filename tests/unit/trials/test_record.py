@@ -104,6 +104,7 @@ def test_a_new_record_of_a_run_has_every_key_and_a_checksum() -> None:
         step=12,
         max_steps=12,
         metrics={"train/loss": 5.125, "lr": 1e-5, "val/loss": 5.0},
+        curve="00aa",
         parameters=23456,
         seconds=0.31,
         gpu_seconds=0.0,
@@ -111,7 +112,7 @@ def test_a_new_record_of_a_run_has_every_key_and_a_checksum() -> None:
         versions={"python": "3.11.9", "torch": "2.5.1"},
         code="0123456789ab",
     )
-    assert from_json(made.to_json()) == json.loads(FINISHED)
+    assert from_json(made.to_json()) == {**json.loads(FINISHED), "curve": "00aa"}
     assert has_checksum(made.to_json()) and not has_checksum(FINISHED)
     assert Record.from_json(made.to_json()).to_json() == made.to_json()
 

@@ -5,7 +5,6 @@
 Equal documents always go to the same split, so that validation data is never trained on.
 """
 
-import glob
 import hashlib
 import json
 import re
@@ -14,7 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from resweep.errors import DataError
-from resweep.systems.language.hub import dataset_files, read_dataset
+from resweep.systems.language.hub import dataset_files, dataset_folder, read_dataset
+from resweep.systems.language.text_files import (
+    expand_home,
+    find_files,
+    read_text,
+    search_folders,
+)
 from resweep.systems.language.tokens import tokenizer_sources
 
 SPLITS = ("train", "val", "test")
@@ -30,16 +35,18 @@ def source_files(settings: Mapping[str, Any]) -> list[Path]:
     return sorted({*texts, *tokenizer_sources(settings)})
 
 
+def source_folders(settings: Mapping[str, Any]) -> list[Path]:
+    """Return where text and tokenizer are looked for, if they are local, whether there or not."""
+    folders = search_folders(settings["paths"])
+    if settings["source"] == "hub":
+        folders.append(dataset_folder(settings))
+    if settings["tokens"] == "tokenizer":
+        folders.append(expand_home(settings["tokenizer"]))
+    return folders
+
+
 def _text_files(settings: Mapping[str, Any]) -> list[Path]:
-    """Return the files that the settings' paths and globs name, in sorted order."""
-    files: set[Path] = set()
-    for pattern in settings["paths"]:
-        found = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207 (absolute patterns too)
-        found = [file for file in found if file.is_file()]
-        if not found:
-            raise DataError(f"data.paths: {pattern}: no such file; fix the path or glob")
-        files.update(found)
-    return sorted(files)
+    return find_files(settings["paths"], ".jsonl" if settings["source"] == "jsonl" else ".txt")
 
 
 def read_documents(settings: Mapping[str, Any]) -> list[str]:
@@ -73,10 +80,7 @@ def _python_documentation() -> Iterator[str]:
 
 
 def _file_documents(file: Path, settings: Mapping[str, Any]) -> Iterator[str]:
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file}: cannot be read as UTF-8 text: {error}") from None
+    text = read_text(file)
     if settings["source"] == "jsonl":
         yield from _json_lines(file, text, settings["text_field"])
     elif settings["documents"] == "blank_line":

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from resweep.errors import DataError
+from resweep.systems.language.text_files import BOM, expand_home
 
 BUILDERS = {
     ".json": "json",
@@ -34,7 +35,7 @@ def local_copy(key: str, name: str) -> Path | None:
     Raises:
         DataError: It can only be a path, and does not exist.
     """
-    path = Path(name).expanduser()
+    path = expand_home(name)
     if path.exists():
         return path
     if name.startswith(("/", ".", "~")) or name.count("/") > 1 or path.suffix in BUILDERS:
@@ -114,6 +115,12 @@ def dataset_files(settings: Mapping[str, Any]) -> list[Path]:
     return sorted(files)
 
 
+def dataset_folder(settings: Mapping[str, Any]) -> Path:
+    """Return where a local data set is looked for, whether there or not."""
+    path = expand_home(settings["dataset"])
+    return path.parent if path.suffix in BUILDERS else path
+
+
 def read_dataset(settings: Mapping[str, Any]) -> Iterator[str]:
     """Yield the text of each row of a split, in order.
 
@@ -154,7 +161,7 @@ def read_dataset(settings: Mapping[str, Any]) -> Iterator[str]:
                     f"data.dataset: {name}: row {number} has no text under {field!r}; set "
                     "data.text_field"
                 )
-            yield text
+            yield text.lstrip(BOM) if path else text
 
 
 def _check_revision(name: str, revision: str | None, rows: Any) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -43,10 +42,11 @@ class LanguageObjective(Objective):
         data: TokenData,
         parent: Path | None,
     ):
-        self.data = data
+        self.end_of_text = data.end_of_text
         self.initialization = initialization
-        # Opened once: the folder may be rebuilt from other text during training.
+        # Opened once: the folder may be prepared again from other text during training.
         self.splits = {name: data.split(name) for name in data.tokens}
+        self.tokenizer = {file.name: file.read_bytes() for file in data.tokenizer_files()}
         self.context_length = model.context_length
         self.eval_sequences = training.eval_sequences
         self.seed = training.seed
@@ -105,7 +105,7 @@ class LanguageObjective(Objective):
     def write(self, weights: Mapping[str, Tensor], folder: Path) -> None:
         """Write a folder that transformers can load, with the tokenizer if the data has one."""
         self.model.write(weights, folder)
-        add_tokenizer(self.data, folder)
+        add_tokenizer(self.tokenizer, self.end_of_text, folder)
 
     def read(self, folder: Path) -> dict[str, Tensor]:
         """Return the parameters of a checkpoint."""
@@ -116,15 +116,15 @@ class LanguageObjective(Objective):
         return None if self.parent is None else self.model.read_parent(self.parent)
 
 
-def add_tokenizer(data: TokenData, folder: Path) -> None:
+def add_tokenizer(files: Mapping[str, bytes], end_of_text: int, folder: Path) -> None:
     """Add the tokenizer to a model's folder, and the end-of-text token to its config."""
-    for file in data.tokenizer_files():
-        shutil.copyfile(file, folder / file.name)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
     for path in (folder / CONFIG, folder / "generation_config.json"):
         if not path.exists():
             continue
         config = json.loads(path.read_text())
         ends = config.get("eos_token_id")
-        if data.end_of_text not in (ends if isinstance(ends, list) else [ends]):
-            config |= dict.fromkeys(("bos_token_id", "eos_token_id"), data.end_of_text)
+        if end_of_text not in (ends if isinstance(ends, list) else [ends]):
+            config |= dict.fromkeys(("bos_token_id", "eos_token_id"), end_of_text)
             path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")

@@ -14,13 +14,18 @@ from resweep.errors import ConfigError, Problem
 from resweep.systems.language import folder as model_folder
 from resweep.systems.language import weights as language_weights
 from resweep.systems.language.batches import steps_for_epochs
-from resweep.systems.language.corpus import SPLITS, source_files
+from resweep.systems.language.corpus import SPLITS, source_files, source_folders
 from resweep.systems.language.cost import estimate_cost
 from resweep.systems.language.data_section import Data
 from resweep.systems.language.initialization_section import Initialization
 from resweep.systems.language.model_section import Model, fields_of_other_kinds
 from resweep.systems.language.size import count_parameters
-from resweep.systems.language.token_data import TokenData, prepare_tokens
+from resweep.systems.language.token_data import (
+    SHAPE,
+    TokenData,
+    prepare_tokens,
+    recompute_digest,
+)
 from resweep.systems.system import System
 from resweep.systems.values import Cost, Reference, TrainedRun, Weights
 
@@ -63,6 +68,7 @@ class LanguageSystem(System):
     metric = "val/loss"
     training_loss = "train/loss"
     libraries = ("transformers", "peft")
+    data_shape = SHAPE
 
     def check(self, config: Any) -> None:
         """Check that the model has an architecture or weights, and that muP and LoRA fit it."""
@@ -86,9 +92,17 @@ class LanguageSystem(System):
         """Return the files that text and tokenizer are read from."""
         return source_files(settings)
 
+    def source_folders(self, settings: Mapping[str, Any]) -> list[Path]:
+        """Return where text and tokenizer are looked for, if they are local."""
+        return source_folders(settings)
+
     def prepare_data(self, settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         """Read, split and tokenize text."""
         return prepare_tokens(settings, folder)
+
+    def recompute_digest(self, folder: Path, described: Mapping[str, Any]) -> str | None:
+        """Return the digest of the tokens and their vocabulary."""
+        return recompute_digest(folder, described)
 
     def describe_data(self, data: Prepared) -> str:
         """Return the token counts."""

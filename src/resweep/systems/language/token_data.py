@@ -5,19 +5,51 @@ tokenizer.json ...            for transformers.AutoTokenizer; not for bytes
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 import numpy as np
+from pydantic import ConfigDict, TypeAdapter, with_config
+from typing_extensions import TypedDict
 
-from resweep.data.store import DESCRIPTION, Prepared
-from resweep.errors import DataError
+from resweep.data.description import DESCRIPTION, FIX
+from resweep.data.store import Prepared
+from resweep.errors import DamagedFile, DataError
+from resweep.files import naming
 from resweep.systems.language.bigram import bigram_floor
 from resweep.systems.language.corpus import SPLITS, read_documents, split_documents
-from resweep.systems.language.tokens import Tokenizer, make_tokenizer, token_batches, token_dtype
+from resweep.systems.language.tokens import (
+    Tokenizer,
+    load_tokenizer,
+    make_tokenizer,
+    token_batches,
+    token_dtype,
+)
 
 END_OF_TEXT = 256  # of bytes
+
+
+class Counts(TypedDict):
+    """Tokens per split."""
+
+    train: int
+    val: int
+    test: int
+
+
+@with_config(ConfigDict(extra="allow"))
+class TokensDescribed(TypedDict):
+    """What data.json says of tokens, as far as trainings and reports read it."""
+
+    digest: str
+    vocab_size: int
+    end_of_text: NotRequired[int]
+    tokens: Counts
+    bigram_floor: NotRequired[float]
+
+
+SHAPE: TypeAdapter[TokensDescribed] = TypeAdapter(TokensDescribed)
 
 
 class TokenData:
@@ -28,6 +60,7 @@ class TokenData:
 
     Attributes:
         folder: That folder.
+        files: Names of its files.
         vocab_size: Size of the vocabulary.
         tokens: Tokens per split.
         end_of_text: The token that follows each document.
@@ -35,19 +68,23 @@ class TokenData:
 
     def __init__(self, prepared: Prepared):
         self.folder = prepared.folder
+        self.files = sorted(prepared.files)
         self.vocab_size: int = prepared.about["vocab_size"]
         self.tokens: dict[str, int] = prepared.about["tokens"]
         # Byte data of older versions has no such key.
         self.end_of_text: int = prepared.about.get("end_of_text", END_OF_TEXT)
 
     def split(self, name: str) -> np.ndarray:
-        """Return the tokens of a split, memory-mapped: shape (tokens,), uint16 or uint32."""
-        return _read_tokens(self.folder / f"{name}.bin", self.vocab_size)
+        """Return the tokens of a split, memory-mapped: shape (tokens,), uint16 or uint32.
+
+        Raises:
+            DamagedFile: The file has another size.
+        """
+        return _read_tokens(self.folder / f"{name}.bin", self.vocab_size, self.tokens[name])
 
     def tokenizer_files(self) -> list[Path]:
         """Return the files for transformers.AutoTokenizer, sorted; none for bytes."""
-        files = [path for path in self.folder.iterdir() if path.is_file()]
-        return sorted(f for f in files if f.name != DESCRIPTION and f.suffix != ".bin")
+        return [self.folder / name for name in self.files if not name.endswith(".bin")]
 
     def require_tokens(self, context_length: int) -> None:
         """Check that the train and val splits have at least one full sequence.
@@ -73,29 +110,68 @@ def prepare_tokens(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     splits = split_documents(read_documents(settings), settings)
     tokenizer = make_tokenizer(settings, splits["train"])
     tokenizer.save(folder)
-    for name in SPLITS:
-        with (folder / f"{name}.bin").open("wb") as file:
-            for batch in token_batches(tokenizer, splits[name], f"tokens of {name}"):
-                file.write(batch.tobytes())
-    tokens = {name: _read_tokens(folder / f"{name}.bin", tokenizer.vocab_size) for name in SPLITS}
+    counts = {
+        name: _write_tokens(
+            folder / f"{name}.bin", token_batches(tokenizer, splits[name], f"tokens of {name}")
+        )
+        for name in SPLITS
+    }
+    tokens = _read_splits(folder, tokenizer.vocab_size, counts)
     val_bytes = sum(len(document.encode()) for document in splits["val"])
     floor = bigram_floor(tokens["train"], tokens["val"], tokenizer.vocab_size)
     return {
         "digest": _digest(tokenizer, tokens),
         "vocab_size": tokenizer.vocab_size,
         "end_of_text": tokenizer.end_of_text,
-        "tokens": {name: len(tokens[name]) for name in SPLITS},
+        "tokens": counts,
         "documents": {name: len(splits[name]) for name in SPLITS},
         "bigram_floor": round(floor, 4),
         "bytes_per_token": val_bytes / len(tokens["val"]),  # of val, counting end-of-text tokens
     }
 
 
-def _read_tokens(path: Path, vocab_size: int) -> np.ndarray:
+def recompute_digest(folder: Path, described: Mapping[str, Any]) -> str:
+    """Return the digest of what `prepare_tokens` wrote into a folder.
+
+    Args:
+        folder: That folder.
+        described: Content of its data.json.
+
+    Raises:
+        DamagedFile, OSError: A file cannot be what was written.
+    """
+    try:
+        tokenizer = load_tokenizer(described["settings"], folder)
+    except DataError as error:
+        raise DamagedFile(folder, str(error), FIX) from None
+    for name in ("vocab_size", "end_of_text"):
+        found, known = getattr(tokenizer, name), described.get(name)
+        if known not in (None, found):
+            raise DamagedFile(folder / DESCRIPTION, f"{name} = {known} should be {found}", FIX)
+    return _digest(tokenizer, _read_splits(folder, tokenizer.vocab_size, described["tokens"]))
+
+
+def _write_tokens(path: Path, batches: Iterable[np.ndarray]) -> int:
+    """Write tokens; returns how many. Raises OSError with the path."""
+    count = 0
+    with naming(path), path.open("wb") as file:
+        for batch in batches:
+            file.write(batch.tobytes())
+            count += len(batch)
+    return count
+
+
+def _read_splits(folder: Path, vocab_size: int, counts: Mapping[str, int]) -> dict[str, np.ndarray]:
+    return {name: _read_tokens(folder / f"{name}.bin", vocab_size, counts[name]) for name in SPLITS}
+
+
+def _read_tokens(path: Path, vocab_size: int, count: int) -> np.ndarray:
     dtype = token_dtype(vocab_size)
-    if path.stat().st_size == 0:
-        return np.empty(0, dtype)
-    return np.memmap(path, dtype=dtype, mode="r")
+    size = path.stat().st_size
+    if size != count * dtype.itemsize:
+        what = f"has {size:,} bytes instead of {count * dtype.itemsize:,}"
+        raise DamagedFile(path, what, FIX)
+    return np.memmap(path, dtype=dtype, mode="r") if count else np.empty(0, dtype)
 
 
 def _digest(tokenizer: Tokenizer, tokens: Mapping[str, np.ndarray]) -> str:

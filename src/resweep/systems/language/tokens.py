@@ -14,11 +14,13 @@ import numpy as np
 
 from resweep.canonical import digest
 from resweep.errors import DataError
+from resweep.files import naming
 from resweep.systems.language.cut_text import text_batches
 from resweep.systems.language.data_section import BYTE_TOKENS
 from resweep.systems.language.hub import local_copy, not_here, offline, one_line, why_offline
 
 END_OF_TEXT_NAME = "<|endoftext|>"
+TOKENIZER = "tokenizer.json"
 # Files of tokenizers; the same folder may hold weights.
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -52,7 +54,11 @@ class Tokenizer(Protocol):
         """Return the ids of each text, without special tokens around them."""
 
     def save(self, folder: Path) -> None:
-        """Write the files for transformers.AutoTokenizer; none for bytes."""
+        """Write the files for transformers.AutoTokenizer; none for bytes.
+
+        Raises:
+            OSError: They cannot be written.
+        """
 
 
 class ByteTokens:
@@ -93,7 +99,8 @@ class BytePairTokens:
 
     def save(self, folder: Path) -> None:
         """Write tokenizer.json, and tokenizer_config.json for transformers."""
-        self.tokenizer.save(str(folder / "tokenizer.json"))
+        with naming(folder / TOKENIZER):
+            self.tokenizer.save(str(folder / TOKENIZER))
         described = {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "bos_token": END_OF_TEXT_NAME,
@@ -136,7 +143,8 @@ class ModelTokens:
 
     def save(self, folder: Path) -> None:
         """Write a copy of its files."""
-        self.tokenizer.save_pretrained(str(folder))
+        with naming(folder / TOKENIZER):
+            self.tokenizer.save_pretrained(str(folder))
 
 
 def make_tokenizer(settings: Mapping[str, Any], documents: list[str]) -> Tokenizer:
@@ -154,6 +162,22 @@ def make_tokenizer(settings: Mapping[str, Any], documents: list[str]) -> Tokeniz
     if settings["tokens"] == "tokenizer":
         return ModelTokens(settings["tokenizer"])
     return ByteTokens()
+
+
+def load_tokenizer(settings: Mapping[str, Any], folder: Path) -> Tokenizer:
+    """Return the tokenizer of the settings, as it was saved in a folder.
+
+    Raises:
+        DataError: It cannot be loaded.
+    """
+    if settings["tokens"] == "bpe":
+        from tokenizers import Tokenizer as Loaded
+
+        try:
+            return BytePairTokens(Loaded.from_file(str(folder / TOKENIZER)))
+        except Exception as error:  # the library has no class of its own
+            raise DataError(f"{folder / TOKENIZER}: cannot be loaded: {one_line(error)}") from None
+    return ModelTokens(str(folder)) if settings["tokens"] == "tokenizer" else ByteTokens()
 
 
 def train_bpe(documents: list[str], vocab_size: int) -> BytePairTokens:

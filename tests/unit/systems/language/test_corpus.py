@@ -1,11 +1,19 @@
 """Files to documents to splits: each document is in exactly one."""
 
+import codecs
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from resweep.systems.language.corpus import SPLITS, read_documents, source_files, split_documents
+from resweep.systems.language.corpus import (
+    SPLITS,
+    read_documents,
+    source_files,
+    source_folders,
+    split_documents,
+)
 from tests.support.corpus import DOCUMENTS, data_error, settings, text_settings
 
 
@@ -88,11 +96,101 @@ def test_blank_lines_divide_documents(tmp_path):
     assert [document.strip() for document in read_documents(wanted)] == ["one\ntwo", "three"]
 
 
-@pytest.mark.parametrize("pattern", ["missing.txt", "*.none", "folder"])
-def test_a_path_without_files_is_named(pattern, tmp_path):
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("missing.txt", "no such file"),
+        ("*.none", "no such file"),
+        ("[ab].none", "[[] for a bracket"),
+        ("$HERE/a.txt", "variables are not replaced"),
+        ("folder", "is a folder; use {0}/folder/*.txt"),
+        ("folder/", "is a folder; use {0}/folder/*.txt"),
+        ("f*", "matches only folders; use {0}/f*/*.txt"),
+        ("gone.txt", "is a link to nowhere"),
+        ("folder/*.txt", "folder/also gone.txt is a link to nowhere"),
+        ("pipe", "is not a regular file"),
+        ("a" * 300, "cannot be read"),
+    ],
+)
+def test_a_path_without_files_is_named_with_the_fix(pattern, words, tmp_path):
     (tmp_path / "folder").mkdir()
-    message = data_error(read_documents, text_settings(tmp_path / pattern))
-    assert f"data.paths: {tmp_path / pattern}: " in message and "no such file" in message
+    (tmp_path / "gone.txt").symlink_to("nowhere")
+    (tmp_path / "folder/also gone.txt").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    message = data_error(read_documents, text_settings(f"{tmp_path}/{pattern}"))
+    assert f"data.paths: {tmp_path}/{pattern}: " in message
+    assert words.format(tmp_path) in message
+
+
+def test_jsonl_folders_are_searched_for_such_files(tmp_path):
+    message = data_error(read_documents, settings(source="jsonl", paths=[str(tmp_path)]))
+    assert f"use {tmp_path}/*.jsonl" in message
+
+
+def test_an_unreadable_file_is_named():
+    message = data_error(read_documents, text_settings("/proc/self/mem"))  # for root too
+    assert "/proc/self/mem: cannot be read" in message
+
+
+@pytest.mark.parametrize("name", ["[draft] a.txt", "what?.txt", "a*b.txt", "[folder]/a.txt"])
+def test_a_name_that_exists_is_that_file(name, tmp_path):
+    for file in (name, "d.txt", "whatX.txt", "aab.txt", "f/a.txt"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(file)
+    assert read_documents(text_settings(tmp_path / name)) == [name]
+
+
+def test_a_folder_with_brackets_is_searched_with_a_glob(tmp_path):
+    (tmp_path / "my [set]/deep").mkdir(parents=True)
+    (tmp_path / "my [set]/deep/a.txt").write_text("found")
+    assert read_documents(text_settings(tmp_path / "my [set]/**/*.txt")) == ["found"]
+
+
+def test_the_home_folder_may_be_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "a.txt").write_text("at home")
+    assert read_documents(text_settings("~/a.txt", "~/*.txt")) == ["at home"]
+    assert "user's home" in data_error(read_documents, text_settings("~nobody-here/a.txt"))
+
+
+def test_one_file_counts_once_under_all_its_names(tmp_path, monkeypatch):
+    """Without moving in the order: a link beside it changes nothing."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b", "c"):
+        Path(f"d/{name}.txt").parent.mkdir(exist_ok=True)
+        Path(f"d/{name}.txt").write_text(name)
+    Path("d/0.txt").symlink_to("b.txt")
+    Path("other").symlink_to("d")
+    names = ["d/*.txt", "d/b.txt", "d/../d/c.txt", str(tmp_path / "d/a.txt"), "other/*.txt"]
+    plain = [Path("d/a.txt"), Path("d/b.txt"), Path("d/c.txt")]
+    assert source_files(text_settings(*names)) == plain
+    assert source_files(text_settings(*reversed(names))) == plain
+    assert source_files(text_settings("other/*.txt")) == [Path(f"other/{n}.txt") for n in "abc"]
+
+
+def test_a_hard_link_is_a_file_of_its_own_like_a_copy(tmp_path):
+    (tmp_path / "a.txt").write_text("text")
+    (tmp_path / "b.txt").hardlink_to(tmp_path / "a.txt")
+    assert read_documents(text_settings(tmp_path / "*.txt")) == ["text", "text"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "folder"),
+    [
+        ("d/*.txt", "d"),
+        ("d/a.txt", "d"),
+        ("*.txt", "."),
+        ("a.txt", "."),
+        ("/mnt/none/x/*/y.txt", "/mnt/none/x"),
+        ("/mnt/none/[ab]/y.txt", "/mnt/none"),
+        ("/mnt/none/**", "/mnt/none"),
+        ("link.txt", "/mnt/none"),
+    ],
+)
+def test_the_folder_that_is_searched_may_be_missing(pattern, folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("link.txt").symlink_to("/mnt/none/a.txt")
+    assert source_folders(text_settings(pattern)) == [Path(folder)]
 
 
 def test_files_without_text_are_refused(tmp_path):
@@ -100,10 +198,25 @@ def test_files_without_text_are_refused(tmp_path):
     assert "no text" in data_error(read_documents, text_settings(tmp_path / "a.txt"))
 
 
-def test_files_that_are_not_utf8_are_named(tmp_path):
-    (tmp_path / "a.txt").write_bytes(b"\xff\xfe")
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"na\xefve", "UTF-8"),
+        ("text".encode("utf-16"), "is UTF-16, not UTF-8 text; convert it: iconv -f UTF-16"),
+        (codecs.BOM_UTF16_BE + "text".encode("utf-16-be"), "is UTF-16"),
+        ("text".encode("utf-32"), "is UTF-32"),
+    ],
+)
+def test_files_that_are_not_utf8_are_named(content, words, tmp_path):
+    (tmp_path / "a.txt").write_bytes(content)
     message = data_error(read_documents, text_settings(tmp_path / "a.txt"))
-    assert "a.txt: " in message and "UTF-8" in message
+    assert "a.txt: " in message and words in message
+
+
+def test_a_byte_order_mark_is_not_text(tmp_path):
+    for name, text in (("a", "\ufeffone"), ("b", "tw\ufeffo"), ("c", "\ufeff"), ("d", "\r\nx")):
+        (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8", newline="")
+    assert read_documents(text_settings(tmp_path / "*.txt")) == ["one", "tw\ufeffo", "\nx"]
 
 
 def jsonl(tmp_path: Path, text: str, **changes) -> dict:
@@ -114,6 +227,11 @@ def jsonl(tmp_path: Path, text: str, **changes) -> dict:
 def test_json_lines_give_a_document_each(tmp_path):
     text = '{"text": "one"}\n\n{"text": "two\\nlines", "other": 1}\r\n{"text": "three"}'
     assert read_documents(jsonl(tmp_path, text)) == ["one", "two\nlines", "three"]
+
+
+def test_json_lines_may_begin_with_a_byte_order_mark(tmp_path):
+    text = '\ufeff{"text": "one"}\n{"text": "\ufefftwo"}'
+    assert read_documents(jsonl(tmp_path, text)) == ["one", "\ufefftwo"]
 
 
 def test_json_strings_may_hold_other_line_separators(tmp_path):

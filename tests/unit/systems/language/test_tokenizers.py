@@ -130,9 +130,10 @@ def test_training_again_gives_equal_files_in_another_process_too(bpe, corpus, tm
     words = [sys.executable, "-c", code, json.dumps(bpe_settings(corpus)), str(tmp_path / "there")]
     environment = {"PYTHONHASHSEED": "7", "RAYON_NUM_THREADS": "2", "PYTHONPATH": str(ROOT / "src")}
     subprocess.run(words, check=True, env=os.environ | environment)
-    for file in bpe.folder.iterdir():
+    for name in bpe.files:
         for folder in (again.folder, tmp_path / "there/data" / bpe.folder.name):
-            assert (folder / file.name).read_bytes() == file.read_bytes()
+            assert (folder / name).read_bytes() == (bpe.folder / name).read_bytes()
+    assert again.prepared.about == bpe.prepared.about
 
 
 def test_the_vocabulary_of_little_text_is_what_it_has():

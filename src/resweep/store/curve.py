@@ -1,0 +1,216 @@
+"""The curve of a run, metrics.jsonl, and what vouches for it.
+
+    each record        has the digest of the lines up to its step
+    each checkpoint    has a copy of the lines up to its step, checked by digest like its weights
+    its intervals      say which steps have a line; all that older records and checkpoints leave
+
+    metrics.jsonl  ->  lines up to a step, checked; from a copy if they are not what was logged
+
+Nothing is decided, ranked or continued from lines that nothing vouches for.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resweep.errors import DamagedFile, LockTimeout
+from resweep.files import write_atomically
+from resweep.paths import METRICS, RunFolder
+from resweep.store import checkpoints as checkpoint
+from resweep.store.lock import RunLock
+from resweep.training.metrics import (
+    Intervals,
+    Line,
+    content_digest,
+    content_up_to,
+    lines_up_to,
+    parse_lines,
+)
+from resweep.trials.record import Record, Status, read_record
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Witness:
+    """What a record or a checkpoint says of the curve.
+
+    Attributes:
+        name: Of its file or folder.
+        step: The step that it knows the lines up to.
+        digest: Of these lines.
+        copy: The lines themselves; None if it has only the digest.
+    """
+
+    name: str
+    step: int
+    digest: str
+    copy: bytes | None = None
+
+    def agrees(self, content: bytes) -> bool:
+        """Whether a curve has its lines."""
+        return content_digest(content_up_to(content, self.step)) == self.digest
+
+
+def record_curve(
+    folder: RunFolder, record: Record, training: Mapping[str, Any], *, restore: bool = False
+) -> list[Line]:
+    """Return the lines of a run up to the step of one of its records, checked as by `read_curve`.
+
+    Args:
+        folder: The run's.
+        record: The record.
+        training: The `training` section of its configuration.
+        restore: Whether to write a damaged file again from a copy, if nobody trains the run.
+
+    Raises:
+        DamagedFile: See `read_curve`.
+    """
+    if record.status in (Status.FAILED, Status.INFEASIBLE):  # nothing is concluded from them
+        return lines_up_to(parse_lines(_content(folder))[0], record.step)
+    # Where a value was not a number, nothing was logged.
+    up_to = record.step - 1 if record.status is Status.DIVERGED and not record.rule else record.step
+    intervals = Intervals.of(training, record.max_steps)
+    content = _sound(folder, up_to, intervals)
+    if record.step == record.max_steps:  # nothing comes after it
+        content = content_up_to(content, record.step)
+    if restore and content != _content(folder):
+        with suppress(LockTimeout, OSError), RunLock(folder.path, timeout=0.0):
+            write_atomically(folder.metrics, content)
+    return lines_up_to(parse_lines(content)[0], up_to)
+
+
+def read_curve(
+    folder: RunFolder, up_to: int, intervals: Intervals, also: int | None = None
+) -> list[Line]:
+    """Return the lines of a run up to a step, checked; from a copy where the file is damaged.
+
+    Args:
+        folder: The run's.
+        up_to: The step.
+        intervals: When the run logs.
+        also: Return the lines up to this later step too, as far as they are there: unchecked.
+
+    Raises:
+        DamagedFile: They are not what was logged, and no checkpoint has a copy.
+    """
+    lines, _ = parse_lines(_sound(folder, up_to, intervals))
+    return lines_up_to(lines, up_to if also is None else max(up_to, also))
+
+
+def restore_curve(folder: RunFolder, up_to: int, intervals: Intervals) -> None:
+    """Write the lines up to a step back from a copy if they are damaged; needs the run's lock.
+
+    Raises:
+        DamagedFile: There is no copy.
+    """
+    content = _sound(folder, up_to, intervals)
+    if content != _content(folder):
+        write_atomically(folder.metrics, content)
+
+
+def checkpoint_curve(place: Path, step: int, intervals: Intervals) -> bytes:
+    """Return the lines up to the step of an intact checkpoint: its copy.
+
+    Checkpoints of older versions have none: there, the lines are those of the file beside it, if
+    all are there.
+
+    Raises:
+        DamagedFile: They are not.
+    """
+    copy = place / METRICS
+    if copy.is_file():
+        return copy.read_bytes()
+    folder = RunFolder(place.parent)
+    content = content_up_to(_content(folder), step)
+    damage = _find_damage(content, step, intervals, _records(folder))
+    if damage is not None:
+        raise _damaged(folder, damage)
+    return content
+
+
+def _sound(folder: RunFolder, up_to: int, intervals: Intervals) -> bytes:
+    """Return the content of the file, or what replaces it; raises DamagedFile."""
+    content = _content(folder)
+    witnesses = [*_records(folder), *_copies(folder)]
+    damage = _find_damage(content, up_to, intervals, witnesses)
+    if damage is None:
+        return content
+    for witness in sorted(witnesses, key=lambda witness: -witness.step):
+        if witness.copy is None:
+            continue
+        tail = _after(content, witness.step)
+        for restored in (witness.copy + tail, witness.copy):
+            if _find_damage(restored, up_to, intervals, witnesses) is None:
+                log.warning("%s: %s; using the copy in %s", folder.metrics, damage, witness.name)
+                return restored
+    raise _damaged(folder, damage)
+
+
+def _damaged(folder: RunFolder, damage: str) -> DamagedFile:
+    fix = (
+        f"to train the run again: `python workflow/scripts/forget.py runs {folder.path.name}`, "
+        "then snakemake"
+    )
+    return DamagedFile(folder.metrics, damage, fix)
+
+
+def _content(folder: RunFolder) -> bytes:
+    try:
+        return folder.metrics.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _after(content: bytes, step: int) -> bytes:
+    """Return the sound lines at the end of a file that are of later steps."""
+    kept: list[bytes] = []
+    for text in reversed(content.splitlines(keepends=True)):
+        lines, damage = parse_lines(text + b"".join(kept))
+        if damage is not None or not lines or lines[0]["step"] <= step:
+            break
+        kept.insert(0, text)
+    return b"".join(kept)
+
+
+def _find_damage(
+    content: bytes, up_to: int, intervals: Intervals, witnesses: list[Witness]
+) -> str | None:
+    """Return what is wrong with the lines up to a step, as a predicate, or None."""
+    lines, damage = parse_lines(content)
+    if damage is not None and (not lines or lines[-1]["step"] < up_to):
+        return damage
+    steps = [line["step"] for line in lines_up_to(lines, up_to)]
+    expected = intervals.steps(up_to)
+    if steps != expected:
+        lacking = [step for step in expected if step not in steps]
+        return f"has no line of step {lacking[0]}" if lacking else "has lines that were not logged"
+    # The first one from this step on vouches for all of them; those before, for a part.
+    ordered = sorted(witnesses, key=lambda witness: witness.step)
+    later = [witness for witness in ordered if witness.step >= up_to][:1]
+    for witness in later or ordered[-1:]:
+        if not witness.agrees(content):
+            return f"its lines up to step {witness.step} are not those of {witness.name}"
+    return None
+
+
+def _records(folder: RunFolder) -> list[Witness]:
+    found = []
+    for file in folder.all_records():
+        with suppress(DamagedFile):  # it vouches for nothing
+            record = read_record(file)
+            if record.curve is not None:
+                name = f"{file.parent.name}/{file.name}"
+                found.append(Witness(name, record.step, record.curve))
+    return found
+
+
+def _copies(folder: RunFolder) -> Iterator[Witness]:
+    for step in checkpoint.steps_of(folder.path):
+        place = folder.path / checkpoint.folder_name(step)
+        copy = checkpoint.read_intact(place, METRICS)
+        if copy is not None:
+            yield Witness(place.name, step, content_digest(copy), copy)
