@@ -8,9 +8,9 @@ Training jobs, requests for resources, the audit of a plan, and workers all ask 
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from resweep.config.compose import infeasible
+from resweep.config.schema import Schema
 from resweep.data import store as data_store
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, DamagedFile, DataError, Problem, StoreError
@@ -80,12 +80,16 @@ def answer(trial: Trial, layout: Layout, *, weights: bool = False) -> Answer:
         trial: Not an empty slot.
         layout: Of the results folder.
         weights: Whether its weights are wanted even if they were pruned.
+
+    Raises:
+        ConfigError: Its file is damaged: a section is missing.
     """
     system = system_of(trial.config)
+    _check_sections(trial, system.schema)
     reason = infeasible(trial.config, system.schema)
     if reason is not None:
         return Infeasible(reason=f"trial: {reason}")
-    data = data_store.find(system, _data_settings(trial), layout)
+    data = data_store.find(system, trial.config["data"], layout)
     if data is None:
         return Unknown(reason="its data is not prepared")
     try:
@@ -105,26 +109,30 @@ def prepare_and_answer(
         weights: Whether its weights are wanted even if they were pruned.
 
     Raises:
+        ConfigError: Its file is damaged: a section is missing.
         DataError: Its data cannot be prepared.
         StoreError: The weights to start from are missing.
     """
     system = system_of(trial.config)
+    _check_sections(trial, system.schema)
     reason = infeasible(trial.config, system.schema)
     if reason is not None:
         return Infeasible(reason=f"trial: {reason}")
-    data = data_store.ensure(system, _data_settings(trial), layout)
+    data = data_store.ensure(system, trial.config["data"], layout)
     fetch_parent(system, trial.config, layout)
     return _answer(trial, data, layout, weights)
 
 
-def _data_settings(trial: Trial) -> dict[str, Any]:
-    """Return the data section of a trial; raises ConfigError where its file lost it."""
-    settings = trial.config.get("data")
-    if not isinstance(settings, dict):
-        where = f"{trial.study}/{trial.phase}/{trial.trial}"
-        hint = f"should be a section of its config; {WRITTEN_AGAIN}"
-        raise ConfigError(Problem(where, "data", settings, hint))
-    return settings
+def _check_sections(trial: Trial, schema: Schema) -> None:
+    """Raise ConfigError where a trial file lost a section: that is not a result of a training.
+
+    Files of older versions lack sections that were added later.
+    """
+    for name in {"data", "training", *schema.sections} & {"data", "training", *trial.config}:
+        if not isinstance(trial.config.get(name), dict):
+            where = f"{trial.study}/{trial.phase}/{trial.trial}"
+            hint = f"should be a section of its config; {WRITTEN_AGAIN}"
+            raise ConfigError(Problem(where, name, trial.config.get(name), hint))
 
 
 def _answer(

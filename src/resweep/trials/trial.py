@@ -134,7 +134,7 @@ def read_outcome(record_path: Path) -> Outcome:
         ConfigError: The trial file is missing, is not one, or is that of another slot.
         DamagedFile: The record is missing, or is not one.
     """
-    file = trial_of(record_path)
+    record, file = read_record(record_path), trial_of(record_path)
     trial = read_trial(file)
     folder, slot = phase_and_slot(record_path)
     place = {"study": folder.path.parent.name, "phase": folder.path.name}
@@ -147,4 +147,4 @@ def read_outcome(record_path: Path) -> Outcome:
         if value != expected:
             hint = f"should be {expected}, by its place; {WRITTEN_AGAIN}"
             raise ConfigError(Problem(str(file), key, value, hint))
-    return Outcome(trial, read_record(record_path), record_path)
+    return Outcome(trial, record, record_path)

@@ -95,3 +95,29 @@ def test_gpus_and_a_partition_are_named_only_where_they_are_wanted() -> None:
     wanted = scheduler_resources(Resources(gpus=1, partition="fast"))
     assert wanted.keys() - plain.keys() == {"gres", "slurm_partition"}
     assert all(hasattr(LINK, field) for field in wanted.values())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a: [", "- 1", "\0", "config: 5", "study: s\nphase: p\ntrial: t\nconfig: {model: 5}\n",
+     "study: s\nphase: p\ntrial: t\nconfig: {system: none, data: {}}\n"],
+)  # fmt: skip
+def test_a_damaged_trial_file_asks_for_the_estimate(
+    text: str, study: Study, tmp_path: Path
+) -> None:
+    """Whatever is wrong with it, its job says so; an error here would stop all jobs."""
+    layout, rerun = Layout(tmp_path), first(study.phase("rerun"))
+    expected = TrialNeeds(layout, Clock()).of(*rerun, 1)
+    file = layout.trial("quickstart", "rerun", rerun[2])
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    assert TrialNeeds(layout, Clock()).of(*rerun, 1) == expected
+
+
+def test_a_damaged_store_asks_for_the_estimate(study: Study, tmp_path: Path) -> None:
+    layout, sweep = Layout(tmp_path), first(study.phase("sweep"))
+    expected = TrialNeeds(layout, Clock()).of(*sweep, 1)
+    for name in study.data_sets():
+        layout.data(name.id).mkdir(parents=True)
+        (layout.data(name.id) / "data.json").write_text("{}")
+    assert TrialNeeds(layout, Clock()).of(*sweep, 1) == expected

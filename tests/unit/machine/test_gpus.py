@@ -60,3 +60,13 @@ def test_folder_of_leases_is_ours_alone(tmp_path):
     for name in ("open", "link", "file"):
         with pytest.raises(ConfigError, match=name):
             LeaseFolder(tmp_path / name)
+
+
+@pytest.mark.parametrize("text", ["", "5", "[]", "{}", '{"work": 1, "process": 2}', "\0"])
+def test_a_damaged_lease_is_of_another_training(text, tmp_path):
+    folder = LeaseFolder(tmp_path / "leases")
+    (folder.path / "0.lock").write_text(text)
+    assert folder.holders([Gpu("0", "0")]) == "GPU 0 runs another training"
+    folder.lock("0", {"work": "s/p/t", "process": 7})
+    assert folder.holders([Gpu("0", "0")]) == "GPU 0 runs s/p/t (process 7)"
+    folder.close()

@@ -248,3 +248,24 @@ def test_nothing_finished(tmp_path: Path) -> None:
     assert lines.count(nothing) == 2
     assert lines[-1].endswith(f"rerun/models: {nothing.strip()}")
     assert not any(text.startswith("best val/loss") for text in lines)
+
+
+def test_damaged_files_are_named_and_the_rest_is_shown(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    layout = make_study(tmp_path)
+    before = summary(layout)
+    files = [
+        layout.trial("made", "sweep", "aaa"),
+        layout.record("made", "sweep", "bbb").resolve(),
+        Run(layout.run(run_id(layout, "rerun", "01"))).folder.state,
+        layout.study("made").data_stamps()[0],
+    ]
+    for file in files:
+        file.write_text("[")
+    shown = summary(layout)
+    assert [line for line in shown if line.startswith("  1 ")] == [
+        line for line in before if line.startswith("  1 ")
+    ]
+    for name in ("trials/aaa.yaml", "records/bbb.json", "record.json", "data/0123.json"):
+        assert any(name in line for line in caplog.messages), name

@@ -219,3 +219,76 @@ def test_what_resolving_fills_in_and_what_it_replaced_are_both_there(layout: Lay
         assert found["training.pct_warmup"] == 0.25, table
         assert found["training.warmup_steps"] == 10, table
         assert found["mine.extra"] == 1, table
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"status": 5}'])
+def test_a_run_with_a_damaged_state_is_left_out_and_named(
+    text: str, layout: Layout, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = Run(layout.run(run_id(layout, "sweep", "bbb")))
+    run.folder.state.write_text(text)
+    table = read(write_runs_table(layout))
+    assert len(table) == 7 and run.run_id not in set(table["run_id"])
+    assert str(run.folder.state) in caplog.text
+
+
+def test_other_damage_leaves_cells_empty(layout: Layout, caplog: pytest.LogCaptureFixture) -> None:
+    run = Run(layout.run(run_id(layout, "sweep", "bbb")))
+    update_metrics(run.run_id, {"curvature": 31.5}, layout)
+    (record,) = run.records().values()
+    damaged = (
+        run.folder.config, run.folder.added_metrics, layout.trial("made", "sweep", "bbb"), record
+    )  # fmt: skip
+    for file in damaged:
+        file.write_text("[")
+    table = read(write_runs_table(layout)).set_index("run_id")
+    assert table.loc[run.run_id, "val/loss"] == 2.1 and len(table) == 8
+    assert pd.isna(table.loc[run.run_id, RATE])
+    assert "curvature" not in table
+    for file in damaged[:3]:
+        assert str(file) in caplog.text
+
+
+def test_metrics_are_not_added_to_a_damaged_file(layout: Layout) -> None:
+    """Nothing else has what was added before: it is neither replaced nor moved."""
+    run = Run(layout.run(run_id(layout, "sweep", "bbb")))
+    run.folder.added_metrics.write_text("[")
+    with pytest.raises(StoreError, match="added_metrics"):
+        update_metrics(run.run_id, {"more": 1.0}, layout)
+    assert run.folder.added_metrics.read_text() == "["
+
+
+def test_the_table_of_a_study_names_all_its_damaged_files(layout: Layout) -> None:
+    files = [layout.trial("made", "sweep", name) for name in ("aaa", "bbb")]
+    for file in files:
+        file.write_text("")
+    records = sorted(layout.study("made").path.glob("*/records/*.json"))
+    with pytest.raises(StoreError) as caught:
+        tabulate_study(records, layout)
+    assert [line.partition(": ")[0] for line in str(caught.value).splitlines()] == [
+        *map(str, files)
+    ]
+
+
+def test_a_table_has_what_was_trained_not_what_a_changed_file_asks_for(layout: Layout) -> None:
+    file = layout.trial("made", "sweep", "bbb")
+    trial = read_trial(file)
+    trial.config["training"]["learning_rate"] = trial.assignments[RATE] = 0.5
+    write_trial(file, trial)
+    table = read(write_runs_table(layout)).set_index("run_id")
+    assert table.loc[run_id(layout, "sweep", "bbb"), RATE] == 1e-3
+
+
+def test_stray_files_are_no_runs(layout: Layout) -> None:
+    before = write_runs_table(layout).read_text()
+    (layout.runs / "notes.txt").write_text("x")
+    (layout.runs / "0123456789ab").write_text("a file")
+    (layout.runs / "backup of 0123456789ab").mkdir()
+    (layout.phase("made", "sweep").records / "bbb (copy).json").write_text("{")
+    assert write_runs_table(layout).read_text() == before
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_an_added_metric_is_finite(value: float, layout: Layout) -> None:
+    run = run_id(layout, "rerun", "02")
+    assert_problem(problem_of(update_metrics, run, {"curvature": value}, layout), "curvature")

@@ -210,6 +210,17 @@ def test_more_slots_keep_the_trials_of_the_round(plan: RoundPlan, layout: Layout
     assert propose_round(later(plan), seen, [], layout)[:2] == two
 
 
+@pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"digest": 1, "points": 2}'])
+def test_a_damaged_round_is_proposed_again(damage: str, plan: RoundPlan, layout: Layout) -> None:
+    trials = propose_round(plan, [], [], layout)
+    file = file_of(layout, 1)
+    before = file.read_text()
+    file.write_text(damage)
+    assert propose_round(plan, [], [], layout) == trials
+    assert file.read_text() == before
+    assert file.with_name(f"{file.name}.damaged").read_text() == damage
+
+
 def test_what_the_record_says_beside_the_metric_changes_nothing(
     plan: RoundPlan, layout: Layout
 ) -> None:
