@@ -17,8 +17,8 @@ from resweep.jobs.resources import TrialNeeds, scheduler_resources
 from resweep.paths import Layout
 from resweep.study import files
 from resweep.study.find import load_studies
+from resweep.study.lost import find_lost
 from resweep.systems.registry import system_file
-from resweep.trials.record import drop_dangling_records
 from snakemake.exceptions import WorkflowError
 
 # A plan of 10,000 trials has millions of small long-lived objects: collecting as often as by
@@ -40,12 +40,14 @@ PHASES = [(study, phase) for study in STUDIES for phase in study.phases]
 STAGES = [(study, phase, stage) for study, phase in PHASES for stage in phase.stages]
 FILLS = [(study, phase, fill) for study, phase in PHASES for fill in phase.fills(LAYOUT)]
 
-if workflow.exec_mode.name == "DEFAULT":
+# What is gone from the store, by study: only looked at, since --dry-run and --unlock come here too.
+LOST = {}
+
+if workflow.is_main_process:
     for _study in STUDIES:
-        for _line in _study.warnings:
+        LOST[_study.name] = find_lost(LAYOUT, _study)
+        for _line in (*_study.warnings, *LOST[_study.name].lines()):
             print(f"warning: {_line}", file=sys.stderr)
-        for _path in drop_dangling_records(LAYOUT, _study.name):
-            print(f"{_path}: its run is gone from the store; it will be trained again")
 else:
     # A cluster signals all processes of a job before its time limit. Snakemake would die of it, and
     # would kill the training, which is saving.
@@ -65,6 +67,28 @@ def need(phase, stage, what):
     return lambda wildcards, attempt: getattr(
         NEEDS.of(phase, stage, wildcards.trial, attempt), what
     )
+
+
+def training_inputs(phase, stage, trial):
+    """What a training waits for. Stops a call that what is gone of its study stands against."""
+    if phase.study in LOST:
+        stops = LOST[phase.study].stops(
+            LAYOUT.record(phase.study, phase.name, stage.slot(trial)),
+            builds=workflow.executor_plugin is not None and not workflow.dryrun,
+            plan=plan_command() if workflow.dryrun else None,
+        )
+        if stops:  # SystemExit ends Snakemake with this line alone
+            raise SystemExit(f"error: {stops}")
+    return files.training_inputs(LAYOUT, phase, stage, trial)
+
+
+@functools.cache
+def plan_command():
+    """The command that plans the whole study; None if this call does, or asks for rules."""
+    if all(map(workflow.is_rule, workflow.dag_settings.targets)):
+        return None
+    given = workflow.config_settings.config_args
+    return shlex.join(["snakemake", "-n", *(["--config", *given] if given else [])])
 
 
 def train_resources(phase, stage):

@@ -120,10 +120,6 @@ class StudyFolder:
         """Paths of a phase."""
         return PhaseFolder(self.path / phase)
 
-    def all_records(self) -> list[Path]:
-        """Return the existing records of all phases, including those of rungs."""
-        return sorted(self.path.glob(f"*/{RECORDS}/**/*.json"))
-
 
 @dataclass(frozen=True)
 class RunFolder:

@@ -34,6 +34,7 @@ MESSAGES = (
     "should be at most",
     "in the store",
     "its run is gone from the store",
+    "has none of the ",
 )
 SETS = ("config/", "docs/", "profiles/", "rules/", "src/", "tests/", "workflow/")
 CONTRACT = (

@@ -136,7 +136,7 @@ def _observe_phase(phase: PhaseFolder, metric: str, names: Collection[str]) -> l
     at_rungs = phase.records_at_rungs()
     records = at_rungs or sorted(phase.records.glob("*.json"))
     outcomes = []
-    for outcome in map(read_outcome, records):
+    for outcome in map(read_outcome, filter(Path.exists, records)):  # not where a run is gone
         values = dict(compose.leaves(outcome.trial.config))
         point = {name: values[name] for name in names if name in values}
         if len(point) == len(names) and None not in point.values():

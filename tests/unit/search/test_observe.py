@@ -170,6 +170,7 @@ def test_a_phase_is_read_from_its_records_at_all_rungs(tmp_path: Path) -> None:
     trial = Trial("s", "phase", "a", config=config, assignments={RATE: 0.25})
     write_trial(folder / "trials/b2/01.yaml", trial)
     write_record(folder / "records/b2/01.json", outcome("a", 2.0).record)
+    (folder / "records/b1/c.json").symlink_to("../../../runs/gone/records/10.json")
     scores = table(folder, SCORES)
     point = {RATE: 0.25, "model.n_embd": 16}
     assert read_table(scores, METRIC, [RATE, "model.n_embd"], LANGUAGE) == [
