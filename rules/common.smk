@@ -14,6 +14,7 @@ from resweep.errors import ResweepError
 from resweep.imports import code_digest
 from resweep.jobs.options import JobOptions
 from resweep.jobs.resources import TrialNeeds, scheduler_resources
+from resweep.machine.programs import running_in
 from resweep.paths import Layout
 from resweep.study import files
 from resweep.study.find import load_studies
@@ -48,6 +49,13 @@ if workflow.is_main_process:
         LOST[_study.name] = find_lost(LAYOUT, _study)
         for _line in (*_study.warnings, *LOST[_study.name].lines()):
             print(f"warning: {_line}", file=sys.stderr)
+    if any(Path(".snakemake/locks").glob("*")) and not running_in(Path(), "snakemake"):
+        print(
+            "warning: a Snakemake that was killed, as by a closed terminal, left its lock in this "
+            "folder; if none runs in it from another machine, call `snakemake --unlock` and then "
+            "the same command again: trainings continue from where they saved",
+            file=sys.stderr,
+        )
 else:
     # A cluster signals all processes of a job before its time limit. Snakemake would die of it, and
     # would kill the training, which is saving.

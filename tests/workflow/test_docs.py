@@ -35,6 +35,7 @@ MESSAGES = (
     "in the store",
     "its run is gone from the store",
     "has none of the ",
+    "a Snakemake that was killed, as by a closed terminal, left its lock",
 )
 SETS = ("config/", "docs/", "profiles/", "rules/", "src/", "tests/", "workflow/")
 CONTRACT = (

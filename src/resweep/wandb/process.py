@@ -9,7 +9,6 @@ summarizes a failure. Processes that wandb starts end with the child.
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import traceback
@@ -17,6 +16,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Timer
 from typing import Any
+
+from resweep.machine.signals import ignore_signals
 
 SECONDS_TO_CONNECT = 20.0
 AGENT_VARIABLES = ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH")
@@ -57,8 +58,7 @@ def run_child(main: Callable[[dict[str, Any]], None]) -> None:
 
     Signals that ask a job to exit are ignored: the parent decides when the child exits.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
+    ignore_signals()
     try:
         main(json.loads(sys.argv[1]))
     except Exception as error:
