@@ -11,6 +11,7 @@ from pathlib import Path
 
 from resweep.errors import run_command
 from resweep.paths import Layout
+from resweep.ranking.frames import write_frame
 from resweep.ranking.scores import check_rankable, code_warning, rank_trials, read_result
 from resweep.study.metric import read_score
 from resweep.trials.record import record_paths
@@ -45,7 +46,7 @@ def main() -> None:
     warning = code_warning(result.record for result in results)
     if warning:
         print(f"warning: {warning}", file=sys.stderr)
-    rank_trials(results, score).to_csv(arguments.scores, index=False)
+    write_frame(arguments.scores, rank_trials(results, score))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from resweep import yaml12
 from resweep.config.schema import Schema
 from resweep.errors import StoreError
 from resweep.paths import Layout
+from resweep.ranking.frames import read_frame
 from resweep.ranking.scores import SEED, code_warning, with_result
 from resweep.ranking.selection import read_scores, short_name
 from resweep.replay.rung_summary import (
@@ -182,7 +183,6 @@ def _read_phase(
     study: str, part: Mapping[str, Any], system: System, layout: Layout
 ) -> PhaseResults:
     folder = layout.phase(study, part["name"])
-    text = {"trial": str, "run_id": str}
     score, scores = read_score(part), read_scores(folder.scores)
     paths = [layout.record(study, part["name"], trial) for trial in scores["trial"]]
     paths = [path for path in paths if path.exists()]
@@ -197,9 +197,7 @@ def _read_phase(
         keep=part["keep"],
         trained_by=describe_training(trained, paths, system, layout),
         scores=scores,
-        decisions=pd.read_csv(folder.decisions, dtype=text, keep_default_na=False, na_values=[""])
-        if folder.decisions.exists()
-        else pd.DataFrame(),
+        decisions=read_frame(folder.decisions) if folder.decisions.exists() else pd.DataFrame(),
         rounds=part.get("rounds"),
         rungs=read_rungs(folder, part.get("rounds"), len(part.get("rungs") or ()) - 1),
         newest=max((path.stat().st_mtime for path in paths), default=None),

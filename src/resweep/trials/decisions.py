@@ -5,14 +5,17 @@ decided, elsewhere it is empty. Files of older versions lack it.
 """
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from resweep.cells import from_cell, to_cell
 
 COLUMNS = (
     "trial", "run_id", "step", "decision", "rule", "value", "threshold", "compared", "reason",
     "rule_digest",
 )  # fmt: skip
+NUMBERS = ("step", "value", "threshold", "compared")  # text too, in rows that were read
 
 
 def read_decisions(paths: Iterable[Path]) -> list[dict[str, Any]]:
@@ -20,7 +23,7 @@ def read_decisions(paths: Iterable[Path]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for path in paths:
         with path.open(newline="") as file:
-            rows += csv.DictReader(file)
+            rows += [_each(from_cell, row) for row in csv.DictReader(file)]
     return rows
 
 
@@ -30,7 +33,11 @@ def write_decisions(path: Path, decisions: Iterable[dict[str, Any]]) -> None:
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
-        writer.writerows(decisions)
+        writer.writerows(_each(to_cell, row) for row in decisions)
+
+
+def _each(change: Callable[[Any], Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value if name in NUMBERS else change(value) for name, value in row.items()}
 
 
 def typed(row: Mapping[str, str]) -> dict[str, Any]:

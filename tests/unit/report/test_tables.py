@@ -1,5 +1,6 @@
 """The tables of runs are complete, the same each time, and lose nothing to concurrent writers."""
 
+import csv
 import multiprocessing
 import os
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from resweep import yaml12
 from resweep.errors import StoreError
 from resweep.paths import Layout
+from resweep.ranking.frames import read_frame
 from resweep.report.tables import tabulate_study, update_metrics, write_runs_table
 from resweep.store.run import Run
 from resweep.trials.trial import read_trial, write_trial
@@ -51,6 +53,21 @@ def test_study_table_has_a_row_for_each_trial(layout: Layout) -> None:
     assert best["total_steps"] == 40
     assert best["model_size_M"] == 1.25
     assert best["seconds"] == best["gpu_seconds"] == 3.5
+
+
+def test_text_that_a_spreadsheet_would_compute_is_text(tmp_path: Path) -> None:
+    made = [
+        Made("aaa", {RATE: 1e-4, "optimizer_name": "=1+1", "+own": -0.5}, 2.9),
+        Made("bbb", {RATE: 1e-3, "optimizer_name": "adam", "+own": "-0.5"}, 2.1),
+    ]
+    layout = make_study(tmp_path, made, [])
+    for file in (layout.study("made").table, layout.runs_table):
+        with file.open(newline="") as text:
+            rows = {row["trial"]: row for row in csv.DictReader(text)}
+        assert [rows[name]["optimizer_name"] for name in ("aaa", "bbb")] == ["'=1+1", "adam"], file
+        assert [rows[name]["'+own"] for name in ("aaa", "bbb")] == ["-0.5", "'-0.5"], file
+        same = read_frame(file).set_index("trial")
+        assert same.loc["aaa", "optimizer_name"] == "=1+1" and "+own" in same.columns
 
 
 def test_trials_without_a_result_are_rows_too(layout: Layout) -> None:

@@ -180,6 +180,12 @@ def test_a_phase_is_read_from_its_records_at_all_rungs(tmp_path: Path) -> None:
     assert read_table(scores, METRIC, [RATE, "nobody.has.it"], LANGUAGE) == []
 
 
+def test_text_that_a_spreadsheet_would_compute_is_read_as_it_was(tmp_path: Path) -> None:
+    text = f"{RATE},shape,'=own,{METRIC}\n-0.5,'=1+1,'-0.5,2.0\n"
+    (seen,) = read_table(table(tmp_path, text), METRIC, [RATE, "shape", "=own"], LANGUAGE)
+    assert seen.point == {RATE: -0.5, "shape": "=1+1", "=own": "-0.5"}
+
+
 def test_short_names_missing_cells_and_a_byte_order_mark(tmp_path: Path) -> None:
     text = (
         "learning_rate,Name,n_head,val/loss\n0.1,x,4,2.5\n,y,4,2.5\n0.2,z,2,\n0.3,w\n0.4,v,2,NaN\n"
