@@ -29,24 +29,24 @@ gc.set_threshold(200_000, 50, 100)
 # Jobs call `python`: the one that runs Snakemake, unless a conda environment precedes it.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 
+LAYOUT = Layout()
+LOST = {}  # what is gone from the store, by study: only looked at, since --dry-run comes here too
+
 try:
     STUDIES = load_studies(config)
     DATA = [(study, one) for study in STUDIES for one in study.data_sets()]
+    if workflow.is_main_process:
+        LOST.update({study.name: find_lost(LAYOUT, study) for study in STUDIES})
 except ResweepError as error:
     raise WorkflowError(*str(error).splitlines()) from None
 
-LAYOUT = Layout()
 NEEDS = TrialNeeds(LAYOUT)
 PHASES = [(study, phase) for study in STUDIES for phase in study.phases]
 STAGES = [(study, phase, stage) for study, phase in PHASES for stage in phase.stages]
 FILLS = [(study, phase, fill) for study, phase in PHASES for fill in phase.fills(LAYOUT)]
 
-# What is gone from the store, by study: only looked at, since --dry-run and --unlock come here too.
-LOST = {}
-
 if workflow.is_main_process:
     for _study in STUDIES:
-        LOST[_study.name] = find_lost(LAYOUT, _study)
         for _line in (*_study.warnings, *LOST[_study.name].lines()):
             print(f"warning: {_line}", file=sys.stderr)
     if any(Path(".snakemake/locks").glob("*")) and not running_in(Path(), "snakemake"):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from resweep.errors import StoreError
 from resweep.paths import Layout
 from resweep.study import files
 from resweep.study.study import Study
@@ -54,19 +55,26 @@ class Lost:
         if builds:
             return self.store_missing
         if plan and record in self.runs:
-            return f"{self.reason(record)}; this plans its training: {plan}"
+            return self.store_missing or f"{self.reason(record)}; this plans its training: {plan}"
         return None
 
 
 def find_lost(layout: Layout, study: Study) -> Lost:
-    """Look where the records of a study lead."""
+    """Look where the records of a study lead.
+
+    Raises:
+        StoreError: It cannot be seen, for lack of rights.
+    """
     lost: dict[Path, str] = {}
     found = False
     for record in _records(layout, study):
-        if record.exists():
-            found = found or record.is_symlink()
-        elif record.is_symlink():
-            lost[record] = record.readlink().parent.parent.name
+        try:
+            if record.exists():
+                found = found or record.is_symlink()
+            elif record.is_symlink():
+                lost[record] = record.readlink().parent.parent.name
+        except OSError as error:  # not that it is missing
+            raise StoreError(f"{record}: {error.strerror}; make it readable") from None
     runs = set(lost.values())
     missing = bool(runs) and not found and _is_missing(layout, runs)
     return Lost(runs=lost, store_missing=_error(layout, study, runs) if missing else None)

@@ -1,10 +1,12 @@
 """What is gone of a study: single runs, all of them, or the store."""
 
+import errno
 import shutil
 from pathlib import Path
 
 import pytest
 
+from resweep.errors import StoreError
 from resweep.paths import Layout
 from resweep.study import files
 from resweep.study.load import load_study
@@ -101,6 +103,8 @@ def test_a_store_without_any_run_of_the_study_is_missing(
     assert list(lost.lines()) == [lost.store_missing]
     record = next(iter(lost.runs))
     assert lost.stops(record, builds=True, plan=None) == lost.store_missing
+    assert lost.stops(record, builds=False, plan="snakemake -n") == lost.store_missing
+    assert lost.stops(record, builds=False, plan=None) is None
 
 
 def test_forgotten_runs_are_not_a_missing_store(layout: Layout, study: Study) -> None:
@@ -130,3 +134,14 @@ def test_the_only_run_of_a_study_may_be_deleted_from_a_store_with_others(
     if others:
         layout.run("ba9876543210").mkdir()
     assert (find_lost(layout, study).store_missing is None) == others
+
+
+def test_a_store_that_cannot_be_read_is_not_missing(
+    layout: Layout, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bool:  # a stand-in: root may read everything
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    with pytest.raises(StoreError, match=r"records/.*Permission denied"):
+        find_lost(layout, study)
