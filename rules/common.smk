@@ -14,13 +14,14 @@ from resweep.errors import ResweepError, describe
 from resweep.imports import code_digest
 from resweep.jobs.options import JobOptions
 from resweep.jobs.resources import TrialNeeds, scheduler_resources
+from resweep.machine.programs import running_in
 from resweep.paths import Layout
 from resweep.study import files
 from resweep.study.begin_build import begin_build
 from resweep.study.data_sets import data_sets
 from resweep.study.find import load_studies
+from resweep.study.lost import find_lost
 from resweep.systems.registry import system_file
-from resweep.trials.record import drop_dangling_records
 from snakemake.exceptions import WorkflowError
 from snakemake.io import contains_wildcard
 
@@ -32,6 +33,7 @@ gc.set_threshold(200_000, 50, 100)
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 
 LAYOUT = Layout()
+LOST = {}  # what is gone from the store, by study: only looked at, since --dry-run comes here too
 
 
 def inputs_of(data):
@@ -44,6 +46,8 @@ def inputs_of(data):
 try:
     STUDIES = load_studies(config)
     DATA = [(study, one) for study in STUDIES for one in data_sets(study, LAYOUT)]
+    if workflow.is_main_process:
+        LOST.update({study.name: find_lost(LAYOUT, study) for study in STUDIES})
 except ResweepError as error:
     raise WorkflowError(*str(error).splitlines()) from None
 except OSError as error:
@@ -54,22 +58,19 @@ PHASES = [(study, phase) for study in STUDIES for phase in study.phases]
 STAGES = [(study, phase, stage) for study, phase in PHASES for stage in phase.stages]
 FILLS = [(study, phase, fill) for study, phase in PHASES for fill in phase.fills(LAYOUT)]
 
-if workflow.exec_mode.name == "DEFAULT":
+if workflow.is_main_process:
     for _line in dict.fromkeys(data.warning for _, data in DATA if data.warning):
         print(f"warning: {_line}", file=sys.stderr)
     for _study in STUDIES:
-        for _line in _study.warnings:
+        for _line in (*_study.warnings, *LOST[_study.name].lines()):
             print(f"warning: {_line}", file=sys.stderr)
-    try:
-        if not {"-n", "--dry-run", "--dryrun"}.intersection(sys.argv):
-            begin_build(LAYOUT, [study.name for study in STUDIES])
-        for _study in STUDIES:
-            for _path in drop_dangling_records(LAYOUT, _study.name):
-                print(f"{_path}: its run is gone from the store; it will be trained again")
-    except ResweepError as error:
-        raise WorkflowError(str(error)) from None
-    except OSError as error:
-        raise WorkflowError(describe(error)) from None
+    if any(Path(".snakemake/locks").glob("*")) and not running_in(Path(), "snakemake"):
+        print(
+            "warning: a Snakemake that was killed, as by a closed terminal, left its lock in this "
+            "folder; if none runs in it from another machine, call `snakemake --unlock` and then "
+            "the same command again: trainings continue from where they saved",
+            file=sys.stderr,
+        )
 else:
     # A cluster signals all processes of a job before its time limit. Snakemake would die of it, and
     # would kill the training, which is saving.
@@ -89,6 +90,42 @@ def need(phase, stage, what):
     return lambda wildcards, attempt: getattr(
         NEEDS.of(phase, stage, wildcards.trial, attempt), what
     )
+
+
+def training_inputs(phase, stage, trial):
+    """What a training waits for. Stops a call that what is gone of its study stands against."""
+    if phase.study in LOST:
+        builds = workflow.executor_plugin is not None and not workflow.dryrun
+        stops = LOST[phase.study].stops(
+            LAYOUT.record(phase.study, phase.name, stage.slot(trial)),
+            builds=builds,
+            plan=plan_command() if workflow.dryrun else None,
+        )
+        if stops:  # SystemExit ends Snakemake with this line alone
+            raise SystemExit(f"error: {stops}")
+        if builds:
+            begin()
+    return files.training_inputs(LAYOUT, phase, stage, trial)
+
+
+@functools.cache
+def begin():
+    """Take the studies for this call; only known to build once the graph is made."""
+    try:
+        begin_build(LAYOUT, [study.name for study in STUDIES])
+    except ResweepError as error:
+        raise SystemExit(f"error: {error}") from None
+    except OSError as error:
+        raise SystemExit(f"error: {describe(error)}") from None
+
+
+@functools.cache
+def plan_command():
+    """The command that plans the whole study; None if this call does, or asks for rules."""
+    if all(map(workflow.is_rule, workflow.dag_settings.targets)):
+        return None
+    given = workflow.config_settings.config_args
+    return shlex.join(["snakemake", "-n", *(["--config", *given] if given else [])])
 
 
 def train_resources(phase, stage):

@@ -17,7 +17,7 @@ for study, phase, stage in STAGES:
         name:
             rule_name("train", study, phase, stage.name)
         input:
-            lambda wildcards, p=phase, s=stage: files.training_inputs(LAYOUT, p, s, wildcards.trial),
+            lambda wildcards, p=phase, s=stage: training_inputs(p, s, wildcards.trial),
         output:
             **files.training_outputs(LAYOUT, phase, stage),
         log:

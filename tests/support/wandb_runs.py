@@ -35,6 +35,17 @@ def records(path: Path) -> Iterator[Any]:
             parts = b""
 
 
+def values(message: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every value of a record, as text, with the path of its field."""
+    for field, value in message.ListFields():
+        here = f"{path}.{field.name}"
+        for item in value if field.is_repeated else [value]:
+            if hasattr(item, "ListFields"):
+                yield from values(item, here)
+            else:
+                yield here, str(item)
+
+
 class OfflineRun:
     """One run as it would be sent."""
 

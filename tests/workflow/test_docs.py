@@ -35,6 +35,8 @@ MESSAGES = (
     "in the store",
     "its run is gone from the store",
     "builds this study",
+    "has none of the ",
+    "a Snakemake that was killed, as by a closed terminal, left its lock",
 )
 SETS = ("config/", "docs/", "profiles/", "rules/", "src/", "tests/", "workflow/")
 CONTRACT = (

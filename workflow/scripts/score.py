@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from resweep.errors import run_command
-from resweep.files import write_atomically
 from resweep.paths import Layout
+from resweep.ranking.frames import write_frame
 from resweep.ranking.scores import check_rankable, code_warning, rank_trials, read_result
 from resweep.store.outcome import OutcomeReader
 from resweep.study.metric import read_score
@@ -48,7 +48,7 @@ def main() -> None:
     warning = code_warning(result.record for result in results)
     if warning:
         print(f"warning: {warning}", file=sys.stderr)
-    write_atomically(arguments.scores, rank_trials(results, score).to_csv(index=False))
+    write_frame(arguments.scores, rank_trials(results, score))
 
 
 if __name__ == "__main__":

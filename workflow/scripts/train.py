@@ -4,8 +4,8 @@ r"""Train one configuration, or one trial of a study, into the run store.
     python workflow/scripts/train.py --trial results/STUDY/PHASE/trials/TRIAL.yaml \
         --record results/STUDY/PHASE/records/TRIAL.json
 
-Finished runs of the run store are linked, partial ones are continued. On SIGTERM, SIGUSR1 and
-SIGINT it saves and exits with code 75; run the same command again to continue.
+Finished runs of the run store are linked, partial ones are continued. On SIGTERM, SIGUSR1, SIGINT
+and SIGHUP it saves and exits with code 75; run the same command again to continue.
 
 Without --trial, parameters override the base and set of a study. Each of these sets one, by its
 flat name or its path (training.learning_rate):

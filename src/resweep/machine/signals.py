@@ -3,11 +3,22 @@
 import signal
 
 SAVED_AND_STOPPED = 75  # EX_TEMPFAIL: the same command continues
+STOP = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)
 
 
 def watch_signals() -> list[int]:
-    """Collect SIGTERM, SIGUSR1 and SIGINT from now on; the list fills as they arrive."""
+    """Collect the signals of `STOP` from now on; the list fills as they arrive.
+
+    SIGHUP, of a terminal that was closed, stays ignored where it is: under nohup.
+    """
     received: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
-        signal.signal(number, lambda number, _: received.append(number))
+    for number in STOP:
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda number, _: received.append(number))
     return received
+
+
+def ignore_signals() -> None:
+    """Ignore the signals of `STOP`, in a process that ends when its parent lets it."""
+    for number in STOP:
+        signal.signal(number, signal.SIG_IGN)

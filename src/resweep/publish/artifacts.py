@@ -242,7 +242,8 @@ def _send(known: Mapping[str, Any], place: Place, versions: Path, layout: Layout
     """Publish a version in a child process; returns where it went, or the error."""
     if place.mode == "disabled":
         return {}
-    folder = (versions / known["version"]).absolute()
+    # Relative to where we are, and where `wandb sync` is called: W&B records and sends this path.
+    folder = Path(os.path.relpath(versions / known["version"]))
     directory = versions.parents[2].absolute()
     size = sum((folder / name).stat().st_size for name in known["files"])
     seconds = SECONDS_TO_PUBLISH + size / SLOWEST_BYTES_PER_SECOND
@@ -256,7 +257,8 @@ def _send(known: Mapping[str, Any], place: Place, versions: Path, layout: Layout
             "artifact": {
                 "name": known["name"],
                 "type": known["type"],
-                "metadata": {**known["metadata"], **{k: known[k] for k in ("version", "digest")}},
+                "metadata": wandb_process.without_folders(known["metadata"])
+                | {k: known[k] for k in ("version", "digest")},
             },
             "init": {
                 **place.described(),

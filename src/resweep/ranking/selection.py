@@ -19,16 +19,15 @@ from resweep.config.nesting import PathError
 from resweep.config.schema import Schema
 from resweep.errors import ConfigError, Problem
 from resweep.paths import PhaseFolder
+from resweep.ranking.frames import read_frame
 from resweep.ranking.scores import SEED
 from resweep.systems.registry import system_of
 from resweep.trials.trial import Outcome, Trial, read_outcome
 
 
 def read_scores(path: Path) -> pd.DataFrame:
-    """Read scores.csv, with names of trials and runs as text."""
-    return pd.read_csv(
-        path, dtype={"trial": str, "run_id": str}, keep_default_na=False, na_values=[""]
-    )
+    """Read scores.csv."""
+    return read_frame(path)
 
 
 def best_trials(scores: pd.DataFrame, top: int) -> list[str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resweep import yaml12
+from resweep.cells import from_cell
 from resweep.config.metric import Metric
 from resweep.errors import ConfigError, Problem, StoreError
 from resweep.paths import Layout
@@ -193,7 +194,7 @@ def _ranked_trials(study: str, phase: str, layout: Layout) -> list[str]:
             f"`snakemake --config study={study}`"
         )
     with file.open(newline="") as table:
-        return sorted(row["trial"] for row in csv.DictReader(table))
+        return sorted(from_cell(row["trial"]) for row in csv.DictReader(table))
 
 
 def _run_of(outcome: Outcome, layout: Layout) -> Run | None:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from resweep.paths import Layout, RunFolder
+from resweep.ranking.frames import read_frame
 from resweep.ranking.scores import SEED, has_result, with_result
 from resweep.replay.rung_summary import rung_table
 from resweep.report.charts.figure import figure_chart
@@ -56,7 +57,7 @@ def _totals(results: StudyResults, layout: Layout) -> str:
     figures |= {status: f"{counts[status]:,}" for status in sorted(counts.index)}
     file = layout.study(results.name).table
     if file.exists():
-        runs = pd.read_csv(file, dtype={"run_id": str})
+        runs = read_frame(file)
         runs = runs[runs["run_id"].notna()].drop_duplicates("run_id")  # phases may share a run
         figures |= {
             "steps": f"{int(runs['total_steps'].sum()):,}",

@@ -19,6 +19,7 @@ from resweep.config.schema import Schema
 from resweep.errors import DamagedFile, ResweepError, StoreError, describe
 from resweep.json_files import read_json
 from resweep.paths import Layout
+from resweep.ranking.frames import read_frame
 from resweep.ranking.old_bests import OldBest, OldBests, better_text, find_old_bests
 from resweep.ranking.scores import SEED, best_rows, code_warning, hyperparameters, with_result
 from resweep.ranking.selection import read_scores, short_name
@@ -235,7 +236,6 @@ def _read_phase(
     study: str, part: Mapping[str, Any], system: System, layout: Layout
 ) -> PhaseResults:
     folder = layout.phase(study, part["name"])
-    text = {"trial": str, "run_id": str}
     score, scores = read_score(part), read_scores(folder.scores)
     paths = [layout.record(study, part["name"], trial) for trial in scores["trial"]]
     outcomes = list(_sound_outcomes([path for path in paths if path.exists()], layout))
@@ -250,9 +250,7 @@ def _read_phase(
         keep=part["keep"],
         trained_by=describe_training(trained, outcomes, system, layout),
         scores=scores,
-        decisions=pd.read_csv(folder.decisions, dtype=text, keep_default_na=False, na_values=[""])
-        if folder.decisions.exists()
-        else pd.DataFrame(),
+        decisions=read_frame(folder.decisions) if folder.decisions.exists() else pd.DataFrame(),
         rounds=part.get("rounds"),
         rungs=read_rungs(folder, part.get("rounds"), len(part.get("rungs") or ()) - 1),
         newest=max((outcome.path.stat().st_mtime for outcome in outcomes), default=None),

@@ -20,6 +20,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from resweep.cells import end_lines, to_cell
 from resweep.config import compose
 from resweep.config.nesting import nest
 from resweep.config.schema import SYSTEM
@@ -352,13 +353,13 @@ def _csv(rows: list[Row]) -> str:
         # Fields of configurations keep the order of the files; others have none.
         listed = list(names) if group == "config" else sorted(names)
         columns |= dict.fromkeys(known.get(group, listed))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
-    writer.writeheader()
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(columns))
+    writer.writerow({name: to_cell(name) for name in columns})
     for row in rows:
         writer.writerow({name: _cell(value) for name, value in row.cells().items()})
-    return text.getvalue()
+    return end_lines(text.getvalue())
 
 
 def _cell(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, bool | list | dict) else value
+    return json.dumps(value) if isinstance(value, bool | list | dict) else to_cell(value)

@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 
 from resweep import yaml12
+from resweep.cells import from_cell, is_marked
 from resweep.config import compose
 from resweep.config.metric import sign_of
 from resweep.config.schema import Schema
@@ -143,7 +144,9 @@ def _observe_phase(
     Parameters that it did not sweep are read from the configurations of its trials.
     """
     outcomes = []
-    for outcome in map(read, phase.records_at_rungs() or phase.final_records()):
+    # Not where a run is gone.
+    records = filter(Path.exists, phase.records_at_rungs() or phase.final_records())
+    for outcome in map(read, records):
         values = dict(compose.leaves(outcome.trial.config))
         point = {name: values[name] for name in names if name in values}
         if len(point) == len(names) and None not in point.values():
@@ -171,7 +174,8 @@ def _read_rows(
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, restval="")
-            rows, columns = list(reader), list(reader.fieldnames or ())
+            reader.fieldnames = list(map(from_cell, reader.fieldnames or ()))
+            rows, columns = list(reader), list(reader.fieldnames)
     except (OSError, ValueError, csv.Error) as error:
         raise ConfigError(
             Problem(str(path), "warm_start", None, f"cannot be read as CSV: {error}")
@@ -199,6 +203,8 @@ def _status(row: Mapping[str, str]) -> Status | None:
 
 def _cell(text: str) -> Any:
     """Parse a cell by the rules of YAML 1.2, lists included: choices may be lists."""
+    if is_marked(text):
+        return from_cell(text)
     if text.startswith("["):
         with contextlib.suppress(yaml.YAMLError):
             return yaml12.parse(text)

@@ -1,7 +1,7 @@
 """Removing runs from the store, so that they are trained again.
 
 Forgotten runs are moved to `results/trash/{time}/`, not deleted. The links to their records then
-dangle; the next Snakemake call deletes these and trains what is missing, and nothing else.
+dangle; the next Snakemake call trains what is missing, and nothing else.
 """
 
 import logging

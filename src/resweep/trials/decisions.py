@@ -6,16 +6,18 @@ decided, elsewhere it is empty. Files of older versions lack it.
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from resweep.cells import from_cell, to_cell
 from resweep.files import write_atomically
 
 COLUMNS = (
     "trial", "run_id", "step", "decision", "rule", "value", "threshold", "compared", "reason",
     "rule_digest",
 )  # fmt: skip
+NUMBERS = ("step", "value", "threshold", "compared")  # text too, in rows that were read
 
 
 def read_decisions(paths: Iterable[Path]) -> list[dict[str, Any]]:
@@ -23,7 +25,7 @@ def read_decisions(paths: Iterable[Path]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for path in paths:
         with path.open(newline="") as file:
-            rows += csv.DictReader(file)
+            rows += [_each(from_cell, row) for row in csv.DictReader(file)]
     return rows
 
 
@@ -32,8 +34,12 @@ def write_decisions(path: Path, decisions: Iterable[dict[str, Any]]) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS)
     writer.writeheader()
-    writer.writerows(decisions)
+    writer.writerows(_each(to_cell, row) for row in decisions)
     write_atomically(path, text.getvalue())
+
+
+def _each(change: Callable[[Any], Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value if name in NUMBERS else change(value) for name, value in row.items()}
 
 
 def typed(row: Mapping[str, str]) -> dict[str, Any]:

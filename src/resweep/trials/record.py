@@ -22,7 +22,6 @@ from typing_extensions import TypedDict
 from resweep.errors import DamagedFile
 from resweep.files import link_relative, write_atomically
 from resweep.json_files import from_json, has_checksum, to_json, typed
-from resweep.paths import Layout
 
 MADE_AGAIN = "delete it and run snakemake: it is made again from the files of its run"
 
@@ -242,15 +241,3 @@ def record_paths(names: Sequence[str]) -> list[Path]:
     """
     given = sys.stdin.read().splitlines() if list(names) == ["-"] else names
     return [Path(name) for name in given if name]
-
-
-def drop_dangling_records(layout: Layout, study: str) -> list[Path]:
-    """Delete links to records that are gone from the store; returns the links.
-
-    A dangling link can keep Snakemake from building its graph; for a missing one it trains again.
-    """
-    records = layout.study(study).all_records()
-    gone = [path for path in records if path.is_symlink() and not path.exists()]
-    for path in gone:
-        path.unlink()
-    return gone

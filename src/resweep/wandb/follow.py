@@ -78,7 +78,7 @@ def follow(
             "agent": agent,
             "mode": mode,
             "dir": str(directory),
-            "config": dict(leaves(trial.config)),
+            "config": wandb_process.without_folders(dict(leaves(trial.config))),
             "resume": "allow",
             **({} if agent else own),
         },

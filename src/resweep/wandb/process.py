@@ -9,16 +9,33 @@ summarizes a failure. Processes that wandb starts end with the child.
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from threading import Timer
 from typing import Any
 
+from resweep.machine.signals import ignore_signals
+
 SECONDS_TO_CONNECT = 20.0
+# Silent, and nothing about this machine or what runs on it, as docs/tracking.md says.
+SETTINGS = {
+    "console": "off",
+    "silent": True,
+    "init_timeout": SECONDS_TO_CONNECT,
+    "x_disable_stats": True,
+    "x_disable_meta": True,  # arguments, program, Python, root, system
+    "x_disable_machine_info": True,
+    "x_save_requirements": False,
+    "host": "",
+    "program": "resweep",  # else the path of what runs
+    "disable_git": True,
+    "disable_code": True,
+    "save_code": False,
+    "disable_job_creation": True,
+}
 AGENT_VARIABLES = ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH")
 
 
@@ -57,8 +74,7 @@ def run_child(main: Callable[[dict[str, Any]], None]) -> None:
 
     Signals that ask a job to exit are ignored: the parent decides when the child exits.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
+    ignore_signals()
     try:
         main(json.loads(sys.argv[1]))
     except Exception as error:
@@ -79,12 +95,24 @@ def init(agent: bool = False, **arguments: Any) -> Any:
     if not agent:
         for name in AGENT_VARIABLES:
             os.environ.pop(name, None)
+    os.environ["WANDB_ERROR_REPORTING"] = "false"  # crash reports have paths, and leave offline too
     import wandb
 
-    settings = wandb.Settings(
-        console="off", silent=True, x_disable_stats=True, init_timeout=SECONDS_TO_CONNECT
-    )
-    return wandb.init(settings=settings, **arguments)
+    return wandb.init(settings=wandb.Settings(**SETTINGS), **arguments)
+
+
+def without_folders(value: Any) -> Any:
+    """Return a value, or the values in it, with absolute paths shortened to their names.
+
+    Where a file lies on this machine is nobody else's business, and its name says what it is.
+    """
+    if isinstance(value, str):
+        return PurePath(value).name if value.startswith(("/", "~", "file:/")) else value
+    if isinstance(value, Mapping):
+        return {name: without_folders(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_folders(item) for item in value]
+    return value
 
 
 def leave_after(seconds: float) -> None:

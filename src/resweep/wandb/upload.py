@@ -11,9 +11,9 @@ def main(order: dict[str, Any]) -> None:
     """Upload one version, and write where it went.
 
     Args:
-        order: `folder` with the version's files; `artifact` and `init`, the arguments of
-            `wandb.Artifact` and of the run that logs it; `answer`, the JSON file to write;
-            `seconds` after which to give up.
+        order: `folder` with the version's files, whose path is sent too, so relative to the working
+            directory; `artifact` and `init`, the arguments of `wandb.Artifact` and of the run that
+            logs it; `answer`, the JSON file to write; `seconds` after which to give up.
     """
     import wandb
 

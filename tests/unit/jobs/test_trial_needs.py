@@ -7,6 +7,7 @@ import pytest
 from resweep.jobs import resources
 from resweep.jobs.resources import CACHED_SECONDS, LINK, Needs, TrialNeeds, scheduler_resources
 from resweep.paths import Layout
+from resweep.study.data_sets import data_sets
 from resweep.study.load import load_study
 from resweep.study.schema import Resources
 from resweep.study.study import Phase, Study
@@ -117,7 +118,7 @@ def test_a_damaged_trial_file_asks_for_the_estimate(
 def test_a_damaged_store_asks_for_the_estimate(study: Study, tmp_path: Path) -> None:
     layout, sweep = Layout(tmp_path), first(study.phase("sweep"))
     expected = TrialNeeds(layout, Clock()).of(*sweep, 1)
-    for name in study.data_sets():
+    for name in data_sets(study, layout):
         layout.data(name.id).mkdir(parents=True)
         (layout.data(name.id) / "data.json").write_text("{}")
     assert TrialNeeds(layout, Clock()).of(*sweep, 1) == expected

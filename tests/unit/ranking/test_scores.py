@@ -17,6 +17,7 @@ from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.errors import StoreError
 from resweep.paths import Layout
+from resweep.ranking.frames import write_frame
 from resweep.ranking.scores import (
     SEED,
     TrialResult,
@@ -381,7 +382,7 @@ def write_scores(phase, **score) -> Path:
         read_result(read_outcome(path), made_score(**score), phase.layout)
         for path in sorted(phase.folder.glob("records/*.json"))
     ]
-    rank_trials(results, made_score(**score)).to_csv(phase.folder / "scores.csv", index=False)
+    write_frame(phase.folder / "scores.csv", rank_trials(results, made_score(**score)))
     return phase.folder / "scores.csv"
 
 
@@ -451,6 +452,23 @@ def test_there_are_at_most_as_many_as_asked_for(top, count, phase):
 def test_nothing_finished_is_an_empty_list(phase):
     phase("a", None, {LR: 1.0}, status="diverged")
     assert yaml12.parse(best_configs_text(write_scores(phase), 3)) == []
+
+
+def test_text_that_a_spreadsheet_would_compute_comes_back(phase):
+    phase("-1", 2.0, {LR: 1.0, "mine": "=1+1", "@other": "-0.5"})
+    phase("b", 3.0, {LR: 0.5, "mine": "plain", "@other": "x"})
+    scores = write_scores(phase)
+    header, *rows = scores.read_text().splitlines()
+    assert header.endswith(",mine,'@other")
+    assert [row.split(",")[1] for row in rows] == ["'-1", "b"]
+    assert rows[0].endswith(",'=1+1,'-0.5")
+    assert read_scores(scores)[["trial", "mine", "@other"]].values.tolist() == [
+        ["-1", "=1+1", "-0.5"],
+        ["b", "plain", "x"],
+    ]
+    assert yaml12.parse(best_configs_text(scores, 1)) == [
+        {"learning_rate": 1.0, "mine": "=1+1", "@other": "-0.5"}
+    ]
 
 
 def test_names_of_slots_stay_text_in_the_table(phase):

@@ -1,5 +1,6 @@
 """The tables of runs are complete, the same each time, and lose nothing to concurrent writers."""
 
+import csv
 import multiprocessing
 import os
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from resweep.errors import StoreError
 from resweep.paths import Layout
+from resweep.ranking.frames import read_frame
 from resweep.report.tables import tabulate_study, update_metrics, write_runs_table
 from resweep.store.run import Run
 from resweep.systems.language.model_section import Model
@@ -54,6 +56,21 @@ def test_study_table_has_a_row_for_each_trial(layout: Layout) -> None:
     assert best["total_steps"] == 40
     assert best["model_size_M"] == 1.25
     assert best["seconds"] == best["gpu_seconds"] == 3.5
+
+
+def test_text_that_a_spreadsheet_would_compute_is_text(tmp_path: Path) -> None:
+    made = [
+        Made("aaa", {RATE: 1e-4, "optimizer_name": "=1+1", "+own": -0.5}, 2.9),
+        Made("bbb", {RATE: 1e-3, "optimizer_name": "adam", "+own": "-0.5"}, 2.1),
+    ]
+    layout = make_study(tmp_path, made, [])
+    for file in (layout.study("made").table, layout.runs_table):
+        with file.open(newline="") as text:
+            rows = {row["trial"]: row for row in csv.DictReader(text)}
+        assert [rows[name]["optimizer_name"] for name in ("aaa", "bbb")] == ["'=1+1", "adam"], file
+        assert [rows[name]["'+own"] for name in ("aaa", "bbb")] == ["-0.5", "'-0.5"], file
+        same = read_frame(file).set_index("trial")
+        assert same.loc["aaa", "optimizer_name"] == "=1+1" and "+own" in same.columns
 
 
 def test_trials_without_a_result_are_rows_too(layout: Layout) -> None:
@@ -236,16 +253,14 @@ def test_other_damage_leaves_cells_empty(layout: Layout, caplog: pytest.LogCaptu
     run = Run(layout.run(run_id(layout, "sweep", "bbb")))
     update_metrics(run.run_id, {"curvature": 31.5}, layout)
     (record,) = run.records().values()
-    damaged = (
-        run.folder.config, run.folder.added_metrics, layout.trial("made", "sweep", "bbb"), record
-    )  # fmt: skip
+    damaged = (run.folder.config, run.folder.added_metrics, record)
     for file in damaged:
         file.write_text("[")
     table = read(write_runs_table(layout)).set_index("run_id")
     assert table.loc[run.run_id, "val/loss"] == 2.1 and len(table) == 8
     assert pd.isna(table.loc[run.run_id, RATE])
     assert "curvature" not in table
-    for file in damaged[:3]:
+    for file in damaged:
         assert str(file) in caplog.text
 
 

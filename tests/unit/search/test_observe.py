@@ -170,6 +170,7 @@ def test_a_phase_is_read_from_its_records_at_all_rungs(tmp_path: Path) -> None:
     trial = Trial("s", "phase", "a", config=config, assignments={RATE: 0.25})
     write_trial(folder / "trials/b2/01.yaml", trial)
     write_record(folder / "records/b2/01.json", outcome("a", 2.0).record)
+    (folder / "records/b1/c.json").symlink_to("../../../runs/gone/records/10.json")
     scores = table(folder, SCORES)
     point = {RATE: 0.25, "model.n_embd": 16}
     assert read_table(scores, METRIC, [RATE, "model.n_embd"], LANGUAGE) == [
@@ -177,6 +178,12 @@ def test_a_phase_is_read_from_its_records_at_all_rungs(tmp_path: Path) -> None:
         Observation(point, 8.0, "stopped"),
     ]
     assert read_table(scores, METRIC, [RATE, "nobody.has.it"], LANGUAGE) == []
+
+
+def test_text_that_a_spreadsheet_would_compute_is_read_as_it_was(tmp_path: Path) -> None:
+    text = f"{RATE},shape,'=own,{METRIC}\n-0.5,'=1+1,'-0.5,2.0\n"
+    (seen,) = read_table(table(tmp_path, text), METRIC, [RATE, "shape", "=own"], LANGUAGE)
+    assert seen.point == {RATE: -0.5, "shape": "=1+1", "=own": "-0.5"}
 
 
 def test_short_names_missing_cells_and_a_byte_order_mark(tmp_path: Path) -> None:

@@ -1,0 +1,43 @@
+"""The programs that run on this machine, from /proc."""
+
+import os
+from pathlib import Path
+
+PROC = Path("/proc")
+WORDS = 3  # python -m NAME
+
+
+def running_in(folder: Path, name: str) -> list[int]:
+    """Return the processes that run a program in a folder, without this one and those above it.
+
+    Args:
+        folder: Their working directory.
+        name: The program, as a file or as a module of Python.
+
+    Returns:
+        Their ids. Processes of others are not seen.
+    """
+    found = []
+    above = _with_ancestors(os.getpid())
+    for process in PROC.glob("[0-9]*"):
+        try:
+            here = (process / "cwd").samefile(folder)
+            words = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:  # it ended, or is someone else's
+            continue
+        programs = [Path(os.fsdecode(word)).name for word in words[:WORDS]]
+        if here and name in programs and int(process.name) not in above:
+            found.append(int(process.name))
+    return found
+
+
+def _with_ancestors(process: int) -> set[int]:
+    found = set()
+    while process > 0:
+        found.add(process)
+        try:
+            status = (PROC / str(process) / "stat").read_text()
+        except OSError:
+            break
+        process = int(status.rpartition(")")[2].split()[1])  # after its name: state, parent
+    return found
