@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from resweep.report.results import (
     read_study,
     shown,
 )
+from resweep.trials.record import read_record, write_record
 from tests.support.study import (
     RATE,
     RERUN,
@@ -131,7 +133,7 @@ def test_runs_of_different_code_in_one_ranking_are_warned_of(html: str, tmp_path
     assert 'class="warning"' not in html
     layout = make_study(tmp_path)
     record = layout.record("made", "rerun", "02").resolve()
-    record.write_text(record.read_text().replace("0123456789ab", "ba9876543210"))
+    write_record(record, replace(read_record(record), code="ba9876543210"))
     page = render_report(read_study("made", layout), layout)
     sweep, rerun = page.split('id="phase-sweep"')[1].split('id="phase-rerun"')
     assert "0123456789ab, ba9876543210" in rerun

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from resweep.data.source import data_id
 from resweep.jobs import resources
 from resweep.jobs.resources import CACHED_SECONDS, LINK, Needs, TrialNeeds, scheduler_resources
 from resweep.paths import Layout
 from resweep.study.load import load_study
 from resweep.study.schema import Resources
 from resweep.study.study import Phase, Study
+from resweep.systems.registry import system_of
 from resweep.trials.trial import Trial, write_trial
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -117,7 +119,8 @@ def test_a_damaged_trial_file_asks_for_the_estimate(
 def test_a_damaged_store_asks_for_the_estimate(study: Study, tmp_path: Path) -> None:
     layout, sweep = Layout(tmp_path), first(study.phase("sweep"))
     expected = TrialNeeds(layout, Clock()).of(*sweep, 1)
-    for name in study.data_sets():
-        layout.data(name.id).mkdir(parents=True)
-        (layout.data(name.id) / "data.json").write_text("{}")
+    for settings in study.data_settings():
+        folder = layout.data(data_id(system_of(study.phases[0].config), settings))
+        folder.mkdir(parents=True)
+        (folder / "data.json").write_text("{}")
     assert TrialNeeds(layout, Clock()).of(*sweep, 1) == expected
