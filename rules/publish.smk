@@ -21,14 +21,14 @@ for study in STUDIES:
                 trials=files.trial_files(LAYOUT, phase),
                 best=files.asked_configs(LAYOUT, phase),
             output:
-                stamp=LAYOUT.study(study.name).artifact(files.configs_artifact(phase)),
+                stamp=LAYOUT.study(study.name).artifact(files.configs_artifact(phase.name)),
             log:
                 files.log_file("publish_configs", study, phase),
             localrule: True
             conda:
                 "../envs/resweep.yaml"
             params:
-                name=files.configs_artifact(phase),
+                name=files.configs_artifact(phase.name),
                 folder=LAYOUT.phase(study.name, phase.name).trials,
                 only=[path.name for path in files.trial_files(LAYOUT, phase)],
                 metadata=canonical_json({"study": study.name, "phase": phase.name}),
@@ -51,14 +51,14 @@ for study in STUDIES:
                 scores=LAYOUT.phase(study.name, phase.name).scores,
                 models=LAYOUT.phase(study.name, phase.name).models,
             output:
-                stamp=LAYOUT.study(study.name).artifact(files.model_artifact(phase)),
+                stamp=LAYOUT.study(study.name).artifact(files.model_artifact(phase.name)),
             log:
                 files.log_file("publish_model", study, phase),
             localrule: True
             conda:
                 "../envs/resweep.yaml"
             params:
-                name=files.model_artifact(phase),
+                name=files.model_artifact(phase.name),
                 metadata=canonical_json({"study": study.name}),
                 mode=study.tracking.wandb,
                 project=study.tracking.project,

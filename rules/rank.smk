@@ -5,6 +5,8 @@
 #     results/{study}/{phase}/top{k}_best_configs.yaml its first k configurations, for any k
 #     results/{study}/{phase}/models/{trial}           links to the weights that are kept
 #     results/{study}/{phase}/decisions.csv            why they are kept
+#
+# Warnings about weights go to the terminal too.
 
 
 for study, phase in PHASES:
@@ -69,9 +71,10 @@ for study, phase in PHASES:
             phase=phase.name,
             policy=phase.keep,
             top=phase.selects,
+            best_of_study=files.best_of_study(study, phase),
             code=code("keep_models.py"),
         shell:
             "python workflow/scripts/keep_models.py --study {params.study} --phase {params.phase} "
             "--policy {params.policy} --top {params.top} --scores {input.scores} "
             "--models {output.models} --decisions {output.decisions} --rungs {input.rungs} "
-            "> {log} 2>&1"
+            "--best-of-study {params.best_of_study:q} 2>&1 | tee {log}"

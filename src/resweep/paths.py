@@ -226,6 +226,16 @@ class RunFolder:
         """Claim of a trial."""
         return self.claims / f"{study}.{phase}.{trial}"
 
+    def lasting_claim(self, why: str, study: str) -> Path:
+        """A study's claim that a new ranking does not release; `why` has no dot, trials' have."""
+        return self.claims / why / f"{study}.json"
+
+    def all_lasting_claims(self) -> list[Path]:
+        """Return the existing claims of studies."""
+        folders = (entry for entry in _files_of(self.claims) if entry.is_dir())
+        files = (file for folder in folders for file in _files_of(folder))
+        return sorted(file for file in files if re.fullmatch(r"[^.].*\.json", file.name))
+
     @property
     def final_checkpoint(self) -> Path:
         """Link to the checkpoint of its last step."""
@@ -355,6 +365,10 @@ class Layout:
             claim = _CLAIM.fullmatch(file.name)
             if claim is not None:
                 yield RunFolder(file.parent.parent), claim[1]
+
+    def lasting_claims(self, study: str) -> list[Path]:
+        """Return a study's existing claims that a new ranking does not release."""
+        return sorted(self.runs.glob(f"*/{CLAIMS}/*/{study}.json"))
 
     def artifact(self, name: str) -> Path:
         """Stamp of an artifact that does not belong to a study."""

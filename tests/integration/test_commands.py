@@ -21,6 +21,7 @@ WRONG = [
     ("forget.py phase nobodys sweep", "results/nobodys/sweep/records"),
     ("forget.py failed --study nobodys", "results/nobodys/"),
     ("forget.py drifted --study nobodys", "results/nobodys/"),
+    ("forget.py old-best --study nobodys", "results/nobodys"),
     (
         "keep_models.py --study s --phase p --policy best --top 1 --scores no.csv --models m "
         "--decisions d.csv",

@@ -113,7 +113,7 @@ def check_script(place: Checkout, words: list[str]) -> None:
     if script == "docs/fields.py":
         return  # run by its own test
     known = help_of(place, script)
-    choices = re.search(r"\{([\w,]+)\} \.\.\.", known)
+    choices = re.search(r"\{([\w,-]+)\} \.\.\.", known)
     if choices:  # subcommands
         (chosen,) = [word for word in words[2:] if word in choices[1].split(",")]
         known += help_of(place, script, chosen)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from resweep.errors import run_command
 from resweep.paths import Layout
-from resweep.report.audit import audit, audit_table
+from resweep.report.audit import audit, audit_old_bests, audit_table
 from resweep.study.find import load_studies
 
 
@@ -27,7 +27,8 @@ def main() -> None:
     for study in load_studies(settings):
         for warning in study.warnings:
             print(f"warning: {warning}", file=sys.stderr)
-        print(audit_table(study, audit(study, Layout(arguments.results))))
+        layout = Layout(arguments.results)
+        print(audit_table(study, audit(study, layout), audit_old_bests(study, layout)))
 
 
 if __name__ == "__main__":

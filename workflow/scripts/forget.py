@@ -1,11 +1,13 @@
-"""Remove runs from the store, so that they are trained again.
+"""Remove runs from the store, so that they are trained again; or weights of older bests.
 
     python workflow/scripts/forget.py runs RUN_ID ...
     python workflow/scripts/forget.py phase STUDY PHASE
     python workflow/scripts/forget.py failed --study STUDY      runs that failed
     python workflow/scripts/forget.py drifted --study STUDY     runs trained by other code
+    python workflow/scripts/forget.py old-best --study STUDY    weights of what was the best before
 
-They are moved to results/trash/, from where they can be moved back. --dry-run only lists them.
+Runs are moved to results/trash/, from where they can be moved back. Weights are deleted, unless
+another study or phase keeps them; the runs stay. --dry-run only lists what would be removed.
 """
 
 import argparse
@@ -13,6 +15,8 @@ from pathlib import Path
 
 from resweep.errors import run_command
 from resweep.paths import Layout
+from resweep.ranking.keep_bests import drop_old_bests
+from resweep.ranking.old_bests import describe, find_old_bests, last_scores, size_text
 from resweep.store.forget import (
     describe_run,
     drifted_runs,
@@ -26,6 +30,9 @@ def main() -> None:
     """Forget what is named."""
     arguments = parse_arguments()
     layout = Layout(arguments.results)
+    if arguments.what == "old-best":
+        forget_old_bests(arguments.study, arguments.published, arguments.dry_run, layout)
+        return
     if arguments.what == "runs":
         chosen = arguments.run_ids
     elif arguments.what == "phase":
@@ -44,6 +51,29 @@ def main() -> None:
         print("nothing to forget")
 
 
+def forget_old_bests(study: str, published: bool, dry_run: bool, layout: Layout) -> None:
+    """Drop the weights of a study's older bests, and of those that it published if asked to."""
+    old = find_old_bests(study, last_scores(study, layout), layout)
+    intact = [one for one in old.claimed if one.standing is not None]
+    chosen = [one for one in intact if published or not one.published]
+    for one in chosen:
+        print(f"{describe(one)}, {size_text(one.bytes)}")
+    left = len(intact) - len(chosen)
+    if left:
+        print(f"{left} published: kept; to drop them too, add --published")
+    if dry_run:
+        return
+    sizes = {one.run.run_id: one.bytes for one in chosen}
+    stay = drop_old_bests(study, chosen, layout)
+    for run_id, reason in stay.items():
+        print(f"run {run_id}: its weights stay: {reason}")
+    gone = [size for run_id, size in sizes.items() if run_id not in stay and size]
+    if gone:
+        print(f"weights of {len(gone)} runs deleted, {size_text(sum(gone))}")
+    elif not stay:
+        print("nothing to forget")
+
+
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -59,6 +89,9 @@ def parse_arguments() -> argparse.Namespace:
     phase.add_argument("phase")
     for name, text in (("failed", "runs that failed"), ("drifted", "runs trained by other code")):
         commands.add_parser(name, help=text).add_argument("--study", required=True)
+    old = commands.add_parser("old-best", help="weights of what was the best before")
+    old.add_argument("--study", required=True)
+    old.add_argument("--published", action="store_true", help="those that were published, too")
     return parser.parse_args()
 
 

@@ -6,11 +6,13 @@ r"""Link the weights to keep after a phase is ranked, and release the others.
 """
 
 import argparse
+import json
 from pathlib import Path
 
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.ranking.keep import keep_models
+from resweep.study.metric import PhaseScore
 from resweep.trials.decisions import read_decisions, write_decisions
 
 
@@ -34,6 +36,12 @@ def main() -> None:
         default=[],
         help="decisions at the phase's rungs, to put first",
     )
+    add(
+        "--best-of-study",
+        type=json.loads,
+        help="for the study's last phase: its score settings as JSON; the weights of its best stay "
+        "when another becomes the best",
+    )
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     a = parser.parse_args()
     decisions = keep_models(
@@ -44,6 +52,7 @@ def main() -> None:
         top=a.top,
         models=a.models,
         layout=Layout(a.results),
+        best_of_study=a.best_of_study and PhaseScore.model_validate(a.best_of_study),
     )
     write_decisions(a.decisions, [*read_decisions(a.rungs), *decisions])
 

@@ -4,7 +4,8 @@ r"""Publish the best model of a ranked phase as a versioned W&B artifact, and wr
         --artifact-name rerun-model --project PROJECT
 
 Publishes weights and model configuration only, after checking their digests. Publishing the same
-weights again makes no new version.
+weights again makes no new version. With --run RUN_ID, publishes a run that was the best before
+instead; summarize.py names it if it is better than the best now.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.publish.arguments import add_place_arguments, place_of
 from resweep.publish.artifacts import Content, check_name, publish
-from resweep.publish.contents import best_model
+from resweep.publish.contents import best_model, claim_published, note_better, old_best_model
 
 
 def main() -> None:
@@ -26,24 +27,35 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--scores", type=Path, required=True, help="the phase's scores.csv")
+    parser.add_argument("--run", metavar="RUN_ID", help="a run that was the best, or published")
     add_place_arguments(parser)
     a = parser.parse_args()
     name, layout = check_name(a.artifact_name), Layout(a.results)
-    files, metadata = best_model(a.scores, layout)
+    command = ["python", *sys.argv]
+    if a.run is None:
+        files, metadata = best_model(a.scores, layout)
+        notes = note_better(a.scores, command, layout)
+    else:
+        files, metadata = old_best_model(a.scores, a.run, layout)
+        notes = {}
+    if notes:
+        print(f"warning: {name}: {notes['better']['text']}", file=sys.stderr)
     stamp = publish(
         Content(
             name=name,
             type="model",
             files=files,
             metadata=json.loads(a.metadata) | metadata,
+            notes=notes,
             link=True,
         ),
         place_of(a),
         a.stamp or layout.artifact(name),
         layout,
-        again=shlex.join(["python", *sys.argv]),
+        again=shlex.join(command),
     )
     if "version" in stamp:
+        claim_published(a.scores, metadata, layout)
         print(f"{name}: {stamp['version']}, trial {metadata['trial']}, {stamp['status']}")
     elif stamp["status"] == "pruned":
         print(f"{name}: not published: the weights of trial {metadata['trial']} were deleted")

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,7 @@ class Content:
         type: configs or model.
         files: Name in the artifact -> file.
         metadata: Its origin; kept from when the version was made.
+        notes: For the stamp alone, which may be written again for the same version.
         link: Whether the files never change, so that a hard link can replace a copy.
     """
 
@@ -70,6 +71,7 @@ class Content:
     type: str
     files: Mapping[str, Path]
     metadata: Mapping[str, Any]
+    notes: Mapping[str, Any] = field(default_factory=dict)
     link: bool = False
 
 
@@ -133,7 +135,7 @@ def publish(
         if missing:
             print(f"warning: {content.name}: not published: {missing}", file=sys.stderr)
         about = {"name": content.name, "type": content.type, "status": status}
-        return _write(stamp, about | {"metadata": content.metadata})
+        return _write(stamp, {**about, "metadata": content.metadata, **content.notes})
     versions = artifact_versions(stamp) / content.name
     with file_lock(versions / ".lock"):
         known = _version(content, versions)
@@ -152,7 +154,7 @@ def publish(
                 file=sys.stderr,
             )
         shown = {name: value for name, value in known.items() if name != "places"}
-        return _write(stamp, shown | {"status": status, "where": where})
+        return _write(stamp, {**shown, "status": status, "where": where, **content.notes})
 
 
 def _version(content: Content, versions: Path) -> dict[str, Any]:

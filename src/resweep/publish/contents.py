@@ -1,13 +1,25 @@
 """The content of a study's artifacts: configurations of a rerun, best model of a phase."""
 
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from resweep.errors import ConfigError, Problem, StoreError
 from resweep.paths import Layout, PhaseFolder
 from resweep.ranking.keep import weights_command
+from resweep.ranking.old_bests import better_text, find_old_bests
 from resweep.ranking.selection import best_trials, read_scores
 from resweep.store import checkpoints as checkpoint
+from resweep.store.lasting_claims import (
+    Standing,
+    Why,
+    claim_for_study,
+    claimed_runs,
+    evaluated_on,
+    now,
+    read_standing,
+)
 from resweep.store.outcome import OutcomeReader
 from resweep.store.run import Run
 from resweep.systems.registry import system_of
@@ -79,15 +91,12 @@ def best_model(scores_path: Path, layout: Layout) -> tuple[dict[str, Path], dict
             OutcomeReader(layout).read(folder_of_phase.record(trial))
         row = scores[scores["trial"] == trial].iloc[0]
         run, step = Run(layout.run(row["run_id"])), int(row["step"])
-        system = system_of(run.state().get("identity", {}))
         folder = run.path / checkpoint.folder_name(step)
         command = weights_command(folder_of_phase, trial)
         if not folder.is_dir():
             missing = f"{folder}: weights of the best trial were deleted; restore with `{command}`"
             return {}, {"phase": phase, "trial": trial, "missing": missing}
-        damage = checkpoint.find_damage(folder)
-        if damage is not None:
-            raise StoreError(f"{folder}: {damage}; move it away, then run `{command}`")
+        files = _model_files(run, folder, f"move it away, then run `{command}`")
         metadata = {
             "phase": phase,
             "trial": trial,
@@ -95,5 +104,107 @@ def best_model(scores_path: Path, layout: Layout) -> tuple[dict[str, Path], dict
             "step": step,
             "score": float(row["score"]),
         }
-        return {name: folder / name for name in system.model_files}, metadata
+        return files, metadata
     return {}, {"phase": phase}
+
+
+def old_best_model(
+    scores_path: Path, run_id: str, layout: Layout
+) -> tuple[dict[str, Path], dict[str, Any]]:
+    """Find the weights of a run that was the best of a study, or published, and check them.
+
+    Args:
+        scores_path: scores.csv of a phase of the study.
+        run_id: The run.
+        layout: Of the results folder.
+
+    Returns:
+        The files by name, and their origin as it was: phase, trial, run_id, step, metric, value.
+
+    Raises:
+        StoreError: The study claims no such run, or its weights are gone or damaged.
+    """
+    study = _study_of(scores_path)
+    claimed = {one.run.run_id: one for one in claimed_runs(study, layout)}
+    one = claimed.get(run_id)
+    if one is None or one.standing is None or one.weights is None:
+        there = ", ".join(name for name, other in claimed.items() if other.weights is not None)
+        raise StoreError(
+            f"run {run_id}: study {study} keeps no weights of it as of an older best; it keeps "
+            f"those of: {there or 'no run'}"
+        )
+    standing = one.standing
+    files = _model_files(one.run, one.weights, "its run has to be trained again")
+    return files, {
+        "phase": standing["phase"],
+        "trial": standing["trial"],
+        "run_id": run_id,
+        "step": standing["step"],
+        "metric": standing["metric"],
+        "value": standing["value"],
+    }
+
+
+def note_better(scores_path: Path, again: Sequence[str], layout: Layout) -> dict[str, Any]:
+    """Return what the stamp of a best model says of a better run that is kept; empty without one.
+
+    Args:
+        scores_path: The phase's scores.csv.
+        again: The command that publishes the best model; with `--run`, it publishes the better one.
+        layout: Of the results folder.
+    """
+    old = find_old_bests(_study_of(scores_path), scores_path, layout)
+    better = old.better
+    if better is None:
+        return {}
+    one, standing = better.claimed[0], better.standing
+    command = shlex.join([*again, "--run", one.run.run_id])
+    return {
+        "better": {
+            "run_id": one.run.run_id,
+            "metric": standing["metric"],
+            "value": standing["value"],
+            "best_now": old.present and old.present["value"],
+            "weights": str(one.weights),
+            "text": better_text(old, better, f"to publish it instead: `{command}`"),
+        }
+    }
+
+
+def claim_published(scores_path: Path, published: Mapping[str, Any], layout: Layout) -> None:
+    """Claim a published run for its study: its weights stay until somebody drops them.
+
+    Args:
+        scores_path: scores.csv of a phase of the study.
+        published: Origin of the published weights, as `best_model` returns it.
+        layout: Of the results folder.
+    """
+    study, run = _study_of(scores_path), Run(layout.run(published["run_id"]))
+    standing = read_standing(run, study) or Standing(
+        study=study,
+        phase=published["phase"],
+        trial=published["trial"],
+        runs=[run.run_id],
+        step=published["step"],
+        metric=None,
+        goal=None,
+        value=None,
+        final=None,
+        settings={},
+        evaluated_on=evaluated_on(run),
+        since=now(),
+    )
+    claim_for_study(run, Why.PUBLISHED, standing)
+
+
+def _study_of(scores_path: Path) -> str:
+    return scores_path.absolute().parent.parent.name
+
+
+def _model_files(run: Run, folder: Path, fix: str) -> dict[str, Path]:
+    """Return the files of a checkpoint that make a model, by name; checks their digests."""
+    damage = checkpoint.find_damage(folder)
+    if damage is not None:
+        raise StoreError(f"{folder}: {damage}; {fix}")
+    system = system_of(run.state().get("identity", {}))
+    return {name: folder / name for name in system.model_files}

@@ -5,18 +5,25 @@
 The phase drops its claim on the weights of trials that are not among the best; a run without claims
 loses its checkpoints. Nothing is trained here: a trial that became one of the best after its
 weights were pruned has no link, and its row gives the command that restores them.
+
+The best of the study's last phase is claimed for the study as well: its weights stay when it falls
+out of the ranking later (`resweep.ranking.keep_bests`).
 """
 
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
 from resweep.files import link_relative
 from resweep.paths import Layout, PhaseFolder
+from resweep.ranking.keep_bests import claim_best, release_bests
+from resweep.ranking.old_bests import OldBests, better_text, find_old_bests
 from resweep.ranking.selection import read_scores
 from resweep.store import checkpoints as checkpoint
 from resweep.store.retention import release
 from resweep.store.run import Run
+from resweep.study.metric import PhaseScore
 from resweep.trials.record import has_result
 
 
@@ -29,8 +36,11 @@ def keep_models(
     top: int,
     models: Path,
     layout: Layout,
+    best_of_study: PhaseScore | None = None,
 ) -> list[dict[str, Any]]:
     """Link the weights to keep, release the others.
+
+    Prints a warning if a better configuration than the best has fallen out of the ranking.
 
     Args:
         study, phase: Their claims are released.
@@ -39,6 +49,7 @@ def keep_models(
         top: For best.
         models: Folder for the links.
         layout: Of the results folder.
+        best_of_study: How the study's last phase is ranked, if this is it: its best is the study's.
 
     Returns:
         One decision per trial, as rows of decisions.csv.
@@ -47,6 +58,10 @@ def keep_models(
     scores = read_scores(scores_path)
     limit = {"best": top, "all": len(scores), "none": 0}[policy]
     ranked = scores["score"].notna().sum()
+    if policy == "none":
+        release_bests(study, phase, layout)
+    elif best_of_study is not None:
+        claim_best(study, phase, scores_path, best_of_study, layout)
     threshold = _known(scores.loc[scores["rank"] <= limit, "score"].min())
     decisions, kept = [], set()
     lacking = False  # rows come best first
@@ -85,6 +100,8 @@ def keep_models(
     for folder, trial in layout.claims_of(study, phase):
         if (folder.path.name, trial) not in kept:
             release(Run(folder.path), study, phase, trial)  # trials that left the phase
+    if best_of_study is not None:
+        _warn_of_better(study, find_old_bests(study, scores_path, layout))
     return decisions
 
 
@@ -94,6 +111,13 @@ def weights_command(phase: PhaseFolder, trial: str) -> str:
         f"python workflow/scripts/train.py --weights --trial {phase.trial(trial)} "
         f"--record {phase.record(trial)}"
     )
+
+
+def _warn_of_better(study: str, old: OldBests) -> None:
+    better = old.better
+    if better is not None:
+        how = f"how to bring it back: `python workflow/scripts/summarize.py {study}`"
+        print(f"warning: {study}: {better_text(old, better, how)}", file=sys.stderr)
 
 
 def _known(score: float) -> float | None:

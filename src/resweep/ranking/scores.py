@@ -33,6 +33,10 @@ from resweep.trials.record import Record, Status, has_result
 from resweep.trials.trial import Outcome
 
 SEED = "training.seed"
+SCORE_COLUMNS = (
+    "rank", "trial", "run_id", "status", "rule", "stop_reason", "score", "final_mean", "final_std",
+    "seeds", "early_slope", "final", "step", "parameters",
+)  # fmt: skip
 WORST_LAST = [
     Status.FINISHED,
     Status.STOPPED,
@@ -76,6 +80,17 @@ def with_result(scores: pd.DataFrame) -> "pd.Series[bool]":
     """Return for each row of scores.csv whether its trial has a result."""
     found = map(has_result, scores["status"], scores["rule"])
     return pd.Series(list(found), index=scores.index, dtype=bool)
+
+
+def hyperparameters(scores: pd.DataFrame) -> list[str]:
+    """Return the columns of scores.csv that are paths of hyperparameters, the seed's included."""
+    return [column for column in scores.columns if column not in SCORE_COLUMNS]
+
+
+def best_rows(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the best configuration, best first; none if none has a score."""
+    scored = scores[scores["score"].notna()]
+    return scored[scored["rank"] == scored["rank"].min()]
 
 
 def early_slope(steps: list[float], values: list[float]) -> float | None:

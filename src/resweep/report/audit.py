@@ -8,6 +8,7 @@ from resweep.canonical import canonical_json
 from resweep.data import store as data_store
 from resweep.errors import ConfigError, DamagedFile
 from resweep.paths import Layout
+from resweep.ranking.old_bests import find_old_bests, kept_text
 from resweep.search.rungs import step_of
 from resweep.search.stages import Stage
 from resweep.store import checkpoints as checkpoint
@@ -55,6 +56,13 @@ def audit(study: Study, layout: Layout) -> dict[str, PhaseCost]:
     """Count each phase of a study; a run that two phases share is trained in the first."""
     seen: dict[str, int] = {}
     return {phase.name: _audit_phase(phase, layout, seen) for phase in study.phases}
+
+
+def audit_old_bests(study: Study, layout: Layout) -> str | None:
+    """Return a line about the weights of older bests that stay; None where there are none."""
+    scores = layout.phase(study.name, study.phases[-1].name).scores
+    ranking = scores if scores.exists() else None
+    return kept_text(study.name, find_old_bests(study.name, ranking, layout))
 
 
 def _audit_phase(phase: Phase, layout: Layout, seen: dict[str, int]) -> PhaseCost:
@@ -175,8 +183,14 @@ def _add_steps(cost: PhaseCost, config: dict[str, Any], steps: int) -> None:
     cost.units += steps * system_of(config).cost(config, None).step_units
 
 
-def audit_table(study: Study, costs: dict[str, PhaseCost]) -> str:
-    """Format the counts as a table: one line per phase, and a total."""
+def audit_table(study: Study, costs: dict[str, PhaseCost], kept: str | None = None) -> str:
+    """Format the counts as a table: one line per phase, and a total.
+
+    Args:
+        study: What was counted.
+        costs: Counts by phase.
+        kept: A line about weights of the study that stay, to put first.
+    """
     columns = [field.name for field in fields(PhaseCost)]
     unit = find_system(study.system).unit
     titles = [
@@ -192,6 +206,8 @@ def audit_table(study: Study, costs: dict[str, PhaseCost]) -> str:
     rows = [(name, [getattr(cost, column) for column in columns]) for name, cost in costs.items()]
     rows.append(("total", [sum(row[1][i] for row in rows) for i in range(len(columns))]))
     lines = [f"study {study.name} ({study.origin})"]
+    if kept is not None:
+        lines.append(kept)
     lines.append(f"{'phase':<14}" + "".join(f"{title:>14}" for title in titles))
     lines += [f"{name:<14}" + "".join(f"{count:>14,}" for count in row) for name, row in rows]
     lines.append(

@@ -44,7 +44,7 @@ def render_report(results: StudyResults, layout: Layout) -> str:
     links = "".join(f'<a href="#phase-{p.name}">{escape(p.name)}</a>' for p in results.phases)
     header = (
         f"<h1>{escape(results.name)}</h1>\n{_newest(results)}{_totals(results, layout)}"
-        f"<nav>{links}</nav>\n"
+        f"{_better(results)}<nav>{links}</nav>\n"
     )
     return page(f"{results.name}: report", header + "".join(sections), charts)
 
@@ -74,6 +74,10 @@ def _newest(results: StudyResults) -> str:
         return ""
     moment = datetime.fromtimestamp(max(times), UTC)
     return f"<p>last updated {moment:%Y-%m-%d %H:%M} UTC</p>\n"
+
+
+def _better(results: StudyResults) -> str:
+    return f'<p class="warning">{escape(results.better)}</p>\n' if results.better else ""
 
 
 def duration(seconds: float) -> str:

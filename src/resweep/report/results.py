@@ -5,6 +5,7 @@ study.yaml, {phase}/scores.csv, decisions.csv, decisions/{rung}.csv  ->  StudyRe
 
 import logging
 import math
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -18,7 +19,8 @@ from resweep.config.schema import Schema
 from resweep.errors import DamagedFile, ResweepError, StoreError, describe
 from resweep.json_files import read_json
 from resweep.paths import Layout
-from resweep.ranking.scores import SEED, code_warning, with_result
+from resweep.ranking.old_bests import OldBest, OldBests, better_text, find_old_bests
+from resweep.ranking.scores import SEED, best_rows, code_warning, hyperparameters, with_result
 from resweep.ranking.selection import read_scores, short_name
 from resweep.replay.rung_summary import (
     RungRows,
@@ -29,16 +31,12 @@ from resweep.replay.rung_summary import (
 )
 from resweep.report.trained_by import TrainedBy, describe_training, trained_runs
 from resweep.store.outcome import OutcomeReader
+from resweep.study.files import model_artifact
 from resweep.study.metric import read_score
 from resweep.systems.registry import find_system
 from resweep.systems.system import DEFAULT, System
 from resweep.systems.values import Reference, TrainedRun
 from resweep.trials.trial import Outcome
-
-SCORE_COLUMNS = (
-    "rank", "trial", "run_id", "status", "rule", "stop_reason", "score", "final_mean", "final_std",
-    "seeds", "early_slope", "final", "step", "parameters",
-)  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +83,7 @@ class PhaseResults:
     @property
     def hyperparameters(self) -> list[str]:
         """Paths of the hyperparameters that vary, including the seed if it does."""
-        return [column for column in self.scores.columns if column not in SCORE_COLUMNS]
+        return hyperparameters(self.scores)
 
     def label(self, path: str) -> str:
         """Return the shortest unambiguous name of a hyperparameter."""
@@ -111,8 +109,7 @@ class PhaseResults:
     @property
     def best(self) -> pd.DataFrame:
         """The trials of the best configuration, best first; empty if none has a score."""
-        scored = self.scores[self.scores["score"].notna()]
-        return scored[scored["rank"] == scored["rank"].min()]
+        return best_rows(self.scores)
 
 
 @dataclass(frozen=True)
@@ -124,16 +121,39 @@ class StudyResults:
         system: What it trained.
         phases: In order.
         references: Values to compare its results with.
+        old_bests: Whose weights stay besides those of the best.
+        publish: The command that publishes its best model.
     """
 
     name: str
     system: System
     phases: tuple[PhaseResults, ...]
     references: tuple[Reference, ...]
+    old_bests: OldBests
+    publish: tuple[str, ...]
 
     def references_of(self, metric: str) -> list[Reference]:
         """Return the references for a metric."""
         return [reference for reference in self.references if reference.metric == metric]
+
+    @property
+    def better(self) -> str | None:
+        """A line about a run that is better than the best of the ranking; None without one."""
+        better = self.old_bests.better
+        if better is None:
+            return None
+        run = better.claimed[0].run.run_id
+        how = f"to publish it: `{shlex.join([*self.publish, '--run', run])}`"
+        place = self._place_in_source(better)
+        if place is not None:
+            how += f"; to have it ranked again, set top: {place} in phase {self.phases[-1].name}"
+        return better_text(self.old_bests, better, how)
+
+    def _place_in_source(self, old: OldBest) -> int | None:
+        """Return the rank of a configuration in the phase that the last one reruns."""
+        source = self.phase(self.phases[-1].source)
+        found = None if source is None else _find(source, old.standing["settings"])
+        return None if found is None or pd.isna(found["score"]) else int(found["rank"])
 
     def phase(self, name: str | None) -> PhaseResults | None:
         """Return a phase by name; None if it has no results."""
@@ -180,7 +200,35 @@ def read_study(study: str, layout: Layout) -> StudyResults:
             f"{layout.study(study).path}: the study has no results yet; build it with `snakemake "
             f"--config study={study}`"
         )
-    return StudyResults(study, system, phases, _references(study, system, layout))
+    return StudyResults(
+        study,
+        system,
+        phases,
+        _references(study, system, layout),
+        find_old_bests(study, layout.phase(study, phases[-1].name).scores, layout),
+        _publish_command(study, phases[-1].name, described["tracking"], layout),
+    )
+
+
+def _publish_command(
+    study: str, phase: str, tracking: Mapping[str, Any], layout: Layout
+) -> tuple[str, ...]:
+    """Return the command by which the workflow publishes the best model of a phase."""
+    name = model_artifact(phase)
+    words = {
+        "--scores": layout.phase(study, phase).scores,
+        "--artifact-name": name,
+        "--project": tracking["project"],
+        "--mode": tracking["wandb"],
+        "--stamp": layout.study(study).artifact(name),
+    }
+    command = ["python", "workflow/scripts/publish_model.py"]
+    command += [str(part) for pair in words.items() for part in pair]
+    if tracking.get("entity"):
+        command.append(f"--entity={tracking['entity']}")
+    if layout != Layout():
+        command += ["--results", str(layout.root)]
+    return tuple(command)
 
 
 def _read_phase(

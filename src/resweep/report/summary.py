@@ -6,6 +6,7 @@ from typing import Any
 
 from resweep.paths import Layout, PhaseFolder
 from resweep.ranking.keep import weights_command
+from resweep.ranking.old_bests import kept_text
 from resweep.ranking.scores import SEED, with_result
 from resweep.replay.rung_summary import rung_table
 from resweep.report.results import (
@@ -37,7 +38,7 @@ def summarize(results: StudyResults, layout: Layout) -> str:
         source = results.phase(phase.source)
         if source is not None:
             lines += _rerun_lines(source, phase)
-    lines += ["", *_reference_lines(results)]
+    lines += ["", *_reference_lines(results), *_old_best_lines(results)]
     report = layout.study(results.name).report
     lines.append(f"report: {report}" if report.exists() else f"report: {report} (not built yet)")
     lines += _model_lines(results, layout)
@@ -130,6 +131,15 @@ def _reference_lines(results: StudyResults) -> Iterator[str]:
             f"{reference.value:.4f}"
         )
         yield f"  ({reference.meaning})"
+
+
+def _old_best_lines(results: StudyResults) -> Iterator[str]:
+    """Yield a line about a run better than the best, and one about all weights that stay."""
+    if results.better is not None:
+        yield f"warning: {results.better}"
+    kept = kept_text(results.name, results.old_bests)
+    if kept is not None:
+        yield kept
 
 
 def _model_lines(results: StudyResults, layout: Layout) -> Iterator[str]:

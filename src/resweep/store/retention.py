@@ -2,7 +2,8 @@
 
 A trial whose weights may be kept claims its run: `claims/{study}.{phase}.{trial}`. After its phase
 is ranked, the claims of all but the best are released, and a run without claims loses its
-checkpoints. Records and metrics are always kept.
+checkpoints. Records and metrics are always kept. A study's own claims on what was its best last
+longer: `resweep.store.lasting_claims`.
 
 Trials of one run may have different policies (`training.save_steps`, `keep_last`, `keep_best`): the
 run's state has all that it was trained under, and what any of them keeps is kept.
@@ -45,6 +46,11 @@ def release(run: Run, study: str, phase: str, trial: str) -> None:
     if not may_write(run.path):
         return
     run.folder.claim(study, phase, trial).unlink(missing_ok=True)
+    drop_if_unclaimed(run)
+
+
+def drop_if_unclaimed(run: Run) -> None:
+    """Delete the run's weights if nobody claims them and nobody trains it."""
     if not has_claims(run) and checkpoint.steps_of(run.path):
         try:
             with RunLock(run.path, timeout=0.0):
@@ -56,8 +62,12 @@ def release(run: Run, study: str, phase: str, trial: str) -> None:
 
 
 def has_claims(run: Run) -> bool:
-    """Whether any trial claims the weights."""
-    return bool(run.folder.all_claims())
+    """Whether any trial, or a study itself, claims the weights.
+
+    Raises:
+        OSError: A folder of claims cannot be read: it may have some.
+    """
+    return bool(run.folder.all_claims() or run.folder.all_lasting_claims())
 
 
 @dataclass(frozen=True)

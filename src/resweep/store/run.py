@@ -5,7 +5,7 @@ record.json       the run's state, replaced atomically
 records/          results of trials that ended there: {step}.json, {step}-{rule}.json; immutable
 metrics.jsonl timing.jsonl checkpoint_{step}/ final_checkpoint/ train.log
 again/            a retraining of what was pruned, while it runs
-claims/           the trials that want to keep the weights
+claims/           the trials that want to keep the weights; below best/ and published/, the studies
 lock lease.json   who advances it
 """
 

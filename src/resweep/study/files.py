@@ -119,14 +119,20 @@ def asked_configs(layout: Layout, phase: Phase) -> list[Path]:
     ]
 
 
-def configs_artifact(phase: Phase) -> str:
+def configs_artifact(phase: str) -> str:
     """Return the name under which the configurations of a phase are published."""
-    return f"{phase.name}-configs"
+    return f"{phase}-configs"
 
 
-def model_artifact(phase: Phase) -> str:
+def model_artifact(phase: str) -> str:
     """Return the name under which the best model of a phase is published."""
-    return f"{phase.name}-model"
+    return f"{phase}-model"
+
+
+def best_of_study(study: Study, phase: Phase) -> str:
+    """Return how the last phase is ranked, as JSON: its best is the study's. Of others: null."""
+    last = phase.name == study.phases[-1].name
+    return canonical_json(phase.score.model_dump() if last else None)
 
 
 def configs_published(study: Study) -> list[Phase]:
@@ -141,8 +147,8 @@ def model_published(study: Study) -> list[Phase]:
 
 def artifacts(layout: Layout, study: Study) -> list[Path]:
     """Return the stamps of what a study publishes."""
-    names = [configs_artifact(phase) for phase in configs_published(study)]
-    names += [model_artifact(phase) for phase in model_published(study)]
+    names = [configs_artifact(phase.name) for phase in configs_published(study)]
+    names += [model_artifact(phase.name) for phase in model_published(study)]
     return [layout.study(study.name).artifact(name) for name in names]
 
 

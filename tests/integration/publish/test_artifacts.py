@@ -17,10 +17,19 @@ from resweep.json_files import read_json
 from resweep.paths import Layout
 from resweep.publish import artifacts
 from resweep.publish.artifacts import Content, Place, check_name, publish
-from resweep.publish.contents import best_model, config_files
+from resweep.publish.contents import (
+    best_model,
+    claim_published,
+    config_files,
+    note_better,
+    old_best_model,
+)
+from resweep.ranking.old_bests import find_old_bests
 from resweep.store import checkpoints as checkpoint
+from resweep.store.lasting_claims import Why
 from resweep.wandb import process as wandb_process
 from tests.support import wandb_runs
+from tests.support.bests import Ranked
 
 ROOT = Path(__file__).resolve().parents[3]
 OFFLINE = Place("offline", "some-project", "some-team")
@@ -268,6 +277,61 @@ def test_nothing_finished(ranked, stamp):
     made = publish_model(layout, scores, stamp)
     assert (made["name"], made["type"], made["status"]) == ("rerun-model", "model", "empty")
     assert read_json(stamp, "") == made
+
+
+def test_a_better_run_is_noted_in_the_stamp_and_can_be_published(tmp_path):
+    mine = Ranked(tmp_path / "results")
+    scores = mine.layout.phase("mine", "rerun").scores
+    stamp = mine.layout.study("mine").artifact("rerun-model")
+
+    def publish_run(found):
+        files, metadata = found
+        notes = note_better(scores, ["publish"], mine.layout)
+        content = Content(
+            name="rerun-model", type="model", files=files, metadata=metadata, notes=notes
+        )
+        made = publish(content, DISABLED, stamp, mine.layout, again="")
+        claim_published(scores, metadata, mine.layout)
+        return made
+
+    mine.rank({"a1": 3.0, "a2": 3.1})
+    first = publish_run(best_model(scores, mine.layout))
+    assert first["metadata"]["run_id"] == "a1" and "better" not in first
+    mine.rank({"b1": 3.2})
+    second = publish_run(best_model(scores, mine.layout))
+    assert (second["version"], second["status"]) == ("v1", "local")
+    better = second["better"]
+    assert (better["run_id"], better["value"], better["best_now"]) == ("a1", 3.05, 3.2)
+    assert better["weights"] == str(mine.layout.run("a1") / "checkpoint_20")
+    assert "`publish --run a1`" in better["text"]
+    assert read_json(stamp, "") == second
+    third = publish_run(old_best_model(scores, "a1", mine.layout))
+    assert (third["version"], third["files"]) == ("v0", first["files"])
+    assert mine.claimed(Why.PUBLISHED) == {"a1", "b1"}
+    mine.rank({"a1": 3.0, "a2": 3.1, "b1": 3.2})
+    assert "better" not in publish_run(best_model(scores, mine.layout))
+
+
+def test_only_runs_that_were_the_best_are_published_by_their_ids(tmp_path):
+    mine = Ranked(tmp_path / "results")
+    scores = mine.layout.phase("mine", "rerun").scores
+    mine.rank({"a1": 3.0, "b1": 3.1})
+    for run_id in ("b1", "nobodys", "..", ""):
+        with pytest.raises(StoreError, match="a1"):
+            old_best_model(scores, run_id, mine.layout)
+    (mine.layout.run("a1") / "checkpoint_20/model.safetensors").write_text("something else")
+    with pytest.raises(StoreError, match="checkpoint_20"):
+        old_best_model(scores, "a1", mine.layout)
+
+
+def test_what_is_published_without_a_claim_of_the_best_stays_too(ranked):
+    layout, scores, folder = ranked
+    _, metadata = best_model(scores, layout)
+    claim_published(scores, metadata, layout)
+    scores.write_text(SCORES.replace("abc", "other"))
+    old = find_old_bests("tiny", scores, layout)
+    (one,) = old.claimed
+    assert one.published and one.weights == folder and old.better is None
 
 
 def run_script(name, *arguments, cwd):

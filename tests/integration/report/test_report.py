@@ -13,11 +13,11 @@ import pytest
 
 from resweep.errors import StoreError
 from resweep.paths import Layout
+from resweep.ranking.scores import SCORE_COLUMNS
 from resweep.report.charts.search import rounds_chart, rungs_chart
 from resweep.report.charts.trials import Curve, curves_chart, hyperparameter_chart, thin
 from resweep.report.report import duration, render_report
 from resweep.report.results import (
-    SCORE_COLUMNS,
     StudyResults,
     compare_rerun,
     read_study,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from resweep.paths import Layout
 from tests.support.disks import only_readable, run_plain
-from tests.support.study import make_study
+from tests.support.study import make_study, run_id
 
 USE = """
 import json, logging, sys
@@ -21,7 +21,7 @@ from resweep.store.retention import claim, release
 from resweep.store.run import Run
 
 theirs, ours = Layout(Path(sys.argv[1])), Layout(Path(sys.argv[2]))
-run = Run(ours.run("sweepbbb"))
+run = Run(ours.run(sys.argv[3]))
 claim(run, "ours", "sweep", "bbb")
 release(run, "made", "sweep", "bbb")
 folder = ours.phase("ours", "sweep")
@@ -50,12 +50,13 @@ def test_runs_that_we_may_only_read_are_linked_and_stay_as_they_are(tmp_path: Pa
     ours = Layout(tmp_path / "ours/results")
     ours.root.mkdir(parents=True)
     ours.runs.symlink_to(theirs.runs)
-    decisions, held, line = run_plain(USE, theirs.root, ours.root)
+    name = run_id(theirs, "sweep", "bbb")
+    decisions, held, line = run_plain(USE, theirs.root, ours.root, name)
     assert ["bbb", "keep"] in json.loads(decisions)
     assert held == "False"
-    run = ours.run("sweepbbb")
+    run = ours.run(name)
     assert line.startswith(f"{run}/lock: ") and f"{run} belongs to {run.owner()}" in line
     assert (ours.phase("ours", "sweep").models / "bbb").resolve() == (
-        theirs.run("sweepbbb") / "checkpoint_40"
+        theirs.run(name) / "checkpoint_40"
     )
     assert snapshot(theirs.root) == before

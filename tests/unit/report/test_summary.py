@@ -6,12 +6,16 @@ from pathlib import Path
 import pytest
 
 from resweep.paths import Layout
+from resweep.ranking.keep_bests import claim_best
+from resweep.ranking.selection import read_scores
 from resweep.report.report import render_report
 from resweep.report.results import read_study
 from resweep.report.summary import WIDTH, summarize
 from resweep.report.trained_by import TrainedBy
 from resweep.store.run import Run
+from resweep.study.metric import choose_metric
 from resweep.study.schema import Score
+from resweep.systems.registry import find_system
 from tests.support.study import (
     PART,
     RATE,
@@ -158,6 +162,31 @@ def test_a_phase_that_keeps_no_weights_has_no_model(tmp_path: Path) -> None:
     described.write_text(described.read_text().replace("keep: best", "keep: none"))
     last = summary(layout)[-1]
     assert last.startswith("model: none in ") and "keep" in last
+
+
+def test_a_better_run_is_named_with_its_size_and_what_publishes_it(tmp_path: Path) -> None:
+    layout = make_study(tmp_path)
+    assert not any(text.startswith(("older bests: ", "warning: ")) for text in summary(layout))
+    name = run_id(layout, "sweep", "bbb")
+    file = layout.run(name) / "checkpoint_40/model.safetensors"
+    file.write_bytes(bytes(12_000_000))
+    now = layout.phase("made", "rerun").scores
+    scores = read_scores(now)
+    before = tmp_path / now.name
+    scores = scores[scores["rank"] == 2].assign(rank=1, run_id=name, final_mean=1.4)
+    scores.to_csv(before, index=False)
+    score = choose_metric(Score(), None, "made.yaml", find_system("language"))
+    for ranking in (before, now):
+        claim_best("made", "rerun", ranking, score, layout)
+    better = line(summary(layout), "warning: ")
+    named = ("val/loss 1.4000", "1.5000", "learning_rate 0.01", f"runs/{name}/checkpoint_40")
+    assert all(part in better for part in named)
+    assert f"--run {name}" in better and "--artifact-name rerun-model" in better
+    assert "top: 2 in phase rerun" in better
+    kept = line(summary(layout), "older bests: ")
+    assert "0.01 GB" in kept and "(0 published)" in kept
+    html = render_report(read_study("made", layout), layout)
+    assert all(part in html for part in named)
 
 
 def test_what_trained_is_shown_by_its_differences(tmp_path: Path) -> None:
