@@ -14,7 +14,7 @@ BY_HAND = {"train.py", "tabulate_runs.py"}  # which need no arguments
 # Arguments, and what the error has to name.
 WRONG = [
     ("audit.py nobodys", "nobodys"),
-    ("conclude.py --records p/records/no.json --decisions no.csv", "p/trials/no.yaml"),
+    ("conclude.py --records p/records/no.json --decisions no.csv", "p/records/no.json"),
     ("decide.py nobodys sweep", "results/nobodys/study.yaml"),
     ("draw_rules.py picture", "snakemake --rulegraph dot"),
     ("forget.py runs nobodys", "nobodys"),

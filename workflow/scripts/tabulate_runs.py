@@ -32,7 +32,9 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     layout = Layout(arguments.results)
     try:
-        write_runs_table(layout)  # first: a damaged file of the study does not stop it
+        # First: a damaged file of the study does not stop it.
+        if arguments.study is None or layout.runs.is_dir():
+            write_runs_table(layout)
     except OSError as error:
         if arguments.study is None or not is_denied(error):
             raise

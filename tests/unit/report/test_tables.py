@@ -253,14 +253,13 @@ def test_other_damage_leaves_cells_empty(layout: Layout, caplog: pytest.LogCaptu
     run = Run(layout.run(run_id(layout, "sweep", "bbb")))
     update_metrics(run.run_id, {"curvature": 31.5}, layout)
     (record,) = run.records().values()
-    damaged = (run.folder.config, run.folder.added_metrics, record)
-    for file in damaged:
+    for file in (run.folder.config, run.folder.added_metrics, record):
         file.write_text("[")
     table = read(write_runs_table(layout)).set_index("run_id")
     assert table.loc[run.run_id, "val/loss"] == 2.1 and len(table) == 8
     assert pd.isna(table.loc[run.run_id, RATE])
     assert "curvature" not in table
-    for file in damaged:
+    for file in (run.folder.config, run.folder.added_metrics, record):
         assert str(file) in caplog.text
 
 
