@@ -112,9 +112,9 @@ def describe(error: OSError) -> str:
     reason = error.strerror or str(error)
     if error.filename is None:
         return f"standard output: {reason}"
-    path = Path(os.fsdecode(error.filename))
+    path = Path(str(error.filename))
     if error.filename2 is not None:
-        other = Path(os.fsdecode(error.filename2))
+        other = Path(str(error.filename2))
         if error.errno in FULL:
             path = other  # a copy: what is read has no need of space
         else:
