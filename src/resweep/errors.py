@@ -112,9 +112,9 @@ def describe(error: OSError) -> str:
     reason = error.strerror or str(error)
     if error.filename is None:
         return f"standard output: {reason}"
-    path = Path(os.fsdecode(error.filename))
+    path = Path(str(error.filename))
     if error.filename2 is not None:
-        other = Path(os.fsdecode(error.filename2))
+        other = Path(str(error.filename2))
         if error.errno in FULL:
             path = other  # a copy: what is read has no need of space
         else:
@@ -144,7 +144,8 @@ def _hint(number: int | None, path: Path) -> str:
 
 def _denied(path: Path) -> str:
     """Return whose file or folder it is that keeps us from a path."""
-    closed = [place for place in reversed(path.parents) if not os.access(place, os.X_OK)]
+    above = (*reversed(path.parents), *reversed(Path(os.path.realpath(path)).parents))
+    closed = [place for place in above if not os.access(place, os.X_OK)]
     # What can be read, or is not there, is made or replaced: its folder is in the way.
     unread = os.path.lexists(path) and not os.access(path, os.R_OK)
     barrier = path if unread or os.access(path.parent, os.W_OK) else path.parent

@@ -55,6 +55,8 @@ def _nameless(error: BaseException | None) -> int | None:
             names = [Path(str(name)) for name in (error.filename, error.filename2) if name]
             named = names and not any(map(_is_temporary, names))
             return None if named or error.errno is None or error.errno <= 0 else error.errno
+        if not isinstance(error, RuntimeError):  # torch's, raised by its writer's error
+            return None
         error = error.__cause__ or error.__context__
     return None
 

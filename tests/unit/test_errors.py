@@ -74,6 +74,7 @@ for work in (
     lambda: (root / "secret").read_text(),
     lambda: (root / "closed/file").read_text(),
     lambda: (root / "theirs/file").open("a"),
+    lambda: (root / "link").read_text(),
 ):
     try:
         work()
@@ -87,6 +88,7 @@ def test_whose_it_is_is_said(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "file").touch()
     (tmp_path / "secret").touch()
+    (tmp_path / "link").symlink_to("closed/file")
     only_readable(tmp_path / "theirs")
     (tmp_path / "secret").chmod(0)
     (tmp_path / "closed").chmod(0)
@@ -96,6 +98,7 @@ def test_whose_it_is_is_said(tmp_path: Path) -> None:
         (tmp_path / "closed").chmod(0o700)
     owner = tmp_path.owner()
     barriers = ["theirs (dr-x", "theirs (dr-x", "secret (----", "closed (d---", "theirs (dr-x"]
+    barriers.append("closed (d---")
     for line, barrier in zip(lines, barriers, strict=True):
         name, mode = barrier.split(" ")
         assert f"{tmp_path / name} belongs to {owner} {mode}" in line, line

@@ -81,7 +81,14 @@ def bug() -> None:
     raise ValueError("not of the file system")
 
 
-@pytest.mark.parametrize("what", [missing, unknown_host, wrapped, bug])
+def bug_after_a_fault() -> None:
+    try:
+        raise OSError(errno.ENOSPC, "full")
+    except OSError:
+        raise KeyError("handled wrongly")  # noqa: B904
+
+
+@pytest.mark.parametrize("what", [missing, unknown_host, wrapped, bug, bug_after_a_fault])
 def test_other_errors_stay_as_they_are(what: Callable[[], None], tmp_path: Path) -> None:
     with pytest.raises(Exception) as plain:
         what()

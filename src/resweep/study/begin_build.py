@@ -5,6 +5,7 @@ relink    links into the store that dangle because they led there through anothe
 tidy      files that killed processes left half-written
 """
 
+import errno
 import json
 import os
 import socket
@@ -12,9 +13,10 @@ import time
 from pathlib import Path
 
 from resweep.errors import StoreError
-from resweep.files import drop_temporaries, is_denied, link_relative
+from resweep.files import drop_temporaries, is_denied, link_relative, may_write
 from resweep.locks import STALE_SECONDS, FileLock
 from resweep.paths import Layout, StudyFolder
+from resweep.study.files import LOGS
 
 # How much of a link's path names its target in the store: {run}/records/{step}.json and
 # {run}/checkpoint_{step}.
@@ -27,7 +29,7 @@ _HELD: dict[Path, FileLock] = {}
 def begin_build(layout: Layout, studies: list[str]) -> None:
     """Prepare the folders of studies; they are ours until this process ends.
 
-    Where we may not write, nothing is done: the results of another user can still be read.
+    Where we may not write results, nothing is done: those of another user can still be read.
 
     Args:
         layout: Of the results folder.
@@ -35,8 +37,11 @@ def begin_build(layout: Layout, studies: list[str]) -> None:
 
     Raises:
         StoreError: Another process builds one of them; names it.
-        OSError: A folder cannot be read or made.
+        OSError: A folder cannot be read or made, or logs cannot be written.
     """
+    for folder in (LOGS, *(LOGS / name for name in studies)):
+        if folder.exists() and not may_write(folder):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     for name in studies:
         hold(layout.study(name))
     for folder in (layout.root, layout.weights_known):

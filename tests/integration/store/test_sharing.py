@@ -1,10 +1,13 @@
 """Another user's runs: what the store has is used without writing there."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 from resweep.paths import Layout
-from tests.support.disks import only_readable, run_plain
+from tests.conftest import ROOT
+from tests.support.disks import only_readable, plain_user, run_plain
 from tests.support.study import make_study, run_id
 
 USE = """
@@ -12,10 +15,8 @@ import json, logging, sys
 from pathlib import Path
 from resweep.agents.worker import is_held
 from resweep.errors import describe
-from resweep.files import link_relative
 from resweep.paths import Layout
 from resweep.ranking.keep import keep_models
-from resweep.store.advance import drop_temporaries
 from resweep.store.lock import RunLock
 from resweep.store.retention import claim, release
 from resweep.store.run import Run
@@ -60,3 +61,22 @@ def test_runs_that_we_may_only_read_are_linked_and_stay_as_they_are(tmp_path: Pa
         theirs.run(name) / "checkpoint_40"
     )
     assert snapshot(theirs.root) == before
+
+
+def test_a_table_of_all_runs_that_is_not_ours_fails_no_study(tmp_path: Path) -> None:
+    layout = make_study(tmp_path)
+    records = [str(path) for path in sorted(layout.phase("made", "sweep").records.glob("*.json"))]
+    own = layout.study("made").table
+    own.unlink()
+    for path in (layout.root, layout.runs_table, *layout.root.glob(".*.lock")):
+        path.chmod(path.stat().st_mode & ~0o222)
+    script = [*plain_user(), sys.executable, str(ROOT / "workflow/scripts/tabulate_runs.py")]
+    script += ["--results", str(layout.root)]
+    ended = []
+    for more in (["--study", "made", "--records", *records], []):
+        done = subprocess.run([*script, *more], capture_output=True, text=True, check=False)
+        (line,) = done.stderr.splitlines()
+        kind, _, text = line.partition(": ")
+        ended.append((done.returncode, kind, text.startswith(f"{layout.runs_table}: ")))
+    assert ended == [(0, "warning", True), (1, "error", True)]
+    assert own.exists()

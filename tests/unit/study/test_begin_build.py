@@ -117,6 +117,26 @@ def test_a_results_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "not mounted").exists()
 
 
+LOGS = """
+import os, sys
+os.chdir(sys.argv[1])
+from resweep.paths import Layout
+from resweep.study.begin_build import begin_build
+try:
+    begin_build(Layout(), ["mine", "yours"])
+except PermissionError as error:
+    print(error.filename)
+"""
+
+
+def test_logs_that_cannot_be_written_are_named(tmp_path: Path) -> None:
+    for name in ("mine", "yours"):
+        (tmp_path / "logs" / name).mkdir(parents=True)
+    only_readable(tmp_path / "logs/yours")
+    assert run_plain(LOGS, tmp_path) == ["logs/yours"]
+    assert not (tmp_path / "results").exists()
+
+
 def test_a_study_that_we_may_only_read_is_left_as_it_is(layout: Layout) -> None:
     hold(StudyFolder(layout.root / "other"))
     only_readable(layout.root)
