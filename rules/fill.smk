@@ -28,4 +28,5 @@ for study, phase, fill in FILLS:
             command=lambda wildcards, f=fill: f.command,
             code=code(fill.script),
         shell:
-            "printf '%s\\n' {input.records} | {params.command} > {log} 2>&1"
+            "printf '%s\\n' {input.records} | {params.command} "
+            "> {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"

@@ -28,4 +28,5 @@ for study, data in DATA:
             settings=lambda wildcards, settings=data.settings: settings,
         shell:
             "python workflow/scripts/prepare_data.py --system {params.system} "
-            "--settings {params.settings:q} --stamp {output} > {log} 2>&1"
+            "--settings {params.settings:q} --stamp {output} "
+            "> {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"

@@ -32,7 +32,8 @@ for study, phase in PHASES:
         shell:
             "printf '%s\\n' {input.records} | python workflow/scripts/score.py --records - "
             "--scores {output.scores} --study {params.study} --score {params.score:q} "
-            "--tolerate-failures {params.tolerate} > {log} 2>&1"
+            "--tolerate-failures {params.tolerate} "
+            "> {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"
 
     rule:
         name:
@@ -50,7 +51,8 @@ for study, phase in PHASES:
             code=code("select_best.py"),
         shell:
             "python workflow/scripts/select_best.py --scores {input.scores} --top {wildcards.k} "
-            "--output {output.best} > {log} 2>&1"
+            "--output {output.best} "
+            "> {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"
 
     rule:
         name:

@@ -27,7 +27,8 @@ for study in STUDIES:
             code=code("write_study.py"),
         shell:
             "python workflow/scripts/write_study.py --content {params.content:q} "
-            "--output {output.study} > {log} 2>&1"
+            "--output {output.study} "
+            "> {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"
 
     rule:
         name:
@@ -46,7 +47,8 @@ for study in STUDIES:
             code=code("tabulate_runs.py"),
         shell:
             "printf '%s\\n' {input.records} | python workflow/scripts/tabulate_runs.py "
-            "--study {params.study} --records - > {log} 2>&1"
+            "--study {params.study} --records - "
+            "> {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"
 
     rule:
         name:
@@ -74,4 +76,4 @@ for study in STUDIES:
             system=code(system_file(study.system)),  # it describes what it trained
         shell:
             "python workflow/scripts/report.py {params.study} --output {output.report} "
-            "> {log} 2>&1"
+            "> {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"
