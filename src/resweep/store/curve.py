@@ -151,6 +151,7 @@ def _sound(folder: RunFolder, up_to: int, intervals: Intervals) -> bytes:
 
 
 def _damaged(folder: RunFolder, damage: str) -> DamagedFile:
+    damage = damage if folder.metrics.exists() else "is missing"
     fix = (
         f"to train the run again: `python workflow/scripts/forget.py runs {folder.path.name}`, "
         "then snakemake"
