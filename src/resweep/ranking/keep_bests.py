@@ -6,6 +6,7 @@ A claim stays when another configuration becomes the best, up to a number of run
 published stays until somebody drops it.
 """
 
+import logging
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +15,8 @@ from typing import Any
 import pandas as pd
 
 from resweep import yaml12
-from resweep.errors import LockTimeout
+from resweep.errors import DamagedFile, LockTimeout
+from resweep.files import may_write
 from resweep.paths import Layout
 from resweep.ranking.old_bests import OldBest, OldBests, describe, find_old_bests
 from resweep.ranking.scores import SEED, best_rows, hyperparameters
@@ -33,6 +35,8 @@ from resweep.store.lock import RunLock
 from resweep.store.retention import drop_if_unclaimed, drop_unclaimed, has_claims
 from resweep.store.run import Run
 from resweep.study.metric import PhaseScore
+
+log = logging.getLogger(__name__)
 
 MOST_RUNS = 10  # whose weights stay because they were the best; those of the best now count too
 
@@ -94,6 +98,9 @@ def drop_old_bests(study: str, chosen: Iterable[Claimed], layout: Layout) -> dic
     stay = {}
     for one in chosen:
         run, standing = one.run, one.standing
+        if not may_write(run.path):
+            stay[run.run_id] = "another user trained it"
+            continue
         try:
             with RunLock(run.path, timeout=0.0):
                 for why in Why:
@@ -104,9 +111,11 @@ def drop_old_bests(study: str, chosen: Iterable[Claimed], layout: Layout) -> dic
                 drop_unclaimed(run)
         except LockTimeout as error:
             stay[run.run_id] = f"{error}; run the same command again later"
-        else:
-            if has_claims(run):
-                stay[run.run_id] = "a trial or another study keeps them"
+            continue
+        except DamagedFile as error:
+            log.warning("%s", error)
+        if has_claims(run):
+            stay[run.run_id] = "a trial or another study keeps them"
     return stay
 
 

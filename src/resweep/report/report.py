@@ -11,6 +11,7 @@ from resweep.paths import Layout, RunFolder
 from resweep.ranking.frames import read_frame
 from resweep.ranking.scores import SEED, has_result, with_result
 from resweep.replay.rung_summary import rung_table
+from resweep.report.better import better_line
 from resweep.report.charts.figure import figure_chart
 from resweep.report.charts.search import rounds_chart, rungs_chart
 from resweep.report.charts.trials import (
@@ -45,7 +46,7 @@ def render_report(results: StudyResults, layout: Layout) -> str:
     links = "".join(f'<a href="#phase-{p.name}">{escape(p.name)}</a>' for p in results.phases)
     header = (
         f"<h1>{escape(results.name)}</h1>\n{_newest(results)}{_totals(results, layout)}"
-        f"{_better(results)}<nav>{links}</nav>\n"
+        f"{_better(results, layout)}<nav>{links}</nav>\n"
     )
     return page(f"{results.name}: report", header + "".join(sections), charts)
 
@@ -77,8 +78,9 @@ def _newest(results: StudyResults) -> str:
     return f"<p>last updated {moment:%Y-%m-%d %H:%M} UTC</p>\n"
 
 
-def _better(results: StudyResults) -> str:
-    return f'<p class="warning">{escape(results.better)}</p>\n' if results.better else ""
+def _better(results: StudyResults, layout: Layout) -> str:
+    line = better_line(results, layout)
+    return "" if line is None else f'<p class="warning">{escape(line)}</p>\n'
 
 
 def duration(seconds: float) -> str:

@@ -5,7 +5,6 @@ study.yaml, {phase}/scores.csv, decisions.csv, decisions/{rung}.csv  ->  StudyRe
 
 import logging
 import math
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -20,7 +19,7 @@ from resweep.errors import DamagedFile, ResweepError, StoreError, describe
 from resweep.json_files import read_json
 from resweep.paths import Layout
 from resweep.ranking.frames import read_frame
-from resweep.ranking.old_bests import OldBest, OldBests, better_text, find_old_bests
+from resweep.ranking.old_bests import OldBests, find_old_bests
 from resweep.ranking.scores import SEED, best_rows, code_warning, hyperparameters, with_result
 from resweep.ranking.selection import read_scores, short_name
 from resweep.replay.rung_summary import (
@@ -32,7 +31,6 @@ from resweep.replay.rung_summary import (
 )
 from resweep.report.trained_by import TrainedBy, describe_training, trained_runs
 from resweep.store.outcome import OutcomeReader
-from resweep.study.files import model_artifact
 from resweep.study.metric import read_score
 from resweep.systems.registry import find_system
 from resweep.systems.system import DEFAULT, System
@@ -123,7 +121,7 @@ class StudyResults:
         phases: In order.
         references: Values to compare its results with.
         old_bests: Whose weights stay besides those of the best.
-        publish: The command that publishes its best model.
+        tracking: Where it publishes its artifacts, as in study.yaml.
     """
 
     name: str
@@ -131,30 +129,11 @@ class StudyResults:
     phases: tuple[PhaseResults, ...]
     references: tuple[Reference, ...]
     old_bests: OldBests
-    publish: tuple[str, ...]
+    tracking: Mapping[str, Any]
 
     def references_of(self, metric: str) -> list[Reference]:
         """Return the references for a metric."""
         return [reference for reference in self.references if reference.metric == metric]
-
-    @property
-    def better(self) -> str | None:
-        """A line about a run that is better than the best of the ranking; None without one."""
-        better = self.old_bests.better
-        if better is None:
-            return None
-        run = better.claimed[0].run.run_id
-        how = f"to publish it: `{shlex.join([*self.publish, '--run', run])}`"
-        place = self._place_in_source(better)
-        if place is not None:
-            how += f"; to have it ranked again, set top: {place} in phase {self.phases[-1].name}"
-        return better_text(self.old_bests, better, how)
-
-    def _place_in_source(self, old: OldBest) -> int | None:
-        """Return the rank of a configuration in the phase that the last one reruns."""
-        source = self.phase(self.phases[-1].source)
-        found = None if source is None else _find(source, old.standing["settings"])
-        return None if found is None or pd.isna(found["score"]) else int(found["rank"])
 
     def phase(self, name: str | None) -> PhaseResults | None:
         """Return a phase by name; None if it has no results."""
@@ -207,29 +186,8 @@ def read_study(study: str, layout: Layout) -> StudyResults:
         phases,
         _references(study, system, layout),
         find_old_bests(study, layout.phase(study, phases[-1].name).scores, layout),
-        _publish_command(study, phases[-1].name, described["tracking"], layout),
+        described["tracking"],
     )
-
-
-def _publish_command(
-    study: str, phase: str, tracking: Mapping[str, Any], layout: Layout
-) -> tuple[str, ...]:
-    """Return the command by which the workflow publishes the best model of a phase."""
-    name = model_artifact(phase)
-    words = {
-        "--scores": layout.phase(study, phase).scores,
-        "--artifact-name": name,
-        "--project": tracking["project"],
-        "--mode": tracking["wandb"],
-        "--stamp": layout.study(study).artifact(name),
-    }
-    command = ["python", "workflow/scripts/publish_model.py"]
-    command += [str(part) for pair in words.items() for part in pair]
-    if tracking.get("entity"):
-        command.append(f"--entity={tracking['entity']}")
-    if layout != Layout():
-        command += ["--results", str(layout.root)]
-    return tuple(command)
 
 
 def _read_phase(
@@ -281,7 +239,7 @@ def compare_rerun(source: PhaseResults, rerun: PhaseResults) -> list[Comparison]
         first = trials.iloc[0]
         paths = [path for path in rerun.hyperparameters if path != SEED and pd.notna(first[path])]
         wanted = {path: first[path] for path in paths}
-        found = _find(source, wanted)
+        found = find_configuration(source, wanted)
         if found is None:
             continue
         whole = pd.notna(first["score"])
@@ -300,8 +258,8 @@ def compare_rerun(source: PhaseResults, rerun: PhaseResults) -> list[Comparison]
     return compared
 
 
-def _find(source: PhaseResults, wanted: Mapping[str, Any]) -> "pd.Series[Any] | None":
-    """Return the best trial of a configuration, whatever its seed."""
+def find_configuration(source: PhaseResults, wanted: Mapping[str, Any]) -> "pd.Series[Any] | None":
+    """Return a phase's best trial of a configuration, whatever its seed; None if it has none."""
     swept = [path for path in source.hyperparameters if path != SEED]
     if not wanted:
         return None

@@ -9,6 +9,7 @@ from resweep.ranking.keep import weights_command
 from resweep.ranking.old_bests import kept_text
 from resweep.ranking.scores import SEED, with_result
 from resweep.replay.rung_summary import rung_table
+from resweep.report.better import better_line
 from resweep.report.results import (
     PhaseResults,
     StudyResults,
@@ -38,7 +39,7 @@ def summarize(results: StudyResults, layout: Layout) -> str:
         source = results.phase(phase.source)
         if source is not None:
             lines += _rerun_lines(source, phase)
-    lines += ["", *_reference_lines(results), *_old_best_lines(results)]
+    lines += ["", *_reference_lines(results), *_old_best_lines(results, layout)]
     report = layout.study(results.name).report
     lines.append(f"report: {report}" if report.exists() else f"report: {report} (not built yet)")
     lines += _model_lines(results, layout)
@@ -133,10 +134,11 @@ def _reference_lines(results: StudyResults) -> Iterator[str]:
         yield f"  ({reference.meaning})"
 
 
-def _old_best_lines(results: StudyResults) -> Iterator[str]:
+def _old_best_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
     """Yield a line about a run better than the best, and one about all weights that stay."""
-    if results.better is not None:
-        yield f"warning: {results.better}"
+    better = better_line(results, layout)
+    if better is not None:
+        yield f"warning: {better}"
     kept = kept_text(results.name, results.old_bests)
     if kept is not None:
         yield kept

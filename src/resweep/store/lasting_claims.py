@@ -21,6 +21,7 @@ from typing_extensions import TypedDict
 
 from resweep.canonical import digest
 from resweep.errors import DamagedFile
+from resweep.files import may_write
 from resweep.json_files import read_json, write_json
 from resweep.paths import Layout
 from resweep.store import checkpoints as checkpoint
@@ -102,7 +103,13 @@ class Claimed:
 
 
 def claim_for_study(run: Run, why: Why, standing: Standing) -> None:
-    """Claim a run for its study; the same claim again keeps its date."""
+    """Claim a run for its study; the same claim again keeps its date.
+
+    Another user's weights stay as long as that user wants.
+    """
+    if not may_write(run.path):
+        log.info("run %s: we may only read it; its owner decides what is kept", run.run_id)
+        return
     path = run.folder.lasting_claim(why, standing["study"])
     known = _read(path)
     if known is None or {**known, "since": ""} != {**standing, "since": ""}:
@@ -111,6 +118,8 @@ def claim_for_study(run: Run, why: Why, standing: Standing) -> None:
 
 def release_for_study(run: Run, why: Why, study: str) -> None:
     """Release a study's claim on a run; its weights stay until `retention.drop_if_unclaimed`."""
+    if not may_write(run.path):
+        return
     path = run.folder.lasting_claim(why, study)
     path.unlink(missing_ok=True)
     with suppress(OSError):  # not there, or with claims of other studies

@@ -20,6 +20,7 @@ from resweep.ranking.keep import keep_models
 from resweep.store.lock import RunLock
 from resweep.store.retention import claim, release
 from resweep.store.run import Run
+from resweep.study.metric import PhaseScore
 
 theirs, ours = Layout(Path(sys.argv[1])), Layout(Path(sys.argv[2]))
 run = Run(ours.run(sys.argv[3]))
@@ -29,6 +30,9 @@ folder = ours.phase("ours", "sweep")
 decisions = keep_models(
     study="ours", phase="sweep", scores_path=theirs.phase("made", "sweep").scores,
     policy="best", top=1, models=folder.models, layout=ours,
+    best_of_study=PhaseScore(
+        metric="val/loss", goal="minimize", early_metric="train/loss", early_goal="minimize"
+    ),
 )
 print(json.dumps([(row["trial"], row["decision"]) for row in decisions]))
 print(is_held(run))

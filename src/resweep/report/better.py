@@ -1,0 +1,55 @@
+"""The line about a run that is better than the best of a study's ranking."""
+
+import shlex
+
+import pandas as pd
+
+from resweep.paths import Layout
+from resweep.ranking.old_bests import OldBest, better_text
+from resweep.report.results import StudyResults, find_configuration
+from resweep.study.files import model_artifact
+
+
+def better_line(results: StudyResults, layout: Layout) -> str | None:
+    """Return the run, its value and weights, and how to bring it back; None without such a run.
+
+    Args:
+        results: Of a study.
+        layout: Where its rankings and artifacts are.
+    """
+    better = results.old_bests.better
+    if better is None:
+        return None
+    command = [*_publish_command(results, layout), "--run", better.claimed[0].run.run_id]
+    how = f"to publish it: `{shlex.join(command)}`"
+    place = _place_in_source(results, better)
+    if place is not None:
+        how += f"; to have it ranked again, set top: {place} in phase {results.phases[-1].name}"
+    return better_text(results.old_bests, better, how)
+
+
+def _publish_command(results: StudyResults, layout: Layout) -> list[str]:
+    """Return the command by which the workflow publishes the best model of the last phase."""
+    phase, tracking = results.phases[-1].name, results.tracking
+    name = model_artifact(phase)
+    words = {
+        "--scores": layout.phase(results.name, phase).scores,
+        "--artifact-name": name,
+        "--project": tracking["project"],
+        "--mode": tracking["wandb"],
+        "--stamp": layout.study(results.name).artifact(name),
+    }
+    command = ["python", "workflow/scripts/publish_model.py"]
+    command += [str(part) for pair in words.items() for part in pair]
+    if tracking.get("entity"):
+        command.append(f"--entity={tracking['entity']}")
+    if layout != Layout():
+        command += ["--results", str(layout.root)]
+    return command
+
+
+def _place_in_source(results: StudyResults, old: OldBest) -> int | None:
+    """Return the rank of a configuration in the phase that the last one reruns."""
+    source = results.phase(results.phases[-1].source)
+    found = None if source is None else find_configuration(source, old.standing["settings"])
+    return None if found is None or pd.isna(found["score"]) else int(found["rank"])
