@@ -13,6 +13,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict, TypeAdapter, with_config
+from typing_extensions import TypedDict
+
 from resweep.canonical import canonical_json, digest
 from resweep.config import compose
 from resweep.config.nesting import find
@@ -30,6 +33,16 @@ from resweep.systems.stop_rules import stop_rules
 from resweep.training.monitors import Monitors
 from resweep.trials.record import MADE_AGAIN, Status
 from resweep.trials.trial import WRITTEN_AGAIN, Outcome, Trial, read_outcome
+
+
+@with_config(ConfigDict(extra="allow"))
+class _Digest(TypedDict):
+    """A description of data, of whatever system."""
+
+    digest: str
+
+
+_DIGEST = TypeAdapter(_Digest)
 
 
 class OutcomeReader:
@@ -112,8 +125,11 @@ class OutcomeReader:
         whole = bool(known)
         try:
             own = known[0] if whole else identity_without_data(trial.config)
-        except ValueError as error:
+        except (ValueError, ConfigError) as error:
             raise _cannot_be_trained(found, error) from None
+        digest_of_data = trained.get("data", {}).get("digest")
+        if not self._data_of(trial) and self._knows_data(trial.study, digest_of_data):
+            raise _mismatch(found, "data", None, f"is of run {run_id}, trained on other data")
         differs = find_difference(own, trained, whole)
         if differs is not None:
             key, value, other = differs
@@ -131,25 +147,31 @@ class OutcomeReader:
         try:
             system, settings = system_of(trial.config), trial.config["data"]
             key = canonical_json([system.name, trial.study, settings])
-        except (LookupError, ValueError):
-            return []
-        if key not in self._data:
             name = data_id(system, settings)
+        except (LookupError, ValueError, TypeError, AttributeError, ConfigError):
+            return []  # it has no settings of data; what is wrong is found when it is compared
+        if key not in self._data:
             folder = self.layout.data(name)
             files = (folder / DESCRIPTION, self.layout.study(trial.study).data_stamp(name))
-            self._data[key] = [Prepared(folder, a["digest"], a) for a in _descriptions(files)]
+            found = _descriptions(files, system.data_shape)
+            self._data[key] = [Prepared(folder, about["digest"], about) for about in found]
         return self._data[key]
 
+    def _knows_data(self, study: str, digest_of_data: str | None) -> bool:
+        """Whether data of this digest is here, under whatever settings."""
+        folders = self.layout.data("any").parent
+        files = (*folders.glob(f"*/{DESCRIPTION}"), *self.layout.study(study).data_stamps())
+        return any(about["digest"] == digest_of_data for about in _descriptions(files, _DIGEST))
 
-def _descriptions(files: Iterable[Path]) -> Iterator[dict[str, Any]]:
+
+def _descriptions(files: Iterable[Path], shape: TypeAdapter[Any]) -> Iterator[dict[str, Any]]:
     """Yield the different descriptions of data in files, as far as they can be read."""
     seen: set[str] = set()
     for file in files:
         with contextlib.suppress(OSError, DamagedFile):
-            about: dict[str, Any] = read_json(file, "")
-            name = about.get("digest")
-            if isinstance(name, str) and name not in seen:
-                seen.add(name)
+            about: dict[str, Any] = read_json(file, "", shape)
+            if about["digest"] not in seen:
+                seen.add(about["digest"])
                 yield about
 
 

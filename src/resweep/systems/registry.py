@@ -54,14 +54,17 @@ def system_file(name: str) -> Path:
     return _FOLDER / name / "system.py"
 
 
-def is_system(name: str) -> bool:
+def is_system(name: object) -> bool:
     """Whether there is a system of this name: runs may be of one that was removed."""
-    return name.isidentifier() and system_file(name).is_file()
+    return isinstance(name, str) and name.isidentifier() and system_file(name).is_file()
 
 
 def system_of(config: Mapping[str, Any]) -> System:
     """Return the system of a configuration; raises ConfigError."""
-    return find_system(config.get(SYSTEM, DEFAULT))
+    name = config.get(SYSTEM, DEFAULT)
+    if not isinstance(name, str):
+        raise ConfigError(Problem("study", SYSTEM, name, "should be the name of a system"))
+    return find_system(name)
 
 
 def all_systems() -> list[System]:

@@ -268,3 +268,12 @@ def test_a_trial_needs_nothing_but_its_place_and_configuration(tmp_path):
     assert read_trial(tmp_path / "t.yaml").assignments == {}
     with pytest.raises(ResweepError):
         read_trial(tmp_path / "no.yaml")
+
+
+@pytest.mark.parametrize("section", ["data", "training", "model", "system"])
+@pytest.mark.parametrize("value", [5, [1], None, {}, {"a": {"b": 1}}])
+def test_a_section_that_is_none_is_named(section, value, layout):
+    file = trial_of(record(layout))
+    trial = read_trial(file)
+    write_trial(file, replace(trial, config={**trial.config, section: value}))
+    assert str(file) in str(refused(layout))
