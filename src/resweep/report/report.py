@@ -1,5 +1,6 @@
 """The report of a study: one page with curves, rankings, hyperparameters and decisions."""
 
+import logging
 import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -7,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from resweep.errors import DamagedFile
 from resweep.paths import Layout, RunFolder
 from resweep.ranking.frames import read_frame
 from resweep.ranking.scores import SEED, has_result, with_result
@@ -30,8 +32,10 @@ from resweep.report.results import (
     spread_text,
 )
 from resweep.report.trained_by import TrainedBy
-from resweep.training.metrics import read_metrics
+from resweep.store.curve import record_curve
 from resweep.trials.record import Status
+
+log = logging.getLogger(__name__)
 
 
 def render_report(results: StudyResults, layout: Layout) -> str:
@@ -156,13 +160,19 @@ def _curves(phase: PhaseResults, layout: Layout) -> tuple[list[Curve], list[Curv
     """
     early: list[Curve] = []
     final: list[Curve] = []
-    for row in reversed(phase.scores.to_dict("records")):
-        if not isinstance(row["run_id"], str):
+    for outcome in reversed(phase.outcomes):
+        record, trial = outcome.record, outcome.trial
+        if record.run_id is None:
             continue
-        lines = read_metrics(RunFolder(layout.run(row["run_id"])).metrics, int(row["step"]))
+        try:
+            folder = RunFolder(layout.run(record.run_id))
+            lines = record_curve(folder, record, trial.config["training"])
+        except DamagedFile as error:
+            log.warning("%s; it is not drawn", error)
+            continue
         for name, curves in ((phase.early_metric, early), (phase.metric, final)):
             points = [(line["step"], line[name]) for line in lines if _known(line.get(name))]
-            curves.append(Curve(row["trial"], points))
+            curves.append(Curve(trial.trial, points))
     return early, final
 
 

@@ -60,6 +60,7 @@ class PhaseResults:
         warning: What to know before trusting the ranking.
         schema: The fields of its configurations.
         trained: Its trained trials, best first.
+        outcomes: Its trials with sound records, best first.
     """
 
     name: str
@@ -78,6 +79,7 @@ class PhaseResults:
     warning: str | None
     schema: Schema
     trained: tuple[TrainedRun, ...]
+    outcomes: tuple[Outcome, ...]
 
     @property
     def hyperparameters(self) -> list[str]:
@@ -215,6 +217,7 @@ def _read_phase(
         warning=code_warning(outcome.record for outcome in outcomes),
         schema=system.schema,
         trained=trained,
+        outcomes=tuple(outcomes),
     )
 
 

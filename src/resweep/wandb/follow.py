@@ -6,7 +6,6 @@ The trainer never imports wandb: a follower process reads the run's metric files
 logs their lines. Failures of W&B never affect the training or its files.
 """
 
-import json
 import logging
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from typing import Any
 
 from resweep.config.compose import leaves
 from resweep.paths import Layout, RunFolder, follower_log
-from resweep.training.metrics import read_metrics
+from resweep.training.metrics import parse_lines
 from resweep.training.monitors import Monitors, StopRules
 from resweep.trials.trial import Trial
 from resweep.wandb import process as wandb_process
@@ -110,7 +109,8 @@ def _last_sent(folder: Path, from_step: int, run_folder: Path) -> int:
 
     Retraining pruned weights in a separate folder repeats lines of the run's own file.
     """
-    known = read_metrics(RunFolder(run_folder).metrics) if folder != run_folder else []
+    file = RunFolder(run_folder).metrics
+    known = parse_lines(file.read_bytes())[0] if folder != run_folder and file.exists() else []
     if known:
         return int(known[-1]["step"])
     return from_step if from_step > 0 else -1
@@ -141,11 +141,10 @@ class _Tail:
             return
         with self.path.open("rb") as file:
             file.seek(self.end)
-            for text in file:
-                if not text.endswith(b"\n"):
-                    return
-                self.end += len(text)
-                yield json.loads(text)
+            content = file.read()
+        whole = content[: content.rfind(b"\n") + 1]
+        self.end += len(whole)
+        yield from parse_lines(whole)[0]
 
 
 def main(order: dict[str, Any]) -> None:
