@@ -25,7 +25,7 @@ from typing_extensions import TypedDict
 from resweep.canonical import file_digest
 from resweep.errors import DamagedFile, Interrupted, LeaseLost, LockTimeout, describe
 from resweep.json_files import read_json, write_json
-from resweep.locks import NO_FLOCK
+from resweep.locks import NO_FLOCK, open_lock
 from resweep.machine.identity import machine_id
 from resweep.paths import RunFolder
 
@@ -130,24 +130,30 @@ class RunLock:
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
+        self._open()
+        try:
+            self._wait()
+        except BaseException:
+            self._file.close()
+            raise
+        self._thread = threading.Thread(target=self._keep_beating, daemon=True)
+        self._thread.start()
+        return self
+
+    def _wait(self) -> None:
+        """Return when the lock and the lease are ours."""
         deadline = time.monotonic() + self.timeout
         notice = time.monotonic() + min(NOTICE_SECONDS, 2.0)
-        self._open()
         while not self._try():
             now = time.monotonic()
             if self.interrupted():
-                self._file.close()
                 raise Interrupted(f"{self.folder}: stopped while waiting: {self._holder()}")
             if now > deadline:
-                self._file.close()
                 raise LockTimeout(self._held_text())
             if now > notice:
                 log.info("%s: waiting: %s", self.folder.name, self._holder())
                 notice = now + NOTICE_SECONDS
             time.sleep(POLL_SECONDS)
-        self._thread = threading.Thread(target=self._keep_beating, daemon=True)
-        self._thread.start()
-        return self
 
     def __exit__(
         self,
@@ -220,7 +226,7 @@ class RunLock:
 
     def _open(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._file = RunFolder(self.folder).lock.open("w")
+        self._file = os.fdopen(open_lock(RunFolder(self.folder).lock))
 
     def _is_current(self) -> bool:
         try:
