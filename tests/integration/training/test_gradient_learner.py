@@ -474,7 +474,7 @@ DAMAGES = {
     "model.safetensors does not match its digest": truncate,
     "trainer.json is missing": lambda folder: (folder / "trainer.json").unlink(),
     "digests.json is missing": lambda folder: (folder / "digests.json").unlink(),
-    "or unreadable": lambda folder: (folder / "digests.json").write_text("{"),
+    "digests.json is not JSON": lambda folder: (folder / "digests.json").write_text("{"),
 }
 
 

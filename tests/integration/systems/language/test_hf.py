@@ -20,6 +20,7 @@ from resweep.errors import ConfigError, StoreError
 from resweep.jobs.options import JobOptions
 from resweep.jobs.resources import trial_needs
 from resweep.jobs.train_trial import train_trial
+from resweep.json_files import read_json, write_json
 from resweep.paths import Layout
 from resweep.store import checkpoints as checkpoint
 from resweep.store.advance import advance
@@ -519,12 +520,12 @@ def test_the_digest_outlives_the_weights_and_is_not_computed_twice(data, layout,
     folder = theirs(tmp_path / "theirs")
     config = configure(data, layout, from_weights(folder))
     (note,) = {p for p in (layout.root / "weights").iterdir() if str(folder) in p.read_text()}
-    known = json.loads(note.read_text())
-    note.write_text(json.dumps(known | {"digest": "f" * 64}))
+    known = read_json(note, "")
+    write_json(note, known | {"digest": "f" * 64})
     assert configure(data, layout, from_weights(folder))["run"]["weights"] == "f" * 64
     with pytest.raises(StoreError, match=r"theirs.*planned"):
         require_parent(SYSTEM, configure(data, layout, from_weights(folder)))
-    note.write_text(json.dumps(known))
+    write_json(note, known)
     require_parent(SYSTEM, config)
     theirs(folder, seed=1)
     assert configure(data, layout, from_weights(folder))["run"]["weights"] != known["digest"]
