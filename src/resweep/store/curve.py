@@ -10,6 +10,7 @@ Nothing is decided, ranked or continued from lines that nothing vouches for.
 """
 
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -169,12 +170,14 @@ def _content(folder: RunFolder) -> bytes:
 def _after(content: bytes, step: int) -> bytes:
     """Return the sound lines at the end of a file that are of later steps."""
     kept: list[bytes] = []
+    following = math.inf  # step of the line after
     for text in reversed(content.splitlines(keepends=True)):
-        lines, damage = parse_lines(text + b"".join(kept))
-        if damage is not None or not lines or lines[0]["step"] <= step:
+        lines, _ = parse_lines(text)
+        if not lines or not step < lines[0]["step"] < following:
             break
-        kept.insert(0, text)
-    return b"".join(kept)
+        following = lines[0]["step"]
+        kept.append(text)
+    return b"".join(reversed(kept))
 
 
 def _find_damage(
@@ -187,8 +190,9 @@ def _find_damage(
     steps = [line["step"] for line in lines_up_to(lines, up_to)]
     expected = intervals.steps(up_to)
     if steps != expected:
-        lacking = [step for step in expected if step not in steps]
-        return f"has no line of step {lacking[0]}" if lacking else "has lines that were not logged"
+        if lacking := set(expected) - set(steps):
+            return f"has no line of step {min(lacking)}"
+        return "has lines that were not logged"
     # The first one from this step on vouches for all of them; those before, for a part.
     ordered = sorted(witnesses, key=lambda witness: witness.step)
     later = [witness for witness in ordered if witness.step >= up_to][:1]

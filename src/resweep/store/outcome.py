@@ -89,8 +89,9 @@ class OutcomeReader:
                 outcomes.append(self.read(path))
             except ResweepError as error:
                 problems.append(str(error))
-                if isinstance(error, DamagedFile) and error.path == path and path.is_symlink():
-                    with contextlib.suppress(FileNotFoundError):  # gone, or set aside already
+                if isinstance(error, DamagedFile) and error.path == path and run_of_link(path):
+                    # Set aside already; or another user's, which stays.
+                    with contextlib.suppress(OSError):
                         set_aside(path.resolve(), error.what)
         if problems:
             raise StoreError("\n".join(problems))

@@ -18,6 +18,7 @@ from resweep.store.outcome import OutcomeReader
 from resweep.store.run import Run
 from resweep.trials.record import Status, link_record, read_record, write_own_record, write_record
 from resweep.trials.trial import Trial, read_trial, write_trial
+from tests.support.disks import only_readable, run_plain
 from tests.support.study import RATE, make_study, run_id
 
 
@@ -277,3 +278,31 @@ def test_a_section_that_is_none_is_named(section, value, layout):
     trial = read_trial(file)
     write_trial(file, replace(trial, config={**trial.config, section: value}))
     assert str(file) in str(refused(layout))
+
+
+def test_a_link_that_leads_to_another_trial_damages_nothing(layout):
+    wrong, right = record(layout), record(layout, "aaa")
+    wrong.unlink()
+    wrong.symlink_to(right.name)
+    with pytest.raises(StoreError) as caught:
+        OutcomeReader(layout).read_all([wrong, right])
+    assert str(wrong) in str(caught.value)
+    assert OutcomeReader(layout).read_all([right])[0].path == right
+
+
+def test_a_damaged_record_of_another_user_is_named(layout):
+    path = record(layout)
+    path.resolve().write_text("{}")
+    only_readable(layout.root)
+    script = f"""
+from pathlib import Path
+from resweep.errors import StoreError
+from resweep.paths import Layout
+from resweep.store.outcome import OutcomeReader
+try:
+    OutcomeReader(Layout(Path({str(layout.root)!r}))).read_all([Path({str(path)!r})])
+except StoreError as error:
+    print(error)
+"""
+    (line,) = run_plain(script)
+    assert line.startswith(f"{path}: is not a record")
