@@ -7,6 +7,7 @@ any other             a glob: * ? [...] **
 import errno
 import glob
 import os
+import shlex
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +25,6 @@ MARKS = (
 HINTS = (
     ("://", "a URL should be downloaded first"),
     ("$", "variables are not replaced; write the path out"),
-    ("~", "there is no such user's home; write the path out"),
     ("[", "[...] stands for one of these characters; write [[] for a bracket"),
 )
 
@@ -76,8 +76,10 @@ def read_text(file: Path) -> str:
             start = opened.read(4)
         for mark, name in MARKS:
             if start.startswith(mark):
+                old, new = (shlex.quote(str(one)) for one in (file, f"{file}.utf-8"))
                 raise DataError(
-                    f"{file}: is {name}, not UTF-8 text; convert it: iconv -f {name} -t UTF-8"
+                    f"{file}: is {name}, not UTF-8 text; convert it: "
+                    f"iconv -f {name} -t UTF-8 {old} > {new} && mv {new} {old}"
                 )
         return file.read_text(encoding="utf-8").lstrip(BOM)
     except OSError as error:
@@ -106,6 +108,8 @@ def _find(given: str, suffix: str) -> list[tuple[Path, os.stat_result]]:
         raise DataError(f"{key}: matches only folders; use {Path(given) / '*'}{suffix}")
     if not files:
         hint = next((hint for sign, hint in HINTS if sign in given), "fix the path or glob")
+        if given.startswith("~") and expand_home(given) == Path(given):
+            hint = "there is no such user's home; write the path out"
         raise DataError(f"{key}: no such file; {hint}")
     return files
 

@@ -3,6 +3,8 @@
 import codecs
 import json
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -151,6 +153,7 @@ def test_the_home_folder_may_be_a_tilde(tmp_path, monkeypatch):
     (tmp_path / "a.txt").write_text("at home")
     assert read_documents(text_settings("~/a.txt", "~/*.txt")) == ["at home"]
     assert "user's home" in data_error(read_documents, text_settings("~nobody-here/a.txt"))
+    assert "user's home" not in data_error(read_documents, text_settings("~/nothing.txt"))
 
 
 def test_one_file_counts_once_under_all_its_names(tmp_path, monkeypatch):
@@ -202,7 +205,7 @@ def test_files_without_text_are_refused(tmp_path):
     ("content", "words"),
     [
         (b"na\xefve", "UTF-8"),
-        ("text".encode("utf-16"), "is UTF-16, not UTF-8 text; convert it: iconv -f UTF-16"),
+        ("text".encode("utf-16"), "is UTF-16, not UTF-8 text"),
         (codecs.BOM_UTF16_BE + "text".encode("utf-16-be"), "is UTF-16"),
         ("text".encode("utf-32"), "is UTF-32"),
     ],
@@ -211,6 +214,16 @@ def test_files_that_are_not_utf8_are_named(content, words, tmp_path):
     (tmp_path / "a.txt").write_bytes(content)
     message = data_error(read_documents, text_settings(tmp_path / "a.txt"))
     assert "a.txt: " in message and words in message
+
+
+@pytest.mark.skipif(not shutil.which("iconv"), reason="iconv is not installed")
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_the_command_that_converts_a_file_works_as_it_is_printed(encoding, tmp_path):
+    file = tmp_path / "it's [new].txt"
+    file.write_text("näh", encoding=encoding)
+    command = data_error(read_documents, text_settings(file)).partition("convert it: ")[2]
+    subprocess.run(command, shell=True, check=True)
+    assert read_documents(text_settings(tmp_path / "*")) == ["näh"]
 
 
 def test_a_byte_order_mark_is_not_text(tmp_path):
