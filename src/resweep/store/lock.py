@@ -25,12 +25,10 @@ from typing_extensions import TypedDict
 from resweep.canonical import file_digest
 from resweep.errors import DamagedFile, Interrupted, LeaseLost, LockTimeout, describe
 from resweep.json_files import read_json, write_json
-from resweep.locks import NO_FLOCK, open_lock
+from resweep.locks import HEARTBEAT_SECONDS, STALE_SECONDS, open_lock, try_flock
 from resweep.machine.identity import machine_id
 from resweep.paths import RunFolder
 
-HEARTBEAT_SECONDS = 10.0
-STALE_SECONDS = 60.0
 NOTICE_SECONDS = 30.0
 POLL_SECONDS = 0.25
 # Evidence of how a vanished holder ended; kept until it is recorded (Attempts.close).
@@ -186,15 +184,10 @@ class RunLock:
             )
 
     def _try(self) -> bool:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            locked = True
-        except BlockingIOError:
+        # None: the lease alone decides, also between processes of this machine.
+        locked = try_flock(self._file.fileno(), RunFolder(self.folder).lock)
+        if locked is False:
             return False
-        except OSError as error:
-            if error.errno not in NO_FLOCK:
-                raise
-            locked = False  # the lease alone decides, also between processes of this machine
         if not self._is_current():  # the run was forgotten while we waited: its lock went with it
             self._file.close()
             self._open()
