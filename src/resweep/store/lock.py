@@ -163,8 +163,9 @@ class RunLock:
         if self._thread is not None:
             self._thread.join()
         try:
-            if read_lease(self.folder).get("token") == self.token:
-                self._write(released=True)
+            self._renew(released=True)
+        except LeaseLost:
+            pass
         except OSError as fault:  # a full disk: other hosts wait until the lease is stale
             log.warning("%s", describe(fault))
         finally:
@@ -229,7 +230,12 @@ class RunLock:
         mine = os.fstat(self._file.fileno())
         return (there.st_ino, there.st_dev) == (mine.st_ino, mine.st_dev)
 
-    def _write(self, released: bool = False) -> None:
+    def _renew(self, released: bool = False) -> None:
+        """Write our lease again; raises LeaseLost, also if it is taken over meanwhile."""
+        self.confirm()
+        self._write(released, self.confirm)
+
+    def _write(self, released: bool = False, confirm: Callable[[], None] = lambda: None) -> None:
         self._beats += 1
         lease = {
             **{name: value for name, value in self.previous.items() if name in WITNESS},
@@ -243,15 +249,15 @@ class RunLock:
             "released": released,
             **self.details(),
         }
-        write_json(RunFolder(self.folder).lease, lease)
+        write_json(RunFolder(self.folder).lease, lease, confirm)
 
     def _keep_beating(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
             try:
-                if read_lease(self.folder).get("token") != self.token:
-                    self.lost = True
-                    return
-                self._write()
+                self._renew()
+            except LeaseLost:
+                self.lost = True
+                return
             except OSError as error:  # a full disk, or a file system that is briefly unavailable
                 log.warning("%s: cannot write the heartbeat: %s", self.folder.name, error)
 
