@@ -75,17 +75,10 @@ class FileLock:
         return True
 
     def _try(self, handle: int) -> bool:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError as error:
-            if error.errno not in NO_FLOCK:  # EBADF: over NFS, locking needs a file to write to
-                number = errno.EACCES if error.errno == errno.EBADF else error.errno
-                raise OSError(number, os.strerror(number or 0), str(self.path)) from error
+        locked = try_flock(handle, self.path)
+        if locked is None:
             self._file = OwnedFile(self.path.with_name(f"{self.path.name}.owner"), self._owner)
-            return False
-        return True
+        return locked is True
 
     @property
     def waits(self) -> bool:
@@ -107,6 +100,25 @@ class FileLock:
         if self._handle is not None:
             os.close(self._handle)
         self._handle = self._file = None
+
+
+def try_flock(handle: int, path: Path) -> bool | None:
+    """Lock an open file; returns whether it is ours, None where the file system has no flock.
+
+    Raises:
+        OSError: It cannot be locked; names the file.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in NO_FLOCK:
+            return None
+        # EBADF: over NFS, locking needs a file to write to.
+        number = errno.EACCES if error.errno == errno.EBADF else error.errno
+        raise OSError(number, os.strerror(number or 0), str(path)) from error
+    return True
 
 
 def open_lock(path: Path) -> int:

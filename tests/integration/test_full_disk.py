@@ -20,7 +20,7 @@ from tests.support.tiny import configure, prepare
 
 
 def leave(disk: Path, kilobytes: int) -> Path:
-    """Fill a disk up to so many kilobytes; returns the file that does."""
+    """Fill a disk up to a number of free kilobytes; returns the file that does."""
     filling = disk / "filling"
     status = os.statvfs(disk)
     filling.write_bytes(bytes(status.f_bavail * status.f_frsize - 1024 * kilobytes))

@@ -76,8 +76,9 @@ class Ranked:
         """Write study.yaml."""
         for phase in phases:
             self.layout.phase(self.study, phase).path.mkdir(parents=True, exist_ok=True)
-        parts = [{"name": phase} for phase in phases]
-        self.layout.study(self.study).described.write_text(yaml12.dump({"phases": parts}))
+        parts = [{"name": phase, "kind": "sweep"} for phase in phases]
+        content = {"phases": parts, "tracking": {"wandb": "disabled", "project": "resweep"}}
+        self.layout.study(self.study).described.write_text(yaml12.dump(content))
 
     def trial(self, slot: str, run_id: str, value: float | None) -> TrialResult:
         """Train a run, unless the store has it, and return a trial's result."""

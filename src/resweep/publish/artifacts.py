@@ -207,8 +207,8 @@ def _read_version(
 ) -> dict[str, Any] | None:
     """Return the description of a version; None if it is damaged and of other files.
 
-    A damaged one is set aside. Of the same files it is written again, and published once more:
-    only it knew where they had gone.
+    A damaged one is set aside. If its files are the same, it is written again, and they are
+    published again: only the description knew where they had been sent.
     """
     path = folder.with_name(f"{folder.name}.json")
     try:

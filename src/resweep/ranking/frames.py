@@ -1,5 +1,6 @@
 """Data frames as CSV files: names as text, and no cell that a spreadsheet would compute."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,11 @@ from typing import Any
 import pandas as pd
 
 from resweep.cells import end_lines, from_cell, to_cell
+from resweep.errors import DamagedFile
 from resweep.files import write_atomically
 
 NAMES = {"trial": str, "run_id": str}
+MADE_AGAIN = "delete it and run snakemake: it is made again from the records"
 
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:
@@ -19,8 +22,19 @@ def write_frame(path: Path, frame: pd.DataFrame) -> None:
 
 
 def read_frame(path: Path) -> pd.DataFrame:
-    """Read a frame; names of trials and runs are text, and only empty cells are missing."""
-    read = pd.read_csv(path, dtype=NAMES, keep_default_na=False, na_values=[""])
+    """Read a frame; names of trials and runs are text, and only empty cells are missing.
+
+    Raises:
+        DamagedFile: It is not a table, or was cut off.
+    """
+    content = path.read_bytes()
+    if not content.endswith(b"\n"):
+        raise DamagedFile(path, "was cut off", MADE_AGAIN)
+    try:
+        read = pd.read_csv(io.BytesIO(content), dtype=NAMES, keep_default_na=False, na_values=[""])
+    except (ValueError, OverflowError) as error:  # pandas' own are ValueErrors
+        text = " ".join(str(error).split())
+        raise DamagedFile(path, f"is not a table ({text})", MADE_AGAIN) from None
     return _each_text(from_cell, read)
 
 

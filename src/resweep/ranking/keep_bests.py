@@ -14,7 +14,6 @@ from typing import Any
 
 import pandas as pd
 
-from resweep import yaml12
 from resweep.errors import DamagedFile, LockTimeout
 from resweep.files import may_write
 from resweep.paths import Layout
@@ -34,6 +33,7 @@ from resweep.store.lasting_claims import (
 from resweep.store.lock import RunLock
 from resweep.store.retention import drop_if_unclaimed, drop_unclaimed, has_claims
 from resweep.store.run import Run
+from resweep.study.described import read_described
 from resweep.study.metric import PhaseScore
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def drop_old_bests(study: str, chosen: Iterable[Claimed], layout: Layout) -> dic
         Why weights stay, by run.
     """
     described = layout.study(study).described
-    phases = yaml12.load_mapping(described)["phases"] if described.exists() else []
+    phases = read_described(described)["phases"] if described.exists() else []
     names = {part["name"] for part in phases}
     stay = {}
     for one in chosen:

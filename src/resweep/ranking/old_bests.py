@@ -12,12 +12,12 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from resweep import yaml12
 from resweep.config.metric import sign_of
-from resweep.errors import StoreError
+from resweep.errors import DamagedFile, StoreError
 from resweep.paths import Layout
 from resweep.store.lasting_claims import Claimed, Standing, claimed_runs, read_standing
 from resweep.store.run import Run
+from resweep.study.described import read_described
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def last_scores(study: str, layout: Layout) -> Path | None:
         return None
     missing = folder.described
     if missing.exists():
-        phases = yaml12.load_mapping(missing)["phases"]
+        phases = read_described(missing)["phases"]
         missing = folder.phase(phases[-1]["name"]).scores
         if missing.exists():
             return missing
@@ -191,9 +191,13 @@ def size_text(count: int) -> str:
 
 def _ranked_runs(scores: Path) -> list[tuple[int, str]]:
     """Return rank and run of each row of scores.csv that has a score, best first."""
-    with scores.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["score"] and row["run_id"]]
-    return sorted((int(row["rank"]), row["run_id"]) for row in rows)
+    try:
+        with scores.open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["score"] and row["run_id"]]
+        return sorted((int(row["rank"]), row["run_id"]) for row in rows)
+    except (ValueError, KeyError, TypeError, csv.Error):
+        fix = "delete it and run snakemake: it is made again from the records"
+        raise DamagedFile(scores, "is not a ranking", fix) from None
 
 
 def _settings_text(standing: Standing) -> str:

@@ -17,17 +17,33 @@ from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.config.nesting import PathError
 from resweep.config.schema import Schema
-from resweep.errors import ConfigError, Problem
+from resweep.errors import ConfigError, DamagedFile, Problem
 from resweep.paths import PhaseFolder
-from resweep.ranking.frames import read_frame
+from resweep.ranking.frames import MADE_AGAIN, read_frame
 from resweep.ranking.scores import SEED
 from resweep.systems.registry import system_of
 from resweep.trials.trial import Outcome, Trial, read_outcome
 
+READ_BACK = ("rank", "trial", "run_id", "status", "score", "step")  # in files of all versions
+
 
 def read_scores(path: Path) -> pd.DataFrame:
-    """Read scores.csv."""
-    return read_frame(path)
+    """Read scores.csv.
+
+    Raises:
+        DamagedFile: It is not a ranking.
+    """
+    scores = read_frame(path)
+    lacking = [column for column in READ_BACK if column not in scores]
+    if lacking:
+        raise DamagedFile(path, f"has no column {lacking[0]}", MADE_AGAIN)
+    for column in ("rank", "step"):
+        if not pd.api.types.is_integer_dtype(scores[column]):
+            raise DamagedFile(path, f"has a row without a whole number as {column}", MADE_AGAIN)
+    for column in ("trial", "status"):
+        if scores[column].isna().any():
+            raise DamagedFile(path, f"has a row without {column}", MADE_AGAIN)
+    return scores
 
 
 def best_trials(scores: pd.DataFrame, top: int) -> list[str]:

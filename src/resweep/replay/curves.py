@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from resweep import yaml12
 from resweep.cells import from_cell
 from resweep.config.metric import Metric
 from resweep.errors import ConfigError, Problem, StoreError
@@ -22,6 +21,7 @@ from resweep.search.stages import round_of
 from resweep.store.curve import record_curve
 from resweep.store.outcome import OutcomeReader
 from resweep.store.run import Run
+from resweep.study.described import read_described
 from resweep.study.metric import read_score
 from resweep.sweep import EarlyTerminate
 from resweep.systems.registry import metric_of
@@ -178,7 +178,7 @@ def _described(study: str, phase: str, layout: Layout) -> dict[str, Any]:
     if not file.exists():
         hint = f"no such file; build the study first: `snakemake --config study={study}`"
         raise ConfigError(Problem(str(file), "", None, hint))
-    phases = {part["name"]: part for part in yaml12.load_mapping(file)["phases"]}
+    phases = {part["name"]: part for part in read_described(file)["phases"]}
     if phase not in phases:
         hint = f"no such phase; available: {', '.join(phases)}"
         raise ConfigError(Problem(str(file), "phase", phase, hint))

@@ -13,7 +13,6 @@ from typing import Any
 
 import pandas as pd
 
-from resweep import yaml12
 from resweep.config.schema import Schema
 from resweep.errors import DamagedFile, ResweepError, StoreError, describe
 from resweep.json_files import read_json
@@ -31,6 +30,7 @@ from resweep.replay.rung_summary import (
 )
 from resweep.report.trained_by import TrainedBy, describe_training, trained_runs
 from resweep.store.outcome import OutcomeReader
+from resweep.study.described import read_described
 from resweep.study.metric import read_score
 from resweep.systems.registry import find_system
 from resweep.systems.system import DEFAULT, System
@@ -170,7 +170,7 @@ def read_study(study: str, layout: Layout) -> StudyResults:
         StoreError: None of its phases has been ranked.
     """
     file = layout.study(study).described
-    described = yaml12.load_mapping(file) if file.exists() else {"phases": []}
+    described = read_described(file) if file.exists() else {"phases": []}
     system = find_system(described.get("system", DEFAULT), str(file))
     phases = tuple(
         _read_phase(study, part, system, layout)

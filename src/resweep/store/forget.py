@@ -13,8 +13,9 @@ from typing import Any
 
 from resweep.config.schema import SYSTEM
 from resweep.errors import DamagedFile, StoreError
+from resweep.locks import STALE_SECONDS
 from resweep.paths import Layout, is_run_id, run_of_link
-from resweep.store.lock import STALE_SECONDS, RunLock
+from resweep.store.lock import RunLock
 from resweep.store.provenance import code_digest
 from resweep.store.run import Run
 from resweep.systems.registry import is_system

@@ -5,7 +5,7 @@
     config.yaml           written again from the goal
     checkpoint_{step}/    set aside, if its list of digests is damaged
 
-What nothing else knows is lost, and said: the attempts and segments of a state.
+Attempts and segments are only in the state: where it is damaged they are lost, with a warning.
 """
 
 import logging

@@ -25,12 +25,10 @@ from typing_extensions import TypedDict
 from resweep.canonical import file_digest
 from resweep.errors import DamagedFile, Interrupted, LeaseLost, LockTimeout, describe
 from resweep.json_files import read_json, write_json
-from resweep.locks import NO_FLOCK, open_lock
+from resweep.locks import HEARTBEAT_SECONDS, STALE_SECONDS, open_lock, try_flock
 from resweep.machine.identity import machine_id
 from resweep.paths import RunFolder
 
-HEARTBEAT_SECONDS = 10.0
-STALE_SECONDS = 60.0
 NOTICE_SECONDS = 30.0
 POLL_SECONDS = 0.25
 # Evidence of how a vanished holder ended; kept until it is recorded (Attempts.close).
@@ -165,8 +163,9 @@ class RunLock:
         if self._thread is not None:
             self._thread.join()
         try:
-            if read_lease(self.folder).get("token") == self.token:
-                self._write(released=True)
+            self._renew(released=True)
+        except LeaseLost:
+            pass
         except OSError as fault:  # a full disk: other hosts wait until the lease is stale
             log.warning("%s", describe(fault))
         finally:
@@ -186,15 +185,10 @@ class RunLock:
             )
 
     def _try(self) -> bool:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            locked = True
-        except BlockingIOError:
+        # None: the lease alone decides, also between processes of this machine.
+        locked = try_flock(self._file.fileno(), RunFolder(self.folder).lock)
+        if locked is False:
             return False
-        except OSError as error:
-            if error.errno not in NO_FLOCK:
-                raise
-            locked = False  # the lease alone decides, also between processes of this machine
         if not self._is_current():  # the run was forgotten while we waited: its lock went with it
             self._file.close()
             self._open()
@@ -236,7 +230,12 @@ class RunLock:
         mine = os.fstat(self._file.fileno())
         return (there.st_ino, there.st_dev) == (mine.st_ino, mine.st_dev)
 
-    def _write(self, released: bool = False) -> None:
+    def _renew(self, released: bool = False) -> None:
+        """Write our lease again; raises LeaseLost, also if it is taken over meanwhile."""
+        self.confirm()
+        self._write(released, self.confirm)
+
+    def _write(self, released: bool = False, confirm: Callable[[], None] = lambda: None) -> None:
         self._beats += 1
         lease = {
             **{name: value for name, value in self.previous.items() if name in WITNESS},
@@ -250,15 +249,15 @@ class RunLock:
             "released": released,
             **self.details(),
         }
-        write_json(RunFolder(self.folder).lease, lease)
+        write_json(RunFolder(self.folder).lease, lease, confirm)
 
     def _keep_beating(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
             try:
-                if read_lease(self.folder).get("token") != self.token:
-                    self.lost = True
-                    return
-                self._write()
+                self._renew()
+            except LeaseLost:
+                self.lost = True
+                return
             except OSError as error:  # a full disk, or a file system that is briefly unavailable
                 log.warning("%s: cannot write the heartbeat: %s", self.folder.name, error)
 

@@ -74,8 +74,9 @@ def find_parent(system: System, config: Mapping[str, Any], layout: Layout) -> We
             "config": _read_config(config_files[0]) if config_files else {},
         }
         _write_note(note, known)
-    if key != CHECKPOINT:
-        _write_note(_note(name, layout), known)
+    named = _note(name, layout)
+    if key != CHECKPOINT and _read_note(named) != known:  # plans ask for it once per trial
+        _write_note(named, known)
     return Weights(folder=folder, digest=known["digest"], config=known["config"])
 
 

@@ -104,7 +104,7 @@ def init(agent: bool = False, **arguments: Any) -> Any:
 def without_folders(value: Any) -> Any:
     """Return a value, or the values in it, with absolute paths shortened to their names.
 
-    Where a file lies on this machine is nobody else's business, and its name says what it is.
+    Others have no use for the folders of this machine; the name says what the file is.
     """
     if isinstance(value, str):
         return PurePath(value).name if value.startswith(("/", "~", "file:/")) else value

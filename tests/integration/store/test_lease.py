@@ -88,6 +88,16 @@ def test_a_damaged_lease_is_taken_over_when_nobody_renews_it(content, tmp_path):
 # Lines
 
 
+def test_a_fault_of_locking_names_the_file(tmp_path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(OSError, match="lock") as caught, RunLock(tmp_path / "run", timeout=0.0):
+        pass
+    assert (caught.value.errno, caught.value.filename) == (errno.EIO, str(tmp_path / "run/lock"))
+
+
 def test_who_lost_the_run_writes_no_line(tmp_path, no_flock):
     first = RunLock(tmp_path, timeout=0.0)
     with first:

@@ -52,6 +52,19 @@ def test_a_changed_digest_is_not_believed(weights, tmp_path):
     assert find_parent(SYSTEM, config(weights), layout) == made
 
 
+def test_notes_that_are_right_are_not_written_again(weights, tmp_path):
+    layout = Layout(tmp_path / "results")
+    named = {"run": {"checkpoint": None}, "model": {"kind": "hf", "name_or_path": str(weights)}}
+
+    def notes() -> dict[str, int]:
+        return {file.name: file.stat().st_ino for file in (layout.root / "weights").iterdir()}
+
+    made = find_parent(SYSTEM, named, layout)
+    before = notes()
+    assert find_parent(SYSTEM, named, layout) == made
+    assert notes() == before
+
+
 @pytest.mark.parametrize("text", ["", "[1]"])
 def test_a_configuration_that_is_none_is_named(text, weights, tmp_path):
     (weights / "config.json").write_text(text)
