@@ -18,6 +18,7 @@ from typing import Any
 
 from resweep.errors import DamagedFile, LockTimeout
 from resweep.files import write_atomically
+from resweep.json_files import refusing_others, set_aside
 from resweep.paths import METRICS, RunFolder
 from resweep.store import checkpoints as checkpoint
 from resweep.store.lock import RunLock
@@ -79,7 +80,7 @@ def record_curve(
         content = content_up_to(content, record.step)
     if restore and content != _content(folder):
         with suppress(LockTimeout, OSError), RunLock(folder.path, timeout=0.0):
-            write_atomically(folder.metrics, content)
+            _write_back(folder, content)
     return lines_up_to(parse_lines(content)[0], up_to)
 
 
@@ -109,7 +110,7 @@ def restore_curve(folder: RunFolder, up_to: int, intervals: Intervals) -> None:
     """
     content = _sound(folder, up_to, intervals)
     if content != _content(folder):
-        write_atomically(folder.metrics, content)
+        _write_back(folder, content)
 
 
 def checkpoint_curve(place: Path, step: int, intervals: Intervals) -> bytes:
@@ -151,7 +152,8 @@ def _sound(folder: RunFolder, up_to: int, intervals: Intervals) -> bytes:
 
 
 def _damaged(folder: RunFolder, damage: str) -> DamagedFile:
-    damage = damage if folder.metrics.exists() else "is missing"
+    if not folder.metrics.is_file():
+        damage = "is a folder" if folder.metrics.is_dir() else "is missing"
     fix = (
         f"to train the run again: `python workflow/scripts/forget.py runs {folder.path.name}`, "
         "then snakemake"
@@ -161,9 +163,16 @@ def _damaged(folder: RunFolder, damage: str) -> DamagedFile:
 
 def _content(folder: RunFolder) -> bytes:
     try:
-        return folder.metrics.read_bytes()
-    except FileNotFoundError:
+        with refusing_others(folder.metrics, ""):
+            return folder.metrics.read_bytes()
+    except (FileNotFoundError, DamagedFile):
         return b""
+
+
+def _write_back(folder: RunFolder, content: bytes) -> None:
+    if folder.metrics.is_dir():  # which no file replaces
+        set_aside(folder.metrics, "is a folder")
+    write_atomically(folder.metrics, content)
 
 
 def _after(content: bytes, step: int) -> bytes:

@@ -12,6 +12,7 @@ from resweep.data.store import Prepared
 from resweep.paths import Layout
 from resweep.store.advance import advance
 from resweep.store.attempts import Attempts
+from resweep.store.curve import record_curve
 from resweep.store.retention import Policy, add_policy, claim, policies_of
 from resweep.store.run import Run
 from resweep.training.gradient_learner import GradientLearner
@@ -182,6 +183,24 @@ def test_a_changed_configuration_is_written_again(text, run, asked, layout):
     assert yaml12.load(run.folder.config) == before
     assert run.folder.config.stat().st_mtime == pytest.approx(begun, abs=60)
     assert run.config() == before
+
+
+IN_PLACE = {"a folder": Path.mkdir, "a link to itself": lambda path: path.symlink_to(path.name)}
+NAMES = ("records/12.json", "record.json", "config.yaml", "metrics.jsonl")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("what", IN_PLACE)
+def test_what_is_in_the_place_of_a_file_gives_way(what, name, run, asked, layout, untrained):
+    before, record = content(run.folder.record("12")), run.folder.record("12")
+    metrics = run.folder.metrics.read_bytes()
+    (run.path / f"{name}.damaged").touch()  # of an earlier damage
+    (run.path / name).unlink()
+    IN_PLACE[what](run.path / name)
+    assert advance(*asked, layout) == record and content(record) == before
+    record_curve(run.folder, read_record(record), asked.goal.config["training"], restore=True)
+    assert run.folder.metrics.read_bytes() == metrics
+    assert (run.path / name).is_file() and not (run.path / name).is_symlink()
 
 
 STRAY = (

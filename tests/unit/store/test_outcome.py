@@ -114,6 +114,20 @@ def test_labels_may_change(layout):
     OutcomeReader(layout).read(record(layout))
 
 
+@pytest.mark.parametrize("assigned", [{}, {"training.batch_size": 6}, {"training.seed": 3}])
+def test_assignments_give_a_trial_its_name(assigned, layout):
+    """A shorter list agrees with the configuration too, and would be the best configuration."""
+    trial = read_trial(trial_of(record(layout)))
+    name = f"{digest(trial.assignments, 10)}-2"
+    link_record(record(layout, name), record(layout).resolve())
+    write_trial(trial_of(record(layout, name)), replace(trial, trial=name))
+    OutcomeReader(layout).read(record(layout, name))
+    changed = replace(trial, trial=name, assignments=assigned)
+    write_trial(trial_of(record(layout, name)), changed)
+    (problem,) = refused(layout, record(layout, name)).problems
+    assert (problem.key, problem.value) == ("assignments", assigned)
+
+
 def test_assignments_agree_with_the_configuration(layout):
     edit(layout, only_config=True, training__learning_rate=0.5)
     (problem,) = refused(layout).problems
