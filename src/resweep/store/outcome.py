@@ -73,6 +73,8 @@ class OutcomeReader:
         if found.record.run_id is not None and found.trial.empty is None:
             self._check_run(found)
             _check_end(found)
+        elif found.record.status not in (Status.EMPTY, Status.INFEASIBLE):
+            raise DamagedFile(record, "has a result, but no run", MADE_AGAIN)
         elif (found.trial.empty is not None) != (found.record.status is Status.EMPTY):
             raise _mismatch(found, "empty", found.trial.empty, f"is {found.record.status}")
         return found

@@ -156,7 +156,9 @@ class Recorder:
     def _place_metrics(self, folder: Path, step: int) -> None:
         """Copy the files of a retraining over, if they go further than those of the run."""
         own = self.run.folder.metrics
-        if folder != self.run.path and (step > self.run.settled_step() or not own.exists()):
+        settled = self.run.settled_step()
+        alone = step == settled and not self.run.records()  # no sound record is of the old lines
+        if folder != self.run.path and (step > settled or alone or not own.exists()):
             for name in (METRICS, TIMING):
                 write_atomically(self.run.path / name, (folder / name).read_bytes())
 

@@ -1,6 +1,7 @@
 """Damaged files of a run: it is healed to what it was, and no step is trained again."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,21 @@ def test_what_is_in_the_place_of_a_file_gives_way(what, name, run, asked, layout
     record_curve(run.folder, read_record(record), asked.goal.config["training"], restore=True)
     assert run.folder.metrics.read_bytes() == metrics
     assert (run.path / name).is_file() and not (run.path / name).is_symlink()
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_files_of_another_run_are_not_those_of_this_one(removed, run, asked, layout, data):
+    """A whole folder of it is consistent in itself: a copy by hand, or a mixed-up backup."""
+    before, curve = content(run.folder.record("12")), run.folder.metrics.read_bytes()
+    other = ask(configure(data, training__seed=9), data)
+    advance(*other, layout)
+    taken = run_of(other, layout)
+    shutil.rmtree(run.path)
+    shutil.copytree(taken.path, run.path, symlinks=True)
+    if removed:
+        run.folder.record("12").unlink()
+    assert content(advance(*asked, layout)) == before
+    assert run.folder.metrics.read_bytes() == curve
 
 
 STRAY = (

@@ -109,6 +109,16 @@ def older(layout: Layout) -> None:
     link_record(record(layout), file)
 
 
+def test_a_result_without_a_run_is_none(layout):
+    path = record(layout)
+    found = read_record(path)
+    path.unlink()
+    write_record(path, replace(found, run_id=None))
+    with pytest.raises(DamagedFile) as caught:
+        OutcomeReader(layout).read(path)
+    assert caught.value.path == path
+
+
 def test_labels_may_change(layout):
     edit(layout, run__name="another", training__save_steps=3, training__eval_batch_size=2)
     OutcomeReader(layout).read(record(layout))
