@@ -172,7 +172,7 @@ def _lines(content: bytes) -> Iterator[tuple[Line | str, int]]:
 def _parse(text: bytes) -> Line | str:
     try:
         line = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "is not JSON"
     if not isinstance(line, dict):
         return "is not a JSON object"

@@ -219,6 +219,17 @@ def test_files_of_another_run_are_not_those_of_this_one(removed, run, asked, lay
     assert run.folder.metrics.read_bytes() == curve
 
 
+@pytest.mark.parametrize("how", [Path.unlink, truncate])
+def test_a_record_is_not_made_again_from_lines_that_are_gone(how, run, asked, layout):
+    """Neither weights nor another record are left: the run is trained from scratch."""
+    before, curve = content(run.folder.record("12")), run.folder.metrics.read_bytes()
+    for path in (*run.folder.records.iterdir(), *run.path.glob("checkpoint_*")):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    how(run.folder.metrics)
+    assert content(advance(*asked, layout)) == before
+    assert run.folder.metrics.read_bytes() == curve
+
+
 STRAY = (
     "records/10 (copy).json", "records/notes.json", "records/.12.json.swp", "records/012.json",
     "claims/.DS_Store", "claims/s.p.t~", "claims/.nfs0000", "checkpoint_x/a", "checkpoint_7",
