@@ -7,11 +7,13 @@ Nothing is believed because it is there: a disk, a copy or an editor may have ch
 older versions have no checksum; their type is checked.
 """
 
+import errno
 import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from resweep.files import write_atomically
 
 CHECKSUM = "checksum"
 CHECKSUM_LENGTH = 16
+_NO_FILE = {errno.EISDIR: "is a folder", errno.ELOOP: "is a link that leads to itself"}
 MAPPING: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 log = logging.getLogger(__name__)
@@ -87,11 +90,27 @@ def read_json(path: Path, fix: str, shape: TypeAdapter[Any] = MAPPING) -> Any:
         DamagedFile: It is not JSON, has another checksum, or is not of this type.
     """
     try:
-        return typed(from_json(path.read_bytes()), shape)
-    except IsADirectoryError:
-        raise DamagedFile(path, "is a folder", fix) from None
+        with refusing_others(path, fix):
+            content = path.read_bytes()
+        return typed(from_json(content), shape)
     except ValueError as error:
         raise DamagedFile(path, str(error), fix) from None
+
+
+@contextmanager
+def refusing_others(path: Path, fix: str) -> Iterator[None]:
+    """Raise DamagedFile where something else is in the place of a file: a folder, a link in a loop.
+
+    Args:
+        path: The file that is read inside.
+        fix: What to do, for the message.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_FILE:
+            raise
+        raise DamagedFile(path, _NO_FILE[error.errno], fix) from None
 
 
 def typed(content: Mapping[str, Any], shape: TypeAdapter[Any]) -> Any:
@@ -119,8 +138,10 @@ def set_aside(path: Path, what: str) -> Path:
         what: How.
     """
     aside = path.with_name(f"{path.name}.damaged")
-    if aside.is_dir():
+    if aside.is_dir() and not aside.is_symlink():
         shutil.rmtree(aside)
+    else:
+        aside.unlink(missing_ok=True)  # a folder would not replace a file
     path.replace(aside)
     log.warning("%s: %s; set aside as %s", path, what, aside.name)
     return aside

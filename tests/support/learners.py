@@ -11,7 +11,7 @@ from resweep.data.store import Prepared
 from resweep.paths import METRICS, TIMING
 from resweep.training.gradient_learner import GradientLearner
 from resweep.training.loop import Callbacks, LoopEnd, LoopPlan, train
-from resweep.training.metrics import MetricLog, content_up_to
+from resweep.training.metrics import MetricLog, parse
 from resweep.training.monitors import Monitors
 from resweep.training.processes import ALONE, Processes
 from tests.support.language import SYSTEM, stop_rules
@@ -33,7 +33,7 @@ def make_learner(
 
 def continued(file: Path, step: int) -> MetricLog:
     """Return the log of a training that continues from a step; from 0, without earlier lines."""
-    before = content_up_to(file.read_bytes(), step) if step and file.exists() else b""
+    before = parse(file.read_bytes()).content_up_to(step) if step and file.exists() else b""
     return MetricLog(file, before)
 
 

@@ -179,8 +179,11 @@ def _place(content: Content, versions: Path, new: Path) -> dict[str, Any]:
     for number in numbers:
         known = _read_version(versions / f"v{number}", content, files)
         if known is not None and known["digest"] == total:
-            if not (versions / f"v{number}").is_dir():  # deleted to save space
-                new.rename(versions / f"v{number}")
+            place = versions / f"v{number}"
+            if os.path.lexists(place) and _digests(place) != files:
+                set_aside(place, "its files are not those that were published")
+            if not place.is_dir():  # deleted to save space
+                new.rename(place)
             return known
     version = f"v{numbers[-1] + 1 if numbers else 0}"
     shutil.rmtree(versions / version, ignore_errors=True)
@@ -218,14 +221,18 @@ def _read_version(
         pass
     except DamagedFile as error:
         set_aside(path, error.what)
-    there = {
+    if _digests(folder) != files:
+        return None
+    return _write(path, _described(content, folder.name, files))
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """Return the digest of each file of a version by its name."""
+    return {
         file.relative_to(folder).as_posix(): file_digest(file)
         for file in folder.rglob("*")
         if file.is_file()
     }
-    if there != files:
-        return None
-    return _write(path, _described(content, folder.name, files))
 
 
 def _copy(file: Path, copy: Path, link: bool) -> None:

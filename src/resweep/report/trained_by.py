@@ -14,6 +14,7 @@ from resweep.config.training_section import Training
 from resweep.errors import DamagedFile
 from resweep.paths import Layout
 from resweep.store.run import Run
+from resweep.store.state import WRITTEN_AGAIN
 from resweep.systems.system import System
 from resweep.systems.values import TrainedRun
 from resweep.trials.record import Record
@@ -38,7 +39,7 @@ class TrainedBy:
 
 
 def trained_runs(outcomes: Iterable[Outcome], layout: Layout) -> Iterator[TrainedRun]:
-    """Yield the trials that were trained; those whose configuration is damaged are skipped.
+    """Yield the trials that were trained; those whose configuration is damaged or gone are skipped.
 
     Args:
         outcomes: The trials, the best first.
@@ -51,6 +52,9 @@ def trained_runs(outcomes: Iterable[Outcome], layout: Layout) -> Iterator[Traine
                 config = run.config()
             except DamagedFile as error:
                 log.warning("%s", error)
+                continue
+            if not config:
+                log.warning("%s", DamagedFile(run.folder.config, "is missing", WRITTEN_AGAIN))
                 continue
             yield TrainedRun(
                 trial=outcome.trial.trial,

@@ -41,6 +41,7 @@ from resweep.store.state import BEGUN
 from resweep.store.training_attempt import Ends, Surroundings, TrainingAttempt, give_up
 from resweep.training.clock import memory_mb
 from resweep.training.device import device_memory, device_name
+from resweep.trials.record import Status
 
 log = logging.getLogger(__name__)
 
@@ -157,8 +158,10 @@ def _restore_curve(run: Run, goal: Goal) -> bool:
 
     What no checkpoint has a copy of is set aside: the run is retrained beside, as far as needed.
     """
+    ended = run.ended_state(goal)  # a record may be made again from it, whose lines these are
+    finished = ended["step"] if ended.get("status") == Status.FINISHED else -1
     try:
-        restore_curve(run.folder, run.settled_line(), goal.intervals)
+        restore_curve(run.folder, max(run.settled_line(), finished), goal.intervals)
     except DamagedFile as error:
         if error.path.exists():
             set_aside(error.path, error.what)

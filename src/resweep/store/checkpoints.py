@@ -19,9 +19,11 @@ from resweep.canonical import file_digest
 from resweep.errors import DamagedFile
 from resweep.files import naming, removing
 from resweep.json_files import read_json, set_aside, write_json
+from resweep.paths import RunFolder
 
 DIGESTS = "digests.json"
 WEIGHTS = "model.safetensors"
+OWNER = "run_id"  # older versions have none
 _NAME = re.compile(r"checkpoint_(0|[1-9][0-9]*)")
 _DIGESTS = TypeAdapter(dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]])
 
@@ -47,6 +49,7 @@ def write_checkpoint(
     new.mkdir(parents=True)
     with naming(folder), removing(new):
         write(new)
+        (new / OWNER).write_text(_run_of(folder))
         files = sorted(path for path in new.rglob("*") if path.is_file())
         digests = {file.relative_to(new).as_posix(): file_digest(file) for file in files}
         write_json(new / DIGESTS, digests)
@@ -103,7 +106,21 @@ def find_damage(folder: Path) -> str | None:
             return f"{name} is missing"
         if file_digest(file) != digest:
             return f"{name} does not match its digest"
-    return None
+    return _find_other_owner(folder)
+
+
+def _find_other_owner(folder: Path) -> str | None:
+    """Return the damage if the checkpoint of another run is in the place of this one."""
+    owner = folder / OWNER
+    if not owner.is_file() or owner.read_text() == _run_of(folder):
+        return None
+    return f"is a checkpoint of run {owner.read_text()}"
+
+
+def _run_of(folder: Path) -> str:
+    """Return the run of a checkpoint, by its place: {run}/ or {run}/again/."""
+    place = folder.absolute().parent
+    return place.parent.name if place == RunFolder(place.parent).again else place.name
 
 
 def read_intact(folder: Path, name: str) -> bytes | None:
@@ -111,6 +128,8 @@ def read_intact(folder: Path, name: str) -> bytes | None:
     try:
         digests, content = read_digests(folder), (folder / name).read_bytes()
     except (OSError, DamagedFile):
+        return None
+    if _find_other_owner(folder) is not None:
         return None
     return content if hashlib.sha256(content).hexdigest() == digests.get(name) else None
 

@@ -19,17 +19,11 @@ from typing import Any
 
 from resweep.errors import DamagedFile, LockTimeout
 from resweep.files import write_atomically
+from resweep.json_files import refusing_others, set_aside
 from resweep.paths import METRICS, RunFolder
 from resweep.store import checkpoints as checkpoint
 from resweep.store.lock import RunLock
-from resweep.training.metrics import (
-    Intervals,
-    Line,
-    content_digest,
-    content_up_to,
-    lines_up_to,
-    parse_lines,
-)
+from resweep.training.metrics import Intervals, Line, Parsed, content_digest, parse
 from resweep.trials.record import Record, Status, read_record
 
 log = logging.getLogger(__name__)
@@ -51,9 +45,9 @@ class Witness:
     digest: str
     copy: bytes | None = None
 
-    def agrees(self, content: bytes) -> bool:
+    def agrees(self, curve: Parsed) -> bool:
         """Whether a curve has its lines."""
-        return content_digest(content_up_to(content, self.step)) == self.digest
+        return content_digest(curve.content_up_to(self.step)) == self.digest
 
 
 def record_curve(
@@ -71,17 +65,18 @@ def record_curve(
         DamagedFile: See `read_curve`.
     """
     if record.status in (Status.FAILED, Status.INFEASIBLE):  # nothing is concluded from them
-        return lines_up_to(parse_lines(_content(folder))[0], record.step)
+        return parse(_content(folder)).up_to(record.step)
     # Where a value was not a number, nothing was logged.
     up_to = record.step - 1 if record.status is Status.DIVERGED and not record.rule else record.step
     intervals = Intervals.of(training, record.max_steps)
-    content = _sound(folder, up_to, intervals)
+    sound = _sound(folder, up_to, intervals)
+    content = sound.content
     if record.step == record.max_steps:  # nothing comes after it
-        content = content_up_to(content, record.step)
+        content = sound.content_up_to(record.step)
     if restore and content != _content(folder):
         with suppress(LockTimeout, OSError), RunLock(folder.path, timeout=0.0):
-            write_atomically(folder.metrics, content)
-    return lines_up_to(parse_lines(content)[0], up_to)
+            _write_back(folder, content)
+    return sound.up_to(up_to)
 
 
 def read_curve(
@@ -98,8 +93,7 @@ def read_curve(
     Raises:
         DamagedFile: They are not what was logged, and no checkpoint has a copy.
     """
-    lines, _ = parse_lines(_sound(folder, up_to, intervals))
-    return lines_up_to(lines, up_to if also is None else max(up_to, also))
+    return _sound(folder, up_to, intervals).up_to(max(up_to, also or 0))
 
 
 def restore_curve(folder: RunFolder, up_to: int, intervals: Intervals) -> None:
@@ -108,9 +102,9 @@ def restore_curve(folder: RunFolder, up_to: int, intervals: Intervals) -> None:
     Raises:
         DamagedFile: There is no copy.
     """
-    content = _sound(folder, up_to, intervals)
+    content = _sound(folder, up_to, intervals).content
     if content != _content(folder):
-        write_atomically(folder.metrics, content)
+        _write_back(folder, content)
 
 
 def checkpoint_curve(place: Path, step: int, intervals: Intervals) -> bytes:
@@ -126,33 +120,36 @@ def checkpoint_curve(place: Path, step: int, intervals: Intervals) -> bytes:
     if copy.is_file():
         return copy.read_bytes()
     folder = RunFolder(place.parent)
-    content = content_up_to(_content(folder), step)
-    damage = _find_damage(content, step, intervals, _records(folder))
+    parsed = parse(_content(folder))
+    damage = _find_damage(parsed, step, intervals, _records(folder))
     if damage is not None:
         raise _damaged(folder, damage)
-    return content
+    return parsed.content_up_to(step)
 
 
-def _sound(folder: RunFolder, up_to: int, intervals: Intervals) -> bytes:
+def _sound(folder: RunFolder, up_to: int, intervals: Intervals) -> Parsed:
     """Return the content of the file, or what replaces it; raises DamagedFile."""
-    content = _content(folder)
-    witnesses = [*_records(folder), *_copies(folder)]
-    damage = _find_damage(content, up_to, intervals, witnesses)
+    parsed = parse(_content(folder))
+    records = _records(folder)
+    if not any(record.step >= up_to for record in records):
+        records += _copies(folder)
+    damage = _find_damage(parsed, up_to, intervals, records)
     if damage is None:
-        return content
-    for witness in sorted(witnesses, key=lambda witness: -witness.step):
-        if witness.copy is None:
-            continue
-        tail = _after(content, witness.step)
-        for restored in (witness.copy + tail, witness.copy):
-            if _find_damage(restored, up_to, intervals, witnesses) is None:
+        return parsed
+    copies = list(_copies(folder))
+    for witness in sorted(copies, key=lambda witness: -witness.step):
+        assert witness.copy is not None
+        tail = _after(parsed.content, witness.step)
+        for restored in map(parse, (witness.copy + tail, witness.copy)):
+            if _find_damage(restored, up_to, intervals, [*records, *copies]) is None:
                 log.warning("%s: %s; using the copy in %s", folder.metrics, damage, witness.name)
                 return restored
     raise _damaged(folder, damage)
 
 
 def _damaged(folder: RunFolder, damage: str) -> DamagedFile:
-    damage = damage if folder.metrics.exists() else "is missing"
+    if not folder.metrics.is_file():
+        damage = "is a folder" if folder.metrics.is_dir() else "is missing"
     fix = (
         f"to train the run again: `python workflow/scripts/forget.py runs {folder.path.name}`, "
         "then snakemake"
@@ -162,9 +159,16 @@ def _damaged(folder: RunFolder, damage: str) -> DamagedFile:
 
 def _content(folder: RunFolder) -> bytes:
     try:
-        return folder.metrics.read_bytes()
-    except FileNotFoundError:
+        with refusing_others(folder.metrics, ""):
+            return folder.metrics.read_bytes()
+    except (FileNotFoundError, DamagedFile):
         return b""
+
+
+def _write_back(folder: RunFolder, content: bytes) -> None:
+    if folder.metrics.is_dir():  # which no file replaces
+        set_aside(folder.metrics, "is a folder")
+    write_atomically(folder.metrics, content)
 
 
 def _after(content: bytes, step: int) -> bytes:
@@ -172,7 +176,7 @@ def _after(content: bytes, step: int) -> bytes:
     kept: list[bytes] = []
     following = math.inf  # step of the line after
     for text in reversed(content.splitlines(keepends=True)):
-        lines, _ = parse_lines(text)
+        lines = parse(text).lines
         if not lines or not step < lines[0]["step"] < following:
             break
         following = lines[0]["step"]
@@ -181,13 +185,12 @@ def _after(content: bytes, step: int) -> bytes:
 
 
 def _find_damage(
-    content: bytes, up_to: int, intervals: Intervals, witnesses: list[Witness]
+    parsed: Parsed, up_to: int, intervals: Intervals, witnesses: list[Witness]
 ) -> str | None:
     """Return what is wrong with the lines up to a step, as a predicate, or None."""
-    lines, damage = parse_lines(content)
-    if damage is not None and (not lines or lines[-1]["step"] < up_to):
-        return damage
-    steps = [line["step"] for line in lines_up_to(lines, up_to)]
+    if parsed.damage is not None and parsed.last < up_to:
+        return parsed.damage
+    steps = [line["step"] for line in parsed.up_to(up_to)]
     expected = intervals.steps(up_to)
     if steps != expected:
         if lacking := set(expected) - set(steps):
@@ -197,7 +200,7 @@ def _find_damage(
     ordered = sorted(witnesses, key=lambda witness: witness.step)
     later = [witness for witness in ordered if witness.step >= up_to][:1]
     for witness in later or ordered[-1:]:
-        if not witness.agrees(content):
+        if not witness.agrees(parsed):
             return f"its lines up to step {witness.step} are not those of {witness.name}"
     return None
 

@@ -61,12 +61,12 @@ def heal(run: Run, goal: Goal) -> None:
     if not state and (records or checkpoint.steps_of(run.path)):
         _write_state(run, goal, records)
     try:
-        lost = not run.folder.config.exists() and "identity" in run.state()
+        lost = not os.path.lexists(run.folder.config) and "identity" in run.state()
         run.config()
     except DamagedFile as error:
         aside = set_aside(error.path, error.what)
         write_config(run, goal)
-        begun = aside.stat().st_mtime_ns  # tables show when a run began
+        begun = aside.lstat().st_mtime_ns  # tables show when a run began
         os.utime(run.folder.config, ns=(begun, begun))
         return
     if lost:

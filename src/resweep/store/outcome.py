@@ -9,6 +9,7 @@ compared without it.
 """
 
 import contextlib
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ class _Digest(TypedDict):
 
 
 _DIGEST = TypeAdapter(_Digest)
+# Grid and random sweeps name trials by what is assigned; a counter distinguishes equal ones.
+_HASHED = re.compile(r"([0-9a-f]{10})(-[0-9]+)?")
 
 
 class OutcomeReader:
@@ -70,6 +73,8 @@ class OutcomeReader:
         if found.record.run_id is not None and found.trial.empty is None:
             self._check_run(found)
             _check_end(found)
+        elif found.record.status not in (Status.EMPTY, Status.INFEASIBLE):
+            raise DamagedFile(record, "has a result, but no run", MADE_AGAIN)
         elif (found.trial.empty is not None) != (found.record.status is Status.EMPTY):
             raise _mismatch(found, "empty", found.trial.empty, f"is {found.record.status}")
         return found
@@ -193,6 +198,12 @@ def _check_link(found: Outcome) -> None:
 def _check_assignments(found: Outcome) -> None:
     """Check that what distinguishes the trial is in its configuration."""
     trial = found.trial
+    named = _HASHED.fullmatch(trial.trial)
+    if named and trial.empty is None and digest(trial.assignments, 10) != named[1]:
+        hint = f"does not give the name {trial.trial}; {WRITTEN_AGAIN}"
+        raise ConfigError(
+            Problem(str(trial_of(found.path)), "assignments", trial.assignments, hint)
+        )
     for path, value in trial.assignments.items():
         there = find(trial.config, path)
         if there == value:

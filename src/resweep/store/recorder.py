@@ -20,7 +20,7 @@ from resweep.store import checkpoints as checkpoint
 from resweep.store.goal import Goal
 from resweep.store.provenance import code_digest, versions
 from resweep.store.run import Run
-from resweep.training.metrics import content_digest, content_up_to, lines_up_to
+from resweep.training.metrics import content_digest, parse
 from resweep.training.monitors import Stop
 from resweep.trials.record import Record, Status
 
@@ -93,7 +93,7 @@ class Recorder:
         step, reason = (until, REACHED) if stop is None else (stop.step, stop.reason)
         by, weights = self._trained_by(step), self._weights_of(step)
         log.info("run %s: stopped at step %d: %s", run.run_id, step, reason)
-        metrics = last_values(lines_up_to(run.curve(self.goal), step))
+        metrics = last_values([line for line in run.curve(self.goal) if line["step"] <= step])
         if stop is not None:
             return self._record_stop(stop, metrics, weights, by)
         return self._record(step, Status.STOPPED, REACHED, metrics, weights=weights, trained_by=by)
@@ -156,7 +156,9 @@ class Recorder:
     def _place_metrics(self, folder: Path, step: int) -> None:
         """Copy the files of a retraining over, if they go further than those of the run."""
         own = self.run.folder.metrics
-        if folder != self.run.path and (step > self.run.settled_step() or not own.exists()):
+        settled = self.run.settled_step()
+        alone = step == settled and not self.run.records()  # no sound record is of the old lines
+        if folder != self.run.path and (step > settled or alone or not own.exists()):
             for name in (METRICS, TIMING):
                 write_atomically(self.run.path / name, (folder / name).read_bytes())
 
@@ -253,7 +255,7 @@ class Recorder:
         return self.run.write_record(record, rule)
 
     def _curve(self, step: int) -> str:
-        return content_digest(content_up_to(self.run.folder.metrics.read_bytes(), step))
+        return content_digest(parse(self.run.folder.metrics.read_bytes()).content_up_to(step))
 
     @property
     def _size(self) -> int | None:

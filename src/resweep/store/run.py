@@ -9,6 +9,7 @@ claims/           the trials that want to keep the weights; below best/ and publ
 lock lease.json   who advances it
 """
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from resweep import yaml12
 from resweep.canonical import file_digest
 from resweep.config.metric import Logged
 from resweep.errors import ConfigError, DamagedFile
-from resweep.json_files import write_json
+from resweep.json_files import refusing_others, write_json
 from resweep.paths import RunFolder
 from resweep.store import checkpoints as checkpoint
 from resweep.store.curve import read_curve
@@ -80,10 +81,12 @@ class Run:
             DamagedFile: It is not the one that was written.
         """
         path = self.folder.config
-        if not path.exists():
+        if not os.path.lexists(path):
             return {}
         state = self.state()
-        if "config_digest" in state and file_digest(path) != state["config_digest"]:
+        with refusing_others(path, WRITTEN_AGAIN):
+            found = file_digest(path)
+        if found != state.get("config_digest", found):
             raise DamagedFile(path, "was changed after it was written", WRITTEN_AGAIN)
         try:
             config = yaml12.load_mapping(path)

@@ -26,7 +26,7 @@ from resweep.store.start import Start
 from resweep.training.device import device_memory, device_name, is_shared
 from resweep.training.learner import Learner
 from resweep.training.loop import Callbacks, LoopEnd, LoopPlan, train
-from resweep.training.metrics import MetricLog, content_up_to, finite, read_metrics
+from resweep.training.metrics import MetricLog, finite, parse, read_metrics
 from resweep.training.micro_batch_limit import MicroBatchLimit
 from resweep.training.monitors import Monitors, Stop, StopRules
 from resweep.training.processes import ALONE, Processes
@@ -272,7 +272,7 @@ class TrainingAttempt:
         for folder in (self.folder, self.run.path):
             file = folder / TIMING
             if file.is_file():
-                return content_up_to(file.read_bytes(), step)
+                return parse(file.read_bytes()).content_up_to(step)
         return b""
 
     def _loop_plan(self) -> LoopPlan:

@@ -8,11 +8,12 @@ Who takes a run over writes a new file in place of the old one. A process that w
 long that it lost the run still has the old one open, and what it appends there is never read.
 """
 
+import bisect
 import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,42 +119,65 @@ def read_metrics(path: Path, up_to: int | None = None) -> list[Line]:
     Raises:
         DamagedFile: A line up to that step is not one that was logged, or steps do not rise.
     """
-    content = path.read_bytes() if path.exists() else b""
-    lines, damage = parse_lines(content)
-    if damage is not None and (up_to is None or not lines or lines[-1]["step"] < up_to):
-        raise DamagedFile(path, damage, "it cannot be read beyond that line")
-    return lines_up_to(lines, up_to)
+    parsed = parse(path.read_bytes() if path.exists() else b"")
+    if parsed.damage is not None and (up_to is None or parsed.last < up_to):
+        raise DamagedFile(path, parsed.damage, "it cannot be read beyond that line")
+    return parsed.lines if up_to is None else parsed.up_to(up_to)
 
 
-def lines_up_to(lines: Iterable[Line], step: int | None) -> list[Line]:
-    """Return the lines up to a step; None: all."""
-    return [line for line in lines if step is None or line["step"] <= step]
+@dataclass(frozen=True)
+class Parsed:
+    """A metric file up to its first damaged line.
 
-
-def parse_lines(content: bytes) -> tuple[list[Line], str | None]:
-    """Return the lines before the first damaged one, and the damage, as a predicate.
-
-    A last line that a crash cut short is not damage.
+    Attributes:
+        content: The file's bytes.
+        lines: Its lines, sorted by step.
+        ends: Offset of the end of each of them.
+        damage: What is wrong with the next one, as a predicate; None at the end of the file, or
+            where a crash cut the last line short.
     """
+
+    content: bytes
+    lines: list[Line]
+    ends: list[int]
+    damage: str | None
+
+    @property
+    def last(self) -> int:
+        """Step of the last line; -1 without any."""
+        return int(self.lines[-1]["step"]) if self.lines else -1
+
+    def up_to(self, step: int) -> list[Line]:
+        """Return the lines up to a step."""
+        return self.lines[: self._count(step)]
+
+    def content_up_to(self, step: int) -> bytes:
+        """Return the bytes of the lines up to a step."""
+        count = self._count(step)
+        return self.content[: self.ends[count - 1]] if count else b""
+
+    def _count(self, step: int) -> int:
+        return bisect.bisect_right(self.lines, step, key=lambda line: line["step"])
+
+
+def parse(content: bytes) -> Parsed:
+    """Parse the content of a metric file."""
     lines: list[Line] = []
-    for number, (line, _) in enumerate(_lines(content), 1):
+    ends: list[int] = []
+    end, damage = 0, None
+    for number, text in enumerate(content.split(b"\n")[:-1], 1):
+        line = _parse(text)
         if isinstance(line, str):
-            return lines, f"line {number} {line}"
+            damage = f"line {number} {line}"
+            break
         if lines and line["step"] <= lines[-1]["step"]:
             before = lines[-1]["step"]
-            return lines, f"line {number} is of step {line['step']}, after step {before}"
-        lines.append(line)
-    return lines, None
-
-
-def content_up_to(content: bytes, step: int) -> bytes:
-    """Return the bytes of the sound lines up to a step."""
-    end, last = 0, -1
-    for line, end_of_line in _lines(content):
-        if isinstance(line, str) or not last < line["step"] <= step:
+            damage = f"line {number} is of step {line['step']}, after step {before}"
             break
-        end, last = end_of_line, line["step"]
-    return content[:end]
+        end += len(text) + 1
+        lines.append(line)
+        ends.append(end)
+    return Parsed(content, lines, ends, damage)
 
 
 def content_digest(content: bytes) -> str:
@@ -161,18 +185,10 @@ def content_digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _lines(content: bytes) -> Iterator[tuple[Line | str, int]]:
-    """Yield each whole line, or what is wrong with it, and the offset of its end."""
-    end = 0
-    for text in content.split(b"\n")[:-1]:
-        end += len(text) + 1
-        yield _parse(text), end
-
-
 def _parse(text: bytes) -> Line | str:
     try:
         line = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "is not JSON"
     if not isinstance(line, dict):
         return "is not a JSON object"

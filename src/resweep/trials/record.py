@@ -21,7 +21,7 @@ from typing_extensions import TypedDict
 
 from resweep.errors import DamagedFile
 from resweep.files import link_relative, write_atomically
-from resweep.json_files import from_json, has_checksum, to_json, typed
+from resweep.json_files import from_json, has_checksum, refusing_others, to_json, typed
 
 MADE_AGAIN = "delete it and run snakemake: it is made again from the files of its run"
 
@@ -207,12 +207,12 @@ def read_record(path: Path) -> Record:
         DamagedFile: It is missing, so that its run may have been deleted, or is not a record.
     """
     try:
-        return Record.from_json(path.read_bytes())
+        with refusing_others(path, MADE_AGAIN):
+            content = path.read_bytes()
+        return Record.from_json(content)
     except FileNotFoundError:
         fix = "run snakemake, which makes it again"
         raise DamagedFile(path, "does not exist, or its run is gone from the store", fix) from None
-    except IsADirectoryError:
-        raise DamagedFile(path, "is a folder, not a record", MADE_AGAIN) from None
     except ValueError as error:
         raise DamagedFile(path, f"is not a record: {error}", MADE_AGAIN) from None
 

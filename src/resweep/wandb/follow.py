@@ -18,7 +18,7 @@ from typing import Any
 
 from resweep.config.compose import leaves
 from resweep.paths import Layout, RunFolder, follower_log
-from resweep.training.metrics import parse_lines
+from resweep.training.metrics import parse
 from resweep.training.monitors import Monitors, StopRules
 from resweep.trials.trial import Trial
 from resweep.wandb import process as wandb_process
@@ -110,7 +110,7 @@ def _last_sent(folder: Path, from_step: int, run_folder: Path) -> int:
     Retraining pruned weights in a separate folder repeats lines of the run's own file.
     """
     file = RunFolder(run_folder).metrics
-    known = parse_lines(file.read_bytes())[0] if folder != run_folder and file.exists() else []
+    known = parse(file.read_bytes()).lines if folder != run_folder and file.exists() else []
     if known:
         return int(known[-1]["step"])
     return from_step if from_step > 0 else -1
@@ -144,7 +144,7 @@ class _Tail:
             content = file.read()
         whole = content[: content.rfind(b"\n") + 1]
         self.end += len(whole)
-        yield from parse_lines(whole)[0]
+        yield from parse(whole).lines
 
 
 def main(order: dict[str, Any]) -> None:

@@ -175,6 +175,19 @@ def test_interrupted_half_way(trials, stamp):
     assert not (versions / ".new").exists()
 
 
+@pytest.mark.parametrize("damage", [b"x", None])
+def test_a_damaged_version_is_made_again(damage, trials, stamp):
+    first = publish_configs(trials, stamp, DISABLED)
+    file = stamp.parent / "versions/rerun-configs/v0/01.yaml"
+    if damage is None:
+        file.unlink()
+    else:
+        file.write_bytes(damage)
+    assert publish_configs(trials, stamp, DISABLED) == first
+    assert file.read_bytes() == (trials / "01.yaml").read_bytes()
+    assert file.parent.with_name("v0.damaged").is_dir()
+
+
 @pytest.mark.parametrize("damage", ["", "[]", "{}", '{"digest": 5}'])
 def test_a_damaged_description_is_written_again(damage, trials, stamp):
     made = publish_configs(trials, stamp, DISABLED)

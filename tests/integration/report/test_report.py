@@ -129,6 +129,13 @@ def test_header_says_how_new_the_results_are(tmp_path: Path) -> None:
     assert "last updated 2023-11-14 22:13 UTC" in html
 
 
+def test_a_run_whose_configuration_is_gone_is_left_out_of_the_description(tmp_path: Path) -> None:
+    layout = make_study(tmp_path)
+    for config in layout.runs.glob("*/config.yaml"):
+        config.unlink()
+    assert read_study("made", layout).phases[0].trained_by is None
+
+
 def test_runs_of_different_code_in_one_ranking_are_warned_of(html: str, tmp_path: Path) -> None:
     assert 'class="warning"' not in html
     layout = make_study(tmp_path)

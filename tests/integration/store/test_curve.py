@@ -85,6 +85,7 @@ DAMAGES: dict[str, Callable[[list[bytes]], list[bytes]]] = {
     "zeros": lambda lines: [lines[0], b"\0" * 40 + b"\n", *lines[1:]],
     "an empty object": lambda lines: [lines[0], b"{}\n", *lines[1:]],
     "no step": lambda lines: [lines[0], b'{"step": null}\n', *lines[1:]],
+    "deep": lambda lines: [lines[0], b"[" * 100_000 + b"\n", *lines[1:]],
     "a step that is text": lambda lines: [lines[0], b'{"step": "4"}\n', *lines[1:]],
     "a list": lambda lines: [b"[]\n", *lines[1:]],
     "a number": lambda lines: [lines[0], b"5\n", *lines[1:]],

@@ -1,6 +1,7 @@
 """Damaged files of a run: it is healed to what it was, and no step is trained again."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from resweep.data.store import Prepared
 from resweep.paths import Layout
 from resweep.store.advance import advance
 from resweep.store.attempts import Attempts
+from resweep.store.curve import record_curve
 from resweep.store.retention import Policy, add_policy, claim, policies_of
 from resweep.store.run import Run
 from resweep.training.gradient_learner import GradientLearner
@@ -182,6 +184,50 @@ def test_a_changed_configuration_is_written_again(text, run, asked, layout):
     assert yaml12.load(run.folder.config) == before
     assert run.folder.config.stat().st_mtime == pytest.approx(begun, abs=60)
     assert run.config() == before
+
+
+IN_PLACE = {"a folder": Path.mkdir, "a link to itself": lambda path: path.symlink_to(path.name)}
+NAMES = ("records/12.json", "record.json", "config.yaml", "metrics.jsonl")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("what", IN_PLACE)
+def test_what_is_in_the_place_of_a_file_gives_way(what, name, run, asked, layout, untrained):
+    before, record = content(run.folder.record("12")), run.folder.record("12")
+    metrics = run.folder.metrics.read_bytes()
+    (run.path / f"{name}.damaged").touch()  # of an earlier damage
+    (run.path / name).unlink()
+    IN_PLACE[what](run.path / name)
+    assert advance(*asked, layout) == record and content(record) == before
+    record_curve(run.folder, read_record(record), asked.goal.config["training"], restore=True)
+    assert run.folder.metrics.read_bytes() == metrics
+    assert (run.path / name).is_file() and not (run.path / name).is_symlink()
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_files_of_another_run_are_not_those_of_this_one(removed, run, asked, layout, data):
+    """A whole folder of it is consistent in itself: a copy by hand, or a mixed-up backup."""
+    before, curve = content(run.folder.record("12")), run.folder.metrics.read_bytes()
+    other = ask(configure(data, training__seed=9), data)
+    advance(*other, layout)
+    taken = run_of(other, layout)
+    shutil.rmtree(run.path)
+    shutil.copytree(taken.path, run.path, symlinks=True)
+    if removed:
+        run.folder.record("12").unlink()
+    assert content(advance(*asked, layout)) == before
+    assert run.folder.metrics.read_bytes() == curve
+
+
+@pytest.mark.parametrize("how", [Path.unlink, truncate])
+def test_a_record_is_not_made_again_from_lines_that_are_gone(how, run, asked, layout):
+    """Neither weights nor another record are left: the run is trained from scratch."""
+    before, curve = content(run.folder.record("12")), run.folder.metrics.read_bytes()
+    for path in (*run.folder.records.iterdir(), *run.path.glob("checkpoint_*")):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    how(run.folder.metrics)
+    assert content(advance(*asked, layout)) == before
+    assert run.folder.metrics.read_bytes() == curve
 
 
 STRAY = (

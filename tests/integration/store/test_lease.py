@@ -21,7 +21,7 @@ from resweep.store import lock as lock_module
 from resweep.store.advance import advance
 from resweep.store.lock import RunLock, read_lease
 from resweep.store.run import Run
-from resweep.training.metrics import MetricLog, content_up_to, read_metrics
+from resweep.training.metrics import MetricLog, parse, read_metrics
 from tests.conftest import ROOT
 from tests.support.asked import Asked, ask, run_of
 from tests.support.tiny import configure, prepare
@@ -118,7 +118,7 @@ def test_a_file_that_a_late_process_replaced_comes_back(tmp_path):
     mine = MetricLog(tmp_path / METRICS)
     for step in (0, 4, 8):
         mine.write(step, {"loss": 5.0})
-    late = MetricLog(tmp_path / METRICS, content_up_to((tmp_path / METRICS).read_bytes(), 0))
+    late = MetricLog(tmp_path / METRICS, parse((tmp_path / METRICS).read_bytes()).content_up_to(0))
     late.write(1, {"loss": 9.0})
     assert [json.loads(line)["step"] for line in mine.content().splitlines()] == [0, 4, 8]
     mine.write(12, {"loss": 4.0})

@@ -410,6 +410,7 @@ def test_files_in_folders_have_digests_too(tmp_path):
     assert checkpoint.read_digests(place).keys() == {
         "model.safetensors",
         "adapter/deep/adapter.safetensors",
+        "run_id",
     }
     assert checkpoint.find_damage(place) is None
     (place / "adapter/deep/adapter.safetensors").write_text("low rink")

@@ -16,7 +16,7 @@ from resweep.systems.language.token_data import TokenData
 from resweep.training.clock import duration
 from resweep.training.gradient_learner import GradientLearner
 from resweep.training.loop import LoopEnd
-from resweep.training.metrics import MetricLog, content_up_to, read_metrics
+from resweep.training.metrics import MetricLog, parse, read_metrics
 from resweep.training.seeds import derive_seed
 from tests.support import tiny
 from tests.support.language import ensure
@@ -363,7 +363,7 @@ def steps_in(path: Path) -> list[int]:
 def test_a_metric_file_is_cut_back_to_the_step_that_is_continued(tmp_path):
     path = tmp_path / "m.jsonl"
     write_lines(path, 0, 4, 8, 12)
-    log = MetricLog(path, content_up_to(path.read_bytes(), 8))
+    log = MetricLog(path, parse(path.read_bytes()).content_up_to(8))
     log.write(9, {"x": 2.5})
     assert steps_in(path) == [0, 4, 8, 9]  # readers see it at once
     log.close()
@@ -375,7 +375,7 @@ def test_a_half_written_last_line_is_dropped(rest, tmp_path):
     write_lines(path, 0, 4, 8)
     path.write_text(path.read_text() + rest)
     assert steps_in(path) == [0, 4, 8]
-    log = MetricLog(path, content_up_to(path.read_bytes(), 8))
+    log = MetricLog(path, parse(path.read_bytes()).content_up_to(8))
     log.write(10, {})
     log.close()
     assert steps_in(path) == [0, 4, 8, 10]

@@ -8,7 +8,7 @@ from resweep.json_files import write_json
 from resweep.paths import METRICS, RunFolder
 from resweep.store.checkpoints import DIGESTS, WEIGHTS, folder_name
 from resweep.store.curve import read_curve
-from resweep.training.metrics import Intervals, content_up_to
+from resweep.training.metrics import Intervals, parse
 
 LINES = 8000
 SAVED = 2000
@@ -21,7 +21,7 @@ def test_lines_after_a_copy_stay(tmp_path: Path) -> None:
     place = run.path / folder_name(SAVED)
     place.mkdir(parents=True)
     (place / WEIGHTS).write_bytes(b"numbers")
-    (place / METRICS).write_bytes(content_up_to(b"".join(lines), SAVED))
+    (place / METRICS).write_bytes(parse(b"".join(lines)).content_up_to(SAVED))
     names = (WEIGHTS, METRICS)
     digests = {name: hashlib.sha256((place / name).read_bytes()).hexdigest() for name in names}
     write_json(place / DIGESTS, digests)

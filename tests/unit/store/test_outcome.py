@@ -110,9 +110,33 @@ def older(layout: Layout) -> None:
     link_record(record(layout), file)
 
 
+def test_a_result_without_a_run_is_none(layout):
+    path = record(layout)
+    found = read_record(path)
+    path.unlink()
+    write_record(path, replace(found, run_id=None))
+    with pytest.raises(DamagedFile) as caught:
+        OutcomeReader(layout).read(path)
+    assert caught.value.path == path
+
+
 def test_labels_may_change(layout):
     edit(layout, run__name="another", training__save_steps=3, training__eval_batch_size=2)
     OutcomeReader(layout).read(record(layout))
+
+
+@pytest.mark.parametrize("assigned", [{}, {"training.batch_size": 6}, {"training.seed": 3}])
+def test_assignments_give_a_trial_its_name(assigned, layout):
+    """A shorter list agrees with the configuration too, and would be the best configuration."""
+    trial = read_trial(trial_of(record(layout)))
+    name = f"{digest(trial.assignments, 10)}-2"
+    link_record(record(layout, name), record(layout).resolve())
+    write_trial(trial_of(record(layout, name)), replace(trial, trial=name))
+    OutcomeReader(layout).read(record(layout, name))
+    changed = replace(trial, trial=name, assignments=assigned)
+    write_trial(trial_of(record(layout, name)), changed)
+    (problem,) = refused(layout, record(layout, name)).problems
+    assert (problem.key, problem.value) == ("assignments", assigned)
 
 
 def test_assignments_agree_with_the_configuration(layout):
