@@ -170,8 +170,10 @@ _OF_THE_READER = ("more", "keys", "checked")
 FIELDS = tuple(name for name in Record.__dataclass_fields__ if name not in _OF_THE_READER)
 REQUIRED = ("run_id", "status", "stop_reason", "step", "metrics")
 
-Count = Annotated[int, Field(ge=0)]
-Number = int | float  # in this order, a whole number stays one
+LARGEST = 2**63 - 1  # of a whole number: far larger ones cannot be turned into a float
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
+Whole = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
+Number = Whole | float  # in this order, a whole number stays one
 Positive = Annotated[Number, Field(ge=0)]
 
 

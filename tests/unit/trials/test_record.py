@@ -148,6 +148,8 @@ def test_a_changed_field_keeps_its_place_and_a_new_one_comes_last() -> None:
         ("", "Expecting value"),
         ("[1]", "JSON object"),
         ("[" * 100_000, "JSON"),
+        (altered(FINISHED, parameters=10**400), "parameters"),
+        (altered(FINISHED, metrics={"val/loss": 10**400}), "val/loss"),
         ('{"run_id": "a", "status": "finished", "step": 1}', "no stop_reason"),
         (altered(FINISHED, status="done"), "'done'"),
         (altered(FINISHED, run_id=""), "run_id"),
