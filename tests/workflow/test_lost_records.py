@@ -27,6 +27,8 @@ def test_a_missing_store_is_reported_and_nothing_is_changed(built: Checkout) -> 
         output = built.snakemake(call).stdout
         assert "results/runs: has none of the 4 runs of study tiny" in output, call
         assert files(results) == before, call
+    audit = built.run("python", "workflow/scripts/audit.py", "tiny").stdout
+    assert "results/runs: has none of the 4 runs of study tiny" in audit
     stopped = built.snakemake(check=False)
     assert stopped.returncode == 1
     assert stopped.stdout.splitlines()[-1].startswith("error: results/runs: ")

@@ -88,6 +88,8 @@ def test_a_better_best_is_kept_named_published_again_and_dropped(checkout: Check
     assert "--published" in checkout.run(*forget).stdout and weights(checkout) == {better, worse}
     assert better in checkout.run(*forget, "--published").stdout
     assert weights(checkout) == {worse}
+    again = (*forget[:2], "--dry-run", *forget[2:], "--published")
+    assert checkout.run(*again).stdout == "nothing to forget\n"
 
 
 @pytest.mark.long

@@ -12,6 +12,7 @@ from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.report.audit import audit, audit_old_bests, audit_table
 from resweep.study.find import load_studies
+from resweep.study.lost import find_lost
 
 
 def main() -> None:
@@ -25,9 +26,9 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = {"study": arguments.study, "set": arguments.set}
     for study in load_studies(settings):
-        for warning in study.warnings:
-            print(f"warning: {warning}", file=sys.stderr)
         layout = Layout(arguments.results)
+        for warning in (*study.warnings, *find_lost(layout, study).lines()):
+            print(f"warning: {warning}", file=sys.stderr)
         print(audit_table(study, audit(study, layout), audit_old_bests(study, layout)))
 
 

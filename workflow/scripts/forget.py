@@ -43,6 +43,8 @@ def main() -> None:
     for run_id in chosen:
         print(describe_run(layout.run(run_id)))
     if arguments.dry_run:
+        if not chosen:
+            print("nothing to forget")
         return
     moved = forget_runs(chosen, layout)
     if moved:
@@ -62,6 +64,8 @@ def forget_old_bests(study: str, published: bool, dry_run: bool, layout: Layout)
     if left:
         print(f"{left} published: kept; to drop them too, add --published")
     if dry_run:
+        if not chosen:
+            print("nothing to forget")
         return
     sizes = {one.run.run_id: one.bytes for one in chosen}
     stay = drop_old_bests(study, chosen, layout)

@@ -244,7 +244,11 @@ class _DataSet:
             try:
                 write_json(self.folder / DESCRIPTION, noted)
             except OSError as error:  # the next process verifies it again
-                log.info("%s: %s", error.filename, error.strerror)
+                log.info(
+                    "%s: %s; no dates are noted, so each process reads the data to verify it",
+                    error.filename,
+                    error.strerror,
+                )
         return noted
 
     def _prepared(self, known: Description) -> Prepared:
