@@ -48,10 +48,11 @@ for study, phase in PHASES:
         conda:
             "../envs/resweep.yaml"
         params:
+            trials=len(phase.trials),
             code=code("select_best.py"),
         shell:
             "python workflow/scripts/select_best.py --scores {input.scores} --top {wildcards.k} "
-            "--output {output.best} "
+            "--trials {params.trials} --output {output.best} "
             "> {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"
 
     rule:
@@ -73,10 +74,12 @@ for study, phase in PHASES:
             phase=phase.name,
             policy=phase.keep,
             top=phase.selects,
+            trials=len(phase.trials),
             best_of_study=files.best_of_study(study, phase),
             code=code("keep_models.py"),
         shell:
             "python workflow/scripts/keep_models.py --study {params.study} --phase {params.phase} "
             "--policy {params.policy} --top {params.top} --scores {input.scores} "
+            "--trials {params.trials} "
             "--models {output.models} --decisions {output.decisions} --rungs {input.rungs} "
             "--best-of-study {params.best_of_study:q} 2>&1 | tee {log}"

@@ -47,8 +47,7 @@ for study in STUDIES:
             code=code("tabulate_runs.py"),
         shell:
             "printf '%s\\n' {input.records} | python workflow/scripts/tabulate_runs.py "
-            "--study {params.study} --records - "
-            "> {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"
+            "--study {params.study} --records - 2>&1 | tee {log}"
 
     rule:
         name:

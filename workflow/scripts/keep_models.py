@@ -27,6 +27,7 @@ def main() -> None:
     add("--policy", choices=("best", "all", "none"), required=True, help="which weights to keep")
     add("--top", type=int, required=True, help="best: number of configurations")
     add("--scores", type=Path, required=True, help="the phase's scores.csv")
+    add("--trials", type=int, help="number of trials of the phase")
     add("--models", type=Path, required=True, help="folder for the links")
     add("--decisions", type=Path, required=True, help="decisions.csv to write")
     add(
@@ -51,6 +52,7 @@ def main() -> None:
         policy=a.policy,
         top=a.top,
         models=a.models,
+        trials=a.trials,
         layout=Layout(a.results),
         best_of_study=a.best_of_study and PhaseScore.model_validate(a.best_of_study),
     )

@@ -22,14 +22,21 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--system", default=DEFAULT, help=f"system that reads it ({DEFAULT})")
-    parser.add_argument("--settings", required=True, help="the data section as JSON")
+    parser.add_argument(
+        "--settings",
+        required=True,
+        help="the data section as JSON, as far as it differs from the defaults",
+    )
     parser.add_argument(
         "--stamp", type=Path, required=True, help="description of the data to write"
     )
     parser.add_argument("--results", type=Path, default=Path("results"), help="results folder")
     arguments = parser.parse_args()
     system = find_system(arguments.system)
-    prepared = ensure(system, json.loads(arguments.settings), Layout(arguments.results))
+    fields = system.schema.sections["data"].model_fields
+    defaults = {name: field.default for name, field in fields.items() if not field.is_required()}
+    settings = {**defaults, **json.loads(arguments.settings)}
+    prepared = ensure(system, settings, Layout(arguments.results))
     write_json(arguments.stamp, prepared.about)
     print(system.describe_data(prepared))
 

@@ -21,13 +21,15 @@ def main() -> None:
     )
     parser.add_argument("--scores", type=Path, required=True, help="the phase's scores.csv")
     parser.add_argument("--top", type=int, required=True, help="number of configurations")
+    parser.add_argument("--trials", type=int, help="number of trials of the phase")
     parser.add_argument("--output", type=Path, required=True, help="YAML file to write")
     parser.add_argument(
         "--results", type=Path, default=Path("results"), help="results folder (results)"
     )
     arguments = parser.parse_args()
     read = OutcomeReader(Layout(arguments.results)).read
-    write_atomically(arguments.output, best_configs_text(arguments.scores, arguments.top, read))
+    text = best_configs_text(arguments.scores, arguments.top, read, arguments.trials)
+    write_atomically(arguments.output, text)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ from resweep.machine.signals import SAVED_AND_STOPPED, watch_signals
 from resweep.paths import RunFolder
 from resweep.systems.registry import system_of
 from resweep.systems.system import System
-from resweep.trials.trial import Trial, read_trial, trial_from, write_trial
+from resweep.trials.trial import Trial, read_trial, require_unchanged, trial_from, write_trial
 
 if TYPE_CHECKING:
     from resweep.data.store import Prepared
@@ -78,6 +78,7 @@ def train_one_trial(words: list[str]) -> int:
             write_trial(arguments.trial, trial)
     else:
         trial = read_trial(arguments.trial)
+        require_unchanged(trial, arguments.trial)
     options = JobOptions.of(arguments)
     set_up_logging(options.log_file, trial)
     train = functools.partial(

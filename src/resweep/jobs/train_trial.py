@@ -13,11 +13,19 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from resweep.errors import ConfigError, DamagedFile, Interrupted, Problem, ResweepError
+from resweep.errors import (
+    ConfigError,
+    DamagedFile,
+    Interrupted,
+    Problem,
+    ResweepError,
+    StoreError,
+)
 from resweep.files import may_write
 from resweep.jobs.options import JobOptions
 from resweep.machine import launch
 from resweep.machine.gpus import gpu_log, lease_gpu
+from resweep.paths import Layout, run_of_link
 from resweep.store.answer import Infeasible, Served, ToTrain, prepare_and_answer
 from resweep.store.heal import heal, is_sound
 from resweep.store.lock import RunLock
@@ -70,6 +78,7 @@ def train_trial(
     if trial.empty:
         write_own_record(record, Status.EMPTY, trial.empty)
         return False
+    _require_store(record, options.layout)
     found = prepare_and_answer(trial, options.layout, weights=options.wants_weights)
     if isinstance(found, Infeasible):
         return _infeasible(record, found.reason)
@@ -99,6 +108,18 @@ def train_trial(
         if gpu is not None:
             log.info("using GPU %s", gpu)
         return job.start_processes() if starts_processes else job.train_here(processes)
+
+
+def _require_store(record: Path, layout: Layout) -> None:
+    """Refuse to begin another store while the one that a record leads to is away."""
+    if not record.is_symlink() or record.exists() or any(layout.runs.glob("*/")):
+        return
+    run_id = run_of_link(record)
+    if run_id is not None and not any(layout.trash.glob(f"*/{run_id}")):
+        raise StoreError(
+            f"{layout.runs}: is empty or missing, but {record} leads to run {run_id} in it; mount "
+            "the store; if it is really gone, delete the record to train it again"
+        )
 
 
 def _infeasible(record: Path, reason: str) -> bool:

@@ -9,7 +9,7 @@ from resweep.errors import ConfigError, Problem, StoreError
 from resweep.paths import Layout, PhaseFolder
 from resweep.ranking.keep import weights_command
 from resweep.ranking.old_bests import better_text, find_old_bests
-from resweep.ranking.selection import best_trials, read_scores
+from resweep.ranking.selection import best_trials, read_ranking
 from resweep.store import checkpoints as checkpoint
 from resweep.store.lasting_claims import (
     Standing,
@@ -85,7 +85,7 @@ def best_model(scores_path: Path, layout: Layout) -> tuple[dict[str, Path], dict
     """
     folder_of_phase = PhaseFolder(scores_path.parent)
     phase = folder_of_phase.path.name
-    scores = read_scores(scores_path)
+    scores = read_ranking(scores_path)
     for trial in best_trials(scores, 1):
         if folder_of_phase.record(trial).exists():
             OutcomeReader(layout).read(folder_of_phase.record(trial))

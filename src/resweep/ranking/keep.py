@@ -19,7 +19,7 @@ from resweep.files import link_relative
 from resweep.paths import Layout, PhaseFolder
 from resweep.ranking.keep_bests import claim_best, release_bests
 from resweep.ranking.old_bests import OldBests, better_text, find_old_bests
-from resweep.ranking.selection import read_scores
+from resweep.ranking.selection import read_ranking
 from resweep.store import checkpoints as checkpoint
 from resweep.store.retention import release
 from resweep.store.run import Run
@@ -36,6 +36,7 @@ def keep_models(
     top: int,
     models: Path,
     layout: Layout,
+    trials: int | None = None,
     best_of_study: PhaseScore | None = None,
 ) -> list[dict[str, Any]]:
     """Link the weights to keep, release the others.
@@ -48,6 +49,7 @@ def keep_models(
         policy: best (the `top` best configurations, all their seeds), all or none.
         top: For best.
         models: Folder for the links.
+        trials: How many the phase has; None: unknown.
         layout: Of the results folder.
         best_of_study: How the study's last phase is ranked, if this is it: its best is the study's.
 
@@ -55,7 +57,7 @@ def keep_models(
         One decision per trial, as rows of decisions.csv.
     """
     models.mkdir(parents=True, exist_ok=True)
-    scores = read_scores(scores_path)
+    scores = read_ranking(scores_path, trials)
     limit = {"best": top, "all": len(scores), "none": 0}[policy]
     ranked = scores["score"].notna().sum()
     if policy == "none":

@@ -6,7 +6,8 @@ The best configurations are a plain list of mappings, `- {learning_rate: 0.004, 
 best first; a list written by hand works as well.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from resweep.paths import PhaseFolder
 from resweep.ranking.frames import MADE_AGAIN, read_frame
 from resweep.ranking.scores import SEED
 from resweep.systems.registry import system_of
+from resweep.trials.record import Record, read_record
 from resweep.trials.trial import Outcome, Trial, read_outcome
 
 READ_BACK = ("rank", "trial", "run_id", "status", "score", "step")  # in files of all versions
@@ -46,6 +48,49 @@ def read_scores(path: Path) -> pd.DataFrame:
     return scores
 
 
+def read_ranking(path: Path, trials: int | None = None) -> pd.DataFrame:
+    """Read scores.csv to decide by it: compared with the records that it was made from.
+
+    Args:
+        path: The ranking.
+        trials: How many the phase has; None: unknown.
+
+    Raises:
+        DamagedFile: It is not the ranking of these records.
+    """
+    scores = read_scores(path)
+    if trials is not None and len(scores) != trials:
+        raise DamagedFile(path, f"has {len(scores)} rows for {trials} trials", MADE_AGAIN)
+    ranks = scores["rank"].tolist()
+    if any(after - before not in (0, 1) for before, after in pairwise([0, *ranks])):
+        raise DamagedFile(path, "has ranks that do not rise one by one", MADE_AGAIN)
+    if not scores["score"].dropna().is_monotonic_decreasing:
+        raise DamagedFile(path, "has scores that do not fall with the rank", MADE_AGAIN)
+    folder = PhaseFolder(path.parent)
+    for row in scores.to_dict("records"):
+        try:
+            record = read_record(folder.record(row["trial"]))
+        except DamagedFile:  # those who read records say so
+            continue
+        other = _difference(row, record)
+        if other is not None:
+            what = f"has another {other} of trial {row['trial']} than its record"
+            raise DamagedFile(path, what, MADE_AGAIN)
+    return scores
+
+
+def _difference(row: Mapping[Hashable, Any], record: Record) -> str | None:
+    """Return a column of a row that is not as in the trial's record, or None."""
+    run_id = row["run_id"] if isinstance(row["run_id"], str) else None
+    found = {"run_id": run_id, "status": row["status"], "step": row["step"]}
+    for column, value in found.items():
+        if value != getattr(record, column):
+            return column
+    final = row.get("final")
+    known = final is None or pd.isna(final) or final in record.metrics.values()
+    return None if known else "final"
+
+
 def best_trials(scores: pd.DataFrame, top: int) -> list[str]:
     """Return one trial of each of the `top` best configurations with a score, best first."""
     complete = scores[scores["score"].notna()]
@@ -53,7 +98,10 @@ def best_trials(scores: pd.DataFrame, top: int) -> list[str]:
 
 
 def best_configs_text(
-    scores_path: Path, top: int, read: Callable[[Path], Outcome] = read_outcome
+    scores_path: Path,
+    top: int,
+    read: Callable[[Path], Outcome] = read_outcome,
+    trials: int | None = None,
 ) -> str:
     """Return the content of top{k}_best_configs.yaml.
 
@@ -64,8 +112,9 @@ def best_configs_text(
         scores_path: The ranking.
         top: Number of configurations.
         read: Reads a trial by its record.
+        trials: How many the phase has; None: unknown.
     """
-    scores = read_scores(scores_path)
+    scores = read_ranking(scores_path, trials)
     folder = PhaseFolder(scores_path.parent)
     lines = [f"# The best {top} configurations of {folder.path}, best first."]
     for trial in best_trials(scores, top):

@@ -4,6 +4,8 @@ import shlex
 
 import pandas as pd
 
+from resweep.errors import DamagedFile
+from resweep.json_files import read_json
 from resweep.paths import Layout
 from resweep.ranking.old_bests import OldBest, better_text
 from resweep.report.results import StudyResults, find_configuration
@@ -20,12 +22,27 @@ def better_line(results: StudyResults, layout: Layout) -> str | None:
     better = results.old_bests.better
     if better is None:
         return None
-    command = [*_publish_command(results, layout), "--run", better.claimed[0].run.run_id]
+    run_id = better.claimed[0].run.run_id
+    version = _published_as(run_id, results, layout)
+    if version is not None:
+        return better_text(results.old_bests, better, f"it is published, as {version}")
+    command = [*_publish_command(results, layout), "--run", run_id]
     how = f"to publish it: `{shlex.join(command)}`"
     place = _place_in_source(results, better)
     if place is not None:
         how += f"; to have it ranked again, set top: {place} in phase {results.phases[-1].name}"
     return better_text(results.old_bests, better, how)
+
+
+def _published_as(run_id: str, results: StudyResults, layout: Layout) -> str | None:
+    """Return the version that the study's stamp names, if it is of this run."""
+    stamp = layout.study(results.name).artifact(model_artifact(results.phases[-1].name))
+    try:
+        about = read_json(stamp, "delete it and run snakemake: it is written again")
+    except (FileNotFoundError, DamagedFile):
+        return None
+    same = (about.get("metadata") or {}).get("run_id") == run_id
+    return str(about["version"]) if same and "version" in about else None
 
 
 def _publish_command(results: StudyResults, layout: Layout) -> list[str]:

@@ -154,7 +154,7 @@ def _model_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
         paths = [_weights(row, layout) for row in last.best.to_dict("records")]
         kept = [path for path in paths if path.is_dir()]
     if not kept:
-        yield f"model: none in {models}: {_why_no_model(last, folder)}"
+        yield f"model: none in {models}: {_why_no_model(last, folder, layout)}"
         return
     yield f"model: {kept[0]}"
     line = results.system.load_line(kept[0])
@@ -167,12 +167,15 @@ def _weights(row: Mapping[Hashable, Any], layout: Layout) -> Path:
     return layout.run(row["run_id"]) / checkpoint.folder_name(int(row["step"]))
 
 
-def _why_no_model(phase: PhaseResults, folder: PhaseFolder) -> str:
+def _why_no_model(phase: PhaseResults, folder: PhaseFolder, layout: Layout) -> str:
     if phase.best.empty:
         return "no configuration has a result"
     if phase.keep == "none":
         return "the study keeps no weights of this phase"
-    trial = phase.best.iloc[0]["trial"]
+    trial, run_id = phase.best.iloc[0][["trial", "run_id"]]
+    run = layout.run(run_id)
+    if not run.is_dir():
+        return f"{run}: the run of the best trial, {trial}, is not there, or the store is away"
     return (
         f"the weights of the best trial, {trial}, were deleted or never saved; restore them with "
         f"`{weights_command(folder, trial)}`"

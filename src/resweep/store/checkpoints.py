@@ -112,9 +112,8 @@ def find_damage(folder: Path) -> str | None:
 def _find_other_owner(folder: Path) -> str | None:
     """Return the damage if the checkpoint of another run is in the place of this one."""
     owner = folder / OWNER
-    if not owner.is_file() or owner.read_text() == _run_of(folder):
-        return None
-    return f"is a checkpoint of run {owner.read_text()}"
+    found = owner.read_text(errors="replace") if owner.is_file() else _run_of(folder)
+    return None if found == _run_of(folder) else f"is a checkpoint of run {found:.20}"
 
 
 def _run_of(folder: Path) -> str:

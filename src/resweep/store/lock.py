@@ -123,6 +123,7 @@ class RunLock:
         self.token = secrets.token_hex(8)
         self.generation = 0
         self._file: Any = None
+        self._locked: bool | None = None
         self._beats = 0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -178,7 +179,13 @@ class RunLock:
             LeaseLost: Another process took it over.
         """
         lease = read_lease(self.folder)
-        if lease.get("token") != self.token:
+        if lease.get("machine") == UNKNOWN:
+            if not self._locked:
+                raise LeaseLost(
+                    f"{RunFolder(self.folder).lease}: is damaged; run the command again"
+                )
+            self._write()  # nobody else on this machine can hold the run
+        elif lease.get("token") != self.token:
             raise LeaseLost(
                 f"{self.folder}: taken over by {lease.get('host')}, process {lease.get('pid')}, "
                 "because this process sent no heartbeat; the training continues there"
@@ -203,6 +210,7 @@ class RunLock:
             if locked:
                 fcntl.flock(self._file, fcntl.LOCK_UN)
             return False
+        self._locked = locked
         self.previous = lease
         self.generation = lease.get("generation", 0) + 1
         self._write()

@@ -33,7 +33,7 @@ from resweep.systems.registry import system_of
 from resweep.systems.stop_rules import stop_rules
 from resweep.training.monitors import Monitors
 from resweep.trials.record import MADE_AGAIN, Status
-from resweep.trials.trial import WRITTEN_AGAIN, Outcome, Trial, read_outcome
+from resweep.trials.trial import WRITTEN_AGAIN, Outcome, Trial, read_outcome, require_unchanged
 
 
 @with_config(ConfigDict(extra="allow"))
@@ -77,6 +77,7 @@ class OutcomeReader:
             raise DamagedFile(record, "has a result, but no run", MADE_AGAIN)
         elif (found.trial.empty is not None) != (found.record.status is Status.EMPTY):
             raise _mismatch(found, "empty", found.trial.empty, f"is {found.record.status}")
+        require_unchanged(found.trial, trial_of(record))
         return found
 
     def read_all(self, records: Iterable[Path]) -> list[Outcome]:

@@ -7,6 +7,7 @@ tidy      files that killed processes left half-written
 
 import errno
 import json
+import logging
 import os
 import socket
 import time
@@ -22,6 +23,8 @@ from resweep.study.files import LOGS
 # {run}/checkpoint_{step}.
 PARTS_OF_RECORD = 3
 PARTS_OF_MODEL = 2
+
+log = logging.getLogger(__name__)
 
 _HELD: dict[Path, FileLock] = {}
 
@@ -60,7 +63,10 @@ def hold(study: StudyFolder) -> None:
     try:
         study.path.mkdir(parents=True, exist_ok=True)
         # Without flock, only waiting shows whether the other process is alive.
-        taken = lock.take(0.0) or (lock.waits and lock.take(STALE_SECONDS + 5))
+        taken = lock.take(0.0)
+        if not taken and lock.waits:
+            log.warning("%s: waiting a minute to see whether %s lives", study.path, _holder(lock))
+            taken = lock.take(STALE_SECONDS + 5)
     except OSError as error:
         if is_denied(error):
             return

@@ -11,21 +11,41 @@ from pathlib import Path
 from typing import Any
 
 from resweep.cells import from_cell, to_cell
+from resweep.errors import DamagedFile
 from resweep.files import write_atomically
 
 COLUMNS = (
     "trial", "run_id", "step", "decision", "rule", "value", "threshold", "compared", "reason",
     "rule_digest",
 )  # fmt: skip
+MADE_AGAIN = "delete it and run snakemake: it is made again from the records"
 NUMBERS = ("step", "value", "threshold", "compared")  # text too, in rows that were read
 
 
 def read_decisions(paths: Iterable[Path]) -> list[dict[str, Any]]:
-    """Read decision files, in order; all values are text."""
-    rows: list[dict[str, Any]] = []
-    for path in paths:
-        with path.open(newline="") as file:
-            rows += [_each(from_cell, row) for row in csv.DictReader(file)]
+    """Read decision files, in order; all values are text.
+
+    Raises:
+        DamagedFile: One is not what was written.
+    """
+    return [row for path in paths for row in _read(path)]
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    try:
+        text = path.read_bytes().decode()
+        if not text.endswith("\n"):
+            raise ValueError("was cut off")
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        lacking = [column for column in COLUMNS[:-1] if column not in (reader.fieldnames or ())]
+        if lacking:
+            raise ValueError(f"has no column {lacking[0]}")
+        rows = [_each(from_cell, row) for row in reader]
+        for row in rows:
+            typed(row)
+    except (ValueError, TypeError, csv.Error) as error:
+        what = f"is not a table of decisions ({error})"
+        raise DamagedFile(path, what, MADE_AGAIN) from None
     return rows
 
 

@@ -4,7 +4,7 @@ trial file -> data ensured -> configuration resolved -> run advanced -> record l
 """
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, NotRequired
 
@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 from resweep import yaml12
 from resweep.errors import ConfigError, Problem
 from resweep.files import write_atomically
-from resweep.json_files import typed
+from resweep.json_files import CHECKSUM, checksum, typed
 from resweep.paths import phase_and_slot, rung_name, trial_of
 from resweep.trials.record import Record, read_record
 
@@ -31,6 +31,8 @@ class Trial:
         assignments: The part of `config` that distinguishes it: path -> value.
         stop: Step at which the run should stop; None: the run's horizon.
         empty: Why there is nothing to train, for a slot that could not be filled.
+        changed: Whether its file has another checksum than it was written with. Files of older
+            versions, and those written by hand, have none.
     """
 
     study: str
@@ -41,6 +43,7 @@ class Trial:
     assignments: dict[str, Any] = field(default_factory=dict)
     stop: int | None = None
     empty: str | None = None
+    changed: bool = False
 
     def content(self) -> dict[str, Any]:
         """Return the content of the trial file, without empty parts."""
@@ -102,12 +105,22 @@ def read_trial(path: Path) -> Trial:
             raise ConfigError(Problem(str(path), "", None, hint)) from None
         hint = f"{error.problems[0].hint}; {WRITTEN_AGAIN}"
         raise ConfigError(Problem(str(path), "", None, hint)) from None
-    return trial_from(content, str(path))
+    known = content.pop(CHECKSUM, None)
+    trial = trial_from(content, str(path))
+    return replace(trial, changed=known not in (None, checksum(trial.content())))
+
+
+def require_unchanged(trial: Trial, path: Path) -> None:
+    """Raise ConfigError if a trial's file was changed after it was written."""
+    if trial.changed:
+        hint = f"was changed after it was written; {WRITTEN_AGAIN}"
+        raise ConfigError(Problem(str(path), "", None, hint))
 
 
 def write_trial(path: Path, trial: Trial) -> None:
-    """Write a trial file."""
-    write_atomically(path, yaml12.dump(trial.content()))
+    """Write a trial file, with its checksum."""
+    content = trial.content()
+    write_atomically(path, yaml12.dump({**content, CHECKSUM: checksum(content)}))
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from resweep.jobs.options import JobOptions
 from resweep.jobs.train_trial import train_trial
 from resweep.paths import Layout
 from resweep.ranking.scores import rank_trials, read_result
-from resweep.report.tables import write_runs_table
+from resweep.report.tables import update_metrics, write_runs_table
 from resweep.store import lock as lock_module
 from resweep.store.outcome import OutcomeReader
 from resweep.study.metric import PhaseScore
@@ -119,7 +119,7 @@ KINDS: dict[str, Kind] = {
 def kinds_of_files(root: Path) -> dict[str, list[Path]]:
     """All files of the store by kind: their place without numbers, ids and names of trials."""
     found: dict[str, list[Path]] = {}
-    for folder in ("runs", "data", "weights"):
+    for folder in ("runs", "data", "weights", "s"):
         for path in sorted((root / folder).rglob("*")):
             if path.is_file() and not path.is_symlink():
                 place = re.sub(r"[0-9a-f]{12}|\d+", "N", str(path.relative_to(root)))
@@ -139,6 +139,8 @@ def half(text, tmp_path_factory) -> Path:
     torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("half") / "results"
     advance_all(root, text, until=HALF)
+    for run in sorted((root / "runs").iterdir()):
+        update_metrics(run.name, {"curvature": 31.5}, Layout(root))
     return root
 
 
@@ -151,7 +153,7 @@ def expected(half, text) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("seed", range(DAMAGES))
-def test_a_damage_is_healed_or_named(seed, half, expected, text, tmp_path, monkeypatch):
+def test_a_damage_is_healed_or_named(seed, half, expected, text, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(lock_module, "STALE_SECONDS", 0.2)
     chance = random.Random(seed)
     files = kinds_of_files(half)
@@ -174,6 +176,8 @@ def test_a_damage_is_healed_or_named(seed, half, expected, text, tmp_path, monke
             assert len(told.splitlines()) == 1, told
             assert str(root / file) in told, (told, file, kind)
             continue
-        for name, value in expected.items():
-            assert got[name] == value, (name, str(file), kind, offset, length)
+        different = [name for name, value in expected.items() if got[name] != value]
+        # A table may lack the values of a damaged file, if it says so.
+        said = different == ["table"] and str(root / file) in caplog.text
+        assert not different or said, (different, str(file), kind, offset, length)
         return

@@ -85,6 +85,20 @@ def test_a_damaged_lease_is_taken_over_when_nobody_renews_it(content, tmp_path):
         mine.confirm()
 
 
+def test_the_holder_writes_a_damaged_lease_again(tmp_path):
+    with RunLock(tmp_path, timeout=0.0) as mine:
+        (tmp_path / "lease.json").write_text("5")
+        mine.confirm()
+        assert read_lease(tmp_path)["token"] == mine.token
+
+
+def test_without_flock_a_damaged_lease_ends_the_holding(tmp_path, no_flock):
+    with RunLock(tmp_path, timeout=0.0) as mine:
+        (tmp_path / "lease.json").write_text("5")
+        with pytest.raises(LeaseLost, match=r"lease\.json: is damaged"):
+            mine.confirm()
+
+
 # Lines
 
 

@@ -419,7 +419,7 @@ def publish(folder: Path, step: int) -> Path:
 def test_a_published_checkpoint_is_whole(tmp_path):
     path = publish(tmp_path, 4)
     assert {file.name for file in path.iterdir()} == {
-        "model.safetensors", "trainer.json", "digests.json",
+        "model.safetensors", "trainer.json", "digests.json", "run_id",
     }  # fmt: skip
     assert checkpoint.find_damage(path) is None
     assert len(checkpoint.weights_digest(path)) == 64

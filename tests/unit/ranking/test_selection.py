@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from resweep.errors import DamagedFile
+from resweep.ranking.frames import write_frame
+from resweep.ranking.keep import keep_models
 from resweep.ranking.old_bests import find_old_bests
-from resweep.ranking.selection import read_scores
-from tests.support.study import make_study
+from resweep.ranking.selection import best_configs_text, read_ranking, read_scores
+from tests.support.study import SWEEP, make_study
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "cut off": lambda b: b[: len(b) // 3],
@@ -36,6 +39,32 @@ def test_a_damaged_ranking_is_named(damage, scores, tmp_path):
     with pytest.raises(DamagedFile) as caught:
         read_scores(file)
     assert caught.value.path == file and "\n" not in str(caught.value)
+
+
+CHANGES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "cut at the end of a row": lambda s: s.iloc[:-1],
+    "another final value": lambda s: s.assign(final=s["final"] + 0.25),
+    "another run": lambda s: s.assign(run_id="0" * 12),
+    "another status": lambda s: s.assign(status="finished"),
+    "another step": lambda s: s.assign(step=s["step"] + 1),
+    "ranks swapped": lambda s: s.assign(rank=s["rank"].replace({1: 2, 2: 1})),
+    "a score that rises": lambda s: s.assign(score=-s["score"]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_ranking_that_is_not_of_its_records_decides_nothing(change, tmp_path):
+    layout = make_study(tmp_path)
+    folder = layout.phase("made", "sweep")
+    before = read_ranking(folder.scores, len(SWEEP))
+    models = {path.name for path in folder.models.iterdir()}
+    write_frame(folder.scores, change(before))
+    common = {"study": "made", "phase": "sweep", "scores_path": folder.scores, "layout": layout}
+    with pytest.raises(DamagedFile):
+        keep_models(**common, policy="none", top=1, models=folder.models, trials=len(SWEEP))
+    with pytest.raises(DamagedFile):
+        best_configs_text(folder.scores, 1, trials=len(SWEEP))
+    assert {path.name for path in folder.models.iterdir()} == models
 
 
 def test_an_audit_names_a_damaged_ranking_too(scores, tmp_path):

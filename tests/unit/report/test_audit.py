@@ -105,7 +105,7 @@ def test_what_other_settings_decided_is_open_again(tmp_path):
         ({"rule": text}, 0),  # of a version without digests
         ({"rule": "another"}, 3),
     ):
-        write_decisions(decided, [dict.fromkeys(COLUMNS, "") | row])
+        write_decisions(decided, [dict.fromkeys(COLUMNS, "") | {"step": 1, "compared": 1} | row])
         assert audit(study, layout)["sweep"].open_slots == known + more
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from resweep.errors import DataError
 
+SNIFFED = 4096  # bytes at the start of a file that are looked at first
 BOM = "\ufeff"  # byte order mark: how some editors begin a file
 # How files in other encodings begin; UTF-32 first, which begins like UTF-16.
 MARKS = (
@@ -73,7 +74,7 @@ def read_text(file: Path) -> str:
     """
     try:
         with file.open("rb") as opened:
-            start = opened.read(4)
+            start = opened.read(SNIFFED)
         for mark, name in MARKS:
             if start.startswith(mark):
                 old, new = (shlex.quote(str(one)) for one in (file, f"{file}.utf-8"))
@@ -81,6 +82,8 @@ def read_text(file: Path) -> str:
                     f"{file}: is {name}, not UTF-8 text; convert it: "
                     f"iconv -f {name} -t UTF-8 {old} > {new} && mv {new} {old}"
                 )
+        if b"\0" in start:
+            raise DataError(f"{file}: has NUL bytes: it is not text, or not UTF-8")
         return file.read_text(encoding="utf-8").lstrip(BOM)
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror})") from None
