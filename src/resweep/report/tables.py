@@ -7,55 +7,28 @@ Both are rebuilt from files each time, so they are never out of date, and equal 
 bytes. `update_metrics` adds results of later analyses.
 """
 
-import csv
-import functools
-import io
-import json
 import logging
 import math
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from resweep.cells import end_lines, to_cell
 from resweep.config import compose
-from resweep.config.nesting import nest
-from resweep.config.schema import SYSTEM
 from resweep.errors import ConfigError, DamagedFile, Problem, ResweepError, StoreError
 from resweep.files import file_lock, write_atomically
 from resweep.json_files import read_json, write_json
 from resweep.paths import BY_HAND, Layout, phase_and_slot, run_of_link, trial_of
+from resweep.report.rows import Row, csv_text, taken_columns
 from resweep.store.outcome import OutcomeReader
 from resweep.store.run import Run
-from resweep.systems.registry import all_systems, is_system, system_of
-from resweep.systems.system import DEFAULT, System
 from resweep.trials.record import Number
 from resweep.trials.trial import Outcome
-
-LEAD = (
-    "run_id", "run_name", "timestamp", "sweep_name", "study", "phase", "trial", "status",
-)  # fmt: skip
-SIZES = ("total_steps", "model_size_M")
-TIMES = ("seconds", "gpu_seconds")
 
 _ADDED = TypeAdapter(dict[str, Number | str | bool])
 
 log = logging.getLogger(__name__)
-
-
-def result_columns(systems: Iterable[System]) -> dict[str, str]:
-    """Return the columns that systems declare for final metrics: column -> metric."""
-    metrics = (metric for system in systems for metric in system.metrics)
-    return {metric.column: metric.name for metric in metrics if metric.column is not None}
-
-
-@functools.cache  # each row asks
-def taken_columns() -> frozenset[str]:
-    """Return the column names that hyperparameters may not use."""
-    return frozenset({*LEAD, *result_columns(all_systems()), *SIZES, *TIMES})
 
 
 def tabulate_study(records: Iterable[Path], layout: Layout) -> str:
@@ -76,7 +49,7 @@ def tabulate_study(records: Iterable[Path], layout: Layout) -> str:
     phases = list(dict.fromkeys(phase for phase, _ in places.values()))
     paths.sort(key=lambda path: (phases.index(places[path][0]), places[path][1]))
     outcomes = OutcomeReader(layout).read_all(paths)
-    return _csv([_trial_row(outcome, layout) for outcome in outcomes])
+    return csv_text([_trial_row(outcome, layout) for outcome in outcomes])
 
 
 def write_runs_table(layout: Layout) -> Path:
@@ -85,7 +58,7 @@ def write_runs_table(layout: Layout) -> Path:
     Only one writer at a time reads and writes, so no row gets lost.
     """
     with file_lock(layout.runs_table.with_name(f".{layout.runs_table.name}.lock")):
-        write_atomically(layout.runs_table, _csv(_store_rows(layout)))
+        write_atomically(layout.runs_table, csv_text(_store_rows(layout)))
     return layout.runs_table
 
 
@@ -156,7 +129,15 @@ def _added(run: Run) -> dict[str, Any]:
         return {}
 
 
-def _trial_row(outcome: Outcome, layout: Layout) -> "Row":
+def _started(run: Run) -> float | None:
+    """Return when a run began, in seconds since 1970; None for one that never did."""
+    try:
+        return run.folder.config.stat().st_mtime
+    except FileNotFoundError:
+        return None
+
+
+def _trial_row(outcome: Outcome, layout: Layout) -> Row:
     record, trial = outcome.record, outcome.trial
     run = None if record.run_id is None else Run(layout.run(record.run_id))
     asked = dict(compose.leaves(trial.config, entries=True))
@@ -171,7 +152,7 @@ def _trial_row(outcome: Outcome, layout: Layout) -> "Row":
         gpu_seconds=record.gpu_seconds,
     )
     if run is not None:
-        row.add_stored(run)
+        row.add_stored(_started(run), _added(run))
     return row
 
 
@@ -185,7 +166,7 @@ def _filled(config: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, An
     return {**config, **other, **known}
 
 
-def _store_rows(layout: Layout) -> list["Row"]:
+def _store_rows(layout: Layout) -> list[Row]:
     """Return a row for each run; one whose state is damaged is left out, with a warning."""
     places, reader = _first_trials(layout), OutcomeReader(layout)
     rows = []
@@ -198,7 +179,7 @@ def _store_rows(layout: Layout) -> list["Row"]:
     return rows
 
 
-def _store_row(run: Run, place: "tuple[str, str, str] | None", reader: OutcomeReader) -> "Row":
+def _store_row(run: Run, place: "tuple[str, str, str] | None", reader: OutcomeReader) -> Row:
     state, config = run.state(), _config(run)
     if place is not None:
         asked = _asked(reader.layout.record(*place), reader)
@@ -214,7 +195,7 @@ def _store_row(run: Run, place: "tuple[str, str, str] | None", reader: OutcomeRe
         seconds=round(sum(seconds), 2),
         gpu_seconds=state.get("gpu_seconds"),
     )
-    row.add_stored(run)
+    row.add_stored(_started(run), _added(run))
     return row
 
 
@@ -261,105 +242,3 @@ def _parameters(run: Run) -> int | None:
         if found is not None:
             return found
     return None
-
-
-class Row:
-    """One row, with its columns in groups; the table orders columns by group.
-
-    Args:
-        config: The leaves of a configuration, path -> value; fields that its kind of model does
-            not have are left out.
-
-    Attributes:
-        system: The system of the configuration; None without one, or if it was removed.
-        lead: Identifies the row: run, study, phase, trial, status.
-        config: The configuration, under names that no other column has.
-        results: Final values, under the names of `result_columns`.
-        metrics: Every final metric under its own name.
-        times: Training time.
-        added: Metrics that were added later.
-    """
-
-    GROUPS = ("lead", "config", "results", "metrics", "times", "added")
-
-    def __init__(self, config: Mapping[str, Any]):
-        self.lead: dict[str, Any] = {}
-        self.config: dict[str, Any] = {}
-        known = bool(config) and is_system(config.get(SYSTEM, DEFAULT))
-        self.system = system_of(config) if known else None
-        unused = self.system.unused(nest(config)) if self.system else ()
-        taken = taken_columns()
-        for path, value in config.items():
-            if ".".join(path.split(".")[:2]) in unused:
-                continue
-            # A hyperparameter may be called `status`, which is a column of ours.
-            self.config[f"config.{path}" if path in taken else path] = value
-        self.results: dict[str, Any] = {}
-        self.metrics: dict[str, Any] = {}
-        self.times: dict[str, Any] = {}
-        self.added: dict[str, Any] = {}
-
-    def name_run(self, run_id: str | None) -> None:
-        """Set the id, and the name if the configuration gives one."""
-        given = self.config.get("run.name")
-        self.lead |= {"run_id": run_id} | ({"run_name": given} if given else {})
-
-    def fill(
-        self,
-        *,
-        metrics: Mapping[str, float],
-        step: int | None,
-        parameters: int | None,
-        seconds: float | None,
-        gpu_seconds: float | None,
-    ) -> None:
-        """Set the numbers, from a record or a run's state."""
-        self.metrics = dict(metrics)
-        columns = result_columns([self.system] if self.system else [])
-        self.results = {column: self.metrics.get(name) for column, name in columns.items()}
-        self.results |= {
-            "total_steps": step,
-            "model_size_M": None if parameters is None else round(parameters / 1e6, 6),
-        }
-        self.times = {"seconds": seconds, "gpu_seconds": gpu_seconds}
-
-    def add_stored(self, run: Run) -> None:
-        """Set what only the run's folder knows: when it started, and what was added."""
-        try:
-            started = (run.folder.config).stat().st_mtime
-        except FileNotFoundError:
-            pass
-        else:
-            moment = datetime.fromtimestamp(int(started), UTC)
-            self.lead["timestamp"] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-        self.added = _added(run)
-
-    def cells(self) -> dict[str, Any]:
-        """Return the row as column -> value."""
-        return {k: v for group in reversed(self.GROUPS) for k, v in getattr(self, group).items()}
-
-
-def _csv(rows: list[Row]) -> str:
-    """Format rows as CSV; a row leaves the columns that it does not have empty."""
-    systems = list(dict.fromkeys(row.system for row in rows if row.system))
-    known: dict[str, list[str]] = {
-        "lead": list(LEAD),
-        "results": [*result_columns(systems), *SIZES],
-        "times": list(TIMES),
-    }
-    columns: dict[str, None] = {}
-    for group in Row.GROUPS:
-        names = {name: None for row in rows for name in getattr(row, group)}
-        # Fields of configurations keep the order of the files; others have none.
-        listed = list(names) if group == "config" else sorted(names)
-        columns |= dict.fromkeys(known.get(group, listed))
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(columns))
-    writer.writerow({name: to_cell(name) for name in columns})
-    for row in rows:
-        writer.writerow({name: _cell(value) for name, value in row.cells().items()})
-    return end_lines(text.getvalue())
-
-
-def _cell(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, bool | list | dict) else to_cell(value)
