@@ -9,7 +9,7 @@ from pathlib import Path
 
 from resweep.errors import run_command
 from resweep.paths import Layout
-from resweep.search.promote import conclude
+from resweep.search.promote import check_decisions, conclude
 from resweep.store.outcome import OutcomeReader
 from resweep.trials.decisions import read_decisions
 from resweep.trials.record import record_paths
@@ -27,7 +27,12 @@ def main() -> None:
     arguments = parser.parse_args()
     layout = Layout(arguments.results)
     outcomes = OutcomeReader(layout).read_all(record_paths(arguments.records))
-    conclude(outcomes, read_decisions(arguments.decisions), layout)
+    decisions = []
+    for path in arguments.decisions:
+        rows = read_decisions([path])
+        check_decisions(path, rows, outcomes)
+        decisions += rows
+    conclude(outcomes, decisions, layout)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ the same run.
 """
 
 import csv
+import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 
 from resweep.cells import from_cell
 from resweep.config.metric import Metric
-from resweep.errors import ConfigError, Problem, StoreError
+from resweep.errors import ConfigError, DamagedFile, Problem, StoreError
 from resweep.paths import Layout
 from resweep.search.rungs import RungEntry, step_of
 from resweep.search.stages import round_of
@@ -25,6 +26,7 @@ from resweep.study.described import read_described
 from resweep.study.metric import read_score
 from resweep.sweep import EarlyTerminate
 from resweep.systems.registry import metric_of
+from resweep.trials.decisions import MADE_AGAIN
 from resweep.trials.record import Status
 from resweep.trials.trial import Outcome
 
@@ -193,8 +195,16 @@ def _ranked_trials(study: str, phase: str, layout: Layout) -> list[str]:
             f"{file}: the phase has not been ranked yet; finish it with "
             f"`snakemake --config study={study}`"
         )
-    with file.open(newline="") as table:
-        return sorted(from_cell(row["trial"]) for row in csv.DictReader(table))
+    try:
+        text = file.read_bytes().decode()
+        if not text.endswith("\n"):
+            raise ValueError("was cut off")
+        names = sorted(from_cell(row["trial"]) for row in csv.DictReader(io.StringIO(text, "")))
+        if not all(names) or not names:
+            raise ValueError("has no trials, or one without a name")
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        raise DamagedFile(file, f"is not a ranking ({error})", MADE_AGAIN) from None
+    return names
 
 
 def _run_of(outcome: Outcome, layout: Layout) -> Run | None:

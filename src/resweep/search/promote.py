@@ -6,15 +6,18 @@ records of all rungs, decisions  -> the record and trial file of each trial
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from resweep.canonical import digest
+from resweep.errors import DamagedFile
 from resweep.files import link_relative, write_atomically
 from resweep.paths import Layout, RunFolder, rung_name
 from resweep.search.observe import histories
 from resweep.search.rungs import PROMOTE, STOP, Rung, RungEntry, decide, rule_text, step_of
 from resweep.sweep import EarlyTerminate
 from resweep.systems.registry import metric_of
+from resweep.trials.decisions import MADE_AGAIN, typed
 from resweep.trials.record import Status, write_own_record, write_record
 from resweep.trials.trial import Outcome, Trial, write_trial
 
@@ -121,6 +124,35 @@ def promote(
     unfilled = plan.slots[len(planned) :]
     empty = [Trial(plan.study, plan.phase, slot, empty=reason) for slot in unfilled]
     return planned + empty, decisions
+
+
+def check_decisions(
+    path: Path, decisions: Iterable[Mapping[str, str]], outcomes: Iterable[Outcome]
+) -> None:
+    """Raise DamagedFile if the decisions of a rung do not agree with the records of its round.
+
+    Args:
+        path: Their file, named by the rung.
+        decisions: Its rows, as they were read.
+        outcomes: Of all slots of all rungs of the round.
+    """
+    number = int(path.stem.rpartition(rung_name(""))[2])
+    filled = [outcome for outcome in outcomes if outcome.trial.empty is None]
+    here, after = (
+        {o.trial.trial: o.record for o in filled if o.path.parent.name == rung_name(rung)}
+        for rung in (number, number + 1)
+    )
+    rows = {row["trial"]: typed(row) for row in decisions}
+    for trial in sorted(here.keys() | after.keys() | rows.keys()):
+        record, row = here.get(trial), rows.get(trial)
+        if (
+            record is None
+            or row is None
+            or (row["run_id"], row["step"]) != (record.run_id, record.step)
+            or (row["value"] is not None and row["value"] not in record.metrics.values())
+            or (row["decision"] == PROMOTE) != (trial in after)
+        ):
+            raise DamagedFile(path, f"does not agree with the records of {trial}", MADE_AGAIN)
 
 
 def conclude(

@@ -28,17 +28,20 @@ log = logging.getLogger(__name__)
 def runs_of_phase(study: str, phase: str | None, layout: Layout) -> list[str]:
     """Return the runs that the records of a study, or of one phase of it, link to.
 
+    Those at rungs are among them: the last record of a trial that a rung stopped is no link.
+
     Raises:
         StoreError: There are no records; names the folder.
     """
-    folder = layout.phase(study, phase or "*").records
+    folder = layout.study(study)
     found = set()
-    for record in layout.trial_records(study, phase or "*"):
+    for record in folder.all_records():
         run_id = run_of_link(record)
-        if run_id is not None:
+        if run_id is not None and phase in (None, record.relative_to(folder.path).parts[0]):
             found.add(run_id)
     if not found:
-        raise StoreError(f"{folder}: there are no records of runs")
+        records = folder.phase(phase or "*").records
+        raise StoreError(f"{records}: there are no records of runs")
     return sorted(found)
 
 

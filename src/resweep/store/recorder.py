@@ -17,6 +17,7 @@ from resweep.errors import StoreError
 from resweep.files import link_relative, write_atomically
 from resweep.paths import METRICS, TIMING
 from resweep.store import checkpoints as checkpoint
+from resweep.store.curve import restore_curve
 from resweep.store.goal import Goal
 from resweep.store.provenance import code_digest, versions
 from resweep.store.run import Run
@@ -85,9 +86,16 @@ class Recorder:
         Args:
             until: The requested step.
             stop: The monitor that ends it before; None: it ends there.
+
+        Raises:
+            DamagedFile: The lines up to there are not what was logged, and there is no copy.
         """
         run = self.run
         ended = run.ended_state(self.goal) if stop is None else {}
+        last = until if stop is None else stop.step
+        if ended.get("status") == Status.DIVERGED:
+            last = ended["step"] - 1  # where a value was not a number, nothing was logged
+        restore_curve(run.folder, last, self.goal.intervals)  # the record vouches for them
         if ended:
             return self._restore(ended)
         step, reason = (until, REACHED) if stop is None else (stop.step, stop.reason)

@@ -10,10 +10,12 @@ import pytest
 
 from resweep import yaml12
 from resweep.data.store import Prepared
+from resweep.errors import DamagedFile
 from resweep.paths import Layout
 from resweep.store.advance import advance
 from resweep.store.attempts import Attempts
 from resweep.store.curve import record_curve
+from resweep.store.recorder import Recorder
 from resweep.store.retention import Policy, add_policy, claim, policies_of
 from resweep.store.run import Run
 from resweep.training.gradient_learner import GradientLearner
@@ -228,6 +230,22 @@ def test_a_record_is_not_made_again_from_lines_that_are_gone(how, run, asked, la
     how(run.folder.metrics)
     assert content(advance(*asked, layout)) == before
     assert run.folder.metrics.read_bytes() == curve
+
+
+def test_a_record_made_again_vouches_for_what_was_logged(run, asked):
+    """Its digest is that of the lines of a copy, or it is not made at all."""
+    record, metrics = run.folder.record("12"), run.folder.metrics
+    before, curve = content(record), metrics.read_bytes()
+    record.unlink()
+    metrics.write_text("x\n")
+    assert content(Recorder(run, asked.goal).replay(12, None)) == before
+    assert metrics.read_bytes() == curve
+    for path in (record, *run.path.glob("checkpoint_*")):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    metrics.write_text("x\n")
+    with pytest.raises(DamagedFile, match=r"metrics\.jsonl"):
+        Recorder(run, asked.goal).replay(12, None)
+    assert not record.exists()
 
 
 STRAY = (

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -174,6 +175,11 @@ except LeaseLost as error:
 """
 
 
+def files_of(run: Run) -> dict[Path, bytes]:
+    """Content of its files; not of those that a stopped process was about to give a name."""
+    return {path: path.read_bytes() for path in run.path.rglob("[!.]*.json*")}
+
+
 @pytest.mark.parametrize("step", [6, 8])
 def test_stopped_between_check_and_line_and_woken_after_a_takeover(step, no_flock, tmp_path):
     """Line 6 follows the first checkpoint; line 8 is of the second one."""
@@ -184,12 +190,12 @@ def test_stopped_between_check_and_line_and_woken_after_a_takeover(step, no_floc
         os.waitid(os.P_PID, process.pid, os.WSTOPPED)
         record = json.loads(advance(*request(data), layout).read_text())
         run = run_of(request(data), layout)
-        after = {path: path.read_bytes() for path in run.path.rglob("*.json*")}
+        after = files_of(run)
         process.send_signal(signal.SIGCONT)
         said = process.stderr.read()
     assert process.returncode == 1 and "taken over by" in said.strip().splitlines()[-1]
     assert "Traceback" not in said
-    assert after == {path: path.read_bytes() for path in run.path.rglob("*.json*")}
+    assert after == files_of(run)
     other = Layout(tmp_path / "undisturbed")
     expected = json.loads(advance(*request(data), other).read_text())
     assert (record["weights"], record["curve"]) == (expected["weights"], expected["curve"])

@@ -462,6 +462,16 @@ def test_forgetting_moves_the_run_and_leaves_its_links_dangling(trained, layout)
     assert link.is_symlink() and not link.exists()
 
 
+def test_forgetting_a_phase_includes_trials_that_a_rung_stopped(trained, layout):
+    at_rung = layout.record("s", "p", "b1/t")
+    link_relative(at_rung, next(iter(trained.records().values())))
+    own = layout.record("s", "p", "t")
+    own.unlink()
+    own.write_bytes(at_rung.read_bytes())
+    assert runs_of_phase("s", "p", layout) == [trained.run_id]
+    assert runs_of_phase("s", None, layout) == [trained.run_id]
+
+
 def test_forgetting_something_else_moves_nothing(trained, layout):
     for name in ("../s", "nothing", ".", ".."):
         with pytest.raises(StoreError, match=name):

@@ -352,3 +352,11 @@ def test_what_cannot_be_read_is_one_line(tmp_path):
     layout.phase("made", "sweep").scores.unlink()
     with pytest.raises(StoreError, match="ranked"):
         read_sweep("made", "sweep", layout)
+
+
+@pytest.mark.parametrize("content", [b"", b"\0", b"\xff\n", b"a,b\n1,2\n", b"rank,trial\n1,\n"])
+def test_a_damaged_ranking_is_one_line(content, tmp_path):
+    layout = make_study(tmp_path)
+    layout.phase("made", "sweep").scores.write_bytes(content)
+    with pytest.raises(DamagedFile, match=r"sweep/scores\.csv: is not a ranking"):
+        read_sweep("made", "sweep", layout)

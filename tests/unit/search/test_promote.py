@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from resweep.canonical import canonical_json
+from resweep.errors import DamagedFile
 from resweep.paths import Layout
-from resweep.search.promote import RungPlan, conclude, promote, rung_plan_from
+from resweep.search.promote import RungPlan, check_decisions, conclude, promote, rung_plan_from
 from resweep.search.rungs import Rung
 from resweep.sweep import EarlyTerminate
+from resweep.trials.decisions import read_decisions, write_decisions
 from resweep.trials.trial import Outcome, read_outcome, read_trial
 from tests.support.outcomes import METRIC, empty, outcome, write_outcome
 
@@ -200,3 +202,26 @@ def test_a_trial_lost_on_its_way_keeps_its_own_reason(tmp_path: Path) -> None:
     ]
     conclude(written, [], layout)
     assert read_outcome(layout.record("s", "p", "a")).record.stop_reason == "out of memory"
+
+
+def test_decisions_agree_with_the_records_of_their_round(tmp_path: Path) -> None:
+    layout, table = Layout(tmp_path), tmp_path / "r01_b1.csv"
+    first = [outcome(name, value, "stopped", 10) for name, value in (("a", 3.0), ("b", 1.0))]
+    first.append(outcome("c", None, "diverged", 10, step=7))
+    trials, decisions = promote(plan(2, band=None), first)
+    places = [(made, f"r01/b1/{made.trial.trial}") for made in [*first, empty("d")]]
+    places += [(outcome(one.trial, 0.5), f"r01/b2/{n:02d}") for n, one in enumerate(trials, 1)]
+    written = [write_outcome(made, place, layout) for made, place in places]
+    write_decisions(table, decisions)
+    rows = read_decisions([table])
+    check_decisions(table, rows, written)
+    for number, row in enumerate(rows):
+        for change in ({"value": "2.5"}, {"step": "9"}, {"run_id": "other"}, {"trial": "e"}):
+            wrong = [*rows[:number], {**row, **change}, *rows[number + 1 :]]
+            with pytest.raises(DamagedFile, match=r"r01_b1\.csv"):
+                check_decisions(table, wrong, written)
+        with pytest.raises(DamagedFile, match=row["trial"]):
+            check_decisions(table, [*rows[:number], *rows[number + 1 :]], written)
+    swapped = [{**row, "decision": "stop"} for row in rows]
+    with pytest.raises(DamagedFile, match=rows[0]["trial"]):
+        check_decisions(table, swapped, written)
