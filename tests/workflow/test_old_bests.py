@@ -9,8 +9,9 @@ import pytest
 
 from tests.conftest import Checkout
 
-# After 10 steps, a rate near 0.1 is better than 0.3; after 40 steps, worse.
-SLOW, COPY = 0.3, 0.1
+# After 10 steps, the low rate is better by far than the high one; after 40 steps, worse by far. The
+# wild one is worse than either after 10.
+SLOW, COPY, WILD = 0.9, 1e-3, 3.0
 
 
 def rerun(top: int) -> list[dict[str, Any]]:
@@ -53,7 +54,7 @@ def better_lines(text: str) -> list[str]:
 
 
 def test_a_better_best_is_kept_named_published_again_and_dropped(checkout: Checkout) -> None:
-    write(checkout, [SLOW, 1e-5], top=1)
+    write(checkout, [SLOW, WILD], top=1)
     checkout.snakemake()
     better, value = best(checkout)
     assert stamp(checkout)["version"] == "v0" and "better" not in stamp(checkout)
@@ -94,17 +95,17 @@ def test_a_better_best_is_kept_named_published_again_and_dropped(checkout: Check
 
 @pytest.mark.long
 def test_a_better_best_is_ranked_again_by_a_larger_top(checkout: Checkout) -> None:
-    write(checkout, [SLOW, 1e-5], top=1)
+    write(checkout, [SLOW, WILD], top=1)
     checkout.snakemake()
     first = best(checkout)
-    write(checkout, [SLOW, COPY, COPY + 0.001], top=2)
+    write(checkout, [SLOW, COPY, COPY + 1e-5], top=2)
     checkout.snakemake()
     (line,) = better_lines(summary(checkout))
     assert "top: 3 in phase rerun" in line
     (command,) = re.findall(r"`(python [^`]+)`", stamp(checkout)["better"]["text"])
     assert "rerun-model: v0" in checkout.run(*shlex.split(command)).stdout
     trainings = checkout.trainings()
-    write(checkout, [SLOW, COPY, COPY + 0.001], top=3)
+    write(checkout, [SLOW, COPY, COPY + 1e-5], top=3)
     checkout.snakemake()
     assert best(checkout) == first and not better_lines(summary(checkout))
     assert stamp(checkout)["version"] == "v0" and "better" not in stamp(checkout)

@@ -58,7 +58,7 @@ def test_one_call_builds_a_study_that_two_checkouts_share(
         done = checkout.snakemake(check=False)
         assert done.returncode != 0 and "Traceback" not in done.stdout
         (line,) = [line for line in done.stdout.splitlines() if f"process {other.pid} on" in line]
-        assert line.startswith("results/tiny: ")
+        assert line.startswith("error: results/tiny: ")
         other.send_signal(signal.SIGKILL)
     assert "train_sweep" in checkout.snakemake("--dry-run").stdout
 

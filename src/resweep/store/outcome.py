@@ -32,7 +32,7 @@ from resweep.store.state import check_identity
 from resweep.systems.registry import system_of
 from resweep.systems.stop_rules import stop_rules
 from resweep.training.monitors import Monitors
-from resweep.trials.record import MADE_AGAIN, Status
+from resweep.trials.record import MADE_AGAIN, Record, Status
 from resweep.trials.trial import WRITTEN_AGAIN, Outcome, Trial, read_outcome, require_unchanged
 
 
@@ -69,6 +69,7 @@ class OutcomeReader:
         """
         found = read_outcome(record)
         _check_link(found)
+        self._check_copy(found)
         _check_assignments(found)
         if found.record.run_id is not None and found.trial.empty is None:
             self._check_run(found)
@@ -77,6 +78,7 @@ class OutcomeReader:
             raise DamagedFile(record, "has a result, but no run", MADE_AGAIN)
         elif (found.trial.empty is not None) != (found.record.status is Status.EMPTY):
             raise _mismatch(found, "empty", found.trial.empty, f"is {found.record.status}")
+        _check_name(found)
         require_unchanged(found.trial, trial_of(record))
         return found
 
@@ -102,6 +104,20 @@ class OutcomeReader:
         if problems:
             raise StoreError("\n".join(problems))
         return outcomes
+
+    def _check_copy(self, found: Outcome) -> None:
+        """Check that a record that is not a link has the numbers of one of its run's records."""
+        record, path = found.record, found.path
+        if record.run_id is None or path.is_symlink():
+            return
+        run = Run(self.layout.run(record.run_id))
+        known = []
+        for stem, file in run.records().items():
+            if stem.partition("-")[0] == f"{record.step}":
+                with contextlib.suppress(DamagedFile):  # those who read it say so
+                    known.append(run.read_record(file))
+        if known and all(_numbers(record) != _numbers(other) for other in known):
+            raise DamagedFile(path, "does not have the numbers of its run's record", MADE_AGAIN)
 
     def _check_run(self, found: Outcome) -> None:
         """Check that the trial's configuration gives the run of the record."""
@@ -182,6 +198,10 @@ def _descriptions(files: Iterable[Path], shape: TypeAdapter[Any]) -> Iterator[di
                 yield about
 
 
+def _numbers(record: Record) -> tuple[object, ...]:
+    return record.status, record.metrics, record.weights
+
+
 def _check_link(found: Outcome) -> None:
     """Check that a record that is a link leads to a record of the store, and to the right one."""
     path = found.path
@@ -199,12 +219,6 @@ def _check_link(found: Outcome) -> None:
 def _check_assignments(found: Outcome) -> None:
     """Check that what distinguishes the trial is in its configuration."""
     trial = found.trial
-    named = _HASHED.fullmatch(trial.trial)
-    if named and trial.empty is None and digest(trial.assignments, 10) != named[1]:
-        hint = f"does not give the name {trial.trial}; {WRITTEN_AGAIN}"
-        raise ConfigError(
-            Problem(str(trial_of(found.path)), "assignments", trial.assignments, hint)
-        )
     for path, value in trial.assignments.items():
         there = find(trial.config, path)
         if there == value:
@@ -216,6 +230,17 @@ def _check_assignments(found: Outcome) -> None:
         if not agrees:
             hint = f"is {there!r} in its config; {WRITTEN_AGAIN}"
             raise ConfigError(Problem(str(trial_of(found.path)), path, value, hint))
+
+
+def _check_name(found: Outcome) -> None:
+    """Check that the assignments of a trial of a grid or random sweep give its name."""
+    trial = found.trial
+    named = _HASHED.fullmatch(trial.trial)
+    if named and trial.empty is None and digest(trial.assignments, 10) != named[1]:
+        hint = f"does not give the name {trial.trial}; {WRITTEN_AGAIN}"
+        raise ConfigError(
+            Problem(str(trial_of(found.path)), "assignments", trial.assignments, hint)
+        )
 
 
 def _check_end(found: Outcome) -> None:

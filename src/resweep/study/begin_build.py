@@ -88,6 +88,11 @@ def _holder(lock: FileLock) -> str:
         return "another process"
 
 
+def in_store(layout: Layout, link: Path, parts: int) -> Path:
+    """Return the file or folder of the store that a link names, wherever the link leads."""
+    return layout.runs.joinpath(*link.readlink().parts[-parts:])
+
+
 def relink(layout: Layout, study: str) -> list[Path]:
     """Repair the links of a study that dangle although their target is in the store.
 
@@ -101,7 +106,7 @@ def relink(layout: Layout, study: str) -> list[Path]:
     repaired = []
     for link, parts in links:
         if link.is_symlink() and not link.exists():
-            target = layout.runs.joinpath(*link.readlink().parts[-parts:])
+            target = in_store(layout, link, parts)
             if target.exists():
                 status = link.lstat()
                 link_relative(link, target)

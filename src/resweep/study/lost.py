@@ -12,6 +12,7 @@ from pathlib import Path
 from resweep.errors import StoreError
 from resweep.paths import Layout
 from resweep.study import files
+from resweep.study.begin_build import PARTS_OF_RECORD, in_store
 from resweep.study.study import Study
 
 MOST_NAMED = 3
@@ -72,7 +73,10 @@ def find_lost(layout: Layout, study: Study) -> Lost:
             if record.exists():
                 found = found or record.is_symlink()
             elif record.is_symlink():
-                lost[record] = record.readlink().parent.parent.name
+                if in_store(layout, record, PARTS_OF_RECORD).exists():
+                    found = True  # it leads there through another place: a build repairs it
+                else:
+                    lost[record] = record.readlink().parent.parent.name
         except OSError as error:  # not that it is missing
             raise StoreError(f"{record}: {error.strerror}; make it readable") from None
     runs = set(lost.values())

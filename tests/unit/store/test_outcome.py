@@ -1,5 +1,6 @@
 """A trial file is believed only as far as its record is of what it asks for."""
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -175,6 +176,18 @@ def test_a_record_of_another_run_is_refused_as_a_copy_too(layout):
     path.unlink()
     path.write_bytes(other)
     assert refused(layout).problems[0].file == str(trial_of(path))
+
+
+def test_a_changed_copy_of_its_own_record_is_refused(layout):
+    """As those of trials that a rung stopped; without a checksum, as in older stores."""
+    path = record(layout)
+    content = read_json(path, "")
+    path.unlink()
+    content["metrics"]["val/loss"] -= 1.0
+    path.write_text(json.dumps(content))
+    with pytest.raises(DamagedFile) as caught:
+        OutcomeReader(layout).read(path)
+    assert caught.value.path == path
 
 
 def test_a_plain_copy_of_the_same_record_is_fine(layout):
