@@ -68,8 +68,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 
 def determined(checkout: Checkout) -> dict[str, Any]:
-    """What a search comes to, without what its trainings cost in seconds."""
-    costs = ("seconds", "gpu_seconds")
+    """What a search comes to, without what its trainings cost in seconds, and digests of that."""
+    costs = ("seconds", "gpu_seconds", "checksum")
     return {
         "proposals": proposals(checkout, "tiny", "search"),
         "scores": (checkout.path / PHASE / "scores.csv").read_bytes(),
