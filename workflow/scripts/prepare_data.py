@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("--system", default=DEFAULT, help=f"system that reads it ({DEFAULT})")
     parser.add_argument(
         "--settings",
+        type=json.loads,
         required=True,
         help="the data section as JSON, as far as it differs from the defaults",
     )
@@ -35,7 +36,7 @@ def main() -> None:
     system = find_system(arguments.system)
     fields = system.schema.sections["data"].model_fields
     defaults = {name: field.default for name, field in fields.items() if not field.is_required()}
-    settings = {**defaults, **json.loads(arguments.settings)}
+    settings = {**defaults, **arguments.settings}
     prepared = ensure(system, settings, Layout(arguments.results))
     write_json(arguments.stamp, prepared.about)
     print(system.describe_data(prepared))

@@ -10,9 +10,9 @@ import pandas as pd
 from resweep.cells import end_lines, from_cell, to_cell
 from resweep.errors import DamagedFile
 from resweep.files import write_atomically
+from resweep.trials.decisions import MADE_AGAIN
 
 NAMES = {"trial": str, "run_id": str}
-MADE_AGAIN = "delete it and run snakemake: it is made again from the records"
 
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:

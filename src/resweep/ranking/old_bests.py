@@ -18,6 +18,7 @@ from resweep.paths import Layout
 from resweep.store.lasting_claims import Claimed, Standing, claimed_runs, read_standing
 from resweep.store.run import Run
 from resweep.study.described import read_described
+from resweep.trials.decisions import MADE_AGAIN
 
 
 @dataclass(frozen=True)
@@ -196,8 +197,7 @@ def _ranked_runs(scores: Path) -> list[tuple[int, str]]:
             rows = [row for row in csv.DictReader(file) if row["score"] and row["run_id"]]
         return sorted((int(row["rank"]), row["run_id"]) for row in rows)
     except (ValueError, KeyError, TypeError, csv.Error):
-        fix = "delete it and run snakemake: it is made again from the records"
-        raise DamagedFile(scores, "is not a ranking", fix) from None
+        raise DamagedFile(scores, "is not a ranking", MADE_AGAIN) from None
 
 
 def _settings_text(standing: Standing) -> str:

@@ -20,9 +20,10 @@ from resweep.config.nesting import PathError
 from resweep.config.schema import Schema
 from resweep.errors import ConfigError, DamagedFile, Problem
 from resweep.paths import PhaseFolder
-from resweep.ranking.frames import MADE_AGAIN, read_frame
+from resweep.ranking.frames import read_frame
 from resweep.ranking.scores import SEED
 from resweep.systems.registry import system_of
+from resweep.trials.decisions import MADE_AGAIN
 from resweep.trials.record import Record, read_record
 from resweep.trials.trial import Outcome, Trial, read_outcome
 

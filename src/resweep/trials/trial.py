@@ -3,6 +3,8 @@
 trial file -> data ensured -> configuration resolved -> run advanced -> record linked
 """
 
+import errno
+import os
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
@@ -96,6 +98,7 @@ def read_trial(path: Path) -> Trial:
 
     Raises:
         ConfigError: It is missing, or is not a trial file.
+        PermissionError: It is not ours to read.
     """
     try:
         content = yaml12.load_mapping(path)
@@ -103,6 +106,8 @@ def read_trial(path: Path) -> Trial:
         if not path.exists():
             hint = "does not exist; run snakemake: it is written again"
             raise ConfigError(Problem(str(path), "", None, hint)) from None
+        if not os.access(path, os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)) from None
         hint = f"{error.problems[0].hint}; {WRITTEN_AGAIN}"
         raise ConfigError(Problem(str(path), "", None, hint)) from None
     known = content.pop(CHECKSUM, None)
