@@ -24,7 +24,10 @@ well. Other options:
 """
 
 import os
+import signal
 
+if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while it imports: end without a trace
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads must not use up cores
 
@@ -32,14 +35,13 @@ import argparse
 import functools
 import json
 import logging
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resweep.data.opened import Opened
-from resweep.errors import ResweepError, StoreError, describe, run_command
+from resweep.errors import ResweepError, StoreError, describe, end_by_signal, run_command
 from resweep.jobs.options import JobOptions
 from resweep.jobs.train_by_hand import plan_by_hand, result_text, train_by_hand
 from resweep.jobs.train_trial import train_trial
@@ -81,6 +83,8 @@ def train_one_trial(words: list[str]) -> int:
         require_unchanged(trial, arguments.trial)
     options = JobOptions.of(arguments)
     set_up_logging(options.log_file, trial)
+    if not under_torchrun():  # otherwise the process that started it did
+        log.info("%s", trial.line)
     train = functools.partial(
         train_trial,
         trial,
@@ -147,6 +151,7 @@ def train_parameters(words: list[str]) -> int:
     plan = plan_by_hand(words)
     signals = watch_signals()
     set_up_logging(None, plan.trial)
+    log.info("%s", plan.trial.line)
     try:
         record = train_by_hand(
             plan,
@@ -156,16 +161,10 @@ def train_parameters(words: list[str]) -> int:
     except (ResweepError, OSError) as error:
         log.error("%s", text_of(error))
         if signals and "agent_run" in plan.options.tracking:
-            end_by_signal(signals[0])
+            end_by_signal(signals[0])  # an agent counts every exit code above 0 as a failure
         return SAVED_AND_STOPPED if signals else 1
     print(result_text(record, plan.layout))
     return 0 if record.status.was_trained else 1
-
-
-def end_by_signal(number: int) -> None:
-    """End by the signal itself: an agent counts every exit code above 0 as a failure."""
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
 
 
 def log_in_store(run: Path) -> None:
