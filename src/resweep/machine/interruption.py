@@ -4,24 +4,27 @@ A terminal sends the signal to all processes of a command. Each training saves a
 itself; that its command failed, with its whole text, would only hide it.
 """
 
+import asyncio
 import atexit
 import logging
 import os
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Iterable
 from types import FrameType
 
-AGAIN_SECONDS = 2.0  # after which an exception that nobody handles was swallowed
+SOON_SECONDS = 0.02  # to look again whether an exception may be raised
+AGAIN_SECONDS = 2.0  # after which it is raised anyway, and one that nobody handles was swallowed
 
 
 class Interruption(logging.Filter):
     """Raises KeyboardInterrupt at SIGINT; hides what follows from it, and prints a line at the end.
 
-    A second SIGINT is ignored: it would not let trainings save. But where a library swallows the
-    exception, as some loggers do, it is raised again.
+    A second SIGINT is ignored: it would not let trainings save. The exception waits while it would
+    break an event loop or be swallowed by a logger, and is raised again if it is swallowed.
 
     Args:
         text: The line.
@@ -36,6 +39,7 @@ class Interruption(logging.Filter):
         self.text = text
         self.happened = False
         self.handled = False
+        self._first = 0.0
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a message is shown: after SIGINT only that the jobs are stopped."""
@@ -49,16 +53,21 @@ class Interruption(logging.Filter):
         """Handle SIGINT; raises KeyboardInterrupt."""
         if self.handled:
             return
+        now = time.monotonic()
         if not self.happened:
+            self._first = now
             self.happened = True
             sys.excepthook = self._end
             warnings.simplefilter("ignore")  # of coroutines that nobody awaits now
+            logging.lastResort = logging.NullHandler()  # after all handlers are closed
             atexit.register(print, self.text, file=sys.stderr)
             print(file=sys.stderr, flush=True)  # after the terminal's ^C
-        again = threading.Timer(AGAIN_SECONDS, self._repeat)
+        wait = _is_delicate(frame) and now - self._first < AGAIN_SECONDS
+        again = threading.Timer(SOON_SECONDS if wait else AGAIN_SECONDS, self._repeat)
         again.daemon = True
         again.start()
-        raise KeyboardInterrupt
+        if not wait:
+            raise KeyboardInterrupt
 
     def _end(self, *error: object) -> None:
         """Print no trace of the exception, or of what it caused."""
@@ -67,6 +76,13 @@ class Interruption(logging.Filter):
     def _repeat(self) -> None:
         if not self.handled:
             os.kill(os.getpid(), signal.SIGINT)
+
+
+def _is_delicate(frame: FrameType | None) -> bool:
+    """Whether an event loop runs in the main thread, or a handler shows a message."""
+    while frame is not None and frame.f_code.co_name != "emit":
+        frame = frame.f_back
+    return frame is not None or asyncio._get_running_loop() is not None
 
 
 def watch_interruption(handlers: Iterable[logging.Handler], text: str) -> None:
