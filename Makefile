@@ -4,7 +4,7 @@
 #   make test        the test suite
 #   make test-long   the slow tests: many kills, big studies
 #   make check       formatting, spelling, types, imports, lint, dry runs of all shipped studies
-#   make dag         the rule graph: results/dag.svg
+#   make dag         the rule graph: results/dag.svg; as text without graphviz
 #   make picture     the README's screenshot of the quickstart report; needs Chromium
 #   make oracle      W&B's sweep engine, as a test reference, in its own environment
 #   make bench       the benchmarks of docs/benchmarks.md

@@ -24,12 +24,15 @@ from resweep.store.forget import (
     forget_runs,
     runs_of_phase,
 )
+from resweep.study.find_results import study_of_results
 
 
 def main() -> None:
     """Forget what is named."""
     arguments = parse_arguments()
     layout = Layout(arguments.results)
+    if arguments.what != "runs":
+        arguments.study = study_of_results(arguments.study, layout)
     if arguments.what == "old-best":
         forget_old_bests(arguments.study, arguments.published, arguments.dry_run, layout)
         return

@@ -1,6 +1,7 @@
 """Print the summary of a study: rankings, reruns, and the paths of its report and model.
 
-python workflow/scripts/summarize.py STUDY
+python workflow/scripts/summarize.py quickstart
+python workflow/scripts/summarize.py 1a983680      # a sweep of run_sweep.py, by its id
 """
 
 import argparse
@@ -10,6 +11,7 @@ from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.report.results import read_study
 from resweep.report.summary import summarize
+from resweep.study.find_results import study_of_results
 
 
 def main() -> None:
@@ -17,13 +19,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("study", help="name of the study")
+    parser.add_argument(
+        "study", metavar="STUDY", help="name of a study, or a sweep's name or id"
+    )
     parser.add_argument(
         "--results", type=Path, default=Path("results"), help="results folder (results)"
     )
     arguments = parser.parse_args()
     layout = Layout(arguments.results)
-    print(summarize(read_study(arguments.study, layout), layout), end="")
+    study = study_of_results(arguments.study, layout)
+    print(summarize(read_study(study, layout), layout), end="")
 
 
 if __name__ == "__main__":
