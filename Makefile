@@ -1,5 +1,6 @@
 # The environment is built once, from pinned requirements; every target below builds it if needed.
 #
+#   make help        this text
 #   make demo        the quickstart study on real text: about five minutes on two CPU cores
 #   make test        the test suite
 #   make test-long   the slow tests: many kills, big studies
@@ -14,9 +15,12 @@ STUDY ?= quickstart
 JOBS ?= 2
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test test-long check dag picture bench env oracle
+.PHONY: help demo test test-long check dag picture bench env oracle
 
 env: .venv/ready
+
+help:
+	@sed -n '/^$$/q; s/^# \{0,1\}//p' Makefile
 
 .venv/ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv

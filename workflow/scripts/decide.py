@@ -11,6 +11,7 @@ the sweep's own rule decides.
 import argparse
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.replay.choose_rule import KINDS, choose_rule
@@ -23,9 +24,7 @@ from resweep.trials.decisions import write_decisions
 
 def main() -> None:
     """Print what the rule would have done, and write its decisions."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("study", metavar="STUDY", help="name of a study, or a sweep's name or id")
     add("phase", metavar="PHASE", help="name of the phase")

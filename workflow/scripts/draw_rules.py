@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from subprocess import PIPE
 
+from resweep.command_help import HelpFormatter
 from resweep.errors import ResweepError, run_command
 from resweep.files import write_atomically
 from resweep.report.fold_rules import fold_rules, outline
@@ -20,10 +21,8 @@ from resweep.report.fold_rules import fold_rules, outline
 
 def main() -> None:
     """Write the graph, and a picture if graphviz is installed."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("prefix", type=Path, help="output path without extension")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
+    parser.add_argument("prefix", metavar="PREFIX", type=Path, help="output path without extension")
     prefix = parser.parse_args().prefix
     graph = sys.stdin.read()
     if "digraph" not in graph:

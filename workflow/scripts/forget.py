@@ -13,6 +13,7 @@ another study or phase keeps them; the runs stay. --dry-run only lists what woul
 import argparse
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.ranking.keep_bests import drop_old_bests
@@ -83,9 +84,7 @@ def forget_old_bests(study: str, published: bool, dry_run: bool, layout: Layout)
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     parser.add_argument("--results", type=Path, default=Path("results"), help="results folder")
     parser.add_argument("--dry-run", action="store_true", help="only list the runs")
     commands = parser.add_subparsers(dest="what", required=True)

@@ -9,6 +9,7 @@ import argparse
 import json
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.ranking.keep import keep_models
@@ -18,9 +19,7 @@ from resweep.trials.decisions import read_decisions, write_decisions
 
 def main() -> None:
     """Write models/ and decisions.csv."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("--study", required=True, help="name of the study")
     add("--phase", required=True, help="name of the phase")

@@ -9,6 +9,7 @@ import argparse
 import json
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.data.store import ensure
 from resweep.errors import run_command
 from resweep.paths import Layout
@@ -19,9 +20,7 @@ from resweep.trials.trial import write_trial
 
 def main() -> None:
     """Fill the slots and prepare their data, so that no training waits for it."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("--best", type=Path, required=True, help="list of best configurations")
     add("--plan", required=True, help="study, phase, config, overrides and seeds as JSON")

@@ -1,11 +1,14 @@
 """Write the report of a study as one self-contained HTML page.
 
-python workflow/scripts/report.py quickstart
+    python workflow/scripts/report.py quickstart
+
+It shows what has been ranked so far.
 """
 
 import argparse
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.errors import run_command
 from resweep.files import write_atomically
 from resweep.paths import Layout
@@ -16,9 +19,7 @@ from resweep.study.find_results import study_of_results
 
 def main() -> None:
     """Write report.html."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("study", metavar="STUDY", help="name of a study, or a sweep's name or id")
     add("--output", type=Path, help="page to write (results/STUDY/report.html)")

@@ -1,13 +1,17 @@
 """Run a W&B sweep file: make a study from it and build that, or join it as a worker.
 
     python workflow/scripts/run_sweep.py --sweep-config sweep.yaml --count 10
-    python workflow/scripts/run_sweep.py --sweep-config sweep.yaml --create-only   # prints an id
-    python workflow/scripts/run_sweep.py --sweep-id ID --count 5                   # a worker
 
-The first form trains, ranks and reports with Snakemake, on this machine or, with
-`-- --profile profiles/slurm`, on a cluster. Workers do not need Snakemake: start any number, in
-several terminals or on machines that share this folder; each trial is trained once. After an
-interruption, run the same command again to continue.
+trains, ranks and reports with Snakemake, on this machine or, with these words at the end, on a
+cluster: -- --profile profiles/slurm
+
+    python workflow/scripts/run_sweep.py --sweep-config sweep.yaml --create-only
+    python workflow/scripts/run_sweep.py --sweep-id ID --count 5
+
+print an id, and work on the sweep of that id without Snakemake. Start any number of workers, in
+several terminals or on machines that share this folder; each trial is trained once.
+
+After an interruption, the same command continues.
 """
 
 import os
@@ -27,6 +31,7 @@ from pathlib import Path
 
 from resweep.agents.sweep_study import SweepStudy, create_sweep, find_sweep, read_changes
 from resweep.agents.worker import Worker
+from resweep.command_help import HelpFormatter
 from resweep.errors import Interrupted, run_command
 from resweep.jobs.options import JobOptions
 from resweep.jobs.train_trial import train_trial
@@ -151,17 +156,25 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     own, rest = words, []
     if "--" in words:
         own, rest = words[: words.index("--")], words[words.index("--") + 1 :]
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
-        "--sweep-config", "--sweep_config", "--config", type=Path, help="the sweep file"
+        "--sweep-config",
+        "--sweep_config",
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="the sweep file",
     )
-    what.add_argument("--sweep-id", "--sweep_id", help="a sweep to join as a worker")
+    what.add_argument("--sweep-id", "--sweep_id", metavar="ID", help="a sweep to join as a worker")
     add = parser.add_argument
     add("--create-only", "--create_only", action="store_true", help="print the id and exit")
-    add("--count", type=positive, help="number of trials of the sweep, or of this worker")
+    add(
+        "--count",
+        type=positive,
+        metavar="N",
+        help="number of trials of the sweep, or of this worker",
+    )
     add("--study", help="study whose base and settings to use (that of config/config.yaml)")
     add("--set", nargs="*", default=[], metavar="NAME=VALUE", help="values that override that base")
     add("--project", help="W&B project")
@@ -169,7 +182,7 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     add("--wandb", choices=("offline", "online", "disabled"), help="W&B mode (the study's)")
     add("--metric", help="rank by this metric instead of the sweep file's")
     add("--goal", choices=("minimize", "maximize"), help="direction of that metric")
-    add("--round-size", type=positive, help="trials per round of a Bayesian sweep")
+    add("--round-size", type=positive, metavar="N", help="trials per round of a Bayesian sweep")
     add("--own", nargs="*", default=[], metavar="NAME", help="hyperparameters of your own")
     add("--device", help="for workers: auto, cpu, cuda or cuda:N (auto)")
     add("--config-dir", type=Path, default=Path("config"), help="studies and modules (config)")

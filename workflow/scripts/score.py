@@ -10,6 +10,7 @@ import logging
 import sys
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.ranking.frames import write_frame
@@ -21,9 +22,7 @@ from resweep.trials.record import record_paths
 
 def main() -> None:
     """Write scores.csv."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add(
         "--records",

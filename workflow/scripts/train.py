@@ -40,6 +40,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from resweep.command_help import HelpFormatter
 from resweep.data.opened import Opened
 from resweep.errors import ResweepError, StoreError, describe, end_by_signal, run_command
 from resweep.jobs.options import JobOptions
@@ -186,7 +187,7 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         usage="train.py [PARAMETER ...] | train.py --trial FILE --record FILE [...]",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument

@@ -13,6 +13,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.publish.arguments import add_place_arguments, place_of
@@ -22,9 +23,7 @@ from resweep.publish.contents import config_files
 
 def main() -> None:
     """Publish the YAML files of a folder."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("--config-dir", type=Path, required=True, help="folder with the YAML files")
     add(

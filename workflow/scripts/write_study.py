@@ -1,6 +1,7 @@
-"""Write a resolved study: all defaults filled in, all modules merged.
+r"""Write a resolved study: all defaults filled in, all modules merged.
 
-python workflow/scripts/write_study.py --content JSON --output results/STUDY/study.yaml
+    python workflow/scripts/write_study.py --content JSON \
+        --output results/STUDY/study.yaml
 """
 
 import argparse
@@ -8,15 +9,14 @@ import json
 from pathlib import Path
 
 from resweep import yaml12
+from resweep.command_help import HelpFormatter
 from resweep.errors import run_command
 from resweep.files import write_atomically
 
 
 def main() -> None:
     """Write study.yaml."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     parser.add_argument("--content", required=True, help="the resolved study as JSON")
     parser.add_argument("--output", type=Path, required=True, help="file to write")
     arguments = parser.parse_args()
