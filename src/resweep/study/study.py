@@ -81,6 +81,10 @@ class Phase(ABC):
         """Return a trial of a stage that is known; raises LookupError otherwise."""
         raise LookupError(f"{self.name}/{trial}: a job fills it")
 
+    def assigned(self, trial: str) -> dict[str, Any]:
+        """Return what a known trial varies, path -> value; nothing while a job has to fill it."""
+        return {}
+
     def decided(self, stage: Stage, row: Mapping[str, Any]) -> bool:
         """Whether a decision after a stage was made under the phase's current settings."""
         return True

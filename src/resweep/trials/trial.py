@@ -66,11 +66,10 @@ class Trial:
     def line(self) -> str:
         """Name and settings for people: `trial 3fa2b1c04d  learning_rate 0.001  n_layer 4`."""
         leaves = [path.rpartition(".")[2] for path in self.assignments]
-        names = {
-            path: leaf if leaves.count(leaf) == 1 else path
-            for path, leaf in zip(self.assignments, leaves, strict=True)
-        }
-        parts = [f"{names[path]} {_shown(value)}" for path, value in self.assignments.items()]
+        parts = []
+        for path, value in sorted(self.assignments.items()):  # as in its file
+            leaf = path.rpartition(".")[2]
+            parts.append(f"{leaf if leaves.count(leaf) == 1 else path} {_shown(value)}")
         return _cut("  ".join([f"trial {self.trial}", *parts]), LONGEST_LINE)
 
 

@@ -153,6 +153,10 @@ class SweepPhase(Phase):
             stop=stop,
         )
 
+    def assigned(self, trial: str) -> dict[str, Any]:
+        """Return what a trial of a grid or random sweep varies; nothing for a suggested one."""
+        return dict(self.assignments.get(trial, {}))
+
     def decided(self, stage: Stage, row: Mapping[str, Any]) -> bool:
         """Whether a rung's decision was made under the present settings of the rungs."""
         if self.rungs is None or stage.last:
