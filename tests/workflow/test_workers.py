@@ -84,7 +84,7 @@ def steps(place: Checkout) -> int:
 
 
 def taken(output: str) -> int:
-    found = re.search(r"this worker trained (\d+) trials", output)
+    found = re.search(r"this worker trained (\d+) trials?\b", output)
     assert found, output
     return int(found[1])
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from resweep.command_help import HelpFormatter
 from resweep.errors import run_command
 from resweep.paths import Layout
+from resweep.plurals import counted
 from resweep.ranking.keep_bests import drop_old_bests
 from resweep.ranking.old_bests import describe, find_old_bests, last_scores, size_text
 from resweep.store.forget import (
@@ -52,7 +53,8 @@ def main() -> None:
         return
     moved = forget_runs(chosen, layout)
     if moved:
-        print(f"{len(moved)} moved to {moved[0].parent}; run snakemake to train them again")
+        runs = counted(len(moved), "run")
+        print(f"{runs} moved to {moved[0].parent}; run snakemake to train them again")
     else:
         print("nothing to forget")
 
@@ -77,7 +79,7 @@ def forget_old_bests(study: str, published: bool, dry_run: bool, layout: Layout)
         print(f"run {run_id}: its weights stay: {reason}")
     gone = [size for run_id, size in sizes.items() if run_id not in stay and size]
     if gone:
-        print(f"weights of {len(gone)} runs deleted, {size_text(sum(gone))}")
+        print(f"weights of {counted(len(gone), 'run')} deleted, {size_text(sum(gone))}")
     elif not stay:
         print("nothing to forget")
 

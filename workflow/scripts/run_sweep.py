@@ -39,6 +39,7 @@ from resweep.machine.gpus import lease_gpu
 from resweep.machine.launch import processes_of_a_node
 from resweep.machine.signals import SAVED_AND_STOPPED, watch_signals
 from resweep.paths import Layout
+from resweep.plurals import counted
 from resweep.study.find import default_study, find_study
 from resweep.sweep import load_sweep
 from resweep.trials.trial import Trial
@@ -72,7 +73,7 @@ def main() -> int:
         log_warnings(sweep)  # otherwise Snakemake does
     cap = load_sweep(sweep.folder.sweep).run_cap
     if arguments.count is not None and cap is not None and arguments.count != cap:
-        log.info("%d trials instead of the file's run_cap: %d", arguments.count, cap)
+        log.info("%s instead of the file's run_cap: %d", counted(arguments.count, "trial"), cap)
     if arguments.create_only:
         log.info("created %s; join it with --sweep-id %s", sweep.folder.study, sweep.id)
         print(sweep.id)
@@ -144,7 +145,8 @@ def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> in
     except Interrupted as error:
         log.error("%s", error)
         return SAVED_AND_STOPPED
-    log.info("sweep %s: this worker trained %d trials", sweep.id, len(worker.taken))
+    taken = counted(len(worker.taken), "trial")
+    log.info("sweep %s: this worker trained %s", sweep.id, taken)
     how = "to rank and report" if done else "to train the remaining trials, rank and report"
     log.info("snakemake --config study=%s   # %s", sweep.folder.study, how)
     return 0

@@ -16,6 +16,7 @@ from pathlib import Path
 from resweep.command_help import HelpFormatter
 from resweep.errors import run_command
 from resweep.paths import Layout
+from resweep.plurals import counted
 from resweep.publish.arguments import add_place_arguments, place_of
 from resweep.publish.artifacts import Content, check_name, publish
 from resweep.publish.contents import config_files
@@ -43,7 +44,7 @@ def main() -> None:
         layout,
         again=shlex.join(["python", *sys.argv]),
     )
-    print(f"{name}: {stamp['version']}, {len(files)} files, {stamp['status']}")
+    print(f"{name}: {stamp['version']}, {counted(len(files), 'file')}, {stamp['status']}")
 
 
 if __name__ == "__main__":

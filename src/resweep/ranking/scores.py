@@ -27,6 +27,7 @@ from resweep.canonical import canonical_json
 from resweep.config.metric import sign_of
 from resweep.errors import ConfigError, Problem, StoreError
 from resweep.paths import Layout, RunFolder
+from resweep.plurals import counted
 from resweep.store.curve import record_curve
 from resweep.study.metric import PhaseScore
 from resweep.trials.record import Record, Status, has_result
@@ -124,7 +125,7 @@ def read_result(outcome: Outcome, score: PhaseScore, layout: Layout) -> TrialRes
         known = ", ".join(sorted(record.metrics))
         raise ConfigError(
             Problem(
-                str(outcome.path), "score.metric", metric, f"was not logged; available: {known}"
+                str(outcome.path), "score.metric", metric, f"was not logged; there are: {known}"
             )
         )
     return TrialResult(
@@ -146,14 +147,15 @@ def check_rankable(results: Collection[TrialResult], tolerated: int, study: str)
     if len(failed) > tolerated:
         listed = "; ".join(f"{r.trial}: {r.record.stop_reason}" for r in failed[:5])
         raise StoreError(
-            f"{len(failed)} trials failed, more than tolerate_failures = {tolerated} ({listed}); "
+            f"{counted(len(failed), 'trial')} failed, more than tolerate_failures = {tolerated} "
+            f"({listed}); "
             f"to retry them, run `python workflow/scripts/forget.py failed --study {study}`; "
             f"to rank without them, set tolerate_failures: {len(failed)} in the study"
         )
     if not any(result.ranked for result in results):
         reasons = {f"{r.record.status}: {r.record.stop_reason}": None for r in results}
         raise StoreError(
-            f"nothing to rank: none of the {len(results)} trials of study {study} finished; "
+            f"nothing to rank: of {counted(len(results), 'trial')} of study {study} none finished; "
             f"{'; '.join(list(reasons)[:3])}"
         )
 
@@ -234,7 +236,7 @@ def code_warning(records: Iterable[Record]) -> str | None:
     if len(digests) < 2:
         return None
     return (
-        f"this ranking mixes runs from {len(digests)} versions of the training code "
+        f"this ranking mixes runs from {counted(len(digests), 'version')} of the training code "
         f"({', '.join(sorted(digests))}); to train the older ones again, run `forget.py drifted`"
     )
 

@@ -20,6 +20,7 @@ from resweep.config.nesting import PathError
 from resweep.config.schema import Schema
 from resweep.errors import ConfigError, DamagedFile, Problem
 from resweep.paths import PhaseFolder
+from resweep.plurals import counted
 from resweep.ranking.frames import read_frame
 from resweep.ranking.scores import SEED
 from resweep.systems.registry import system_of
@@ -61,7 +62,9 @@ def read_ranking(path: Path, trials: int | None = None) -> pd.DataFrame:
     """
     scores = read_scores(path)
     if trials is not None and len(scores) != trials:
-        raise DamagedFile(path, f"has {len(scores)} rows for {trials} trials", MADE_AGAIN)
+        raise DamagedFile(
+            path, f"has {counted(len(scores), 'row')} for {counted(trials, 'trial')}", MADE_AGAIN
+        )
     ranks = scores["rank"].tolist()
     if any(after - before not in (0, 1) for before, after in pairwise([0, *ranks])):
         raise DamagedFile(path, "has ranks that do not rise one by one", MADE_AGAIN)
@@ -126,7 +129,7 @@ def best_configs_text(
         named = {short_name(path, schema): value for path, value in swept.items()}
         lines.append(
             f"# rank {row['rank']}: trial {trial}, score {row['score']:.4f}, "
-            f"final {row['final_mean']:.4f} over {row['seeds']} seed(s)"
+            f"final {row['final_mean']:.4f} over {counted(row['seeds'], 'seed')}"
         )
         lines.append(yaml12.dump([named]).rstrip())
     if len(lines) == 1:
@@ -202,7 +205,7 @@ def plan_rerun(
     for position, name in enumerate(trials):
         index, seed = divmod(position, len(seeds))
         if index >= len(best):
-            reason = f"{best_file.name} has only {len(best)} configurations"
+            reason = f"{best_file.name} has only {counted(len(best), 'configuration')}"
             planned.append(Trial(study, phase, name, empty=reason))
             continue
         values = {path: overrides.get(path, value) for path, value in best[index].items()}

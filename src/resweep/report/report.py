@@ -10,6 +10,7 @@ import pandas as pd
 
 from resweep.errors import DamagedFile
 from resweep.paths import Layout, RunFolder
+from resweep.plurals import counted
 from resweep.ranking.frames import read_frame
 from resweep.ranking.scores import SEED, has_result, with_result
 from resweep.replay.rung_summary import rung_table
@@ -105,8 +106,8 @@ def _phase_section(
     early = f", {stopped} stopped early" if stopped else ""
     origin = f" of {phase.source}" if phase.source else ""
     about = (
-        f"{phase.kind}{origin}: {len(phase.scores)} trials, {finished} finished{early}; ranked by "
-        f"final {phase.metric} and early slope of {phase.early_metric}"
+        f"{phase.kind}{origin}: {counted(len(phase.scores), 'trial')}, {finished} finished{early}; "
+        f"ranked by final {phase.metric} and early slope of {phase.early_metric}"
     )
     train, final = _curves(phase, layout)
     references = results.references_of(phase.metric)

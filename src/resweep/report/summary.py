@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from resweep.paths import Layout, PhaseFolder
+from resweep.plurals import counted
 from resweep.ranking.keep import weights_command
 from resweep.ranking.old_bests import kept_text
 from resweep.ranking.scores import SEED, with_result
@@ -49,7 +50,7 @@ def summarize(results: StudyResults, layout: Layout) -> str:
 def _phase_lines(phase: PhaseResults) -> Iterator[str]:
     """Yield the ranked table and the best configuration."""
     swept = [path for path in phase.hyperparameters if path != SEED]
-    yield f"{phase.name} ({phase.kind}, {len(phase.scores)} trials)"
+    yield f"{phase.name} ({phase.kind}, {counted(len(phase.scores), 'trial')})"
     by = phase.trained_by
     if by is not None:
         yield from _wrapped("; ".join(f"{title}: {text}" for title, text in by.facts.items()))

@@ -246,7 +246,7 @@ def test_what_a_monitor_stopped_is_ranked_by_its_last_value():
     assert table["rule"].tolist()[1] == "loss-flat"
     assert table["stop_reason"].tolist()[1] == "stopped for a reason"
     check_rankable(results[:1], 0, "mine")
-    with pytest.raises(StoreError, match="1 trials"):
+    with pytest.raises(StoreError, match="1 trial "):
         check_rankable(results[-1:], 0, "mine")
 
 
@@ -437,7 +437,7 @@ def test_the_best_configurations_are_a_list_of_mappings_with_short_names(phase):
         {"learning_rate": 4e-4, "pct_warmup": 0.1},
     ]
     assert "# rank 1: trial c, score " in text
-    assert "over 2 seed(s)" in text
+    assert "over 2 seeds" in text
 
 
 @pytest.mark.parametrize(("top", "count"), [(1, 1), (2, 2), (9, 2)])
