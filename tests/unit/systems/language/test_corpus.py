@@ -79,12 +79,12 @@ def test_a_contiguous_split_joins_documents():
     [
         ({"source": "text"}, ["split: contiguous", "documents: blank_line"]),
         ({"source": "text", "documents": "blank_line"}, ["split: contiguous"]),
-        ({"source": "jsonl", "paths": ["a.jsonl"]}, ["split: contiguous"]),
+        ({"source": "jsonl"}, ["split: contiguous"]),
         ({"source": "text", "split": "contiguous"}, []),
     ],
 )
 def test_too_little_text_is_one_line_with_fixes_that_are_not_set_yet(changes, advised):
-    message = data_error(split_documents, ["a"], settings(**changes))
+    message = data_error(split_documents, ["a"], settings(paths=["a"], **changes))
     possible = ("split: contiguous", "documents: blank_line")
     assert [fix for fix in possible if f"data.{fix}" in message] == advised
     assert "\n" not in message and "1 " in message
