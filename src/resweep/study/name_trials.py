@@ -1,4 +1,8 @@
-"""Trials of a sweep: its points, with full paths and the types of the fields, and their names."""
+"""Trials of a sweep: its points, with full paths and the types of the fields, and their names.
+
+the names of the file  ->  paths of fields, or of the user's own hyperparameters
+points of the file     ->  assignments (path -> value) by trial
+"""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
@@ -6,8 +10,10 @@ from typing import Any
 
 from resweep.canonical import canonical_json, digest
 from resweep.config import compose, nesting
+from resweep.config.own_names import is_own, is_taken, make_room, own_hint, own_path
 from resweep.config.schema import Schema
-from resweep.config.spelling import is_own, misspellings
+from resweep.config.spelling import misspellings
+from resweep.config.unread import describe_meant
 from resweep.errors import ConfigError, Problem
 from resweep.sweep import Parameter, Sweep
 
@@ -27,35 +33,26 @@ def resolve_parameters(
         fixed: Paths that are set above the sweep: they override its constants, and must not be
             swept.
         schema: The known fields.
-        own: Names of the user's own hyperparameters, which are not misspellings.
+        own: Names of the user's own hyperparameters.
 
     Returns:
         The swept parameters by their names in the file, each renamed to its path; and what is
         constant in all trials (path -> value).
 
     Raises:
-        ConfigError: All errors of the sweep's names and values.
+        ConfigError: All errors of the sweep's names and values, but for what nothing reads.
     """
-    problems: list[Problem] = []
-    paths: dict[str, str] = {}
+    paths, problems = _find_paths(sweep, config, schema, own)
     for parameter in sweep.parameters:
-        try:
-            path = compose.resolve_name(parameter.name, config, schema)
-        except ValueError as error:
-            problems.append(Problem(sweep.origin, parameter.name, None, str(error)))
+        path = paths.get(parameter.name)
+        if path is None:
             continue
-        if path in paths.values():
-            problems.append(
-                Problem(
-                    sweep.origin, parameter.name, None, f"{path} is in the sweep twice; remove one"
-                )
-            )
-        paths[parameter.name] = path
-        problems += _check_values(sweep, parameter, path, schema, own)
+        problems += _check_values(sweep, parameter, path, schema)
         if path in fixed and parameter.swept:
             problems.append(
                 Problem(sweep.origin, path, None, "is both swept and set; remove one of the two")
             )
+    problems += _check_inside(sweep, paths, schema)
     free = {paths[p.name]: p for p in sweep.parameters if paths.get(p.name, "") not in (*fixed, "")}
     try:
         compose.assign(dict(config), {path: p.extremes[0] for path, p in free.items()})
@@ -75,6 +72,104 @@ def resolve_parameters(
     }
     constants |= _room(constants, (parameter.name for parameter in swept.values()), config)
     return swept, constants
+
+
+def _find_paths(
+    sweep: Sweep, config: Mapping[str, Any], schema: Schema, own: Collection[str]
+) -> tuple[dict[str, str], list[Problem]]:
+    """Return the path of each name in the file, where it has one, and what is wrong."""
+    problems: list[Problem] = []
+    paths: dict[str, str] = {}
+    for parameter in sweep.parameters:
+        name = parameter.name
+        try:
+            path = compose.resolve_name(name, config, schema, own)
+        except ValueError as error:
+            problems.append(Problem(sweep.origin, name, None, str(error)))
+            continue
+        if path != name and schema.path_only.get(name) == path:
+            hint = (
+                f"could be {path}, or a hyperparameter of your own; write {path}, or "
+                f"{own_hint([name])}"
+            )
+            value = parameter.values[0] if not parameter.swept else None
+            problems.append(Problem(sweep.origin, name, value, hint))
+            continue
+        if path in paths.values():
+            hint = f"{path} is in the sweep twice; remove one"
+            problems.append(Problem(sweep.origin, name, None, hint))
+        paths[name] = path
+    moved = make_room(paths.values(), config, schema)
+    return {name: moved.get(path, path) for name, path in paths.items()}, problems
+
+
+def _check_inside(sweep: Sweep, paths: Mapping[str, str], schema: Schema) -> list[Problem]:
+    """Refuse a field that gets a value, and another inside it."""
+    return [
+        Problem(
+            sweep.origin, path, None, f"has a value, and {inside} inside it; remove one of them"
+        )
+        for path in paths.values()
+        for inside in paths.values()
+        if schema.is_known(path) and inside.startswith(f"{path}.")
+    ]
+
+
+def check_unread(
+    sweep: Sweep, config: Mapping[str, Any], schema: Schema, own: Collection[str]
+) -> tuple[list[str], list[Problem]]:
+    """Check the names that nothing reads, so that no budget is spent on trainings that are alike.
+
+    An error, all at once: what is swept, not the user's own, and another name of a field; or
+    whatever is swept, if nothing else is. Constants are named with those of the study
+    (`resweep.config.unread`); only a misspelt one is an error.
+
+    Args:
+        sweep: The search space.
+        config: The configuration that its names are resolved in.
+        schema: The known fields.
+        own: Names of the user's own hyperparameters.
+
+    Returns:
+        Warnings and errors.
+    """
+    paths, _ = _find_paths(sweep, config, schema, own)
+    problems = []
+    for parameter in sweep.parameters:
+        if not parameter.swept and parameter.name in paths:
+            content = nesting.with_value({}, paths[parameter.name], parameter.values[0])
+            problems += [
+                Problem(sweep.origin, wrong, value, hint)
+                for wrong, value, hint in misspellings(content, schema, own)
+            ]
+    swept = {p.name: paths[p.name] for p in sweep.parameters if p.swept and p.name in paths}
+    unread = [
+        path if path != own_path(name) else name
+        for name, path in swept.items()
+        if not schema.is_known(path)
+        and not is_own(name, own)
+        # `z` of `z` beside `z.y` is in the section of own names, but nobody said that it is one.
+        and (path == own_path(name) or not is_own(path, own))
+    ]
+    if not unread:
+        return [], problems
+    meant = [path for path in unread if describe_meant(path, schema)]
+    if not meant and len(unread) < len(swept):
+        warning = (
+            f"{sweep.origin}: nothing in resweep reads {', '.join(unread)}, which can only tell "
+            f"runs apart; {own_hint(unread)}"
+        )
+        return [warning], problems
+    refused, why = meant, ""
+    if len(unread) == len(swept):
+        refused, why = unread, ", so all trials would be the same training"
+    named = [f"{path}{describe_meant(path, schema)}" for path in refused]
+    hint = (
+        f"nothing in resweep reads {', '.join(named)}{why}; sweep fields of "
+        f"docs/configuration.md, or {own_hint(refused)}"
+    )
+    key = refused[0] if len(refused) == 1 else "parameters"
+    return [], [*problems, Problem(sweep.origin, key, None, hint)]
 
 
 def name_trials(
@@ -118,35 +213,37 @@ def name_trials(
     return assignments
 
 
-def check_unread(
-    sweep: Sweep, swept: Mapping[str, Parameter], schema: Schema, own: Collection[str]
+def warn_of_repeats(
+    sweep: Sweep, assignments: Mapping[str, Mapping[str, Any]], schema: Schema
 ) -> list[str]:
-    """Return a warning about what is swept but not read, except the user's own.
+    """Warn about trials that differ only in names that nothing reads: each trains, and all alike.
 
     Args:
         sweep: The search space.
-        swept: Its parameters with their paths.
+        assignments: By trial.
         schema: The known fields.
-        own: Names of the user's own hyperparameters.
-
-    Raises:
-        ConfigError: Nothing else is swept.
     """
-    paths = [parameter.name for parameter in swept.values()]
-    unread = [path for path in paths if not schema.is_known(path) and not is_own(path, own)]
+    swept = dict.fromkeys(path for assigned in assignments.values() for path in assigned)
+    unread = [path for path in swept if not schema.is_known(path)]
     if not unread:
         return []
-    names = ", ".join(unread)
-    if len(unread) == len(paths):
-        hint = (
-            f"nothing in resweep reads {names}, so all trials would be the same training; sweep "
-            "fields of docs/configuration.md, or, if this is intended, add the names to own: in "
-            "the study (run_sweep.py --own)"
-        )
-        raise ConfigError(Problem(sweep.origin, "parameters", None, hint))
+    alike: dict[str, list[str]] = {}
+    for trial, assigned in assignments.items():
+        read = {path: value for path, value in assigned.items() if path not in unread}
+        alike.setdefault(canonical_json(read), []).append(trial)
+    repeated = [trials for trials in alike.values() if len(trials) > 1]
+    varied = [
+        path
+        for path in unread
+        if any(len({repr(assignments[t].get(path)) for t in trials}) > 1 for trials in repeated)
+    ]
+    if not varied:
+        return []
+    shown = ", ".join(repeated[0][:3]) + (" ..." if len(repeated[0]) > 3 else "")
+    distinct = "one training" if len(alike) == 1 else f"{len(alike)} trainings"
     return [
-        f"{sweep.origin}: nothing in resweep reads {names}, which can only tell runs apart; if "
-        "this is intended, add the names to own: in the study (run_sweep.py --own)"
+        f"{sweep.origin}: {len(assignments)} trials repeat only {distinct}: those that differ in "
+        f"{', '.join(varied)} alone, which nothing reads, train alike ({shown})"
     ]
 
 
@@ -171,18 +268,15 @@ def _room(
     return room
 
 
-def _check_values(
-    sweep: Sweep, parameter: Parameter, path: str, schema: Schema, own: Collection[str]
-) -> list[Problem]:
+def _check_values(sweep: Sweep, parameter: Parameter, path: str, schema: Schema) -> list[Problem]:
     """Check each value on its own; combinations that do not fit are infeasible trials."""
     problems = []
     for value in parameter.extremes:
         try:
             canonical_json({path: compose.coerce(path, value, schema)})
         except ValueError as error:
-            problems.append(Problem(sweep.origin, parameter.name, value, str(error)))
-    head = parameter.extremes[0]
-    content = nesting.with_value({}, path, head)
-    for wrong, value, hint in misspellings(content, schema, own):
-        problems.append(Problem(sweep.origin, wrong, value, hint))
+            hint = str(error)
+            if isinstance(value, str | list | dict) and is_taken(parameter.name, schema):
+                hint += f"; {own_hint([parameter.name])}"
+            problems.append(Problem(sweep.origin, path, value, hint))
     return problems

@@ -54,12 +54,6 @@ def read_parameters(given: Any, findings: Findings) -> list[Parameter]:
             hint = "appears twice, nested and with dots; remove one"
             findings.wrong(f"parameters.{parameter.name}", None, hint)
         names.add(parameter.name)
-    for name in sorted(names):
-        whole = name
-        while whole := whole.rpartition(".")[0]:
-            if whole in names:
-                hint = f"has a value, and {name} inside it; remove one of the two"
-                findings.wrong(f"parameters.{whole}", None, hint)
     return parameters
 
 

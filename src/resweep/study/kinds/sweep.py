@@ -18,7 +18,12 @@ from resweep.search.stages import round_names
 from resweep.study.kinds.sweep_phase import Search, SweepPhase
 from resweep.study.kinds.sweep_rungs import load_rungs
 from resweep.study.metric import PhaseScore, choose_metric, warn_of_unused
-from resweep.study.name_trials import check_unread, name_trials, resolve_parameters
+from resweep.study.name_trials import (
+    check_unread,
+    name_trials,
+    resolve_parameters,
+    warn_of_repeats,
+)
 from resweep.study.phase_file import Loaded, PhaseFile, Surroundings
 from resweep.study.schema import NAME
 from resweep.sweep import Parameter, Sweep, load_sweep
@@ -56,15 +61,16 @@ class SweepFile(PhaseFile):
             raise ConfigError(around.problem("sweep", None, hint))
         own, schema = around.common["own"], around.system.schema
         sweep = load_sweep(_sweep_path(self.sweep, around.config_dir))
-        swept, constants = resolve_parameters(sweep, around.config, around.overrides, schema, own)
-        layer = Layer(sweep.origin, compose.nest(constants))
-        problems: list[Problem] = []
-        warnings = list(sweep.warnings)
-        score: PhaseScore | None = None
+        unread, problems = check_unread(sweep, around.config, schema, own)
         try:
-            warnings += check_unread(sweep, swept, schema, own)
+            swept, constants = resolve_parameters(
+                sweep, around.config, around.overrides, schema, own
+            )
         except ConfigError as error:
-            problems += error.problems
+            raise ConfigError([*error.problems, *problems]) from None
+        layer = Layer(sweep.origin, compose.nest(constants))
+        warnings = [*sweep.warnings, *unread]
+        score: PhaseScore | None = None
         try:
             score = choose_metric(around.score, sweep, around.study_path, around.system)
             warnings += warn_of_unused(score, sweep, around.study_path)
@@ -81,7 +87,9 @@ class SweepFile(PhaseFile):
                 if score is not None:
                     problems += check_tables(tables, score.metric, names, schema)
             else:
-                filled["assignments"] = name_trials(sweep, swept, schema, self.trials, self.seed)
+                assignments = name_trials(sweep, swept, schema, self.trials, self.seed)
+                filled["assignments"] = assignments
+                warnings += warn_of_repeats(sweep, assignments, schema)
         except ConfigError as error:
             problems += error.problems
         if problems:
