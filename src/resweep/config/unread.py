@@ -34,7 +34,8 @@ def find_unread(
     """
     found: dict[str, dict[str, Any]] = {}
     for path, value in compose.leaves(composed.content):
-        if path != SYSTEM and not schema.is_known(path) and not is_own(path, own):
+        section = path == SYSTEM or path in schema.sections  # an empty one is a leaf
+        if not section and not schema.is_known(path) and not is_own(path, own):
             found.setdefault(composed.origin_of(path, ""), {})[path] = value
     return found
 

@@ -25,6 +25,7 @@ from resweep.config.unread import find_unread, warn_of_constants
 from resweep.errors import ConfigError, Problem
 from resweep.paths import RESERVED_PHASES, RESERVED_STUDIES
 from resweep.study.phase_file import PhaseFile, Surroundings
+from resweep.study.resolution_notes import resolution_notes
 from resweep.study.study import Phase, Study
 from resweep.study.study_file import StudyFile, read_study_file
 from resweep.systems.registry import find_system
@@ -90,6 +91,7 @@ class _Resolver:
                 *_say_own(given.own, self.system.schema, str(self.path)),
                 *warn_of_constants(self.unread, self.system.schema),
                 *self.warnings,
+                *(line for phase in phases.values() for line in resolution_notes(phase)),
             ),
         )
 

@@ -661,6 +661,19 @@ def test_run_ids_of_the_shipped_quickstart_are_pinned():
     }
 
 
+def test_run_ids_of_own_hyperparameters_are_pinned(config):
+    own = "foo: {values: [1]}, model.foo: {values: [a]}, a.b: {values: [0.5]}"
+    swept = f"learning_rate: {{values: [1e-3, 2e-3]}}, {own}, stages: {{values: [[1, {{x: 2}}]]}}"
+    phases = yaml12.parse(FILES["studies/mine.yaml"])["phases"][:1]
+    phase = load(config(with_sweep(swept) | study_text(phases=phases))).phase("sweep")
+    assert dict(phase.assignments["da9192c973"]) == {
+        "training.learning_rate": 1e-3, "foo": 1, "model.foo": "a", "a.b": 0.5,
+        "stages": [1, {"x": 2}],
+    }  # fmt: skip
+    ids = [run_id(resolve(phase.trial_config(trial), DATA), DATA) for trial in phase.trials]
+    assert ids == ["2a9209659349", "d4b391cfe6fc"]
+
+
 @pytest.mark.parametrize(
     "changes",
     [

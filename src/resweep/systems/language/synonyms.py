@@ -24,7 +24,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "window_size", "context_len", "seq_size", "max_context", "max_seqlen", "max_context_length",
         "max_sequence_length", "seq", "chunk_size", "tokens_per_sequence",
     ),
-    "model.vocab_size": ("n_vocab", "vocab", "vocab_length", "num_embeddings", "vocab_dim"),
+    "model.vocab_size": ("n_vocab", "vocab", "vocab_length", "vocab_dim"),
     "model.dropout": (
         "drop", "dropout_rate", "dropout_p", "p_dropout", "pdrop", "p_drop", "drop_rate",
         "attn_dropout", "attn_pdrop", "resid_dropout", "resid_pdrop", "embd_dropout", "embd_pdrop",
