@@ -45,8 +45,8 @@ def own_hint(names: Iterable[str]) -> str:
     """Return how to say that names are hyperparameters of one's own."""
     listed = list(names)
     return (
-        "if this is intended, list hyperparameters of your own in the study: "
-        f"own: [{', '.join(listed)}] (run_sweep.py --own {' '.join(listed)})"
+        f"list hyperparameters of your own in the study: own: [{', '.join(listed)}] "
+        f"(run_sweep.py --own {' '.join(listed)})"
     )
 
 

@@ -10,9 +10,17 @@ from typing import Any
 
 from resweep.canonical import canonical_json, digest
 from resweep.config import compose, nesting
-from resweep.config.own_names import is_own, is_taken, make_room, own_hint, own_path
-from resweep.config.schema import Schema
+from resweep.config.own_names import (
+    is_own,
+    is_taken,
+    make_room,
+    meaning_of,
+    own_hint,
+    own_path,
+)
+from resweep.config.schema import SYSTEM, Schema
 from resweep.config.spelling import misspellings
+from resweep.config.synonyms import fields_meant
 from resweep.config.unread import describe_meant
 from resweep.errors import ConfigError, Problem
 from resweep.sweep import Parameter, Sweep
@@ -87,14 +95,6 @@ def _find_paths(
         except ValueError as error:
             problems.append(Problem(sweep.origin, name, None, str(error)))
             continue
-        if path != name and schema.path_only.get(name) == path:
-            hint = (
-                f"could be {path}, or a hyperparameter of your own; write {path}, or "
-                f"{own_hint([name])}"
-            )
-            value = parameter.values[0] if not parameter.swept else None
-            problems.append(Problem(sweep.origin, name, value, hint))
-            continue
         if path in paths.values():
             hint = f"{path} is in the sweep twice; remove one"
             problems.append(Problem(sweep.origin, name, None, hint))
@@ -115,14 +115,10 @@ def _check_inside(sweep: Sweep, paths: Mapping[str, str], schema: Schema) -> lis
     ]
 
 
-def check_unread(
+def check_names(
     sweep: Sweep, config: Mapping[str, Any], schema: Schema, own: Collection[str]
-) -> tuple[list[str], list[Problem]]:
+) -> tuple[list[str], list[Problem], list[str]]:
     """Check the names that nothing reads, so that no budget is spent on trainings that are alike.
-
-    An error, all at once: what is swept, not the user's own, and another name of a field; or
-    whatever is swept, if nothing else is. Constants are named with those of the study
-    (`resweep.config.unread`); only a misspelt one is an error.
 
     Args:
         sweep: The search space.
@@ -131,45 +127,78 @@ def check_unread(
         own: Names of the user's own hyperparameters.
 
     Returns:
-        Warnings and errors.
+        Warnings, one error with all names that cannot stay as they are, and those of which it is
+        not known what they mean.
     """
     paths, _ = _find_paths(sweep, config, schema, own)
-    problems = []
-    for parameter in sweep.parameters:
-        if not parameter.swept and parameter.name in paths:
-            content = nesting.with_value({}, paths[parameter.name], parameter.values[0])
-            problems += [
-                Problem(sweep.origin, wrong, value, hint)
-                for wrong, value, hint in misspellings(content, schema, own)
-            ]
-    swept = {p.name: paths[p.name] for p in sweep.parameters if p.swept and p.name in paths}
-    unread = [
-        path if path != own_path(name) else name
-        for name, path in swept.items()
-        if not schema.is_known(path)
-        and not is_own(name, own)
-        # `z` of `z` beside `z.y` is in the section of own names, but nobody said that it is one.
-        and (path == own_path(name) or not is_own(path, own))
+    given = {p.name: p for p in sweep.parameters if p.name in paths}
+    swept = [name for name, parameter in given.items() if parameter.swept]
+    unread = [name for name in swept if _is_unread(name, paths[name], schema, own)]
+    refused = [
+        name
+        for name, parameter in given.items()
+        if (name in unread and fields_meant(name, schema))
+        or _is_ambiguous(parameter, paths[name], schema)
+        or (not parameter.swept and _is_misspelt(name, paths[name], schema, own))
     ]
+    alike = bool(unread) and len(unread) == len(swept)
+    if alike:
+        refused = [name for name in given if name in unread or name in refused]
+    if refused:
+        problem = _refuse(sweep, refused, paths, schema, alike)
+        known = [name for name in refused if is_taken(name, schema)]
+        unclear = {*refused} - {name for name in known if name not in schema.path_only}
+        return [], [problem], sorted(unclear)
     if not unread:
-        return [], problems
-    meant = [path for path in unread if describe_meant(path, schema)]
-    if not meant and len(unread) < len(swept):
-        warning = (
-            f"{sweep.origin}: nothing in resweep reads {', '.join(unread)}, which can only tell "
-            f"runs apart; {own_hint(unread)}"
-        )
-        return [warning], problems
-    refused, why = meant, ""
-    if len(unread) == len(swept):
-        refused, why = unread, ", so all trials would be the same training"
-    named = [f"{path}{describe_meant(path, schema)}" for path in refused]
-    hint = (
-        f"nothing in resweep reads {', '.join(named)}{why}; sweep fields of "
-        f"docs/configuration.md, or {own_hint(refused)}"
+        return [], [], []
+    warning = (
+        f"{sweep.origin}: nothing in resweep reads {', '.join(unread)}, which can only tell runs "
+        f"apart; {own_hint(unread)}"
     )
-    key = refused[0] if len(refused) == 1 else "parameters"
-    return [], [*problems, Problem(sweep.origin, key, None, hint)]
+    return [warning], [], []
+
+
+def _is_unread(name: str, path: str, schema: Schema, own: Collection[str]) -> bool:
+    """Whether nothing reads a name, and nobody said that it is their own."""
+    if schema.is_known(path) or is_own(name, own):
+        return False
+    return path == own_path(name) or not is_own(path, own)  # `z` beside `z.y`: nobody said so
+
+
+def _is_ambiguous(parameter: Parameter, path: str, schema: Schema) -> bool:
+    """Whether a short name that is a field's, or a section, is probably the user's own."""
+    name = parameter.name
+    if path == own_path(name) or name == SYSTEM or not is_taken(name, schema):
+        return False
+    return name in schema.path_only or any(
+        isinstance(value, str | list | dict) and _refusal(path, value, schema)
+        for value in parameter.extremes
+    )
+
+
+def _is_misspelt(name: str, path: str, schema: Schema, own: Collection[str]) -> bool:
+    content = nesting.with_value({}, path, None)
+    return not is_own(name, own) and any(misspellings(content, schema, own))
+
+
+def _refuse(
+    sweep: Sweep, names: list[str], paths: Mapping[str, str], schema: Schema, alike: bool
+) -> Problem:
+    """Return the error about names that nothing reads, or that may mean something else."""
+
+    def meant(name: str) -> str:
+        fields = meaning_of(name, schema) if is_taken(name, schema) else None
+        return f" ({fields}?)" if fields else describe_meant(paths[name], schema)
+
+    why = "; nothing else is swept, so all trials would be the same training" if alike else ""
+    hint = f"{why}; write what you mean (docs/configuration.md), or {own_hint(names)}"
+    if len(names) > 1:
+        named = ", ".join(f"{name}{meant(name)}" for name in names)
+        return Problem(sweep.origin, "parameters", None, f"not paths of fields: {named}{hint}")
+    (name,) = names
+    given = next(parameter for parameter in sweep.parameters if parameter.name == name)
+    value = None if given.swept else given.values[0]
+    return Problem(sweep.origin, name, value, f"is not the path of a field{meant(name)}{hint}")
 
 
 def name_trials(
@@ -270,13 +299,14 @@ def _room(
 
 def _check_values(sweep: Sweep, parameter: Parameter, path: str, schema: Schema) -> list[Problem]:
     """Check each value on its own; combinations that do not fit are infeasible trials."""
-    problems = []
-    for value in parameter.extremes:
-        try:
-            canonical_json({path: compose.coerce(path, value, schema)})
-        except ValueError as error:
-            hint = str(error)
-            if isinstance(value, str | list | dict) and is_taken(parameter.name, schema):
-                hint += f"; {own_hint([parameter.name])}"
-            problems.append(Problem(sweep.origin, path, value, hint))
-    return problems
+    checked = ((value, _refusal(path, value, schema)) for value in parameter.extremes)
+    return [Problem(sweep.origin, path, value, why) for value, why in checked if why is not None]
+
+
+def _refusal(path: str, value: Any, schema: Schema) -> str | None:
+    """Return why a value cannot be assigned to a path, or None."""
+    try:
+        canonical_json({path: compose.coerce(path, value, schema)})
+    except ValueError as error:
+        return str(error)
+    return None

@@ -4,6 +4,7 @@ keys of the phase + sweep file + configuration below it  ->  SweepPhase
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,7 +20,7 @@ from resweep.study.kinds.sweep_phase import Search, SweepPhase
 from resweep.study.kinds.sweep_rungs import load_rungs
 from resweep.study.metric import PhaseScore, choose_metric, warn_of_unused
 from resweep.study.name_trials import (
-    check_unread,
+    check_names,
     name_trials,
     resolve_parameters,
     warn_of_repeats,
@@ -61,15 +62,20 @@ class SweepFile(PhaseFile):
             raise ConfigError(around.problem("sweep", None, hint))
         own, schema = around.common["own"], around.system.schema
         sweep = load_sweep(_sweep_path(self.sweep, around.config_dir))
-        unread, problems = check_unread(sweep, around.config, schema, own)
+        of_names, problems, unclear = check_names(sweep, around.config, schema, own)
+        clear = [parameter for parameter in sweep.parameters if parameter.name not in unclear]
         try:
             swept, constants = resolve_parameters(
-                sweep, around.config, around.overrides, schema, own
+                replace(sweep, parameters=tuple(clear)),
+                around.config,
+                around.overrides,
+                schema,
+                own,
             )
         except ConfigError as error:
             raise ConfigError([*error.problems, *problems]) from None
         layer = Layer(sweep.origin, compose.nest(constants))
-        warnings = [*sweep.warnings, *unread]
+        warnings = [*sweep.warnings, *of_names]
         score: PhaseScore | None = None
         try:
             score = choose_metric(around.score, sweep, around.study_path, around.system)
@@ -150,7 +156,7 @@ def _search(
     if trials is None:
         hint = "is missing: a Bayesian sweep needs a number of trials (run_cap: 32, or trials: in "
         raise ConfigError(Problem(sweep.origin, "run_cap", None, f"{hint}the study's phase)"))
-    if not swept:
+    if not any(parameter.swept for parameter in sweep.parameters):
         raise ConfigError(
             Problem(
                 sweep.origin, "parameters", None, "should have at least one with several values"

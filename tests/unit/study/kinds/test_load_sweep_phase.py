@@ -316,7 +316,9 @@ def test_a_short_name_of_two_meanings_asks_for_its_path(name: str, tmp_path: Pat
 def test_own_names_go_before_sections_and_fields(tmp_path: Path) -> None:
     names = ["model", "optimizer", "batch_size"]
     swept = grid(model=["small", "large"], optimizer=["sgd", "lion"], batch_size=["s", "l"])
-    assert len(problems.problems_of(load, tmp_path, swept)) == 2 * len(names)
+    found = problems.problems_of(load, tmp_path, swept)
+    assert_problem(found, "parameters", None, "--own batch_size model optimizer", "section model")
+    assert_problem(found, "training.optimizer", "lion", "adamw")
     phase = sweep_phase(tmp_path, swept, own=names)
     first = next(iter(phase.assignments.values()))
     assert set(first) == {f"own.{name}" for name in names}
