@@ -56,6 +56,7 @@ def resolve_parameters(
             problems.append(
                 Problem(sweep.origin, path, None, "is both swept and set; remove one of the two")
             )
+    problems += _check_nested(sweep, paths)
     free = {paths[p.name]: p for p in sweep.parameters if paths.get(p.name, "") not in (*fixed, "")}
     try:
         compose.assign(dict(config), {path: p.extremes[0] for path, p in free.items()})
@@ -169,6 +170,19 @@ def _room(
             if started and not taken and not isinstance(nesting.find(config, place), list):
                 room[entry] = None
     return room
+
+
+def _check_nested(sweep: Sweep, paths: Mapping[str, str]) -> list[Problem]:
+    """Refuse a parameter whose path is a part of another's, since one would replace the other."""
+    names = {path: name for name, path in paths.items()}
+    problems = []
+    for path in sorted(names):
+        whole = path
+        while whole := whole.rpartition(".")[0]:
+            if whole in names:
+                hint = f"has a value, and {names[path]} inside it; remove one of the two"
+                problems.append(Problem(sweep.origin, names[whole], None, hint))
+    return problems
 
 
 def _check_values(
