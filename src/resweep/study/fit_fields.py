@@ -12,7 +12,7 @@ from resweep.canonical import canonical_json
 from resweep.config import compose
 from resweep.config.schema import Schema
 from resweep.sweep import Parameter, Sweep
-from resweep.sweep.parameter import BETWEEN
+from resweep.sweep.parameter import BETWEEN, choice_key
 from resweep.sweep.yaml11 import other_reading
 
 QUANTISABLE = ("log_uniform_values", "log_uniform", "normal", "log_normal", "beta")
@@ -43,8 +43,12 @@ def _fit(parameter: Parameter, path: str, schema: Schema) -> Parameter:
         return _allows(path, value, schema)
 
     def read(value: Any) -> Any:
-        other = other_reading(value)
-        return value if allows(value) or not allows(other) else other
+        for reading in (value, other_reading(value)):
+            if allows(reading):
+                taken = compose.coerce(path, reading, schema)
+                taken = list(taken) if isinstance(taken, tuple) else taken
+                return value if choice_key(taken) == choice_key(value) else taken
+        return value
 
     if parameter.values:
         return replace(parameter, values=tuple(map(read, parameter.values)))

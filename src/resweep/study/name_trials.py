@@ -9,6 +9,7 @@ from resweep.config import compose, nesting
 from resweep.config.schema import Schema
 from resweep.config.spelling import is_own, misspellings
 from resweep.errors import ConfigError, Problem
+from resweep.study.fit_fields import hint_for
 from resweep.sweep import Parameter, Sweep
 
 
@@ -190,11 +191,14 @@ def _check_values(
 ) -> list[Problem]:
     """Check each value on its own; combinations that do not fit are infeasible trials."""
     problems = []
-    for value in parameter.extremes:
+    for value in sweep.probes(parameter):
         try:
             canonical_json({path: compose.coerce(path, value, schema)})
         except ValueError as error:
-            problems.append(Problem(sweep.origin, parameter.name, value, str(error)))
+            hint = f"{error}{hint_for(parameter, path, value, schema)}"
+            problems.append(Problem(sweep.origin, parameter.name, value, hint))
+            if not parameter.values:
+                break  # one refused value says enough about a range
     head = parameter.extremes[0]
     content = nesting.with_value({}, path, head)
     for wrong, value, hint in misspellings(content, schema, own):
