@@ -23,6 +23,7 @@ from resweep.config.spelling import misspellings
 from resweep.config.synonyms import fields_meant
 from resweep.config.unread import describe_meant
 from resweep.errors import ConfigError, Problem
+from resweep.study.fit_fields import hint_for
 from resweep.sweep import Parameter, Sweep
 
 
@@ -234,7 +235,7 @@ def name_trials(
                 assigned[path] = compose.coerce(path, value, schema)
             except ValueError as error:  # the bounds are valid, a value between them is not
                 raise ConfigError(
-                    Problem(sweep.origin, f"parameters.{name}", value, str(error))
+                    Problem(sweep.origin, path, value, str(error))
                 ) from None
         label = digest(assigned, 10)
         counts[label] = counts.get(label, 0) + 1
@@ -299,8 +300,15 @@ def _room(
 
 def _check_values(sweep: Sweep, parameter: Parameter, path: str, schema: Schema) -> list[Problem]:
     """Check each value on its own; combinations that do not fit are infeasible trials."""
-    checked = ((value, _refusal(path, value, schema)) for value in parameter.extremes)
-    return [Problem(sweep.origin, path, value, why) for value, why in checked if why is not None]
+    problems = []
+    for value in sweep.probes(parameter):
+        why = _refusal(path, value, schema)
+        if why is not None:
+            hint = f"{why}{hint_for(parameter, path, value, schema)}"
+            problems.append(Problem(sweep.origin, path, value, hint))
+            if not parameter.values:
+                break  # one refused value says enough about a range
+    return problems
 
 
 def _refusal(path: str, value: Any, schema: Schema) -> str | None:

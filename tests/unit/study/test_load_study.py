@@ -550,7 +550,7 @@ def test_a_name_of_ones_own_goes_through_sweep_base_set_and_rerun(config):
 def test_a_range_of_fractions_for_a_whole_number_is_an_error(config):
     swept = with_sweep("n_layer: {min: 1.0, max: 8.0}", "method: random\nrun_cap: 4")
     problem = problem_of(load, config(swept))
-    assert_problem(problem, "parameters.n_layer", ANY, "integer", file="lr.yaml")
+    assert_problem(problem, "model.n_layer", ANY, "int_uniform", file="lr.yaml")
 
 
 def test_a_random_sweep_needs_a_number_of_trials(config):

@@ -16,6 +16,7 @@ from resweep.config.section import Int, Positive
 from resweep.errors import ConfigError, Problem
 from resweep.search.observe import check_tables
 from resweep.search.stages import round_names
+from resweep.study.fit_fields import fit_fields
 from resweep.study.kinds.sweep_phase import Search, SweepPhase
 from resweep.study.kinds.sweep_rungs import load_rungs
 from resweep.study.metric import PhaseScore, choose_metric, warn_of_unused
@@ -62,6 +63,7 @@ class SweepFile(PhaseFile):
             raise ConfigError(around.problem("sweep", None, hint))
         own, schema = around.common["own"], around.system.schema
         sweep = load_sweep(_sweep_path(self.sweep, around.config_dir))
+        sweep = fit_fields(sweep, around.config, schema, own)
         of_names, problems, unclear = check_names(sweep, around.config, schema, own)
         clear = [parameter for parameter in sweep.parameters if parameter.name not in unclear]
         try:
