@@ -77,9 +77,9 @@ class SbatchOptions:
     def shell_text(self) -> str:
         """The words for a shell, with a signal to save if they have none."""
         signals = any(word.startswith("--signal") for word in self.words)
-        words = self.words if signals else (*self.words, SIGNAL)
         # An empty string after each hyphen: the plugin finds no option in the text.
-        return " ".join(shlex.quote(word).replace("-", "-''") for word in words)
+        words = [shlex.quote(word).replace("-", "-''") for word in self.words]
+        return " ".join(words if signals else [*words, SIGNAL])
 
 
 @dataclass(frozen=True)
