@@ -23,6 +23,7 @@ from resweep.jobs.options import JobOptions
 from resweep.jobs.resources import TrialNeeds, scheduler_resources
 from resweep.machine.programs import running_in
 from resweep.paths import Layout
+from resweep.report.equal_trials import equal_trials_lines
 from resweep.study import files
 from resweep.study.begin_build import begin_build
 from resweep.study.data_sets import data_sets
@@ -43,11 +44,11 @@ LAYOUT = Layout()
 LOST = {}  # what is gone from the store, by study: only looked at, since --dry-run comes here too
 
 
-def inputs_of(data):
-    """The source files of data, as inputs."""
-    for file in filter(contains_wildcard, data.sources):
+def without_braces(files):
+    """Files that a study names, as inputs."""
+    for file in filter(contains_wildcard, map(str, files)):
         raise WorkflowError(f"{file}: Snakemake reads braces in names as wildcards; rename it")
-    return data.sources
+    return files
 
 
 try:
@@ -69,7 +70,11 @@ if workflow.is_main_process:
     for _line in dict.fromkeys(data.warning for _, data in DATA if data.warning):
         print(f"warning: {_line}", file=sys.stderr)
     for _study in STUDIES:
-        for _line in (*_study.warnings, *LOST[_study.name].lines()):
+        for _line in (
+            *_study.warnings,
+            *equal_trials_lines(_study),
+            *LOST[_study.name].lines(),
+        ):
             print(f"warning: {_line}", file=sys.stderr)
     if any(Path(".snakemake/locks").glob("*")) and not running_in(Path(), "snakemake"):
         print(

@@ -6,11 +6,11 @@ r"""Link the weights to keep after a phase is ranked, and release the others.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from resweep.command_help import HelpFormatter
 from resweep.errors import run_command
+from resweep.json_files import json_argument
 from resweep.paths import Layout
 from resweep.ranking.keep import keep_models
 from resweep.study.metric import PhaseScore
@@ -38,7 +38,7 @@ def main() -> None:
     )
     add(
         "--best-of-study",
-        type=json.loads,
+        type=json_argument,
         help="for the study's last phase: its score settings as JSON; the weights of its best stay "
         "when another becomes the best",
     )

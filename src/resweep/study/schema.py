@@ -1,16 +1,40 @@
 """The parts of a study file that are the same for the study and its phases."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from resweep.config.section import Int, Positive
+from resweep.study.sbatch_options import read_sbatch_options
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 
 
 # One zero: -0.0 has no canonical form.
 Weight = Annotated[float, AfterValidator(lambda value: value + 0.0)]
+
+
+def _check_sbatch_options(text: str) -> str:
+    read_sbatch_options(text)
+    return text
+
+
+def _check_gpu_model(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.]+", text):
+        raise ValueError("should be letters, digits, _ and ., all that the SLURM plugin accepts")
+    return text
+
+
+def _check_partition(text: str) -> str:
+    if not re.fullmatch(r"[\w.][\w.,:@+-]*", text):
+        raise ValueError("should be the name of a partition, or several with commas between")
+    return text
+
+
+GpuModel = Annotated[str, AfterValidator(_check_gpu_model)]
+Partition = Annotated[str, AfterValidator(_check_partition)]
+SbatchText = Annotated[str, AfterValidator(_check_sbatch_options)]
 
 
 class Part(BaseModel):
@@ -62,13 +86,13 @@ class Resources(Part):
     gpus: Annotated[Int, Field(ge=0)] = Field(
         1, description="GPUs per node, at least one per process; 0 trains on CPU nodes"
     )
-    gpu_model: str | None = Field(None, description="the cluster's name for it: a100")
+    gpu_model: GpuModel | None = Field(None, description="the cluster's name for it: a100")
     cpus: Positive = Field(1, description="cores per process, of which it computes on one")
     mem_mb: Positive | None = Field(None, description="main memory per node")
     runtime: Positive | None = Field(None, description="minutes")
-    partition: str | None = Field(None, description="null: chosen by partitions.yaml")
-    slurm_extra: str | None = Field(
-        None, description="more sbatch options; null: --signal=USR1@120, a signal to save"
+    partition: Partition | None = Field(None, description="null: chosen by partitions.yaml")
+    slurm_extra: SbatchText | None = Field(
+        None, description="more options for sbatch; --signal=USR1@120 unless it has another"
     )
 
 
