@@ -1,10 +1,11 @@
 """How the commands format their --help: examples as they are, placeholders by type, defaults."""
 
 import argparse
-import json
 from pathlib import Path
 
-PLACEHOLDERS = {Path: "PATH", int: "N", float: "X", json.loads: "JSON"}
+from resweep.json_files import json_argument
+
+PLACEHOLDERS = {Path: "PATH", int: "N", float: "X", json_argument: "JSON"}
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):

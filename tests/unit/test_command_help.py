@@ -1,10 +1,10 @@
 """The help of a command: its examples stay lines; placeholders and defaults are shown."""
 
 import argparse
-import json
 from pathlib import Path
 
 from resweep.command_help import HelpFormatter
+from resweep.json_files import json_argument
 
 
 def test_examples_placeholders_and_defaults() -> None:
@@ -17,7 +17,7 @@ def test_examples_placeholders_and_defaults() -> None:
     add = parser.add_argument
     add("--results", type=Path, default=Path("results"), help="folder")
     add("--seconds", type=float, default=2.5, help="seconds to wait (2.5)")
-    add("--tracking", type=json.loads, default={}, help="settings")
+    add("--tracking", type=json_argument, default={}, help="settings")
     add("--only", action="store_true", help="list only")
     add("--count", type=int, help="number")
     lines = parser.format_help().splitlines()

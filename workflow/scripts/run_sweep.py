@@ -24,6 +24,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import argparse
 import logging
+import shlex
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
@@ -33,10 +34,11 @@ from resweep.agents.sweep_study import SweepStudy, create_sweep, find_sweep, rea
 from resweep.agents.worker import Worker
 from resweep.command_help import HelpFormatter
 from resweep.errors import Interrupted, run_command
-from resweep.jobs.options import JobOptions
+from resweep.jobs.options import JobOptions, device
 from resweep.jobs.train_trial import train_trial
 from resweep.machine.gpus import lease_gpu
 from resweep.machine.launch import processes_of_a_node
+from resweep.machine.log_file import ScreenFormatter
 from resweep.machine.signals import SAVED_AND_STOPPED, watch_signals
 from resweep.paths import Layout
 from resweep.plurals import counted
@@ -64,22 +66,23 @@ log = logging.getLogger("resweep.run_sweep")
 def main() -> int:
     """Create, run or join; returns the exit code."""
     arguments, for_snakemake = parse_arguments()
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    screen = logging.StreamHandler(sys.stderr)
+    screen.setFormatter(ScreenFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[screen])
     layout = Layout(arguments.results)
     if arguments.sweep_id is not None:
         return work(find_sweep(arguments.sweep_id, arguments.config_dir, layout), arguments, layout)
     sweep = create(arguments, layout)
     if arguments.create_only and (sweep.trials is not None or not sweep.open_ended):
         log_warnings(sweep)  # otherwise Snakemake does
-    cap = load_sweep(sweep.folder.sweep).run_cap
-    if arguments.count is not None and cap is not None and arguments.count != cap:
-        log.info("%s instead of the file's run_cap: %d", counted(arguments.count, "trial"), cap)
+    if arguments.count is not None:
+        log_count(sweep, arguments.count)
     if arguments.create_only:
         log.info("created %s; join it with --sweep-id %s", sweep.folder.study, sweep.id)
         print(sweep.id)
         return 0
     command = ["snakemake", "--config", f"study={sweep.folder.study}", *for_snakemake]
-    log.info("sweep %s: %s", sweep.id, " ".join(command))
+    log.info("sweep %s: %s", sweep.id, shlex.join(command))
     log.info("afterwards: python workflow/scripts/summarize.py %s", sweep.name)
     # Replaces this process, so that signals and exit codes are those of Snakemake.
     os.execv(sys.executable, [sys.executable, "-m", *command])
@@ -107,10 +110,20 @@ def create(arguments: argparse.Namespace, layout: Layout) -> SweepStudy:
     )
 
 
+def log_count(sweep: SweepStudy, count: int) -> None:
+    """Log what a number of trials means where the sweep file has its own."""
+    cap, there = load_sweep(sweep.folder.sweep).run_cap, len(sweep.phase().trials)
+    if there < count:
+        trials = counted(there, "trial")
+        log.warning("--count %d: the sweep has only %s; all are trained", count, trials)
+    elif cap is not None and count != cap:
+        log.info("%s instead of the file's run_cap: %d", counted(count, "trial"), cap)
+
+
 def log_warnings(sweep: SweepStudy) -> None:
     """Log the warnings of a sweep's study."""
     for warning in sweep.load().warnings:
-        log.warning("warning: %s", warning)
+        log.warning("%s", warning)
 
 
 def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> int:
@@ -143,7 +156,7 @@ def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> in
         with lease_gpu(name, worker.interrupted, each) if automatic else nullcontext():
             done = worker.work()
     except Interrupted as error:
-        log.error("%s", error)
+        log.info("%s", error)
         return SAVED_AND_STOPPED
     taken = counted(len(worker.taken), "trial")
     log.info("sweep %s: this worker trained %s", sweep.id, taken)
@@ -186,7 +199,12 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     add("--goal", choices=("minimize", "maximize"), help="direction of that metric")
     add("--round-size", type=positive, metavar="N", help="trials per round of a Bayesian sweep")
     add("--own", nargs="*", default=[], metavar="NAME", help="hyperparameters of your own")
-    add("--device", help="for workers: auto, cpu, cuda or cuda:N (auto)")
+    add(
+        "--device",
+        type=device,
+        metavar="DEVICE",
+        help="for workers: auto, cpu, cuda or cuda:N (auto)",
+    )
     add("--config-dir", type=Path, default=Path("config"), help="studies and modules (config)")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     given = parser.parse_args(own)

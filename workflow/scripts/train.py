@@ -41,13 +41,20 @@ from typing import TYPE_CHECKING, Any
 
 from resweep.command_help import HelpFormatter
 from resweep.data.opened import Opened
-from resweep.errors import ResweepError, StoreError, describe, end_by_signal, run_command
+from resweep.errors import (
+    Interrupted,
+    ResweepError,
+    StoreError,
+    describe,
+    end_by_signal,
+    run_command,
+)
 from resweep.jobs.options import JobOptions
 from resweep.jobs.train_by_hand import plan_by_hand, result_text, train_by_hand
 from resweep.jobs.train_trial import train_trial
 from resweep.json_files import json_argument, text_argument
 from resweep.machine.launch import Answer, end_with_parent, under_torchrun
-from resweep.machine.log_file import add_log_file
+from resweep.machine.log_file import ScreenFormatter, add_log_file
 from resweep.machine.signals import SAVED_AND_STOPPED, watch_signals
 from resweep.paths import RunFolder
 from resweep.systems.registry import system_of
@@ -100,9 +107,14 @@ def train_one_trial(words: list[str]) -> int:
         else:
             train()
     except (ResweepError, OSError) as error:
-        log.error("%s", text_of(error))
+        report(error)
         return SAVED_AND_STOPPED if signals else 1
     return 0
+
+
+def report(error: ResweepError | OSError) -> None:
+    """Log what ended a training; that it was asked to stop is not an error."""
+    log.log(logging.INFO if isinstance(error, Interrupted) else logging.ERROR, text_of(error))
 
 
 def text_of(error: ResweepError | OSError) -> str:
@@ -160,7 +172,7 @@ def train_parameters(words: list[str]) -> int:
             on_run=log_in_store,
         )
     except (ResweepError, OSError) as error:
-        log.error("%s", text_of(error))
+        report(error)
         if signals and "agent_run" in plan.options.tracking:
             end_by_signal(signals[0])  # an agent counts every exit code above 0 as a failure
         return SAVED_AND_STOPPED if signals else 1
@@ -176,7 +188,7 @@ def log_in_store(run: Path) -> None:
 def set_up_logging(file: Path | None, trial: Trial) -> None:
     """Log to stderr under the trial's name, and to a file."""
     shown = logging.StreamHandler(sys.stderr)
-    shown.setFormatter(logging.Formatter(f"{trial.study}/{trial.phase}/{trial.trial}: %(message)s"))
+    shown.setFormatter(ScreenFormatter(f"{trial.study}/{trial.phase}/{trial.trial}: "))
     logging.basicConfig(level=logging.INFO, handlers=[shown])
     if file:
         add_log_file(file)
