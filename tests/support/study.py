@@ -17,7 +17,8 @@ from resweep.json_files import write_json
 from resweep.paths import METRICS, Layout
 from resweep.ranking.frames import write_frame
 from resweep.ranking.keep import keep_models
-from resweep.ranking.scores import rank_trials, read_result
+from resweep.ranking.scores import rank_trials
+from resweep.ranking.trial_result import read_result
 from resweep.report.tables import tabulate_study, write_runs_table
 from resweep.search.rungs import Rung, RungEntry, decide
 from resweep.store import checkpoints as checkpoint

@@ -123,7 +123,7 @@ def test_what_a_monitor_stopped_is_kept_shown_and_explained(tmp_path: Path) -> N
     for count in ("6 trials", "3 finished", "1 stopped"):
         assert count in html
     ranking = re.findall(r'<tr class="(\w*)">.*?(aaa|bbb|ccc|ddd|eee|fff)<', html)
-    assert ("best", "eee") in ranking and ("lost", "fff") in ranking
+    assert ("first", "eee") in ranking and ("lost", "fff") in ranking
     assert f"stopped: {reason}" in html
 
 
