@@ -36,7 +36,7 @@ class Ranked:
     study: str = "mine"
     phase: str = "rerun"
     data: str = "text"
-    score: PhaseScore = field(default_factory=lambda: made_score(slope_weight=0.0))
+    score: PhaseScore = field(default_factory=made_score)
 
     @property
     def layout(self) -> Layout:

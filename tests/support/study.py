@@ -100,7 +100,7 @@ def make_study(
 ) -> Layout:
     """Write a whole study; equal trials of two studies share their runs."""
     layout = Layout(root / "results")
-    score = score or Score(slope_weight=0.0)
+    score = score or Score()
     ranked = choose_metric(score, None, "made.yaml", find_system("language"))
     full, problems = compose.validate(Composed(compose.nest(BASE | LOGGED), {}), "made", LANGUAGE)
     assert not problems

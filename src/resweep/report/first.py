@@ -49,6 +49,8 @@ def _tie_lines(others: pd.DataFrame) -> list[str]:
             f"cannot be told apart from rank 1 (less than two standard errors): {named}{more}"
         )
     if unknown:
-        count = f"{unknown} others" if unknown > 1 else "another"
-        lines.append(f"{Tie.UNKNOWN}: whether rank 1 differs from {count}")
+        which = f"{unknown} others" if unknown > 1 else "another"
+        if unknown == len(others):
+            which = f"the {unknown} others" if unknown > 1 else "the other"
+        lines.append(f"{Tie.UNKNOWN}: whether rank 1 differs from {which}")
     return lines

@@ -84,6 +84,8 @@ def _phase_lines(phase: PhaseResults) -> Iterator[str]:
     ]
     titles = ["rank", "trial", *map(phase.label, swept), *last, "status"]
     yield from _table(titles, rows[:MOST_ROWS], fixed=len(last))
+    if not phase.score.by_final:
+        yield from _wrapped(f"{phase.score.rule}; the highest is rank 1")
     if len(rows) > MOST_ROWS:
         yield f"  ... {len(rows) - MOST_ROWS} more configurations in the report"
     yield from _rung_lines(phase)

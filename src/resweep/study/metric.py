@@ -40,11 +40,12 @@ class PhaseScore(Score):
             final: -self.final_weight * sign_of(self.goal),
         }
         terms = [
-            f"{weight:+.6g} * {f'z({part})' if self.normalize == 'zscore' else part}"
+            f"{'-' if weight < 0 else '+'} {abs(weight):.6g} * "
+            + (f"z({part})" if self.normalize == "zscore" else part)
             for part, weight in parts.items()
             if weight
         ]
-        return f"score = {' '.join(terms)}".replace("= +", "= ")
+        return f"score = {' '.join(terms).removeprefix('+ ')}"
 
 
 def choose_metric(score: Score, sweep: Sweep | None, study_path: str, system: System) -> PhaseScore:
