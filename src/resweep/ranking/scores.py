@@ -62,6 +62,12 @@ def best_rows(scores: pd.DataFrame) -> pd.DataFrame:
     return scored[scored["rank"] == scored["rank"].min()]
 
 
+def scores_are_finals(scores: pd.DataFrame) -> bool:
+    """Return whether the scores of a ranking are its final values, but for their signs."""
+    scored = scores[scores["score"].notna()]
+    return bool(((scored["score"].abs() - scored["final_mean"].abs()).abs() < 1e-9).all())
+
+
 def spread_text(mean: float | None, spread: float | None) -> str:
     """Format a mean and its standard deviation: `1.736 ± 0.008`, or the mean alone."""
     if mean is None or math.isnan(mean):

@@ -21,7 +21,7 @@ from resweep.config.schema import Schema
 from resweep.errors import ConfigError, DamagedFile, Problem
 from resweep.paths import PhaseFolder
 from resweep.ranking.frames import read_frame
-from resweep.ranking.scores import SCORE_COLUMNS, final_text
+from resweep.ranking.scores import SCORE_COLUMNS, final_text, scores_are_finals
 from resweep.ranking.ties import TIE_TEXTS
 from resweep.ranking.trial_result import SEED
 from resweep.systems.registry import system_of
@@ -119,7 +119,7 @@ def best_configs_text(
     """
     scores = read_ranking(scores_path, trials)
     folder = PhaseFolder(scores_path.parent)
-    by_final = _by_final(scores)
+    by_final = scores_are_finals(scores)
     rule = "final value" if by_final else "score, the highest first"
     lines = [f"# The first {top} configurations of {folder.path} by {rule}."]
     for trial in best_trials(scores, top):
@@ -139,12 +139,6 @@ def best_configs_text(
     if len(lines) == 1:
         lines.append("[]")
     return "\n".join(lines) + "\n"
-
-
-def _by_final(scores: pd.DataFrame) -> bool:
-    """Return whether the scores of a ranking are its final values, but for their signs."""
-    scored = scores[scores["score"].notna()]
-    return bool(((scored["score"].abs() - scored["final_mean"].abs()).abs() < 1e-9).all())
 
 
 def short_name(path: str, schema: Schema) -> str:
