@@ -204,15 +204,16 @@ def _ranking(phase: PhaseResults) -> str:
     swept = phase.hyperparameters
     numeric = [pd.api.types.is_numeric_dtype(phase.scores[path]) for path in swept]
     repeated = bool((phase.scores["seeds"] > 1).any())
+    errors = bool(phase.scores["standard_error"].notna().any())
     columns = [
         Column("rank", number=True),
         Column("trial"),
         *(Column(phase.label(path), number=n) for path, n in zip(swept, numeric, strict=True)),
         Column(f"final {phase.metric}", number=True),
         *([Column("mean ± std over seeds", number=True)] if repeated else []),
-        Column("standard error", number=True),
-        Column("tie with rank 1"),
-        Column(f"early slope of {phase.score.early_metric}", number=True),
+        *([Column("standard error", number=True)] if errors else []),
+        Column("tie"),
+        Column("early slope", number=True),
         *([] if phase.score.by_final else [Column("score", number=True)]),
         Column("steps", number=True),
         Column("status", name="status"),
@@ -233,7 +234,7 @@ def _ranking(phase: PhaseResults) -> str:
                     *(_setting(row[path]) for path in swept),
                     _number(row["final"], f"{row['final']:.4f}"),
                     *([_number(row["final_mean"], mean)] if repeated else []),
-                    _number(row["standard_error"]),
+                    *([_number(row["standard_error"])] if errors else []),
                     Cell(shown(row["tie"])),
                     _number(row["early_slope"]),
                     *([] if phase.score.by_final else [_number(row["score"])]),
