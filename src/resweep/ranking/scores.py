@@ -51,6 +51,11 @@ def with_result(scores: pd.DataFrame) -> "pd.Series[bool]":
     return pd.Series(list(found), index=scores.index, dtype=bool)
 
 
+def column_of(path: str) -> str:
+    """Return the column of a hyperparameter: its path, unless a column of ours is called so."""
+    return f"config.{path}" if path in SCORE_COLUMNS else path
+
+
 def hyperparameters(scores: pd.DataFrame) -> list[str]:
     """Return the columns of scores.csv that are paths of hyperparameters, the seed's included."""
     return [column for column in scores.columns if column not in SCORE_COLUMNS]
@@ -191,7 +196,7 @@ def rank_trials(results: list[TrialResult], score: PhaseScore) -> pd.DataFrame:
                     "final": result.final,
                     "step": result.record.step,
                     "parameters": result.record.parameters,
-                    **result.assignments,
+                    **{column_of(path): value for path, value in result.assignments.items()},
                 }
             )
     return pd.DataFrame(rows)

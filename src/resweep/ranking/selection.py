@@ -126,7 +126,8 @@ def best_configs_text(
         chosen = read(folder.record(trial)).trial
         row = scores[scores["trial"] == trial].iloc[0]
         schema = system_of(chosen.config).schema
-        swept = {path: value for path, value in chosen.assignments.items() if path != SEED}
+        ordered = schema.known_first(chosen.assignments)
+        swept = {path: chosen.assignments[path] for path in ordered if path != SEED}
         named = {short_name(path, schema): value for path, value in swept.items()}
         facts = [f"trial {trial}"]
         if not by_final:

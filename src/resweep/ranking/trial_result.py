@@ -15,6 +15,7 @@ from resweep.paths import Layout, RunFolder
 from resweep.ranking.ties import curve_error
 from resweep.store.curve import record_curve
 from resweep.study.metric import PhaseScore
+from resweep.systems.registry import system_of
 from resweep.training.metrics import Line
 from resweep.trials.record import Record, Status
 from resweep.trials.trial import Outcome
@@ -29,7 +30,7 @@ class TrialResult:
     Attributes:
         trial: Its name.
         record: How it ended.
-        assignments: What it was assigned: path -> value.
+        assignments: What it was assigned: path -> value; what nothing reads comes last.
         early_slope: Of the early metric, per step; None for fewer than two values.
         final: The last value of the metric; None if there is none.
         final_error: Its standard error, by its own curve alone; None if that is too short.
@@ -91,10 +92,14 @@ def read_result(outcome: Outcome, score: PhaseScore, layout: Layout) -> TrialRes
                 str(outcome.path), "score.metric", metric, f"was not logged; available: {known}"
             )
         )
+    assigned = outcome.trial.assignments
+    if assigned:
+        schema = system_of(outcome.trial.config).schema
+        assigned = {path: assigned[path] for path in schema.known_first(assigned)}
     return TrialResult(
         trial=outcome.path.stem,
         record=record,
-        assignments=outcome.trial.assignments,
+        assignments=assigned,
         early_slope=early_slope(early_steps, early),
         final=final,
         final_error=curve_error(*_values(lines, metric)),

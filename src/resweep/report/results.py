@@ -91,12 +91,13 @@ class PhaseResults:
 
     @property
     def hyperparameters(self) -> list[str]:
-        """Paths of the hyperparameters that vary, including the seed if it does."""
-        return hyperparameters(self.scores)
+        """Paths of the hyperparameters that vary, including the seed if it does; own ones last."""
+        return self.schema.known_first(hyperparameters(self.scores))
 
     def label(self, path: str) -> str:
-        """Return the shortest unambiguous name of a hyperparameter."""
-        return short_name(path, self.schema)
+        """Return the shortest clear name of a hyperparameter; one that nothing reads is `(own)`."""
+        own = "" if self.schema.is_known(path) else " (own)"
+        return f"{short_name(path, self.schema)}{own}"
 
     def settings_text(self, hyperparameters: Mapping[str, Any]) -> str:
         """Format hyperparameters as one line, without those that have no value."""

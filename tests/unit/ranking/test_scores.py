@@ -94,6 +94,16 @@ def test_slopes_by_hand(steps, values, slope):
     assert early_slope(steps, values) == (slope if slope is None else pytest.approx(slope))
 
 
+def test_own_hyperparameters_called_like_our_columns_have_columns_of_their_own():
+    results = [
+        result("a", 2.0, score=7, tie="x", mine=1),
+        result("b", 1.0, score=8, tie="y", mine=2),
+    ]
+    scores = rank_trials(results, made_score())
+    assert list(scores["trial"]) == ["b", "a"] and list(scores["final"]) == [1.0, 2.0]
+    assert list(scores["config.score"]) == [8, 7] and list(scores["config.tie"]) == ["y", "x"]
+
+
 def test_raw_scores_by_hand():
     table = ranked([result("a", 2.0, -0.01), result("b", 3.0, -0.5)], normalize="raw",
                    slope_weight=4.0, final_weight=0.5)  # fmt: skip
