@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from resweep.config.metric import MetricGoal
+from resweep.config.nesting import OWN
 from resweep.config.schema import Schema
 from resweep.errors import DamagedFile, ResweepError, StoreError, describe
 from resweep.json_files import read_json
@@ -96,7 +97,8 @@ class PhaseResults:
 
     def label(self, path: str) -> str:
         """Return the shortest clear name of a hyperparameter; one that nothing reads is `(own)`."""
-        own = "" if self.schema.is_known(path) else " (own)"
+        marked = self.schema.is_known(path) or path.startswith(f"{OWN}.")
+        own = "" if marked else " (own)"
         return f"{short_name(path, self.schema)}{own}"
 
     def settings_text(self, hyperparameters: Mapping[str, Any]) -> str:
