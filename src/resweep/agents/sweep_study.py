@@ -160,8 +160,7 @@ def create_sweep(
         layout: Of the results folder.
         changes: path -> value, overriding those of the base study.
         tracking: Settings of W&B, overriding the base study's.
-        score: Settings of the ranking, overriding the base study's; without any, only the metric
-            counts.
+        score: Settings of the ranking, overriding the base study's.
         own: Names of the user's own hyperparameters, besides the base study's.
         round_size: Trials of a round of a Bayesian sweep, or None.
         trials: How many; None: the sweep file's number.
@@ -182,8 +181,7 @@ def create_sweep(
         **{name: value for name, value in of_file.items() if value},
         **tracking,
     }
-    # In a W&B sweep, only the metric says which trial is best.
-    content["score"] = {**content.get("score", {}), "slope_weight": 0.0, **score}
+    content["score"] = {**content.get("score", {}), **score}
     if own:
         content["own"] = [*content.get("own", ()), *own]
     phase: dict[str, Any] = {"name": PHASE, "kind": "sweep"}
