@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from resweep.errors import DamagedFile
 from resweep.files import write_atomically
+from resweep.violations import MISSING, violations
 
 CHECKSUM = "checksum"
 CHECKSUM_LENGTH = 16
@@ -122,12 +123,11 @@ def typed(content: Mapping[str, Any], shape: TypeAdapter[Any]) -> Any:
     try:
         return shape.validate_python(content, strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "missing":
-            raise ValueError(f"has no {key}") from None
-        shown = f"has {key} = {first['input']!r:.40}: " if key else ""
-        raise ValueError(shown + first["msg"].removeprefix("Value error, ")) from None
+        first = violations(error, content)[0]
+        if first.type == MISSING:
+            raise ValueError(f"has no {first.key}") from None
+        shown = f"has {first.key} = {first.value!r:.40}, which " if first.place else ""
+        raise ValueError(f"{shown}{first.hint}") from None
 
 
 def set_aside(path: Path, what: str) -> Path:

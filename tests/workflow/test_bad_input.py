@@ -48,7 +48,7 @@ BAD = {
         ["training.batch_sise = 4: ", " training.batch_size?"],
     ),
     "unreadable YAML": (unreadable, ["config/studies/tiny.yaml: ", "YAML", "line 3"]),
-    "unknown study": (unknown_study, ["study = 'tinny': ", " tiny?"]),
+    "unknown study": (unknown_study, ["config/config.yaml: studies = 'tinny': ", " tiny?"]),
     "vocabulary too small": (
         with_set(model__vocab_size=100),
         ["model.vocab_size = 100: ", "257"],

@@ -168,7 +168,7 @@ def create_sweep(
         ConfigError: All errors of the sweep file and of what it builds on; no files remain then.
     """
     sweep = load_sweep(sweep_file)
-    problems = read_study_file(base_study)[1]
+    problems = read_study_file(base_study).problems
     if problems:
         raise ConfigError(problems)
     base = yaml12.load_mapping(base_study)

@@ -33,7 +33,7 @@ class Schema:
         implied: Whether a configuration that names no system means this one.
         sections: Their models by name, in the order of files and tables.
         open: Paths of mappings with foreign keys (`model.config`): each key is set by itself.
-        check: Raises ValueError for values of several sections that do not fit together.
+        check: Raises Misfit for values of several sections that do not fit together.
     """
 
     system: str

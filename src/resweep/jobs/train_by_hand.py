@@ -88,8 +88,9 @@ def plan_by_hand(
     try:
         name = options.get("study")
         path = find_study(default_study(config_dir) if name is None else name, config_dir)
-        study, problems_of_study = read_study_file(path)
-        problems += problems_of_study
+        read = read_study_file(path)
+        study = read.content
+        problems += read.problems
         problems += [
             Problem(one.origin, one.name, one.value, f"did you mean {meant}? {OWN_HINT}")
             for one in arguments.given
@@ -134,7 +135,7 @@ def _resolve(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the configuration, and the part of it that was given: path -> value."""
     schema = find_system(study.system or DEFAULT, str(path)).schema
-    modules, problems = layers.load_modules(config_dir, study.base)
+    modules, problems = layers.load_modules(config_dir, study.base, schema, study.own, str(path))
     by_origin: dict[str, dict[str, Any]] = {}
     for one in given:
         by_origin.setdefault(one.origin, {})[one.name] = _for_its_field(one, schema)

@@ -1,16 +1,47 @@
 """The parts of a study file that are the same for the study and its phases."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from resweep.config.section import Int, Positive
+from resweep.config.section import MOST, MOST_SIZE, Count, Positive, Size, Text
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
+MOST_LETTERS = 100  # of a name: file names have 255 bytes, for {study}.{phase}.{trial} and suffixes
 
 
-# One zero: -0.0 has no canonical form.
-Weight = Annotated[float, AfterValidator(lambda value: value + 0.0)]
+# One zero: -0.0 has no canonical form. Bounded: products with metrics are numbers.
+Weight = Annotated[float, Field(ge=-MOST, le=MOST), AfterValidator(lambda value: value + 0.0)]
+
+
+def _fits_wandb(value: str) -> str:
+    if value != value.strip() or not value.isprintable() or re.search(r"[/\\#?%:]", value):
+        raise ValueError(
+            "should have none of / \\ # ? % : and no spaces around it, as W&B wants it"
+        )
+    return value
+
+
+WandbName = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_fits_wandb)]
+
+
+def _fits_file_names(value: str) -> str:
+    if len(value) > MOST_LETTERS:
+        raise ValueError(f"has {len(value)} letters; at most {MOST_LETTERS} fit into file names")
+    if not is_name(value):
+        raise ValueError(
+            "should consist of letters, digits, - and _, and start with a letter or digit"
+        )
+    return value
+
+
+def is_name(text: str) -> bool:
+    """Whether a study or a phase can have this name."""
+    return len(text) <= MOST_LETTERS and re.fullmatch(NAME, text) is not None
+
+
+Name = Annotated[str, AfterValidator(_fits_file_names)]
 
 
 class Part(BaseModel):
@@ -45,8 +76,8 @@ class Tracking(Part):
     """Where metrics are sent, besides the files."""
 
     wandb: Literal["offline", "online", "disabled"] = Field("offline", description="W&B mode")
-    project: str = Field("resweep", description="W&B project")
-    entity: str | None = Field(None, description="W&B user or team; null: the account's default")
+    project: WandbName = Field("resweep", description="W&B project")
+    entity: WandbName | None = Field(None, description="W&B user or team; null: yours")
 
 
 class Publish(Part):
@@ -59,14 +90,14 @@ class Publish(Part):
 class Resources(Part):
     """What one training asks a cluster for; null is estimated from the trial (docs/slurm.md)."""
 
-    gpus: Annotated[Int, Field(ge=0)] = Field(
+    gpus: Annotated[Count, Field(le=MOST_SIZE)] = Field(
         1, description="GPUs per node, at least one per process; 0 trains on CPU nodes"
     )
-    gpu_model: str | None = Field(None, description="the cluster's name for it: a100")
-    cpus: Positive = Field(1, description="cores per process, of which it computes on one")
+    gpu_model: Text | None = Field(None, description="the cluster's name for it: a100")
+    cpus: Size = Field(1, description="cores per process, of which it computes on one")
     mem_mb: Positive | None = Field(None, description="main memory per node")
     runtime: Positive | None = Field(None, description="minutes")
-    partition: str | None = Field(None, description="null: chosen by partitions.yaml")
+    partition: Text | None = Field(None, description="null: chosen by partitions.yaml")
     slurm_extra: str | None = Field(
         None, description="more sbatch options; null: --signal=USR1@120, a signal to save"
     )
