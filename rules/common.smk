@@ -36,11 +36,11 @@ LAYOUT = Layout()
 LOST = {}  # what is gone from the store, by study: only looked at, since --dry-run comes here too
 
 
-def inputs_of(data):
-    """The source files of data, as inputs."""
-    for file in filter(contains_wildcard, data.sources):
+def without_braces(files):
+    """Files that a study names, as inputs."""
+    for file in filter(contains_wildcard, map(str, files)):
         raise WorkflowError(f"{file}: Snakemake reads braces in names as wildcards; rename it")
-    return data.sources
+    return files
 
 
 try:

@@ -15,7 +15,7 @@ for study, phase, fill in FILLS:
         name:
             rule_name(fill.verb, study, phase, fill.stage)
         input:
-            **fill.inputs,
+            **{name: without_braces(given) for name, given in fill.inputs.items()},
             records=fill.records,
         output:
             **fill.outputs,

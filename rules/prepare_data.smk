@@ -15,7 +15,7 @@ for study, data in DATA:
         name:
             rule_name("prepare_data", study, stage=data.id)
         input:
-            inputs_of(data),
+            without_braces(data.sources),
         output:
             LAYOUT.study(study.name).data_stamp(data.id),
         log:
@@ -28,5 +28,5 @@ for study, data in DATA:
             settings=lambda wildcards, settings=data.settings: settings,
         shell:
             "python workflow/scripts/prepare_data.py --system {params.system} "
-            "--settings {params.settings:q} --stamp {output} "
+            "--settings @<(printf %s {params.settings:q}) --stamp {output} "
             "> {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"

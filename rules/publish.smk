@@ -33,13 +33,13 @@ for study in STUDIES:
                 only=[path.name for path in files.trial_files(LAYOUT, phase)],
                 metadata=canonical_json({"study": study.name, "phase": phase.name}),
                 mode=study.tracking.wandb,
-                project=study.tracking.project,
-                entity=study.tracking.entity or "",
+                project=lambda wildcards, of=study: of.tracking.project,
+                entity=lambda wildcards, of=study: of.tracking.entity or "",
                 code=code("upload_rerun_configs.py"),
             shell:
                 "python workflow/scripts/upload_rerun_configs.py --config-dir {params.folder} "
                 "--only {params.only} --best-yaml {input.best} --artifact-name {params.name} "
-                "--metadata {params.metadata:q} --mode {params.mode} --project {params.project:q} "
+                "--metadata {params.metadata:q} --mode {params.mode} --project={params.project:q} "
                 "--entity={params.entity:q} --stamp {output.stamp} 2>&1 | tee {log}"
 
     for phase in files.model_published(study):
@@ -61,11 +61,11 @@ for study in STUDIES:
                 name=files.model_artifact(phase.name),
                 metadata=canonical_json({"study": study.name}),
                 mode=study.tracking.wandb,
-                project=study.tracking.project,
-                entity=study.tracking.entity or "",
+                project=lambda wildcards, of=study: of.tracking.project,
+                entity=lambda wildcards, of=study: of.tracking.entity or "",
                 code=code("publish_model.py"),
             shell:
                 "python workflow/scripts/publish_model.py --scores {input.scores} "
                 "--artifact-name {params.name} --metadata {params.metadata:q} --mode {params.mode} "
-                "--project {params.project:q} --entity={params.entity:q} --stamp {output.stamp} "
+                "--project={params.project:q} --entity={params.entity:q} --stamp {output.stamp} "
                 "2>&1 | tee {log}"

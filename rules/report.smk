@@ -23,10 +23,10 @@ for study in STUDIES:
         conda:
             "../envs/resweep.yaml"
         params:
-            content=canonical_json(study.resolved()),
+            content=lambda wildcards, of=study: canonical_json(of.resolved()),
             code=code("write_study.py"),
         shell:
-            "python workflow/scripts/write_study.py --content {params.content:q} "
+            "python workflow/scripts/write_study.py --content @<(printf %s {params.content:q}) "
             "--output {output.study} "
             "> {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"
 

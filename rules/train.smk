@@ -8,7 +8,8 @@
 # The content of a known trial is a param: a new value of a grid adds jobs and changes no others. A
 # param that takes `input` is not recorded: settings never make a finished training stale. What
 # differs between rules is in params, since shell commands are formatted when a job starts, after
-# the loop. exec: a scheduler's signals reach the trainer itself, and the job ends with it.
+# the loop. The content is passed as a file: one argument of a command ends at 128 kB. exec: a
+# scheduler's signals reach the trainer itself, and the job ends with it.
 
 
 for study, phase, stage in STAGES:
@@ -35,5 +36,6 @@ for study, phase, stage in STAGES:
                 *of, wildcards.trial
             ),
         shell:
-            "exec python workflow/scripts/train.py {params.settings} --content={params.content:q} "
+            "exec python workflow/scripts/train.py {params.settings} "
+            "--content=@<(printf %s {params.content:q}) "
             "--record {output.records} --log {log} --memory-mb {resources.mem_mb}"

@@ -1,10 +1,13 @@
-"""Text in CSV cells that spreadsheets show as it is.
+"""Text in CSV cells that spreadsheets show as it is, however long.
 
 A spreadsheet takes text that begins with = + - or @ for a formula and computes it. Such text is
 written with an apostrophe before it, and read without. Numbers are never changed.
 """
 
+import csv
 import re
+import sys
+from collections.abc import Iterable
 from typing import Any
 
 MARK = "'"
@@ -26,6 +29,12 @@ def end_lines(text: str) -> str:
     parts = text.split('"')  # every second one is within quotes
     parts[::2] = [part.replace("\r\n", "\n") for part in parts[::2]]
     return '"'.join(parts)
+
+
+def dict_reader(lines: Iterable[str], restval: str | None = None) -> "csv.DictReader[str]":
+    """Return a reader of rows as mappings, whose cells may be longer than csv's 128 kB."""
+    csv.field_size_limit(sys.maxsize)
+    return csv.DictReader(lines, restval=restval)
 
 
 def is_marked(cell: str) -> bool:

@@ -115,6 +115,24 @@ def write_atomically(
 
 
 @contextmanager
+def handing_over(content: str, beside: Path) -> Iterator[Path]:
+    """Write a file for other processes, maybe on other machines, that is there inside the body.
+
+    Args:
+        content: All of it.
+        beside: A file in whose folder it is put.
+    """
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    path = _beside(beside)
+    with naming(path):
+        try:
+            path.write_text(content, encoding="utf-8")
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
 def removing(folder: Path) -> Iterator[None]:
     """Remove a folder at the end, unless the body has renamed it to what it is made for."""
     try:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resweep.cells import end_lines, from_cell, is_marked, to_cell
+from resweep.cells import dict_reader, end_lines, from_cell, is_marked, to_cell
 
 FORMULAS = [
     "=1+1",
@@ -56,6 +56,13 @@ def test_everything_else_stays(value: Any) -> None:
 @pytest.mark.parametrize("text", ["'=1", "''-x", "'''@"])
 def test_text_that_looks_like_a_written_formula_comes_back(text: str) -> None:
     assert from_cell(to_cell(text)) == text
+
+
+def test_a_long_cell_is_read() -> None:
+    written = io.StringIO(newline="")
+    csv.writer(written).writerows([["text"], ["x" * 200_000]])
+    (row,) = dict_reader(io.StringIO(written.getvalue(), newline=""))
+    assert row == {"text": "x" * 200_000}
 
 
 @pytest.mark.parametrize("text", [*FORMULAS, "'=1", *HARMLESS])

@@ -6,10 +6,10 @@ r"""Link the weights to keep after a phase is ranked, and release the others.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from resweep.errors import run_command
+from resweep.json_files import json_argument
 from resweep.paths import Layout
 from resweep.ranking.keep import keep_models
 from resweep.study.metric import PhaseScore
@@ -39,7 +39,7 @@ def main() -> None:
     )
     add(
         "--best-of-study",
-        type=json.loads,
+        type=json_argument,
         help="for the study's last phase: its score settings as JSON; the weights of its best stay "
         "when another becomes the best",
     )

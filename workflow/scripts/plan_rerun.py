@@ -6,11 +6,11 @@ r"""Write the trial files of a rerun: the best configurations, from scratch, wit
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from resweep.data.store import ensure
 from resweep.errors import run_command
+from resweep.json_files import json_argument
 from resweep.paths import Layout
 from resweep.ranking.selection import plan_rerun
 from resweep.systems.registry import system_of
@@ -24,12 +24,17 @@ def main() -> None:
     )
     add = parser.add_argument
     add("--best", type=Path, required=True, help="list of best configurations")
-    add("--plan", required=True, help="study, phase, config, overrides and seeds as JSON")
+    add(
+        "--plan",
+        type=json_argument,
+        required=True,
+        help="study, phase, config, overrides and seeds as JSON, or @FILE",
+    )
     add("--trials", type=Path, nargs="+", required=True, help="trial files to write")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
     names = [path.stem for path in arguments.trials]
-    planned = plan_rerun(arguments.best, names, **json.loads(arguments.plan))
+    planned = plan_rerun(arguments.best, names, **arguments.plan)
     for path, trial in zip(arguments.trials, planned, strict=True):
         if not trial.empty:
             ensure(system_of(trial.config), trial.config["data"], Layout(arguments.results))

@@ -5,12 +5,11 @@ r"""Prepare a system's data, once for equal settings.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from resweep.data.store import ensure
 from resweep.errors import run_command
-from resweep.json_files import write_json
+from resweep.json_files import json_argument, write_json
 from resweep.paths import Layout
 from resweep.systems.registry import find_system
 from resweep.systems.system import DEFAULT
@@ -24,9 +23,9 @@ def main() -> None:
     parser.add_argument("--system", default=DEFAULT, help=f"system that reads it ({DEFAULT})")
     parser.add_argument(
         "--settings",
-        type=json.loads,
+        type=json_argument,
         required=True,
-        help="the data section as JSON, as far as it differs from the defaults",
+        help="the data section as JSON, or @FILE, as far as it differs from the defaults",
     )
     parser.add_argument(
         "--stamp", type=Path, required=True, help="description of the data to write"

@@ -6,12 +6,12 @@ r"""Decide which trials continue from a rung, and fill the slots of the next one
 """
 
 import argparse
-import json
 import logging
 import sys
 from pathlib import Path
 
 from resweep.errors import run_command
+from resweep.json_files import json_argument
 from resweep.paths import Layout
 from resweep.ranking.release import release_stopped
 from resweep.search.promote import promote, rung_plan_from
@@ -31,13 +31,13 @@ def main() -> None:
     )
     add = parser.add_argument
     add("--records", nargs="+", required=True, help="records of the rung; - reads their names")
-    add("--plan", required=True, help="the rung's settings as JSON")
+    add("--plan", type=json_argument, required=True, help="the rung's settings as JSON, or @FILE")
     add("--trials", type=Path, nargs="+", required=True, help="trial files of the next rung")
     add("--decisions", type=Path, required=True, help="table to write")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    plan = rung_plan_from(json.loads(arguments.plan))
+    plan = rung_plan_from(arguments.plan)
     layout = Layout(arguments.results)
     outcomes = OutcomeReader(layout).read_all(record_paths(arguments.records))
     trials, decisions = promote(plan, outcomes)

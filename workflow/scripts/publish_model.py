@@ -9,7 +9,6 @@ instead; summarize.py names it if it is better than the best now.
 """
 
 import argparse
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -45,7 +44,7 @@ def main() -> None:
             name=name,
             type="model",
             files=files,
-            metadata=json.loads(a.metadata) | metadata,
+            metadata=a.metadata | metadata,
             notes=notes,
             link=True,
         ),

@@ -5,12 +5,12 @@ r"""Rank the trials of a phase: early slope, final value, score.
 """
 
 import argparse
-import json
 import logging
 import sys
 from pathlib import Path
 
 from resweep.errors import run_command
+from resweep.json_files import json_argument
 from resweep.paths import Layout
 from resweep.ranking.frames import write_frame
 from resweep.ranking.scores import check_rankable, code_warning, rank_trials, read_result
@@ -33,7 +33,7 @@ def main() -> None:
     )
     add("--scores", type=Path, required=True, help="scores.csv to write")
     add("--study", required=True, help="name of the study, for messages")
-    add("--score", default="{}", help="the study's score settings as JSON")
+    add("--score", type=json_argument, default={}, help="the study's score settings as JSON")
     add("--tolerate-failures", type=int, default=0, help="number of failed trials to tolerate (0)")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
@@ -42,7 +42,7 @@ def main() -> None:
     outcomes = OutcomeReader(layout).read_all(record_paths(arguments.records))
     configs = (outcome.trial.config for outcome in outcomes)
     config = next(filter(None, configs), {})  # an empty slot has none
-    score = read_score({"score": json.loads(arguments.score), "config": config})
+    score = read_score({"score": arguments.score, "config": config})
     results = [read_result(outcome, score, layout) for outcome in outcomes]
     check_rankable(results, arguments.tolerate_failures, arguments.study)
     warning = code_warning(result.record for result in results)

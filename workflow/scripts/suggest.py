@@ -10,11 +10,11 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"  # sums over several threads differ in their last bits
 
 import argparse
-import json
 import logging
 from pathlib import Path
 
 from resweep.errors import run_command
+from resweep.json_files import json_argument
 from resweep.paths import Layout
 from resweep.search.rounds import plan_from, propose_round
 from resweep.store.outcome import OutcomeReader
@@ -30,12 +30,12 @@ def main() -> None:
     add = parser.add_argument
     add("--records", nargs="*", default=[], help="records of earlier rounds; - reads their names")
     add("--warm-start", type=Path, nargs="*", default=[], help="tables to start from")
-    add("--plan", required=True, help="the round's settings as JSON")
+    add("--plan", type=json_argument, required=True, help="the round's settings as JSON, or @FILE")
     add("--trials", type=Path, nargs="+", required=True, help="trial files to write")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    plan = plan_from(json.loads(arguments.plan))
+    plan = plan_from(arguments.plan)
     layout = Layout(arguments.results)
     reader = OutcomeReader(layout)
     outcomes = reader.read_all(record_paths(arguments.records))

@@ -30,7 +30,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads must not 
 
 import argparse
 import functools
-import json
 import logging
 import signal
 import sys
@@ -43,6 +42,7 @@ from resweep.errors import ResweepError, StoreError, describe, run_command
 from resweep.jobs.options import JobOptions
 from resweep.jobs.train_by_hand import plan_by_hand, result_text, train_by_hand
 from resweep.jobs.train_trial import train_trial
+from resweep.json_files import json_argument, text_argument
 from resweep.machine.launch import Answer, end_with_parent, under_torchrun
 from resweep.machine.log_file import add_log_file
 from resweep.machine.signals import SAVED_AND_STOPPED, watch_signals
@@ -73,7 +73,7 @@ def train_one_trial(words: list[str]) -> int:
     arguments = parse_arguments(words)
     signals = watch_signals()
     if arguments.content:
-        trial = trial_from(json.loads(arguments.content), "--content")
+        trial = trial_from(arguments.content, "--content")
         if arguments.trial:
             write_trial(arguments.trial, trial)
     else:
@@ -193,12 +193,22 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("--trial", type=Path, help="the trial file")
     add("--record", type=Path, required=True, help="the record to write")
-    add("--content", help="the trial as JSON; written to the trial file, if one is given")
+    add(
+        "--content",
+        type=content_argument,
+        help="the trial as JSON, or @FILE; written to the trial file, if one is given",
+    )
     JobOptions.add_to(parser)
     arguments = parser.parse_args(words)
     if not arguments.trial and not arguments.content:
         parser.error("--trial or --content is missing")
     return arguments
+
+
+def content_argument(text: str) -> Any:
+    """Return the content of a trial; None where it is empty, for a trial that has its file."""
+    text = text_argument(text)
+    return json_argument(text) if text else None
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ version.
 """
 
 import argparse
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -38,7 +37,7 @@ def main() -> None:
     name, layout = check_name(a.artifact_name), Layout(a.results)
     files = config_files(a.config_dir, a.best_yaml, a.only)
     stamp = publish(
-        Content(name=name, type="configs", files=files, metadata=json.loads(a.metadata)),
+        Content(name=name, type="configs", files=files, metadata=a.metadata),
         place_of(a),
         a.stamp or layout.artifact(name),
         layout,

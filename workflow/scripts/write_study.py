@@ -4,12 +4,12 @@ python workflow/scripts/write_study.py --content JSON --output results/STUDY/stu
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from resweep import yaml12
 from resweep.errors import run_command
 from resweep.files import write_atomically
+from resweep.json_files import json_argument
 
 
 def main() -> None:
@@ -17,10 +17,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--content", required=True, help="the resolved study as JSON")
+    parser.add_argument(
+        "--content", type=json_argument, required=True, help="the resolved study as JSON, or @FILE"
+    )
     parser.add_argument("--output", type=Path, required=True, help="file to write")
     arguments = parser.parse_args()
-    write_atomically(arguments.output, yaml12.dump(json.loads(arguments.content)))
+    write_atomically(arguments.output, yaml12.dump(arguments.content))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from resweep.json_files import json_argument
 from resweep.paths import Layout
 
 KEEP = ("best", "all", "none")
@@ -80,7 +81,7 @@ class JobOptions:
         add("--weights", action="store_true", help="train again if the weights were pruned")
         add(
             "--tracking",
-            type=json.loads,
+            type=json_argument,
             default={},
             metavar="JSON",
             help="W&B settings: wandb, project, entity",

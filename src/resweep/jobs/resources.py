@@ -26,6 +26,7 @@ from resweep.paths import Layout
 from resweep.search.stages import Stage
 from resweep.store.answer import Infeasible, Served, Unknown, answer
 from resweep.store.attempts import Attempts
+from resweep.study.sbatch_options import SbatchOptions, read_sbatch_options
 from resweep.study.schema import Resources
 from resweep.study.study import Phase
 from resweep.systems.registry import system_of
@@ -34,7 +35,6 @@ from resweep.trials.trial import Trial, read_trial
 BASE_MB = 800
 GROWTH = 1.5
 START_MINUTES = 10
-NOTICE = "--signal=USR1@120"  # SLURM signals a training two minutes before its limit
 MOST_MINUTES = 24 * 60  # a longer run saves at its limit, and its retry continues
 CACHED_SECONDS = 1.0  # for an answer about a trial
 FLOPS = {"cpu": 2e9, "gpu": 5e12}
@@ -59,11 +59,18 @@ class Needs:
     nodes: int = 1
     gpu_model: str | None = None
     partition: str | None = None
-    slurm_extra: str | None = None
+    sbatch: SbatchOptions | None = None
+
+    @property
+    def slurm_extra(self) -> str | None:
+        """More options for sbatch, for a shell."""
+        return None if self.sbatch is None else self.sbatch.shell_text
 
     @property
     def gres(self) -> str | None:
-        """The GPUs as SLURM writes them: `gpu:1`, `gpu:a100:2`; None without any."""
+        """The GPUs as SLURM writes them: `gpu:1`, `gpu:a100:2`, or what the study's options say."""
+        if self.sbatch is not None and self.sbatch.gres is not None:
+            return self.sbatch.gres
         if not self.gpus:
             return None
         return ":".join(["gpu", *([self.gpu_model] if self.gpu_model else []), str(self.gpus)])
@@ -81,7 +88,7 @@ class Needs:
     @property
     def tasks_per_gpu(self) -> int | None:
         """0, not the plugin's default: `tasks` counts one torchrun per node."""
-        return 0 if self.nodes > 1 and self.gpus else None
+        return 0 if self.nodes > 1 and self.gres else None
 
 
 LINK = Needs(gpus=0, mem_mb=1000, runtime=10)  # to write a link
@@ -156,7 +163,8 @@ def scheduler_resources(wanted: Resources) -> dict[str, str]:
     """
     names = {name: name for name in ("mem_mb", "runtime", "slurm_extra", "mpi", "tasks_per_gpu")}
     names |= {"nodes": "several_nodes", "tasks": "several_nodes"}
-    names |= {"gres": "gres"} if wanted.gpus else {}
+    options = read_sbatch_options(wanted.slurm_extra or "")
+    names |= {"gres": "gres"} if wanted.gpus or options.gres else {}
     names |= {"slurm_partition": "partition"} if wanted.partition else {}
     return names
 
@@ -180,5 +188,5 @@ def _estimate(
         nodes=training.nodes,
         gpu_model=wanted.gpu_model,
         partition=wanted.partition,
-        slurm_extra=NOTICE if wanted.slurm_extra is None else wanted.slurm_extra,
+        sbatch=read_sbatch_options(wanted.slurm_extra or ""),
     )

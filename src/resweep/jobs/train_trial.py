@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from resweep.config.training_section import Training
 from resweep.errors import (
     ConfigError,
     DamagedFile,
@@ -21,7 +22,7 @@ from resweep.errors import (
     ResweepError,
     StoreError,
 )
-from resweep.files import may_write
+from resweep.files import handing_over, may_write
 from resweep.jobs.options import JobOptions
 from resweep.machine import launch
 from resweep.machine.gpus import gpu_log, lease_gpu
@@ -222,15 +223,12 @@ class _Job:
             hint = f"is one GPU for {training.processes} processes; use auto or cuda"
             raise ConfigError(Problem("command line", "--device", self.options.device, hint))
         limit = MicroBatchLimit(self.run.path, None)
-        # Not in a file: other nodes have their own /tmp.
-        words = ["--content", json.dumps(self.trial.content()), "--record", f"{self.record}"]
-        words += self.options.words()
 
         def start() -> bool:
             while True:
                 known = limit.read()
                 try:
-                    return launch.launch(training, words, self.interrupted)
+                    return self._launch(training)
                 except launch.Crashed as error:
                     if self.interrupted():
                         text = f"run {self.run.run_id}: {error} while stopping"
@@ -240,6 +238,12 @@ class _Job:
                 log.info("out of memory: continuing with micro-batch size %s", limit.read())
 
         return retry_once(start)
+
+    def _launch(self, training: Training) -> bool:
+        """Start the processes once; the trial is in a file that other nodes see too."""
+        with handing_over(json.dumps(self.trial.content()), beside=self.record) as file:
+            words = ["--content", f"@{file}", "--record", f"{self.record}", *self.options.words()]
+            return launch.launch(training, words, self.interrupted)
 
 
 def retry_once(work: Callable[[], T]) -> T:

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from resweep.json_files import json_argument
 from resweep.publish.artifacts import Place
 
 
@@ -18,7 +19,7 @@ def add_place_arguments(parser: argparse.ArgumentParser) -> None:
         default="offline",
         help="W&B mode (offline)",
     )
-    add("--metadata", default="{}", help="metadata to add, as JSON")
+    add("--metadata", type=json_argument, default={}, help="metadata to add, as JSON")
     add("--stamp", type=Path, help="stamp to write (results/artifacts/NAME.json)")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
 

@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from resweep.cells import dict_reader
 from resweep.config.metric import sign_of
 from resweep.errors import DamagedFile, StoreError
 from resweep.paths import Layout
@@ -194,7 +195,7 @@ def _ranked_runs(scores: Path) -> list[tuple[int, str]]:
     """Return rank and run of each row of scores.csv that has a score, best first."""
     try:
         with scores.open(newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row["score"] and row["run_id"]]
+            rows = [row for row in dict_reader(file) if row["score"] and row["run_id"]]
         return sorted((int(row["rank"]), row["run_id"]) for row in rows)
     except (ValueError, KeyError, TypeError, csv.Error):
         raise DamagedFile(scores, "is not a ranking", MADE_AGAIN) from None

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from resweep.cells import from_cell
+from resweep.cells import dict_reader, from_cell
 from resweep.config.metric import Metric
 from resweep.errors import ConfigError, DamagedFile, Problem, StoreError
 from resweep.paths import Layout
@@ -199,7 +199,7 @@ def _ranked_trials(study: str, phase: str, layout: Layout) -> list[str]:
         text = file.read_bytes().decode()
         if not text.endswith("\n"):
             raise ValueError("was cut off")
-        names = sorted(from_cell(row["trial"]) for row in csv.DictReader(io.StringIO(text, "")))
+        names = sorted(from_cell(row["trial"]) for row in dict_reader(io.StringIO(text, "")))
         if not all(names) or not names:
             raise ValueError("has no trials, or one without a name")
     except (ValueError, KeyError, TypeError, csv.Error) as error:

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from resweep import yaml12
-from resweep.cells import from_cell, is_marked
+from resweep.cells import dict_reader, from_cell, is_marked
 from resweep.config import compose
 from resweep.config.metric import sign_of
 from resweep.config.schema import Schema
@@ -173,7 +173,7 @@ def _read_rows(
     """Return the rows of a table, the column of the metric, and columns by path."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restval="")
+            reader = dict_reader(file, restval="")
             reader.fieldnames = list(map(from_cell, reader.fieldnames or ()))
             rows, columns = list(reader), list(reader.fieldnames)
     except (OSError, ValueError, csv.Error) as error:

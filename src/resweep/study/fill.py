@@ -37,11 +37,14 @@ class Fill:
 
     @property
     def command(self) -> str:
-        """The command as a shell line; it waits for names of records if it reads any."""
+        """The command for bash; it waits for names of records if it reads any.
+
+        The plan is passed as a file: one argument of a command ends at 128 kB.
+        """
         files = {**self.inputs, **self.outputs}
         words = ["python", f"workflow/scripts/{self.script}"]
         words += ["--records", "-"] if self.records else []
-        words += ["--plan", self.plan] if self.plan is not None else []
         for name in self.passes:
             words += [f"--{name.replace('_', '-')}", *map(str, files[name])]
-        return shlex.join(words)
+        plan = f" --plan @<(printf %s {shlex.quote(self.plan)})" if self.plan is not None else ""
+        return shlex.join(words) + plan

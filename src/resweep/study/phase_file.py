@@ -10,7 +10,8 @@ from pydantic import Field
 
 from resweep.config.compose import Layer
 from resweep.errors import Problem
-from resweep.study.schema import Keep, Name, Part, Resources, Score
+from resweep.study.names import Name
+from resweep.study.schema import Keep, Part, Resources, Score
 from resweep.study.study import Phase
 from resweep.systems.system import System
 

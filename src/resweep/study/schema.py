@@ -5,43 +5,34 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from resweep.config.section import MOST, MOST_SIZE, Count, Positive, Size, Text
-
-NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
-MOST_LETTERS = 100  # of a name: file names have 255 bytes, for {study}.{phase}.{trial} and suffixes
-
+from resweep.config.section import MOST, MOST_SIZE, Count, Positive, Size
+from resweep.study.names import WandbName
+from resweep.study.sbatch_options import read_sbatch_options
 
 # One zero: -0.0 has no canonical form. Bounded: products with metrics are numbers.
 Weight = Annotated[float, Field(ge=-MOST, le=MOST), AfterValidator(lambda value: value + 0.0)]
 
 
-def _fits_wandb(value: str) -> str:
-    if value != value.strip() or not value.isprintable() or re.search(r"[/\\#?%:]", value):
-        raise ValueError(
-            "should have none of / \\ # ? % : and no spaces around it, as W&B wants it"
-        )
-    return value
+def _check_sbatch_options(text: str) -> str:
+    read_sbatch_options(text)
+    return text
 
 
-WandbName = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_fits_wandb)]
+def _check_gpu_model(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.]+", text):
+        raise ValueError("should be letters, digits, _ and ., all that the SLURM plugin accepts")
+    return text
 
 
-def _fits_file_names(value: str) -> str:
-    if len(value) > MOST_LETTERS:
-        raise ValueError(f"has {len(value)} letters; at most {MOST_LETTERS} fit into file names")
-    if not is_name(value):
-        raise ValueError(
-            "should consist of letters, digits, - and _, and start with a letter or digit"
-        )
-    return value
+def _check_partition(text: str) -> str:
+    if not re.fullmatch(r"[\w.][\w.,:@+-]*", text):
+        raise ValueError("should be the name of a partition, or several with commas between")
+    return text
 
 
-def is_name(text: str) -> bool:
-    """Whether a study or a phase can have this name."""
-    return len(text) <= MOST_LETTERS and re.fullmatch(NAME, text) is not None
-
-
-Name = Annotated[str, AfterValidator(_fits_file_names)]
+GpuModel = Annotated[str, AfterValidator(_check_gpu_model)]
+Partition = Annotated[str, AfterValidator(_check_partition)]
+SbatchText = Annotated[str, AfterValidator(_check_sbatch_options)]
 
 
 class Part(BaseModel):
@@ -93,13 +84,13 @@ class Resources(Part):
     gpus: Annotated[Count, Field(le=MOST_SIZE)] = Field(
         1, description="GPUs per node, at least one per process; 0 trains on CPU nodes"
     )
-    gpu_model: Text | None = Field(None, description="the cluster's name for it: a100")
+    gpu_model: GpuModel | None = Field(None, description="the cluster's name for it: a100")
     cpus: Size = Field(1, description="cores per process, of which it computes on one")
     mem_mb: Positive | None = Field(None, description="main memory per node")
     runtime: Positive | None = Field(None, description="minutes")
-    partition: Text | None = Field(None, description="null: chosen by partitions.yaml")
-    slurm_extra: str | None = Field(
-        None, description="more sbatch options; null: --signal=USR1@120, a signal to save"
+    partition: Partition | None = Field(None, description="null: chosen by partitions.yaml")
+    slurm_extra: SbatchText | None = Field(
+        None, description="more options for sbatch; --signal=USR1@120 unless it has another"
     )
 
 

@@ -13,8 +13,9 @@ from resweep.config.section import Count, Text
 from resweep.config.spelling import nearest
 from resweep.errors import Problem
 from resweep.study.kinds.registry import KINDS, kind_name
+from resweep.study.names import Name, is_name
 from resweep.study.phase_file import PhaseFile
-from resweep.study.schema import Keep, Name, Part, Publish, Resources, Score, Tracking, is_name
+from resweep.study.schema import Keep, Part, Publish, Resources, Score, Tracking
 from resweep.systems.system import DEFAULT
 from resweep.violations import (
     KIND_MISSING,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from resweep.cells import from_cell, to_cell
+from resweep.cells import dict_reader, from_cell, to_cell
 from resweep.errors import DamagedFile
 from resweep.files import write_atomically
 
@@ -36,7 +36,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
         text = path.read_bytes().decode()
         if not text.endswith("\n"):
             raise ValueError("was cut off")
-        reader = csv.DictReader(io.StringIO(text, newline=""))
+        reader = dict_reader(io.StringIO(text, newline=""))
         lacking = [column for column in COLUMNS[:-1] if column not in (reader.fieldnames or ())]
         if lacking:
             raise ValueError(f"has no column {lacking[0]}")

@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from resweep.config.training_section import Training
 from resweep.errors import ConfigError, DataError, Interrupted, LockTimeout, ResweepError
 from resweep.jobs.options import JobOptions
 from resweep.jobs.train_trial import train_trial
+from resweep.json_files import json_argument
 from resweep.machine import launch
 from resweep.paths import Layout
 from resweep.store.attempts import FEWER_ROWS, Attempts
@@ -144,16 +146,20 @@ def test_no_processes_are_started_to_wait_for_another_job(monkeypatch, tmp_path)
         train(trial, layout, lock_timeout=0.0)
 
 
-def test_the_trial_reaches_other_nodes_without_a_file(monkeypatch, tmp_path):
+def test_the_trial_reaches_other_nodes_however_long_it_is(monkeypatch, tmp_path):
     given: list[str] = []
+    told: list[dict[str, Any]] = []
 
     def note(training: Any, words: list[str], interrupted: Any) -> bool:
         given.extend(words)
+        told.append(json_argument(words[words.index("--content") + 1]))
         return True
 
     monkeypatch.setattr(launch, "launch", note)
     options = JobOptions(results=tmp_path, lock_timeout=1.0)
-    train_trial(trial_of_two(), tmp_path / "record.json", options)
-    assert "--trial" not in given
-    told = json.loads(given[given.index("--content") + 1])
-    assert trial_from(told, "--content").content() == trial_of_two().content()
+    whole = trial_of_two()
+    trial = replace(whole, config={**whole.config, "prompt": "é" * 200_000})
+    train_trial(trial, tmp_path / "record.json", options)
+    assert max(map(len, given)) < 2**17 and "--trial" not in given
+    assert trial_from(told[0], "--content").content() == trial.content()
+    assert not list(tmp_path.glob(".record.json.*"))

@@ -21,8 +21,8 @@ from resweep.study.kinds.sweep_phase import Search, SweepPhase
 from resweep.study.kinds.sweep_rungs import load_rungs, read_rule
 from resweep.study.metric import PhaseScore, choose_metric, warn_of_unused
 from resweep.study.name_trials import check_unread, name_trials, resolve_parameters
+from resweep.study.names import NAME
 from resweep.study.phase_file import Loaded, PhaseFile, Surroundings
-from resweep.study.schema import NAME
 from resweep.sweep import EarlyTerminate, Parameter, Sweep, load_sweep
 from resweep.sweep.points import MOST_POINTS
 from resweep.systems.registry import metric_of, system_of
