@@ -142,6 +142,8 @@ def _hint(number: int | None, path: Path) -> str:
     """Return what helps, after a separator; empty if that is not known."""
     if number in FULL:
         return "; free some space, then run the same command again"
+    if number == errno.ENAMETOOLONG:
+        return "; use a shorter name"
     if number == errno.EROFS:
         return "; only reading is possible there: write elsewhere, or mount it for writing"
     if number in (errno.EACCES, errno.EPERM):

@@ -140,6 +140,9 @@ _Yaml12Loader.add_constructor("tag:yaml.org,2002:seq", _construct_sequence)
 
 def parse(text: str) -> Any:
     """Parse YAML text; raises `yaml.YAMLError`."""
+    fault = text_fault(text)
+    if fault is not None:
+        raise yaml.YAMLError(fault)
     if "&" in text or sum(map(text.count, _SIGNS)) > _FEW_NODES:
         _check_size(text)
     return yaml.load(text, Loader=_Yaml12Loader)

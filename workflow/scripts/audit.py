@@ -8,6 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from resweep.command_line import file_path, plain_text
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.report.audit import audit, audit_old_bests, audit_table
@@ -20,12 +21,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("study", help="name or file of a study")
-    parser.add_argument("--set", default="{}", help="overrides, as in snakemake --config set=...")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="results folder")
+    parser.add_argument("study", type=plain_text, help="name or file of a study")
+    parser.add_argument("--set", type=plain_text, default="{}", help="overrides, as in snakemake --config set=...")
+    parser.add_argument("--results", type=file_path, default=Path("results"), help="results folder")
     arguments = parser.parse_args()
     settings = {"study": arguments.study, "set": arguments.set}
-    for study in load_studies(settings):
+    for study in load_studies(settings, where="command line"):
         layout = Layout(arguments.results)
         for warning in (*study.warnings, *find_lost(layout, study).lines()):
             print(f"warning: {warning}", file=sys.stderr)

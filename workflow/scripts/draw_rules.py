@@ -9,9 +9,9 @@ import argparse
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from subprocess import PIPE
 
+from resweep.command_line import file_path
 from resweep.errors import ResweepError, run_command
 from resweep.files import write_atomically
 from resweep.report.fold_rules import fold_rules
@@ -22,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("prefix", type=Path, help="output path without extension")
+    parser.add_argument("prefix", type=file_path, help="output path without extension")
     prefix = parser.parse_args().prefix
     graph = sys.stdin.read()
     if "digraph" not in graph:

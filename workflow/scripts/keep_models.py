@@ -8,8 +8,8 @@ r"""Link the weights to keep after a phase is ranked, and release the others.
 import argparse
 from pathlib import Path
 
+from resweep.command_line import file_path, folder_name, json_argument, positive
 from resweep.errors import run_command
-from resweep.json_files import json_argument
 from resweep.paths import Layout
 from resweep.ranking.keep import keep_models
 from resweep.study.metric import PhaseScore
@@ -22,28 +22,28 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--study", required=True, help="name of the study")
-    add("--phase", required=True, help="name of the phase")
+    add("--study", type=folder_name, required=True, help="name of the study")
+    add("--phase", type=folder_name, required=True, help="name of the phase")
     add("--policy", choices=("best", "all", "none"), required=True, help="which weights to keep")
-    add("--top", type=int, required=True, help="best: number of configurations")
-    add("--scores", type=Path, required=True, help="the phase's scores.csv")
-    add("--trials", type=int, help="number of trials of the phase")
-    add("--models", type=Path, required=True, help="folder for the links")
-    add("--decisions", type=Path, required=True, help="decisions.csv to write")
+    add("--top", type=positive, required=True, help="best: number of configurations")
+    add("--scores", type=file_path, required=True, help="the phase's scores.csv")
+    add("--trials", type=positive, help="number of trials of the phase")
+    add("--models", type=file_path, required=True, help="folder for the links")
+    add("--decisions", type=file_path, required=True, help="decisions.csv to write")
     add(
         "--rungs",
-        type=Path,
+        type=file_path,
         nargs="*",
         default=[],
         help="decisions at the phase's rungs, to put first",
     )
     add(
         "--best-of-study",
-        type=json_argument,
+        type=json_argument(PhaseScore | None),
         help="for the study's last phase: its score settings as JSON; the weights of its best stay "
         "when another becomes the best",
     )
-    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    add("--results", type=file_path, default=Path("results"), help="results folder (results)")
     a = parser.parse_args()
     decisions = keep_models(
         study=a.study,

@@ -11,8 +11,8 @@ instead; summarize.py names it if it is better than the best now.
 import argparse
 import shlex
 import sys
-from pathlib import Path
 
+from resweep.command_line import file_path
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.publish.arguments import add_place_arguments, place_of
@@ -25,7 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--scores", type=Path, required=True, help="the phase's scores.csv")
+    parser.add_argument("--scores", type=file_path, required=True, help="the phase's scores.csv")
     parser.add_argument("--run", metavar="RUN_ID", help="a run that was the best, or published")
     add_place_arguments(parser)
     a = parser.parse_args()

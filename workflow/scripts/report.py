@@ -6,6 +6,7 @@ python workflow/scripts/report.py STUDY --output results/STUDY/report.html
 import argparse
 from pathlib import Path
 
+from resweep.command_line import file_path, folder_name
 from resweep.errors import run_command
 from resweep.files import write_atomically
 from resweep.paths import Layout
@@ -19,9 +20,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("study", help="name of the study")
-    add("--output", type=Path, help="page to write (results/STUDY/report.html)")
-    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    add("study", type=folder_name, help="name of the study")
+    add("--output", type=file_path, help="page to write (results/STUDY/report.html)")
+    add("--results", type=file_path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
     layout = Layout(arguments.results)
     output = arguments.output or layout.study(arguments.study).report

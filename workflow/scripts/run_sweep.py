@@ -24,6 +24,7 @@ from pathlib import Path
 
 from resweep.agents.sweep_study import SweepStudy, create_sweep, find_sweep, read_changes
 from resweep.agents.worker import Worker
+from resweep.command_line import file_path, plain_text, positive
 from resweep.errors import Interrupted, run_command
 from resweep.jobs.options import JobOptions
 from resweep.jobs.train_trial import train_trial
@@ -31,7 +32,7 @@ from resweep.machine.gpus import lease_gpu
 from resweep.machine.launch import processes_of_a_node
 from resweep.machine.signals import SAVED_AND_STOPPED, watch_signals
 from resweep.paths import Layout
-from resweep.study.find import default_study, find_study
+from resweep.study.find import find_named_study
 from resweep.sweep import load_sweep
 from resweep.trials.trial import Trial
 
@@ -78,11 +79,10 @@ def main() -> int:
 
 def create(arguments: argparse.Namespace, layout: Layout) -> SweepStudy:
     """Make the study of the sweep file."""
-    base = arguments.study or default_study(arguments.config_dir)
     given = {"project": arguments.project, "entity": arguments.entity, "wandb": arguments.wandb}
     return create_sweep(
         arguments.sweep_config,
-        find_study(base, arguments.config_dir),
+        find_named_study(arguments.study, arguments.config_dir),
         arguments.config_dir,
         layout,
         changes=read_changes(arguments.set),
@@ -153,24 +153,44 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
-        "--sweep-config", "--sweep_config", "--config", type=Path, help="the sweep file"
+        "--sweep-config", "--sweep_config", "--config", type=file_path, help="the sweep file"
     )
-    what.add_argument("--sweep-id", "--sweep_id", help="a sweep to join as a worker")
+    what.add_argument(
+        "--sweep-id", "--sweep_id", type=plain_text, help="a sweep to join as a worker"
+    )
     add = parser.add_argument
     add("--create-only", "--create_only", action="store_true", help="print the id and exit")
     add("--count", type=positive, help="number of trials of the sweep, or of this worker")
-    add("--study", help="study whose base and settings to use (that of config/config.yaml)")
-    add("--set", nargs="*", default=[], metavar="NAME=VALUE", help="values that override that base")
-    add("--project", help="W&B project")
-    add("--entity", help="W&B user or team")
+    add(
+        "--study",
+        type=plain_text,
+        help="study whose base and settings to use (that of config/config.yaml)",
+    )
+    add(
+        "--set",
+        type=plain_text,
+        nargs="*",
+        default=[],
+        metavar="NAME=VALUE",
+        help="values that override that base",
+    )
+    add("--project", type=plain_text, help="W&B project")
+    add("--entity", type=plain_text, help="W&B user or team")
     add("--wandb", choices=("offline", "online", "disabled"), help="W&B mode (the study's)")
-    add("--metric", help="rank by this metric instead of the sweep file's")
+    add("--metric", type=plain_text, help="rank by this metric instead of the sweep file's")
     add("--goal", choices=("minimize", "maximize"), help="direction of that metric")
     add("--round-size", type=positive, help="trials per round of a Bayesian sweep")
-    add("--own", nargs="*", default=[], metavar="NAME", help="hyperparameters of your own")
-    add("--device", help="for workers: auto, cpu, cuda or cuda:N (auto)")
-    add("--config-dir", type=Path, default=Path("config"), help="studies and modules (config)")
-    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    add(
+        "--own",
+        type=plain_text,
+        nargs="*",
+        default=[],
+        metavar="NAME",
+        help="hyperparameters of your own",
+    )
+    add("--device", type=plain_text, help="for workers: auto, cpu, cuda or cuda:N (auto)")
+    add("--config-dir", type=file_path, default=Path("config"), help="studies and modules (config)")
+    add("--results", type=file_path, default=Path("results"), help="results folder (results)")
     given = parser.parse_args(own)
     if given.sweep_id is None:
         wrong = [name for name in OF_WORKERS if getattr(given, name)]
@@ -183,13 +203,6 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     if wrong:
         parser.error(f"--{wrong[0].replace('_', '-')} is only for {required}")
     return given, rest
-
-
-def positive(text: str) -> int:
-    """Read a whole number above 0."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"should be a whole number above 0, not {text!r}")
-    return int(text)
 
 
 if __name__ == "__main__":

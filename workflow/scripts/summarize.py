@@ -6,6 +6,7 @@ python workflow/scripts/summarize.py STUDY
 import argparse
 from pathlib import Path
 
+from resweep.command_line import file_path, folder_name
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.report.results import read_study
@@ -17,9 +18,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("study", help="name of the study")
+    parser.add_argument("study", type=folder_name, help="name of the study")
     parser.add_argument(
-        "--results", type=Path, default=Path("results"), help="results folder (results)"
+        "--results", type=file_path, default=Path("results"), help="results folder (results)"
     )
     arguments = parser.parse_args()
     layout = Layout(arguments.results)

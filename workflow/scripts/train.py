@@ -37,12 +37,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from resweep.command_line import file_path, json_argument, text_argument
 from resweep.data.opened import Opened
 from resweep.errors import ResweepError, StoreError, describe, run_command
 from resweep.jobs.options import JobOptions
 from resweep.jobs.train_by_hand import plan_by_hand, result_text, train_by_hand
 from resweep.jobs.train_trial import train_trial
-from resweep.json_files import json_argument, text_argument
 from resweep.machine.launch import Answer, end_with_parent, under_torchrun
 from resweep.machine.log_file import add_log_file
 from resweep.machine.signals import SAVED_AND_STOPPED, watch_signals
@@ -191,8 +191,8 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--trial", type=Path, help="the trial file")
-    add("--record", type=Path, required=True, help="the record to write")
+    add("--trial", type=file_path, help="the trial file")
+    add("--record", type=file_path, required=True, help="the record to write")
     add(
         "--content",
         type=content_argument,
@@ -208,7 +208,7 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
 def content_argument(text: str) -> Any:
     """Return the content of a trial; None where it is empty, for a trial that has its file."""
     text = text_argument(text)
-    return json_argument(text) if text else None
+    return json_argument()(text) if text else None
 
 
 if __name__ == "__main__":

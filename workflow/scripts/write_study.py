@@ -4,12 +4,11 @@ python workflow/scripts/write_study.py --content JSON --output results/STUDY/stu
 """
 
 import argparse
-from pathlib import Path
 
 from resweep import yaml12
+from resweep.command_line import file_path, json_argument
 from resweep.errors import run_command
 from resweep.files import write_atomically
-from resweep.json_files import json_argument
 
 
 def main() -> None:
@@ -18,9 +17,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--content", type=json_argument, required=True, help="the resolved study as JSON, or @FILE"
+        "--content",
+        type=json_argument(),
+        required=True,
+        help="the resolved study as JSON, or @FILE",
     )
-    parser.add_argument("--output", type=Path, required=True, help="file to write")
+    parser.add_argument("--output", type=file_path, required=True, help="file to write")
     arguments = parser.parse_args()
     write_atomically(arguments.output, yaml12.dump(arguments.content))
 

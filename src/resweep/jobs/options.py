@@ -9,12 +9,25 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from resweep.json_files import json_argument
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict
+
+from resweep.command_line import count, file_path, json_argument, plain_text, seconds
 from resweep.paths import Layout
 
 KEEP = ("best", "all", "none")
+
+
+@with_config(ConfigDict(extra="forbid"))
+class TrackingOptions(TypedDict, total=False):
+    """Settings of W&B, as a job is given them."""
+
+    wandb: Literal["offline", "online", "disabled"]
+    project: str
+    entity: str | None
+    agent_run: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,25 +88,30 @@ class JobOptions:
     def add_to(parser: argparse.ArgumentParser) -> None:
         """Add the options to a parser."""
         add, default = parser.add_argument, JobOptions()
-        add("--results", type=Path, default=default.results, help="results folder (results)")
-        add("--device", default=default.device, help="auto, cpu, cuda or cuda:N (auto)")
+        add("--results", type=file_path, default=default.results, help="results folder (results)")
+        add(
+            "--device",
+            type=plain_text,
+            default=default.device,
+            help="auto, cpu, cuda or cuda:N (auto)",
+        )
         add("--keep", choices=KEEP, default=default.keep, help="weights to keep (best)")
         add("--weights", action="store_true", help="train again if the weights were pruned")
         add(
             "--tracking",
-            type=json_argument,
+            type=json_argument(TrackingOptions),
             default={},
             metavar="JSON",
             help="W&B settings: wandb, project, entity",
         )
         add(
             "--lock-timeout",
-            type=float,
+            type=seconds,
             default=default.lock_timeout,
             help="seconds to wait for another process that trains the same run (3600)",
         )
-        add("--memory-mb", type=int, help="memory limit of the scheduler, in MB")
-        add("--log", type=Path, help="also log to this file")
+        add("--memory-mb", type=count, help="memory limit of the scheduler, in MB")
+        add("--log", type=file_path, help="also log to this file")
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> "JobOptions":

@@ -25,7 +25,7 @@ from resweep.jobs.arguments import COMMAND_LINE, Given, parse_arguments
 from resweep.jobs.options import KEEP, JobOptions
 from resweep.jobs.train_trial import train_trial
 from resweep.paths import BY_HAND, Layout
-from resweep.study.find import default_study, find_study
+from resweep.study.find import find_named_study
 from resweep.study.study_file import StudyFile, read_study_file
 from resweep.systems.registry import find_system, system_of
 from resweep.systems.stop_rules import stop_rules
@@ -82,12 +82,16 @@ def plan_by_hand(
     swept = environment.get("WANDB_SWEEP_PARAM_PATH")
     arguments = parse_arguments(words, OPTIONS, Path(swept) if swept else None)
     options, problems = arguments.options, list(arguments.problems)
+    problems += [
+        Problem(COMMAND_LINE, name, value, "should not be empty")
+        for name, value in options.items()
+        if not value.strip()
+    ]
     keep = options.get("keep", "best")
     if keep not in KEEP:
         problems.append(Problem(COMMAND_LINE, "keep", keep, f"should be one of {', '.join(KEEP)}"))
     try:
-        name = options.get("study")
-        path = find_study(default_study(config_dir) if name is None else name, config_dir)
+        path = find_named_study(options.get("study"), config_dir)
         read = read_study_file(path)
         study = read.content
         problems += read.problems

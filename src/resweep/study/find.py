@@ -69,20 +69,23 @@ def _name(path: Path) -> Any:
     return yaml12.load_mapping(path).get("name")
 
 
-def default_study(config_dir: Path) -> Any:
-    """Return the one study that `config/config.yaml` names.
+def find_named_study(name: str | None, config_dir: Path) -> Path:
+    """Return the file of the study of `--study NAME`; None: of that in `config/config.yaml`.
 
     Raises:
-        ConfigError: It names several, or none.
+        ConfigError: There is no such study; or no name, and the file names several or none.
     """
+    if name is not None:
+        return find_study(name, config_dir, "command line", "--study")
     path = config_dir / "config.yaml"
     content = yaml12.load_mapping(path)
-    names = content.get("study", content.get("studies"))
+    key = "study" if "study" in content else "studies"
+    names = content.get(key)
     names = names if isinstance(names, list) else [names]
     if len(names) != 1 or names[0] is None:
         hint = "should name exactly one study; or choose one by --study NAME"
-        raise ConfigError(Problem(str(path), "studies", names, hint))
-    return names[0]
+        raise ConfigError(Problem(str(path), key, names, hint))
+    return find_study(names[0], config_dir, str(path), key)
 
 
 def load_studies(

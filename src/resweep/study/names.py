@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
+from resweep.paths import NAME
+
 MOST_LETTERS = 100  # file names have 255 bytes, for {study}.{phase}.{trial} and suffixes
 
 

@@ -15,13 +15,13 @@ from resweep.config.section import Positive, Seed, Text
 from resweep.config.spelling import nearest
 from resweep.errors import ConfigError, Problem
 from resweep.files import is_file
+from resweep.paths import NAME
 from resweep.search.observe import check_tables
 from resweep.search.stages import round_names
 from resweep.study.kinds.sweep_phase import Search, SweepPhase
 from resweep.study.kinds.sweep_rungs import load_rungs, read_rule
 from resweep.study.metric import PhaseScore, choose_metric, warn_of_unused
 from resweep.study.name_trials import check_unread, name_trials, resolve_parameters
-from resweep.study.names import NAME
 from resweep.study.phase_file import Loaded, PhaseFile, Surroundings
 from resweep.sweep import EarlyTerminate, Parameter, Sweep, load_sweep
 from resweep.sweep.points import MOST_POINTS
