@@ -10,6 +10,7 @@ from pathlib import Path
 
 from resweep.command_line import file_path, plain_text
 from resweep.errors import run_command
+from resweep.jobs.initial_weights import check_initial_weights
 from resweep.paths import Layout
 from resweep.report.audit import audit, audit_old_bests, audit_table
 from resweep.study.find import load_studies
@@ -22,12 +23,16 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("study", type=plain_text, help="name or file of a study")
-    parser.add_argument("--set", type=plain_text, default="{}", help="overrides, as in snakemake --config set=...")
+    parser.add_argument(
+        "--set", type=plain_text, default="{}", help="overrides, as in snakemake --config set=..."
+    )
     parser.add_argument("--results", type=file_path, default=Path("results"), help="results folder")
     arguments = parser.parse_args()
     settings = {"study": arguments.study, "set": arguments.set}
-    for study in load_studies(settings, where="command line"):
-        layout = Layout(arguments.results)
+    layout = Layout(arguments.results)
+    studies = load_studies(settings, where="command line")
+    check_initial_weights(studies, layout)
+    for study in studies:
         for warning in (*study.warnings, *find_lost(layout, study).lines()):
             print(f"warning: {warning}", file=sys.stderr)
         print(audit_table(study, audit(study, layout), audit_old_bests(study, layout)))

@@ -19,6 +19,7 @@ from resweep.config import compose
 from resweep.config.training_section import Training
 from resweep.errors import ConfigError, Problem
 from resweep.files import file_lock, write_atomically
+from resweep.jobs.initial_weights import check_initial_weights
 from resweep.paths import Layout, SweepFolder
 from resweep.study.kinds.sweep_phase import SweepPhase
 from resweep.study.load import load_study
@@ -69,7 +70,8 @@ class SweepStudy:
 
     def check(self, study: Mapping[str, Any], trials: int | None) -> None:
         """Check a study before it is written; raises ConfigError."""
-        self._load_draft(study, trials)
+        draft = self._load_draft(study, trials)
+        check_initial_weights([draft], Layout(self.folder.path.parent.parent))
 
     def _load_draft(self, study: Mapping[str, Any], trials: int | None) -> Study:
         write_atomically(self.folder.draft, yaml12.dump(_with_trials(study, trials)))
