@@ -118,8 +118,8 @@ def json_argument(
             first = violations(error, content)[0]
             if first.type == MISSING:
                 raise argparse.ArgumentTypeError(f"has no {first.key}") from None
-            shown = first.key or "it"
-            raise _wrong(json.dumps(first.value), f"{shown} {first.hint}") from None
+            shown = f"{first.key} {first.hint}".strip()
+            raise _wrong(json.dumps(first.value), shown) from None
         except TypeError as error:
             raise argparse.ArgumentTypeError(f"has other keys than it should: {error}") from None
 

@@ -72,7 +72,7 @@ def train_one_trial(words: list[str]) -> int:
     """Train a trial of a study."""
     arguments = parse_arguments(words)
     signals = watch_signals()
-    if arguments.content:
+    if arguments.content is not None:
         trial = trial_from(arguments.content, "--content")
         if arguments.trial:
             write_trial(arguments.trial, trial)
@@ -200,7 +200,7 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
     )
     JobOptions.add_to(parser)
     arguments = parser.parse_args(words)
-    if not arguments.trial and not arguments.content:
+    if not arguments.trial and arguments.content is None:
         parser.error("--trial or --content is missing")
     return arguments
 

@@ -219,7 +219,9 @@ def validate(
         try:
             canonical_json(value)
         except ValueError as error:
-            hint = f"should be a plain, finite value: {error}"
+            hint = f"should be a plain value: {error}"
+            if isinstance(value, float):
+                hint = "should be a finite number" if value else "should be 0.0, not minus zero"
             problems.append(Problem(composed.origin_of(path, where), path, value, hint))
     return (schema.dump(config) if not problems else {}), problems
 

@@ -96,8 +96,9 @@ class Training(Section):
     @model_validator(mode="after")
     def _processes_share_the_batch(self) -> "Training":
         if self.distributed == "none" and self.processes * self.nodes > 1:
+            several = "processes" if self.processes > 1 else "nodes"
             raise Misfit(
-                f"processes = {self.processes} needs distributed: ddp, or zero1 to zero3",
+                f"{several} = {getattr(self, several)} needs distributed: ddp, or zero1 to zero3",
                 "processes",
                 "nodes",
                 "distributed",

@@ -85,7 +85,7 @@ def plan_by_hand(
     problems += [
         Problem(COMMAND_LINE, name, value, "should not be empty")
         for name, value in options.items()
-        if not value.strip()
+        if name != "study" and not value.strip()
     ]
     keep = options.get("keep", "best")
     if keep not in KEEP:

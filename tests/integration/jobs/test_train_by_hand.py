@@ -124,6 +124,11 @@ def test_everything_wrong_is_reported_at_once():
         assert any(text in line for line in lines), text
 
 
+@pytest.mark.parametrize("option", ["results", "device", "keep", "study"])
+def test_options_are_not_empty(option):
+    assert any(f"{option} = ''" in line for line in problems(f"--{option}="))
+
+
 def test_names_of_ones_own_are_those_of_the_study(tmp_path):
     own = {"name": "mine", "base": {"training": {"max_steps": 1}}, "own": ["patch_size", "keeps"]}
     phases = [{"name": "sweep", "kind": "sweep", "sweep": "lr-warmup"}]
