@@ -45,7 +45,7 @@ def without_braces(files):
 
 
 try:
-    STUDIES = load_studies(config)
+    STUDIES = load_studies(config, file=Path("config/config.yaml"))
     check_initial_weights(STUDIES, LAYOUT)
     DATA = [(study, one) for study in STUDIES for one in data_sets(study, LAYOUT)]
     if workflow.is_main_process:

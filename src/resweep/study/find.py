@@ -1,7 +1,7 @@
 """The studies that a command line or `config/config.yaml` names."""
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,52 +89,53 @@ def find_named_study(name: str | None, config_dir: Path) -> Path:
 
 
 def load_studies(
-    settings: Mapping[str, Any], config_dir: Path = Path("config"), where: str | None = None
+    settings: Mapping[str, Any],
+    config_dir: Path = Path("config"),
+    where: str = COMMAND_LINE,
+    file: Path | None = None,
 ) -> list[Study]:
-    """Load the studies that Snakemake's configuration names, with its overrides.
+    """Load the studies that settings name, with their overrides.
 
     Args:
         settings: `study` (a name or path) or `studies` (a list, or `[a,b]` as text), and `set`
             (path -> value) for all of them.
         config_dir: Where studies and modules are.
-        where: What all settings are from, for messages; None: `config.yaml` or Snakemake's command
-            line, which overrides it.
+        where: Where the settings are from, for messages.
+        file: A file of settings, which those given override.
 
     Raises:
         ConfigError: Everything that is wrong, in all of them.
     """
-    origin = _origins(settings, config_dir, where)
+    chosen, origins = _settings(settings, where, file)
     problems = [
-        Problem(origin(key), str(key), settings[key], _unknown_setting(str(key)))
-        for key in settings
+        Problem(origins[key], str(key), value, _unknown_setting(str(key)))
+        for key, value in chosen.items()
         if key not in KEYS
     ]
-    key = "study" if "study" in settings else "studies"
-    names = settings.get(key)
-    if key == "studies":
-        names = _read_text(key, names)
-        if not isinstance(names, list):
-            names = [] if names is None else [names]
-        if not names:
-            problems.append(Problem(origin(key), key, None, f"names no study; {HOW}"))
-    else:
-        names = [names]
-    overrides = _read_text("set", settings.get("set") or {})
+    key = "study" if "study" in chosen else "studies"
+    names = chosen.get(key)
+    names = _read_text(key, names) if key == "studies" else names
+    if not isinstance(names, list):
+        names = [names] if names is not None or key == "study" else []
+    if not names:
+        place = origins.get(key, where if file is None else str(file))
+        problems.append(Problem(place, key, None, f"names no study; {HOW}"))
+    overrides = _read_text("set", chosen.get("set") or {})
     if not isinstance(overrides, dict):
-        problems.append(
-            Problem(origin("set"), "set", overrides, "should be {path: value}, quoted as one word")
-        )
+        hint = "should be {path: value}, quoted as one word"
+        problems.append(Problem(origins["set"], "set", overrides, hint))
         overrides = {}
     problems += [
-        Problem(origin("set"), "set", key, "needs a space after the colon: {path: value}")
-        for key in overrides
-        if ":" in key
+        Problem(origins["set"], "set", path, "needs a space after the colon: {path: value}")
+        for path in overrides
+        if ":" in path
     ]
     studies: list[Study] = []
     for name in names:
         try:
-            path = find_study(name, config_dir, origin(key), key)
-            studies.append(load_study(path, config_dir, overrides))
+            path = find_study(name, config_dir, origins[key], key)
+            set_by = f"{origins.get('set', where)} set"
+            studies.append(load_study(path, config_dir, overrides, set_by))
         except ConfigError as error:
             problems += error.problems
     problems += _clashes(studies)
@@ -143,23 +144,19 @@ def load_studies(
     return studies
 
 
-def _origins(
-    settings: Mapping[str, Any], config_dir: Path, where: str | None
-) -> Callable[[Any], str]:
-    """Return a function that says where a setting was made."""
-    path = config_dir / "config.yaml"
-    try:
-        in_file = yaml12.load_mapping(path) if where is None else {}
-    except ConfigError:  # Snakemake reads it by other rules, and has read it
-        in_file = {}
-
-    def origin(key: Any) -> str:
-        if where is not None:
-            return where
-        same = key in in_file and in_file[key] == settings.get(key)
-        return str(path) if same or key not in settings else COMMAND_LINE
-
-    return origin
+def _settings(
+    given: Mapping[str, Any], where: str, file: Path | None
+) -> tuple[dict[Any, Any], dict[Any, str]]:
+    """Return the settings of a file with those given above them, and where each is from."""
+    below = {} if file is None else yaml12.load_mapping(file)
+    if "study" in given or "studies" in given:
+        below = {key: value for key, value in below.items() if key not in ("study", "studies")}
+    chosen = {**below, **given}
+    above, under = _read_text("set", given.get("set")), below.get("set")
+    if isinstance(above, dict) and isinstance(under, dict):
+        chosen["set"] = {**under, **above}
+    origins = {key: where if key in given else str(file) for key in chosen}
+    return chosen, origins
 
 
 def _unknown_setting(key: str) -> str:

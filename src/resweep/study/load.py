@@ -29,7 +29,10 @@ from resweep.systems.system import DEFAULT, System
 
 
 def load_study(
-    path: Path, config_dir: Path = Path("config"), overrides: Mapping[str, Any] | None = None
+    path: Path,
+    config_dir: Path = Path("config"),
+    overrides: Mapping[str, Any] | None = None,
+    overrides_from: str = "--config set",
 ) -> Study:
     """Read, check and resolve one study file.
 
@@ -37,17 +40,19 @@ def load_study(
         path: The study's file.
         config_dir: Where its modules and sweep files are.
         overrides: path -> value, set above everything except what is swept.
+        overrides_from: Where these are from, for messages.
 
     Raises:
         ConfigError: All errors of the study, its modules and its sweeps.
     """
-    return _Resolver(path, config_dir, dict(overrides or {})).resolve()
+    above = Layer(overrides_from, dict(overrides or {}))
+    return _Resolver(path, config_dir, above).resolve()
 
 
 class _Resolver:
     """Turns one study file into a `Study`, collecting problems on the way."""
 
-    def __init__(self, path: Path, config_dir: Path, overrides: dict[str, Any]):
+    def __init__(self, path: Path, config_dir: Path, overrides: Layer):
         self.path = path
         self.config_dir = config_dir
         self.overrides = overrides
@@ -200,7 +205,7 @@ class _Resolver:
         modules = self._modules(given, part.base, f"phases.{position}.base")
         own = [*below, *modules, Layer(str(self.path), part.set)]
         self.layers_of[part.name] = own
-        return [*own, Layer("--config set", self.overrides)]
+        return [*own, self.overrides]
 
     def _modules(self, given: StudyFile, base: dict[str, Any], key: str = "base") -> list[Layer]:
         modules, wrong = layers.load_modules(
@@ -212,7 +217,10 @@ class _Resolver:
     def _set_above(self, part: PhaseFile, config: dict[str, Any]) -> dict[str, Any]:
         """Return what the phase and the command line set by path, without ambiguous names."""
         found: dict[str, Any] = {}
-        for content in (part.set, self.overrides):  # what is wrong is reported with its layer
+        for content in (
+            part.set,
+            self.overrides.content,
+        ):  # what is wrong is reported with its layer
             layer, _ = layers.named(Layer("set", content), config, self.system.schema)
             found |= compose.leaves(layer.content)
         return found

@@ -418,12 +418,36 @@ def test_a_wrong_value_of_the_command_line_is_blamed_on_it(config):
 
 def test_the_file_or_the_command_line_that_names_a_study_is_named(config):
     folder = config({"config.yaml": "{studies: [mine2], sest: 1}"})
-    settings = yaml12.load_mapping(folder / "config.yaml")
-    problems = problems_of(load_studies, settings | {"study": "mni"}, folder)
+    file = folder / "config.yaml"
+    problems = problems_of(load_studies, {"study": "mni"}, folder, file=file)
     assert_problem(problems, "study", "mni", "mine", file="--config")
     assert_problem(problems, "sest", 1, "set", file="config.yaml")
-    problems = problems_of(load_studies, settings, folder)
+    problems = problems_of(load_studies, {}, folder, file=file)
     assert_problem(problems, "studies", "mine2", "mine?", file="config.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("a: [1", ""),
+        ("[1]", ""),
+        ("", "studies"),
+        ("{studies: []}", "studies"),
+        ("study:", "study"),
+    ],
+)
+def test_a_file_that_names_no_study_is_named(text, key, config):
+    folder = config({"config.yaml": text})
+    found = problem_of(load_studies, {}, folder, file=folder / "config.yaml")
+    assert_problem(found, key, ANY, file="config.yaml")
+
+
+def test_the_command_line_is_above_the_file(config):
+    folder = config({"config.yaml": "{studies: [x], set: {beta1: 0.5, beta2: 0.5}}"})
+    given = {"study": "mine", "set": "{beta2: 0.7}"}
+    (study,) = load_studies(given, folder, file=folder / "config.yaml")
+    training = study.phase("sweep").config["training"]
+    assert (training["beta1"], training["beta2"]) == (0.5, 0.7)
 
 
 def test_no_two_studies_need_one_rule(config):
