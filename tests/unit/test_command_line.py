@@ -33,10 +33,12 @@ def test_values_are_read_or_refused(read: str, good: dict[str, Any], bad: list[s
 
 
 def test_json_comes_in_words_or_in_a_file(tmp_path: Path) -> None:
-    content = {"a": [1, 2.5, "x"], "b": {"c": None}}
-    (tmp_path / "file").write_text(json.dumps(content))
+    content = {"a": [1, 2.5, "x"], "b": {"c": None}, "prompt": "\u00e9\n" * 100_000}
+    (tmp_path / "a file.json").write_text(json.dumps(content))
     assert json_argument()(json.dumps(content)) == content
-    assert json_argument()(f"@{tmp_path}/file") == content
+    assert json_argument()(f"@{tmp_path}/a file.json") == content
+    with pytest.raises(FileNotFoundError):
+        json_argument()(f"@{tmp_path}/none.json")
     assert json_argument(list[int], len)("[1, 2]") == 2
 
 
@@ -52,4 +54,4 @@ def test_json_comes_in_words_or_in_a_file(tmp_path: Path) -> None:
 def test_other_json_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError) as caught:
         json_argument()(text)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 300

@@ -114,13 +114,13 @@ def load_studies(
     ]
     key = "study" if "study" in chosen else "studies"
     names = chosen.get(key)
-    names = _read_text(key, names) if key == "studies" else names
+    names = _read_text(origins.get(key, where), key, names) if key == "studies" else names
     if not isinstance(names, list):
         names = [names] if names is not None or key == "study" else []
     if not names:
         place = origins.get(key, where if file is None else str(file))
         problems.append(Problem(place, key, None, f"names no study; {HOW}"))
-    overrides = _read_text("set", chosen.get("set") or {})
+    overrides = _read_text(origins.get("set", where), "set", chosen.get("set") or {})
     if not isinstance(overrides, dict):
         hint = "should be {path: value}, quoted as one word"
         problems.append(Problem(origins["set"], "set", overrides, hint))
@@ -152,7 +152,7 @@ def _settings(
     if "study" in given or "studies" in given:
         below = {key: value for key, value in below.items() if key not in ("study", "studies")}
     chosen = {**below, **given}
-    above, under = _read_text("set", given.get("set")), below.get("set")
+    above, under = _read_text(where, "set", given.get("set")), below.get("set")
     if isinstance(above, dict) and isinstance(under, dict):
         chosen["set"] = {**under, **above}
     origins = {key: where if key in given else str(file) for key in chosen}
@@ -185,7 +185,7 @@ def _clashes(studies: list[Study]) -> list[Problem]:
     return problems
 
 
-def _read_text(key: str, value: Any) -> Any:
+def _read_text(where: str, key: str, value: Any) -> Any:
     """Read a setting of the command line; lists and mappings may arrive as text."""
     value = compose.read_override(value)
     if not isinstance(value, str):
@@ -193,4 +193,4 @@ def _read_text(key: str, value: Any) -> Any:
     try:
         return yaml12.parse(value)
     except yaml.YAMLError:
-        raise ConfigError(Problem("--config", key, value, "is not valid YAML")) from None
+        raise ConfigError(Problem(where, key, value, "is not valid YAML")) from None
