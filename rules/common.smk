@@ -9,6 +9,13 @@ import signal
 import sys
 from pathlib import Path
 
+from resweep.machine.interruption import watch_interruption
+
+if workflow.is_main_process:
+    watch_interruption(
+        logger.handlers, f"stopped; to continue: {shlex.join(['snakemake', *sys.argv[1:]])}"
+    )
+
 from resweep.canonical import canonical_json
 from resweep.errors import ResweepError, describe
 from resweep.imports import code_digest
@@ -17,6 +24,7 @@ from resweep.jobs.options import JobOptions
 from resweep.jobs.resources import TrialNeeds, scheduler_resources
 from resweep.machine.programs import running_in
 from resweep.paths import Layout
+from resweep.report.equal_trials import equal_trials_lines
 from resweep.study import files
 from resweep.study.begin_build import begin_build
 from resweep.study.data_sets import data_sets
@@ -64,7 +72,11 @@ if workflow.is_main_process:
     for _line in dict.fromkeys(data.warning for _, data in DATA if data.warning):
         print(f"warning: {_line}", file=sys.stderr)
     for _study in STUDIES:
-        for _line in (*_study.warnings, *LOST[_study.name].lines()):
+        for _line in (
+            *_study.warnings,
+            *equal_trials_lines(_study),
+            *LOST[_study.name].lines(),
+        ):
             print(f"warning: {_line}", file=sys.stderr)
     if any(Path(".snakemake/locks").glob("*")) and not running_in(Path(), "snakemake"):
         print(

@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -94,17 +95,20 @@ def text_argument(text: str) -> str:
         raise argparse.ArgumentTypeError(f"{text[1:]} is not a text file") from None
 
 
-def json_argument(
-    shape: Any = dict[str, Any], make: Callable[[Any], Any] = lambda content: content
-) -> Callable[[str], Any]:
-    """Return a type for JSON, or `@FILE`, a file of it.
+@dataclass(frozen=True)
+class JsonArgument:
+    """A type for JSON, or `@FILE`, a file of it.
 
-    Args:
+    Attributes:
         shape: The type of its content, checked strictly.
         make: Makes the value of the content; may raise TypeError for keys that it does not know.
     """
 
-    def read(text: str) -> Any:
+    shape: Any = dict[str, Any]
+    make: Callable[[Any], Any] = lambda content: content
+
+    def __call__(self, text: str) -> Any:
+        """Return the value of an argument."""
         text = text_argument(text)
         try:
             content = json.loads(text, parse_constant=_refuse)
@@ -112,8 +116,8 @@ def json_argument(
         except (ValueError, RecursionError) as error:
             raise _wrong(text, f"should be JSON ({error})") from None
         try:
-            TypeAdapter(shape).validate_json(text, strict=True)
-            return make(content)
+            TypeAdapter(self.shape).validate_json(text, strict=True)
+            return self.make(content)
         except ValidationError as error:
             first = violations(error, content)[0]
             if first.type == MISSING:
@@ -122,8 +126,6 @@ def json_argument(
             raise _wrong(json.dumps(first.value), shown) from None
         except TypeError as error:
             raise argparse.ArgumentTypeError(f"has other keys than it should: {error}") from None
-
-    return read
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -44,10 +44,10 @@ PLAN = '{"study": "s", "phase": "p", "config": {}, "overrides": {}, "seeds": [1]
 KEEP = "keep_models.py --study s --phase p --policy best --scores s.csv --models m --decisions d"
 RECORDS = "--records r.json --trials t.yaml --plan"
 UNFIT = [
-    ("audit.py|", "study"),
+    ("audit.py|", "STUDY"),
     ("audit.py|quickstart|--results=", "--results"),
     ("audit.py|quickstart|--set=", "--set"),
-    ("decide.py|../x|sweep", "study"),
+    ("decide.py|../x|sweep", "STUDY"),
     ("forget.py|runs|../../x", "RUN_ID"),
     ("forget.py|phase|s|../x", "phase"),
     ("forget.py|failed|--study=", "--study"),
@@ -69,7 +69,7 @@ UNFIT = [
     (f'suggest.py {RECORDS} {{"x":NaN}}', "NaN"),
     ("publish_model.py|--scores|s.csv|--artifact-name|a|--project=", "--project"),
     ("publish_model.py --scores s.csv --artifact-name a --project p --metadata [1]", "--metadata"),
-    ("report.py|", "study"),
+    ("report.py|", "STUDY"),
     ("report.py|s|--output=", "--output"),
     ("run_sweep.py --sweep-config s.yaml --count 0", "--count"),
     ("run_sweep.py|--sweep-config|s.yaml|--project=", "--project"),
@@ -78,7 +78,7 @@ UNFIT = [
     ("score.py --records r.json --scores s.csv --study s --score x", "--score"),
     ("select_best.py --scores s.csv --output o.yaml --top 0", "--top"),
     ("select_best.py --scores s.csv --output o.yaml --top 1e3", "--top"),
-    ("summarize.py|..", "study"),
+    ("summarize.py|..", "STUDY"),
     ("tabulate_runs.py --study ../x --records r.json", "--study"),
     ("train.py --record r.json --content [", "--content"),
     ("train.py --record r.json --content []", "--content"),
@@ -114,6 +114,8 @@ def test_help_begins_with_what_the_command_does(script: Path, call) -> None:
     assert output.startswith(f"usage: {script.name}")
     purpose = script.read_text().partition('"""')[2].partition(".")[0]
     assert " ".join(purpose.split()) in " ".join(output.split())
+    examples = [line for line in output.splitlines() if "python workflow/scripts/" in line]
+    assert examples and all(line.startswith("    ") for line in examples)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from resweep import command_line
-from resweep.command_line import json_argument
+from resweep.command_line import JsonArgument
 
 
 @pytest.mark.parametrize(
@@ -35,11 +35,11 @@ def test_values_are_read_or_refused(read: str, good: dict[str, Any], bad: list[s
 def test_json_comes_in_words_or_in_a_file(tmp_path: Path) -> None:
     content = {"a": [1, 2.5, "x"], "b": {"c": None}, "prompt": "\u00e9\n" * 100_000}
     (tmp_path / "a file.json").write_text(json.dumps(content))
-    assert json_argument()(json.dumps(content)) == content
-    assert json_argument()(f"@{tmp_path}/a file.json") == content
+    assert JsonArgument()(json.dumps(content)) == content
+    assert JsonArgument()(f"@{tmp_path}/a file.json") == content
     with pytest.raises(FileNotFoundError):
-        json_argument()(f"@{tmp_path}/none.json")
-    assert json_argument(list[int], len)("[1, 2]") == 2
+        JsonArgument()(f"@{tmp_path}/none.json")
+    assert JsonArgument(list[int], len)("[1, 2]") == 2
 
 
 @pytest.mark.parametrize(
@@ -53,5 +53,5 @@ def test_json_comes_in_words_or_in_a_file(tmp_path: Path) -> None:
 )
 def test_other_json_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError) as caught:
-        json_argument()(text)
+        JsonArgument()(text)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 300

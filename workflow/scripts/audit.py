@@ -1,30 +1,36 @@
 """Show what a study already has and what it would train; nothing is trained.
 
-python workflow/scripts/audit.py quickstart
-python workflow/scripts/audit.py quickstart --set '{training.max_steps: 50}'
+    python workflow/scripts/audit.py quickstart
+    python workflow/scripts/audit.py quickstart --set '{training.max_steps: 50}'
+
+The second form shows what a changed study would cost.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.command_line import file_path, plain_text
 from resweep.errors import run_command
 from resweep.jobs.initial_weights import check_initial_weights
 from resweep.paths import Layout
 from resweep.report.audit import audit, audit_old_bests, audit_table
+from resweep.report.equal_trials import equal_trials_lines
 from resweep.study.find import load_studies
 from resweep.study.lost import find_lost
 
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("study", type=plain_text, help="name or file of a study")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
+    parser.add_argument("study", type=plain_text, metavar="STUDY", help="name or file of a study")
     parser.add_argument(
-        "--set", type=plain_text, default="{}", help="overrides, as in snakemake --config set=..."
+        "--set",
+        type=plain_text,
+        default="{}",
+        metavar="YAML",
+        help="overrides, as in snakemake --config set=...",
     )
     parser.add_argument("--results", type=file_path, default=Path("results"), help="results folder")
     arguments = parser.parse_args()
@@ -33,7 +39,8 @@ def main() -> None:
     studies = load_studies(settings, where="command line")
     check_initial_weights(studies, layout)
     for study in studies:
-        for warning in (*study.warnings, *find_lost(layout, study).lines()):
+        lines = (*study.warnings, *equal_trials_lines(study), *find_lost(layout, study).lines())
+        for warning in lines:
             print(f"warning: {warning}", file=sys.stderr)
         print(audit_table(study, audit(study, layout), audit_old_bests(study, layout)))
 

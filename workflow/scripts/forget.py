@@ -13,9 +13,11 @@ another study or phase keeps them; the runs stay. --dry-run only lists what woul
 import argparse
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.command_line import file_path, folder_name, id_of_run
 from resweep.errors import run_command
 from resweep.paths import Layout
+from resweep.plurals import counted
 from resweep.ranking.keep_bests import drop_old_bests
 from resweep.ranking.old_bests import describe, find_old_bests, last_scores, size_text
 from resweep.store.forget import (
@@ -25,12 +27,15 @@ from resweep.store.forget import (
     forget_runs,
     runs_of_phase,
 )
+from resweep.study.find_results import study_of_results
 
 
 def main() -> None:
     """Forget what is named."""
     arguments = parse_arguments()
     layout = Layout(arguments.results)
+    if arguments.what != "runs":
+        arguments.study = study_of_results(arguments.study, layout)
     if arguments.what == "old-best":
         forget_old_bests(arguments.study, arguments.published, arguments.dry_run, layout)
         return
@@ -49,7 +54,8 @@ def main() -> None:
         return
     moved = forget_runs(chosen, layout)
     if moved:
-        print(f"{len(moved)} moved to {moved[0].parent}; run snakemake to train them again")
+        runs = counted(len(moved), "run")
+        print(f"{runs} moved to {moved[0].parent}; run snakemake to train them again")
     else:
         print("nothing to forget")
 
@@ -74,16 +80,14 @@ def forget_old_bests(study: str, published: bool, dry_run: bool, layout: Layout)
         print(f"run {run_id}: its weights stay: {reason}")
     gone = [size for run_id, size in sizes.items() if run_id not in stay and size]
     if gone:
-        print(f"weights of {len(gone)} runs deleted, {size_text(sum(gone))}")
+        print(f"weights of {counted(len(gone), 'run')} deleted, {size_text(sum(gone))}")
     elif not stay:
         print("nothing to forget")
 
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     parser.add_argument("--results", type=file_path, default=Path("results"), help="results folder")
     parser.add_argument("--dry-run", action="store_true", help="only list the runs")
     commands = parser.add_subparsers(dest="what", required=True)

@@ -8,7 +8,8 @@ r"""Link the weights to keep after a phase is ranked, and release the others.
 import argparse
 from pathlib import Path
 
-from resweep.command_line import file_path, folder_name, json_argument, positive
+from resweep.command_help import HelpFormatter
+from resweep.command_line import JsonArgument, file_path, folder_name, positive
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.ranking.keep import keep_models
@@ -18,9 +19,7 @@ from resweep.trials.decisions import read_decisions, write_decisions
 
 def main() -> None:
     """Write models/ and decisions.csv."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("--study", type=folder_name, required=True, help="name of the study")
     add("--phase", type=folder_name, required=True, help="name of the phase")
@@ -39,7 +38,7 @@ def main() -> None:
     )
     add(
         "--best-of-study",
-        type=json_argument(PhaseScore | None),
+        type=JsonArgument(PhaseScore | None),
         help="for the study's last phase: its score settings as JSON; the weights of its best stay "
         "when another becomes the best",
     )

@@ -8,7 +8,8 @@ r"""Write the trial files of a rerun: the best configurations, from scratch, wit
 import argparse
 from pathlib import Path
 
-from resweep.command_line import file_path, json_argument
+from resweep.command_help import HelpFormatter
+from resweep.command_line import JsonArgument, file_path
 from resweep.data.store import ensure
 from resweep.errors import run_command
 from resweep.paths import Layout
@@ -19,14 +20,12 @@ from resweep.trials.trial import write_trial
 
 def main() -> None:
     """Fill the slots and prepare their data, so that no training waits for it."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("--best", type=file_path, required=True, help="list of best configurations")
     add(
         "--plan",
-        type=json_argument(RerunPlan),
+        type=JsonArgument(RerunPlan),
         required=True,
         help="study, phase, config, overrides and seeds as JSON, or @FILE",
     )

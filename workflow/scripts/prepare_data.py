@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from resweep.command_line import file_path, json_argument
+from resweep.command_help import HelpFormatter
+from resweep.command_line import JsonArgument, file_path
 from resweep.data.store import ensure
 from resweep.errors import ConfigError, Problem, run_command
 from resweep.json_files import write_json
@@ -21,13 +22,11 @@ from resweep.violations import violations
 
 def main() -> None:
     """Prepare the data and write its description as the study's stamp."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     parser.add_argument("--system", default=DEFAULT, help=f"system that reads it ({DEFAULT})")
     parser.add_argument(
         "--settings",
-        type=json_argument(),
+        type=JsonArgument(),
         required=True,
         help="the data section as JSON, or @FILE, as far as it differs from the defaults",
     )

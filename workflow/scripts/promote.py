@@ -10,7 +10,8 @@ import logging
 import sys
 from pathlib import Path
 
-from resweep.command_line import file_path, json_argument
+from resweep.command_help import HelpFormatter
+from resweep.command_line import JsonArgument, file_path
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.ranking.release import release_stopped
@@ -26,14 +27,12 @@ log = logging.getLogger("resweep.promote")
 
 def main() -> None:
     """Write the next rung's trial files and the decisions."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("--records", nargs="+", required=True, help="records of the rung; - reads their names")
     add(
         "--plan",
-        type=json_argument(RungPlan, rung_plan_from),
+        type=JsonArgument(RungPlan, rung_plan_from),
         required=True,
         help="the rung's settings as JSON, or @FILE",
     )

@@ -13,7 +13,8 @@ import argparse
 import logging
 from pathlib import Path
 
-from resweep.command_line import file_path, json_argument
+from resweep.command_help import HelpFormatter
+from resweep.command_line import JsonArgument, file_path
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.search.rounds import RoundPlan, plan_from, propose_round
@@ -24,15 +25,13 @@ from resweep.trials.trial import write_trial
 
 def main() -> None:
     """Write the trial files of the round."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("--records", nargs="*", default=[], help="records of earlier rounds; - reads their names")
     add("--warm-start", type=file_path, nargs="*", default=[], help="tables to start from")
     add(
         "--plan",
-        type=json_argument(RoundPlan, plan_from),
+        type=JsonArgument(RoundPlan, plan_from),
         required=True,
         help="the round's settings as JSON, or @FILE",
     )

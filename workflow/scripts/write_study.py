@@ -1,26 +1,23 @@
-"""Write a resolved study: all defaults filled in, all modules merged.
+r"""Write a resolved study: all defaults filled in, all modules merged.
 
-python workflow/scripts/write_study.py --content JSON --output results/STUDY/study.yaml
+    python workflow/scripts/write_study.py --content JSON \
+        --output results/STUDY/study.yaml
 """
 
 import argparse
 
 from resweep import yaml12
-from resweep.command_line import file_path, json_argument
+from resweep.command_help import HelpFormatter
+from resweep.command_line import JsonArgument, file_path
 from resweep.errors import run_command
 from resweep.files import write_atomically
 
 
 def main() -> None:
     """Write study.yaml."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     parser.add_argument(
-        "--content",
-        type=json_argument(),
-        required=True,
-        help="the resolved study as JSON, or @FILE",
+        "--content", type=JsonArgument(), required=True, help="the resolved study as JSON, or @FILE"
     )
     parser.add_argument("--output", type=file_path, required=True, help="file to write")
     arguments = parser.parse_args()

@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 from resweep.config import compose
 from resweep.config.compose import Layer
 from resweep.config.nesting import PathError
+from resweep.config.own_names import is_own
 from resweep.config.schema import SYSTEM, Schema
-from resweep.config.spelling import is_own, nearest
+from resweep.config.spelling import nearest
+from resweep.config.unread import find_unread
 from resweep.errors import ConfigError, Problem
 
 
@@ -25,11 +27,13 @@ class Completed(NamedTuple):
         config: Complete and checked; empty where something is wrong.
         written: As it was written: no defaults, no coercion.
         problems: All errors.
+        unread: What is set, that nothing reads and that is not the user's own, by place.
     """
 
     config: dict[str, Any]
     written: dict[str, Any]
     problems: list[Problem]
+    unread: dict[str, dict[str, Any]]
 
 
 def load_modules(
@@ -82,16 +86,24 @@ def _section_fault(
     return f"is not a section; there are: {', '.join(schema.sections)}"
 
 
-def resolve_name(origin: str, name: str, config: Mapping[str, Any], schema: Schema) -> str:
+def resolve_name(
+    origin: str,
+    name: str,
+    config: Mapping[str, Any],
+    schema: Schema,
+    own: Collection[str] = (),
+) -> str:
     """Return the path that a flat name means; raises ConfigError."""
     try:
-        return compose.resolve_name(name, config, schema)
+        return compose.resolve_name(name, config, schema, own)
     except ValueError as error:
         shown = name if name and name == name.strip() else repr(name)
         raise ConfigError(Problem(origin, shown, None, str(error))) from None
 
 
-def named(layer: Layer, config: Mapping[str, Any], schema: Schema) -> tuple[Layer, list[Problem]]:
+def named(
+    layer: Layer, config: Mapping[str, Any], schema: Schema, own: Collection[str] = ()
+) -> tuple[Layer, list[Problem]]:
     """Give each leaf of a layer its full path; the study's own system says nothing new."""
     flat: dict[str, Any] = {}
     problems: list[Problem] = []
@@ -101,7 +113,7 @@ def named(layer: Layer, config: Mapping[str, Any], schema: Schema) -> tuple[Laye
         if name in schema.sections and value == {}:
             continue  # it sets nothing
         try:
-            flat[resolve_name(layer.origin, name, config, schema)] = value
+            flat[resolve_name(layer.origin, name, config, schema, own)] = value
         except ConfigError as error:
             problems += error.problems
     try:
@@ -128,12 +140,13 @@ def complete(
         sound: Whether all layers could be read; if not, nothing is checked, since what is missing
             may be missing for a reason already reported.
     """
-    first = compose.merge([named(layer, {}, schema)[0] for layer in layers])
-    both = [named(layer, first.content, schema) for layer in layers]
+    first = compose.merge([named(layer, {}, schema, own)[0] for layer in layers])
+    both = [named(layer, first.content, schema, own) for layer in layers]
     problems = [problem for _, wrong in both for problem in wrong]
     merged = compose.merge([layer for layer, _ in both])
     if not sound:
-        return Completed({}, merged.content, problems)
+        return Completed({}, merged.content, problems, {})
     config, wrong = compose.validate(merged, where, schema)
     problems += compose.check_spelling(merged, where, schema, own) + wrong
-    return Completed({} if problems else config, merged.content, problems)
+    unread = find_unread(merged, schema, own)
+    return Completed({} if problems else config, merged.content, problems, unread)

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from resweep.config.section import (
     LABEL,
+    PATH_ONLY,
     Above0,
     BelowOne,
     Count,
@@ -81,7 +82,9 @@ class Training(Section):
     processes: Annotated[Size, LABEL] = Field(
         1, description="processes that train one run together, each on its own GPU or core"
     )
-    nodes: Annotated[Size, LABEL] = Field(1, description="machines that the processes run on")
+    nodes: Annotated[Size, LABEL, PATH_ONLY] = Field(
+        1, description="machines that the processes run on"
+    )
     precision: Literal["fp32", "tf32", "bf16"] = Field(
         "fp32", description="of matrix products; tf32: on GPUs that have it; bf16: autocast"
     )

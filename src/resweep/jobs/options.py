@@ -6,6 +6,7 @@ is a `JobOptions`.
 
 import argparse
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +15,19 @@ from typing import Any, Literal
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
-from resweep.command_line import count, file_path, json_argument, plain_text, seconds
+from resweep.command_line import JsonArgument, count, file_path, seconds
 from resweep.paths import Layout
 
 KEEP = ("best", "all", "none")
+DEVICE = r"auto|cpu|cuda(:\d+)?"
+DEVICE_HINT = "should be auto, cpu, cuda or cuda:N"
+
+
+def device(text: str) -> str:
+    """Read --device, as an argument's type."""
+    if not re.fullmatch(DEVICE, text):
+        raise argparse.ArgumentTypeError(f"{DEVICE_HINT}, not {text!r}")
+    return text
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -91,7 +101,8 @@ class JobOptions:
         add("--results", type=file_path, default=default.results, help="results folder (results)")
         add(
             "--device",
-            type=plain_text,
+            type=device,
+            metavar="DEVICE",
             default=default.device,
             help="auto, cpu, cuda or cuda:N (auto)",
         )
@@ -99,7 +110,7 @@ class JobOptions:
         add("--weights", action="store_true", help="train again if the weights were pruned")
         add(
             "--tracking",
-            type=json_argument(TrackingOptions),
+            type=JsonArgument(TrackingOptions),
             default={},
             metavar="JSON",
             help="W&B settings: wandb, project, entity",

@@ -10,7 +10,8 @@ opened, whether they are computed now or were in the store.
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ from typing import Any
 from resweep.canonical import digest
 from resweep.config import compose, layers
 from resweep.config.compose import Layer
+from resweep.config.own_names import is_own, is_taken
 from resweep.config.schema import Schema
-from resweep.config.spelling import OWN_HINT, is_own, nearest
+from resweep.config.spelling import nearest
+from resweep.config.synonyms import fields_meant
 from resweep.errors import ConfigError, Problem
 from resweep.jobs.arguments import COMMAND_LINE, Given, parse_arguments
-from resweep.jobs.options import KEEP, JobOptions
+from resweep.jobs.options import DEVICE, DEVICE_HINT, KEEP, JobOptions
 from resweep.jobs.train_trial import train_trial
 from resweep.paths import BY_HAND, Layout
 from resweep.study.find import find_named_study
@@ -90,13 +93,15 @@ def plan_by_hand(
     keep = options.get("keep", "best")
     if keep not in KEEP:
         problems.append(Problem(COMMAND_LINE, "keep", keep, f"should be one of {', '.join(KEEP)}"))
+    if not re.fullmatch(DEVICE, options.get("device", "auto")):
+        problems.append(Problem(COMMAND_LINE, "--device", options["device"], DEVICE_HINT))
     try:
         path = find_named_study(options.get("study"), config_dir)
         read = read_study_file(path)
         study = read.content
         problems += read.problems
         problems += [
-            Problem(one.origin, one.name, one.value, f"did you mean {meant}? {OWN_HINT}")
+            Problem(one.origin, one.name, one.value, f"did you mean {meant}? Or {_own(one.name)}")
             for one in arguments.given
             if (meant := nearest(one.name, OPTIONS)) and not is_own(one.name, study.own)
         ]
@@ -142,26 +147,69 @@ def _resolve(
     modules, problems = layers.load_modules(config_dir, study.base, schema, study.own, str(path))
     by_origin: dict[str, dict[str, Any]] = {}
     for one in given:
-        by_origin.setdefault(one.origin, {})[one.name] = _for_its_field(one, schema)
+        if one.flag and not _is_boolean(one, schema):
+            word = f"--{one.name}" if one.value else f"--no-{one.name}"
+            hint = "needs a value" if one.value else "is for booleans"
+            hint += f"; write --{one.name}=VALUE"
+            problems.append(Problem(COMMAND_LINE, word, None, hint))
+            continue
+        by_origin.setdefault(one.origin, {})[one.name] = _for_its_field(one, schema, study.own)
     above = [Layer(origin, content) for origin, content in by_origin.items()]
     below = [*modules, Layer(str(path), study.set)]
     done = layers.complete([*below, *above], str(path), schema, study.own, sound=not problems)
-    if problems or done.problems:
-        raise ConfigError([*problems, *done.problems])
+    found = [*problems, *done.problems]
+    reported = {problem.key for problem in found}
+    for one in given:
+        found += [p for p in _check_name(one, schema, study.own) if p.key not in reported]
+    if found:
+        raise ConfigError(found)
     assignments: dict[str, Any] = {}
     for layer in above:
-        assignments |= compose.leaves(layers.named(layer, done.written, schema)[0].content)
+        assignments |= compose.leaves(
+            layers.named(layer, done.written, schema, study.own)[0].content
+        )
     return done.config, {name: compose.coerce(name, v, schema) for name, v in assignments.items()}
 
 
-def _for_its_field(one: Given, schema: Schema) -> Any:
+def _check_name(one: Given, schema: Schema, own: Collection[str]) -> list[Problem]:
+    """Refuse a name that nothing reads but means a field, and a short one of two meanings."""
+    if is_own(one.name, own):
+        return []
+    path = schema.path_only.get(one.name)
+    if path is not None:
+        hint = (
+            f"could be {path}, or a hyperparameter of your own; write {path}, or {_own(one.name)}"
+        )
+        return [Problem(one.origin, one.name, one.value, hint)]
+    known = "." not in one.name and is_taken(one.name, schema)
+    meant = () if known else fields_meant(one.name, schema)
+    if not meant:
+        return []
+    hint = f"is not a field; did you mean {' or '.join(meant)}? Or {_own(one.name)}"
+    return [Problem(one.origin, one.name, one.value, hint)]
+
+
+def _own(name: str) -> str:
+    return f"list a hyperparameter of your own in the study: own: [{name}]"
+
+
+def _is_boolean(one: Given, schema: Schema) -> bool:
+    """Whether a parameter's field can be true or false; of one's own, any can be."""
+    try:
+        compose.coerce(compose.resolve_name(one.name, {}, schema), one.value, schema)
+    except ValueError:
+        return False
+    return True
+
+
+def _for_its_field(one: Given, schema: Schema, own: Collection[str]) -> Any:
     """Return a parameter's value; its plain text where the field accepts only that."""
     if one.text is None or isinstance(one.value, str):
         return one.value
     with contextlib.suppress(
         ValueError
     ):  # ambiguous names and wrong values are reported with their layer
-        path = compose.resolve_name(one.name, {}, schema)
+        path = compose.resolve_name(one.name, {}, schema, own)
         try:
             compose.coerce(path, one.value, schema)
         except ValueError:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from resweep.command_line import file_path, json_argument, plain_text
+from resweep.command_line import JsonArgument, file_path, plain_text
 from resweep.publish.artifacts import Place
 
 
@@ -19,7 +19,7 @@ def add_place_arguments(parser: argparse.ArgumentParser) -> None:
         default="offline",
         help="W&B mode (offline)",
     )
-    add("--metadata", type=json_argument(), default={}, help="metadata to add, as JSON")
+    add("--metadata", type=JsonArgument(), default={}, help="metadata to add, as JSON")
     add("--stamp", type=file_path, help="stamp to write (results/artifacts/NAME.json)")
     add("--results", type=file_path, default=Path("results"), help="results folder (results)")
 

@@ -4,6 +4,7 @@ keys of the phase + sweep file + configuration below it  ->  SweepPhase
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,12 +17,19 @@ from resweep.config.spelling import nearest
 from resweep.errors import ConfigError, Problem
 from resweep.files import is_file
 from resweep.paths import NAME
+from resweep.plurals import counted
 from resweep.search.observe import check_tables
 from resweep.search.stages import round_names
+from resweep.study.fit_fields import fit_fields
 from resweep.study.kinds.sweep_phase import Search, SweepPhase
 from resweep.study.kinds.sweep_rungs import load_rungs, read_rule
 from resweep.study.metric import PhaseScore, choose_metric, warn_of_unused
-from resweep.study.name_trials import check_unread, name_trials, resolve_parameters
+from resweep.study.name_trials import (
+    check_names,
+    name_trials,
+    resolve_parameters,
+    warn_of_repeats,
+)
 from resweep.study.phase_file import Loaded, PhaseFile, Surroundings
 from resweep.sweep import EarlyTerminate, Parameter, Sweep, load_sweep
 from resweep.sweep.points import MOST_POINTS
@@ -65,8 +73,10 @@ class SweepFile(PhaseFile):
             raise ConfigError(around.problem("sweep", None, hint))
         own, schema = around.common["own"], around.system.schema
         sweep = load_sweep(_sweep_path(self.sweep, around))
-        problems = _check_adaptive_keys(self, sweep, around)
-        warnings = list(sweep.warnings)
+        sweep = fit_fields(sweep, around.config, schema, own)
+        of_names, problems, unclear = check_names(sweep, around.config, schema, own)
+        problems += _check_adaptive_keys(self, sweep, around)
+        warnings = [*sweep.warnings, *of_names]
         score: PhaseScore | None = None
         rule: EarlyTerminate | None = None
         try:
@@ -78,17 +88,14 @@ class SweepFile(PhaseFile):
             rule = read_rule(self.early_terminate, sweep, around)
         except ConfigError as error:
             problems += error.problems
+        clear = tuple(param for param in sweep.parameters if param.name not in unclear)
         try:
             swept, constants = resolve_parameters(
-                sweep, around.config, around.overrides, schema, own
+                replace(sweep, parameters=clear), around.config, around.overrides, schema, own
             )
         except ConfigError as error:
-            raise ConfigError([*problems, *error.problems]) from None
+            raise ConfigError([*error.problems, *problems]) from None
         layer = Layer(sweep.origin, compose.nest(constants))
-        try:
-            warnings += check_unread(sweep, swept, schema, own)
-        except ConfigError as error:
-            problems += error.problems
         filled: dict[str, Any] = {}
         try:
             if sweep.method == "bayes":
@@ -99,7 +106,9 @@ class SweepFile(PhaseFile):
                 if score is not None:
                     problems += check_tables(tables, score.metric, names, schema)
             else:
-                filled["assignments"] = name_trials(sweep, swept, schema, self.trials, self.seed)
+                assignments = name_trials(sweep, swept, schema, self.trials, self.seed)
+                filled["assignments"] = assignments
+                warnings += warn_of_repeats(sweep, assignments, schema)
         except ConfigError as error:
             problems += error.problems
         if problems:
@@ -172,7 +181,7 @@ def _search(
     if trials is None:
         hint = "is missing: a Bayesian sweep needs a number of trials (run_cap: 32, or trials: in "
         raise ConfigError(Problem(sweep.origin, "run_cap", None, f"{hint}the study's phase)"))
-    if not swept:
+    if not any(parameter.swept for parameter in sweep.parameters):
         raise ConfigError(
             Problem(
                 sweep.origin, "parameters", None, "should have at least one with several values"
@@ -200,7 +209,7 @@ def _warn_of_infeasible(phase: SweepPhase, sweep: Sweep) -> list[str]:
         if why is None:
             return []
         first = first or why
-    warning = f"none of its {len(phase.assignments)} trials can be trained: {first}"
+    warning = f"of {counted(len(phase.assignments), 'trial')} none can be trained: {first}"
     return [f"{sweep.origin}: {warning}"] if first else []
 
 
@@ -210,9 +219,9 @@ def _warn_of_idle(phase: SweepPhase, sweep: Sweep) -> list[str]:
     if phase.search is not None and len(phase.search.rounds) == 1:
         count = len(phase.trials)
         found.append(
-            f"{sweep.origin}: all {count} trials fit in one round of {phase.search.round_size}, so "
-            "none is proposed from results; set a smaller round_size in the study's phase "
-            "(run_sweep.py --round-size)"
+            f"{sweep.origin}: {counted(count, 'trial')} fit in one round of "
+            f"{phase.search.round_size}, so none is proposed from results; set a smaller "
+            "round_size in the study's phase (run_sweep.py --round-size)"
         )
     sizes = {size for _, size in phase.rung_sizes}
     if phase.rungs is not None and len(sizes) == 1:

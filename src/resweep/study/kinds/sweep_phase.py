@@ -5,7 +5,7 @@ bayes            rounds of numbered slots, each suggested from the results of th
 with rungs       numbered slots of a rung, filled by the trials that continue from the one before
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -124,6 +124,12 @@ class SweepPhase(Phase):
         """Return the configuration that a trial trains."""
         return compose.assign(self.config, self.assignments[trial])
 
+    def varied(self) -> Iterable[Mapping[str, Any]]:
+        """Yield the assignments; for a search, each extreme of a parameter by itself."""
+        if self.search is None:
+            return self.assignments.values()
+        return [{p.name: value} for p in self.search.parameters for value in p.extremes]
+
     def trial_data(self, trial: str) -> dict[str, Any]:
         """Return the data settings of a trial, as far as they are known."""
         assigned = self.assignments.get(trial, {})
@@ -152,6 +158,10 @@ class SweepPhase(Phase):
             assignments=self.assignments[trial],
             stop=stop,
         )
+
+    def assigned(self, trial: str) -> dict[str, Any]:
+        """Return what a trial of a grid or random sweep varies; nothing for a suggested one."""
+        return dict(self.assignments.get(trial, {}))
 
     def decided(self, stage: Stage, row: Mapping[str, Any]) -> bool:
         """Whether a rung's decision was made under the present settings of the rungs."""
