@@ -30,6 +30,7 @@ from resweep.study.begin_build import begin_build
 from resweep.study.data_sets import data_sets
 from resweep.study.find import load_studies
 from resweep.study.lost import find_lost
+from resweep.study.removed import move_removed
 from resweep.systems.registry import system_file
 from snakemake.exceptions import WorkflowError
 from snakemake.io import contains_wildcard
@@ -127,6 +128,8 @@ def begin():
     """Take the studies for this call; only known to build once the graph is made."""
     try:
         begin_build(LAYOUT, [study.name for study in STUDIES])
+        for study in STUDIES:
+            move_removed(LAYOUT, study)
     except ResweepError as error:
         raise SystemExit(f"error: {error}") from None
     except OSError as error:

@@ -83,6 +83,19 @@ class PhaseFolder:
         """Return the existing links to weights that are kept."""
         return sorted(self.models.glob("*"))
 
+    @property
+    def removed(self) -> Path:
+        """Files of trials that are no longer part of the phase."""
+        return self.path / "removed"
+
+    def all_records(self) -> list[Path]:
+        """Return the existing records of all slots, at rungs and final ones."""
+        return sorted(self.records.glob("**/*.json"))
+
+    def all_trials(self) -> list[Path]:
+        """Return the existing trial files of all slots."""
+        return sorted(self.trials.glob("**/*.yaml"))
+
     def records_at_rungs(self) -> list[Path]:
         """Return the existing records of all slots at all rungs."""
         return _slots(self.records.glob(f"**/{rung_name('*')}/*.json"))

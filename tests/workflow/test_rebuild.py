@@ -58,9 +58,15 @@ def test_adding_a_losing_value_trains_that_trial_only(built: Checkout) -> None:
 
     built.write_sweep(learning_rate=[1e-5, 1e-3])
     assert trained_by(built) == set()
-    scored = (built.path / "results/tiny/sweep/scores.csv").read_text()
-    assert new.pop() not in scored
+    (gone,) = new
+    for table in ("tiny/sweep/scores.csv", "tiny/runs.csv", "runs.csv"):
+        assert gone not in (built.path / "results" / table).read_text(), table
+    assert set(trials(built)) == before
+    assert (built.path / f"results/tiny/sweep/removed/records/{gone}.json").exists()
     assert planned(built) == {}
+
+    built.write_sweep(learning_rate=[1e-5, 1e-3, 1e-6])
+    assert trained_by(built) == set() and set(trials(built)) == before | new
 
 
 def test_a_new_winner_trains_one_rerun_configuration(built: Checkout) -> None:

@@ -162,7 +162,7 @@ def test_two_trainers_of_one_run_take_turns(long_checkout: Checkout) -> None:
     second = training.start()
     outputs = [first.communicate()[0], second.communicate()[0]]
     assert [first.returncode, second.returncode] == [0, 0], outputs
-    assert "in the store" in outputs[1]
+    assert "trained by another process" in outputs[1]
     assert len(json.loads((training.run / "record.json").read_text())["attempts"]) == 1
 
 

@@ -45,6 +45,7 @@ def summarize(results: StudyResults, layout: Layout) -> str:
     lines = [f"study {results.name}"]
     for phase in results.phases:
         lines += ["", *_phase_lines(phase)]
+        lines += _removed_lines(phase, layout.phase(results.name, phase.name))
         source = results.phase(phase.source)
         if source is not None:
             lines += _rerun_lines(source, phase)
@@ -94,6 +95,15 @@ def _phase_lines(phase: PhaseResults) -> Iterator[str]:
     yield from _reason_lines(phase)
     for line in first_lines(phase) or ["no configuration has a result"]:
         yield from _wrapped(line)
+
+
+def _removed_lines(phase: PhaseResults, folder: PhaseFolder) -> Iterator[str]:
+    """Yield where the results of trials are that are no longer part of the study."""
+    records = folder.removed.glob(f"{folder.records.name}/*.json")
+    removed = {record.stem for record in records} - set(phase.scores["trial"])
+    if removed:
+        trials = counted(len(removed), "trial")
+        yield from _wrapped(f"{trials} no longer in the study: {folder.removed}")
 
 
 def _names(trials: Sequence[str]) -> str:

@@ -152,7 +152,7 @@ class RunLock:
             if now > deadline:
                 raise LockTimeout(self._held_text())
             if now > notice:
-                log.info("%s: waiting: %s", self.folder.name, self._holder())
+                log.info("run %s: waiting: %s", self.folder.name, self._holder())
                 notice = now + NOTICE_SECONDS
             time.sleep(POLL_SECONDS)
 

@@ -196,6 +196,7 @@ def test_only_what_trains_waits(names, tmp_path):
     assert [state["attempts"][0]["gpu"] for state in states] == [None, None]
 
     waiting = train(tmp_path, names[:1], seed=8)
+    assert ": trial " in waiting.stdout.readline()
     assert "waiting for a GPU" in waiting.stdout.readline()
     maps = Path(f"/proc/{waiting.pid}/maps").read_text()
     assert "libpython" in maps or "python" in maps
@@ -203,6 +204,6 @@ def test_only_what_trains_waits(names, tmp_path):
     waiting.send_signal(signal.SIGTERM)
     output, _ = waiting.communicate()
     assert waiting.returncode == 75
-    assert "waiting for a GPU" in output and f"{names[0]} runs elsewhere" in output
+    assert "stopped while waiting for a GPU" in output and f"{names[0]} runs elsewhere" in output
     holder.end()
     assert not (tmp_path / "logs").exists()

@@ -1,0 +1,61 @@
+"""Trials that are no longer part of a study: their files are moved to where no results are.
+
+    {phase}/records/{slot}.json, {phase}/trials/{slot}.yaml   ->   {phase}/removed/
+
+Nothing is deleted: the runs stay in the store, and a value that comes back is linked again.
+"""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from resweep.files import may_write
+from resweep.paths import Layout, PhaseFolder
+from resweep.plurals import counted
+from resweep.study import files
+from resweep.study.study import Phase, Study
+
+log = logging.getLogger(__name__)
+
+
+def move_removed(layout: Layout, study: Study) -> None:
+    """Move the files of trials that no phase of a study has any more.
+
+    Raises:
+        OSError: A file cannot be moved.
+    """
+    for phase in study.phases:
+        folder = layout.phase(study.name, phase.name)
+        found = list(_removed(layout, phase))
+        if not found or not may_write(folder.path):
+            continue
+        for file in found:
+            _move(file, folder)
+        trials = counted(len({file.stem for file in found}), "trial")
+        log.warning("%s: of %s no longer in the study", folder.removed, trials)
+
+
+def _removed(layout: Layout, phase: Phase) -> Iterator[Path]:
+    """Yield the existing records and trial files of a phase that are not among its own."""
+    folder = layout.phase(phase.study, phase.name)
+    own = {
+        *files.records(layout, phase),
+        *files.stage_records(layout, phase, phase.stages),
+        *files.trial_files(layout, phase),
+        *files.stage_trials(layout, phase, phase.stages),
+    }
+    for file in (*folder.all_records(), *folder.all_trials()):
+        if file not in own:
+            yield file
+
+
+def _move(file: Path, folder: PhaseFolder) -> None:
+    """Move a file into the folder of removed ones, which is one level deeper."""
+    place = folder.removed / file.relative_to(folder.path)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.unlink(missing_ok=True)
+    if file.is_symlink() and not file.readlink().is_absolute():
+        place.symlink_to(Path("..", file.readlink()))
+        file.unlink()
+    else:
+        file.rename(place)
