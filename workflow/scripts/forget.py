@@ -14,7 +14,7 @@ import argparse
 from pathlib import Path
 
 from resweep.errors import run_command
-from resweep.paths import Layout
+from resweep.paths import BY_HAND, Layout
 from resweep.ranking.keep_bests import drop_old_bests
 from resweep.ranking.old_bests import describe, find_old_bests, last_scores, size_text
 from resweep.store.forget import (
@@ -22,6 +22,7 @@ from resweep.store.forget import (
     drifted_runs,
     failed_runs,
     forget_runs,
+    phases_of_runs,
     runs_of_phase,
 )
 
@@ -40,17 +41,28 @@ def main() -> None:
     else:
         choose = failed_runs if arguments.what == "failed" else drifted_runs
         chosen = choose(runs_of_phase(arguments.study, None, layout), layout)
+    phases = phases_of_runs(chosen, layout)
     for run_id in chosen:
-        print(describe_run(layout.run(run_id)))
+        print(describe_run(layout.run(run_id)) + shared_text(phases[run_id]))
     if arguments.dry_run:
         if not chosen:
             print("nothing to forget")
         return
     moved = forget_runs(chosen, layout)
     if moved:
-        print(f"{len(moved)} moved to {moved[0].parent}; run snakemake to train them again")
+        studies = {study for used in phases.values() for study, _ in used} - {BY_HAND}
+        again = "; ".join(f"snakemake --config study={study}" for study in sorted(studies))
+        hint = f"; to train them again: {again}" if again else ""
+        print(f"{len(moved)} moved to {moved[0].parent}{hint}")
     else:
         print("nothing to forget")
+
+
+def shared_text(phases: list[tuple[str, str]]) -> str:
+    """Return which phases a run is trained for, where there are several; of one, nothing."""
+    if len(phases) < 2:
+        return ""
+    return ", shared by " + ", ".join(f"{study}/{phase}" for study, phase in phases)
 
 
 def forget_old_bests(study: str, published: bool, dry_run: bool, layout: Layout) -> None:
