@@ -18,6 +18,7 @@ from resweep.jobs.options import JobOptions
 from resweep.jobs.resources import TrialNeeds, scheduler_resources
 from resweep.machine.programs import running_in
 from resweep.paths import Layout
+from resweep.report.equal_trials import equal_trials_lines
 from resweep.study import files
 from resweep.study.begin_build import begin_build
 from resweep.study.data_sets import data_sets
@@ -75,7 +76,11 @@ if workflow.is_main_process:
     for _line in dict.fromkeys(data.warning for _, data in DATA if data.warning):
         print(f"warning: {_line}", file=sys.stderr)
     for _study in STUDIES:
-        for _line in (*_study.warnings, *LOST[_study.name].lines()):
+        for _line in (
+            *_study.warnings,
+            *equal_trials_lines(_study),
+            *LOST[_study.name].lines(),
+        ):
             print(f"warning: {_line}", file=sys.stderr)
     _locked = any(Path(".snakemake/locks").glob("*")) and "--unlock" not in sys.argv
     if _locked and not running_in(Path(), "snakemake"):

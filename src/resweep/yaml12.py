@@ -130,12 +130,24 @@ def load(path: Path) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        hint = _hint(error, text.splitlines()[mark.line : mark.line + 1] if mark else [])
         raise ConfigError(
-            Problem(str(path), "", None, f"not valid YAML: {where}{error.problem}")
+            Problem(str(path), "", None, f"not valid YAML: {where}{error.problem}{hint}")
         ) from None
     except (yaml.YAMLError, ValueError) as error:
         first = str(error).splitlines()[0]
         raise ConfigError(Problem(str(path), "", None, f"not valid YAML: {first}")) from None
+
+
+def _hint(error: yaml.MarkedYAMLError, lines: list[str]) -> str:
+    """Return what to change about an error in a line, after a separator; empty if unknown."""
+    if "another document" in str(error.problem):
+        return "; keep one document in a file: remove what follows ---"
+    if "cannot start any token" in str(error.problem) and any(
+        "\t" in line[: len(line) - len(line.lstrip())] for line in lines
+    ):
+        return "; replace the tab by spaces"
+    return ""
 
 
 def load_mapping(path: Path) -> dict[str, Any]:

@@ -216,7 +216,25 @@ DIFFERENCES = [
         False,
     ),
     Difference("a metric has a name", sweep_of({"value": 1}, metric={"name": ""}), False),
-    Difference("a count is a whole number", sweep_of({"value": 1}, run_cap=4.0), False),
+    Difference(
+        "text that YAML 1.1 reads as a number or a boolean",
+        sweep_of(
+            {"min": "1_000", "max": 2000},
+            run_cap="1_0",
+            early_terminate={"type": "hyperband", "min_iter": 1, "strict": "yes"},
+        ),
+        True,
+    ),
+    Difference(
+        "whole bounds of int_uniform may be written as floats",
+        sweep_of({"distribution": "int_uniform", "min": 1.0, "max": 8.0}),
+        True,
+    ),
+    Difference(
+        "entries of a list have numbers as names",
+        sweep_of({"parameters": {"0": {"value": 1}, "1": {"value": 2}}}),
+        True,
+    ),
 ]
 
 
@@ -229,6 +247,26 @@ def test_the_differences_are_as_stated(tmp_path):
             ours,
             problem,
         )
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        sweep_of({"value": 1}, run_cap=4.0),
+        sweep_of({"value": 1}, early_terminate={"type": "hyperband", "min_iter": 3.0, "eta": 3}),
+        sweep_of({"value": 1}, command=["python", True, None, 3, 0.5]),
+        sweep_of({"value": [1, 2]}),
+        sweep_of({"value": {"0": 0.1, "50": 0.01}}),
+        sweep_of({"min": 0, "max": 0.1}),
+        {
+            "method": "grid",
+            "parameters": {"z": {"value": "adam"}, "z.lr": {"values": [1, 2]}},
+        },
+    ],
+)
+def test_both_accept(config, tmp_path):
+    (theirs,) = ask([["is_valid", config, False]])
+    assert theirs == problem_of(config, tmp_path) == ""
 
 
 @pytest.mark.parametrize("distribution", LOG_EXPONENTS)

@@ -41,7 +41,7 @@ BAD = {
     ),
     "negative learning rate": (
         lambda checkout: checkout.write_sweep(learning_rate=[1e-3, -1e-3]),
-        ["config/sweep/rates.yaml: learning_rate = -0.001: "],
+        ["config/sweep/rates.yaml: training.learning_rate = -0.001: "],
     ),
     "misspelt key": (
         with_set(training__batch_sise=4),

@@ -11,6 +11,7 @@ from pathlib import Path
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.report.audit import audit, audit_old_bests, audit_table
+from resweep.report.equal_trials import equal_trials_lines
 from resweep.study.find import load_studies
 from resweep.study.lost import find_lost
 
@@ -27,7 +28,8 @@ def main() -> None:
     settings = {"study": arguments.study, "set": arguments.set}
     for study in load_studies(settings):
         layout = Layout(arguments.results)
-        for warning in (*study.warnings, *find_lost(layout, study).lines()):
+        lines = (*study.warnings, *equal_trials_lines(study), *find_lost(layout, study).lines())
+        for warning in lines:
             print(f"warning: {warning}", file=sys.stderr)
         print(audit_table(study, audit(study, layout), audit_old_bests(study, layout)))
 

@@ -26,6 +26,7 @@ from resweep.study.schema import Tracking
 from resweep.study.study import Study
 from resweep.study.study_file import read_study_file
 from resweep.sweep import load_sweep
+from resweep.sweep.load import read_content
 from resweep.systems.registry import system_of
 
 PHASE = "sweep"
@@ -187,7 +188,7 @@ def create_sweep(
     phase: dict[str, Any] = {"name": PHASE, "kind": "sweep"}
     if round_size is not None:
         phase["round_size"] = round_size
-    name = digest([canonical_json(yaml12.load_mapping(sweep_file)), content, phase], 8)
+    name = digest([canonical_json(read_content(sweep_file)), content, phase], 8)
     made = SweepStudy(name, layout.sweep(name), config_dir)
     label = re.sub(r"[^A-Za-z0-9]+", "-", sweep.name or sweep_file.stem).strip("-")[:40] or "sweep"
     phase["sweep"] = str(made.folder.sweep)

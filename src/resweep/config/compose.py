@@ -14,7 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from resweep import yaml12
 from resweep.canonical import canonical_json
-from resweep.config.nesting import PathError, assign_paths, leaves, nest, with_value
+from resweep.config.nesting import OWN, PathError, assign_paths, leaves, nest, with_value
+from resweep.config.own_names import is_taken, own_path
 from resweep.config.schema import SYSTEM, Schema
 from resweep.config.section import Section
 from resweep.config.spelling import misspellings, no_such_field
@@ -42,15 +43,20 @@ class Composed(NamedTuple):
         return inside[-1] if inside else default
 
 
-def resolve_name(name: str, config: Mapping[str, Any], schema: Schema) -> str:
+def resolve_name(
+    name: str, config: Mapping[str, Any], schema: Schema, own: Collection[str] = ()
+) -> str:
     """Turn a flat name (`learning_rate`) into the one path it can mean; paths stay as they are.
 
     It can mean any field of the system's sections, any key of a section of `config`, and every
-    leaf below. Unknown names stay as they are: they are the user's own hyperparameters.
+    leaf below. Unknown names stay as they are: they are the user's own hyperparameters. So are
+    those listed in `own`: they go before fields and sections, and live beside them.
 
     Raises:
         ValueError: Several places have this name; lists them.
     """
+    if (name in own or name == OWN) and is_taken(name, schema):
+        return own_path(name)
     if "." in name or name in schema.sections or name == SYSTEM:
         return name
     candidates = set(schema.fields.get(name, ()))

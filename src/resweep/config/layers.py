@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from resweep.config import compose
 from resweep.config.compose import Layer
 from resweep.config.schema import SYSTEM, Schema
+from resweep.config.unread import find_unread
 from resweep.errors import ConfigError, Problem
 
 
@@ -22,11 +23,13 @@ class Completed(NamedTuple):
         config: Complete and checked; empty where something is wrong.
         written: As it was written: no defaults, no coercion.
         problems: All errors.
+        unread: What is set, that nothing reads and that is not the user's own, by place.
     """
 
     config: dict[str, Any]
     written: dict[str, Any]
     problems: list[Problem]
+    unread: dict[str, dict[str, Any]]
 
 
 def load_modules(config_dir: Path, base: Mapping[str, Any]) -> tuple[list[Layer], list[Problem]]:
@@ -41,15 +44,23 @@ def load_modules(config_dir: Path, base: Mapping[str, Any]) -> tuple[list[Layer]
     return layers, problems
 
 
-def resolve_name(origin: str, name: str, config: Mapping[str, Any], schema: Schema) -> str:
+def resolve_name(
+    origin: str,
+    name: str,
+    config: Mapping[str, Any],
+    schema: Schema,
+    own: Collection[str] = (),
+) -> str:
     """Return the path that a flat name means; raises ConfigError."""
     try:
-        return compose.resolve_name(name, config, schema)
+        return compose.resolve_name(name, config, schema, own)
     except ValueError as error:
         raise ConfigError(Problem(origin, name, None, str(error))) from None
 
 
-def named(layer: Layer, config: Mapping[str, Any], schema: Schema) -> tuple[Layer, list[Problem]]:
+def named(
+    layer: Layer, config: Mapping[str, Any], schema: Schema, own: Collection[str] = ()
+) -> tuple[Layer, list[Problem]]:
     """Give each leaf of a layer its full path; the study's own system says nothing new."""
     flat: dict[str, Any] = {}
     problems: list[Problem] = []
@@ -57,7 +68,7 @@ def named(layer: Layer, config: Mapping[str, Any], schema: Schema) -> tuple[Laye
         if (name, value) == (SYSTEM, schema.system):
             continue
         try:
-            flat[resolve_name(layer.origin, name, config, schema)] = value
+            flat[resolve_name(layer.origin, name, config, schema, own)] = value
         except ConfigError as error:
             problems += error.problems
     try:
@@ -84,12 +95,13 @@ def complete(
         sound: Whether all layers could be read; if not, nothing is checked, since what is missing
             may be missing for a reason already reported.
     """
-    first = compose.merge([named(layer, {}, schema)[0] for layer in layers])
-    both = [named(layer, first.content, schema) for layer in layers]
+    first = compose.merge([named(layer, {}, schema, own)[0] for layer in layers])
+    both = [named(layer, first.content, schema, own) for layer in layers]
     problems = [problem for _, wrong in both for problem in wrong]
     merged = compose.merge([layer for layer, _ in both])
     if not sound:
-        return Completed({}, merged.content, problems)
+        return Completed({}, merged.content, problems, {})
     config, wrong = compose.validate(merged, where, schema)
     problems += compose.check_spelling(merged, where, schema, own) + wrong
-    return Completed({} if problems else config, merged.content, problems)
+    unread = find_unread(merged, schema, own)
+    return Completed({} if problems else config, merged.content, problems, unread)

@@ -2,10 +2,15 @@
 
 A number in a path is the index of a list. Where the configuration has no list yet, entries that
 are numbered from 0 on without a gap make one; numbers with gaps stay keys of a mapping.
+
+Below `own` (`resweep.config.own_names`) there is one level only: `own.z.y` is the key `z.y` there,
+so that `z` and `z.y` can both have a value.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+OWN = "own"  # the section of the user's own hyperparameters that would be in the way elsewhere
 
 
 class PathError(ValueError):
@@ -20,6 +25,12 @@ class PathError(ValueError):
         super().__init__(f"{path}: {hint}")
         self.path = path
         self.hint = hint
+
+
+def split_path(path: str) -> list[str]:
+    """Return the keys that a path leads through."""
+    head, _, rest = path.partition(".")
+    return [head, rest] if head == OWN and rest else path.split(".")
 
 
 def leaves(
@@ -50,7 +61,7 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for path, value in leaves(flat):
         place = result
-        *parents, leaf = path.split(".")
+        *parents, leaf = split_path(path)
         for parent in parents:
             place = place.setdefault(parent, {})
             if not isinstance(place, dict):
@@ -65,7 +76,7 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 def find(config: Any, path: str) -> Any:
     """Return the value at a path, or None."""
-    for part in path.split("."):
+    for part in split_path(path):
         if isinstance(config, list):
             config = config[int(part)] if part.isdecimal() and int(part) < len(config) else None
         else:
@@ -79,7 +90,7 @@ def with_value(config: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     Raises:
         PathError: A list is entered by a name, or by an index that it does not have.
     """
-    changed: dict[str, Any] = _with_value(config, path.split("."), 0, value)
+    changed: dict[str, Any] = _with_value(config, split_path(path), 0, value)
     return changed
 
 
@@ -112,8 +123,9 @@ def assign_paths(config: dict[str, Any], values: Mapping[str, Any]) -> dict[str,
     for path, value in values.items():
         config = with_value(config, path, value)
     for path in values:
-        if any(part.isdecimal() for part in path.split(".")):
-            config = _with_lists(config, path.split("."))
+        parts = split_path(path)
+        if any(part.isdecimal() for part in parts):
+            config = _with_lists(config, parts)
     return config
 
 
@@ -136,5 +148,5 @@ def is_numbered(mapping: Mapping[str, Any]) -> bool:
 
 def lists_on(path: str) -> Iterable[str]:
     """Return the parts of a path that numbers lead into: `a.0.b.1` goes through `a`, `a.0.b`."""
-    parts = path.split(".")
+    parts = split_path(path)
     return [".".join(parts[:i]) for i, part in enumerate(parts) if i and part.isdecimal()]

@@ -8,6 +8,7 @@ it is left out too, so that older runs keep their names. Fields that only one ki
 marked `OnlyFor(kind)`.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
 
-from resweep.config.section import LABEL, AsBefore, Section
+from resweep.config.section import LABEL, PATH_ONLY, AsBefore, Section
 
 SYSTEM = "system"  # the key that names the system
 
@@ -33,6 +34,7 @@ class Schema:
         implied: Whether a configuration that names no system means this one.
         sections: Their models by name, in the order of files and tables.
         open: Paths of mappings with foreign keys (`model.config`): each key is set by itself.
+        synonyms: What other trainers call a field: path -> names.
         check: Raises ValueError for values of several sections that do not fit together.
     """
 
@@ -40,6 +42,7 @@ class Schema:
     implied: bool
     sections: Mapping[str, type[Section]]
     open: tuple[str, ...] = ()
+    synonyms: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     check: Callable[[Any], None] = _all_fit
 
     @cached_property
@@ -50,6 +53,16 @@ class Schema:
             for field in section.model_fields:
                 found.setdefault(field, []).append(f"{name}.{field}")
         return found
+
+    @cached_property
+    def path_only(self) -> Mapping[str, str]:
+        """Short names that a sweep has to write as paths: name -> path."""
+        return {
+            field: f"{name}.{field}"
+            for name, section in self.sections.items()
+            for field, info in section.model_fields.items()
+            if PATH_ONLY in info.metadata
+        }
 
     @cached_property
     def paths(self) -> frozenset[str]:

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 LABEL = "label"  # marks a field that is not part of a run's identity
+# Marks a field whose short name means something else in most sweeps: they have to give its path.
+PATH_ONLY = "path only"
 
 
 @dataclass(frozen=True)

@@ -4,19 +4,9 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from resweep.config.nesting import OWN
+from resweep.config.own_names import is_own, own_hint
 from resweep.config.schema import SYSTEM, Schema
-
-OWN_HINT = "If it is a hyperparameter of your own, add it to own: in the study (run_sweep.py --own)"
-
-
-def is_own(path: str, own: Collection[str]) -> bool:
-    """Whether a path is one of the user's own hyperparameters, or inside one.
-
-    Args:
-        path: `patch_size`, `model.rope.theta`.
-        own: Their names, flat or full: one or more whole parts of a path, in its order.
-    """
-    return any(f".{name}." in f".{path}." for name in own)
 
 
 def misspellings(
@@ -31,24 +21,25 @@ def misspellings(
     """
     for section, fields in content.items():
         known_section = schema.sections.get(section)
-        if section == SYSTEM:
+        if section in (SYSTEM, OWN):
             continue
         if known_section is None:
             meant = nearest(section, [SYSTEM, *schema.sections, *schema.fields])
             if meant and not is_own(section, own):
                 value = None if isinstance(fields, Mapping) else fields
-                yield section, value, _did_you_mean(" or ".join(schema.fields.get(meant, [meant])))
+                fields = " or ".join(schema.fields.get(meant, [meant]))
+                yield section, value, _did_you_mean(fields, section)
         elif isinstance(fields, Mapping) and known_section.model_config["extra"] == "allow":
             for key, value in fields.items():
                 path = f"{section}.{key}"
                 if key not in known_section.model_fields and not is_own(path, own):
                     meant = nearest(key, known_section.model_fields)
                     if meant:
-                        yield path, value, _did_you_mean(f"{section}.{meant}")
+                        yield path, value, _did_you_mean(f"{section}.{meant}", path)
 
 
-def _did_you_mean(meant: str) -> str:
-    return f"did you mean {meant}? {OWN_HINT}"
+def _did_you_mean(meant: str, name: str) -> str:
+    return f"did you mean {meant}? Or {own_hint([name])}"
 
 
 def no_such_field(path: str, schema: Schema) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from resweep.config.section import LABEL, Fraction, Int, Positive, Section
+from resweep.config.section import LABEL, PATH_ONLY, Fraction, Int, Positive, Section
 
 
 class Training(Section):
@@ -77,7 +77,9 @@ class Training(Section):
     processes: Annotated[Positive, LABEL] = Field(
         1, description="processes that train one run together, each on its own GPU or core"
     )
-    nodes: Annotated[Positive, LABEL] = Field(1, description="machines that the processes run on")
+    nodes: Annotated[Positive, LABEL, PATH_ONLY] = Field(
+        1, description="machines that the processes run on"
+    )
     precision: Literal["fp32", "tf32", "bf16"] = Field(
         "fp32", description="of matrix products; tf32: on GPUs that have it; bf16: autocast"
     )

@@ -10,7 +10,7 @@ opened, whether they are computed now or were in the store.
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,10 @@ from typing import Any
 from resweep.canonical import digest
 from resweep.config import compose, layers
 from resweep.config.compose import Layer
+from resweep.config.own_names import is_own, is_taken
 from resweep.config.schema import Schema
-from resweep.config.spelling import OWN_HINT, is_own, nearest
+from resweep.config.spelling import nearest
+from resweep.config.synonyms import fields_meant
 from resweep.errors import ConfigError, Problem
 from resweep.jobs.arguments import COMMAND_LINE, Given, parse_arguments
 from resweep.jobs.options import KEEP, JobOptions
@@ -91,7 +93,7 @@ def plan_by_hand(
         study, problems_of_study = read_study_file(path)
         problems += problems_of_study
         problems += [
-            Problem(one.origin, one.name, one.value, f"did you mean {meant}? {OWN_HINT}")
+            Problem(one.origin, one.name, one.value, f"did you mean {meant}? Or {_own(one.name)}")
             for one in arguments.given
             if (meant := nearest(one.name, OPTIONS)) and not is_own(one.name, study.own)
         ]
@@ -137,26 +139,54 @@ def _resolve(
     modules, problems = layers.load_modules(config_dir, study.base)
     by_origin: dict[str, dict[str, Any]] = {}
     for one in given:
-        by_origin.setdefault(one.origin, {})[one.name] = _for_its_field(one, schema)
+        by_origin.setdefault(one.origin, {})[one.name] = _for_its_field(one, schema, study.own)
     above = [Layer(origin, content) for origin, content in by_origin.items()]
     below = [*modules, Layer(str(path), study.set)]
     done = layers.complete([*below, *above], str(path), schema, study.own, sound=not problems)
-    if problems or done.problems:
-        raise ConfigError([*problems, *done.problems])
+    found = [*problems, *done.problems]
+    reported = {problem.key for problem in found}
+    for one in given:
+        found += [p for p in _check_name(one, schema, study.own) if p.key not in reported]
+    if found:
+        raise ConfigError(found)
     assignments: dict[str, Any] = {}
     for layer in above:
-        assignments |= compose.leaves(layers.named(layer, done.written, schema)[0].content)
+        assignments |= compose.leaves(
+            layers.named(layer, done.written, schema, study.own)[0].content
+        )
     return done.config, {name: compose.coerce(name, v, schema) for name, v in assignments.items()}
 
 
-def _for_its_field(one: Given, schema: Schema) -> Any:
+def _check_name(one: Given, schema: Schema, own: Collection[str]) -> list[Problem]:
+    """Refuse a name that nothing reads but means a field, and a short one of two meanings."""
+    if is_own(one.name, own):
+        return []
+    path = schema.path_only.get(one.name)
+    if path is not None:
+        hint = (
+            f"could be {path}, or a hyperparameter of your own; write {path}, or {_own(one.name)}"
+        )
+        return [Problem(one.origin, one.name, one.value, hint)]
+    known = "." not in one.name and is_taken(one.name, schema)
+    meant = () if known else fields_meant(one.name, schema)
+    if not meant:
+        return []
+    hint = f"is not a field; did you mean {' or '.join(meant)}? Or {_own(one.name)}"
+    return [Problem(one.origin, one.name, one.value, hint)]
+
+
+def _own(name: str) -> str:
+    return f"list a hyperparameter of your own in the study: own: [{name}]"
+
+
+def _for_its_field(one: Given, schema: Schema, own: Collection[str]) -> Any:
     """Return a parameter's value; its plain text where the field accepts only that."""
     if one.text is None or isinstance(one.value, str):
         return one.value
     with contextlib.suppress(
         ValueError
     ):  # ambiguous names and wrong values are reported with their layer
-        path = compose.resolve_name(one.name, {}, schema)
+        path = compose.resolve_name(one.name, {}, schema, own)
         try:
             compose.coerce(path, one.value, schema)
         except ValueError:

@@ -143,7 +143,9 @@ def short_name(path: str, schema: Schema) -> str:
         return path
 
 
-def read_best_configs(path: Path, schema: Schema) -> list[dict[str, Any]]:
+def read_best_configs(
+    path: Path, schema: Schema, own: Collection[str] = ()
+) -> list[dict[str, Any]]:
     """Read best configurations as path -> value.
 
     Raises:
@@ -155,14 +157,14 @@ def read_best_configs(path: Path, schema: Schema) -> list[dict[str, Any]]:
             Problem(str(path), "", None, "should be a list of mappings, best configuration first")
         )
     return [
-        {_full_path(name, path, schema): value for name, value in compose.leaves(entry)}
+        {_full_path(name, path, schema, own): value for name, value in compose.leaves(entry)}
         for entry in content
     ]
 
 
-def _full_path(name: str, file: Path, schema: Schema) -> str:
+def _full_path(name: str, file: Path, schema: Schema, own: Collection[str]) -> str:
     try:
-        return compose.resolve_name(name, {}, schema)
+        return compose.resolve_name(name, {}, schema, own)
     except ValueError as error:
         raise ConfigError(Problem(str(file), name, None, str(error))) from None
 
@@ -196,7 +198,7 @@ def plan_rerun(
         ConfigError: A configuration has invalid values.
     """
     schema = system_of(config).schema
-    best = read_best_configs(best_file, schema)
+    best = read_best_configs(best_file, schema, own)
     planned: list[Trial] = []
     problems: list[Problem] = []
     for position, name in enumerate(trials):

@@ -19,9 +19,13 @@ from typing import Any
 
 from resweep.config import compose, layers
 from resweep.config.compose import Layer
+from resweep.config.own_names import is_taken, meaning_of, own_path
+from resweep.config.schema import Schema
+from resweep.config.unread import find_unread, warn_of_constants
 from resweep.errors import ConfigError, Problem
 from resweep.paths import RESERVED_PHASES, RESERVED_STUDIES
 from resweep.study.phase_file import PhaseFile, Surroundings
+from resweep.study.resolution_notes import resolution_notes
 from resweep.study.study import Phase, Study
 from resweep.study.study_file import StudyFile, read_study_file
 from resweep.systems.registry import find_system
@@ -54,6 +58,7 @@ class _Resolver:
         self.problems: list[Problem] = []
         self.system: System
         self.warnings: dict[str, None] = {}
+        self.unread: dict[str, dict[str, None]] = {}
         self.layers_of: dict[str, list[Layer]] = {}
 
     def resolve(self) -> Study:
@@ -82,18 +87,19 @@ class _Resolver:
             tracking=given.tracking,
             publish=given.publish,
             tolerate_failures=given.tolerate_failures,
-            warnings=tuple(self.warnings),
+            warnings=(
+                *_say_own(given.own, self.system.schema, str(self.path)),
+                *warn_of_constants(self.unread, self.system.schema),
+                *self.warnings,
+                *(line for phase in phases.values() for line in resolution_notes(phase)),
+            ),
         )
 
     def _check_own(self, names: list[str]) -> None:
-        """Refuse fields of the system as the user's own hyperparameters."""
-        schema = self.system.schema
+        """Refuse fields of the system, by their full paths, as the user's own hyperparameters."""
         for position, name in enumerate(names):
-            known = [name] if name in schema.paths or name in schema.sections else []
-            known += schema.fields.get(name, [])
-            if known:
-                hint = f"is a key that resweep reads ({' or '.join(known)}); remove it here"
-                self._problem(f"own.{position}", name, hint)
+            if self.system.schema.is_known(name):
+                self._problem(f"own.{position}", name, "is a field that resweep reads; remove it")
 
     def _check_names(self, given: StudyFile) -> None:
         names = [part.name for part in given.phases]
@@ -114,10 +120,11 @@ class _Resolver:
         reported = len(self.problems)
         found = self._layers(given, part)
         sound = len(self.problems) == reported
-        complete, config, wrong = layers.complete(
+        complete, config, wrong, unread = layers.complete(
             found, str(self.path), self.system.schema, given.own, sound
         )
         self.problems += wrong
+        self._note_unread(unread)
         around = Surroundings(
             study_path=str(self.path),
             where=f"phases.{position}",
@@ -126,7 +133,7 @@ class _Resolver:
             config=config,
             complete=complete,
             score=given.score,
-            overrides=self._set_above(part, config),
+            overrides=self._set_above(part, config, given.own),
             earlier=before,
             broken={other.name for other in given.phases[:position]} - before.keys(),
             common={
@@ -137,6 +144,7 @@ class _Resolver:
                 "own": tuple(given.own),
             },
         )
+        schema = self.system.schema
         try:
             loaded = part.load(around)
         except ConfigError as error:
@@ -145,7 +153,12 @@ class _Resolver:
         self.warnings |= dict.fromkeys(loaded.warnings)
         if loaded.layer is not None:
             self.layers_of[part.name].append(loaded.layer)
+            self._note_unread(find_unread(compose.merge([loaded.layer]), schema, given.own))
         return loaded.phase
+
+    def _note_unread(self, found: Mapping[str, Mapping[str, Any]]) -> None:
+        for place, values in found.items():
+            self.unread.setdefault(place, {}).update(dict.fromkeys(values))
 
     def _layers(self, given: StudyFile, part: PhaseFile) -> list[Layer]:
         """Return the layers of a phase, above those of the phase that it builds on, if any."""
@@ -162,14 +175,23 @@ class _Resolver:
         self.problems += wrong
         return modules
 
-    def _set_above(self, part: PhaseFile, config: dict[str, Any]) -> dict[str, Any]:
+    def _set_above(self, part: PhaseFile, config: dict[str, Any], own: list[str]) -> dict[str, Any]:
         """Return what the phase and the command line set by path, without ambiguous names."""
         found = {}
         for layer in (part.set, self.overrides):
             for name, value in compose.leaves(layer):
                 with contextlib.suppress(ConfigError):  # reported with its layer
-                    found[layers.resolve_name("set", name, config, self.system.schema)] = value
+                    found[layers.resolve_name("set", name, config, self.system.schema, own)] = value
         return found
+
+
+def _say_own(own: list[str], schema: Schema, where: str) -> list[str]:
+    """Return a line about own names that would mean something else without `own`."""
+    taken = dict.fromkeys(name for name in own if is_taken(name, schema))
+    if not taken:
+        return []
+    named = [f"{name} is {own_path(name)}, not {meaning_of(name, schema)}" for name in taken]
+    return [f"{where}: your own: {', '.join(named)}"]
 
 
 def _with_selects(phases: list[Phase]) -> list[Phase]:

@@ -85,6 +85,10 @@ class Phase(ABC):
         """Whether a decision after a stage was made under the phase's current settings."""
         return True
 
+    def varied(self) -> Iterable[Mapping[str, Any]]:
+        """Yield what trials assign, as far as it is known: path -> value; at least once nothing."""
+        return [{}]
+
     def trial_data(self, trial: str) -> dict[str, Any]:
         """Return the data settings of a trial, as far as they are known."""
         data: dict[str, Any] = self.config["data"]

@@ -59,6 +59,11 @@ class Sweep:
     entity: str | None = None
     warnings: tuple[str, ...] = ()
 
+    def probes(self, parameter: Parameter) -> tuple[Any, ...]:
+        """Return the values of a parameter to check before any job: some that it does draw."""
+        combined = self.method == "grid" or self.sampler == "without_replacement"
+        return parameter.grid_probes if combined else parameter.probes
+
     def points(self, limit: int | None = None, seed: int | None = None) -> Iterator[dict[str, Any]]:
         """Yield the points of the sweep, at most `limit` (default: run_cap).
 

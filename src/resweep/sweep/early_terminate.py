@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resweep.sweep.findings import Findings, is_number, is_whole
+from resweep.sweep.yaml11 import as_boolean, as_number, as_whole
 
 ONE_CUT = "{type: one_cut, min_iter: BAND, keep: N}"
 MOST_BANDS = 100  # of W&B, where only min_iter is given
@@ -77,6 +78,7 @@ KEYS = {
     "one_cut": ("type", "min_iter", "keep"),
 }
 WHOLE = ("min_iter", "max_iter", "s", "keep")
+READ = {**dict.fromkeys(WHOLE, as_whole), "eta": as_number, "strict": as_boolean}
 
 
 def read_early_terminate(given: Any, findings: Findings) -> EarlyTerminate | None:
@@ -88,6 +90,7 @@ def read_early_terminate(given: Any, findings: Findings) -> EarlyTerminate | Non
         findings.wrong(f"{key}.type", kind, f"should be one of {', '.join(KEYS)}")
         return None
     kind = given["type"]
+    given = {name: READ[name](value) if name in READ else value for name, value in given.items()}
     findings.unknown_keys(key, given, KEYS[kind])
     for name in WHOLE:
         if name in given and name in KEYS[kind] and not is_whole(given[name], least=1):

@@ -1,24 +1,28 @@
 """Sweep files: W&B's format, and the shorter one of `sweep_name`, `strategy` and `num_runs`."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from resweep import yaml12
+from resweep.canonical import canonical_json
 from resweep.config.spelling import nearest
-from resweep.errors import ConfigError
+from resweep.errors import ConfigError, Problem
 from resweep.sweep.definition import Sweep, SweepMetric
 from resweep.sweep.early_terminate import read_early_terminate
 from resweep.sweep.findings import Findings, is_number, is_whole
 from resweep.sweep.parameter import Parameter
 from resweep.sweep.points import MOST_POINTS, grid_size
 from resweep.sweep.read_parameter import read_parameters
+from resweep.sweep.yaml11 import as_number, as_whole, is_quoted_number
 
 METHODS = ("grid", "random", "bayes")
 SAMPLERS: dict[str, tuple[str, ...]] = {
     "random": ("sobol", "without_replacement"),
     "bayes": ("auto", "gp", "tpe"),
 }
+OTHER_METHODS = {"bayesian": "bayes", "sobol": "random with sampler: sobol"}
 METRIC_KEYS = ("name", "goal", "target", "impute", "impute_while_running")
 WORST = "worst"
 IMPUTED = (WORST, "best", "latest")
@@ -36,8 +40,15 @@ def _is_controller(value: Any) -> bool:
 PLAIN_KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(
         (
-            "name", "description", "program", "project", "entity", "job", "image_uri",
-            "apiVersion", "sweep_name",
+            "name",
+            "description",
+            "program",
+            "project",
+            "entity",
+            "job",
+            "image_uri",
+            "apiVersion",
+            "sweep_name",
         ),
         (_is_text, "should be text"),
     ),
@@ -46,7 +57,8 @@ PLAIN_KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "run_cap": (lambda value: is_whole(value, least=1), "should be a whole number above 0"),
     "num_runs": (lambda value: is_whole(value, least=1), "should be a whole number above 0"),
     "seed": (lambda value: is_whole(value, least=0), "should be a whole number, 0 or more"),
-}  # fmt: skip
+}
+WHOLE_KEYS = ("run_cap", "num_runs", "seed")  # fmt: skip
 OTHER_KEYS = (
     "method", "strategy", "sampler", "parameters", "metric", "metrics", "command",
     "early_terminate", "scheduler",
@@ -62,13 +74,13 @@ def load_sweep(path: str | Path) -> Sweep:
     Raises:
         ConfigError: All errors of the file, each with its key or parameter.
     """
-    content = yaml12.load_mapping(Path(path))
-    content = {key: value for key, value in content.items() if value is not None}
+    content = {key: value for key, value in read_content(Path(path)).items() if value is not None}
+    content |= {key: as_whole(content[key]) for key in WHOLE_KEYS if key in content}
     findings = Findings(str(path))
     _check_top(content, findings)
     method = _read_method(content, findings)
     sampler = _read_sampler(content, method, findings)
-    parameters = read_parameters(content.get("parameters"), findings)
+    parameters = _read_parameters(content, findings)
     run_cap = _read_run_cap(content, method)
     if method == "grid" or sampler == "without_replacement":
         _check_grid(parameters, run_cap, findings)
@@ -99,6 +111,38 @@ def load_sweep(path: str | Path) -> Sweep:
     )
 
 
+def read_content(path: Path) -> dict[str, Any]:
+    """Read a sweep file as plain values, whose keys are text, as they are in W&B's JSON.
+
+    Raises:
+        ConfigError: The file is missing, is not YAML, or is not a mapping.
+    """
+    content = yaml12.load(path)
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        hint = "should be a mapping: method: ..., parameters: ..., each on a line of its own"
+        raise ConfigError(Problem(str(path), "", None, hint))
+    try:
+        return dict(_with_text_keys(content))
+    except ValueError as error:
+        raise ConfigError(Problem(str(path), "", None, str(error))) from None
+
+
+def _with_text_keys(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_text_keys(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    found: dict[str, Any] = {}
+    for key, inner in value.items():
+        name = key if isinstance(key, str) else json.dumps(key, default=str)
+        if name in found:
+            raise ValueError(f"the key {name} appears twice, with and without quotes; remove one")
+        found[name] = _with_text_keys(inner)
+    return found
+
+
 def _check_top(content: dict[str, Any], findings: Findings) -> None:
     known = (*PLAIN_KEYS, *OTHER_KEYS)
     for key in sorted(content.keys() - set(known)):
@@ -113,6 +157,13 @@ def _check_top(content: dict[str, Any], findings: Findings) -> None:
             f"{key!r} is not a key of the sweep format; ignored"
             + (f": did you mean {meant}?" if meant else "")
         )
+    for key in content:
+        if key in ("parameters", "metric", "early_terminate"):  # checked value by value
+            continue
+        try:
+            canonical_json(content[key])
+        except ValueError as error:
+            findings.wrong(key, None, f"{error}; use plain YAML with finite numbers")
     if "num_runs" in content and "strategy" not in content:
         findings.warn(
             f"'num_runs' goes with strategy, the short format; ignored: write run_cap: "
@@ -120,7 +171,8 @@ def _check_top(content: dict[str, Any], findings: Findings) -> None:
         )
     for key, (fits, hint) in PLAIN_KEYS.items():
         if key in content and not fits(content[key]):
-            findings.wrong(key, content[key], hint)
+            quoted = key in WHOLE_KEYS and is_quoted_number(content[key])
+            findings.wrong(key, content[key], hint + ("; remove its quotes" if quoted else ""))
     if "metrics" in content:
         findings.wrong("metrics", None, "only W&B's hosted schedulers optimize several; use metric")
     scheduler = content.get("scheduler")
@@ -151,8 +203,19 @@ def _read_method(content: dict[str, Any], findings: Findings) -> str:
         hint = "is run by a scheduler at W&B; here it should be one of "
         findings.wrong("method", method, hint + ", ".join(METHODS))
     elif method not in METHODS:
-        findings.wrong("method", method, f"should be one of {', '.join(METHODS)}")
+        meant = OTHER_METHODS.get(str(method).lower()) or nearest(str(method), METHODS)
+        asked = f"; did you mean {meant}?" if meant else ""
+        findings.wrong("method", method, f"should be one of {', '.join(METHODS)}{asked}")
     return str(method)
+
+
+def _read_parameters(content: dict[str, Any], findings: Findings) -> list[Parameter]:
+    if "parameters" in content:
+        return read_parameters(content["parameters"], findings)
+    like = [key for key in content if key not in PLAIN_KEYS and nearest(key, ("parameters",))]
+    hint = f"is {like[0]} a misspelling?" if like else "map names to {value: ...}, {values: [...]}"
+    findings.wrong("parameters", None, f"is missing; {hint}")
+    return []
 
 
 def _read_run_cap(content: dict[str, Any], method: str) -> int | None:
@@ -203,7 +266,7 @@ def _read_metric(given: Any, findings: Findings) -> SweepMetric:
         return SweepMetric("")
     findings.unknown_keys("metric", given, METRIC_KEYS)
     name, goal = given.get("name"), given.get("goal")
-    target, impute = given.get("target"), given.get("impute", WORST)
+    target, impute = as_number(given.get("target")), given.get("impute", WORST)
     if not isinstance(name, str) or not name:
         findings.wrong("metric.name", name, "should name a logged metric")
     if goal not in (None, "minimize", "maximize"):
@@ -225,11 +288,16 @@ def _read_metric(given: Any, findings: Findings) -> SweepMetric:
 
 
 def _read_command(given: Any, findings: Findings) -> tuple[str, ...] | None:
-    plain = isinstance(given, list) and all(
-        isinstance(item, str | int | float) and not isinstance(item, bool) for item in given
-    )
-    if not plain or not given:
+    """Read the words of a command; numbers, booleans and null become Python's text, as at W&B."""
+    if not isinstance(given, list) or not given:
         hint = "should be a list of words: [python, train.py, '${args}']"
         findings.wrong("command", None if isinstance(given, dict) else given, hint)
         return None
-    return tuple(str(item) for item in given)
+    before = len(findings.problems)
+    for position, word in enumerate(given):
+        if isinstance(word, dict):
+            findings.wrong(f"command.{position}", None, "is a mapping; put the word in quotes")
+        elif isinstance(word, list):
+            hint = "is a list; make each of its words an entry of command"
+            findings.wrong(f"command.{position}", None, hint)
+    return None if len(findings.problems) > before else tuple(str(word) for word in given)

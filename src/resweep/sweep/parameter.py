@@ -6,7 +6,8 @@ wandb/sweeps 0.3.0, `params.py`.
 """
 
 import math
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 from statistics import NormalDist
 from typing import Any
@@ -19,7 +20,11 @@ LOG_RANGES_OF_VALUES = ("log_uniform_values", "inv_log_uniform_values", "q_log_u
 RANGES = ("int_uniform", "uniform", "q_uniform", *LOG_RANGES, *LOG_RANGES_OF_VALUES)
 NORMALS = ("normal", "q_normal", "log_normal", "q_log_normal")
 BETAS = ("beta", "q_beta")
+CONTINUOUS_RANGES = (
+    "uniform", "log_uniform", "inv_log_uniform", "log_uniform_values", "inv_log_uniform_values",
+)  # fmt: skip
 QUANTILES = (0.01, 0.5, 0.99)  # represent a distribution without bounds, or with open ones
+BETWEEN = 0.6180339887  # the quantile of a value that is hardly ever a round one
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,8 @@ class Parameter:
         values: The choices of constant (one) and categorical.
         probabilities: Of the choices, or None for equal ones.
         low, high: Bounds of ranges as in the file, both included: for log_uniform, inv_log_uniform
-            and q_log_uniform exponents of e (of 1/e for inv_), otherwise values.
+            and q_log_uniform exponents of e (of 1/e for inv_), otherwise values. Of the beta ones
+            only where they are not 0 and 1.
         mu, sigma: Mean and standard deviation of (the logarithm of) the normal ones.
         a, b: Shape of the beta ones.
         q: The q_ ones are rounded to multiples of it; whole numbers where it is an int.
@@ -63,9 +69,9 @@ class Parameter:
 
     @property
     def extremes(self) -> tuple[Any, ...]:
-        """The values to check before any job: all choices, both bounds, or a few quantiles."""
+        """What lies furthest apart: all possible choices, both bounds, or a few quantiles."""
         if self.values:
-            return self.values
+            return self._possible
         if self.distribution in NORMALS + BETAS:
             return tuple(dict.fromkeys(self.draw(u) for u in QUANTILES))
         if self._quantised:
@@ -74,6 +80,49 @@ class Parameter:
         if self.distribution in LOG_RANGES:
             return self._bounds()
         return self.low, self.high
+
+    @property
+    def probes(self) -> tuple[Any, ...]:
+        """The values to check before any job: the extremes, and a value between two bounds."""
+        if self.distribution in CONTINUOUS_RANGES:
+            return (*self.extremes, self.draw(BETWEEN))
+        return self.extremes
+
+    @property
+    def grid_probes(self) -> tuple[Any, ...]:
+        """The values to check before any job of a grid: all choices, or the first and the last.
+
+        Raises:
+            ValueError: As `grid_count`.
+        """
+        count = self.grid_count()
+        return self._distinct if self.values else (self.grid_value(0), self.grid_value(count - 1))
+
+    def within(self, allows: Callable[[float], bool]) -> "Parameter":
+        """Leave out the bounds that are never drawn, where only they are not allowed.
+
+        A continuous distribution has its bounds with probability 0, but rounding can reach them,
+        and so can a search. They become the nearest number inside, which alters no other draw.
+
+        Args:
+            allows: Whether a value may be drawn.
+        """
+        if self.distribution not in CONTINUOUS_RANGES + BETAS[:1]:
+            return self
+        low, high = self._bounds()
+        # Next to 0, the smallest number that a u of 53 bits draws.
+        above = math.nextafter(low, high) if low else high * 2**-53
+        below = math.nextafter(high, low) if high else low * 2**-53
+        inside = (
+            above if not allows(low) and allows(above) else low,
+            below if not allows(high) and allows(below) else high,
+        )
+        if inside == (low, high):
+            return self
+        of_values = f"{self.distribution}_values" if self.distribution in LOG_RANGES else None
+        return replace(
+            self, distribution=of_values or self.distribution, low=inside[0], high=inside[1]
+        )
 
     def grid_count(self) -> int:
         """Return how many values it has in a grid; may be too many to list.
@@ -114,6 +163,14 @@ class Parameter:
         for value in self.values:
             unique.setdefault(choice_key(value), value)
         return tuple(unique.values())
+
+    @property
+    def _possible(self) -> tuple[Any, ...]:
+        """The choices whose probability is not 0."""
+        if self.probabilities is None:
+            return self.values
+        chances = zip(self.values, self.probabilities, strict=True)
+        return tuple(value for value, chance in chances if chance > 0)
 
     def draw(self, u: float) -> Any:
         """Map a uniform `u` in [0, 1) to a value through the inverse distribution function."""
@@ -171,7 +228,7 @@ class Parameter:
             reached += probability
             if u < reached:
                 return value
-        return [v for v, p in zip(self.values, self.probabilities, strict=True) if p > 0][-1]
+        return self._possible[-1]
 
     def _locate_choice(self, value: Any) -> float:
         wanted = choice_key(value)
@@ -191,7 +248,7 @@ class Parameter:
         if self.distribution in RANGES:
             return self.low, self.high
         if self.distribution in BETAS:
-            return 0.0, 1.0
+            return (self.low, self.high) if self.low < self.high else (0.0, 1.0)
         return 0.0 if "log" in self.distribution else -math.inf, math.inf
 
     def _log_bounds(self) -> tuple[float, float]:

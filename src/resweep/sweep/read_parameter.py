@@ -11,6 +11,7 @@ from typing import Any
 from resweep.canonical import canonical_json
 from resweep.sweep.findings import Findings, hint, is_number, is_whole
 from resweep.sweep.parameter import BETAS, LOG_RANGES, LOG_RANGES_OF_VALUES, Parameter
+from resweep.sweep.yaml11 import as_number, as_whole, is_quoted_number
 
 # Keys of each distribution: required ones, and those with defaults.
 KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -33,12 +34,23 @@ KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "beta": ((), ("a", "b")),
     "q_beta": ((), ("a", "b", "q")),
 }
+NUMBERS = ("min", "max", "mu", "sigma", "a", "b", "q")
 ALL_KEYS = (
     "distribution",
     "parameters",
     *dict.fromkeys(k for n, d in KEYS.values() for k in n + d),
 )
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
+# What other tools call them, in small letters without - and _.
+OTHER_NAMES = {
+    "choice": "categorical", "choices": "categorical", "discrete": "categorical",
+    "float": "uniform", "double": "uniform", "int": "int_uniform", "integer": "int_uniform",
+    "randint": "int_uniform", "intuniform": "int_uniform", "uniformint": "int_uniform",
+    "quniform": "q_uniform", "log": "log_uniform_values", "loguniform": "log_uniform_values",
+    "qloguniform": "q_log_uniform_values", "gaussian": "normal", "qnormal": "q_normal",
+    "lognormal": "log_normal", "qlognormal": "q_log_normal", "fixed": "constant",
+}  # fmt: skip
+# W&B wants a letter first; lists have entries with numbers.
+NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*|[0-9]+)(\.[A-Za-z0-9_-]+)*")
 LARGEST_EXPONENT = 50  # e^50 is 5e21; no hyperparameter is that large
 SUM_TOLERANCE = 1e-5 + 1e-8  # of probabilities, numpy.isclose's
 MOST_STEPS = 1e12
@@ -46,7 +58,10 @@ TAIL = 9  # standard deviations: all draws are within
 
 
 def read_parameters(given: Any, findings: Findings) -> list[Parameter]:
-    """Read a mapping of parameters, sorted by name at each level."""
+    """Read a mapping of parameters, sorted by name at each level.
+
+    One may have the name of a part of another (`optimizer`, `optimizer.lr`): to W&B these are two.
+    """
     parameters = _read_level(given, findings)
     names: set[str] = set()
     for parameter in parameters:
@@ -54,12 +69,6 @@ def read_parameters(given: Any, findings: Findings) -> list[Parameter]:
             hint = "appears twice, nested and with dots; remove one"
             findings.wrong(f"parameters.{parameter.name}", None, hint)
         names.add(parameter.name)
-    for name in sorted(names):
-        whole = name
-        while whole := whole.rpartition(".")[0]:
-            if whole in names:
-                hint = f"has a value, and {name} inside it; remove one of the two"
-                findings.wrong(f"parameters.{whole}", None, hint)
     return parameters
 
 
@@ -67,13 +76,16 @@ def _read_level(given: Any, findings: Findings, prefix: str = "") -> list[Parame
     """Read one level of nesting, and the levels in it."""
     where = f"parameters.{prefix}".removesuffix(".")
     if not isinstance(given, dict) or not given:
-        findings.wrong(where, given, "should map names to {value: ...}, {values: [...]} ...")
+        hint = "should map names to {value: ...}, {values: [...]} ..."
+        if isinstance(given, list):
+            hint += "; remove the dashes, and write each name in front of its keys"
+        findings.wrong(where, given, hint)
         return []
     parameters: list[Parameter] = []
-    for key in sorted(given, key=str):
+    for key in sorted(given):
         name, spec = f"{prefix}{key}", given[key]
-        if not isinstance(key, str) or not NAME.fullmatch(key):
-            hint = "should be letters, digits, _ and -, joined with dots, not starting with a digit"
+        if not NAME.fullmatch(key):
+            hint = "should be letters, digits, _ and -, joined with dots, starting with a letter"
             findings.wrong(f"parameters.{name}", None, f"the name {hint}")
         elif isinstance(spec, dict) and "parameters" in spec:
             if len(spec) > 1:
@@ -86,16 +98,27 @@ def _read_level(given: Any, findings: Findings, prefix: str = "") -> list[Parame
                 parameters.append(_read_parameter(name, spec))
             except ValueError as error:
                 findings.wrong(f"parameters.{name}", spec, str(error))
+                continue
+            if "value" in spec and isinstance(spec["value"], list) and len(spec["value"]) > 1:
+                findings.warn(
+                    f"parameters.{name}: the list under value: is one value, the same in all "
+                    "trials; write values: to try each of its entries"
+                )
     return parameters
 
 
 def _read_parameter(name: str, spec: Any) -> Parameter:
     """Read one parameter; raises ValueError that says what to write instead."""
     if not isinstance(spec, dict):
-        raise ValueError("should be {value: ...}, {values: [...]} or {min: ..., max: ...}")
+        forms = "{value: ...}, {values: [...]} or {min: ..., max: ...}"
+        meant = {list: "; write values: in front of the list", type(None): ""}
+        raise ValueError(f"should be {forms}{meant.get(type(spec), '; write value: before it')}")
+    if spec and "value" not in spec and all(isinstance(inner, dict) for inner in spec.values()):
+        raise ValueError("nested parameters need a key parameters: above them")
     for key in spec:
         if key not in ALL_KEYS:
             raise ValueError(f"unknown key {key!r}; {hint(key, ALL_KEYS)}")
+    spec = {key: as_number(value) if key in NUMBERS else value for key, value in spec.items()}
     distribution = _distribution(spec)
     needed, optional = KEYS[distribution]
     for key in spec:
@@ -112,7 +135,8 @@ def _read_parameter(name: str, spec: Any) -> Parameter:
         return _read_categorical(name, spec)
     for key in (*needed, *optional):
         if key in spec and not is_number(spec[key]):
-            raise ValueError(f"{key} should be a finite number, not {spec[key]!r}")
+            quoted = "; remove its quotes" if is_quoted_number(spec[key]) else ""
+            raise ValueError(f"{key} should be a finite number, not {spec[key]!r}{quoted}")
     if "min" in spec:
         return _read_range(name, distribution, spec)
     return _read_unbounded(name, distribution, spec)
@@ -131,7 +155,9 @@ def _distribution(spec: dict[str, Any]) -> str:
         return "int_uniform" if whole else "uniform"
     given = spec["distribution"]
     if not isinstance(given, str) or given not in KEYS:
-        raise ValueError(f"distribution {given!r} is not one of W&B's; {hint(given, KEYS)}")
+        other = OTHER_NAMES.get(re.sub("[-_ ]", "", str(given)).lower())
+        meant = f"did you mean {other}?" if other else hint(given, KEYS)
+        raise ValueError(f"distribution {given!r} is not one of W&B's; {meant}")
     return given
 
 
@@ -140,14 +166,17 @@ def _check_choice(key: str, value: Any) -> None:
         canonical_json(value)
     except ValueError as error:
         raise ValueError(
-            f"{key}: {error}; use plain YAML with finite numbers, keys in quotes, and 0.0 for -0.0"
+            f"{key}: {error}; use plain YAML with finite numbers, and 0.0 for -0.0"
         ) from None
 
 
 def _read_categorical(name: str, spec: dict[str, Any]) -> Parameter:
     values, probabilities = spec["values"], spec.get("probabilities", [])
     if not isinstance(values, list) or not values:
-        raise ValueError("values: should be a list with at least one entry")
+        one = "" if isinstance(values, list | dict | None) else "; for a single one write value:"
+        raise ValueError(f"values: should be a list with at least one entry: [1, 2, 4]{one}")
+    if isinstance(probabilities, list):
+        probabilities = list(map(as_number, probabilities))
     for value in values:
         _check_choice("values", value)
     if "probabilities" in spec:
@@ -166,6 +195,8 @@ def _read_categorical(name: str, spec: dict[str, Any]) -> Parameter:
 
 def _read_range(name: str, distribution: str, spec: dict[str, Any]) -> Parameter:
     low, high, q = spec["min"], spec["max"], spec.get("q", 1.0)
+    if distribution == "int_uniform":
+        low, high = as_whole(low), as_whole(high)
     if low >= high:
         raise ValueError(f"min should be smaller than max, not {low!r} and {high!r}")
     if distribution == "int_uniform" and not (is_whole(low) and is_whole(high)):

@@ -25,6 +25,7 @@ from pydantic import TypeAdapter
 from resweep.config.metric import Logged, Metric
 from resweep.config.schema import Schema
 from resweep.config.section import Section
+from resweep.config.training_synonyms import TRAINING_SYNONYMS
 from resweep.data.store import Prepared
 from resweep.errors import DataError
 from resweep.json_files import MAPPING
@@ -50,6 +51,8 @@ class System(ABC):
         sections: Its own sections and the shared ones (training, early_stopping, run) by name, in
             the order of files and tables; a shared one may be a subclass.
         open: Paths of mappings with arbitrary keys, like `model.config`.
+        synonyms: What other trainers call the fields of its own sections: path -> names. A sweep of
+            one of them is an error, unless it is a field here or the user's own.
         metrics: All metrics that trainings log.
         metric: Name of the metric that compares trials by default.
         training_loss: Name of the loss that training minimizes and that is in each line of metrics,
@@ -64,6 +67,7 @@ class System(ABC):
     unit: ClassVar[str]
     sections: ClassVar[Mapping[str, type[Section]]]
     open: ClassVar[tuple[str, ...]] = ()
+    synonyms: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     metrics: ClassVar[tuple[Metric, ...]]
     metric: ClassVar[str]
     training_loss: ClassVar[str | None] = None
@@ -80,6 +84,7 @@ class System(ABC):
             implied=self.name == DEFAULT,
             sections=self.sections,
             open=self.open,
+            synonyms={**TRAINING_SYNONYMS, **self.synonyms},
             check=self._check,
         )
 

@@ -230,7 +230,8 @@ def test_unknown_hyperparameters_reach_the_trials(config):
     study = load(config(swept | study_text(phases=phases, own=["my_gain", "rope"])))
     phase = study.phase("sweep")
     trial = phase.trial_config(phase.trials[1])
-    assert study.warnings == ()
+    (alike,) = study.warnings
+    assert all(word in alike for word in ("2 trials", "one training", "my_gain"))
     assert trial["my_gain"] == 2
     assert trial["model"]["rope"] is True
 
@@ -454,9 +455,8 @@ PLAIN_BASE = {"model": "small", "data": "docs", "training": "short"}
         ({"base": PLAIN_BASE | {"model": "smal"}}, ("", None, "small")),
         ({"base": PLAIN_BASE | {"model": "../small"}}, ("base.model", "../small")),
         ({"set": {"learning_rte": 1}}, ("learning_rte", 1, "training.learning_rate?")),
-        ({"own": ["batch_size"]}, ("own.0", "batch_size", "training.batch_size")),
+        ({"own": ["training.batch_size"]}, ("own.0", "training.batch_size", "remove")),
         ({"own": ["mine", "data.paths"]}, ("own.1", "data.paths")),
-        ({"own": ["model"]}, ("own.0", "model")),
         ({"own": "patch_size"}, ("own", "patch_size", "list")),
         ({"set": {"learning_rate": -1}}, ("training.learning_rate", -1)),
         ({"set": {"vocab_size": 256}}, ("model.vocab_size", 256, "257")),
@@ -498,24 +498,24 @@ def test_a_study_lacks_nothing(key, config):
 @pytest.mark.parametrize(
     ("parameters", "expected"),
     [
-        ("learning_rate: {values: [1e-3, -1]}", ("learning_rate", -1)),
-        ("learning_rate: {values: [fast]}", ("learning_rate", "fast")),
+        ("learning_rate: {values: [1e-3, -1]}", ("training.learning_rate", -1)),
+        ("learning_rate: {values: [fast]}", ("training.learning_rate", "fast")),
         (
             "learning_rate: {values: [1e-3], values2: [1]}",
             ("parameters.learning_rate", ANY, "values2", "values"),
         ),
-        ("learning_rate: {value: [1e-3]}", ("learning_rate", [0.001])),
-        ("learning_rate: {min: 0, max: 1}", ("learning_rate", 0)),
-        ("learning_rte: {values: [1]}", ("learning_rte", 1, "training.learning_rate?")),
+        ("learning_rate: {value: [1e-3]}", ("training.learning_rate", [0.001])),
+        ("learning_rate: {min: 0, max: 1}", ("training.learning_rate", 0)),
+        ("learning_rte: {values: [1]}", ("learning_rte", None, "training.learning_rate?")),
         (
             "training.learning_rte: {values: [1]}",
-            ("training.learning_rte", 1, "training.learning_rate?"),
+            ("training.learning_rte", None, "training.learning_rate?"),
         ),
-        ("n_layer: {values: [2, 2.5]}", ("n_layer", 2.5)),
+        ("n_layer: {values: [2, 2.5]}", ("model.n_layer", 2.5)),
         ("name: {values: [a]}", ("name", None, "model.name or run.name")),
         ("own: {values: [.nan]}", ("parameters.own", ANY, "nan")),
         ("own: {values: [-0.0]}", ("parameters.own", {"values": [-0.0]}, "-0.0")),
-        ("vocab_size: {values: [256, 300]}", ("vocab_size", 256, "257")),
+        ("vocab_size: {values: [256, 300]}", ("model.vocab_size", 256, "257")),
         ("model: {values: [small, large]}", ("model", "small", "model.FIELD")),
         (
             "learning_rate: {values: [1]}, training.learning_rate: {values: [2]}",
@@ -550,7 +550,7 @@ def test_a_name_of_ones_own_goes_through_sweep_base_set_and_rerun(config):
 def test_a_range_of_fractions_for_a_whole_number_is_an_error(config):
     swept = with_sweep("n_layer: {min: 1.0, max: 8.0}", "method: random\nrun_cap: 4")
     problem = problem_of(load, config(swept))
-    assert_problem(problem, "parameters.n_layer", ANY, "integer", file="lr.yaml")
+    assert_problem(problem, "model.n_layer", ANY, "int_uniform", file="lr.yaml")
 
 
 def test_a_random_sweep_needs_a_number_of_trials(config):
@@ -659,6 +659,19 @@ def test_run_ids_of_the_shipped_quickstart_are_pinned():
         "acfbd2397c": "5c2566280546",
         "33d836c936": "cdb94c447acf",
     }
+
+
+def test_run_ids_of_own_hyperparameters_are_pinned(config):
+    own = "foo: {values: [1]}, model.foo: {values: [a]}, a.b: {values: [0.5]}"
+    swept = f"learning_rate: {{values: [1e-3, 2e-3]}}, {own}, stages: {{values: [[1, {{x: 2}}]]}}"
+    phases = yaml12.parse(FILES["studies/mine.yaml"])["phases"][:1]
+    phase = load(config(with_sweep(swept) | study_text(phases=phases))).phase("sweep")
+    assert dict(phase.assignments["da9192c973"]) == {
+        "training.learning_rate": 1e-3, "foo": 1, "model.foo": "a", "a.b": 0.5,
+        "stages": [1, {"x": 2}],
+    }  # fmt: skip
+    ids = [run_id(resolve(phase.trial_config(trial), DATA), DATA) for trial in phase.trials]
+    assert ids == ["2a9209659349", "d4b391cfe6fc"]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ from unittest.mock import ANY
 
 import pytest
 
+from resweep.canonical import canonical_json
 from resweep.errors import ConfigError, Problem
 from resweep.sweep import Sweep, SweepMetric, load_sweep, uniform
+from resweep.sweep.load import read_content
 from tests.support import problems
 from tests.support.problems import assert_problem
 
@@ -378,7 +380,7 @@ def test_every_combination_is_as_likely_as_another(tmp_path):
         ("{distribution: categorical}", ["values", "categorical"]),
         ("{distribution: uniform, values: [1]}", ["values", "uniform"]),
         ("{distribution: uniform, value: 1}", ["value", "uniform"]),
-        ("{distribution: gaussian}", ["'gaussian'"]),
+        ("{distribution: gaussian}", ["'gaussian'", "normal?"]),
         ("{distribution: log_unifrom, min: 1, max: 2}", ["log_uniform?"]),
         ("{distribution: [normal]}", ["['normal']"]),
         ("{distribution: normal, min: 0, max: 1}", ["min", "normal"]),
@@ -401,7 +403,6 @@ def test_every_combination_is_as_likely_as_another(tmp_path):
         ("{min: '1e-4', max: 1.0}", ["min", "'1e-4'"]),
         ("{values: [1, .nan]}", ["nan"]),
         ("{value: {a: [-0.0]}}", ["a[0] = -0.0"]),
-        ("{values: [{0: a}]}", ["quotes"]),
         (
             "{values: [1, 2], probabilities: [0.5, 0.5], distribution: categorical}",
             ["probabilities"],
@@ -423,7 +424,7 @@ def test_a_wrong_parameter_is_named_with_what_it_should_be(spec, words, tmp_path
     assert_problem(problem, "parameters.lr", ANY, *words, file="sweep.yaml")
 
 
-@pytest.mark.parametrize("name", ["2x", "a b", "a..b", ".a", "a.", "a/b", "''", "é", "7"])
+@pytest.mark.parametrize("name", ["2x", "a b", "a..b", ".a", "a.", "a/b", "''", "é"])
 def test_a_name_that_cannot_be_one_is_refused(name, tmp_path):
     text = f"method: grid\nparameters: {{{name}: {{value: 1}}}}"
     assert_problem(problems_of(tmp_path, text)[0], f"parameters.{name.strip(chr(39))}", None)
@@ -443,20 +444,25 @@ parameters:
     assert keys == [*wrong, "parameters.b", "parameters.d.f"]
 
 
+def test_a_name_that_is_given_twice_is_reported(tmp_path):
+    text = "method: grid\nparameters: {a.b: {value: 1}, a: {parameters: {b: {value: 2}}}}"
+    assert_problem(problem_of(tmp_path, text), "parameters.a.b", None, "twice", file="sweep.yaml")
+
+
 @pytest.mark.parametrize(
-    ("parameters", "name", "other"),
+    ("parameters", "names"),
     [
-        ("a: {value: 1}, a.b: {values: [2, 3]}", "a", "a.b"),
-        ("a: {values: [1]}, a.b.c: {value: 2}", "a", "a.b.c"),
-        ("a.b: {value: 1}, a: {parameters: {b.c: {value: 1}}}", "a.b", "a.b.c"),
-        ("a.b: {value: 1}, a: {parameters: {b: {value: 2}}}", "a.b", "twice"),
+        (
+            "optimizer: {value: adamw}, optimizer.config.learning_rate: {values: [2, 3]}",
+            ["optimizer", "optimizer.config.learning_rate"],
+        ),
+        ("a.b: {value: 1}, a: {parameters: {b.c: {values: [1]}}}", ["a.b.c", "a.b"]),
     ],
 )
-def test_a_name_that_is_given_twice_or_lies_in_another_is_reported_once(
-    parameters, name, other, tmp_path
-):
-    problem = problem_of(tmp_path, f"method: grid\nparameters: {{{parameters}}}")
-    assert_problem(problem, f"parameters.{name}", None, other, file="sweep.yaml")
+def test_a_name_may_be_a_part_of_another(parameters, names, tmp_path):
+    sweep = sweep_from(tmp_path, f"method: grid\nparameters: {{{parameters}}}")
+    assert [parameter.name for parameter in sweep.parameters] == names
+    assert all(list(point) == names for point in sweep.points())
 
 
 def test_names_that_begin_alike_are_apart(tmp_path):
@@ -549,6 +555,147 @@ def test_a_key_without_a_value_is_no_key(tmp_path):
     text = "method: grid\nparameters: {a: {value: 1}}\nmetric:\nrun_cap:\nearly_terminate:\n"
     sweep = sweep_from(tmp_path, text)
     assert (sweep.metric, sweep.run_cap, sweep.early_terminate) == (None, None, None)
+
+
+@pytest.mark.parametrize("number", ["1_000", "1000.0", "1e3", "1_0_00.0"])
+def test_whole_numbers_may_be_written_as_people_do(number, tmp_path):
+    text = f"""
+method: random
+run_cap: {number}
+seed: {number}
+parameters:
+  a: {{min: 10, max: {number}, distribution: int_uniform}}
+  b: {{min: 0.5, max: {number}}}
+metric: {{name: x, target: {number}}}
+early_terminate: {{type: hyperband, max_iter: {number}, s: 2.0, eta: 3, strict: yes}}
+"""
+    sweep = sweep_from(tmp_path, text)
+    assert [sweep.run_cap, sweep.seed, sweep.parameters[0].high] == [1000] * 3
+    assert {type(sweep.run_cap), type(sweep.seed), type(sweep.parameters[0].high)} == {int}
+    assert (sweep.parameters[1].distribution, sweep.parameters[1].high) == ("uniform", 1000)
+    assert sweep.metric.target == 1000
+    rule = sweep.early_terminate
+    assert (rule.max_iter, rule.s, rule.strict) == (1000, 2, True)
+    assert {type(rule.max_iter), type(rule.s)} == {int}
+
+
+def test_num_runs_may_be_written_so_too(tmp_path):
+    text = SHORT.replace('"grid"', "random").replace("num_runs: 3", "num_runs: 1.0")
+    assert len(list(sweep_from(tmp_path, text).points())) == 1
+
+
+def test_numbers_with_underscores_have_the_distribution_of_whole_ones(tmp_path):
+    parameter = only(tmp_path, "{min: 1_000, max: 2_000}")
+    assert (parameter.distribution, parameter.low, parameter.high) == ("int_uniform", 1000, 2000)
+
+
+@pytest.mark.parametrize("key", ["run_cap", "num_runs", "seed"])
+@pytest.mark.parametrize("number", ["3.5", "'3'", "true", "[3]", ".inf", "_3"])
+def test_what_is_no_whole_number_is_refused(key, number, tmp_path):
+    text = f"method: grid\nparameters: {{a: {{value: 1}}}}\n{key}: {number}"
+    found = problems_of(tmp_path, text)
+    assert_problem(found, key, ANY, *(["quotes"] if number == "'3'" else []))
+
+
+def test_keys_that_are_whole_numbers_are_text(tmp_path):
+    text = """
+method: grid
+parameters:
+  1: {value: {0: 0.1, 50: {true: 2}}}
+  stages: {parameters: {0: {parameters: {repeat: {values: [1, 2]}}}, 1: {value: 3}}}
+2024: unknown
+"""
+    sweep = sweep_from(tmp_path, text)
+    assert list(sweep.points())[1] == {
+        "1": {"0": 0.1, "50": {"true": 2}},
+        "stages.0.repeat": 2,
+        "stages.1": 3,
+    }
+    assert canonical_json(read_content(tmp_path / "sweep.yaml"))
+    assert "2024" in sweep.warnings[0]
+
+
+def test_a_key_given_as_number_and_as_text_is_given_twice(tmp_path):
+    text = "method: grid\nparameters: {1: {value: 1}, '1': {value: 2}}"
+    assert_problem(problem_of(tmp_path, text), "", None, "1", "twice")
+
+
+def test_a_command_has_the_words_that_wandb_makes_of_its_entries(tmp_path):
+    text = "method: grid\nparameters: {a: {value: 1}}\ncommand: [python, true, null, 3, 0.5]"
+    assert sweep_from(tmp_path, text).command == ("python", "True", "None", "3", "0.5")
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "words"),
+    [
+        ("command: [python, [a, b]]", "command.1", ["list"]),
+        ("command: [python, {a: b}]", "command.1", ["quotes"]),
+        ("count: .nan", "count", ["nan"]),
+    ],
+)
+def test_entries_without_a_plain_form_are_named(text, key, words, tmp_path):
+    text = f"method: grid\nparameters: {{a: {{value: 1}}}}\n{text}"
+    assert_problem(problem_of(tmp_path, text), key, None, *words)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "words"),
+    [
+        ("method: grid\nparemetrs: {a: {value: 1}}", "parameters", ["paremetrs"]),
+        ("method: grid\nparameter: {a: {value: 1}}", "parameters", ["parameter "]),
+        ("method: grid\nparameters: [{name: a, values: [1]}]", "parameters", ["dashes"]),
+        ("- method: grid", "", ["method", "parameters"]),
+        ("method: grid\nparameters: {a: [1, 2]}", "parameters.a", ["values: in front"]),
+        ("method: grid\nparameters: {a: 1}", "parameters.a", ["value: before"]),
+        ("method: grid\nparameters: {a: {values: 5}}", "parameters.a", ["list", "value:"]),
+        ("method: random\nparameters: {a: {min: '0.1', max: 1}}", "parameters.a", ["quotes"]),
+        ("method: grid\nparameters: {a: {b: {values: [1]}}}", "parameters.a", ["parameters:"]),
+        ("method: Grid\nparameters: {a: {value: 1}}", "method", ["did you mean grid?"]),
+        ("method: bayesian\nparameters: {a: {value: 1}}", "method", ["did you mean bayes?"]),
+        ("method: grid\nparameters:\n\ta: {value: 1}", "", ["line 3", "tab"]),
+        ("method: grid\nparameters: {a: {value: 1}}\n---\nx: 1", "", ["line 3", "document"]),
+        *(
+            (
+                f"method: random\nparameters: {{a: {{distribution: {given}, min: 1, max: 2}}}}",
+                "parameters.a",
+                [f"{meant}?"],
+            )
+            for given, meant in (
+                ("loguniform", "log_uniform_values"),
+                ("log-uniform", "log_uniform_values"),
+                ("quniform", "q_uniform"),
+                ("randint", "int_uniform"),
+                ("Choice", "categorical"),
+                ("gaussian", "normal"),
+                ("Uniform", "uniform"),
+            )
+        ),
+    ],
+)
+def test_files_as_people_write_them_are_refused_with_what_to_write(text, key, words, tmp_path):
+    assert_problem(problem_of(tmp_path, text), key, ANY, *words, file="sweep.yaml")
+
+
+def test_a_list_under_value_is_one_value_and_is_warned_of(tmp_path):
+    text = "method: grid\nparameters: {a: {value: [1, 2]}, b: {value: [1]}, c: {values: [[1, 2]]}}"
+    sweep = sweep_from(tmp_path, text)
+    assert list(sweep.points()) == [{"a": [1, 2], "b": [1], "c": [1, 2]}]
+    (warning,) = sweep.warnings
+    assert "parameters.a" in warning and "values:" in warning
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffmethod: grid\r\nparameters:\r\n  a:\r\n    values: [1, 2]\r\n",
+        "---\nmethod: grid\nparameters: {a: {values: [1, 2]}}\n...\n",
+        "method: grid\nx: &x {values: [1, 2]}\nparameters: {a: *x}",
+        "method: grid\nx: &x {values: [1, 2]}\nparameters: {a: {<<: *x}}",
+    ],
+)
+def test_every_spelling_of_the_same_file_is_read(text, tmp_path):
+    (tmp_path / "sweep.yaml").write_bytes(text.encode())
+    assert [point["a"] for point in load_sweep(tmp_path / "sweep.yaml").points()] == [1, 2]
 
 
 def test_what_the_agent_needs_is_kept(tmp_path):

@@ -96,7 +96,7 @@ def test_unbounded_distributions_are_checked_before_any_job(tmp_path):
         "method: random\nrun_cap: 2\nparameters: {learning_rate: {distribution: normal}}"
     )
     found = problems.problems_of(enumerate_trials, file, {})
-    assert_problem(found, "learning_rate", pytest.approx(-2.3, abs=0.1), "0")
+    assert_problem(found, "training.learning_rate", pytest.approx(-2.3, abs=0.1), "0")
 
 
 @pytest.mark.parametrize("value", ["[a, b]", "{x: {y: 1}}", "0", "0.0", "false", "null"])

@@ -4,6 +4,7 @@ keys of the phase + sweep file + configuration below it  ->  SweepPhase
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,10 +16,16 @@ from resweep.config.section import Int, Positive
 from resweep.errors import ConfigError, Problem
 from resweep.search.observe import check_tables
 from resweep.search.stages import round_names
+from resweep.study.fit_fields import fit_fields
 from resweep.study.kinds.sweep_phase import Search, SweepPhase
 from resweep.study.kinds.sweep_rungs import load_rungs
 from resweep.study.metric import PhaseScore, choose_metric, warn_of_unused
-from resweep.study.name_trials import check_unread, name_trials, resolve_parameters
+from resweep.study.name_trials import (
+    check_names,
+    name_trials,
+    resolve_parameters,
+    warn_of_repeats,
+)
 from resweep.study.phase_file import Loaded, PhaseFile, Surroundings
 from resweep.study.schema import NAME
 from resweep.sweep import Parameter, Sweep, load_sweep
@@ -56,15 +63,22 @@ class SweepFile(PhaseFile):
             raise ConfigError(around.problem("sweep", None, hint))
         own, schema = around.common["own"], around.system.schema
         sweep = load_sweep(_sweep_path(self.sweep, around.config_dir))
-        swept, constants = resolve_parameters(sweep, around.config, around.overrides, schema, own)
-        layer = Layer(sweep.origin, compose.nest(constants))
-        problems: list[Problem] = []
-        warnings = list(sweep.warnings)
-        score: PhaseScore | None = None
+        sweep = fit_fields(sweep, around.config, schema, own)
+        of_names, problems, unclear = check_names(sweep, around.config, schema, own)
+        clear = [parameter for parameter in sweep.parameters if parameter.name not in unclear]
         try:
-            warnings += check_unread(sweep, swept, schema, own)
+            swept, constants = resolve_parameters(
+                replace(sweep, parameters=tuple(clear)),
+                around.config,
+                around.overrides,
+                schema,
+                own,
+            )
         except ConfigError as error:
-            problems += error.problems
+            raise ConfigError([*error.problems, *problems]) from None
+        layer = Layer(sweep.origin, compose.nest(constants))
+        warnings = [*sweep.warnings, *of_names]
+        score: PhaseScore | None = None
         try:
             score = choose_metric(around.score, sweep, around.study_path, around.system)
             warnings += warn_of_unused(score, sweep, around.study_path)
@@ -81,7 +95,9 @@ class SweepFile(PhaseFile):
                 if score is not None:
                     problems += check_tables(tables, score.metric, names, schema)
             else:
-                filled["assignments"] = name_trials(sweep, swept, schema, self.trials, self.seed)
+                assignments = name_trials(sweep, swept, schema, self.trials, self.seed)
+                filled["assignments"] = assignments
+                warnings += warn_of_repeats(sweep, assignments, schema)
         except ConfigError as error:
             problems += error.problems
         if problems:
@@ -142,7 +158,7 @@ def _search(
     if trials is None:
         hint = "is missing: a Bayesian sweep needs a number of trials (run_cap: 32, or trials: in "
         raise ConfigError(Problem(sweep.origin, "run_cap", None, f"{hint}the study's phase)"))
-    if not swept:
+    if not any(parameter.swept for parameter in sweep.parameters):
         raise ConfigError(
             Problem(
                 sweep.origin, "parameters", None, "should have at least one with several values"

@@ -5,7 +5,7 @@ bayes            rounds of numbered slots, each suggested from the results of th
 with rungs       numbered slots of a rung, filled by the trials that continue from the one before
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -123,6 +123,12 @@ class SweepPhase(Phase):
     def trial_config(self, trial: str) -> dict[str, Any]:
         """Return the configuration that a trial trains."""
         return compose.assign(self.config, self.assignments[trial])
+
+    def varied(self) -> Iterable[Mapping[str, Any]]:
+        """Yield the assignments; for a search, each extreme of a parameter by itself."""
+        if self.search is None:
+            return self.assignments.values()
+        return [{p.name: value} for p in self.search.parameters for value in p.extremes]
 
     def trial_data(self, trial: str) -> dict[str, Any]:
         """Return the data settings of a trial, as far as they are known."""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from resweep.config.section import AsBefore, Int, Section, as_tuple
+from resweep.config.section import PATH_ONLY, AsBefore, Int, Section, as_tuple
 
 BYTE_TOKENS = 257  # 256 bytes and end-of-text: the smallest vocabulary
 
@@ -12,15 +12,15 @@ BYTE_TOKENS = 257  # 256 bytes and end-of-text: the smallest vocabulary
 class Data(Section):
     """Where text comes from, how it is split and turned into tokens."""
 
-    source: Literal["python-docs", "text", "jsonl", "hub"] = Field(
+    source: Annotated[Literal["python-docs", "text", "jsonl", "hub"], PATH_ONLY] = Field(
         "python-docs",
         description="Python's own documentation, text files, JSON lines, or a data set of the "
         "Hugging Face hub",
     )
-    paths: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = Field(
+    paths: Annotated[tuple[str, ...], BeforeValidator(as_tuple), PATH_ONLY] = Field(
         (), description="files or globs, for text and jsonl"
     )
-    dataset: Annotated[str | None, AsBefore(None)] = Field(
+    dataset: Annotated[str | None, AsBefore(None), PATH_ONLY] = Field(
         None, min_length=1, description="hub: name of the data set, or path of a local copy"
     )
     dataset_config: Annotated[str | None, AsBefore(None)] = Field(
@@ -35,10 +35,10 @@ class Data(Section):
     text_field: str = Field(
         "text", description="jsonl, hub: the key or column that holds a document's text"
     )
-    documents: Literal["file", "blank_line"] = Field(
+    documents: Annotated[Literal["file", "blank_line"], PATH_ONLY] = Field(
         "file", description="text: what counts as one document"
     )
-    split: Literal["document", "contiguous"] = Field(
+    split: Annotated[Literal["document", "contiguous"], PATH_ONLY] = Field(
         "document",
         description="whole documents go to one split; contiguous: the head of all text trains, "
         "the tail validates and tests (for a single long text)",
@@ -57,7 +57,7 @@ class Data(Section):
     bpe_vocab_size: Annotated[Int, Field(ge=BYTE_TOKENS), AsBefore(4096)] = Field(
         4096, description="bpe: vocabulary size; smaller if there is too little text"
     )
-    tokenizer: Annotated[str | None, AsBefore(None)] = Field(
+    tokenizer: Annotated[str | None, AsBefore(None), PATH_ONLY] = Field(
         None, min_length=1, description="tokenizer: folder, or name on the hub"
     )
 

@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from resweep.config.section import (
     LABEL,
+    PATH_ONLY,
     AsBefore,
     Int,
     OnlyFor,
@@ -29,7 +30,7 @@ class Model(Section):
         4, description="gpt: attention heads; must divide n_embd"
     )
     n_embd: Annotated[Positive, OnlyFor("gpt")] = Field(128, description="gpt: width")
-    config: Annotated[dict[str, Any], OnlyFor("hf")] = Field(
+    config: Annotated[dict[str, Any], OnlyFor("hf"), PATH_ONLY] = Field(
         {}, description="hf: as in config.json: model_type, and keys that differ from its defaults"
     )
     name_or_path: Annotated[str | None, LABEL, OnlyFor("hf")] = Field(

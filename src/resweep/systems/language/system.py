@@ -20,6 +20,7 @@ from resweep.systems.language.data_section import Data
 from resweep.systems.language.initialization_section import Initialization
 from resweep.systems.language.model_section import Model, fields_of_other_kinds
 from resweep.systems.language.size import count_parameters
+from resweep.systems.language.synonyms import SYNONYMS
 from resweep.systems.language.token_data import (
     SHAPE,
     TokenData,
@@ -56,6 +57,7 @@ class LanguageSystem(System):
         "run": RunSection,
     }
     open = ("model.config",)
+    synonyms = SYNONYMS
     metrics = (
         Metric(name="train/loss", logged=Logged.LINE),
         Metric(name="val/loss", logged=Logged.EVALUATION, column="final_valid_loss"),

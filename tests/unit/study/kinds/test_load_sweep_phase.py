@@ -7,6 +7,7 @@ from unittest.mock import ANY
 import pytest
 
 from resweep import yaml12
+from resweep.config import compose
 from resweep.errors import Problem
 from resweep.study.files import trial_content
 from resweep.study.load import load_study
@@ -252,29 +253,90 @@ def test_a_metric_that_no_training_logs_has_a_way_out(tmp_path: Path) -> None:
 # What nothing reads
 
 
-def grid(**values: Any) -> str:
+def grid(constants: dict[str, Any] | None = None, **values: Any) -> str:
     parameters = {name: {"values": listed} for name, listed in values.items()}
+    parameters |= {name: {"value": value} for name, value in (constants or {}).items()}
     return yaml12.dump({"method": "grid", "parameters": parameters})
 
 
 def test_what_is_swept_and_nothing_reads_is_warned_of(tmp_path: Path) -> None:
-    swept = grid(learning_rate=[1e-3, 2e-3], lr=[1, 2], hidden_dim=[8, 16])
-    line = warning_of(tmp_path, swept)
-    assert_said(line, "sweep/file.yaml", "hidden_dim, lr", "own:", "--own")
-    line = warning_of(tmp_path, swept, own=["lr"])
-    assert_said(line, "sweep/file.yaml", "hidden_dim")
-    assert " lr" not in line
-    assert warnings_of(tmp_path, swept, own=["lr", "hidden_dim"]) == []
+    swept = grid(learning_rate=[1e-3, 2e-3], tau=[1, 2], mixer=[8, 16])
+    lines = warnings_of(tmp_path, swept)
+    assert_said(lines[0], "sweep/file.yaml", "mixer, tau", "own: [mixer, tau]", "--own mixer tau")
+    assert_said(lines[1], "sweep/file.yaml", "8 trials", "2 trainings", "mixer, tau")
+    lines = warnings_of(tmp_path, swept, own=["tau"])
+    assert_said(lines[0], "sweep/file.yaml", "reads mixer,")
+    assert len(warnings_of(tmp_path, swept, own=["tau", "mixer"])) == 1
 
 
 def test_a_sweep_of_nothing_that_is_read_trains_one_thing(tmp_path: Path) -> None:
-    swept = grid(lr=[1, 2], **{"arch.depth": [8, 16]})
-    words = ("arch.depth, lr", "docs/configuration.md", "own:", "--own")
+    swept = grid(tau=[1, 2], **{"arch.mixer": [8, 16]})
+    words = ("arch.mixer, tau", "docs/configuration.md", "own:", "--own arch.mixer tau")
     assert_problem(problem_of(tmp_path, swept), "parameters", None, *words, file="sweep/file.yaml")
-    line = warning_of(tmp_path, swept, own=["lr"])
-    assert_said(line, "sweep/file.yaml", "arch.depth")
-    assert " lr" not in line
-    assert warnings_of(tmp_path, swept, own=["lr", "arch"]) == []
+    line = warnings_of(tmp_path, swept, own=["tau"])[0]
+    assert_said(line, "sweep/file.yaml", "arch.mixer")
+    assert "reads arch.mixer, which" in line
+    (alike,) = warnings_of(tmp_path, swept, own=["tau", "arch"])
+    assert_said(alike, "sweep/file.yaml", "4 trials", "one training")
+
+
+def test_what_other_trainers_call_a_field_is_an_error_when_swept(tmp_path: Path) -> None:
+    own = {"lr": [1, 2], "grad_accum": [1, 2], "depth": [2, 4], "dim": [8, 16]}
+    swept = grid(weight_decay=[0.1, 0.2], tau=[1, 2], **own)
+    named = ("lr (training.learning_rate?)", "grad_accum (training.gradient_accumulation_steps?)")
+    more = ("depth (model.n_layer?)", "dim (model.n_embd?)", "--own depth dim grad_accum lr)")
+    problem = problem_of(tmp_path, swept)
+    assert_problem(problem, "parameters", None, *named, *more, file="sweep/file.yaml")
+    lines = warnings_of(tmp_path, swept, own=list(own))
+    assert "reads tau, which" in lines[0]
+
+
+def test_constants_that_nothing_reads_are_named_once(tmp_path: Path) -> None:
+    sweep = grid({"epochs": 20, "sleep": 2}, learning_rate=[1e-3, 2e-3])
+    said = {"training.correct_bias": True, "run.init_type": "x", "data.dataset_size": 3}
+    study, file = warnings_of(tmp_path, sweep, set=said)
+    assert_said(study, "studies/mine.yaml", *said)
+    assert_said(file, "sweep/file.yaml", "epochs (training.num_epochs?)", "sleep")
+    own = ["correct_bias", "run.init_type", "dataset_size", "epochs", "sleep"]
+    assert warnings_of(tmp_path, sweep, set=said, own=own) == []
+
+
+# Names that are taken
+
+
+@pytest.mark.parametrize("name", ["config", "source", "dataset", "checkpoint", "nodes", "split"])
+def test_a_short_name_of_two_meanings_asks_for_its_path(name: str, tmp_path: Path) -> None:
+    swept = grid({name: "x"}, learning_rate=[1e-3, 2e-3])
+    assert_problem(problem_of(tmp_path, swept), name, "x", f".{name}", f"--own {name}")
+    study = load(tmp_path, swept, own=[name])
+    assert study.phase("sweep").config["own"] == {name: "x"}
+    assert_said(study.warnings[0], str(tmp_path / "studies/mine.yaml"), f"own.{name}")
+
+
+def test_own_names_go_before_sections_and_fields(tmp_path: Path) -> None:
+    names = ["model", "optimizer", "batch_size"]
+    swept = grid(model=["small", "large"], optimizer=["sgd", "lion"], batch_size=["s", "l"])
+    found = problems.problems_of(load, tmp_path, swept)
+    assert_problem(found, "parameters", None, "--own batch_size model optimizer", "section model")
+    assert_problem(found, "training.optimizer", "lion", "adamw")
+    phase = sweep_phase(tmp_path, swept, own=names)
+    first = next(iter(phase.assignments.values()))
+    assert set(first) == {f"own.{name}" for name in names}
+    trained = phase.trial_config(phase.trials[0])
+    assert trained["own"]["model"] == "small" and trained["training"]["optimizer"] == "adamw"
+
+
+@pytest.mark.parametrize("declared", [[], ["optimizer", "z"]])
+def test_names_that_cannot_both_have_a_value_are_kept_apart(
+    declared: list[str], tmp_path: Path
+) -> None:
+    swept = grid(learning_rate=[0.1, 0.2], z=[1, 2], **{"z.y": [3, 4], "z.y.x": [5, 6]})
+    phase = sweep_phase(tmp_path, swept, own=declared)
+    trained = phase.trial_config(phase.trials[0])
+    assert trained["own"] == {"z": 1, "z.y": 3} and trained["z"] == {"y": {"x": 5}}
+    columns = dict(compose.leaves(trained))
+    assert (columns["own.z"], columns["own.z.y"], columns["z.y.x"]) == (1, 3, 5)
+    assert compose.assign({}, {"own.z.y": 1, "own.z": 2}) == {"own": {"z.y": 1, "z": 2}}
 
 
 def test_a_sweep_in_which_no_trial_can_be_trained_is_warned_of(tmp_path: Path) -> None:

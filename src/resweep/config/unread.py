@@ -1,0 +1,55 @@
+"""Names that nothing reads: what they may mean, and how they are reported.
+
+swept, and means a field     an error: the whole budget would train alike
+swept, and means nothing     a warning
+constant                     named once for each file
+listed in own:               nothing
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from resweep.config import compose
+from resweep.config.compose import Composed
+from resweep.config.own_names import is_own, own_hint
+from resweep.config.schema import SYSTEM, Schema
+from resweep.config.synonyms import fields_meant
+
+
+def describe_meant(path: str, schema: Schema) -> str:
+    """Return ` (training.learning_rate?)` for a name that probably means a field, else nothing."""
+    meant = fields_meant(path, schema)
+    return f" ({' or '.join(meant)}?)" if meant else ""
+
+
+def find_unread(
+    composed: Composed, schema: Schema, own: Collection[str]
+) -> dict[str, dict[str, Any]]:
+    """Return what a configuration sets, that nothing reads: place -> path -> value.
+
+    Args:
+        composed: The configuration.
+        schema: The known fields.
+        own: Names of the user's own hyperparameters, which are left out.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for path, value in compose.leaves(composed.content):
+        section = path == SYSTEM or path in schema.sections  # an empty one is a leaf
+        if not section and not schema.is_known(path) and not is_own(path, own):
+            found.setdefault(composed.origin_of(path, ""), {})[path] = value
+    return found
+
+
+def warn_of_constants(unread: Mapping[str, Iterable[str]], schema: Schema) -> list[str]:
+    """Return a line for each file that sets what nothing reads.
+
+    Args:
+        unread: Paths by file.
+        schema: The known fields.
+    """
+    lines = []
+    for origin, paths in unread.items():
+        named = ", ".join(f"{path}{describe_meant(path, schema)}" for path in paths)
+        if named:
+            lines.append(f"{origin}: nothing in resweep reads {named}; {own_hint(paths)}")
+    return lines

@@ -1,0 +1,98 @@
+"""Trials of a phase that are one training, and values that are not taken as written."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from resweep import yaml12
+from resweep.report.equal_trials import EqualTrials, equal_trials_lines, find_equal_trials
+from resweep.study.load import load_study
+from resweep.study.study import Study
+
+
+def study(folder: Path, swept: dict[str, list[Any]], **training: Any) -> Study:
+    """A grid over a training of six steps."""
+    section = {"max_steps": 6, "batch_size": 4} | training
+    base = {"model": {"n_layer": 1, "n_embd": 16, "n_head": 2}, "data": {}, "training": section}
+    phase = {"name": "sweep", "kind": "sweep", "sweep": str(folder / "sweep.yaml")}
+    parameters = {name: {"values": values} for name, values in swept.items()}
+    sweep = {"method": "grid", "parameters": parameters}
+    (folder / "sweep.yaml").write_text(yaml12.dump(sweep))
+    (folder / "mine.yaml").write_text(
+        yaml12.dump({"name": "mine", "base": base, "phases": [phase]})
+    )
+    return load_study(folder / "mine.yaml", folder)
+
+
+def groups(*arguments: Any, **training: Any) -> list[EqualTrials]:
+    return find_equal_trials(study(*arguments, **training).phases[0])
+
+
+@pytest.mark.parametrize(
+    ("swept", "reason"),
+    [
+        ({"warmup_steps": [100, 150, 200]}, ("100, 150, 200", "warmup_steps = 6")),
+        ({"pct_warmup": [0.01, 0.02, 0.03]}, ("pct_warmup = 0.01", "warmup_steps = 0")),
+        ({"max_gpu_batch_size": [1, 2, 4]}, ("max_gpu_batch_size", "no numbers")),
+        ({"keep_last": [1, 2, 3]}, ("keep_last", "no numbers")),
+        ({"run.name": ["a", "b", "c"]}, ("run.name", "no numbers")),
+    ],
+)
+def test_trials_that_are_one_run_are_named_with_the_reason(swept, reason, tmp_path):
+    made = study(tmp_path, swept)
+    (group,) = find_equal_trials(made.phases[0])
+    assert group.trials == tuple(made.phases[0].trials)
+    (line,) = equal_trials_lines(made)
+    assert all(word in line for word in ("mine/sweep", "3 trials are one training", *reason))
+    assert group.trials[0] in line
+
+
+def test_only_the_product_of_batch_and_accumulation_counts(tmp_path):
+    swept = {"batch_size": [4, 8], "gradient_accumulation_steps": [1, 2]}
+    (group,) = groups(tmp_path, swept)
+    assert len(group.trials) == 2
+    assert "batch_size * training.gradient_accumulation_steps is 8" in group.why
+
+
+def test_what_is_different_is_different(tmp_path):
+    swept = {"warmup_steps": [0, 2, 6], "learning_rate": [1e-3, 2e-3]}
+    assert groups(tmp_path, swept) == []
+    epochs = {"max_steps": None, "num_epochs": 2}
+    assert groups(tmp_path, {"warmup_steps": [100, 150]}, **epochs) == []
+    assert groups(tmp_path, {"patch": [1, 2], "learning_rate": [1e-3, 2e-3]}) == []
+    assert groups(tmp_path, {"data.val_fraction": [0.1, 0.2]}) == []
+
+
+def test_infeasible_trials_are_left_out(tmp_path):
+    (group,) = groups(tmp_path, {"n_head": [2, 3], "warmup_steps": [100, 150]})
+    assert len(group.trials) == 2
+
+
+@pytest.mark.parametrize(
+    ("swept", "training", "words"),
+    [
+        ({"warmup_steps": [3, 100]}, {}, ("warmup_steps = 100", "max_steps = 6", "is 6 steps")),
+        ({"seed": [1, 2]}, {"warmup_steps": 7}, ("warmup_steps = 7", "is 6 steps")),
+        ({"pct_warmup": [0.1, 0.5]}, {}, ("pct_warmup = 0.1", "is 0.6 steps", "rounded to 1")),
+        ({"max_steps": [6, 20]}, {"pct_warmup": 0.1}, ("max_steps = 6", "is 0.6 steps")),
+        (
+            {"decay_fraction": [0.5, 0.1]},
+            {"scheduler": "wsd"},
+            ("decay_fraction = 0.1", "0.6 steps", "decay 1"),
+        ),
+        (
+            {"warmup_steps": [0, 4]},
+            {"scheduler": "wsd", "decay_fraction": 0.5},
+            ("decay_fraction = 0.5", "3 steps", "decay 2"),
+        ),
+    ],
+)
+def test_what_is_clipped_or_rounded_is_said(swept, training, words, tmp_path):
+    (line,) = study(tmp_path, swept, **training).warnings
+    assert all(word in line for word in ("mine/sweep", *words))
+
+
+def test_what_is_taken_as_written_is_not_mentioned(tmp_path):
+    made = study(tmp_path, {"pct_warmup": [0.5, 0.0, 0.51], "decay_fraction": [0.3, 0.9]})
+    assert made.warnings == ()
