@@ -234,9 +234,7 @@ def name_trials(
             try:
                 assigned[path] = compose.coerce(path, value, schema)
             except ValueError as error:  # the bounds are valid, a value between them is not
-                raise ConfigError(
-                    Problem(sweep.origin, path, value, str(error))
-                ) from None
+                raise ConfigError(Problem(sweep.origin, path, value, str(error))) from None
         label = digest(assigned, 10)
         counts[label] = counts.get(label, 0) + 1
         assignments[label if counts[label] == 1 else f"{label}-{counts[label]}"] = assigned

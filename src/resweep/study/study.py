@@ -81,10 +81,6 @@ class Phase(ABC):
         """Return a trial of a stage that is known; raises LookupError otherwise."""
         raise LookupError(f"{self.name}/{trial}: a job fills it")
 
-    def decided(self, stage: Stage, row: Mapping[str, Any]) -> bool:
-        """Whether a decision after a stage was made under the phase's current settings."""
-        return True
-
     def varied(self) -> Iterable[Mapping[str, Any]]:
         """Yield what trials assign, as far as it is known: path -> value; at least once nothing."""
         return [{}]

@@ -159,12 +159,6 @@ class SweepPhase(Phase):
             stop=stop,
         )
 
-    def decided(self, stage: Stage, row: Mapping[str, Any]) -> bool:
-        """Whether a rung's decision was made under the present settings of the rungs."""
-        if self.rungs is None or stage.last:
-            return True
-        return self.rung_plan(stage).decided(row)
-
     # What is filled by jobs
 
     def fills(self, layout: Layout) -> list[Fill]:
