@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.support.study import make_study, run_id
 
 SCRIPTS = sorted((ROOT / "workflow/scripts").glob("*.py"))
 BY_HAND = {"train.py", "tabulate_runs.py"}  # which need no arguments
@@ -80,3 +81,14 @@ def test_what_is_not_there_is_one_line(command: str, named: str, call, tmp_path:
     assert code == 1 and len(lines) == 1 and named in lines[0], errors
     assert "Traceback" not in errors
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
+
+
+def test_forgetting_says_what_else_is_gone_and_how_it_comes_back(call, tmp_path: Path) -> None:
+    layout = make_study(tmp_path)
+    make_study(tmp_path, name="other", rerun=[])
+    shared = run_id(layout, "sweep", "bbb")
+    code, output, _ = call("forget.py", "phase", "made", "sweep")
+    (line,) = (line for line in output.splitlines() if line.startswith(shared))
+    assert code == 0 and "made/sweep, other/sweep" in line
+    last = output.splitlines()[-1]
+    assert "snakemake --config study=made; snakemake --config study=other" in last
