@@ -1,10 +1,11 @@
 # The environment is built once, from pinned requirements; every target below builds it if needed.
 #
+#   make help        this text
 #   make demo        the quickstart study on real text: about five minutes on two CPU cores
 #   make test        the test suite
 #   make test-long   the slow tests: many kills, big studies
 #   make check       formatting, spelling, types, imports, lint, dry runs of all shipped studies
-#   make dag         the rule graph: results/dag.svg
+#   make dag         the rule graph: results/dag.svg; as text without graphviz
 #   make picture     the README's screenshot of the quickstart report; needs Chromium
 #   make oracle      W&B's sweep engine, as a test reference, in its own environment
 #   make bench       the benchmarks of docs/benchmarks.md
@@ -14,9 +15,12 @@ STUDY ?= quickstart
 JOBS ?= 2
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test test-long check dag picture bench env oracle
+.PHONY: help demo test test-long check dag picture bench env oracle
 
 env: .venv/ready
+
+help:
+	@sed -n '/^$$/q; s/^# \{0,1\}//p' Makefile
 
 .venv/ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -11,6 +11,13 @@ import signal
 import sys
 from pathlib import Path
 
+from resweep.machine.interruption import watch_interruption
+
+if workflow.is_main_process:
+    watch_interruption(
+        logger.handlers, f"stopped; to continue: {shlex.join(['snakemake', *sys.argv[1:]])}"
+    )
+
 from resweep.canonical import canonical_json
 from resweep.errors import ResweepError, describe
 from resweep.imports import code_digest

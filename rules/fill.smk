@@ -27,6 +27,8 @@ for study, phase, fill in FILLS:
         params:
             command=lambda wildcards, f=fill: f.command,
             code=code(fill.script),
+        message:
+            "{rule}: choose the next trials"
         shell:
             "printf '%s\\n' {input.records} | {params.command} "
             "> {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"

@@ -26,6 +26,8 @@ for study, data in DATA:
         params:
             system=study.system,
             settings=lambda wildcards, settings=data.settings: settings,
+        message:
+            "{rule}: prepare data"
         shell:
             "python workflow/scripts/prepare_data.py --system {params.system} "
             "--settings @<(printf %s {params.settings:q}) --stamp {output} "

@@ -36,6 +36,8 @@ for study in STUDIES:
                 project=lambda wildcards, of=study: of.tracking.project,
                 entity=lambda wildcards, of=study: of.tracking.entity or "",
                 code=code("upload_rerun_configs.py"),
+            message:
+                "{rule}: publish the configurations"
             shell:
                 "python workflow/scripts/upload_rerun_configs.py --config-dir {params.folder} "
                 "--only {params.only} --best-yaml {input.best} --artifact-name {params.name} "
@@ -64,6 +66,8 @@ for study in STUDIES:
                 project=lambda wildcards, of=study: of.tracking.project,
                 entity=lambda wildcards, of=study: of.tracking.entity or "",
                 code=code("publish_model.py"),
+            message:
+                "{rule}: publish the best model"
             shell:
                 "python workflow/scripts/publish_model.py --scores {input.scores} "
                 "--artifact-name {params.name} --metadata {params.metadata:q} --mode {params.mode} "

@@ -29,6 +29,8 @@ for study, phase in PHASES:
             tolerate=study.tolerate_failures,
             study=study.name,
             code=code("score.py"),
+        message:
+            "{rule}: rank the trials"
         shell:
             "printf '%s\\n' {input.records} | python workflow/scripts/score.py --records - "
             "--scores {output.scores} --study {params.study} --score {params.score:q} "
@@ -50,6 +52,8 @@ for study, phase in PHASES:
         params:
             trials=len(phase.trials),
             code=code("select_best.py"),
+        message:
+            "{rule}: choose the best {wildcards.k}"
         shell:
             "python workflow/scripts/select_best.py --scores {input.scores} --top {wildcards.k} "
             "--trials {params.trials} --output {output.best} "
@@ -77,6 +81,8 @@ for study, phase in PHASES:
             trials=len(phase.trials),
             best_of_study=files.best_of_study(study, phase),
             code=code("keep_models.py"),
+        message:
+            "{rule}: keep the weights of the best"
         shell:
             "python workflow/scripts/keep_models.py --study {params.study} --phase {params.phase} "
             "--policy {params.policy} --top {params.top} --scores {input.scores} "

@@ -25,6 +25,8 @@ for study in STUDIES:
         params:
             content=lambda wildcards, of=study: canonical_json(of.resolved()),
             code=code("write_study.py"),
+        message:
+            "{rule}: write the resolved study"
         shell:
             "python workflow/scripts/write_study.py --content @<(printf %s {params.content:q}) "
             "--output {output.study} "
@@ -45,6 +47,8 @@ for study in STUDIES:
         params:
             study=study.name,
             code=code("tabulate_runs.py"),
+        message:
+            "{rule}: write the tables of runs"
         shell:
             "printf '%s\\n' {input.records} | python workflow/scripts/tabulate_runs.py "
             "--study {params.study} --records - 2>&1 | tee {log}"
@@ -73,6 +77,8 @@ for study in STUDIES:
             study=study.name,
             code=code("report.py"),
             system=code(system_file(study.system)),  # it describes what it trained
+        message:
+            "{rule}: write {output.report}"
         shell:
             "python workflow/scripts/report.py {params.study} --output {output.report} "
             "> {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"

@@ -31,10 +31,13 @@ for study, phase, stage in STAGES:
         resources:
             **train_resources(phase, stage),
         params:
+            shown=lambda wildcards, input, p=phase: files.trial_line(p, wildcards.trial),
             content=lambda wildcards, p=phase, s=stage: files.trial_content(p, s, wildcards.trial),
             settings=lambda wildcards, input, of=(study, phase, stage): train_settings(
                 *of, wildcards.trial
             ),
+        message:
+            "{rule}: {params.shown}"
         shell:
             "exec python workflow/scripts/train.py {params.settings} "
             "--content=@<(printf %s {params.content:q}) "

@@ -7,6 +7,7 @@ trace.
 import errno
 import os
 import pwd
+import signal
 import stat
 import sys
 from collections.abc import Callable, Iterable
@@ -87,8 +88,11 @@ def run_command(main: Callable[[], int | None]) -> None:
     """Run a command's `main` and exit with its return code.
 
     A `ResweepError` becomes `error: ...` lines on stderr and exit code 1, and so does a file that
-    cannot be read or written; anything else is a bug and keeps its stack trace.
+    cannot be read or written; anything else is a bug and keeps its stack trace. Ctrl-C ends it by
+    the signal itself, so that a shell that runs it stops too.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # of scripts, while they import
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         code = main()
         sys.stdout.flush()  # at exit nobody would catch the error of a full disk
@@ -104,7 +108,17 @@ def run_command(main: Callable[[], int | None]) -> None:
         if error.errno != errno.EPIPE:  # the reader has seen enough: `| head`
             print(f"error: {describe(error)}", file=sys.stderr)
         code = 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        end_by_signal(signal.SIGINT)
     sys.exit(code or 0)
+
+
+def end_by_signal(number: int) -> None:
+    """End by a signal itself, as its sender and a shell expect."""
+    sys.stdout.flush()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def describe(error: OSError) -> str:

@@ -63,6 +63,8 @@ def test_help_begins_with_what_the_command_does(script: Path, call) -> None:
     assert output.startswith(f"usage: {script.name}")
     purpose = script.read_text().partition('"""')[2].partition(".")[0]
     assert " ".join(purpose.split()) in " ".join(output.split())
+    examples = [line for line in output.splitlines() if "python workflow/scripts/" in line]
+    assert examples and all(line.startswith("    ") for line in examples)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from typing import Any
 from resweep import yaml12
 from resweep.paths import Layout
 from resweep.ranking.keep import keep_models
-from resweep.ranking.scores import SEED, TrialResult, rank_trials
+from resweep.ranking.scores import rank_trials
+from resweep.ranking.trial_result import SEED, TrialResult
 from resweep.store import checkpoints as checkpoint
 from resweep.store.lasting_claims import Why
 from resweep.store.retention import claim
@@ -35,7 +36,7 @@ class Ranked:
     study: str = "mine"
     phase: str = "rerun"
     data: str = "text"
-    score: PhaseScore = field(default_factory=lambda: made_score(slope_weight=0.0))
+    score: PhaseScore = field(default_factory=made_score)
 
     @property
     def layout(self) -> Layout:

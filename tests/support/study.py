@@ -17,7 +17,8 @@ from resweep.json_files import write_json
 from resweep.paths import METRICS, Layout, trial_of
 from resweep.ranking.frames import write_frame
 from resweep.ranking.keep import keep_models
-from resweep.ranking.scores import rank_trials, read_result
+from resweep.ranking.scores import rank_trials
+from resweep.ranking.trial_result import read_result
 from resweep.report.tables import tabulate_study, write_runs_table
 from resweep.search.rungs import Rung, RungEntry, decide
 from resweep.store import checkpoints as checkpoint
@@ -100,7 +101,7 @@ def make_study(
 ) -> Layout:
     """Write a whole study; equal trials of two studies share their runs."""
     layout = Layout(root / "results")
-    score = score or Score(slope_weight=0.0)
+    score = score or Score()
     ranked = choose_metric(score, None, "made.yaml", find_system("language"))
     full, problems = compose.validate(Composed(compose.nest(BASE | LOGGED), {}), "made", LANGUAGE)
     assert not problems

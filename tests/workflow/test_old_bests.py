@@ -22,11 +22,7 @@ def rerun(top: int) -> list[dict[str, Any]]:
 
 def write(checkout: Checkout, rates: list[float], top: int) -> None:
     checkout.write_sweep(learning_rate=rates)
-    checkout.write_study(
-        phases=rerun(top),
-        score={"slope_weight": 0.0},
-        publish={"configs": False, "models": "best"},
-    )
+    checkout.write_study(phases=rerun(top), score={}, publish={"configs": False, "models": "best"})
 
 
 def weights(checkout: Checkout) -> set[str]:

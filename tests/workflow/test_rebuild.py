@@ -201,7 +201,7 @@ def test_a_best_model_that_was_pruned_is_reported_and_trains_nothing(checkout: C
     assert json.loads(stamp.read_text())["status"] == "local"
     weights = sorted(checkout.path.glob("results/runs/*/checkpoint_*"))
 
-    checkout.write_study(**changes, score={"slope_weight": 0.0, "final_weight": -1.0})
+    checkout.write_study(**changes, score={"final_weight": -1.0})
     assert trained_by(checkout) == set()
     assert json.loads(stamp.read_text())["status"] == "pruned"
     decisions = (checkout.path / "results/tiny/sweep/decisions.csv").read_text()

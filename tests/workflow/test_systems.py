@@ -40,7 +40,6 @@ STUDY: dict[str, Any] = {
         },
         {"name": "rerun", "kind": "rerun", "of": "sweep", "top": 1, "seeds": [1, 2]},
     ],
-    "score": {"slope_weight": 0},
     "tracking": {"wandb": "disabled"},
     "publish": {"configs": True, "models": "best"},
 }
@@ -112,7 +111,6 @@ def test_ranked_by_hand_without_a_goal_it_is_upwards_too(shapes: Checkout) -> No
     table = shapes.path / "by_hand.csv"
     shapes.run(
         *("python", "workflow/scripts/score.py", "--study=shapes", f"--scores={table}"),
-        '--score={"slope_weight": 0}',
         *("--records", *map(str, sorted(records.glob("*.json")))),
     )
     finals = [float(row["final"]) for row in rows(table) if row["status"] == "finished"]

@@ -84,7 +84,7 @@ def steps(place: Checkout) -> int:
 
 
 def taken(output: str) -> int:
-    found = re.search(r"this worker trained (\d+) trials", output)
+    found = re.search(r"this worker trained (\d+) trials?\b", output)
     assert found, output
     return int(found[1])
 
@@ -111,6 +111,8 @@ def test_bad_calls_are_reported_in_one_line(place: Checkout) -> None:
         ([*new, "--set", "learning_rate"], ["--set", "NAME=VALUE"]),
         ([*new, "--count", "0"], ["--count"]),
         ([*new, "--study", "nosuch"], ["study = 'nosuch': "]),
+        ([*new, "--metric", "nosuch"], ["command line: --metric = 'nosuch': "]),
+        ([*new, "--set", "n_head=x"], ["command line: --set n_head = 'x': "]),
     ):
         done = place.run("python", RUN_SWEEP, *arguments, check=False)
         said = done.stdout.splitlines()[-1]

@@ -1,13 +1,16 @@
 """Show what a study already has and what it would train; nothing is trained.
 
-python workflow/scripts/audit.py quickstart
-python workflow/scripts/audit.py quickstart --set '{training.max_steps: 50}'
+    python workflow/scripts/audit.py quickstart
+    python workflow/scripts/audit.py quickstart --set '{training.max_steps: 50}'
+
+The second form shows what a changed study would cost.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.report.audit import audit, audit_old_bests, audit_table
@@ -18,11 +21,11 @@ from resweep.study.lost import find_lost
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
+    parser.add_argument("study", metavar="STUDY", help="name or file of a study")
+    parser.add_argument(
+        "--set", default="{}", metavar="YAML", help="overrides, as in snakemake --config set=..."
     )
-    parser.add_argument("study", help="name or file of a study")
-    parser.add_argument("--set", default="{}", help="overrides, as in snakemake --config set=...")
     parser.add_argument("--results", type=Path, default=Path("results"), help="results folder")
     arguments = parser.parse_args()
     settings = {"study": arguments.study, "set": arguments.set}

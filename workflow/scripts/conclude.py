@@ -7,6 +7,7 @@ r"""Write the result of each trial of a round: its record and trial file at its 
 import argparse
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.search.promote import check_decisions, conclude
@@ -17,9 +18,7 @@ from resweep.trials.record import record_paths
 
 def main() -> None:
     """Write records/TRIAL.json and trials/TRIAL.yaml of each trial."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("--records", nargs="+", required=True, help="records of all rungs; - reads their names")
     add("--decisions", type=Path, nargs="+", required=True, help="decisions of the rungs")

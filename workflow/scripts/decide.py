@@ -11,23 +11,23 @@ the sweep's own rule decides.
 import argparse
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.replay.choose_rule import KINDS, choose_rule
 from resweep.replay.curves import read_sweep
 from resweep.replay.redecide import redecide
 from resweep.replay.verdict_text import describe_redecision
+from resweep.study.find_results import study_of_results
 from resweep.trials.decisions import write_decisions
 
 
 def main() -> None:
     """Print what the rule would have done, and write its decisions."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
-    add("study", help="name of the study")
-    add("phase", help="name of the phase")
+    add("study", metavar="STUDY", help="name of a study, or a sweep's name or id")
+    add("phase", metavar="PHASE", help="name of the phase")
     add("--rule", choices=KINDS, help="rule to replay; asynchronous is W&B's own")
     add("--eta", type=float, help="about one in eta trials is promoted at each band")
     add("--min-iter", type=int, help="first band, in logged values of the metric")
@@ -48,7 +48,8 @@ def main() -> None:
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     add("--csv", type=Path, help="file for the decisions, with the columns of decisions.csv")
     a = parser.parse_args()
-    sweep = read_sweep(a.study, a.phase, Layout(a.results), a.metric)
+    layout = Layout(a.results)
+    sweep = read_sweep(study_of_results(a.study, layout), a.phase, layout, a.metric)
     names = ("rule", "eta", "min_iter", "max_iter", "s", "strict", "keep")
     choice = choose_rule(sweep, {name: getattr(a, name) for name in names}, a.goal)
     redecision = redecide(sweep, choice)

@@ -13,8 +13,10 @@ another study or phase keeps them; the runs stay. --dry-run only lists what woul
 import argparse
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.errors import run_command
 from resweep.paths import BY_HAND, Layout
+from resweep.plurals import counted
 from resweep.ranking.keep_bests import drop_old_bests
 from resweep.ranking.old_bests import describe, find_old_bests, last_scores, size_text
 from resweep.store.forget import (
@@ -25,12 +27,15 @@ from resweep.store.forget import (
     phases_of_runs,
     runs_of_phase,
 )
+from resweep.study.find_results import study_of_results
 
 
 def main() -> None:
     """Forget what is named."""
     arguments = parse_arguments()
     layout = Layout(arguments.results)
+    if arguments.what != "runs":
+        arguments.study = study_of_results(arguments.study, layout)
     if arguments.what == "old-best":
         forget_old_bests(arguments.study, arguments.published, arguments.dry_run, layout)
         return
@@ -53,7 +58,8 @@ def main() -> None:
         studies = {study for used in phases.values() for study, _ in used} - {BY_HAND}
         again = "; ".join(f"snakemake --config study={study}" for study in sorted(studies))
         hint = f"; to train them again: {again}" if again else ""
-        print(f"{len(moved)} moved to {moved[0].parent}{hint}")
+        runs = counted(len(moved), "run")
+        print(f"{runs} moved to {moved[0].parent}{hint}")
     else:
         print("nothing to forget")
 
@@ -85,16 +91,14 @@ def forget_old_bests(study: str, published: bool, dry_run: bool, layout: Layout)
         print(f"run {run_id}: its weights stay: {reason}")
     gone = [size for run_id, size in sizes.items() if run_id not in stay and size]
     if gone:
-        print(f"weights of {len(gone)} runs deleted, {size_text(sum(gone))}")
+        print(f"weights of {counted(len(gone), 'run')} deleted, {size_text(sum(gone))}")
     elif not stay:
         print("nothing to forget")
 
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     parser.add_argument("--results", type=Path, default=Path("results"), help="results folder")
     parser.add_argument("--dry-run", action="store_true", help="only list the runs")
     commands = parser.add_subparsers(dest="what", required=True)

@@ -8,6 +8,7 @@ r"""Link the weights to keep after a phase is ranked, and release the others.
 import argparse
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.errors import run_command
 from resweep.json_files import json_argument
 from resweep.paths import Layout
@@ -18,9 +19,7 @@ from resweep.trials.decisions import read_decisions, write_decisions
 
 def main() -> None:
     """Write models/ and decisions.csv."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("--study", required=True, help="name of the study")
     add("--phase", required=True, help="name of the phase")

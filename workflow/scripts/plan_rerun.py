@@ -8,6 +8,7 @@ r"""Write the trial files of a rerun: the best configurations, from scratch, wit
 import argparse
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.data.store import ensure
 from resweep.errors import run_command
 from resweep.json_files import json_argument
@@ -19,9 +20,7 @@ from resweep.trials.trial import write_trial
 
 def main() -> None:
     """Fill the slots and prepare their data, so that no training waits for it."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("--best", type=Path, required=True, help="list of best configurations")
     add(

@@ -7,6 +7,7 @@ r"""Prepare a system's data, once for equal settings.
 import argparse
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.data.store import ensure
 from resweep.errors import run_command
 from resweep.json_files import json_argument, write_json
@@ -17,9 +18,7 @@ from resweep.systems.system import DEFAULT
 
 def main() -> None:
     """Prepare the data and write its description as the study's stamp."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     parser.add_argument("--system", default=DEFAULT, help=f"system that reads it ({DEFAULT})")
     parser.add_argument(
         "--settings",

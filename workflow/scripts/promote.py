@@ -10,6 +10,7 @@ import logging
 import sys
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.errors import run_command
 from resweep.json_files import json_argument
 from resweep.paths import Layout
@@ -26,9 +27,7 @@ log = logging.getLogger("resweep.promote")
 
 def main() -> None:
     """Write the next rung's trial files and the decisions."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("--records", nargs="+", required=True, help="records of the rung; - reads their names")
     add("--plan", type=json_argument, required=True, help="the rung's settings as JSON, or @FILE")

@@ -13,6 +13,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.publish.arguments import add_place_arguments, place_of
@@ -22,9 +23,7 @@ from resweep.publish.contents import best_model, claim_published, note_better, o
 
 def main() -> None:
     """Publish the weights of the best trial."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     parser.add_argument("--scores", type=Path, required=True, help="the phase's scores.csv")
     parser.add_argument("--run", metavar="RUN_ID", help="a run that was the best, or published")
     add_place_arguments(parser)

@@ -1,31 +1,34 @@
 """Write the report of a study as one self-contained HTML page.
 
-python workflow/scripts/report.py STUDY --output results/STUDY/report.html
+    python workflow/scripts/report.py quickstart
+
+It shows what has been ranked so far.
 """
 
 import argparse
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.errors import run_command
 from resweep.files import write_atomically
 from resweep.paths import Layout
 from resweep.report.report import render_report
 from resweep.report.results import read_study
+from resweep.study.find_results import study_of_results
 
 
 def main() -> None:
     """Write report.html."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
-    add("study", help="name of the study")
+    add("study", metavar="STUDY", help="name of a study, or a sweep's name or id")
     add("--output", type=Path, help="page to write (results/STUDY/report.html)")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
     layout = Layout(arguments.results)
-    output = arguments.output or layout.study(arguments.study).report
-    write_atomically(output, render_report(read_study(arguments.study, layout), layout))
+    study = study_of_results(arguments.study, layout)
+    output = arguments.output or layout.study(study).report
+    write_atomically(output, render_report(read_study(study, layout), layout))
     print(output)
 
 

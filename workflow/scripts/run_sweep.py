@@ -1,22 +1,30 @@
 """Run a W&B sweep file: make a study from it and build that, or join it as a worker.
 
     python workflow/scripts/run_sweep.py --sweep-config sweep.yaml --count 10
-    python workflow/scripts/run_sweep.py --sweep-config sweep.yaml --create-only   # prints an id
-    python workflow/scripts/run_sweep.py --sweep-id ID --count 5                   # a worker
 
-The first form trains, ranks and reports with Snakemake, on this machine or, with
-`-- --profile profiles/slurm`, on a cluster. Workers do not need Snakemake: start any number, in
-several terminals or on machines that share this folder; each trial is trained once. After an
-interruption, run the same command again to continue.
+trains, ranks and reports with Snakemake, on this machine or, with these words at the end, on a
+cluster: -- --profile profiles/slurm
+
+    python workflow/scripts/run_sweep.py --sweep-config sweep.yaml --create-only
+    python workflow/scripts/run_sweep.py --sweep-id ID --count 5
+
+print an id, and work on the sweep of that id without Snakemake. Start any number of workers, in
+several terminals or on machines that share this folder; each trial is trained once.
+
+After an interruption, the same command continues.
 """
 
 import os
+import signal
 
+if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while it imports: end without a trace
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import argparse
 import logging
+import shlex
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
@@ -24,13 +32,16 @@ from pathlib import Path
 
 from resweep.agents.sweep_study import SweepStudy, create_sweep, find_sweep, read_changes
 from resweep.agents.worker import Worker
+from resweep.command_help import HelpFormatter
 from resweep.errors import Interrupted, run_command
-from resweep.jobs.options import JobOptions
+from resweep.jobs.options import JobOptions, device
 from resweep.jobs.train_trial import train_trial
 from resweep.machine.gpus import lease_gpu
 from resweep.machine.launch import processes_of_a_node
+from resweep.machine.log_file import ScreenFormatter
 from resweep.machine.signals import SAVED_AND_STOPPED, watch_signals
 from resweep.paths import Layout
+from resweep.plurals import counted
 from resweep.study.find import default_study, find_study
 from resweep.sweep import load_sweep
 from resweep.trials.trial import Trial
@@ -55,22 +66,23 @@ log = logging.getLogger("resweep.run_sweep")
 def main() -> int:
     """Create, run or join; returns the exit code."""
     arguments, for_snakemake = parse_arguments()
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    screen = logging.StreamHandler(sys.stderr)
+    screen.setFormatter(ScreenFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[screen])
     layout = Layout(arguments.results)
     if arguments.sweep_id is not None:
         return work(find_sweep(arguments.sweep_id, arguments.config_dir, layout), arguments, layout)
     sweep = create(arguments, layout)
     if arguments.create_only and (sweep.trials is not None or not sweep.open_ended):
         log_warnings(sweep)  # otherwise Snakemake does
-    cap = load_sweep(sweep.folder.sweep).run_cap
-    if arguments.count is not None and cap is not None and arguments.count != cap:
-        log.info("%d trials instead of the file's run_cap: %d", arguments.count, cap)
+    if arguments.count is not None:
+        log_count(sweep, arguments.count)
     if arguments.create_only:
         log.info("created %s; join it with --sweep-id %s", sweep.folder.study, sweep.id)
         print(sweep.id)
         return 0
     command = ["snakemake", "--config", f"study={sweep.folder.study}", *for_snakemake]
-    log.info("sweep %s: %s", sweep.id, " ".join(command))
+    log.info("sweep %s: %s", sweep.id, shlex.join(command))
     log.info("afterwards: python workflow/scripts/summarize.py %s", sweep.name)
     # Replaces this process, so that signals and exit codes are those of Snakemake.
     os.execv(sys.executable, [sys.executable, "-m", *command])
@@ -98,10 +110,20 @@ def create(arguments: argparse.Namespace, layout: Layout) -> SweepStudy:
     )
 
 
+def log_count(sweep: SweepStudy, count: int) -> None:
+    """Log what a number of trials means where the sweep file has its own."""
+    cap, there = load_sweep(sweep.folder.sweep).run_cap, len(sweep.phase().trials)
+    if there < count:
+        trials = counted(there, "trial")
+        log.warning("--count %d: the sweep has only %s; all are trained", count, trials)
+    elif cap is not None and count != cap:
+        log.info("%s instead of the file's run_cap: %d", counted(count, "trial"), cap)
+
+
 def log_warnings(sweep: SweepStudy) -> None:
     """Log the warnings of a sweep's study."""
     for warning in sweep.load().warnings:
-        log.warning("warning: %s", warning)
+        log.warning("%s", warning)
 
 
 def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> int:
@@ -134,9 +156,10 @@ def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> in
         with lease_gpu(name, worker.interrupted, each) if automatic else nullcontext():
             done = worker.work()
     except Interrupted as error:
-        log.error("%s", error)
+        log.info("%s", error)
         return SAVED_AND_STOPPED
-    log.info("sweep %s: this worker trained %d trials", sweep.id, len(worker.taken))
+    taken = counted(len(worker.taken), "trial")
+    log.info("sweep %s: this worker trained %s", sweep.id, taken)
     how = "to rank and report" if done else "to train the remaining trials, rank and report"
     log.info("snakemake --config study=%s   # %s", sweep.folder.study, how)
     return 0
@@ -148,17 +171,25 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     own, rest = words, []
     if "--" in words:
         own, rest = words[: words.index("--")], words[words.index("--") + 1 :]
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
-        "--sweep-config", "--sweep_config", "--config", type=Path, help="the sweep file"
+        "--sweep-config",
+        "--sweep_config",
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="the sweep file",
     )
-    what.add_argument("--sweep-id", "--sweep_id", help="a sweep to join as a worker")
+    what.add_argument("--sweep-id", "--sweep_id", metavar="ID", help="a sweep to join as a worker")
     add = parser.add_argument
     add("--create-only", "--create_only", action="store_true", help="print the id and exit")
-    add("--count", type=positive, help="number of trials of the sweep, or of this worker")
+    add(
+        "--count",
+        type=positive,
+        metavar="N",
+        help="number of trials of the sweep, or of this worker",
+    )
     add("--study", help="study whose base and settings to use (that of config/config.yaml)")
     add("--set", nargs="*", default=[], metavar="NAME=VALUE", help="values that override that base")
     add("--project", help="W&B project")
@@ -166,9 +197,14 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     add("--wandb", choices=("offline", "online", "disabled"), help="W&B mode (the study's)")
     add("--metric", help="rank by this metric instead of the sweep file's")
     add("--goal", choices=("minimize", "maximize"), help="direction of that metric")
-    add("--round-size", type=positive, help="trials per round of a Bayesian sweep")
+    add("--round-size", type=positive, metavar="N", help="trials per round of a Bayesian sweep")
     add("--own", nargs="*", default=[], metavar="NAME", help="hyperparameters of your own")
-    add("--device", help="for workers: auto, cpu, cuda or cuda:N (auto)")
+    add(
+        "--device",
+        type=device,
+        metavar="DEVICE",
+        help="for workers: auto, cpu, cuda or cuda:N (auto)",
+    )
     add("--config-dir", type=Path, default=Path("config"), help="studies and modules (config)")
     add("--results", type=Path, default=Path("results"), help="results folder (results)")
     given = parser.parse_args(own)

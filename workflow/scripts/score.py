@@ -1,4 +1,4 @@
-r"""Rank the trials of a phase: early slope, final value, score.
+r"""Rank the trials of a phase by their final values, or by a score with their early slopes.
 
     ls results/STUDY/PHASE/records/*.json | python workflow/scripts/score.py --records - \
         --scores results/STUDY/PHASE/scores.csv --study STUDY
@@ -9,11 +9,13 @@ import logging
 import sys
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.errors import run_command
 from resweep.json_files import json_argument
 from resweep.paths import Layout
 from resweep.ranking.frames import write_frame
-from resweep.ranking.scores import check_rankable, code_warning, rank_trials, read_result
+from resweep.ranking.scores import check_rankable, code_warning, leader_by_final, rank_trials
+from resweep.ranking.trial_result import read_result
 from resweep.store.outcome import OutcomeReader
 from resweep.study.metric import read_score
 from resweep.trials.record import record_paths
@@ -21,9 +23,7 @@ from resweep.trials.record import record_paths
 
 def main() -> None:
     """Write scores.csv."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add(
         "--records",
@@ -48,7 +48,11 @@ def main() -> None:
     warning = code_warning(result.record for result in results)
     if warning:
         print(f"warning: {warning}", file=sys.stderr)
-    write_frame(arguments.scores, rank_trials(results, score))
+    ranking = rank_trials(results, score)
+    leader = leader_by_final(ranking, score)
+    if leader:
+        print(f"note: {leader}", file=sys.stderr)
+    write_frame(arguments.scores, ranking)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ r"""Write the best configurations of a phase, as a list of hyperparameters.
 import argparse
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.errors import run_command
 from resweep.files import write_atomically
 from resweep.paths import Layout
@@ -16,9 +17,7 @@ from resweep.store.outcome import OutcomeReader
 
 def main() -> None:
     """Write top{k}_best_configs.yaml."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     parser.add_argument("--scores", type=Path, required=True, help="the phase's scores.csv")
     parser.add_argument("--top", type=int, required=True, help="number of configurations")
     parser.add_argument("--trials", type=int, help="number of trials of the phase")

@@ -13,6 +13,7 @@ import argparse
 import logging
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.errors import run_command
 from resweep.json_files import json_argument
 from resweep.paths import Layout
@@ -24,9 +25,7 @@ from resweep.trials.trial import write_trial
 
 def main() -> None:
     """Write the trial files of the round."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("--records", nargs="*", default=[], help="records of earlier rounds; - reads their names")
     add("--warm-start", type=Path, nargs="*", default=[], help="tables to start from")

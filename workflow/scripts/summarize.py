@@ -1,29 +1,33 @@
 """Print the summary of a study: rankings, reruns, and the paths of its report and model.
 
-python workflow/scripts/summarize.py STUDY
+    python workflow/scripts/summarize.py quickstart
+    python workflow/scripts/summarize.py 1a983680
+
+A sweep of run_sweep.py is found by its id or its name.
 """
 
 import argparse
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.report.results import read_study
 from resweep.report.summary import summarize
+from resweep.study.find_results import study_of_results
 
 
 def main() -> None:
     """Print the summary."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("study", help="name of the study")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
+    parser.add_argument("study", metavar="STUDY", help="name of a study, or a sweep's name or id")
     parser.add_argument(
         "--results", type=Path, default=Path("results"), help="results folder (results)"
     )
     arguments = parser.parse_args()
     layout = Layout(arguments.results)
-    print(summarize(read_study(arguments.study, layout), layout), end="")
+    study = study_of_results(arguments.study, layout)
+    print(summarize(read_study(study, layout), layout), end="")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import logging
 import sys
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.errors import describe, run_command
 from resweep.files import is_denied, write_atomically
 from resweep.paths import Layout
@@ -19,9 +20,7 @@ from resweep.trials.record import record_paths
 
 def main() -> None:
     """Write runs.csv of the store, and of the study if one is given."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("--study", help="name of a study")
     add("--records", nargs="+", help="its record files, or - to read their names from stdin")

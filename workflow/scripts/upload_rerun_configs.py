@@ -12,8 +12,10 @@ import shlex
 import sys
 from pathlib import Path
 
+from resweep.command_help import HelpFormatter
 from resweep.errors import run_command
 from resweep.paths import Layout
+from resweep.plurals import counted
 from resweep.publish.arguments import add_place_arguments, place_of
 from resweep.publish.artifacts import Content, check_name, publish
 from resweep.publish.contents import config_files
@@ -21,9 +23,7 @@ from resweep.publish.contents import config_files
 
 def main() -> None:
     """Publish the YAML files of a folder."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("--config-dir", type=Path, required=True, help="folder with the YAML files")
     add(
@@ -43,7 +43,7 @@ def main() -> None:
         layout,
         again=shlex.join(["python", *sys.argv]),
     )
-    print(f"{name}: {stamp['version']}, {len(files)} files, {stamp['status']}")
+    print(f"{name}: {stamp['version']}, {counted(len(files), 'file')}, {stamp['status']}")
 
 
 if __name__ == "__main__":

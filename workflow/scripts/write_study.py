@@ -1,12 +1,14 @@
-"""Write a resolved study: all defaults filled in, all modules merged.
+r"""Write a resolved study: all defaults filled in, all modules merged.
 
-python workflow/scripts/write_study.py --content JSON --output results/STUDY/study.yaml
+    python workflow/scripts/write_study.py --content JSON \
+        --output results/STUDY/study.yaml
 """
 
 import argparse
 from pathlib import Path
 
 from resweep import yaml12
+from resweep.command_help import HelpFormatter
 from resweep.errors import run_command
 from resweep.files import write_atomically
 from resweep.json_files import json_argument
@@ -14,9 +16,7 @@ from resweep.json_files import json_argument
 
 def main() -> None:
     """Write study.yaml."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     parser.add_argument(
         "--content", type=json_argument, required=True, help="the resolved study as JSON, or @FILE"
     )

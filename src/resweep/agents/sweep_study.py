@@ -9,11 +9,12 @@ trials is not part of it: a sweep can grow.
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from resweep import yaml12
+from resweep.agents.given_place import GivenPlaces
 from resweep.canonical import canonical_json, digest
 from resweep.config import compose
 from resweep.config.training_section import Training
@@ -159,8 +160,7 @@ def create_sweep(
         layout: Of the results folder.
         changes: path -> value, overriding those of the base study.
         tracking: Settings of W&B, overriding the base study's.
-        score: Settings of the ranking, overriding the base study's; without any, only the metric
-            counts.
+        score: Settings of the ranking, overriding the base study's.
         own: Names of the user's own hyperparameters, besides the base study's.
         round_size: Trials of a round of a Bayesian sweep, or None.
         trials: How many; None: the sweep file's number.
@@ -181,8 +181,7 @@ def create_sweep(
         **{name: value for name, value in of_file.items() if value},
         **tracking,
     }
-    # In a W&B sweep, only the metric says which trial is best.
-    content["score"] = {**content.get("score", {}), "slope_weight": 0.0, **score}
+    content["score"] = {**content.get("score", {}), **score}
     if own:
         content["own"] = [*content.get("own", ()), *own]
     phase: dict[str, Any] = {"name": PHASE, "kind": "sweep"}
@@ -205,11 +204,21 @@ def create_sweep(
         except ConfigError as error:
             if new:
                 shutil.rmtree(made.folder.path)
-            places = {str(made.folder.sweep): sweep_file, str(made.folder.draft): base_study}
-            raise ConfigError(
-                replace(problem, file=str(places.get(problem.file, problem.file)))
-                for problem in error.problems
-            ) from None
+            first = len(base.get("own", ()))
+            places = GivenPlaces(
+                study=made.folder.draft,
+                base=base_study,
+                sweep=made.folder.sweep,
+                sweep_file=sweep_file,
+                options={
+                    **{key: f"--{name}" for name in score for key in (name, f"score.{name}")},
+                    **{f"tracking.{name}": f"--{name}" for name in tracking},
+                    **{f"own.{first + position}": "--own" for position in range(len(own))},
+                    **({"phases.0.round_size": "--round-size"} if round_size else {}),
+                },
+                changes=frozenset(changes),
+            )
+            raise ConfigError(map(places.of, error.problems)) from None
         made.write(study, asked)
     return made
 

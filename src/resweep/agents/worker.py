@@ -62,6 +62,8 @@ class Worker:
     interrupted: Callable[[], bool] = field(default=lambda: False)
     taken: list[str] = field(default_factory=list)
     exhausted: str | None = None
+    _shown: set[str] = field(default_factory=set)  # slots whose settings were logged
+    _held: set[str] = field(default_factory=set)  # slots that others were found to train
     _noticed: float = field(default_factory=time.monotonic)
 
     def work(self) -> bool:
@@ -148,32 +150,36 @@ class Worker:
     def _try(self, phase: SweepPhase, stage: Stage, slot: str, trial: Trial) -> Outcome | None:
         """Advance one trial; None if another process trains it, or it is not ours to take."""
         if self.interrupted():
-            raise Interrupted(
-                f"sweep {self.sweep.id}: stopped; run the same command again to continue it"
-            )
+            raise Interrupted("stopped; the same command continues")
         if stage.first and not self._may_take and run_to_train(trial, self.layout) is not None:
             return None
         record = self.sweep.folder.record(slot)
+        if slot not in self._shown:
+            self._shown.add(slot)
+            log.info("%s", trial.line)
         try:
             trained = self.train(trial, record, phase.keep_at(stage))
         except LockTimeout as error:
-            self._notice(slot, error)
+            self._notice(slot, trial, error)
             return None
         if trial.empty is not None:
             self.exhausted = trial.empty
         if trained and stage.first:  # not if another process was faster
             self.taken.append(trial.trial)
-        outcome = Outcome(trial, read_record(record), record)
-        if trained:
-            end = outcome.record
-            log.info("trial %s: %s at step %s", trial.trial, end.status, end.step)
-        return outcome
+        if not trained and slot in self._held:
+            log.info("trial %s: trained by another process", trial.trial)
+        return Outcome(trial, read_record(record), record)
 
-    def _notice(self, slot: str, held: LockTimeout) -> None:
-        """Log now and then what it waits for."""
-        if time.monotonic() - self._noticed > NOTICE_SECONDS:
-            self._noticed = time.monotonic()
-            log.info("sweep %s: waiting for trial %s: %s", self.sweep.id, slot, held)
+    def _notice(self, slot: str, trial: Trial, held: LockTimeout) -> None:
+        """Log once that another process trains a trial, and now and then what it waits for."""
+        if slot not in self._held:
+            self._held.add(slot)
+            log.info("trial %s: another process trains it", trial.trial)
+        elif time.monotonic() - self._noticed > NOTICE_SECONDS:
+            log.info("waiting for trial %s: %s", trial.trial, held)
+        else:
+            return
+        self._noticed = time.monotonic()
 
     def _is_left_to_others(self, phase: SweepPhase, waiting: Sequence[Slot]) -> bool:
         """Whether waiting is useless: nobody trains the rest, or there are other trials to take."""

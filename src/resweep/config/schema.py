@@ -9,7 +9,7 @@ marked `OnlyFor(kind)`.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -103,6 +103,10 @@ class Schema:
     def is_known(self, path: str) -> bool:
         """Whether a training reads the value at a path."""
         return path in self.paths or path.startswith(tuple(f"{open}." for open in self.open))
+
+    def known_first(self, paths: Iterable[str]) -> list[str]:
+        """Return paths in their order, those that a training reads before all others."""
+        return sorted(paths, key=lambda path: not self.is_known(path))
 
     def validate(self, config: Mapping[str, Any]) -> Any:
         """Return a configuration as typed sections; raises pydantic's ValidationError."""

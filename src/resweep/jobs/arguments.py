@@ -40,12 +40,14 @@ class Given:
         value: The value of its text.
         text: Its text; None where the value came with its type.
         origin: The command line, or the file that it comes from.
+        flag: Whether it was given without a value, as `--NAME`.
     """
 
     name: str
     value: Any
     text: str | None = None
     origin: str = COMMAND_LINE
+    flag: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,10 +133,10 @@ class _Reader:
             return 2
         negated = name.removeprefix("no-")
         if negated != name and name not in self.typed:
-            self.given.append(Given(negated, False))
+            self.given.append(Given(negated, False, flag=True))
             return 1
         if word is None or word.startswith("--") or re.match(r"\+.*=", word):
-            self.given.append(Given(name, True))
+            self.given.append(Given(name, True, flag=True))
             return 1
         if _ASSIGNMENT.fullmatch(word):
             hint = f"is it the value of --{name}? write --{name}={word}, or --{name}=true {word}"

@@ -6,6 +6,7 @@ is a `JobOptions`.
 
 import argparse
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,15 @@ from resweep.json_files import json_argument
 from resweep.paths import Layout
 
 KEEP = ("best", "all", "none")
+DEVICE = r"auto|cpu|cuda(:\d+)?"
+DEVICE_HINT = "should be auto, cpu, cuda or cuda:N"
+
+
+def device(text: str) -> str:
+    """Read --device, as an argument's type."""
+    if not re.fullmatch(DEVICE, text):
+        raise argparse.ArgumentTypeError(f"{DEVICE_HINT}, not {text!r}")
+    return text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +86,13 @@ class JobOptions:
         """Add the options to a parser."""
         add, default = parser.add_argument, JobOptions()
         add("--results", type=Path, default=default.results, help="results folder (results)")
-        add("--device", default=default.device, help="auto, cpu, cuda or cuda:N (auto)")
+        add(
+            "--device",
+            type=device,
+            metavar="DEVICE",
+            default=default.device,
+            help="auto, cpu, cuda or cuda:N (auto)",
+        )
         add("--keep", choices=KEEP, default=default.keep, help="weights to keep (best)")
         add("--weights", action="store_true", help="train again if the weights were pruned")
         add(

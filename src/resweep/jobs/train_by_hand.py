@@ -10,6 +10,7 @@ opened, whether they are computed now or were in the store.
 import contextlib
 import logging
 import os
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from resweep.config.spelling import nearest
 from resweep.config.synonyms import fields_meant
 from resweep.errors import ConfigError, Problem
 from resweep.jobs.arguments import COMMAND_LINE, Given, parse_arguments
-from resweep.jobs.options import KEEP, JobOptions
+from resweep.jobs.options import DEVICE, DEVICE_HINT, KEEP, JobOptions
 from resweep.jobs.train_trial import train_trial
 from resweep.paths import BY_HAND, Layout
 from resweep.study.find import default_study, find_study
@@ -87,6 +88,8 @@ def plan_by_hand(
     keep = options.get("keep", "best")
     if keep not in KEEP:
         problems.append(Problem(COMMAND_LINE, "keep", keep, f"should be one of {', '.join(KEEP)}"))
+    if not re.fullmatch(DEVICE, options.get("device", "auto")):
+        problems.append(Problem(COMMAND_LINE, "--device", options["device"], DEVICE_HINT))
     try:
         name = options.get("study")
         path = find_study(default_study(config_dir) if name is None else name, config_dir)
@@ -139,6 +142,12 @@ def _resolve(
     modules, problems = layers.load_modules(config_dir, study.base)
     by_origin: dict[str, dict[str, Any]] = {}
     for one in given:
+        if one.flag and not _is_boolean(one, schema):
+            word = f"--{one.name}" if one.value else f"--no-{one.name}"
+            hint = "needs a value" if one.value else "is for booleans"
+            hint += f"; write --{one.name}=VALUE"
+            problems.append(Problem(COMMAND_LINE, word, None, hint))
+            continue
         by_origin.setdefault(one.origin, {})[one.name] = _for_its_field(one, schema, study.own)
     above = [Layer(origin, content) for origin, content in by_origin.items()]
     below = [*modules, Layer(str(path), study.set)]
@@ -177,6 +186,15 @@ def _check_name(one: Given, schema: Schema, own: Collection[str]) -> list[Proble
 
 def _own(name: str) -> str:
     return f"list a hyperparameter of your own in the study: own: [{name}]"
+
+
+def _is_boolean(one: Given, schema: Schema) -> bool:
+    """Whether a parameter's field can be true or false; of one's own, any can be."""
+    try:
+        compose.coerce(compose.resolve_name(one.name, {}, schema), one.value, schema)
+    except ValueError:
+        return False
+    return True
 
 
 def _for_its_field(one: Given, schema: Schema, own: Collection[str]) -> Any:

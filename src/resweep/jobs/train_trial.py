@@ -27,13 +27,15 @@ from resweep.jobs.options import JobOptions
 from resweep.machine import launch
 from resweep.machine.gpus import gpu_log, lease_gpu
 from resweep.paths import Layout, run_of_link
+from resweep.store import checkpoints as checkpoint
 from resweep.store.answer import Infeasible, Served, ToTrain, prepare_and_answer
 from resweep.store.heal import heal, is_sound
 from resweep.store.lock import RunLock
 from resweep.store.recorder import Recorder
 from resweep.store.retention import claim
+from resweep.store.run import Run
 from resweep.training.micro_batch_limit import MicroBatchLimit
-from resweep.trials.record import Status, link_record, write_own_record
+from resweep.trials.record import Status, link_record, read_record, write_own_record
 from resweep.trials.trial import Trial
 from resweep.wandb.follow import follow
 
@@ -96,7 +98,7 @@ def train_trial(
         served = _answer_under_lock(found, options, interrupted)
     if served is not None:
         log.info("run %s: in the store", found.run.run_id)
-        link_record(record, served)
+        _link(record, served, found.run, options)
         return False
     job = _Job(trial, record, options, found, interrupted)
     work = f"{trial.study}/{trial.phase}/{trial.trial}"
@@ -127,6 +129,15 @@ def _infeasible(record: Path, reason: str) -> bool:
     log.warning("infeasible: %s", reason)
     write_own_record(record, Status.INFEASIBLE, reason)
     return False
+
+
+def _link(record: Path, made: Path, run: Run, options: JobOptions) -> None:
+    """Link a trial's record, and name the weights if they were asked for."""
+    link_record(record, made)
+    if options.weights:
+        folder = run.path / checkpoint.folder_name(read_record(made).step)
+        if folder.is_dir():
+            log.info("weights: %s", folder)
 
 
 def _answer_under_lock(
@@ -200,7 +211,7 @@ class _Job:
             made = work() if processes else retry_once(work)
         except ConfigError as error:  # some errors are only found by building the model
             return _infeasible(self.record, str(error))
-        link_record(self.record, made)
+        _link(self.record, made, self.run, self.options)
         return self.trained
 
     def _follow(self, folder: Path, step: int) -> AbstractContextManager[None]:

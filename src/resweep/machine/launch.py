@@ -37,6 +37,7 @@ from resweep.errors import (
 )
 from resweep.files import write_atomically
 from resweep.json_files import read_json, write_json
+from resweep.plurals import counted
 
 FOLDER = "RESWEEP_LAUNCH"  # tells the processes where the answer goes
 POLL_SECONDS = 0.2
@@ -134,7 +135,8 @@ def launch(
     with tempfile.TemporaryDirectory(prefix="resweep-") as name:
         folder = Path(name)
         started = command(training, arguments)
-        log.info("starting %d processes (%s)", training.processes, training.distributed)
+        processes = counted(training.processes, "process", "processes")
+        log.info("starting %s (%s)", processes, training.distributed)
         environment = {**os.environ, FOLDER: name}
         process = subprocess.Popen(
             started, env=environment, start_new_session=True, preexec_fn=end_with_parent

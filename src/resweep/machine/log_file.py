@@ -11,6 +11,23 @@ FORMAT = "%(asctime)s %(levelname)s %(message)s"
 log = logging.getLogger(__name__)
 
 
+class ScreenFormatter(logging.Formatter):
+    """Puts `warning: ` or `error: ` before a message that is one.
+
+    Args:
+        lead: What each line begins with.
+    """
+
+    def __init__(self, lead: str = ""):
+        super().__init__()
+        self._lead = lead
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the lines of a message."""
+        level = f"{record.levelname.lower()}: " if record.levelno > logging.INFO else ""
+        return f"{self._lead}{level}{super().format(record)}"
+
+
 class LogFile(logging.FileHandler):
     """Appends to a log file.
 

@@ -19,6 +19,7 @@ from resweep.files import link_relative
 from resweep.paths import Layout, PhaseFolder
 from resweep.ranking.keep_bests import claim_best, release_bests
 from resweep.ranking.old_bests import OldBests, better_text, find_old_bests
+from resweep.ranking.scores import scores_are_finals
 from resweep.ranking.selection import read_ranking
 from resweep.store import checkpoints as checkpoint
 from resweep.store.retention import release
@@ -59,12 +60,13 @@ def keep_models(
     models.mkdir(parents=True, exist_ok=True)
     scores = read_ranking(scores_path, trials)
     limit = {"best": top, "all": len(scores), "none": 0}[policy]
-    ranked = scores["score"].notna().sum()
     if policy == "none":
         release_bests(study, phase, layout)
     elif best_of_study is not None:
         claim_best(study, phase, scores_path, best_of_study, layout)
-    threshold = _known(scores.loc[scores["rank"] <= limit, "score"].min())
+    scored = scores[scores["score"].notna()]
+    column = "final_mean" if scores_are_finals(scores) else "score"
+    threshold = scored.loc[scored["rank"] <= limit, column].tail(1)
     decisions, kept = [], set()
     lacking = False  # rows come best first
     for row in scores.to_dict("records"):
@@ -93,9 +95,9 @@ def keep_models(
                 "step": row["step"],
                 "decision": decision,
                 "rule": f"keep: {policy}, rank <= {limit}",
-                "value": _known(row["score"]),
-                "threshold": threshold,
-                "compared": ranked,
+                "value": None if math.isnan(row["score"]) else row[column],
+                "threshold": None if threshold.empty else threshold.item(),
+                "compared": len(scored),
                 "reason": reason,
             }
         )
@@ -120,10 +122,6 @@ def _warn_of_better(study: str, old: OldBests) -> None:
     if better is not None:
         how = f"how to bring it back: `python workflow/scripts/summarize.py {study}`"
         print(f"warning: {study}: {better_text(old, better, how)}", file=sys.stderr)
-
-
-def _known(score: float) -> float | None:
-    return None if math.isnan(score) else score
 
 
 def _link(run: Run, step: int, link: Path) -> tuple[str, str]:

@@ -18,8 +18,9 @@ from resweep.errors import DamagedFile, LockTimeout
 from resweep.files import may_write
 from resweep.paths import Layout
 from resweep.ranking.old_bests import OldBest, OldBests, describe, find_old_bests
-from resweep.ranking.scores import SEED, best_rows, hyperparameters
+from resweep.ranking.scores import best_rows, hyperparameters
 from resweep.ranking.selection import read_scores
+from resweep.ranking.trial_result import SEED
 from resweep.store.lasting_claims import (
     Claimed,
     Standing,

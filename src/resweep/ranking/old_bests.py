@@ -16,6 +16,7 @@ from resweep.cells import dict_reader
 from resweep.config.metric import sign_of
 from resweep.errors import DamagedFile, StoreError
 from resweep.paths import Layout
+from resweep.plurals import counted
 from resweep.store.lasting_claims import Claimed, Standing, claimed_runs, read_standing
 from resweep.store.run import Run
 from resweep.study.described import read_described
@@ -165,7 +166,7 @@ def kept_text(study: str, old: OldBests) -> str | None:
         return None
     published = sum(one.published for one in kept)
     return (
-        f"older bests: weights of {len(kept)} runs ({published} published), "
+        f"older bests: weights of {counted(len(kept), 'run')} ({published} published), "
         f"{size_text(sum(one.bytes for one in kept))}; to drop those that are not published: "
         f"`python workflow/scripts/forget.py old-best --study {study}`"
     )

@@ -2,7 +2,7 @@
 
     records + metrics.jsonl  ->  early slope and final value of each trial
                              ->  means over the seeds of each configuration
-                             ->  score, rank  ->  scores.csv
+                             ->  score, rank, tie with rank 1  ->  scores.csv
 
 With s the least-squares slope of the early metric on the step, over steps up to `early_steps`, and
 f the final value of the metric (the negative of each where more is better), a configuration scores
@@ -10,32 +10,31 @@ f the final value of the metric (the negative of each where more is better), a c
     raw      -slope_weight * s    - final_weight * f
     zscore   -slope_weight * z(s) - final_weight * z(f),  z(x) = (x - mean) / standard deviation
 
-over the configurations that have a result: trained to the horizon, or stopped by a monitor. Slopes
-are per step, about a thousand times smaller than final values, so raw effectively ranks by the
-final value. Trials that a rung stopped while others of their configuration continued do not count.
+over the configurations that have a result: trained to the horizon, or stopped by a monitor. The
+highest score is rank 1. By default `slope_weight` is 0, so that the score is the final value, with
+its sign turned where less is better. Slopes are per step, about a thousand times smaller than
+losses. Trials that a rung stopped while others of their configuration continued do not count, and
+trials of one run count once.
 """
 
 import math
 import statistics
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from resweep.canonical import canonical_json
 from resweep.config.metric import sign_of
-from resweep.errors import ConfigError, Problem, StoreError
-from resweep.paths import Layout, RunFolder
-from resweep.store.curve import record_curve
+from resweep.errors import StoreError
+from resweep.plurals import counted
+from resweep.ranking.ties import Estimate, compare, seed_error
+from resweep.ranking.trial_result import TrialResult
 from resweep.study.metric import PhaseScore
 from resweep.trials.record import Record, Status, has_result
-from resweep.trials.trial import Outcome
 
-SEED = "training.seed"
 SCORE_COLUMNS = (
     "rank", "trial", "run_id", "status", "rule", "stop_reason", "score", "final_mean", "final_std",
-    "seeds", "early_slope", "final", "step", "parameters",
+    "seeds", "standard_error", "tie", "early_slope", "final", "step", "parameters",
 )  # fmt: skip
 WORST_LAST = [
     Status.FINISHED,
@@ -47,39 +46,15 @@ WORST_LAST = [
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrialResult:
-    """The results of a trial that ranking needs."""
-
-    trial: str
-    record: Record
-    assignments: dict[str, Any]
-    early_slope: float | None
-    final: float | None
-
-    @property
-    def configuration(self) -> str:
-        """Key of its configuration, without the seed; each empty slot has its own."""
-        if self.record.status == Status.EMPTY:
-            return f"empty {self.trial}"
-        return canonical_json({k: v for k, v in self.assignments.items() if k != SEED})
-
-    @property
-    def ranked(self) -> bool:
-        """Whether it can be ranked by its values."""
-        known = self.final is not None and math.isfinite(self.final)
-        return self.record.has_result and known
-
-    @property
-    def cut(self) -> bool:
-        """Whether a rung stopped it."""
-        return self.record.stopped_at_rung
-
-
 def with_result(scores: pd.DataFrame) -> "pd.Series[bool]":
     """Return for each row of scores.csv whether its trial has a result."""
     found = map(has_result, scores["status"], scores["rule"])
     return pd.Series(list(found), index=scores.index, dtype=bool)
+
+
+def column_of(path: str) -> str:
+    """Return the column of a hyperparameter: its path, unless a column of ours is called so."""
+    return f"config.{path}" if path in SCORE_COLUMNS else path
 
 
 def hyperparameters(scores: pd.DataFrame) -> list[str]:
@@ -93,46 +68,48 @@ def best_rows(scores: pd.DataFrame) -> pd.DataFrame:
     return scored[scored["rank"] == scored["rank"].min()]
 
 
-def early_slope(steps: list[float], values: list[float]) -> float | None:
-    """Least-squares slope of values on steps, per step; None for fewer than two points."""
-    if len(set(steps)) < 2:
-        return None
-    return statistics.linear_regression(steps, values).slope
+def scores_are_finals(scores: pd.DataFrame) -> bool:
+    """Return whether the scores of a ranking are its final values, but for their signs."""
+    scored = scores[scores["score"].notna()]
+    return bool(((scored["score"].abs() - scored["final_mean"].abs()).abs() < 1e-9).all())
 
 
-def read_result(outcome: Outcome, score: PhaseScore, layout: Layout) -> TrialResult:
-    """Return what ranking needs of a trial: its record, its assignments and its curve.
+def spread_text(mean: float | None, spread: float | None) -> str:
+    """Format a mean and its standard deviation: `1.736 ± 0.008`, or the mean alone."""
+    if mean is None or math.isnan(mean):
+        return ""
+    if spread is None or math.isnan(spread):
+        return f"{mean:.4f}"
+    return f"{mean:.4f} ± {spread:.4f}"
+
+
+def final_text(row: "pd.Series[Any]") -> str:
+    """Format the final value of a row's configuration: `1.7360 ± 0.0080 over 2 seeds`."""
+    seeds = f" over {counted(row['seeds'], 'seed')}" if row["seeds"] > 1 else ""
+    return spread_text(row["final_mean"], row["final_std"]) + seeds
+
+
+def leader_by_final(scores: pd.DataFrame, score: PhaseScore) -> str | None:
+    """Return a line about what the early slope changed: who would be rank 1 without it.
 
     Args:
-        outcome: The trial with its record, checked by `store.outcome`.
-        score: Which metrics to read.
-        layout: Where the runs are.
+        scores: The ranking, best first.
+        score: How it was ranked.
+
+    Returns:
+        None where the best final value is that of rank 1.
     """
-    record = outcome.record
-    lines = []
-    if record.run_id is not None:
-        folder = RunFolder(layout.run(record.run_id))
-        lines = record_curve(folder, record, outcome.trial.config["training"], restore=True)
-    early = [
-        (line["step"], line[score.early_metric])
-        for line in lines
-        if score.early_metric in line and 0 < line["step"] <= score.early_steps
-    ]
-    metric = score.metric
-    final = record.metrics.get(metric)
-    if record.status == Status.FINISHED and final is None:
-        known = ", ".join(sorted(record.metrics))
-        raise ConfigError(
-            Problem(
-                str(outcome.path), "score.metric", metric, f"was not logged; available: {known}"
-            )
-        )
-    return TrialResult(
-        trial=outcome.path.stem,
-        record=record,
-        assignments=outcome.trial.assignments,
-        early_slope=early_slope([step for step, _ in early], [value for _, value in early]),
-        final=final,
+    scored = scores[scores["score"].notna()]
+    if score.by_final or scored.empty:
+        return None
+    signed = sign_of(score.goal) * scored["final_mean"]
+    if signed.iloc[0] == signed.min():
+        return None
+    leader = scored.iloc[int(signed.argmin())]
+    return (
+        f"by the final {score.metric} alone, trial {leader['trial']} would be rank 1 with "
+        f"{leader['final_mean']:.4f}, before {scored['final_mean'].iloc[0]:.4f}; the score puts it "
+        f"at rank {leader['rank']}"
     )
 
 
@@ -146,14 +123,15 @@ def check_rankable(results: Collection[TrialResult], tolerated: int, study: str)
     if len(failed) > tolerated:
         listed = "; ".join(f"{r.trial}: {r.record.stop_reason}" for r in failed[:5])
         raise StoreError(
-            f"{len(failed)} trials failed, more than tolerate_failures = {tolerated} ({listed}); "
+            f"{counted(len(failed), 'trial')} failed, more than tolerate_failures = {tolerated} "
+            f"({listed}); "
             f"to retry them, run `python workflow/scripts/forget.py failed --study {study}`; "
             f"to rank without them, set tolerate_failures: {len(failed)} in the study"
         )
     if not any(result.ranked for result in results):
         reasons = {f"{r.record.status}: {r.record.stop_reason}": None for r in results}
         raise StoreError(
-            f"nothing to rank: none of the {len(results)} trials of study {study} finished; "
+            f"nothing to rank: of {counted(len(results), 'trial')} of study {study} none finished; "
             f"{'; '.join(list(reasons)[:3])}"
         )
 
@@ -167,15 +145,16 @@ def rank_trials(results: list[TrialResult], score: PhaseScore) -> pd.DataFrame:
 
     Returns:
         One row per trial, best first: rank (of its configuration), trial, run_id, status, rule (the
-        monitor that stopped it), stop_reason, score and final_mean, final_std, seeds (of its
-        configuration), early_slope and final (its own), step, parameters, then a column for each
-        hyperparameter. A configuration with a trial that has no result ranks last and has no
-        score, unless a rung stopped that trial and the others have results.
+        monitor that stopped it), stop_reason, score and final_mean, final_std, seeds,
+        standard_error, tie (of its configuration), early_slope and final (its own), step,
+        parameters, then a column for each hyperparameter. A configuration with a trial that has no
+        result ranks last and has no score, unless a rung stopped that trial and the others have
+        results. Rank 1 has no `tie`, nor has a configuration without a score.
     """
     groups: dict[str, list[TrialResult]] = {}
     for result in results:
         groups.setdefault(result.configuration, []).append(result)
-    counted = {key: [r for r in group if not r.cut] or group for key, group in groups.items()}
+    counted = {key: _counted(group) for key, group in groups.items()}
     complete = {key: group for key, group in counted.items() if all(r.ranked for r in group)}
     sign = sign_of(score.goal)
     rising = sign_of(score.early_goal)
@@ -183,28 +162,23 @@ def rank_trials(results: list[TrialResult], score: PhaseScore) -> pd.DataFrame:
         key: _mean([None if r.early_slope is None else rising * r.early_slope for r in group])
         for key, group in complete.items()
     }
-    finals = {key: _mean([r.final for r in group]) for key, group in complete.items()}
-    signed = {key: None if value is None else sign * value for key, value in finals.items()}
-    parts = (
-        (slopes, signed)
-        if score.normalize == "raw"
-        else (_standardize(slopes), _standardize(signed))
-    )
-    # Rounded, so that rounding errors do not break ties.
+    finals = {key: statistics.fmean(_finals(counted[key])) for key in complete}
+    signed = {key: sign * value for key, value in finals.items()}
+    slope_part, final_part = _part(slopes, score), _part(signed, score)
+    # Rounded, so that rounding errors do not decide between equal ones.
     scores = {
-        key: round(
-            -score.slope_weight * (parts[0][key] or 0.0)
-            - score.final_weight * (parts[1][key] or 0.0),
-            12,
-        )
+        key: round(-score.slope_weight * slope_part[key] - score.final_weight * final_part[key], 12)
         + 0.0  # no -0.0
         for key in complete
     }
+    estimates = {key: Estimate(finals[key], _standard_error(counted[key])) for key in complete}
     ordered = sorted(complete, key=lambda key: (-scores[key], signed[key], key))
     ordered += sorted(groups.keys() - complete.keys(), key=lambda key: _worst(groups[key], sign))
     rows = []
     for rank, key in enumerate(ordered, 1):
-        done = [r.final for r in groups[key] if r.ranked and r.final is not None]
+        done = _finals(counted[key])
+        estimate = estimates.get(key)
+        tie = None if estimate is None or rank == 1 else compare(estimates[ordered[0]], estimate)
         for result in sorted(groups[key], key=lambda r: _best_first(r, sign)):
             rows.append(
                 {
@@ -218,11 +192,13 @@ def rank_trials(results: list[TrialResult], score: PhaseScore) -> pd.DataFrame:
                     "final_mean": _mean(done),
                     "final_std": statistics.stdev(done) if len(done) > 1 else None,
                     "seeds": len(counted[key]),
+                    "standard_error": None if estimate is None else estimate.error,
+                    "tie": None if result.cut or tie is None else tie.value,
                     "early_slope": result.early_slope,
                     "final": result.final,
                     "step": result.record.step,
                     "parameters": result.record.parameters,
-                    **result.assignments,
+                    **{column_of(path): value for path, value in result.assignments.items()},
                 }
             )
     return pd.DataFrame(rows)
@@ -234,9 +210,24 @@ def code_warning(records: Iterable[Record]) -> str | None:
     if len(digests) < 2:
         return None
     return (
-        f"this ranking mixes runs from {len(digests)} versions of the training code "
+        f"this ranking mixes runs from {counted(len(digests), 'version')} of the training code "
         f"({', '.join(sorted(digests))}); to train the older ones again, run `forget.py drifted`"
     )
+
+
+def _counted(group: list[TrialResult]) -> list[TrialResult]:
+    """Return the trials that count for a configuration: of those of one run, one."""
+    kept = {r.record.run_id if r.ranked else r.trial: r for r in group if not r.cut}
+    return list(kept.values()) or group
+
+
+def _finals(group: Iterable[TrialResult]) -> list[float]:
+    return [result.final for result in group if result.ranked and result.final is not None]
+
+
+def _standard_error(group: list[TrialResult]) -> float | None:
+    """Return the standard error of a configuration's final value; None if it is unknown."""
+    return group[0].final_error if len(group) == 1 else seed_error(_finals(group))
 
 
 def _best_first(result: TrialResult, sign: float) -> tuple[bool, int, float, str]:
@@ -263,10 +254,17 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return statistics.fmean(known) if known else None
 
 
-def _standardize(values: Mapping[str, float | None]) -> dict[str, float | None]:
+def _part(values: Mapping[str, float | None], score: PhaseScore) -> dict[str, float]:
+    """Return what of the score has a weight: the values, standardised if so set.
+
+    What has no value counts as average.
+    """
     known = [value for value in values.values() if value is not None]
+    mean = statistics.fmean(known) if known else 0.0
+    filled = {key: mean if value is None else value for key, value in values.items()}
+    if score.normalize == "raw":
+        return filled
     spread = statistics.pstdev(known) if len(known) > 1 else 0.0
     if not math.isfinite(spread) or spread == 0.0:
-        return {key: None if value is None else 0.0 for key, value in values.items()}
-    mean = statistics.fmean(known)
-    return {key: None if v is None else (v - mean) / spread for key, v in values.items()}
+        return dict.fromkeys(values, 0.0)
+    return {key: (value - mean) / spread for key, value in filled.items()}

@@ -20,8 +20,11 @@ from resweep.config.nesting import PathError
 from resweep.config.schema import Schema
 from resweep.errors import ConfigError, DamagedFile, Problem
 from resweep.paths import PhaseFolder
+from resweep.plurals import counted
 from resweep.ranking.frames import read_frame
-from resweep.ranking.scores import SEED
+from resweep.ranking.scores import SCORE_COLUMNS, final_text, scores_are_finals
+from resweep.ranking.ties import TIE_TEXTS
+from resweep.ranking.trial_result import SEED
 from resweep.systems.registry import system_of
 from resweep.trials.decisions import MADE_AGAIN
 from resweep.trials.record import Record, read_record
@@ -31,7 +34,7 @@ READ_BACK = ("rank", "trial", "run_id", "status", "score", "step")  # in files o
 
 
 def read_scores(path: Path) -> pd.DataFrame:
-    """Read scores.csv.
+    """Read scores.csv; columns that an older version did not write are empty.
 
     Raises:
         DamagedFile: It is not a ranking.
@@ -46,7 +49,7 @@ def read_scores(path: Path) -> pd.DataFrame:
     for column in ("trial", "status"):
         if scores[column].isna().any():
             raise DamagedFile(path, f"has a row without {column}", MADE_AGAIN)
-    return scores
+    return scores.assign(**{column: None for column in SCORE_COLUMNS if column not in scores})
 
 
 def read_ranking(path: Path, trials: int | None = None) -> pd.DataFrame:
@@ -61,7 +64,9 @@ def read_ranking(path: Path, trials: int | None = None) -> pd.DataFrame:
     """
     scores = read_scores(path)
     if trials is not None and len(scores) != trials:
-        raise DamagedFile(path, f"has {len(scores)} rows for {trials} trials", MADE_AGAIN)
+        raise DamagedFile(
+            path, f"has {counted(len(scores), 'row')} for {counted(trials, 'trial')}", MADE_AGAIN
+        )
     ranks = scores["rank"].tolist()
     if any(after - before not in (0, 1) for before, after in pairwise([0, *ranks])):
         raise DamagedFile(path, "has ranks that do not rise one by one", MADE_AGAIN)
@@ -117,17 +122,23 @@ def best_configs_text(
     """
     scores = read_ranking(scores_path, trials)
     folder = PhaseFolder(scores_path.parent)
-    lines = [f"# The best {top} configurations of {folder.path}, best first."]
+    by_final = scores_are_finals(scores)
+    rule = "final value" if by_final else "score, the highest first"
+    lines = [f"# The first {top} configurations of {folder.path} by {rule}."]
     for trial in best_trials(scores, top):
         chosen = read(folder.record(trial)).trial
         row = scores[scores["trial"] == trial].iloc[0]
         schema = system_of(chosen.config).schema
-        swept = {path: value for path, value in chosen.assignments.items() if path != SEED}
+        ordered = schema.known_first(chosen.assignments)
+        swept = {path: chosen.assignments[path] for path in ordered if path != SEED}
         named = {short_name(path, schema): value for path, value in swept.items()}
-        lines.append(
-            f"# rank {row['rank']}: trial {trial}, score {row['score']:.4f}, "
-            f"final {row['final_mean']:.4f} over {row['seeds']} seed(s)"
-        )
+        facts = [f"trial {trial}"]
+        if not by_final:
+            facts.append(f"score {row['score']:.4f}")
+        facts.append(f"final {final_text(row)}")
+        if row["tie"] in TIE_TEXTS:
+            facts.append(TIE_TEXTS[row["tie"]])
+        lines.append(f"# rank {row['rank']}: {', '.join(facts)}")
         lines.append(yaml12.dump([named]).rstrip())
     if len(lines) == 1:
         lines.append("[]")
@@ -204,7 +215,7 @@ def plan_rerun(
     for position, name in enumerate(trials):
         index, seed = divmod(position, len(seeds))
         if index >= len(best):
-            reason = f"{best_file.name} has only {len(best)} configurations"
+            reason = f"{best_file.name} has only {counted(len(best), 'configuration')}"
             planned.append(Trial(study, phase, name, empty=reason))
             continue
         values = {path: overrides.get(path, value) for path, value in best[index].items()}

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from resweep.config.metric import sign_of
+from resweep.plurals import counted
 from resweep.replay.bounds import UNKNOWN, Candidate, Fates, Places, unseen_row
 from resweep.replay.curves import RecordedCurve
 from resweep.search.rungs import PROMOTE, STOP, RungEntry, ended, promoted, row, step_of
@@ -117,6 +118,6 @@ class _Band:
 
     @property
     def _what(self) -> str:
-        values = "1 value" if self.band == 1 else f"{self.band} values"
+        values = counted(self.band, "value")
         how = "" if self.rule.strict else ", best so far"
         return f"asynchronous band {self.number}: {values}, eta {self.rule.eta:g}{how}"

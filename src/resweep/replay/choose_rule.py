@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from typing import Any, get_args
 
 from resweep.errors import ConfigError, Problem
+from resweep.plurals import counted
 from resweep.replay.curves import RecordedCurve, RecordedSweep
 from resweep.replay.redecide import Choice, Kind
 from resweep.search.rungs import values_of
@@ -49,7 +50,7 @@ def choose_rule(
     bands = rule.bands(longest)
     if not bands:
         key = "min_iter" if rule.max_iter is None else "max_iter"
-        hint = f"leaves no band: trainings log only {longest} values; lower it"
+        hint = f"leaves no band: trainings log only {counted(longest, 'value')}; lower it"
         raise _wrong(key, asdict(rule), hint)
     return Choice(kind, rule, bands, goal)
 

@@ -182,7 +182,7 @@ def _described(study: str, phase: str, layout: Layout) -> dict[str, Any]:
         raise ConfigError(Problem(str(file), "", None, hint))
     phases = {part["name"]: part for part in read_described(file)["phases"]}
     if phase not in phases:
-        hint = f"no such phase; available: {', '.join(phases)}"
+        hint = f"no such phase; there are: {', '.join(phases)}"
         raise ConfigError(Problem(str(file), "phase", phase, hint))
     return dict(phases[phase])
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from resweep.plurals import counted
 from resweep.replay.bounds import Fate
 from resweep.replay.curves import RecordedCurve, RecordedSweep
 from resweep.replay.redecide import Choice, Redecision
@@ -32,9 +33,9 @@ def describe_redecision(sweep: RecordedSweep, choice: Choice, redecision: Redeci
 
 
 def _head(sweep: RecordedSweep, choice: Choice, verdict: Verdict) -> Iterator[str]:
-    trials = f"{len(sweep.curves)} trials"
+    trials = counted(len(sweep.curves), "trial")
     if sweep.rounds:
-        trials += f" in {len({curve.round for curve in sweep.curves})} rounds"
+        trials += f" in {counted(len({curve.round for curve in sweep.curves}), 'round')}"
     yield f"{sweep.study}/{sweep.phase}: {trials}, {len(verdict.order)} with a final {sweep.metric}"
     metric = sweep.curves[0].metric.name if sweep.curves else sweep.metric
     if choice.kind == "none":
@@ -101,7 +102,7 @@ def _winner(sweep: RecordedSweep, verdict: Verdict) -> Iterator[str]:
     fate = {False: "survives", True: "is stopped", None: "may be stopped"}
     yield (
         f"winner: {winner.trial}, {sweep.metric} {winner.final:.4f}, the best of "
-        f"{len(verdict.order)} known final values: {fate[verdict.winner_stopped]}"
+        f"{counted(len(verdict.order), 'known final value')}: {fate[verdict.winner_stopped]}"
     )
     if survivor is None:
         yield "        none of these trials is sure to survive"
@@ -118,7 +119,7 @@ def _unknown(redecision: Redecision, verdict: Verdict) -> Iterator[str]:
         return
     named = ", ".join(f"{trial} after step {step:,}" for trial, step in lacking[:MOST_NAMES])
     more = f" and {len(lacking) - MOST_NAMES} more" if len(lacking) > MOST_NAMES else ""
-    trials = "1 trial" if len(lacking) == 1 else f"{len(lacking)} trials"
+    trials = counted(len(lacking), "trial")
     yield f"unknown: the sweep stopped {trials} that this rule would, or might, continue:"
     yield f"         {named}{more}"
     if verdict.open:

@@ -43,7 +43,7 @@ th { position: sticky; top: 0; background: var(--card); color: var(--soft); font
   cursor: pointer; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 td.wide, tr.lost td.status { white-space: normal; min-width: 15rem; }
-tr.best td { font-weight: 600; }
+tr.first td { font-weight: 600; }
 tr.lost td { color: var(--soft); }
 tr.lost td.status { color: var(--bad); }
 tr:last-child td { border-bottom: 0; }

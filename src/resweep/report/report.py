@@ -10,8 +10,11 @@ import pandas as pd
 
 from resweep.errors import DamagedFile
 from resweep.paths import Layout, RunFolder
+from resweep.plurals import counted
 from resweep.ranking.frames import read_frame
-from resweep.ranking.scores import SEED, has_result, with_result
+from resweep.ranking.scores import has_result, spread_text, with_result
+from resweep.ranking.ties import Tie
+from resweep.ranking.trial_result import SEED
 from resweep.replay.rung_summary import rung_table
 from resweep.report.better import better_line
 from resweep.report.charts.figure import figure_chart
@@ -22,6 +25,7 @@ from resweep.report.charts.trials import (
     hyperparameter_chart,
     rerun_chart,
 )
+from resweep.report.first import first_lines
 from resweep.report.page import Cell, Charts, Column, card, escape, fold, page, table, tiles
 from resweep.report.results import (
     Comparison,
@@ -29,7 +33,6 @@ from resweep.report.results import (
     StudyResults,
     compare_rerun,
     shown,
-    spread_text,
 )
 from resweep.report.trained_by import TrainedBy
 from resweep.store.curve import record_curve
@@ -70,7 +73,8 @@ def _totals(results: StudyResults, layout: Layout) -> str:
             "GPU time": duration(runs["gpu_seconds"].sum()),
         }
     figures |= {one.name: f"{one.value:.3f}" for one in results.references}
-    return tiles(figures)
+    meanings = (f"<p>{escape(f'{one.name}: {one.meaning}')}</p>\n" for one in results.references)
+    return tiles(figures) + "".join(meanings)
 
 
 def _newest(results: StudyResults) -> str:
@@ -105,9 +109,10 @@ def _phase_section(
     early = f", {stopped} stopped early" if stopped else ""
     origin = f" of {phase.source}" if phase.source else ""
     about = (
-        f"{phase.kind}{origin}: {len(phase.scores)} trials, {finished} finished{early}; ranked by "
-        f"final {phase.metric} and early slope of {phase.early_metric}"
+        f"{phase.kind}{origin}: {counted(len(phase.scores), 'trial')}, {finished} finished{early}; "
+        f"ranked by {phase.score.rule}"
     )
+    early_metric = phase.score.early_metric
     train, final = _curves(phase, layout)
     references = results.references_of(phase.metric)
     parts = [
@@ -115,8 +120,8 @@ def _phase_section(
         f'<p class="warning">{escape(phase.warning)}</p>\n' if phase.warning else "",
         _grid(
             charts.place(phase.metric, curves_chart(phase, final, references)),
-            charts.place(phase.early_metric, curves_chart(phase, train))
-            if phase.early_metric != phase.metric
+            charts.place(early_metric, curves_chart(phase, train))
+            if early_metric != phase.metric
             else "",
         ),
         card("Training setup", _setup(phase.trained_by)) if phase.trained_by else "",
@@ -138,7 +143,7 @@ def _phase_section(
     compared = compare_rerun(source, phase) if source else []
     if source and compared:
         parts.append(card(f"Rerun of {source.name}", _comparison(source, phase, compared)))
-        title = f"{phase.name} vs. {source.name} (bars: mean over seeds)"
+        title = f"{phase.name} vs. {source.name} (bars: mean over seeds ± its standard error)"
         scatter.insert(0, charts.place(title, rerun_chart(source, phase, compared)))
     parts.append(_grid(*scatter))
     figures = results.system.figures(phase.trained)
@@ -170,7 +175,7 @@ def _curves(phase: PhaseResults, layout: Layout) -> tuple[list[Curve], list[Curv
         except DamagedFile as error:
             log.warning("%s; it is not drawn", error)
             continue
-        for name, curves in ((phase.early_metric, early), (phase.metric, final)):
+        for name, curves in ((phase.score.early_metric, early), (phase.metric, final)):
             points = [(line["step"], line[name]) for line in lines if _known(line.get(name))]
             curves.append(Curve(trial.trial, points))
     return early, final
@@ -201,14 +206,17 @@ def _ranking(phase: PhaseResults) -> str:
     swept = phase.hyperparameters
     numeric = [pd.api.types.is_numeric_dtype(phase.scores[path]) for path in swept]
     repeated = bool((phase.scores["seeds"] > 1).any())
+    errors = bool(phase.scores["standard_error"].notna().any())
     columns = [
         Column("rank", number=True),
         Column("trial"),
         *(Column(phase.label(path), number=n) for path, n in zip(swept, numeric, strict=True)),
         Column(f"final {phase.metric}", number=True),
         *([Column("mean ± std over seeds", number=True)] if repeated else []),
+        *([Column("standard error", number=True)] if errors else []),
+        Column("tie"),
         Column("early slope", number=True),
-        Column("score", number=True),
+        *([] if phase.score.by_final else [Column("score", number=True)]),
         Column("steps", number=True),
         Column("status", name="status"),
         Column("run"),
@@ -219,23 +227,27 @@ def _ranking(phase: PhaseResults) -> str:
             done = has_result(row["status"], row["rule"])
             reason = f": {row['stop_reason']}" if isinstance(row["stop_reason"], str) else ""
             mean = spread_text(row["final_mean"], row["final_std"])
+            first = row["rank"] == 1 or row["tie"] == Tie.YES
             yield (
-                ("best" if row["rank"] == 1 and done else "" if done else "lost"),
+                ("first" if first and done else "" if done else "lost"),
                 [
                     _number(row["rank"]),
                     Cell(row["trial"]),
                     *(_setting(row[path]) for path in swept),
                     _number(row["final"], f"{row['final']:.4f}"),
                     *([_number(row["final_mean"], mean)] if repeated else []),
+                    *([_number(row["standard_error"])] if errors else []),
+                    Cell(shown(row["tie"])),
                     _number(row["early_slope"]),
-                    _number(row["score"], f"{row['score'] or 0.0:.3f}"),
+                    *([] if phase.score.by_final else [_number(row["score"])]),
                     _number(row["step"], f"{row['step']:,}"),
                     Cell(f"{row['status']}{reason}"),
                     Cell(row["run_id"] if isinstance(row["run_id"], str) else ""),
                 ],
             )
 
-    return table(columns, rows())
+    said = "".join(f"<p>{escape(line)}</p>" for line in first_lines(phase))
+    return f"{table(columns, rows())}{said}"
 
 
 def _rungs(phase: PhaseResults) -> str:

@@ -13,14 +13,17 @@ from typing import Any
 
 import pandas as pd
 
+from resweep.config.metric import MetricGoal
+from resweep.config.nesting import OWN
 from resweep.config.schema import Schema
 from resweep.errors import DamagedFile, ResweepError, StoreError, describe
 from resweep.json_files import read_json
 from resweep.paths import Layout
 from resweep.ranking.frames import read_frame
 from resweep.ranking.old_bests import OldBests, find_old_bests
-from resweep.ranking.scores import SEED, best_rows, code_warning, hyperparameters, with_result
+from resweep.ranking.scores import best_rows, code_warning, hyperparameters, with_result
 from resweep.ranking.selection import read_scores, short_name
+from resweep.ranking.trial_result import SEED
 from resweep.replay.rung_summary import (
     RungRows,
     RungSummary,
@@ -31,7 +34,7 @@ from resweep.replay.rung_summary import (
 from resweep.report.trained_by import TrainedBy, describe_training, trained_runs
 from resweep.store.outcome import OutcomeReader
 from resweep.study.described import read_described
-from resweep.study.metric import read_score
+from resweep.study.metric import PhaseScore, read_score
 from resweep.systems.registry import find_system
 from resweep.systems.system import DEFAULT, System
 from resweep.systems.values import Reference, TrainedRun
@@ -47,9 +50,7 @@ class PhaseResults:
     Attributes:
         name, kind: As in the study.
         source: For a rerun, the phase whose best configurations were rerun.
-        metric: Its final value ranks the trials.
-        goal: minimize or maximize.
-        early_metric: Its early slope counts in the score.
+        score: How its trials are ranked.
         keep: Whose weights are kept: best, all or none.
         trained_by: The training setup; None if nothing was trained.
         scores: scores.csv, best trial first.
@@ -66,9 +67,7 @@ class PhaseResults:
     name: str
     kind: str
     source: str | None
-    metric: str
-    goal: str
-    early_metric: str
+    score: PhaseScore
     keep: str
     trained_by: TrainedBy | None
     scores: pd.DataFrame
@@ -82,13 +81,25 @@ class PhaseResults:
     outcomes: tuple[Outcome, ...]
 
     @property
+    def metric(self) -> str:
+        """The metric whose final value counts."""
+        return self.score.metric
+
+    @property
+    def goal(self) -> MetricGoal:
+        """Which direction of the metric is better."""
+        return self.score.goal
+
+    @property
     def hyperparameters(self) -> list[str]:
-        """Paths of the hyperparameters that vary, including the seed if it does."""
-        return hyperparameters(self.scores)
+        """Paths of the hyperparameters that vary, including the seed if it does; own ones last."""
+        return self.schema.known_first(hyperparameters(self.scores))
 
     def label(self, path: str) -> str:
-        """Return the shortest unambiguous name of a hyperparameter."""
-        return short_name(path, self.schema)
+        """Return the shortest clear name of a hyperparameter; one that nothing reads is `(own)`."""
+        marked = self.schema.is_known(path) or path.startswith(f"{OWN}.")
+        own = "" if marked else " (own)"
+        return f"{short_name(path, self.schema)}{own}"
 
     def settings_text(self, hyperparameters: Mapping[str, Any]) -> str:
         """Format hyperparameters as one line, without those that have no value."""
@@ -153,6 +164,7 @@ class Comparison:
         trials: The rerun's trials, best first.
         final: Their mean final value; None if one did not finish.
         spread: Standard deviation over the seeds; None for a single seed.
+        error: Standard error of `final`; None if it is unknown.
     """
 
     hyperparameters: dict[str, Any]
@@ -161,6 +173,7 @@ class Comparison:
     trials: tuple[str, ...]
     final: float | None
     spread: float | None
+    error: float | None
 
 
 def read_study(study: str, layout: Layout) -> StudyResults:
@@ -204,9 +217,7 @@ def _read_phase(
         name=part["name"],
         kind=part["kind"],
         source=part.get("of"),
-        metric=score.metric,
-        goal=score.goal,
-        early_metric=score.early_metric,
+        score=score,
         keep=part["keep"],
         trained_by=describe_training(trained, outcomes, system, layout),
         scores=scores,
@@ -252,13 +263,16 @@ def compare_rerun(source: PhaseResults, rerun: PhaseResults) -> list[Comparison]
                 source_trial=str(found["trial"]),
                 source_final=float(found["final_mean"]),
                 trials=tuple(trials["trial"]),
-                final=float(first["final_mean"]) if whole else None,
-                spread=float(first["final_std"])
-                if whole and pd.notna(first["final_std"])
-                else None,
+                final=_known(first["final_mean"]) if whole else None,
+                spread=_known(first["final_std"]) if whole else None,
+                error=_known(first["standard_error"]) if whole else None,
             )
         )
     return compared
+
+
+def _known(value: Any) -> float | None:
+    return float(value) if pd.notna(value) else None
 
 
 def find_configuration(source: PhaseResults, wanted: Mapping[str, Any]) -> "pd.Series[Any] | None":
@@ -304,12 +318,3 @@ def shown(value: Any, digits: int = 4) -> str:
     if float(value).is_integer() and abs(value) < 1e15:
         return str(int(value))
     return f"{value:.{digits}g}"
-
-
-def spread_text(mean: float | None, spread: float | None) -> str:
-    """Format a mean and its standard deviation: `1.736 ± 0.008`, or the mean alone."""
-    if mean is None or math.isnan(mean):
-        return ""
-    if spread is None or math.isnan(spread):
-        return f"{mean:.4f}"
-    return f"{mean:.4f} ± {spread:.4f}"

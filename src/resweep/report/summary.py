@@ -1,29 +1,38 @@
 """The summary of a study for a terminal: rankings, reruns, paths of report and model."""
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from resweep.config.metric import sign_of
 from resweep.paths import Layout, PhaseFolder
+from resweep.plurals import counted
 from resweep.ranking.keep import weights_command
 from resweep.ranking.old_bests import kept_text
-from resweep.ranking.scores import SEED, with_result
+from resweep.ranking.scores import spread_text, with_result
+from resweep.ranking.ties import Tie
+from resweep.ranking.trial_result import SEED
 from resweep.replay.rung_summary import rung_table
 from resweep.report.better import better_line
-from resweep.report.results import (
-    PhaseResults,
-    StudyResults,
-    compare_rerun,
-    shown,
-    spread_text,
-)
+from resweep.report.first import first_lines
+from resweep.report.results import PhaseResults, StudyResults, compare_rerun, shown
 from resweep.store import checkpoints as checkpoint
 from resweep.trials.record import Status, stopped_at_rung
 
 WIDTH = 100
 MOST_ROWS = 12  # per phase; the report has all
+MOST_NAMES = 3  # of trials of one configuration
 MOST_REASONS = 4
 LONGEST_CELL = 24
+
+
+@dataclass(frozen=True)
+class _BestValue:
+    """The best final value of a single trial, with the names of its phase and of the trial."""
+
+    trial: str
+    value: float
 
 
 def summarize(results: StudyResults, layout: Layout) -> str:
@@ -47,12 +56,13 @@ def summarize(results: StudyResults, layout: Layout) -> str:
 
 
 def _phase_lines(phase: PhaseResults) -> Iterator[str]:
-    """Yield the ranked table and the best configuration."""
+    """Yield the ranked table, and what there is to say of its first configuration."""
     swept = [path for path in phase.hyperparameters if path != SEED]
-    yield f"{phase.name} ({phase.kind}, {len(phase.scores)} trials)"
+    yield f"{phase.name} ({phase.kind}, {counted(len(phase.scores), 'trial')})"
     by = phase.trained_by
     if by is not None:
         yield from _wrapped("; ".join(f"{title}: {text}" for title, text in by.facts.items()))
+    ties = bool(phase.scores["tie"].isin([Tie.YES, Tie.NO]).any())
     rows = []
     for rank, trials in phase.scores.groupby("rank", sort=True):
         first = trials.iloc[0]
@@ -61,29 +71,37 @@ def _phase_lines(phase: PhaseResults) -> Iterator[str]:
         rows.append(
             [
                 str(rank),
-                str(first["trial"]) + (f" +{len(trials) - 1}" if len(trials) > 1 else ""),
+                _names(list(trials["trial"])),
                 *(shown(first[path]) for path in swept),
                 spread_text(first["final_mean"], first["final_std"]),
-                shown(first["score"], 3),
+                *([] if phase.score.by_final else [shown(first["score"], 3)]),
+                *([shown(first["tie"])] if ties else []),
                 status,
             ]
         )
-    titles = ["rank", "trial", *map(phase.label, swept), f"final {phase.metric}", "score", "status"]
-    yield from _table(titles, rows[:MOST_ROWS])
+    last = [
+        f"final {phase.metric}",
+        *([] if phase.score.by_final else ["score"]),
+        *(["tie"] if ties else []),
+    ]
+    titles = ["rank", "trial", *map(phase.label, swept), *last, "status"]
+    yield from _table(titles, rows[:MOST_ROWS], fixed=len(last))
+    if not phase.score.by_final:
+        yield from _wrapped(f"{phase.score.rule}; the highest is rank 1")
     if len(rows) > MOST_ROWS:
         yield f"  ... {len(rows) - MOST_ROWS} more configurations in the report"
     yield from _rung_lines(phase)
     yield from _reason_lines(phase)
-    best = phase.best
-    if best.empty:
-        yield "  no configuration has a result"
-        return
-    first = best.iloc[0]
-    chosen = phase.settings_text({path: first[path] for path in swept})
-    chosen = f" with {chosen}" if chosen else ""
-    seeds = f" over {len(best)} seeds" if len(best) > 1 else ""
-    value = spread_text(first["final_mean"], first["final_std"])
-    yield from _wrapped(f"best: {phase.metric} {value}{seeds}{chosen}")
+    for line in first_lines(phase) or ["no configuration has a result"]:
+        yield from _wrapped(line)
+
+
+def _names(trials: Sequence[str]) -> str:
+    """Return the names of the trials of one configuration, best first."""
+    named = ", ".join(trials)
+    if len(trials) <= MOST_NAMES and len(named) <= LONGEST_CELL:
+        return named
+    return f"{trials[0]} and {len(trials) - 1} more"
 
 
 def _rung_lines(phase: PhaseResults) -> Iterator[str]:
@@ -121,17 +139,29 @@ def _rerun_lines(source: PhaseResults, rerun: PhaseResults) -> Iterator[str]:
 def _reference_lines(results: StudyResults) -> Iterator[str]:
     """Yield the best value of each metric that has a reference."""
     for reference in results.references:
-        phases = [p for p in results.phases if p.metric == reference.metric and not p.best.empty]
-        if not phases:
+        best = _best_value(results.phases, reference.metric)
+        if best is None:
             continue
-        best = max if phases[0].goal == "maximize" else min
-        value = best(best(phase.with_result["final"]) for phase in phases)
-        side = "below" if value < reference.value else "above"
+        side = "below" if best.value < reference.value else "above"
         yield (
-            f"best {reference.metric}: {value:.4f}, {side} the {reference.name} of "
-            f"{reference.value:.4f}"
+            f"best {reference.metric}: {best.value:.4f} ({best.trial}), {side} the "
+            f"{reference.name} of {reference.value:.4f}"
         )
         yield f"  ({reference.meaning})"
+
+
+def _best_value(phases: Iterable[PhaseResults], metric: str) -> _BestValue | None:
+    """Return the best final value of a metric, of a single trial; None if there is none."""
+    found = [
+        (
+            sign_of(phase.goal) * row["final"],
+            _BestValue(f"{phase.name} trial {row['trial']}", row["final"]),
+        )
+        for phase in phases
+        if phase.metric == metric and not phase.best.empty
+        for row in phase.with_result.to_dict("records")
+    ]
+    return min(found, key=lambda pair: pair[0], default=(0.0, None))[1]
 
 
 def _old_best_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
@@ -149,15 +179,25 @@ def _model_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
     last = results.phases[-1]
     folder = layout.phase(results.name, last.name)
     models = folder.models
-    kept = [models / trial for trial in last.best["trial"] if (models / trial).exists()]
+    rows = last.best.to_dict("records")
+    kept = [(row, models / row["trial"]) for row in rows if (models / row["trial"]).exists()]
     if not kept and last.keep != "none":  # restored weights have no link
-        paths = [_weights(row, layout) for row in last.best.to_dict("records")]
-        kept = [path for path in paths if path.is_dir()]
+        paths = [(row, _weights(row, layout)) for row in rows]
+        kept = [(row, path) for row, path in paths if path.is_dir()]
     if not kept:
         yield f"model: none in {models}: {_why_no_model(last, folder, layout)}"
         return
-    yield f"model: {kept[0]}"
-    line = results.system.load_line(kept[0])
+    row, path = kept[0]
+    yield f"model: {path}"
+    # Without a reference, the phases may have other data.
+    comparable = results.phases if results.references_of(last.metric) else [last]
+    best = _best_value(comparable, last.metric)
+    if best is not None and row["final"] != best.value:
+        yield from _wrapped(
+            f"({last.name} trial {row['trial']}, {last.metric} {row['final']:.4f}; the best value, "
+            f"{best.value:.4f}, is that of {best.trial})"
+        )
+    line = results.system.load_line(path)
     if line is not None:
         yield line
 
@@ -182,16 +222,17 @@ def _why_no_model(phase: PhaseResults, folder: PhaseFolder, layout: Layout) -> s
     )
 
 
-def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], fixed: int = 2) -> Iterator[str]:
     """Yield a table's lines; long cells are cut, and the last column takes the remaining width.
 
-    If the hyperparameters do not fit into a line, the last of them are left out.
+    If the columns do not fit into a line, some are left out: the last ones but for the first two,
+    those of `fixed`, and the last column.
     """
     cells = [[_cut(cell, LONGEST_CELL) for cell in row[:-1]] + [row[-1]] for row in (titles, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(titles) - 1)]
     shown_columns = list(range(len(widths)))
-    while sum(widths[c] + 2 for c in shown_columns) > WIDTH - 12 and len(shown_columns) > 5:
-        shown_columns.pop(-3)  # the last hyperparameter: final value and score stay
+    while sum(widths[c] + 2 for c in shown_columns) > WIDTH - 12 and len(shown_columns) > 3 + fixed:
+        shown_columns.pop(-1 - fixed)  # the last hyperparameter
     for row in cells:
         line = "  " + "  ".join(
             row[c].ljust(widths[c]) if titles[c] == "trial" else row[c].rjust(widths[c])

@@ -14,7 +14,7 @@ from resweep.config.training_section import Training
 from resweep.errors import DamagedFile
 from resweep.paths import Layout
 from resweep.store.run import Run
-from resweep.store.state import WRITTEN_AGAIN
+from resweep.store.state import written_again
 from resweep.systems.system import System
 from resweep.systems.values import TrainedRun
 from resweep.trials.record import Record
@@ -54,7 +54,8 @@ def trained_runs(outcomes: Iterable[Outcome], layout: Layout) -> Iterator[Traine
                 log.warning("%s", error)
                 continue
             if not config:
-                log.warning("%s", DamagedFile(run.folder.config, "is missing", WRITTEN_AGAIN))
+                file = run.folder.config
+                log.warning("%s", DamagedFile(file, "is missing", written_again(file)))
                 continue
             yield TrainedRun(
                 trial=outcome.trial.trial,

@@ -17,8 +17,9 @@ from resweep.canonical import canonical_json
 from resweep.config import compose
 from resweep.errors import ResweepError
 from resweep.paths import Layout
-from resweep.ranking.scores import SEED, check_rankable, rank_trials, read_result
+from resweep.ranking.scores import check_rankable, rank_trials
 from resweep.ranking.selection import best_trials, plan_rerun, read_best_configs, read_ranking
+from resweep.ranking.trial_result import SEED, read_result
 from resweep.search.observe import histories
 from resweep.search.promote import promote, rung_plan_from
 from resweep.search.rounds import foresee_round, plan_from

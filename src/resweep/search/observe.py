@@ -188,7 +188,7 @@ def _read_rows(
     if column not in columns:
         lacking.insert(0, column)
     if lacking:
-        hint = f"no such column; available: {', '.join(columns)}"
+        hint = f"no such column; there are: {', '.join(columns)}"
         raise ConfigError(Problem(str(path), "warm_start", lacking[0], hint))
     return rows, column, by_path
 

@@ -13,6 +13,7 @@ from resweep.canonical import digest
 from resweep.errors import DamagedFile
 from resweep.files import link_relative, write_atomically
 from resweep.paths import Layout, RunFolder, rung_name
+from resweep.plurals import counted
 from resweep.search.observe import histories
 from resweep.search.rungs import PROMOTE, STOP, Rung, RungEntry, decide, step_of
 from resweep.sweep import EarlyTerminate
@@ -110,7 +111,7 @@ def promote(
         metric = metric_of(trial.config, plan.metric)
         stop = step_of(plan.band, metric, trial.config["training"])
         planned.append(replace(trial, stop=stop))
-    counts = f"{len(planned)} of {len(entries)} trials"
+    counts = f"{len(planned)} of {counted(len(entries), 'trial')}"
     reason = f"only {counts} could be promoted from rung {plan.rung.number}"
     unfilled = plan.slots[len(planned) :]
     empty = [Trial(plan.study, plan.phase, slot, empty=reason) for slot in unfilled]

@@ -28,6 +28,7 @@ from resweep.errors import DamagedFile, DataError
 from resweep.files import file_lock
 from resweep.json_files import read_json, set_aside, write_json
 from resweep.paths import Layout
+from resweep.plurals import counted
 from resweep.search.observe import observe, reached, read_table
 from resweep.search.rungs import step_of
 from resweep.search.space import Space
@@ -205,7 +206,10 @@ def _warm_start(
         inside = [seen for seen in tried if space.holds(seen.point)]
         outside = len(tried) - len(inside)
         log.info(
-            "%s: warm start from %d trainings; %d outside the space", table, len(inside), outside
+            "%s: warm start from %s; %d outside the space",
+            table,
+            counted(len(inside), "training"),
+            outside,
         )
         found += inside
     return found
@@ -246,12 +250,11 @@ def _new(plan: RoundPlan, observations: Sequence[Observation]) -> dict[str, Any]
     schema = system_of(plan.config).schema
     points = [_assigned(point, schema) for point in made.points]
     log.info(
-        "round %d: %d points by %s from %d observations in %.1f s; rejected: %d infeasible, "
-        "%d tried before",
+        "round %d: %s by %s from %s in %.1f s; rejected: %d infeasible, %d tried before",
         plan.round,
-        len(points),
+        counted(len(points), "point"),
         made.sampler,
-        len(observations),
+        counted(len(observations), "observation"),
         time.monotonic() - started,
         made.infeasible,
         made.repeated,

@@ -83,7 +83,7 @@ def advance(goal: Goal, surroundings: Surroundings, layout: Layout) -> Path:
         heal(run, goal)
         served = _find_record(run, goal, memory)
         if served is not None:
-            log.info("run %s: now in the store (%s)", run.run_id, served.name)
+            log.info("run %s: trained by another process", run.run_id)
             return served
         return _advance(goal, surroundings, run, lock, progress)
 
@@ -124,8 +124,7 @@ def _advance(
     progress["step"] = start.step
     if surroundings.interrupted():  # before building anything
         raise Interrupted(
-            f"run {run.run_id}: stopped at step {start.step} of {ends.until}; run the same "
-            "command again to continue it"
+            f"stopped at step {start.step} of {ends.until}; the same command continues"
         )
     add_policy(run, Policy.of(goal.training))
     with Opened(goal.data) as data:

@@ -146,7 +146,9 @@ class RunLock:
         while not self._try():
             now = time.monotonic()
             if self.interrupted():
-                raise Interrupted(f"{self.folder}: stopped while waiting: {self._holder()}")
+                raise Interrupted(
+                    f"stopped while waiting for run {self.folder.name}: {self._holder()}"
+                )
             if now > deadline:
                 raise LockTimeout(self._held_text())
             if now > notice:

@@ -25,7 +25,7 @@ from resweep.data.source import data_id
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, DamagedFile, DataError, Problem, ResweepError, StoreError
 from resweep.json_files import read_json, set_aside
-from resweep.paths import Layout, run_of_link, trial_of
+from resweep.paths import Layout, RunFolder, run_of_link, trial_of
 from resweep.store.identity import find_difference, identity, identity_without_data, resolve
 from resweep.store.run import Run, check_place
 from resweep.store.state import check_identity
@@ -97,10 +97,12 @@ class OutcomeReader:
                 outcomes.append(self.read(path))
             except ResweepError as error:
                 problems.append(str(error))
-                if isinstance(error, DamagedFile) and error.path == path and run_of_link(path):
+                run_id = run_of_link(path)
+                if isinstance(error, DamagedFile) and error.path == path and run_id is not None:
+                    file = RunFolder(self.layout.run(run_id)).records / path.readlink().name
                     # Set aside already; or another user's, which stays.
                     with contextlib.suppress(OSError):
-                        set_aside(path.resolve(), error.what)
+                        set_aside(file, error.what)
         if problems:
             raise StoreError("\n".join(problems))
         return outcomes

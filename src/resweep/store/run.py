@@ -24,7 +24,7 @@ from resweep.store import checkpoints as checkpoint
 from resweep.store.curve import read_curve
 from resweep.store.goal import Goal
 from resweep.store.identity import find_resolved_difference
-from resweep.store.state import WRITTEN_AGAIN, read_state
+from resweep.store.state import read_state, written_again
 from resweep.training.metrics import Line
 from resweep.training.monitors import Stop, first_stop
 from resweep.trials.record import MADE_AGAIN, Record, Status, read_record, write_record
@@ -84,18 +84,18 @@ class Run:
         if not os.path.lexists(path):
             return {}
         state = self.state()
-        with refusing_others(path, WRITTEN_AGAIN):
+        with refusing_others(path, written_again(path)):
             found = file_digest(path)
         if found != state.get("config_digest", found):
-            raise DamagedFile(path, "was changed after it was written", WRITTEN_AGAIN)
+            raise DamagedFile(path, "was changed after it was written", written_again(path))
         try:
             config = yaml12.load_mapping(path)
         except ConfigError as error:
-            raise DamagedFile(path, error.problems[0].hint, WRITTEN_AGAIN) from None
+            raise DamagedFile(path, error.problems[0].hint, written_again(path)) from None
         if "config_digest" not in state and "identity" in state:  # of an older version
             differs = find_resolved_difference(config, state["identity"])
             if differs is not None:
-                raise DamagedFile(path, differs, WRITTEN_AGAIN)
+                raise DamagedFile(path, differs, written_again(path))
         return config
 
     def records(self) -> dict[str, Path]:

@@ -15,10 +15,17 @@ from resweep.json_files import read_json
 from resweep.trials.record import Count, Number, Positive, Status
 
 BEGUN = "begun"  # status of a run that never ended
-WRITTEN_AGAIN = (
-    "to have it written again, delete a link to one of the run's records "
-    "(results/STUDY/PHASE/records/TRIAL.json) and run snakemake"
-)
+
+
+def written_again(path: Path) -> str:
+    """Return how to have a file in a run's folder written again, for a message.
+
+    A training writes it, once a record that leads to the run is gone. Of a trial that a rung
+    stopped, that is the record at the rung: all links to the run are deleted.
+    """
+    run = path.parent
+    links = f"find {run.parent.parent} -lname '*/{run.name}/records/*' -delete"
+    return f"to have it written again, delete the links to its records and run snakemake: `{links}`"
 
 
 @with_config(ConfigDict(extra="allow"))
@@ -87,11 +94,11 @@ def read_state(path: Path, run_id: str) -> dict[str, Any]:
         DamagedFile: It is not the state of this run.
     """
     try:
-        state: dict[str, Any] = read_json(path, WRITTEN_AGAIN, _SHAPE)
+        state: dict[str, Any] = read_json(path, written_again(path), _SHAPE)
     except FileNotFoundError:
         return {}
     if state["run_id"] != run_id:
-        raise DamagedFile(path, f"is the state of run {state['run_id']}", WRITTEN_AGAIN)
+        raise DamagedFile(path, f"is the state of run {state['run_id']}", written_again(path))
     return state
 
 
@@ -102,7 +109,8 @@ def check_identity(path: Path, state: dict[str, Any], run_id: str) -> None:
         DamagedFile: It is another one.
     """
     if "identity" in state and _name_of(state["identity"]) != run_id:
-        raise DamagedFile(path, "has an identity that gives another run id", WRITTEN_AGAIN)
+        what = "has an identity that gives another run id"
+        raise DamagedFile(path, what, written_again(path))
 
 
 def _name_of(identity: dict[str, Any]) -> str | None:

@@ -186,8 +186,8 @@ class TrainingAttempt:
         run = self.run
         if outcome is LoopEnd.INTERRUPTED:
             raise Interrupted(
-                f"run {run.run_id}: saved at step {learner.step} of {self.until} and stopped; run "
-                "the same command again to continue it"
+                f"saved at step {learner.step} of {self.until} and stopped; the same command "
+                "continues"
             )
         if outcome is LoopEnd.DIVERGED:
             return self.recorder.diverge(self.folder, learner.step, self._loop_plan().watched)

@@ -12,6 +12,7 @@ from resweep.paths import Layout
 from resweep.search.stages import Stage
 from resweep.study.study import Phase, Study
 from resweep.systems.registry import system_of
+from resweep.trials.trial import Trial
 
 LOGS = Path("logs")
 TRIAL = "[A-Za-z0-9_-]+"
@@ -105,6 +106,11 @@ def trial_content(phase: Phase, stage: Stage, trial: str) -> str:
     if not phase.is_known(stage):
         return ""
     return canonical_json(phase.known_trial(trial, stage).content())
+
+
+def trial_line(phase: Phase, trial: str) -> str:
+    """Return a trial's name and what it varies, as far as that is known before any job."""
+    return Trial(phase.study, phase.name, trial, assignments=phase.assigned(trial)).line
 
 
 def trial_pattern(phase: Phase, stage: Stage) -> str:

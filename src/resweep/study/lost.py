@@ -11,6 +11,7 @@ from pathlib import Path
 
 from resweep.errors import StoreError
 from resweep.paths import Layout
+from resweep.plurals import counted
 from resweep.study import files
 from resweep.study.begin_build import PARTS_OF_RECORD, in_store
 from resweep.study.study import Study
@@ -101,6 +102,6 @@ def _is_missing(layout: Layout, runs: set[str]) -> bool:
 
 def _error(layout: Layout, study: Study, runs: set[str]) -> str:
     records = layout.phase(study.name, "*").records
-    what = f"{layout.runs}: has none of the {len(runs)} runs of study {study.name}"
+    what = f"{layout.runs}: has none of the {counted(len(runs), 'run')} of study {study.name}"
     fix = "mount the store, or fix the link that leads to it"
     return f"{what}; {fix}; if it is really gone, delete {records} to train everything again"

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from resweep.config.metric import Logged, MetricGoal
+from resweep.config.metric import Logged, MetricGoal, sign_of
 from resweep.errors import ConfigError, Problem
 from resweep.study.schema import Score
 from resweep.sweep import Sweep
@@ -23,6 +23,29 @@ class PhaseScore(Score):
     goal: MetricGoal
     early_metric: str
     early_goal: MetricGoal
+
+    @property
+    def by_final(self) -> bool:
+        """Whether the final value alone ranks the trials, the best first."""
+        return self.slope_weight == 0 and self.final_weight >= 0
+
+    @property
+    def rule(self) -> str:
+        """What the trials are ranked by, for people; the highest score is rank 1."""
+        final, slope = f"final {self.metric}", f"early slope of {self.early_metric}"
+        if self.by_final:
+            return final
+        parts = {
+            slope: -self.slope_weight * sign_of(self.early_goal),
+            final: -self.final_weight * sign_of(self.goal),
+        }
+        terms = [
+            f"{'-' if weight < 0 else '+'} {abs(weight):.6g} * "
+            + (f"z({part})" if self.normalize == "zscore" else part)
+            for part, weight in parts.items()
+            if weight
+        ]
+        return f"score = {' '.join(terms).removeprefix('+ ')}"
 
 
 def choose_metric(score: Score, sweep: Sweep | None, study_path: str, system: System) -> PhaseScore:

@@ -304,8 +304,8 @@ def _check_values(sweep: Sweep, parameter: Parameter, path: str, schema: Schema)
         if why is not None:
             hint = f"{why}{hint_for(parameter, path, value, schema)}"
             problems.append(Problem(sweep.origin, path, value, hint))
-            if not parameter.values:
-                break  # one refused value says enough about a range
+            if not parameter.values or path in schema.sections:
+                break  # one refused value says enough about a range, and about a section
     return problems
 
 

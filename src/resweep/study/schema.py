@@ -44,7 +44,10 @@ class Part(BaseModel):
 
 
 class Score(Part):
-    """How trials are ranked; formulas in `resweep.ranking.scores`."""
+    """How trials are ranked: by the final value alone, unless the early slope has a weight.
+
+    Formulas: `resweep.ranking.scores`.
+    """
 
     metric: str | None = Field(
         None, description="whose final value counts; null: the sweep's, or the system's"
@@ -58,10 +61,12 @@ class Score(Part):
     early_steps: Positive = Field(
         100, description="the early slope is over the steps up to this one"
     )
-    slope_weight: Weight = Field(1.0, description="weight of the early slope")
+    slope_weight: Weight = Field(
+        0.0, description="weight of the early slope; 0 ranks by the final value alone"
+    )
     final_weight: Weight = Field(1.0, description="weight of the final value")
     normalize: Literal["zscore", "raw"] = Field(
-        "zscore", description="whether both are standardised over the phase first"
+        "raw", description="zscore: standardise slope and final value over the phase first"
     )
 
 

@@ -81,6 +81,10 @@ class Phase(ABC):
         """Return a trial of a stage that is known; raises LookupError otherwise."""
         raise LookupError(f"{self.name}/{trial}: a job fills it")
 
+    def assigned(self, trial: str) -> dict[str, Any]:
+        """Return what a known trial varies, path -> value; nothing while a job has to fill it."""
+        return {}
+
     def varied(self) -> Iterable[Mapping[str, Any]]:
         """Yield what trials assign, as far as it is known: path -> value; at least once nothing."""
         return [{}]

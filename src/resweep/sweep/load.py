@@ -250,7 +250,7 @@ def _check_grid(parameters: list[Parameter], run_cap: int | None, findings: Find
         if parameter.values and count < len(parameter.values):
             findings.warn(
                 f"parameters.{parameter.name} has {len(parameter.values)} values, of which only "
-                f"{count} are distinct; the grid has each once"
+                f"{count} {'is' if count == 1 else 'are'} distinct; the grid has each once"
             )
     if len(findings.problems) > before:
         return

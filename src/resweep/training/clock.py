@@ -96,7 +96,8 @@ class Clock:
         self.last_progress = now
         watched = ", ".join(f"{name} {values[name]:.4g}" for name in shown if name in values)
         left = (until - step) / self.speed if self.speed else 0.0
-        log.info("step %d of %d: %s, %s left", step, until, watched, duration(left))
+        rest = f", {duration(left)} left" if left >= 1 else ""
+        log.info("step %d of %d: %s%s", step, until, watched, rest)
 
 
 def duration(seconds: float) -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from resweep.errors import ConfigError, Problem
+from resweep.plurals import counted
 
 
 def device_name(device: torch.device) -> str:
@@ -53,7 +54,7 @@ def pick_device(name: str = "auto", local_rank: int | None = None) -> torch.devi
         hint = "should be auto, cpu, cuda or cuda:N"
         raise ConfigError(Problem("command line", "--device", name, hint))
     if name != "cpu" and int(name.partition(":")[2] or 0) >= torch.cuda.device_count():
-        hint = f"no such device: torch finds {torch.cuda.device_count()} GPUs"
+        hint = f"no such device: torch finds {counted(torch.cuda.device_count(), 'GPU')}"
         raise ConfigError(Problem("command line", "--device", name, hint))
     if name.startswith("cuda"):
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at the first matmul

@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 from resweep.canonical import digest
 from resweep.config.early_stopping_section import EarlyStopping
 from resweep.config.metric import MetricGoal, sign_of
+from resweep.plurals import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,8 +245,9 @@ class PlateauMonitor:
             step=step,
             rule="plateau",
             status="stopped",
-            reason=f"{self.metric} has plateaued at {value:.5g}: {self._without} evaluations "
-            f"without improving on {best:.5g} (step {best_step}) by more than {self.min_delta:.3g}",
+            reason=f"{self.metric} has plateaued at {value:.5g}: "
+            f"{counted(self._without, 'evaluation')} without improving on {best:.5g} "
+            f"(step {best_step}) by more than {self.min_delta:.3g}",
             settings=self.settings,
         )
 

@@ -4,6 +4,7 @@ trial file -> data ensured -> configuration resolved -> run advanced -> record l
 """
 
 import errno
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
@@ -20,6 +21,7 @@ from resweep.json_files import CHECKSUM, checksum, typed
 from resweep.paths import phase_and_slot, rung_name, trial_of
 from resweep.trials.record import Record, read_record
 
+LONGEST_LINE, LONGEST_VALUE = 160, 40  # characters of a trial's line
 WRITTEN_AGAIN = "delete the trial file and run snakemake: it is written again"
 
 
@@ -59,6 +61,28 @@ class Trial:
             "config": self.config,
         }
         return {name: value for name, value in everything.items() if value is not None}
+
+    @property
+    def line(self) -> str:
+        """Name and settings for people: `trial 3fa2b1c04d  learning_rate 0.001  n_layer 4`."""
+        leaves = [path.rpartition(".")[2] for path in self.assignments]
+        parts = []
+        for path, value in sorted(self.assignments.items()):  # as in its file
+            leaf = path.rpartition(".")[2]
+            parts.append(f"{leaf if leaves.count(leaf) == 1 else path} {_shown(value)}")
+        return _cut("  ".join([f"trial {self.trial}", *parts]), LONGEST_LINE)
+
+
+def _shown(value: Any) -> str:
+    """Return a value as short text in one line."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return _cut(" ".join(text.split()), LONGEST_VALUE)
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 3]}..."
 
 
 @with_config(ConfigDict(extra="forbid"))

@@ -124,6 +124,27 @@ def test_everything_wrong_is_reported_at_once():
         assert any(text in line for line in lines), text
 
 
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        (["--learning_rate"], "--learning_rate: "),
+        (["--learning_rate", "--n_layer=1"], "--learning_rate: "),
+        (["--model.n_layer"], "--model.n_layer: "),
+        (["--no-n_layer"], "--no-n_layer: "),
+        (["--device=gpu"], "--device = 'gpu': "),
+        (["--device=cuda:x"], "--device = 'cuda:x': "),
+    ],
+)
+def test_words_without_a_value_and_unknown_devices(words, key):
+    (line,) = problems(*words)
+    assert line.startswith(f"command line: {key}")
+
+
+def test_flags_are_values_of_booleans_and_of_ones_own():
+    assert plan("--bias", "--mine").trial.assignments == {"mine": True, "model.bias": True}
+    assert plan("--no-bias").trial.assignments == {"model.bias": False}
+
+
 def test_names_of_ones_own_are_those_of_the_study(tmp_path):
     own = {"name": "mine", "base": {"training": {"max_steps": 1}}, "own": ["patch_size", "keeps"]}
     phases = [{"name": "sweep", "kind": "sweep", "sweep": "lr-warmup"}]

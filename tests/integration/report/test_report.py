@@ -322,6 +322,8 @@ def test_columns_of_scores_are_no_hyperparameters(results: StudyResults) -> None
     scores = results.phases[0].scores
     assert tuple(scores.columns[: len(SCORE_COLUMNS)]) == SCORE_COLUMNS
     assert results.phases[0].hyperparameters == [RATE, "optimizer_name"]
+    labels = [results.phases[0].label(path) for path in results.phases[0].hyperparameters]
+    assert labels == ["learning_rate", "optimizer_name (own)"]
 
 
 def test_a_study_without_results_is_an_error_of_one_line(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from resweep.errors import Interrupted, ResweepError
 from resweep.jobs.options import JobOptions
 from resweep.jobs.train_trial import train_trial
 from resweep.paths import Layout
-from resweep.ranking.scores import rank_trials, read_result
+from resweep.ranking.scores import rank_trials
+from resweep.ranking.trial_result import read_result
 from resweep.report.tables import update_metrics, write_runs_table
 from resweep.store import lock as lock_module
 from resweep.store.outcome import OutcomeReader

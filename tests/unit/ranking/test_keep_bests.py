@@ -94,13 +94,13 @@ def test_values_that_do_not_compare_are_not_compared(mine: Ranked, changes) -> N
     if changes is None:
         mine.data = "another text"
     else:
-        mine.score = made_score(slope_weight=0.0, **changes)
+        mine.score = made_score(**changes)
     mine.rank({"b1": 3.3 if changes != {"goal": "maximize"} else 2.9})
     assert mine.kept == {"a1", "b1"} and better(mine) is None
 
 
 def test_more_is_better_where_the_goal_says_so(mine: Ranked) -> None:
-    mine.score = made_score(slope_weight=0.0, goal="maximize")
+    mine.score = made_score(goal="maximize")
     mine.rank({"a1": 0.8})
     mine.rank({"b1": 0.7})
     assert better(mine) == "a1"
@@ -112,7 +112,7 @@ def test_ties_and_what_the_ranking_has_judged_are_not_better(mine: Ranked) -> No
     mine.rank({"a1": 3.1})
     mine.rank({"b1": 3.1})
     assert better(mine) is None
-    mine.score = made_score(slope_weight=0.0, final_weight=-1.0)
+    mine.score = made_score(final_weight=-1.0)
     mine.rank({"a1": 3.1, "b1": 3.2})  # ranked by another score: b1 is the best
     assert mine.claimed() == {"a1", "b1"} and better(mine) is None
 

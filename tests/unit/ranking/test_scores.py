@@ -18,15 +18,7 @@ from resweep.config.compose import Composed
 from resweep.errors import StoreError
 from resweep.paths import Layout
 from resweep.ranking.frames import write_frame
-from resweep.ranking.scores import (
-    SEED,
-    TrialResult,
-    check_rankable,
-    code_warning,
-    early_slope,
-    rank_trials,
-    read_result,
-)
+from resweep.ranking.scores import check_rankable, code_warning, leader_by_final, rank_trials
 from resweep.ranking.selection import (
     best_configs_text,
     best_trials,
@@ -35,6 +27,8 @@ from resweep.ranking.selection import (
     read_scores,
     short_name,
 )
+from resweep.ranking.ties import Tie
+from resweep.ranking.trial_result import SEED, TrialResult, early_slope, read_result
 from resweep.trials.record import Record, Status
 from resweep.trials.trial import Trial, read_outcome, write_trial
 from tests.support.language import score as made_score
@@ -100,6 +94,16 @@ def test_slopes_by_hand(steps, values, slope):
     assert early_slope(steps, values) == (slope if slope is None else pytest.approx(slope))
 
 
+def test_own_hyperparameters_called_like_our_columns_have_columns_of_their_own():
+    results = [
+        result("a", 2.0, score=7, tie="x", mine=1),
+        result("b", 1.0, score=8, tie="y", mine=2),
+    ]
+    scores = rank_trials(results, made_score())
+    assert list(scores["trial"]) == ["b", "a"] and list(scores["final"]) == [1.0, 2.0]
+    assert list(scores["config.score"]) == [8, 7] and list(scores["config.tie"]) == ["y", "x"]
+
+
 def test_raw_scores_by_hand():
     table = ranked([result("a", 2.0, -0.01), result("b", 3.0, -0.5)], normalize="raw",
                    slope_weight=4.0, final_weight=0.5)  # fmt: skip
@@ -125,7 +129,7 @@ def test_standardised_scores_by_hand():
     slopes, finals = [-0.02, -0.01, -0.06], [2.0, 3.0, 2.5]
     table = ranked(
         [result(name, f, s) for name, f, s in zip("abc", finals, slopes, strict=True)],
-        slope_weight=2.0, final_weight=0.5,
+        slope_weight=2.0, final_weight=0.5, normalize="zscore",
     )  # fmt: skip
 
     def z(values):
@@ -138,25 +142,61 @@ def test_standardised_scores_by_hand():
 
 def test_standardised_scores_do_not_depend_on_units():
     values = [(2.0, -0.02), (3.0, -0.01), (2.5, -0.06)]
-    plain = ranked(result(n, f, s) for n, (f, s) in zip("abc", values, strict=True))
-    scaled = ranked(result(n, 100 * f + 7, s / 50) for n, (f, s) in zip("abc", values, strict=True))
+    names = zip("abc", values, strict=True)
+    rows = [(result(n, f, s), result(n, 100 * f + 7, s / 50)) for n, (f, s) in names]
+    plain, scaled = (
+        ranked(column, slope_weight=1.0, normalize="zscore") for column in zip(*rows, strict=True)
+    )
     assert plain["score"].tolist() == pytest.approx(scaled["score"].tolist())
 
 
 @pytest.mark.parametrize("normalize", ["raw", "zscore"])
 def test_equal_values_score_alike(normalize):
-    table = ranked([result("b", 2.0, -0.1), result("a", 2.0, -0.1)], normalize=normalize)
+    results = [result("b", 2.0, -0.1), result("a", 2.0, -0.1)]
+    table = ranked(results, slope_weight=1.0, normalize=normalize)
     assert table["score"].nunique() == 1
     assert table["rank"].tolist() == [1, 2]
 
 
-def test_a_phase_of_one_configuration_has_a_score():
-    assert ranked([result("a", 2.0, -0.1)])["score"].tolist() == [0.0]
+@pytest.mark.parametrize(("normalize", "score"), [("raw", -1.9), ("zscore", 0.0)])
+def test_a_phase_of_one_configuration_has_a_score(normalize, score):
+    table = ranked([result("a", 2.0, -0.1)], slope_weight=1.0, normalize=normalize)
+    assert table["score"].tolist() == [score]
 
 
-def test_a_curve_without_early_points_counts_as_average():
-    table = ranked([result("a", 2.0, None), result("b", 2.0, -0.2), result("c", 2.0, -0.1)])
+@pytest.mark.parametrize("normalize", ["raw", "zscore"])
+def test_a_curve_without_early_points_counts_as_average(normalize):
+    results = [result("a", 2.0, None), result("b", 2.0, -0.2), result("c", 2.0, -0.1)]
+    table = ranked(results, slope_weight=1.0, normalize=normalize)
     assert table["trial"].tolist() == ["b", "a", "c"]
+
+
+@pytest.mark.parametrize(("goal", "sign"), [("minimize", -1.0), ("maximize", 1.0)])
+def test_by_default_the_score_is_the_final_value_and_the_highest_is_rank_1(goal, sign):
+    results = [result("a", 2.0, -9.0), result("b", 3.0, -0.1), result("c", 2.5, None)]
+    table = ranked(results, goal=goal)
+    assert table["score"].tolist() == (sign * table["final"]).tolist()
+    assert table["score"].is_monotonic_decreasing
+    assert table.set_index("trial")["early_slope"]["a"] == -9.0
+    assert made_score().by_final
+
+
+def test_who_would_lead_without_the_slope_is_said_where_that_is_another():
+    results = [result("a", 2.0, -0.01), result("b", 2.1, -0.5), result("c", 2.2, -0.1)]
+    for settings, leads in (
+        ({"slope_weight": 1.0}, True),
+        ({"slope_weight": 1.0, "normalize": "zscore"}, True),
+        ({"slope_weight": 0.01}, False),
+        ({"final_weight": -1.0}, True),
+        ({}, False),
+    ):
+        score = made_score(**settings)
+        line = leader_by_final(rank_trials(results, score), score)
+        assert (line is not None and "trial a" in line and "2.0000" in line) == leads
+    nothing = rank_trials(
+        [result("d", None, status="diverged")], score := made_score(slope_weight=1)
+    )
+    assert leader_by_final(nothing, score) is None
 
 
 @pytest.mark.parametrize(("goal", "first"), [("minimize", "low"), ("maximize", "high")])
@@ -189,7 +229,7 @@ def test_slopes_are_averaged_over_seeds():
     table = ranked(
         [replace(r, early_slope=slope)
          for r, slope in zip([*a, *b], (-0.3, -0.1, -0.4, -0.2), strict=True)],
-        normalize="raw",
+        slope_weight=1.0,
     )  # fmt: skip
     by_rate = table.groupby(LR)["score"].first()
     assert by_rate[1.0] == pytest.approx(0.2 - 2.0)
@@ -246,7 +286,7 @@ def test_what_a_monitor_stopped_is_ranked_by_its_last_value():
     assert table["rule"].tolist()[1] == "loss-flat"
     assert table["stop_reason"].tolist()[1] == "stopped for a reason"
     check_rankable(results[:1], 0, "mine")
-    with pytest.raises(StoreError, match="1 trials"):
+    with pytest.raises(StoreError, match="1 trial "):
         check_rankable(results[-1:], 0, "mine")
 
 
@@ -436,8 +476,16 @@ def test_the_best_configurations_are_a_list_of_mappings_with_short_names(phase):
         {"learning_rate": 1e-3, "mine": "1e-4", "model.name": "x", "model.rope": True},
         {"learning_rate": 4e-4, "pct_warmup": 0.1},
     ]
-    assert "# rank 1: trial c, score " in text
-    assert "over 2 seed(s)" in text
+    first, second = [line for line in text.splitlines() if line.startswith("# rank ")]
+    assert "trial c" in first and "1.0000" in first and "score" not in text
+    assert "over 2 seeds" in second and Tie.UNKNOWN in second
+
+
+def test_the_best_configurations_name_the_score_where_it_is_more_than_the_final_value(phase):
+    phase("a", 2.0, {LR: 4e-4}, [(10, 5.0), (20, 4.0)])
+    phase("b", 2.2, {LR: 1e-3}, [(10, 5.0), (20, 3.0)])
+    text = best_configs_text(write_scores(phase, slope_weight=3.0), 2)
+    assert "trial b, score -1.6000, final 2.2000" in text
 
 
 @pytest.mark.parametrize(("top", "count"), [(1, 1), (2, 2), (9, 2)])

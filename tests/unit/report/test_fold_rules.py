@@ -1,6 +1,6 @@
 """Folding rounds and rungs in the picture of the rules."""
 
-from resweep.report.fold_rules import fold_rules
+from resweep.report.fold_rules import fold_rules, outline
 
 GRAPH = """digraph snakemake_dag {
     graph[bgcolor=white];
@@ -40,3 +40,15 @@ def test_edges_are_told_once_and_none_leads_to_itself() -> None:
 def test_a_graph_without_them_stays_as_it_is() -> None:
     plain = 'digraph g {\n    0[label = "all"];\n    1[label = "train_sweep"];\n    1 -> 0\n}\n'
     assert fold_rules(plain) == plain
+
+
+def test_an_outline_has_each_rule_once_below_what_it_needs() -> None:
+    lines = outline(fold_rules(GRAPH)).splitlines()
+    assert [line.split()[0] for line in lines] == [
+        "suggest_sweep",
+        "train_sweep",
+        "train_rerun",
+        "all",
+    ]
+    assert "2 rounds, 2 rungs" in lines[1] and lines[2].split()[1:] == ["after", "train_sweep"]
+    assert lines[0].endswith("after train_sweep")  # a round needs the one before

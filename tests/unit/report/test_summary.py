@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from resweep.paths import Layout
+from resweep.ranking.frames import write_frame
 from resweep.ranking.keep_bests import claim_best
 from resweep.ranking.selection import read_scores
 from resweep.report.report import render_report
@@ -20,6 +21,7 @@ from tests.support.study import (
     PART,
     RATE,
     RERUN,
+    SEED,
     SWEEP,
     Made,
     make_adaptive_study,
@@ -55,7 +57,7 @@ def test_everything_is_said(tmp_path: Path) -> None:
     assert sweep[7].endswith("diverged")
     assert sweep[8].split(": ", 1) == ["  diverged", "ddd: the loss was <nan>"]
     rerun = lines[lines.index("rerun (rerun, 5 trials)") :]
-    assert "1.5000 ± 0.0283" in line(rerun, "1  02 +1")
+    assert "1.5000 ± 0.0283" in line(rerun, "1  02, 01")
     assert line(rerun, "3  05").endswith("empty")
     assert str(RERUN[4].reason) in line(rerun, "empty: 05")
     best = line(rerun, "best: ")
@@ -91,7 +93,7 @@ def test_a_loss_above_the_floor_is_called_so(tmp_path: Path) -> None:
 
 
 def test_best_is_the_highest_where_more_is_better(tmp_path: Path) -> None:
-    score = Score(slope_weight=0.0, goal="maximize", metric="val/loss")
+    score = Score(goal="maximize", metric="val/loss")
     lines = summary(make_study(tmp_path, rerun=[], score=score))
     assert line(lines, "1  ").split()[1] == "aaa"
 
@@ -123,8 +125,65 @@ def test_what_a_monitor_stopped_is_kept_shown_and_explained(tmp_path: Path) -> N
     for count in ("6 trials", "3 finished", "1 stopped"):
         assert count in html
     ranking = re.findall(r'<tr class="(\w*)">.*?(aaa|bbb|ccc|ddd|eee|fff)<', html)
-    assert ("best", "eee") in ranking and ("lost", "fff") in ranking
+    assert ("first", "eee") in ranking and ("lost", "fff") in ranking
     assert f"stopped: {reason}" in html
+
+
+def test_what_ties_with_rank_1_is_not_beaten_by_it(tmp_path: Path) -> None:
+    """Here the best value is a seed of rank 2."""
+    spread = {(1e-3, 1): 1.50, (1e-3, 2): 1.52, (1e-2, 1): 1.40, (1e-2, 2): 1.63, (1.0, 1): 3.0}
+    spread[1.0, 2] = 3.01
+    rerun = [
+        Made(f"{n:02}", {RATE: rate, SEED: seed}, value)
+        for n, ((rate, seed), value) in enumerate(spread.items(), 1)
+    ]
+    layout = make_study(tmp_path, sweep=[Made("aaa", {RATE: 1e-3}, 2.1)], rerun=rerun)
+    lines = summary(layout)
+    below = lines[lines.index("rerun (rerun, 6 trials)") :]
+    assert line(below, "rank  trial").split()[-2:] == ["tie", "status"]
+    ties = [line(below, f"{rank}  ").split()[-2] for rank in (1, 2, 3)]
+    assert ties == ["0.0141", "yes", "no"]
+    assert "1.5100" in line(below, "rank 1: ") and "best: " not in " ".join(below)
+    assert "rank 2 (03)" in line(below, "cannot be told apart from rank 1")
+    assert "rerun trial 03" in line(below, "best val/loss: 1.4000")
+    other = line(below, "(rerun trial 01")
+    assert "rerun trial 03" in other and "1.4000" in other and "1.5000" in other
+    html = render_report(read_study("made", layout), layout)
+    assert html.count('<tr class="first">') == 1 + 2 * 2
+    assert line(below, "cannot be").strip() in html
+    alone = summary(make_study(tmp_path / "alone", rerun=rerun[:2] + rerun[4:]))
+    assert "1.5100" in line(alone, "best: ") and line(alone, "2  05").split()[-2] == "no"
+
+
+def test_one_seed_and_few_evaluations_say_nothing_of_a_difference(tmp_path: Path) -> None:
+    lines = summary(make_study(tmp_path, rerun=[]))
+    assert line(lines, "rank 1: ") and "2 others" in line(lines, "unknown (one seed)")
+    assert "tie" not in line(lines, "rank  trial").split()
+
+
+def test_a_score_with_slopes_is_explained(tmp_path: Path) -> None:
+    rule = Score(slope_weight=-100.0)  # the slower one leads
+    layout = make_study(tmp_path, rerun=[], score=rule)
+    lines = summary(layout)
+    assert "score" in line(lines, "rank  trial").split()
+    assert "100 * early slope of train/loss" in line(lines, "score = ")
+    assert "trial bbb" in line(lines, "by the final val/loss alone")
+    html = render_report(read_study("made", layout), layout)
+    assert "ranked by score = 100 * early slope" in html and "by the final val/loss alone" in html
+    plain = render_report(read_study("made", made := make_study(tmp_path / "plain")), made)
+    assert "ranked by final val/loss<" in plain and "by the final val/loss alone" not in plain
+
+
+def test_a_ranking_of_an_older_version_has_no_ties(tmp_path: Path) -> None:
+    layout = make_study(tmp_path)
+    for phase in ("sweep", "rerun"):
+        table = layout.phase("made", phase).scores
+        scores = read_scores(table).drop(columns=["standard_error", "tie"])
+        write_frame(table, scores)
+    lines = summary(layout)
+    assert "1.5000 ± 0.0283" in line(lines, "1  02, 01")
+    assert not any(word in text for text in lines for word in ("tie", "told apart", "unknown"))
+    assert "<h3>Ranking" in render_report(read_study("made", layout), layout)
 
 
 def test_rungs_have_a_line_each_and_their_stops_no_reason(tmp_path: Path) -> None:

@@ -57,3 +57,26 @@ def test_a_score_of_an_earlier_version_gets_the_goals_of_its_metrics():
         "train/loss",
         "minimize",
     )
+
+
+@pytest.mark.parametrize(
+    ("system", "score", "rule"),
+    [
+        (LANGUAGE, {}, "final val/loss"),
+        (LANGUAGE, {"normalize": "zscore"}, "final val/loss"),
+        (BLOBS, {}, f"final {METRIC}"),
+        (
+            LANGUAGE,
+            {"slope_weight": 0.25},
+            "score = - 0.25 * early slope of train/loss - 1 * final val/loss",
+        ),
+        (
+            BLOBS,
+            {"slope_weight": 2, "final_weight": 0.5, "early_metric": METRIC, "normalize": "zscore"},
+            f"score = 2 * z(early slope of {METRIC}) + 0.5 * z(final {METRIC})",
+        ),
+        (LANGUAGE, {"final_weight": -1}, "score = 1 * final val/loss"),
+    ],
+)
+def test_the_rule_of_a_ranking_says_what_counts(system, score, rule):
+    assert choose_metric(Score(**score), None, "study.yaml", system).rule == rule

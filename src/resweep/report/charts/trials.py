@@ -171,7 +171,10 @@ def hyperparameter_chart(phase: PhaseResults, path: str) -> dict[str, Any] | Non
 def rerun_chart(
     source: PhaseResults, rerun: PhaseResults, compared: Sequence[Comparison]
 ) -> dict[str, Any] | None:
-    """Draw final values of the rerun over those of the sweep: a dot per seed, a bar at the mean."""
+    """Draw final values of the rerun over those of the sweep.
+
+    A dot for each seed, a bar at the mean, and a line over its standard error.
+    """
     finals = dict(zip(rerun.scores["trial"], rerun.scores["final"], strict=True))
     dots, means = [], []
     for pair in compared:
@@ -186,12 +189,15 @@ def rerun_chart(
             if math.isfinite(finals[trial])
         ]
         if pair.final is not None:
-            means.append({**about, "y": rounded(pair.final)})
+            error = pair.error or 0.0
+            ends = {"low": rounded(pair.final - error), "high": rounded(pair.final + error)}
+            means.append({**about, "y": rounded(pair.final), **ends})
     if not dots:
         return None
     x = alt.X("x:Q", title=f"final {source.metric} in {source.name}").scale(zero=False, padding=30)
     x = x.axis(tickCount=4, labelOverlap=True)
-    y = alt.Y("y:Q", title=f"final {rerun.metric} in {rerun.name}").scale(zero=False, padding=20)
+    title = f"final {rerun.metric} in {rerun.name}"
+    y = alt.Y("y:Q", title=title).scale(zero=False, padding=20)
     about_both = [
         alt.Tooltip("source:N", title=f"{source.name} trial"),
         alt.Tooltip("config:N", title="configuration"),
@@ -208,7 +214,12 @@ def rerun_chart(
         .mark_tick(orient="horizontal", size=30, thickness=2, style="mean")
         .encode(x=x, y=y, tooltip=about_both)
     )
-    return finish(alt.layer(ticks, points), {"dots": dots, "means": means})
+    errors = (
+        alt.Chart(alt.NamedData("means"))
+        .mark_rule(strokeWidth=2, style="mean")
+        .encode(x=x, y=alt.Y("low:Q", title=title), y2="high:Q")
+    )
+    return finish(alt.layer(errors, ticks, points), {"dots": dots, "means": means})
 
 
 def _axis_type(path: str, values: Any) -> Literal["log", "linear"]:

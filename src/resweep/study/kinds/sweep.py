@@ -14,6 +14,7 @@ from resweep.config import compose
 from resweep.config.compose import Layer
 from resweep.config.section import Int, Positive
 from resweep.errors import ConfigError, Problem
+from resweep.plurals import counted
 from resweep.search.observe import check_tables
 from resweep.search.stages import round_names
 from resweep.study.fit_fields import fit_fields
@@ -186,7 +187,7 @@ def _warn_of_infeasible(phase: SweepPhase, sweep: Sweep) -> list[str]:
         if why is None:
             return []
         first = first or why
-    warning = f"none of its {len(phase.assignments)} trials can be trained: {first}"
+    warning = f"of {counted(len(phase.assignments), 'trial')} none can be trained: {first}"
     return [f"{sweep.origin}: {warning}"] if first else []
 
 
@@ -196,9 +197,9 @@ def _warn_of_idle(phase: SweepPhase, sweep: Sweep) -> list[str]:
     if phase.search is not None and len(phase.search.rounds) == 1:
         count = len(phase.trials)
         found.append(
-            f"{sweep.origin}: all {count} trials fit in one round of {phase.search.round_size}, so "
-            "none is proposed from results; set a smaller round_size in the study's phase "
-            "(run_sweep.py --round-size)"
+            f"{sweep.origin}: {counted(count, 'trial')} fit in one round of "
+            f"{phase.search.round_size}, so none is proposed from results; set a smaller "
+            "round_size in the study's phase (run_sweep.py --round-size)"
         )
     sizes = {size for _, size in phase.rung_sizes}
     if phase.rungs is not None and len(sizes) == 1:

@@ -159,6 +159,10 @@ class SweepPhase(Phase):
             stop=stop,
         )
 
+    def assigned(self, trial: str) -> dict[str, Any]:
+        """Return what a trial of a grid or random sweep varies; nothing for a suggested one."""
+        return dict(self.assignments.get(trial, {}))
+
     # What is filled by jobs
 
     def fills(self, layout: Layout) -> list[Fill]:

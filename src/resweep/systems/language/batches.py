@@ -7,6 +7,8 @@ reads the same batches, with any number of processes.
 
 import numpy as np
 
+from resweep.plurals import counted
+
 
 class TrainBatches:
     """Batches of the training split.
@@ -29,7 +31,7 @@ class TrainBatches:
         self.windows = windows_per_epoch(len(tokens), context_length)
         if self.windows < 1:
             raise ValueError(
-                f"{len(tokens)} tokens are too few for a window of {context_length} + 1"
+                f"{counted(len(tokens), 'token')}, too few for a window of {context_length} + 1"
             )
         self._epoch = -1
         self._starts = np.empty(0, np.int64)

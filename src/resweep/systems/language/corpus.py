@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from resweep.errors import DataError
+from resweep.plurals import counted
 from resweep.systems.language.hub import dataset_files, dataset_folder, read_dataset
 from resweep.systems.language.text_files import (
     expand_home,
@@ -68,8 +69,16 @@ def read_documents(settings: Mapping[str, Any]) -> list[str]:
         ]
     documents = [document for document in documents if document.strip()]
     if not documents:
-        raise DataError(f"data.source: {settings['source']}: the source has no text")
+        raise DataError(f"data.source: {settings['source']}: no text in {_named(settings)}")
     return documents
+
+
+def _named(settings: Mapping[str, Any]) -> str:
+    """Return what a source is read from: the data set, or its first file and how many more."""
+    if settings["source"] not in ("text", "jsonl"):
+        return str(settings["dataset"] or "the documentation")
+    first, *more = _text_files(settings)
+    return f"{first} and {counted(len(more), 'more file')}" if more else str(first)
 
 
 def _python_documentation() -> Iterator[str]:
@@ -137,7 +146,7 @@ def split_documents(documents: list[str], settings: Mapping[str, Any]) -> dict[s
             filled = 0.0
         splits[wanted[0][0] if wanted else "train"] += group
         filled += sum(len(document.encode()) for document in group)
-    _refuse_empty(splits, settings, f"{len(groups)} different documents are too few to split")
+    _refuse_empty(splits, settings, f"{counted(len(groups), 'different document')} cannot be split")
     return splits
 
 
@@ -146,7 +155,7 @@ def _split_text(text: str, settings: Mapping[str, Any]) -> dict[str, list[str]]:
     val = test - round(len(text) * settings["val_fraction"])
     splits = {"train": [text[:val]], "val": [text[val:test]], "test": [text[test:]]}
     splits = {name: [part for part in parts if part] for name, parts in splits.items()}
-    _refuse_empty(splits, settings, f"{len(text)} characters are too few to split")
+    _refuse_empty(splits, settings, f"{counted(len(text), 'character')} cannot be split")
     return splits
 
 
@@ -154,7 +163,12 @@ def _refuse_empty(splits: Mapping[str, list[str]], settings: Mapping[str, Any], 
     needed = [name for name in SPLITS if name != "test" or settings["test_fraction"] > 0]
     empty = [name for name in needed if not splits[name]]
     if empty:
+        fixes = []
+        if settings["split"] == "document":
+            fixes.append("set data.split: contiguous (one long text)")
+            if settings["source"] == "text" and settings["documents"] == "file":
+                fixes.append("set data.documents: blank_line")
         raise DataError(
-            f"data: {what}: {' and '.join(empty)} would be empty; add more text, or set "
-            "data.split: contiguous (one long text) or data.documents: blank_line"
+            f"data: {what}: {' and '.join(empty)} would be empty; "
+            f"{' or '.join(['add more text', *fixes])}"
         )

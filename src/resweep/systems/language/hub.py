@@ -151,7 +151,7 @@ def read_dataset(settings: Mapping[str, Any]) -> Iterator[str]:
         if field not in rows.column_names:
             columns = ", ".join(rows.column_names)
             raise DataError(
-                f"data.text_field: {field}: no such column in {name}; available: {columns}"
+                f"data.text_field: {field}: no such column in {name}; there are: {columns}"
             )
         batches = rows.select_columns([field]).iter(batch_size=1000)
         texts = (text for batch in batches for text in batch[field])

@@ -74,10 +74,20 @@ def test_a_contiguous_split_joins_documents():
     assert "".join(splits[name][0] for name in SPLITS) == "a" * 50 + "\n\n" + "b" * 50
 
 
-@pytest.mark.parametrize("split", ["document", "contiguous"])
-def test_too_little_text_is_one_line_with_the_fix(split):
-    message = data_error(split_documents, ["a"], settings(split=split))
-    assert "data.split: contiguous" in message
+@pytest.mark.parametrize(
+    ("changes", "advised"),
+    [
+        ({"source": "text"}, ["split: contiguous", "documents: blank_line"]),
+        ({"source": "text", "documents": "blank_line"}, ["split: contiguous"]),
+        ({"source": "jsonl"}, ["split: contiguous"]),
+        ({"source": "text", "split": "contiguous"}, []),
+    ],
+)
+def test_too_little_text_is_one_line_with_fixes_that_are_not_set_yet(changes, advised):
+    message = data_error(split_documents, ["a"], settings(paths=["a"], **changes))
+    possible = ("split: contiguous", "documents: blank_line")
+    assert [fix for fix in possible if f"data.{fix}" in message] == advised
+    assert "\n" not in message and "1 " in message
 
 
 # Sources
@@ -198,7 +208,11 @@ def test_the_folder_that_is_searched_may_be_missing(pattern, folder, tmp_path, m
 
 def test_files_without_text_are_refused(tmp_path):
     (tmp_path / "a.txt").write_text(" \n\n")
-    assert "no text" in data_error(read_documents, text_settings(tmp_path / "a.txt"))
+    message = data_error(read_documents, text_settings(tmp_path / "a.txt"))
+    assert "no text" in message and str(tmp_path / "a.txt") in message
+    (tmp_path / "b.txt").write_text(" ")
+    message = data_error(read_documents, text_settings(tmp_path / "*.txt"))
+    assert str(tmp_path / "a.txt") in message and "1 more file" in message
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,22 @@
+"""How the commands format their --help: examples as they are, placeholders by type, defaults."""
+
+import argparse
+from pathlib import Path
+
+from resweep.json_files import json_argument
+
+PLACEHOLDERS = {Path: "PATH", int: "N", float: "X", json_argument: "JSON"}
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of the description; adds each default that its help does not name."""
+
+    def _get_default_metavar_for_optional(self, action: argparse.Action) -> str:
+        return PLACEHOLDERS.get(action.type, action.dest.upper())
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        text, default = action.help, action.default
+        shown = isinstance(default, str | Path | int | float) and not isinstance(default, bool)
+        if text is None or not shown or f"{default}" in ("", argparse.SUPPRESS, "{}"):
+            return text
+        return text if text.endswith(")") else f"{text} ({default})".replace("%", "%%")
