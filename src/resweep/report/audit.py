@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from resweep.canonical import canonical_json
+from resweep.config import compose
 from resweep.data import store as data_store
 from resweep.errors import DamagedFile
 from resweep.paths import Layout
@@ -18,7 +19,7 @@ from resweep.store import checkpoints as checkpoint
 from resweep.store.answer import Infeasible, Served, Unknown, answer
 from resweep.store.run import Run
 from resweep.study.fill import Fill
-from resweep.study.study import Phase, Study
+from resweep.study.study import Phase, Study, distinct
 from resweep.systems.registry import find_system, metric_of, system_of
 from resweep.trials.record import Status, read_record
 from resweep.trials.trial import Trial
@@ -41,7 +42,8 @@ class PhaseCost:
             that says so, and train nothing.
         open_slots: Slots that are decided later: an earlier phase, round or rung that fills them
             will be trained or ranked first. At most so many more runs are trained.
-        steps: Optimizer steps to train, with open slots counted in full and none stopped early.
+        steps: Optimizer steps to train at most: open slots count as the longest training that they
+            may get, and none stops early.
         units: What these steps train on, in the system's unit.
     """
 
@@ -59,7 +61,9 @@ def audit(study: Study, layout: Layout) -> dict[str, PhaseCost]:
     """Count each phase of a study; a run that two phases share is trained in the first."""
     seen: dict[str, int] = {}
     unchanged = Unchanged(study, layout)
-    return {phase.name: _audit_phase(phase, layout, unchanged, seen) for phase in study.phases}
+    return {
+        phase.name: _audit_phase(study, phase, layout, unchanged, seen) for phase in study.phases
+    }
 
 
 def audit_old_bests(study: Study, layout: Layout) -> str | None:
@@ -70,11 +74,12 @@ def audit_old_bests(study: Study, layout: Layout) -> str | None:
 
 
 def _audit_phase(
-    phase: Phase, layout: Layout, unchanged: Unchanged, seen: dict[str, int]
+    study: Study, phase: Phase, layout: Layout, unchanged: Unchanged, seen: dict[str, int]
 ) -> PhaseCost:
     """Count one phase.
 
     Args:
+        study: The study.
         phase: The phase.
         layout: Of the results folder.
         unchanged: What stands of earlier phases; adds its own.
@@ -83,17 +88,18 @@ def _audit_phase(
     cost = PhaseCost(trials=len(phase.trials))
     states: dict[str, set[str]] = {}
     fills = {path: fill for fill in phase.fills(layout) for path in fill.outputs["trials"]}
+    open_at: dict[int, int] = {}
     for position, stage in enumerate(phase.stages):
         for trial, record in _trials(phase, stage, fills, layout, unchanged):
             if trial is None:
-                cost.open_slots += 1
-                _add_steps(cost, phase.config, _steps_of_stage(phase, position, layout))
+                open_at[position] = open_at.get(position, 0) + 1
                 continue
             state, stands = _audit_trial(trial, record, cost, layout, seen)
             if state != Status.EMPTY:
                 states.setdefault(trial.trial, set()).add(state)
             if stands:
                 unchanged.add_record(record)
+    _add_open(cost, open_at, study, phase, layout)
     cost.stored = len([found for found in states.values() if found == {STORED}])
     cost.infeasible = len([found for found in states.values() if Status.INFEASIBLE in found])
     return cost
@@ -172,14 +178,47 @@ def _add_run(
     seen[run] = max(begin, until)
 
 
-def _steps_of_stage(phase: Phase, position: int, layout: Layout) -> int:
-    """Steps that an open slot of a stage would add, by the phase's configuration."""
-    horizon = _horizon(phase.config, layout)
-    metric = metric_of(phase.config, phase.metric)
+def _add_open(
+    cost: PhaseCost, open_at: Mapping[int, int], study: Study, phase: Phase, layout: Layout
+) -> None:
+    """Add the slots that are open at stages of a phase, with the most that they may train."""
+    if not open_at:
+        return
+    configs = _possible_configs(study, phase)
+    for position, slots in open_at.items():
+        steps = [_steps_of_stage(config, phase, position, layout) for config in configs]
+        units = [
+            count * system_of(config).cost(config, None).step_units
+            for config, count in zip(configs, steps, strict=True)
+        ]
+        cost.open_slots += slots
+        cost.steps += slots * max(steps)
+        cost.units += slots * max(units)
+
+
+def _possible_configs(study: Study, phase: Phase) -> list[dict[str, Any]]:
+    """Return what a slot of a phase may train, as far as it is known: at least one."""
+    schema = system_of(phase.config).schema
+    configs = [compose.assign(phase.config, one) for one in distinct(_possible(study, phase))]
+    return [one for one in configs if compose.infeasible(one, schema) is None] or [phase.config]
+
+
+def _possible(study: Study, phase: Phase) -> Iterator[dict[str, Any]]:
+    """Yield what the slots of a phase may be assigned: what it varies, or a phase above it."""
+    yield {}
+    yield from map(dict, phase.varied())
+    for source in phase.asks:
+        yield from _possible(study, study.phase(source))
+
+
+def _steps_of_stage(config: dict[str, Any], phase: Phase, position: int, layout: Layout) -> int:
+    """Steps that a configuration would be trained for at a stage."""
+    horizon = _horizon(config, layout)
+    metric = metric_of(config, phase.metric)
     stage = phase.stages[position]
 
     def end(band: int | None) -> int:
-        step = step_of(band, metric, phase.config["training"])
+        step = step_of(band, metric, config["training"])
         return horizon if step is None else min(step, horizon)
 
     begin = 0 if stage.first else end(phase.stages[position - 1].rung.band)

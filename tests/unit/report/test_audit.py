@@ -206,6 +206,17 @@ def test_slots_of_a_known_ranking_are_planned_again(
     assert counts(costs["rerun"]) == expected
 
 
+def test_an_open_slot_may_get_the_longest_training(tmp_path: Path) -> None:
+    phases = [PHASES[0], PHASES[1] | {"set": {"training.batch_size": 12}}]
+    sweep = {"method": "grid", "parameters": {"max_steps": {"values": [20, 60]}}}
+    content = {"name": "made", "base": {}, "set": SIZES, "phases": phases}
+    study = load_written(tmp_path, content, "rates", sweep)
+    costs = audit(study, Layout(tmp_path / "results"))
+    assert counts(costs["sweep"]) == (0, 2, 0, 80)
+    assert counts(costs["rerun"]) == (0, 0, 2, 2 * 60)
+    assert costs["rerun"].units == 2 * 60 * 12 * SIZES["model.context_length"]
+
+
 # Rounds and rungs with results
 
 SEARCH = {
