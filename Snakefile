@@ -4,9 +4,8 @@
 #     snakemake --profile profiles/slurm     the cluster
 #     snakemake -n                           the whole plan, before a second is spent
 #     snakemake --config study=NAME          another study of config/studies/
-
-
-configfile: "config/config.yaml"
+#
+# config/config.yaml says which studies; it is read by the rules of YAML 1.2, like all of config/.
 
 
 wildcard_constraints:

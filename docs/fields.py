@@ -14,7 +14,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from resweep.config.section import LABEL
+from resweep.config.section import LABEL, LARGEST, MOST, MOST_SIZE
 from resweep.study.kinds.registry import KINDS, kind_name
 from resweep.study.phase_file import PhaseFile
 from resweep.study.schema import Publish, Resources, Score, Tracking
@@ -40,7 +40,7 @@ NAMES = {
     "string": "text",
     "object": "mapping",
 }
-NO_BOUND = 2**63  # what limits an integer's storage tells a user nothing
+NO_BOUNDS = (2**63, MOST, -MOST, MOST_SIZE, LARGEST, -LARGEST)  # nobody means to go there
 
 
 def with_tables(text: str) -> str:
@@ -97,7 +97,7 @@ def _bounds(annotation: Any, marks: Iterable[Any]) -> Iterator[str]:
             yield from _bounds(None, mark.metadata)
         for name, sign in BOUNDS.items():
             bound = getattr(mark, name, None)
-            if isinstance(bound, int | float) and bound < NO_BOUND:
+            if isinstance(bound, int | float) and bound not in NO_BOUNDS:
                 yield f"{sign} {bound}"
     for part in get_args(annotation):
         yield from _bounds(part, getattr(part, "__metadata__", ()))

@@ -21,6 +21,7 @@ if workflow.is_main_process:
 from resweep.canonical import canonical_json
 from resweep.errors import ResweepError, describe
 from resweep.imports import code_digest
+from resweep.jobs.initial_weights import check_initial_weights
 from resweep.jobs.options import JobOptions
 from resweep.jobs.resources import TrialNeeds, scheduler_resources
 from resweep.machine.programs import running_in
@@ -65,7 +66,8 @@ def without_braces(files):
 
 
 try:
-    STUDIES = load_studies(config)
+    STUDIES = load_studies(config, file=Path("config/config.yaml"))
+    check_initial_weights(STUDIES, LAYOUT)
     DATA = [(study, one) for study in STUDIES for one in data_sets(study, LAYOUT)]
     if workflow.is_main_process:
         LOST.update({study.name: find_lost(LAYOUT, study) for study in STUDIES})

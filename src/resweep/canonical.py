@@ -1,7 +1,8 @@
 """Canonical JSON and the short digests made of it: the names of runs, trials and data.
 
 Equal content always gives equal text, on every machine and Python version; what has no single
-spelling (nan, infinities, minus zero, other types) is refused.
+spelling (nan, infinities, minus zero, other types) is refused, and so is what a file or a table
+could not hold.
 """
 
 import hashlib
@@ -10,6 +11,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+MOST_LEVELS = 100  # of lists and mappings within each other
+LARGEST = 1e300  # of numbers: sums and multiples of them are still numbers
 SAMPLED_DIGITS = 8  # exp and log differ between C libraries in the last bits
 
 
@@ -22,10 +25,10 @@ def canonical_json(content: Any) -> str:
     """Compact JSON text with sorted keys.
 
     Raises:
-        ValueError: A number is nan, infinite or -0.0, a key is not a string, or a type has no JSON
-            form; the message gives the path of that value.
+        ValueError: A number is nan, infinite or -0.0, a key is not a string, a type has no JSON
+            form, or something is too large, too deep or no text; the message gives the path.
     """
-    _refuse_ambiguous(content, "")
+    _refuse_ambiguous(content, "", 0)
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -40,20 +43,43 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _refuse_ambiguous(content: Any, path: str) -> None:
+def text_fault(text: str) -> str | None:
+    """Return why text cannot be written to files and command lines, or None."""
+    if "\0" in text:
+        return "a text has a NUL character; remove it"
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            return f"a text has half a character, {text[error.start]!a}; remove it"
+    return None
+
+
+def _refuse_ambiguous(content: Any, path: str, level: int) -> None:
     kind = type(content)
-    if kind is str or kind is int or kind is bool or content is None:
+    if content is None or kind is bool:
         return
-    if kind is float:
+    if kind is int:
+        if not -LARGEST < content < LARGEST:
+            raise ValueError(f"{path or 'value'} is too large a number")
+    elif kind is str:
+        if text_fault(content) is not None:
+            raise ValueError(f"{path or 'value'}: {text_fault(content)}")
+    elif kind is float:
         if not math.isfinite(content) or (content == 0.0 and math.copysign(1.0, content) < 0):
             raise ValueError(f"{path or 'value'} = {content!r} has no canonical form")
-    elif kind is dict:
-        for key, value in content.items():
-            if type(key) is not str:
-                raise ValueError(f"{path or 'value'}: the key {key!r} should be a string")
-            _refuse_ambiguous(value, f"{path}.{key}" if path else key)
-    elif kind is list or kind is tuple:
-        for position, value in enumerate(content):
-            _refuse_ambiguous(value, f"{path}[{position}]")
+    elif kind is dict or kind is list or kind is tuple:
+        if level == MOST_LEVELS:
+            raise ValueError(f"{path[:40]}: lists or mappings are nested too deeply")
+        if kind is dict:
+            for key, value in content.items():
+                if type(key) is not str:
+                    raise ValueError(f"{path or 'value'}: the key {key!r} should be a string")
+                if text_fault(key) is not None:
+                    raise ValueError(f"{path or 'value'}: {text_fault(key)}")
+                _refuse_ambiguous(value, f"{path}.{key}" if path else key, level + 1)
+        else:
+            for position, value in enumerate(content):
+                _refuse_ambiguous(value, f"{path}[{position}]", level + 1)
     else:
         raise ValueError(f"{path or 'value'}: {kind.__name__} has no canonical form")

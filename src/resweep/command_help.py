@@ -2,16 +2,27 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-from resweep.json_files import json_argument
+from resweep.command_line import JsonArgument, count, file_path, id_of_run, positive, seconds
 
-PLACEHOLDERS = {Path: "PATH", int: "N", float: "X", json_argument: "JSON"}
+PLACEHOLDERS: dict[Any, str] = {
+    file_path: "PATH",
+    int: "N",
+    positive: "N",
+    count: "N",
+    float: "X",
+    seconds: "SECONDS",
+    id_of_run: "RUN_ID",
+}
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Keeps the lines of the description; adds each default that its help does not name."""
 
     def _get_default_metavar_for_optional(self, action: argparse.Action) -> str:
+        if isinstance(action.type, JsonArgument):
+            return "JSON"
         return PLACEHOLDERS.get(action.type, action.dest.upper())
 
     def _get_help_string(self, action: argparse.Action) -> str | None:

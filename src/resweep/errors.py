@@ -17,6 +17,7 @@ from typing import Any
 
 # Of a disk without space, a quota, a limit on the size of files.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+MOST_SHOWN = 200  # characters of a key or a value in a message
 
 
 class ResweepError(Exception):
@@ -33,9 +34,23 @@ class Problem:
     hint: str
 
     def __str__(self) -> str:
-        shown = f" = {self.value!r}" if self.value is not None else ""
-        where = f"{self.key}{shown}: " if self.key else ""
-        return f"{self.file}: {where}{self.hint}"
+        shown = f" = {_shortened(repr(self.value))}" if self.value is not None else ""
+        where = f"{_shortened(self.key)}{shown}: " if self.key else ""
+        return one_line(f"{self.file}: {where}{self.hint}")
+
+
+def one_line(text: str) -> str:
+    """Return text with its line breaks and other control characters written out."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def _shortened(text: str) -> str:
+    """Return text that is short enough for a line: a value can have megabytes."""
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 40]} ... {text[-30:]}"
 
 
 class ConfigError(ResweepError):
@@ -141,6 +156,8 @@ def _hint(number: int | None, path: Path) -> str:
     """Return what helps, after a separator; empty if that is not known."""
     if number in FULL:
         return "; free some space, then run the same command again"
+    if number == errno.ENAMETOOLONG:
+        return "; use a shorter name"
     if number == errno.EROFS:
         return "; only reading is possible there: write elsewhere, or mount it for writing"
     if number in (errno.EACCES, errno.EPERM):

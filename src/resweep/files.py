@@ -20,6 +20,16 @@ _OF_RUST = re.compile(r"\(os error (\d+)\)")
 _OF_NUMPY = re.compile(r"\d+ requested and \d+ written")
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a file; a name that no file can have is that of none."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return False
+
+
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Give errors of writing the name of a file: those of a full disk have none.

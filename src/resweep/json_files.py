@@ -7,7 +7,6 @@ Nothing is believed because it is there: a disk, a copy or an editor may have ch
 older versions have no checksum; their type is checked.
 """
 
-import argparse
 import errno
 import hashlib
 import json
@@ -22,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from resweep.errors import DamagedFile
 from resweep.files import write_atomically
+from resweep.violations import MISSING, violations
 
 CHECKSUM = "checksum"
 CHECKSUM_LENGTH = 16
@@ -123,37 +123,11 @@ def typed(content: Mapping[str, Any], shape: TypeAdapter[Any]) -> Any:
     try:
         return shape.validate_python(content, strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "missing":
-            raise ValueError(f"has no {key}") from None
-        shown = f"has {key} = {first['input']!r:.40}: " if key else ""
-        raise ValueError(shown + first["msg"].removeprefix("Value error, ")) from None
-
-
-def text_argument(text: str) -> str:
-    """Return the text of a command's argument: itself, or the content of `@FILE`.
-
-    One argument of a command ends at 128 kB: what may be longer comes in a file.
-
-    Raises:
-        OSError: The file cannot be read.
-    """
-    return Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text
-
-
-def json_argument(text: str) -> Any:
-    """Return the content of a command's argument that is JSON, or `@FILE`, a file of it.
-
-    Raises:
-        argparse.ArgumentTypeError: It is not JSON.
-        OSError: The file cannot be read.
-    """
-    text = text_argument(text)
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not JSON: {error}") from None
+        first = violations(error, content)[0]
+        if first.type == MISSING:
+            raise ValueError(f"has no {first.key}") from None
+        shown = f"has {first.key} = {first.value!r:.40}, which " if first.place else ""
+        raise ValueError(f"{shown}{first.hint}") from None
 
 
 def set_aside(path: Path, what: str) -> Path:

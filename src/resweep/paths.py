@@ -24,11 +24,11 @@ CLAIMS = "claims"
 METRICS = "metrics.jsonl"
 TIMING = "timing.jsonl"
 
-_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"  # of a study, a phase or a trial
+NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"  # of a study, a phase or a trial
 _RUN = re.compile(r"[0-9a-f]{12}")
 _RECORD = re.compile(r"(?:0|[1-9][0-9]*)(?:-[a-z]+)*(?:-[0-9a-f]{6})?\.json")  # {step}[-{rule}]
-_CLAIM = re.compile(rf"{_NAME}\.{_NAME}\.({_NAME})")
-_SLOT = re.compile(rf"{_NAME}\.json")
+_CLAIM = re.compile(rf"{NAME}\.{NAME}\.({NAME})")
+_SLOT = re.compile(rf"{NAME}\.json")
 
 
 def is_run_id(name: str) -> bool:

@@ -2,16 +2,27 @@
 
 PyYAML follows YAML 1.1, where `1e-4` is a string, `on` a boolean, `012` ten and `1:30` ninety;
 sweep files are full of the first. Merge keys (`<<`) stay, as real files use them. Duplicate keys
-are errors, since the last one would silently win.
+are errors, since the last one would silently win. So is what nothing later could work with: text
+that is not Unicode, numbers that cannot be written out, and files that a few lines of aliases make
+endless.
 """
 
+import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from resweep.canonical import MOST_LEVELS, text_fault
 from resweep.errors import ConfigError, Problem
+
+MOST_NODES = 1_000_000  # of a file, with all its aliases written out
+MOST_BITS = 14_000  # of a whole number: Python writes no longer ones as text
+_FEW_NODES = 1000  # a text with fewer signs of nodes is not deep enough to exhaust the C stack
+_SIGNS = "[{-?:"
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -55,35 +66,65 @@ for _class in (_Yaml12Loader, _Yaml12Dumper):
 def _construct_int(loader: Any, node: Any) -> int:
     text = loader.construct_scalar(node)
     try:
-        return int(text, 0 if text.startswith(("0o", "0x")) else 10)
+        value = int(text, 0 if text.startswith(("0o", "0x")) else 10)
     except ValueError:
         raise _wrong(node, f"{text[:40]} is not a whole number, or has too many digits") from None
+    if value.bit_length() > MOST_BITS:
+        raise _wrong(node, f"{text[:40]} has too many digits")
+    return value
 
 
 def _construct_float(loader: Any, node: Any) -> float:
-    text = loader.construct_scalar(node).lower().replace(".inf", "inf").replace(".nan", "nan")
+    given = loader.construct_scalar(node)
+    text = given.lower().replace(".inf", "inf").replace(".nan", "nan")
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
-        raise _wrong(node, f"{text[:40]} is not a number") from None
+        raise _wrong(node, f"{given[:40]} is not a number") from None
+    if math.isinf(value) and "inf" not in text:
+        raise _wrong(node, f"{given[:40]} is too large a number")
+    return value
+
+
+def _construct_str(loader: Any, node: Any) -> str:
+    text: str = loader.construct_scalar(node)
+    fault = text_fault(text)
+    if fault is not None:
+        raise _wrong(node, fault)
+    return text
 
 
 def _construct_mapping(loader: Any, node: Any) -> dict[Any, Any]:
     seen: set[Any] = set()
-    for key_node, _ in node.value:
-        if key_node.tag == "tag:yaml.org,2002:merge":
-            continue
-        key = loader.construct_object(key_node, deep=True)
-        if isinstance(key, dict | list | set):
-            raise _wrong(key_node, "a key should be plain text; quote it if it contains braces")
-        if key in seen:
-            raise _wrong(key_node, f"the key {key!r} appears twice; remove one")
-        seen.add(key)
-    return yaml.constructor.SafeConstructor.construct_mapping(loader, node, deep=True)
+    with _one_level_deeper(loader, node):
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = loader.construct_object(key_node, deep=True)
+            if isinstance(key, dict | list | set):
+                raise _wrong(key_node, "a key should be plain text; quote it if it contains braces")
+            if key in seen:
+                raise _wrong(key_node, f"the key {key!r:.80} appears twice; remove one")
+            seen.add(key)
+        return yaml.constructor.SafeConstructor.construct_mapping(loader, node, deep=True)
 
 
 def _construct_sequence(loader: Any, node: Any) -> list[Any]:
-    return list(yaml.constructor.SafeConstructor.construct_sequence(loader, node, deep=True))
+    with _one_level_deeper(loader, node):
+        return list(yaml.constructor.SafeConstructor.construct_sequence(loader, node, deep=True))
+
+
+@contextmanager
+def _one_level_deeper(loader: Any, node: Any) -> Iterator[None]:
+    """Count levels of nesting: everything later walks them by recursion."""
+    loader.level = getattr(loader, "level", 0) + 1
+    if loader.level > MOST_LEVELS:
+        raise _wrong(node, _TOO_DEEP)
+    yield
+    loader.level -= 1
+
+
+_TOO_DEEP = f"lists or mappings are nested too deeply; at most {MOST_LEVELS} levels are allowed"
 
 
 def _wrong(node: Any, problem: str) -> yaml.constructor.ConstructorError:
@@ -92,16 +133,47 @@ def _wrong(node: Any, problem: str) -> yaml.constructor.ConstructorError:
 
 _Yaml12Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
 _Yaml12Loader.add_constructor("tag:yaml.org,2002:float", _construct_float)
+_Yaml12Loader.add_constructor("tag:yaml.org,2002:str", _construct_str)
 _Yaml12Loader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
 _Yaml12Loader.add_constructor("tag:yaml.org,2002:seq", _construct_sequence)
 
 
 def parse(text: str) -> Any:
     """Parse YAML text; raises `yaml.YAMLError`."""
-    try:
-        return yaml.load(text, Loader=_Yaml12Loader)
-    except RecursionError:
-        raise yaml.YAMLError("lists or mappings are nested too deeply") from None
+    fault = text_fault(text)
+    if fault is not None:
+        raise yaml.YAMLError(fault)
+    if "&" in text or sum(map(text.count, _SIGNS)) > _FEW_NODES:
+        _check_size(text)
+    return yaml.load(text, Loader=_Yaml12Loader)
+
+
+def _check_size(text: str) -> None:
+    """Refuse a text that is too deep or too large to be composed; raises `yaml.YAMLError`.
+
+    Aliases are counted as often as they are used: nine lines of them can make a billion nodes.
+    """
+    sizes: dict[str, int] = {}  # nodes below each anchor, and itself
+    collections: list[tuple[str | None, int]] = []  # anchors of the open ones, nodes before them
+    nodes = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.AliasEvent):
+            if any(anchor == event.anchor for anchor, _ in collections):
+                raise _wrong(event, f"*{event.anchor} is inside of &{event.anchor} itself")
+            nodes += sizes.get(str(event.anchor), 1)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            collections.append((event.anchor, nodes))
+            nodes += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = collections.pop()
+            if anchor is not None:
+                sizes[anchor] = nodes - before
+        elif isinstance(event, yaml.ScalarEvent):
+            nodes += 1
+        if nodes > MOST_NODES:
+            raise _wrong(event, f"has more than {MOST_NODES:,} values, or aliases that repeat them")
+        if len(collections) > MOST_LEVELS:
+            raise _wrong(event, _TOO_DEEP)
 
 
 def parse_scalar(text: str) -> Any:
@@ -123,7 +195,7 @@ def load(path: Path) -> Any:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(Problem(str(path), "", None, "there is no such file")) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(Problem(str(path), "", None, f"cannot be read: {error}")) from None
     try:
         return parse(text)

@@ -18,7 +18,7 @@ WRONG = [
     ("conclude.py --records p/records/no.json --decisions no.csv", "p/records/no.json"),
     ("decide.py nobodys sweep", "results/nobodys/study.yaml"),
     ("draw_rules.py picture", "snakemake --rulegraph dot"),
-    ("forget.py runs nobodys", "nobodys"),
+    ("forget.py runs 0123456789ab", "0123456789ab"),
     ("forget.py phase nobodys sweep", "results/nobodys/sweep/records"),
     ("forget.py failed --study nobodys", "results/nobodys/"),
     ("forget.py drifted --study nobodys", "results/nobodys/"),
@@ -37,6 +37,58 @@ WRONG = [
     ("tabulate_runs.py --study s --records no.json", "no.json"),
     ("train.py --trial no.yaml --record record.json", "no.yaml"),
     ("upload_rerun_configs.py --config-dir no --artifact-name a --project p", "no"),
+]
+
+
+# Arguments that cannot be meant, and what the error has to name.
+PLAN = '{"study": "s", "phase": "p", "config": {}, "overrides": {}, "seeds": [1]}'
+KEEP = "keep_models.py --study s --phase p --policy best --scores s.csv --models m --decisions d"
+RECORDS = "--records r.json --trials t.yaml --plan"
+UNFIT = [
+    ("audit.py|", "STUDY"),
+    ("audit.py|quickstart|--results=", "--results"),
+    ("audit.py|quickstart|--set=", "--set"),
+    ("decide.py|../x|sweep", "STUDY"),
+    ("forget.py|runs|../../x", "RUN_ID"),
+    ("forget.py|phase|s|../x", "phase"),
+    ("forget.py|failed|--study=", "--study"),
+    (f"{KEEP} --top 0", "--top"),
+    (f"{KEEP} --top 1 --trials -1", "--trials"),
+    (f"{KEEP} --top 1 --best-of-study []", "--best-of-study"),
+    (f"{KEEP} --top 1 --best-of-study {{}}", "metric"),
+    ("plan_rerun.py --best b.yaml --trials t.yaml --plan []", "--plan"),
+    ("plan_rerun.py --best b.yaml --trials t.yaml --plan {}", "study"),
+    (f"plan_rerun.py|--best|b|--trials|t|--plan|{PLAN.replace('[1]', '[]')}", "seeds"),
+    (f"plan_rerun.py|--best|b|--trials|t|--plan|{PLAN.replace('study', 'studdy')}", "study"),
+    ("prepare_data.py --stamp s.json --settings {", "--settings"),
+    ("prepare_data.py --stamp s.json --settings @nowhere.json", "nowhere.json"),
+    ('prepare_data.py --stamp s.json --settings {"tokens":5}', "tokens = 5"),
+    ("prepare_data.py --stamp s.json --settings {} --system x", "--system"),
+    (f"promote.py --decisions d.csv {RECORDS} 5", "--plan"),
+    (f"promote.py --decisions d.csv {RECORDS} {{}}", "study"),
+    (f"suggest.py {RECORDS} {{}}", "study"),
+    (f'suggest.py {RECORDS} {{"x":NaN}}', "NaN"),
+    ("publish_model.py|--scores|s.csv|--artifact-name|a|--project=", "--project"),
+    ("publish_model.py --scores s.csv --artifact-name a --project p --metadata [1]", "--metadata"),
+    ("report.py|", "STUDY"),
+    ("report.py|s|--output=", "--output"),
+    ("run_sweep.py --sweep-config s.yaml --count 0", "--count"),
+    ("run_sweep.py|--sweep-config|s.yaml|--project=", "--project"),
+    ("run_sweep.py|--sweep-config|s.yaml|--own|", "--own"),
+    ("score.py --records r.json --scores s.csv --study s --tolerate-failures -1", "failures"),
+    ("score.py --records r.json --scores s.csv --study s --score x", "--score"),
+    ("select_best.py --scores s.csv --output o.yaml --top 0", "--top"),
+    ("select_best.py --scores s.csv --output o.yaml --top 1e3", "--top"),
+    ("summarize.py|..", "STUDY"),
+    ("tabulate_runs.py --study ../x --records r.json", "--study"),
+    ("train.py --record r.json --content [", "--content"),
+    ("train.py --record r.json --content []", "--content"),
+    ("train.py --record r.json --content {}", "study"),
+    ("train.py --record r.json --trial t.yaml --lock-timeout nan", "--lock-timeout"),
+    ('train.py --record r.json --trial t.yaml --tracking {"wandb":"on"}', "wandb"),
+    ("train.py|--study=", "study"),
+    ("upload_rerun_configs.py|--artifact-name|a|--project|p|--config-dir=", "--config-dir"),
+    ("write_study.py --output o.yaml --content 5", "--content"),
 ]
 
 
@@ -83,6 +135,18 @@ def test_what_is_not_there_is_one_line(command: str, named: str, call, tmp_path:
     assert code == 1 and len(lines) == 1 and named in lines[0], errors
     assert "Traceback" not in errors
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
+
+
+@pytest.mark.parametrize(("command", "named"), UNFIT, ids=lambda text: text.partition(" ")[0])
+def test_what_cannot_be_meant_is_refused_at_once(
+    command: str, named: str, call, tmp_path: Path
+) -> None:
+    code, output, errors = call(*command.split("|" if "|" in command else " "))
+    assert code in (1, 2) and output == ""
+    lines = [line for line in errors.splitlines() if "error: " in line]
+    assert len(lines) == 1 and named in lines[0], errors
+    assert "Traceback" not in errors
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_forgetting_says_what_else_is_gone_and_how_it_comes_back(call, tmp_path: Path) -> None:

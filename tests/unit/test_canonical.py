@@ -1,5 +1,6 @@
 """One spelling for equal content, and none for what has no single one."""
 
+import functools
 import math
 
 import numpy as np
@@ -21,6 +22,11 @@ from resweep.canonical import canonical_json, digest, file_digest, round_sampled
         ({"x": np.float64(0.5)}, "x: float64"),
         ({"x": np.int64(3)}, "x: int64"),
         ({"x": b"text"}, "x: bytes"),
+        ({"x": 10**301}, "x is too large"),
+        ({"x": ["a\0"]}, r"x\[0\]: .*NUL"),
+        ({"x": {"\udc80": 1}}, "x: .*character"),
+        ({"x": "\ud800"}, "x: .*character"),
+        (functools.reduce(lambda inner, _: [inner], range(100), []), "nested"),
     ],
 )
 def test_what_has_no_single_spelling_is_refused_with_its_path(content, named):

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from resweep.command_help import HelpFormatter
-from resweep.json_files import json_argument
+from resweep.command_line import JsonArgument, file_path
 
 
 def test_examples_placeholders_and_defaults() -> None:
@@ -15,9 +15,9 @@ def test_examples_placeholders_and_defaults() -> None:
         prog="a.py", description=f"Do it.\n\n{example}\n", formatter_class=HelpFormatter
     )
     add = parser.add_argument
-    add("--results", type=Path, default=Path("results"), help="folder")
+    add("--results", type=file_path, default=Path("results"), help="folder")
     add("--seconds", type=float, default=2.5, help="seconds to wait (2.5)")
-    add("--tracking", type=json_argument, default={}, help="settings")
+    add("--tracking", type=JsonArgument(), default={}, help="settings")
     add("--only", action="store_true", help="list only")
     add("--count", type=int, help="number")
     lines = parser.format_help().splitlines()

@@ -1,6 +1,5 @@
 """JSON files of our own: any change is found, and said with file, what and fix."""
 
-import argparse
 import json
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
 from resweep.errors import DamagedFile
-from resweep.json_files import CHECKSUM, json_argument, read_json, set_aside, to_json, write_json
+from resweep.json_files import CHECKSUM, read_json, set_aside, to_json, write_json
 
 CONTENT = {"step": 40, "metrics": {"val/loss": 3.0625}, "host": None, "names": ["a", "b"]}
 
@@ -74,19 +73,3 @@ def test_what_is_set_aside_keeps_its_bytes(file, caplog):
     assert not file.exists()
     assert aside.read_bytes() == before
     assert "is not JSON" in caplog.text
-
-
-def test_an_argument_is_json_or_a_file_of_it(tmp_path: Path) -> None:
-    content = {"prompt": "é\n" * 100_000}
-    (tmp_path / "a file.json").write_text(json.dumps(content))
-    assert json_argument(f"@{tmp_path}/a file.json") == content
-    assert json_argument('{"a": [1]}') == {"a": [1]}
-    with pytest.raises(FileNotFoundError):
-        json_argument(f"@{tmp_path}/none.json")
-
-
-@pytest.mark.parametrize("text", ["", "{", "nothing", "[" * 100_000])
-def test_another_argument_is_refused_in_one_line(text: str) -> None:
-    with pytest.raises(argparse.ArgumentTypeError) as caught:
-        json_argument(text)
-    assert "JSON" in str(caught.value) and "\n" not in str(caught.value)

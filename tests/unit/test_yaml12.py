@@ -123,6 +123,11 @@ def test_an_object_that_is_used_twice_is_written_twice():
         ("a: 1\n? [x, y]\n: 3\n", 2),
         ("a: 1\nb: !!int ten\n", 2),
         ("a: 1\nb: " + "9" * 5000, 2),
+        ("a: 1\nb: 0x" + "f" * 5000, 2),
+        ("a: 1\nb: 1e400", 2),
+        ('a: 1\nb: "\\0"', 2),
+        ('a: 1\n"\\0": b', 2),
+        ("a: 1\nb: &b [1, *b]", 2),
         ("a: 1\n---\nb: 2\n", 2),
     ],
 )
@@ -131,12 +136,46 @@ def test_what_is_no_yaml_is_one_line_that_names_file_and_line(text, line, tmp_pa
     assert_problem(problem, "", None, "YAML", f"line {line}, ", file=f"{tmp_path}/file.yaml")
 
 
-@pytest.mark.parametrize("text", ["{a: " * 2000 + "1" + "}" * 2000, "[" * 2000 + "]" * 2000])
+def nested(levels: int, opening: str = "[", closing: str = "]") -> str:
+    return opening * levels + closing * levels
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        nested(101),
+        nested(2000),
+        nested(200_000),
+        nested(2000, "{a: ", "}"),
+        "- " * 2000 + "1",
+        "\n".join(" " * level + "a:" for level in range(200)) + " 1",
+    ],
+)
 def test_what_is_nested_too_deeply_is_one_line(text, tmp_path):
     (tmp_path / "file.yaml").write_text(text)
     problem = problem_of(yaml12.load, tmp_path / "file.yaml")
     assert_problem(problem, "", None, "YAML", "nested", file="file.yaml")
     assert yaml12.parse_scalar(text) == text
+
+
+def test_a_hundred_levels_are_read():
+    value = yaml12.parse(nested(100))
+    for _ in range(99):
+        (value,) = value
+    assert value == []
+
+
+REPEATED = "a: &a {x: 1, y: 2, z: 3, u: 4, v: 5, w: 6, r: 7, s: 8, t: 9}\n"
+
+
+@pytest.mark.parametrize("repeat", ["[{}]", "{{<<: [{}]}}"])
+def test_aliases_are_counted_as_often_as_they_are_used(repeat, tmp_path):
+    lines = REPEATED
+    for name, before in zip("bcdefghij", "abcdefghi", strict=True):
+        lines += f"{name}: &{name} {repeat.format(', '.join([f'*{before}'] * 9))}\n"
+    assert_problem(problem_of(load_text, tmp_path, lines), "", None, "aliases", "line 6")
+    few = "".join(line for line in lines.splitlines(keepends=True)[:4])
+    assert list(yaml12.parse(few)) == ["a", "b", "c", "d"]
 
 
 def test_a_missing_file_is_one_line(tmp_path):

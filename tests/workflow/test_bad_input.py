@@ -48,7 +48,7 @@ BAD = {
         ["training.batch_sise = 4: ", " training.batch_size?"],
     ),
     "unreadable YAML": (unreadable, ["config/studies/tiny.yaml: ", "YAML", "line 3"]),
-    "unknown study": (unknown_study, ["study = 'tinny': ", " tiny?"]),
+    "unknown study": (unknown_study, ["config/config.yaml: studies = 'tinny': ", " tiny?"]),
     "vocabulary too small": (
         with_set(model__vocab_size=100),
         ["model.vocab_size = 100: ", "257"],
@@ -84,7 +84,7 @@ def test_all_faults_of_a_study_are_reported_at_once(built: Checkout) -> None:
 def test_an_audit_reports_what_is_wrong_and_what_is_doubtful(checkout: Checkout) -> None:
     audit = ("python", "workflow/scripts/audit.py", "tiny")
     wrong = checkout.run(*audit, "--set", "{", check=False)
-    assert wrong.stdout.startswith("error: --config: set = '{': ")
+    assert wrong.stdout.startswith("error: command line: set = '{': ")
     assert "YAML" in wrong.stdout and wrong.stdout.count("\n") == 1
     checkout.write_sweep(learning_rate=[1e-3], lr=[1, 2])
     output = checkout.run(*audit).stdout

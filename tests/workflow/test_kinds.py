@@ -91,13 +91,13 @@ import argparse
 from pathlib import Path
 
 from resweep.config import compose
-from resweep.json_files import json_argument
+from resweep.command_line import JsonArgument
 from resweep.ranking.selection import read_best_configs
 from resweep.systems.registry import system_of
 from resweep.trials.trial import Trial, write_trial
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--plan", type=json_argument)
+parser.add_argument("--plan", type=JsonArgument())
 parser.add_argument("--best", type=Path)
 parser.add_argument("--trials", type=Path, nargs="+")
 a = parser.parse_args()

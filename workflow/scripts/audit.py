@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 
 from resweep.command_help import HelpFormatter
+from resweep.command_line import file_path, plain_text
 from resweep.errors import run_command
+from resweep.jobs.initial_weights import check_initial_weights
 from resweep.paths import Layout
 from resweep.report.audit import audit, audit_old_bests, audit_table
 from resweep.report.equal_trials import equal_trials_lines
@@ -22,15 +24,21 @@ from resweep.study.lost import find_lost
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
-    parser.add_argument("study", metavar="STUDY", help="name or file of a study")
+    parser.add_argument("study", type=plain_text, metavar="STUDY", help="name or file of a study")
     parser.add_argument(
-        "--set", default="{}", metavar="YAML", help="overrides, as in snakemake --config set=..."
+        "--set",
+        type=plain_text,
+        default="{}",
+        metavar="YAML",
+        help="overrides, as in snakemake --config set=...",
     )
-    parser.add_argument("--results", type=Path, default=Path("results"), help="results folder")
+    parser.add_argument("--results", type=file_path, default=Path("results"), help="results folder")
     arguments = parser.parse_args()
     settings = {"study": arguments.study, "set": arguments.set}
-    for study in load_studies(settings):
-        layout = Layout(arguments.results)
+    layout = Layout(arguments.results)
+    studies = load_studies(settings, where="command line")
+    check_initial_weights(studies, layout)
+    for study in studies:
         lines = (*study.warnings, *equal_trials_lines(study), *find_lost(layout, study).lines())
         for warning in lines:
             print(f"warning: {warning}", file=sys.stderr)

@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 
 from resweep.command_help import HelpFormatter
+from resweep.command_line import file_path
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.search.promote import check_decisions, conclude
@@ -21,8 +22,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("--records", nargs="+", required=True, help="records of all rungs; - reads their names")
-    add("--decisions", type=Path, nargs="+", required=True, help="decisions of the rungs")
-    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    add("--decisions", type=file_path, nargs="+", required=True, help="decisions of the rungs")
+    add("--results", type=file_path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
     layout = Layout(arguments.results)
     outcomes = OutcomeReader(layout).read_all(record_paths(arguments.records))

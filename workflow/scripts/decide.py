@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 
 from resweep.command_help import HelpFormatter
+from resweep.command_line import file_path, folder_name
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.replay.choose_rule import KINDS, choose_rule
@@ -26,8 +27,8 @@ def main() -> None:
     """Print what the rule would have done, and write its decisions."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
-    add("study", metavar="STUDY", help="name of a study, or a sweep's name or id")
-    add("phase", metavar="PHASE", help="name of the phase")
+    add("study", type=folder_name, metavar="STUDY", help="name of a study, or a sweep's name or id")
+    add("phase", type=folder_name, metavar="PHASE", help="name of the phase")
     add("--rule", choices=KINDS, help="rule to replay; asynchronous is W&B's own")
     add("--eta", type=float, help="about one in eta trials is promoted at each band")
     add("--min-iter", type=int, help="first band, in logged values of the metric")
@@ -45,8 +46,8 @@ def main() -> None:
     add("--keep", type=int, help="one_cut: number of trials promoted at --min-iter")
     add("--metric", help="metric compared at the bands (the one that ranks the sweep)")
     add("--goal", choices=("minimize", "maximize"), help="direction of that metric (its own)")
-    add("--results", type=Path, default=Path("results"), help="results folder (results)")
-    add("--csv", type=Path, help="file for the decisions, with the columns of decisions.csv")
+    add("--results", type=file_path, default=Path("results"), help="results folder (results)")
+    add("--csv", type=file_path, help="file for the decisions, with the columns of decisions.csv")
     a = parser.parse_args()
     layout = Layout(a.results)
     sweep = read_sweep(study_of_results(a.study, layout), a.phase, layout, a.metric)

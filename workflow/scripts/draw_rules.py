@@ -10,10 +10,10 @@ import argparse
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from subprocess import PIPE
 
 from resweep.command_help import HelpFormatter
+from resweep.command_line import file_path
 from resweep.errors import ResweepError, run_command
 from resweep.files import write_atomically
 from resweep.report.fold_rules import fold_rules, outline
@@ -22,7 +22,9 @@ from resweep.report.fold_rules import fold_rules, outline
 def main() -> None:
     """Write the graph, and a picture if graphviz is installed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
-    parser.add_argument("prefix", metavar="PREFIX", type=Path, help="output path without extension")
+    parser.add_argument(
+        "prefix", metavar="PREFIX", type=file_path, help="output path without extension"
+    )
     prefix = parser.parse_args().prefix
     graph = sys.stdin.read()
     if "digraph" not in graph:

@@ -9,8 +9,8 @@ import argparse
 from pathlib import Path
 
 from resweep.command_help import HelpFormatter
+from resweep.command_line import JsonArgument, file_path, folder_name, positive
 from resweep.errors import run_command
-from resweep.json_files import json_argument
 from resweep.paths import Layout
 from resweep.ranking.keep import keep_models
 from resweep.study.metric import PhaseScore
@@ -21,28 +21,28 @@ def main() -> None:
     """Write models/ and decisions.csv."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
-    add("--study", required=True, help="name of the study")
-    add("--phase", required=True, help="name of the phase")
+    add("--study", type=folder_name, required=True, help="name of the study")
+    add("--phase", type=folder_name, required=True, help="name of the phase")
     add("--policy", choices=("best", "all", "none"), required=True, help="which weights to keep")
-    add("--top", type=int, required=True, help="best: number of configurations")
-    add("--scores", type=Path, required=True, help="the phase's scores.csv")
-    add("--trials", type=int, help="number of trials of the phase")
-    add("--models", type=Path, required=True, help="folder for the links")
-    add("--decisions", type=Path, required=True, help="decisions.csv to write")
+    add("--top", type=positive, required=True, help="best: number of configurations")
+    add("--scores", type=file_path, required=True, help="the phase's scores.csv")
+    add("--trials", type=positive, help="number of trials of the phase")
+    add("--models", type=file_path, required=True, help="folder for the links")
+    add("--decisions", type=file_path, required=True, help="decisions.csv to write")
     add(
         "--rungs",
-        type=Path,
+        type=file_path,
         nargs="*",
         default=[],
         help="decisions at the phase's rungs, to put first",
     )
     add(
         "--best-of-study",
-        type=json_argument,
+        type=JsonArgument(PhaseScore | None),
         help="for the study's last phase: its score settings as JSON; the weights of its best stay "
         "when another becomes the best",
     )
-    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    add("--results", type=file_path, default=Path("results"), help="results folder (results)")
     a = parser.parse_args()
     decisions = keep_models(
         study=a.study,

@@ -9,11 +9,11 @@ import argparse
 from pathlib import Path
 
 from resweep.command_help import HelpFormatter
+from resweep.command_line import JsonArgument, file_path
 from resweep.data.store import ensure
 from resweep.errors import run_command
-from resweep.json_files import json_argument
 from resweep.paths import Layout
-from resweep.ranking.selection import plan_rerun
+from resweep.ranking.selection import RerunPlan, plan_rerun
 from resweep.systems.registry import system_of
 from resweep.trials.trial import write_trial
 
@@ -22,15 +22,15 @@ def main() -> None:
     """Fill the slots and prepare their data, so that no training waits for it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
-    add("--best", type=Path, required=True, help="list of best configurations")
+    add("--best", type=file_path, required=True, help="list of best configurations")
     add(
         "--plan",
-        type=json_argument,
+        type=JsonArgument(RerunPlan),
         required=True,
         help="study, phase, config, overrides and seeds as JSON, or @FILE",
     )
-    add("--trials", type=Path, nargs="+", required=True, help="trial files to write")
-    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    add("--trials", type=file_path, nargs="+", required=True, help="trial files to write")
+    add("--results", type=file_path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
     names = [path.stem for path in arguments.trials]
     planned = plan_rerun(arguments.best, names, **arguments.plan)

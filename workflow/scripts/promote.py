@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 
 from resweep.command_help import HelpFormatter
+from resweep.command_line import JsonArgument, file_path
 from resweep.errors import run_command
-from resweep.json_files import json_argument
 from resweep.paths import Layout
 from resweep.ranking.release import release_stopped
-from resweep.search.promote import promote, rung_plan_from
+from resweep.search.promote import RungPlan, promote, rung_plan_from
 from resweep.search.rungs import PROMOTE
 from resweep.store.outcome import OutcomeReader
 from resweep.trials.decisions import write_decisions
@@ -30,13 +30,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("--records", nargs="+", required=True, help="records of the rung; - reads their names")
-    add("--plan", type=json_argument, required=True, help="the rung's settings as JSON, or @FILE")
-    add("--trials", type=Path, nargs="+", required=True, help="trial files of the next rung")
-    add("--decisions", type=Path, required=True, help="table to write")
-    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    add(
+        "--plan",
+        type=JsonArgument(RungPlan, rung_plan_from),
+        required=True,
+        help="the rung's settings as JSON, or @FILE",
+    )
+    add("--trials", type=file_path, nargs="+", required=True, help="trial files of the next rung")
+    add("--decisions", type=file_path, required=True, help="table to write")
+    add("--results", type=file_path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    plan = rung_plan_from(arguments.plan)
+    plan = arguments.plan
+    if len(arguments.trials) != len(plan.slots):
+        parser.error(f"--trials should be {len(plan.slots)} files, one for each slot of the plan")
     layout = Layout(arguments.results)
     outcomes = OutcomeReader(layout).read_all(record_paths(arguments.records))
     trials, decisions = promote(plan, outcomes)

@@ -11,9 +11,9 @@ instead; summarize.py names it if it is better than the best now.
 import argparse
 import shlex
 import sys
-from pathlib import Path
 
 from resweep.command_help import HelpFormatter
+from resweep.command_line import file_path, id_of_run
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.publish.arguments import add_place_arguments, place_of
@@ -24,8 +24,10 @@ from resweep.publish.contents import best_model, claim_published, note_better, o
 def main() -> None:
     """Publish the weights of the best trial."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
-    parser.add_argument("--scores", type=Path, required=True, help="the phase's scores.csv")
-    parser.add_argument("--run", metavar="RUN_ID", help="a run that was the best, or published")
+    parser.add_argument("--scores", type=file_path, required=True, help="the phase's scores.csv")
+    parser.add_argument(
+        "--run", type=id_of_run, metavar="RUN_ID", help="a run that was the best, or published"
+    )
     add_place_arguments(parser)
     a = parser.parse_args()
     name, layout = check_name(a.artifact_name), Layout(a.results)

@@ -33,6 +33,7 @@ from pathlib import Path
 from resweep.agents.sweep_study import SweepStudy, create_sweep, find_sweep, read_changes
 from resweep.agents.worker import Worker
 from resweep.command_help import HelpFormatter
+from resweep.command_line import file_path, plain_text, positive
 from resweep.errors import Interrupted, run_command
 from resweep.jobs.options import JobOptions, device
 from resweep.jobs.train_trial import train_trial
@@ -42,7 +43,7 @@ from resweep.machine.log_file import ScreenFormatter
 from resweep.machine.signals import SAVED_AND_STOPPED, watch_signals
 from resweep.paths import Layout
 from resweep.plurals import counted
-from resweep.study.find import default_study, find_study
+from resweep.study.find import find_named_study
 from resweep.sweep import load_sweep
 from resweep.trials.trial import Trial
 
@@ -90,11 +91,10 @@ def main() -> int:
 
 def create(arguments: argparse.Namespace, layout: Layout) -> SweepStudy:
     """Make the study of the sweep file."""
-    base = arguments.study or default_study(arguments.config_dir)
     given = {"project": arguments.project, "entity": arguments.entity, "wandb": arguments.wandb}
     return create_sweep(
         arguments.sweep_config,
-        find_study(base, arguments.config_dir),
+        find_named_study(arguments.study, arguments.config_dir),
         arguments.config_dir,
         layout,
         changes=read_changes(arguments.set),
@@ -177,11 +177,17 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
         "--sweep-config",
         "--sweep_config",
         "--config",
-        type=Path,
+        type=file_path,
         metavar="FILE",
         help="the sweep file",
     )
-    what.add_argument("--sweep-id", "--sweep_id", metavar="ID", help="a sweep to join as a worker")
+    what.add_argument(
+        "--sweep-id",
+        "--sweep_id",
+        type=plain_text,
+        metavar="ID",
+        help="a sweep to join as a worker",
+    )
     add = parser.add_argument
     add("--create-only", "--create_only", action="store_true", help="print the id and exit")
     add(
@@ -190,23 +196,41 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
         metavar="N",
         help="number of trials of the sweep, or of this worker",
     )
-    add("--study", help="study whose base and settings to use (that of config/config.yaml)")
-    add("--set", nargs="*", default=[], metavar="NAME=VALUE", help="values that override that base")
-    add("--project", help="W&B project")
-    add("--entity", help="W&B user or team")
+    add(
+        "--study",
+        type=plain_text,
+        help="study whose base and settings to use (that of config/config.yaml)",
+    )
+    add(
+        "--set",
+        type=plain_text,
+        nargs="*",
+        default=[],
+        metavar="NAME=VALUE",
+        help="values that override that base",
+    )
+    add("--project", type=plain_text, help="W&B project")
+    add("--entity", type=plain_text, help="W&B user or team")
     add("--wandb", choices=("offline", "online", "disabled"), help="W&B mode (the study's)")
-    add("--metric", help="rank by this metric instead of the sweep file's")
+    add("--metric", type=plain_text, help="rank by this metric instead of the sweep file's")
     add("--goal", choices=("minimize", "maximize"), help="direction of that metric")
     add("--round-size", type=positive, metavar="N", help="trials per round of a Bayesian sweep")
-    add("--own", nargs="*", default=[], metavar="NAME", help="hyperparameters of your own")
+    add(
+        "--own",
+        type=plain_text,
+        nargs="*",
+        default=[],
+        metavar="NAME",
+        help="hyperparameters of your own",
+    )
     add(
         "--device",
         type=device,
         metavar="DEVICE",
         help="for workers: auto, cpu, cuda or cuda:N (auto)",
     )
-    add("--config-dir", type=Path, default=Path("config"), help="studies and modules (config)")
-    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    add("--config-dir", type=file_path, default=Path("config"), help="studies and modules (config)")
+    add("--results", type=file_path, default=Path("results"), help="results folder (results)")
     given = parser.parse_args(own)
     if given.sweep_id is None:
         wrong = [name for name in OF_WORKERS if getattr(given, name)]
@@ -219,13 +243,6 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     if wrong:
         parser.error(f"--{wrong[0].replace('_', '-')} is only for {required}")
     return given, rest
-
-
-def positive(text: str) -> int:
-    """Read a whole number above 0."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"should be a whole number above 0, not {text!r}")
-    return int(text)
 
 
 if __name__ == "__main__":

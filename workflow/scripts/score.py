@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from resweep.command_help import HelpFormatter
+from resweep.command_line import JsonArgument, count, file_path, folder_name
 from resweep.errors import run_command
-from resweep.json_files import json_argument
 from resweep.paths import Layout
 from resweep.ranking.frames import write_frame
 from resweep.ranking.scores import check_rankable, code_warning, leader_by_final, rank_trials
@@ -31,11 +31,13 @@ def main() -> None:
         required=True,
         help="record files, or - to read their names from stdin",
     )
-    add("--scores", type=Path, required=True, help="scores.csv to write")
-    add("--study", required=True, help="name of the study, for messages")
-    add("--score", type=json_argument, default={}, help="the study's score settings as JSON")
-    add("--tolerate-failures", type=int, default=0, help="number of failed trials to tolerate (0)")
-    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    add("--scores", type=file_path, required=True, help="scores.csv to write")
+    add("--study", type=folder_name, required=True, help="name of the study, for messages")
+    add("--score", type=JsonArgument(), default={}, help="the study's score settings as JSON")
+    add(
+        "--tolerate-failures", type=count, default=0, help="number of failed trials to tolerate (0)"
+    )
+    add("--results", type=file_path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     layout = Layout(arguments.results)

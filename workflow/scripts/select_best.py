@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 
 from resweep.command_help import HelpFormatter
+from resweep.command_line import file_path, positive
 from resweep.errors import run_command
 from resweep.files import write_atomically
 from resweep.paths import Layout
@@ -18,12 +19,12 @@ from resweep.store.outcome import OutcomeReader
 def main() -> None:
     """Write top{k}_best_configs.yaml."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
-    parser.add_argument("--scores", type=Path, required=True, help="the phase's scores.csv")
-    parser.add_argument("--top", type=int, required=True, help="number of configurations")
-    parser.add_argument("--trials", type=int, help="number of trials of the phase")
-    parser.add_argument("--output", type=Path, required=True, help="YAML file to write")
+    parser.add_argument("--scores", type=file_path, required=True, help="the phase's scores.csv")
+    parser.add_argument("--top", type=positive, required=True, help="number of configurations")
+    parser.add_argument("--trials", type=positive, help="number of trials of the phase")
+    parser.add_argument("--output", type=file_path, required=True, help="YAML file to write")
     parser.add_argument(
-        "--results", type=Path, default=Path("results"), help="results folder (results)"
+        "--results", type=file_path, default=Path("results"), help="results folder (results)"
     )
     arguments = parser.parse_args()
     read = OutcomeReader(Layout(arguments.results)).read

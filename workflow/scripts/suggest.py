@@ -14,10 +14,10 @@ import logging
 from pathlib import Path
 
 from resweep.command_help import HelpFormatter
+from resweep.command_line import JsonArgument, file_path
 from resweep.errors import run_command
-from resweep.json_files import json_argument
 from resweep.paths import Layout
-from resweep.search.rounds import plan_from, propose_round
+from resweep.search.rounds import RoundPlan, plan_from, propose_round
 from resweep.store.outcome import OutcomeReader
 from resweep.trials.record import record_paths
 from resweep.trials.trial import write_trial
@@ -28,13 +28,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("--records", nargs="*", default=[], help="records of earlier rounds; - reads their names")
-    add("--warm-start", type=Path, nargs="*", default=[], help="tables to start from")
-    add("--plan", type=json_argument, required=True, help="the round's settings as JSON, or @FILE")
-    add("--trials", type=Path, nargs="+", required=True, help="trial files to write")
-    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    add("--warm-start", type=file_path, nargs="*", default=[], help="tables to start from")
+    add(
+        "--plan",
+        type=JsonArgument(RoundPlan, plan_from),
+        required=True,
+        help="the round's settings as JSON, or @FILE",
+    )
+    add("--trials", type=file_path, nargs="+", required=True, help="trial files to write")
+    add("--results", type=file_path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    plan = plan_from(arguments.plan)
+    plan = arguments.plan
+    if len(arguments.trials) != len(plan.slots):
+        parser.error(f"--trials should be {len(plan.slots)} files, one for each slot of the plan")
     layout = Layout(arguments.results)
     reader = OutcomeReader(layout)
     outcomes = reader.read_all(record_paths(arguments.records))

@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 from resweep.command_help import HelpFormatter
+from resweep.command_line import file_path, folder_name
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.report.results import read_study
@@ -20,9 +21,11 @@ from resweep.study.find_results import study_of_results
 def main() -> None:
     """Print the summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
-    parser.add_argument("study", metavar="STUDY", help="name of a study, or a sweep's name or id")
     parser.add_argument(
-        "--results", type=Path, default=Path("results"), help="results folder (results)"
+        "study", type=folder_name, metavar="STUDY", help="name of a study, or a sweep's name or id"
+    )
+    parser.add_argument(
+        "--results", type=file_path, default=Path("results"), help="results folder (results)"
     )
     arguments = parser.parse_args()
     layout = Layout(arguments.results)

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from resweep.command_help import HelpFormatter
+from resweep.command_line import file_path, folder_name
 from resweep.errors import describe, run_command
 from resweep.files import is_denied, write_atomically
 from resweep.paths import Layout
@@ -22,9 +23,9 @@ def main() -> None:
     """Write runs.csv of the store, and of the study if one is given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
-    add("--study", help="name of a study")
+    add("--study", type=folder_name, help="name of a study")
     add("--records", nargs="+", help="its record files, or - to read their names from stdin")
-    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    add("--results", type=file_path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
     if (arguments.study is None) != (arguments.records is None):
         parser.error("--study and --records go together")

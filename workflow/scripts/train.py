@@ -40,6 +40,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resweep.command_help import HelpFormatter
+from resweep.command_line import JsonArgument, file_path, text_argument
 from resweep.data.opened import Opened
 from resweep.errors import (
     Interrupted,
@@ -52,7 +53,6 @@ from resweep.errors import (
 from resweep.jobs.options import JobOptions
 from resweep.jobs.train_by_hand import plan_by_hand, result_text, train_by_hand
 from resweep.jobs.train_trial import train_trial
-from resweep.json_files import json_argument, text_argument
 from resweep.machine.launch import Answer, end_with_parent, under_torchrun
 from resweep.machine.log_file import ScreenFormatter, add_log_file
 from resweep.machine.signals import SAVED_AND_STOPPED, watch_signals
@@ -82,7 +82,7 @@ def train_one_trial(words: list[str]) -> int:
     """Train a trial of a study."""
     arguments = parse_arguments(words)
     signals = watch_signals()
-    if arguments.content:
+    if arguments.content is not None:
         trial = trial_from(arguments.content, "--content")
         if arguments.trial:
             write_trial(arguments.trial, trial)
@@ -203,8 +203,8 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--trial", type=Path, help="the trial file")
-    add("--record", type=Path, required=True, help="the record to write")
+    add("--trial", type=file_path, help="the trial file")
+    add("--record", type=file_path, required=True, help="the record to write")
     add(
         "--content",
         type=content_argument,
@@ -212,7 +212,7 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
     )
     JobOptions.add_to(parser)
     arguments = parser.parse_args(words)
-    if not arguments.trial and not arguments.content:
+    if not arguments.trial and arguments.content is None:
         parser.error("--trial or --content is missing")
     return arguments
 
@@ -220,7 +220,7 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
 def content_argument(text: str) -> Any:
     """Return the content of a trial; None where it is empty, for a trial that has its file."""
     text = text_argument(text)
-    return json_argument(text) if text else None
+    return JsonArgument()(text) if text else None
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ version.
 import argparse
 import shlex
 import sys
-from pathlib import Path
 
 from resweep.command_help import HelpFormatter
+from resweep.command_line import file_path
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.plurals import counted
@@ -25,10 +25,10 @@ def main() -> None:
     """Publish the YAML files of a folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
-    add("--config-dir", type=Path, required=True, help="folder with the YAML files")
+    add("--config-dir", type=file_path, required=True, help="folder with the YAML files")
     add(
         "--best-yaml",
-        type=Path,
+        type=file_path,
         help="list of best configurations that they come from, to publish too",
     )
     add("--only", nargs="+", metavar="FILE", help="files to publish (all)")

@@ -5,22 +5,21 @@ r"""Write a resolved study: all defaults filled in, all modules merged.
 """
 
 import argparse
-from pathlib import Path
 
 from resweep import yaml12
 from resweep.command_help import HelpFormatter
+from resweep.command_line import JsonArgument, file_path
 from resweep.errors import run_command
 from resweep.files import write_atomically
-from resweep.json_files import json_argument
 
 
 def main() -> None:
     """Write study.yaml."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     parser.add_argument(
-        "--content", type=json_argument, required=True, help="the resolved study as JSON, or @FILE"
+        "--content", type=JsonArgument(), required=True, help="the resolved study as JSON, or @FILE"
     )
-    parser.add_argument("--output", type=Path, required=True, help="file to write")
+    parser.add_argument("--output", type=file_path, required=True, help="file to write")
     arguments = parser.parse_args()
     write_atomically(arguments.output, yaml12.dump(arguments.content))
 

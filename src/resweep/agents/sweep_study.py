@@ -20,6 +20,7 @@ from resweep.config import compose
 from resweep.config.training_section import Training
 from resweep.errors import ConfigError, Problem
 from resweep.files import file_lock, write_atomically
+from resweep.jobs.initial_weights import check_initial_weights
 from resweep.paths import Layout, SweepFolder
 from resweep.study.kinds.sweep_phase import SweepPhase
 from resweep.study.load import load_study
@@ -71,7 +72,8 @@ class SweepStudy:
 
     def check(self, study: Mapping[str, Any], trials: int | None) -> None:
         """Check a study before it is written; raises ConfigError."""
-        self._load_draft(study, trials)
+        draft = self._load_draft(study, trials)
+        check_initial_weights([draft], Layout(self.folder.path.parent.parent))
 
     def _load_draft(self, study: Mapping[str, Any], trials: int | None) -> Study:
         write_atomically(self.folder.draft, yaml12.dump(_with_trials(study, trials)))
@@ -169,7 +171,7 @@ def create_sweep(
         ConfigError: All errors of the sweep file and of what it builds on; no files remain then.
     """
     sweep = load_sweep(sweep_file)
-    problems = read_study_file(base_study)[1]
+    problems = read_study_file(base_study).problems
     if problems:
         raise ConfigError(problems)
     base = yaml12.load_mapping(base_study)

@@ -5,7 +5,6 @@ are kept by leaf, so that an error names the file that sets the wrong value.
 """
 
 import functools
-import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,12 +13,21 @@ from pydantic import TypeAdapter, ValidationError
 
 from resweep import yaml12
 from resweep.canonical import canonical_json
-from resweep.config.nesting import OWN, PathError, assign_paths, leaves, nest, with_value
+from resweep.config.nesting import (
+    OWN,
+    PathError,
+    assign_paths,
+    leaves,
+    nest,
+    path_fault,
+    with_value,
+)
 from resweep.config.own_names import is_taken, own_path
 from resweep.config.schema import SYSTEM, Schema
-from resweep.config.section import Section
-from resweep.config.spelling import misspellings, no_such_field
+from resweep.config.section import Misfit, Section
+from resweep.config.spelling import misspellings, nearest, no_such_field
 from resweep.errors import ConfigError, Problem
+from resweep.violations import UNKNOWN, Violation, violations
 
 
 class Layer(NamedTuple):
@@ -53,8 +61,11 @@ def resolve_name(
     those listed in `own`: they go before fields and sections, and live beside them.
 
     Raises:
-        ValueError: Several places have this name; lists them.
+        ValueError: It is no name, or several places have it; lists them.
     """
+    fault = path_fault(name)
+    if fault is not None:
+        raise ValueError(fault)
     if (name in own or name == OWN) and is_taken(name, schema):
         return own_path(name)
     if "." in name or name in schema.sections or name == SYSTEM:
@@ -119,38 +130,48 @@ def assign(config: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     return config
 
 
-def load_module(config_dir: Path, section: str, name: Any) -> Layer:
+def load_module(
+    config_dir: Path, section: str, name: Any, where: str = "study", key: str = "base"
+) -> Layer:
     """Load `config/{section}/{name}.yaml`, whose top level is the section's content.
 
     A mapping instead of a name is the content itself.
+
+    Args:
+        config_dir: Where modules are.
+        section: Its folder.
+        name: Its name, or its content.
+        where: The file that names it.
+        key: The mapping in that file that has the section as a key.
 
     Raises:
         ConfigError: There is no such module (lists the existing ones), or it is not a mapping.
     """
     if isinstance(name, dict):
-        return _layer(f"base.{section}", section, name)
+        return _layer(where, section, name)
     folder = config_dir / section
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
-        raise ConfigError(
-            Problem(
-                str(folder),
-                "base." + section,
-                name,
-                "should be the name of a module in this folder",
-            )
-        )
+    there = sorted(file.stem for file in folder.glob("*.yaml"))
+    if name not in there:
+        listed = f"there are: {', '.join(there) or 'none'}"
+        if not isinstance(name, str):
+            hint = f"should be the name of a file in {folder}, or its content; {listed}"
+        else:
+            meant = nearest(name, there)
+            hint = f"is not in {folder}; " + (f"did you mean {meant}?" if meant else listed)
+        raise ConfigError(Problem(where, f"{key}.{section}", name, hint))
     path = folder / f"{name}.yaml"
-    if not path.is_file():
-        there = ", ".join(sorted(file.stem for file in folder.glob("*.yaml"))) or "none"
-        raise ConfigError(Problem(str(path), "", None, f"no such module; there are: {there}"))
     return _layer(str(path), section, yaml12.load_mapping(path))
 
 
 def _layer(origin: str, section: str, content: Mapping[str, Any]) -> Layer:
+    paths = [path for path, _ in leaves(content, f"{section}.")]
+    faults = [Problem(origin, path, None, fault) for path in paths if (fault := path_fault(path))]
+    if faults:
+        raise ConfigError(faults)
     try:
         return Layer(origin, {section: nest(content)})
-    except ValueError as error:
-        raise ConfigError(Problem(origin, "", None, str(error))) from None
+    except PathError as error:
+        raise ConfigError(Problem(origin, f"{section}.{error.path}", None, error.hint)) from None
 
 
 def read_override(value: Any) -> Any:
@@ -200,17 +221,21 @@ def validate(
     named = composed.content.get(SYSTEM, schema.system)
     if named != schema.system:
         return {}, [_of_another_system(composed, where, schema, named)]
+    content = {**{name: {} for name in schema.required}, **composed.content}
     try:
-        config = schema.validate({**{name: {} for name in schema.required}, **composed.content})
+        config = schema.validate(content)
     except ValidationError as error:
-        return {}, [_problem(details, composed, where, schema) for details in error.errors()]
+        found = violations(error, content)
+        return {}, [_problem(one, composed, where, schema) for one in found]
     problems = []
     # Before the dump, which turns nan into null.
     for path, value in leaves(composed.content):
         try:
             canonical_json(value)
         except ValueError as error:
-            hint = f"should be a plain, finite value: {error}"
+            hint = f"should be a plain value: {error}"
+            if isinstance(value, float):
+                hint = "should be a finite number" if value else "should be 0.0, not minus zero"
             problems.append(Problem(composed.origin_of(path, where), path, value, hint))
     return (schema.dump(config) if not problems else {}), problems
 
@@ -228,31 +253,21 @@ def infeasible(config: Mapping[str, Any], schema: Schema) -> str | None:
     try:
         schema.validate(config)
     except ValidationError as error:
-        details = error.errors()[0]
-        key = ".".join(str(part) for part in details["loc"])
-        return f"{key}: {_message(details)}" if key else _message(details)
+        first = violations(error, config)[0]
+        return f"{first.key}: {first.hint}" if first.place else first.hint
     return None
 
 
-def _message(details: Any) -> str:
-    return re.sub(r"^(Value error, |Input )", "", details["msg"])
-
-
-def _problem(details: Any, composed: Composed, where: str, schema: Schema) -> Problem:
-    path = ".".join(str(part) for part in details["loc"])
-    message, value = _message(details), details["input"]
-    if details["type"] == "missing":
-        value, message = None, "is missing"
-    elif details["type"] == "extra_forbidden":
-        message = no_such_field(path, schema)
-    elif isinstance(value, dict):
-        value = None
-    # A rule about several fields names them: the origin is that of the last one set.
-    named = [leaf for leaf in composed.origins if leaf.rpartition(".")[2] in message.split()]
-    inside = [leaf for leaf in named if not path or leaf.startswith(f"{path}.")]
-    if details["type"] == "value_error" and inside:
-        return Problem(composed.origins[inside[-1]], path, value, message)
-    return Problem(composed.origin_of(path, where), path, value, message)
+def _problem(one: Violation, composed: Composed, where: str, schema: Schema) -> Problem:
+    path, hint = one.key, one.hint
+    if one.type == UNKNOWN:
+        hint = no_such_field(path, schema)
+    if isinstance(one.error, Misfit):  # the last of its fields to be set is to blame
+        fields = [leaf for leaf in composed.origins if leaf.rpartition(".")[2] in one.error.fields]
+        inside = [leaf for leaf in fields if not path or leaf.startswith(f"{path}.")]
+        if inside:
+            return Problem(composed.origins[inside[-1]], path, one.value, hint)
+    return Problem(composed.origin_of(path, where), path, one.value, hint)
 
 
 def coerce(path: str, value: Any, schema: Schema) -> Any:
@@ -284,7 +299,7 @@ def coerce(path: str, value: Any, schema: Schema) -> Any:
     try:
         return _adapter(model, field).validate_python(value, strict=True)
     except ValidationError as error:
-        raise ValueError(_message(error.errors()[0])) from None
+        raise ValueError(violations(error, value)[0].hint) from None
 
 
 @functools.cache

@@ -4,7 +4,17 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from resweep.config.section import LABEL, Int, Positive, Section
+from resweep.config.section import (
+    LABEL,
+    LARGEST,
+    MOST,
+    BelowOne,
+    Count,
+    Int,
+    NonNegative,
+    Positive,
+    Section,
+)
 
 
 class EarlyStopping(Section):
@@ -15,17 +25,17 @@ class EarlyStopping(Section):
 
     model_config = ConfigDict(extra="forbid")
 
-    loss_patience: Annotated[Annotated[Int, Field(ge=2)] | None, LABEL] = Field(
+    loss_patience: Annotated[Annotated[Int, Field(ge=2, le=MOST)] | None, LABEL] = Field(
         None,
         description="stop when the training loss was rising or flat over N log lines; null: off",
     )
-    loss_relative_flat_tolerance: Annotated[float, Field(ge=0), LABEL] = Field(
+    loss_relative_flat_tolerance: Annotated[NonNegative, LABEL] = Field(
         0.005, description="flat: each change between lines is at most this fraction of the loss"
     )
-    loss_min_steps_before_check: Annotated[Int, Field(ge=0), LABEL] = Field(
+    loss_min_steps_before_check: Annotated[Count, LABEL] = Field(
         1000, description="a rising or flat loss is ignored before this step"
     )
-    loss_smoothing: Annotated[float, Field(ge=0, lt=1), LABEL] = Field(
+    loss_smoothing: Annotated[BelowOne, LABEL] = Field(
         0.9, description="exponential smoothing of the training loss; 0: raw"
     )
     plateau_patience: Annotated[Positive | None, LABEL] = Field(
@@ -34,10 +44,10 @@ class EarlyStopping(Section):
     plateau_metric: Annotated[str | None, LABEL] = Field(
         None, description="metric that should improve; null: the system's main metric"
     )
-    plateau_min_delta: Annotated[float, Field(ge=0), LABEL] = Field(
+    plateau_min_delta: Annotated[NonNegative, LABEL] = Field(
         0.0, description="what counts as an improvement: by more than this over the best so far"
     )
-    divergence_factor: Annotated[Annotated[float, Field(gt=1)] | None, LABEL] = Field(
+    divergence_factor: Annotated[Annotated[float, Field(gt=1, le=LARGEST)] | None, LABEL] = Field(
         None, description="diverged: smoothed training loss above N times its minimum; null: off"
     )
 

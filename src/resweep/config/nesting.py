@@ -27,6 +27,21 @@ class PathError(ValueError):
         self.hint = hint
 
 
+MOST_LETTERS = 200  # of a path: it heads a column of every table
+
+
+def path_fault(path: str) -> str | None:
+    """Return why a path cannot be used as the name of a value, or None."""
+    parts = path.split(".")
+    if not all(parts):
+        return "has an empty part; write names, joined by single dots"
+    if not path.isprintable() or any(part != part.strip() for part in parts):
+        return "should have no control characters, and no spaces around a part"
+    if len(path) > MOST_LETTERS:
+        return f"has {len(path)} letters; at most {MOST_LETTERS} are allowed"
+    return None
+
+
 def split_path(path: str) -> list[str]:
     """Return the keys that a path leads through."""
     head, _, rest = path.partition(".")
@@ -56,7 +71,7 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
     Numbers stay keys: whether they are indices depends on what they are set in (`assign_paths`).
 
     Raises:
-        ValueError: A name is set both to a value and to a mapping.
+        PathError: A name is set both to a value and to a mapping.
     """
     result: dict[str, Any] = {}
     for path, value in leaves(flat):
@@ -65,11 +80,10 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
         for parent in parents:
             place = place.setdefault(parent, {})
             if not isinstance(place, dict):
-                raise ValueError(
-                    f"{path}: {parent} has a value and keys below it; remove one of the two"
-                )
+                hint = f"{parent} has a value and keys below it; remove one of the two"
+                raise PathError(path, hint)
         if isinstance(place.get(leaf), dict):
-            raise ValueError(f"{path} has a value and keys below it; remove one of the two")
+            raise PathError(path, "has a value and keys below it; remove one of the two")
         place[leaf] = value
     return result
 

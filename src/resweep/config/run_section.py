@@ -1,10 +1,20 @@
 """The run: its label, and the weights that it starts from."""
 
+import re
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from resweep.config.section import LABEL, PATH_ONLY, AsBefore, Section
+
+
+def _digest(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", value):
+        raise ValueError("should be a SHA-256 digest: 64 hexadecimal digits")
+    return value
+
+
+Digest = Annotated[str, AfterValidator(_digest)]
 
 
 class RunSection(Section):
@@ -14,6 +24,6 @@ class RunSection(Section):
     checkpoint: Annotated[str | None, LABEL, PATH_ONLY] = Field(
         None, min_length=1, description="weights to start from: a folder, RUN_ID or RUN_ID/STEP"
     )
-    weights: Annotated[str | None, AsBefore(None), PATH_ONLY] = Field(
+    weights: Annotated[Digest | None, AsBefore(None), PATH_ONLY] = Field(
         None, description="digest of these weights: filled in; if given, they must match it"
     )

@@ -35,7 +35,7 @@ class Schema:
         sections: Their models by name, in the order of files and tables.
         open: Paths of mappings with foreign keys (`model.config`): each key is set by itself.
         synonyms: What other trainers call a field: path -> names.
-        check: Raises ValueError for values of several sections that do not fit together.
+        check: Raises Misfit for values of several sections that do not fit together.
     """
 
     system: str

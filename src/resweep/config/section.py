@@ -1,4 +1,8 @@
-"""What all sections of a configuration share: types of fields, and marks on them."""
+"""What all sections of a configuration share: types of fields, and marks on them.
+
+Every number is bounded, so that whatever is computed from it (steps, memory, cost) is a number too.
+The bounds are far from what anybody trains; a value beyond them was never intended.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -38,9 +42,33 @@ def as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+MOST = 10**12  # of steps, and of what is counted in them; some write 1e9 for "never"
+MOST_SIZE = 10**8  # of widths, lengths and batches, whose products have to fit in memory
+LARGEST = 1e30  # of real numbers; float32 ends at 3e38
+
 Int = Annotated[int, BeforeValidator(_whole_number)]
-Positive = Annotated[Int, Field(gt=0)]
+Count = Annotated[Int, Field(ge=0, le=MOST)]
+Positive = Annotated[Int, Field(gt=0, le=MOST)]
+Size = Annotated[Int, Field(gt=0, le=MOST_SIZE)]
+Seed = Annotated[Int, Field(ge=0, lt=2**63)]
+Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+NonNegative = Annotated[float, Field(ge=0, le=LARGEST)]
+Above0 = Annotated[float, Field(gt=0, le=LARGEST)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Misfit(ValueError):
+    """Fields that do not fit each other.
+
+    Attributes:
+        fields: Their names: a value of one of them has to change.
+    """
+
+    def __init__(self, hint: str, *fields: str):
+        super().__init__(hint)
+        self.fields = fields
 
 
 class Section(BaseModel):

@@ -1,7 +1,7 @@
 """Unknown names: misspelt, or the user's own hyperparameters."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from resweep.config.nesting import OWN
@@ -51,15 +51,17 @@ def no_such_field(path: str, schema: Schema) -> str:
     return f"is not a key of {section}; {hint}"
 
 
-def nearest(key: str, known: Any) -> str | None:
+def nearest(key: str, known: Iterable[str]) -> str | None:
     """Return the known key that `key` is probably a misspelling of, or None.
 
     Two keys that differ only in digits (`beta1`, `beta3`) or in min and max are different keys;
     otherwise one edit is allowed in short words and two in words of more than six letters.
     """
-    best = min(known, key=lambda name: (_edits(key.lower(), name), name))
-    if best == key or _without_counters(best) == _without_counters(key):
+    best = min(known, key=lambda name: (_edits(key.lower(), name), name), default=None)
+    if best is None or best == key or _without_counters(best) == _without_counters(key):
         return None
+    if key.lower() in (f"{best}s", best.removesuffix("s")):  # tops, phase
+        return best
     allowed = 2 if len(best) > 6 else 1 if len(best) > 3 else 0
     return best if _edits(key.lower(), best) <= allowed else None
 

@@ -4,23 +4,34 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from resweep.config.section import LABEL, PATH_ONLY, Fraction, Int, Positive, Section
+from resweep.config.section import (
+    LABEL,
+    PATH_ONLY,
+    Above0,
+    BelowOne,
+    Count,
+    Fraction,
+    Misfit,
+    NonNegative,
+    Positive,
+    Section,
+    Seed,
+    Size,
+)
 
 
 class Training(Section):
     """The optimizer steps of a run: how long, how large, how fast."""
 
-    seed: Annotated[Int, Field(ge=0, lt=2**63)] = Field(
-        0, description="initialisation, data order, dropout"
-    )
-    batch_size: Positive = Field(16, description="examples per accumulated batch")
-    gradient_accumulation_steps: Positive = Field(
+    seed: Seed = Field(0, description="initialisation, data order, dropout")
+    batch_size: Size = Field(16, description="examples per accumulated batch")
+    gradient_accumulation_steps: Size = Field(
         1, description="batches of batch_size per optimizer step"
     )
-    max_gpu_batch_size: Annotated[Positive | None, LABEL] = Field(
+    max_gpu_batch_size: Annotated[Size | None, LABEL] = Field(
         None, description="examples per forward pass; larger batches are accumulated"
     )
-    eval_batch_size: Annotated[Positive, LABEL] = Field(
+    eval_batch_size: Annotated[Size, LABEL] = Field(
         32, description="examples per forward pass in evaluations"
     )
     max_steps: Positive | None = Field(None, description="optimizer steps: the schedule's horizon")
@@ -28,27 +39,21 @@ class Training(Section):
         None, description="passes over the data; instead of max_steps"
     )
     optimizer: Literal["adamw"] = Field("adamw", description="decoupled weight decay on matrices")
-    learning_rate: Annotated[float, Field(gt=0)] = Field(1e-3, description="peak learning rate")
+    learning_rate: Above0 = Field(1e-3, description="peak learning rate")
     scheduler: Literal["constant", "linear", "cosine", "wsd"] = Field(
         "cosine", description="after warmup; wsd: constant, then linear over decay_fraction"
     )
-    warmup_steps: Annotated[Int, Field(ge=0)] | None = Field(
-        None, description="linear warmup in steps"
-    )
+    warmup_steps: Count | None = Field(None, description="linear warmup in steps")
     pct_warmup: Fraction | None = Field(None, description="linear warmup as fraction of the run")
     min_lr_ratio: Fraction = Field(0.0, description="final learning rate as a fraction of its peak")
     decay_fraction: Fraction = Field(
         0.2, description="wsd: final fraction of the run, which decays"
     )
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.1, description="on matrices only")
-    beta1: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.9, description="decay of the gradient's mean"
-    )
-    beta2: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.95, description="decay of its square's mean"
-    )
-    adam_eps: Annotated[float, Field(gt=0)] = Field(1e-8, description="Adam's epsilon")
-    grad_clip: Annotated[float, Field(ge=0)] = Field(1.0, description="maximum global norm; 0: off")
+    weight_decay: NonNegative = Field(0.1, description="on matrices only")
+    beta1: BelowOne = Field(0.9, description="decay of the gradient's mean")
+    beta2: BelowOne = Field(0.95, description="decay of its square's mean")
+    adam_eps: Above0 = Field(1e-8, description="Adam's epsilon")
+    grad_clip: NonNegative = Field(1.0, description="maximum global norm; 0: off")
     log_steps: Positive = Field(10, description="steps between lines of metrics.jsonl")
     eval_steps: Positive = Field(100, description="steps between evaluations")
     eval_sequences: Positive | None = Field(
@@ -68,16 +73,16 @@ class Training(Section):
     save_gradients: Annotated[bool, LABEL] = Field(
         False, description="gradients.pt in each checkpoint: of the step that led to it"
     )
-    gradient_samples: Annotated[Positive | None, LABEL] = Field(
+    gradient_samples: Annotated[Size | None, LABEL] = Field(
         None, description="and gradient_samples.pt: of N equal parts of that step's batch"
     )
     distributed: Annotated[Literal["none", "ddp", "zero1", "zero2", "zero3"], LABEL] = Field(
         "none", description="how processes share the work; zero: DeepSpeed's stages"
     )
-    processes: Annotated[Positive, LABEL] = Field(
+    processes: Annotated[Size, LABEL] = Field(
         1, description="processes that train one run together, each on its own GPU or core"
     )
-    nodes: Annotated[Positive, LABEL, PATH_ONLY] = Field(
+    nodes: Annotated[Size, LABEL, PATH_ONLY] = Field(
         1, description="machines that the processes run on"
     )
     precision: Literal["fp32", "tf32", "bf16"] = Field(
@@ -94,28 +99,39 @@ class Training(Section):
     @model_validator(mode="after")
     def _processes_share_the_batch(self) -> "Training":
         if self.distributed == "none" and self.processes * self.nodes > 1:
-            raise ValueError(
-                f"processes = {self.processes} needs distributed: ddp, or zero1 to zero3"
+            several = "processes" if self.processes > 1 else "nodes"
+            raise Misfit(
+                f"{several} = {getattr(self, several)} needs distributed: ddp, or zero1 to zero3",
+                "processes",
+                "nodes",
+                "distributed",
             )
         if self.processes % self.nodes:
-            raise ValueError(
-                f"processes = {self.processes} should be a multiple of nodes = {self.nodes}"
+            raise Misfit(
+                f"processes = {self.processes} should be a multiple of nodes = {self.nodes}",
+                "processes",
+                "nodes",
             )
         examples = self.batch_size * self.gradient_accumulation_steps
         if examples % self.processes:
-            raise ValueError(
+            raise Misfit(
                 f"batch_size * gradient_accumulation_steps = {examples} should be a multiple of "
-                f"processes = {self.processes}"
+                f"processes = {self.processes}",
+                "batch_size",
+                "gradient_accumulation_steps",
+                "processes",
             )
         return self
 
     @model_validator(mode="after")
     def _graphs_need_compile(self) -> "Training":
         if self.cuda_graphs and not self.compile:
-            raise ValueError("cuda_graphs = True needs compile: true")
+            raise Misfit("cuda_graphs = True needs compile: true", "cuda_graphs", "compile")
         if self.cuda_graphs and self.distributed not in ("none", "ddp"):
-            raise ValueError(
-                f"cuda_graphs = True needs distributed: none or ddp, not {self.distributed}"
+            raise Misfit(
+                f"cuda_graphs = True needs distributed: none or ddp, not {self.distributed}",
+                "cuda_graphs",
+                "distributed",
             )
         return self
 
@@ -125,21 +141,31 @@ class Training(Section):
             return self
         samples = f"gradient_samples = {self.gradient_samples}"
         if not self.save_gradients:
-            raise ValueError(f"{samples} needs save_gradients: true")
+            raise Misfit(
+                f"{samples} needs save_gradients: true", "gradient_samples", "save_gradients"
+            )
         if self.distributed not in ("none", "ddp"):
-            raise ValueError(f"{samples} needs distributed: none or ddp, not {self.distributed}")
+            raise Misfit(
+                f"{samples} needs distributed: none or ddp, not {self.distributed}",
+                "gradient_samples",
+                "distributed",
+            )
         examples = self.batch_size * self.gradient_accumulation_steps
         if examples % (self.gradient_samples * self.processes):
-            raise ValueError(
+            raise Misfit(
                 f"batch_size * gradient_accumulation_steps = {examples} should be a multiple of "
-                f"gradient_samples * processes = {self.gradient_samples * self.processes}"
+                f"gradient_samples * processes = {self.gradient_samples * self.processes}",
+                "batch_size",
+                "gradient_accumulation_steps",
+                "gradient_samples",
+                "processes",
             )
         return self
 
     @model_validator(mode="after")
     def _one_length_one_warmup(self) -> "Training":
         if (self.max_steps is None) == (self.num_epochs is None):
-            raise ValueError("give either max_steps or num_epochs")
+            raise Misfit("give either max_steps or num_epochs", "max_steps", "num_epochs")
         if self.warmup_steps is not None and self.pct_warmup is not None:
-            raise ValueError("give either warmup_steps or pct_warmup")
+            raise Misfit("give either warmup_steps or pct_warmup", "warmup_steps", "pct_warmup")
         return self

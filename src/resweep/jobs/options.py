@@ -10,9 +10,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from resweep.json_files import json_argument
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict
+
+from resweep.command_line import JsonArgument, count, file_path, seconds
 from resweep.paths import Layout
 
 KEEP = ("best", "all", "none")
@@ -25,6 +28,16 @@ def device(text: str) -> str:
     if not re.fullmatch(DEVICE, text):
         raise argparse.ArgumentTypeError(f"{DEVICE_HINT}, not {text!r}")
     return text
+
+
+@with_config(ConfigDict(extra="forbid"))
+class TrackingOptions(TypedDict, total=False):
+    """Settings of W&B, as a job is given them."""
+
+    wandb: Literal["offline", "online", "disabled"]
+    project: str
+    entity: str | None
+    agent_run: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +98,7 @@ class JobOptions:
     def add_to(parser: argparse.ArgumentParser) -> None:
         """Add the options to a parser."""
         add, default = parser.add_argument, JobOptions()
-        add("--results", type=Path, default=default.results, help="results folder (results)")
+        add("--results", type=file_path, default=default.results, help="results folder (results)")
         add(
             "--device",
             type=device,
@@ -97,19 +110,19 @@ class JobOptions:
         add("--weights", action="store_true", help="train again if the weights were pruned")
         add(
             "--tracking",
-            type=json_argument,
+            type=JsonArgument(TrackingOptions),
             default={},
             metavar="JSON",
             help="W&B settings: wandb, project, entity",
         )
         add(
             "--lock-timeout",
-            type=float,
+            type=seconds,
             default=default.lock_timeout,
             help="seconds to wait for another process that trains the same run (3600)",
         )
-        add("--memory-mb", type=int, help="memory limit of the scheduler, in MB")
-        add("--log", type=Path, help="also log to this file")
+        add("--memory-mb", type=count, help="memory limit of the scheduler, in MB")
+        add("--log", type=file_path, help="also log to this file")
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> "JobOptions":

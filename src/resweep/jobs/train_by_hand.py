@@ -28,7 +28,7 @@ from resweep.jobs.arguments import COMMAND_LINE, Given, parse_arguments
 from resweep.jobs.options import DEVICE, DEVICE_HINT, KEEP, JobOptions
 from resweep.jobs.train_trial import train_trial
 from resweep.paths import BY_HAND, Layout
-from resweep.study.find import default_study, find_study
+from resweep.study.find import find_named_study
 from resweep.study.study_file import StudyFile, read_study_file
 from resweep.systems.registry import find_system, system_of
 from resweep.systems.stop_rules import stop_rules
@@ -85,16 +85,21 @@ def plan_by_hand(
     swept = environment.get("WANDB_SWEEP_PARAM_PATH")
     arguments = parse_arguments(words, OPTIONS, Path(swept) if swept else None)
     options, problems = arguments.options, list(arguments.problems)
+    problems += [
+        Problem(COMMAND_LINE, name, value, "should not be empty")
+        for name, value in options.items()
+        if name != "study" and not value.strip()
+    ]
     keep = options.get("keep", "best")
     if keep not in KEEP:
         problems.append(Problem(COMMAND_LINE, "keep", keep, f"should be one of {', '.join(KEEP)}"))
     if not re.fullmatch(DEVICE, options.get("device", "auto")):
         problems.append(Problem(COMMAND_LINE, "--device", options["device"], DEVICE_HINT))
     try:
-        name = options.get("study")
-        path = find_study(default_study(config_dir) if name is None else name, config_dir)
-        study, problems_of_study = read_study_file(path)
-        problems += problems_of_study
+        path = find_named_study(options.get("study"), config_dir)
+        read = read_study_file(path)
+        study = read.content
+        problems += read.problems
         problems += [
             Problem(one.origin, one.name, one.value, f"did you mean {meant}? Or {_own(one.name)}")
             for one in arguments.given
@@ -139,7 +144,7 @@ def _resolve(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the configuration, and the part of it that was given: path -> value."""
     schema = find_system(study.system or DEFAULT, str(path)).schema
-    modules, problems = layers.load_modules(config_dir, study.base)
+    modules, problems = layers.load_modules(config_dir, study.base, schema, study.own, str(path))
     by_origin: dict[str, dict[str, Any]] = {}
     for one in given:
         if one.flag and not _is_boolean(one, schema):

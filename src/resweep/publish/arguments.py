@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from resweep.json_files import json_argument
+from resweep.command_line import JsonArgument, file_path, plain_text
 from resweep.publish.artifacts import Place
 
 
@@ -11,7 +11,7 @@ def add_place_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what to call the artifact, where to publish it, and where to write its stamp."""
     add = parser.add_argument
     add("--artifact-name", required=True, help="name of the artifact")
-    add("--project", required=True, help="W&B project")
+    add("--project", type=plain_text, required=True, help="W&B project")
     add("--entity", default="", help="W&B user or team (the account's own)")
     add(
         "--mode",
@@ -19,9 +19,9 @@ def add_place_arguments(parser: argparse.ArgumentParser) -> None:
         default="offline",
         help="W&B mode (offline)",
     )
-    add("--metadata", type=json_argument, default={}, help="metadata to add, as JSON")
-    add("--stamp", type=Path, help="stamp to write (results/artifacts/NAME.json)")
-    add("--results", type=Path, default=Path("results"), help="results folder (results)")
+    add("--metadata", type=JsonArgument(), default={}, help="metadata to add, as JSON")
+    add("--stamp", type=file_path, help="stamp to write (results/artifacts/NAME.json)")
+    add("--results", type=file_path, default=Path("results"), help="results folder (results)")
 
 
 def place_of(arguments: argparse.Namespace) -> Place:

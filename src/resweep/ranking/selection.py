@@ -9,9 +9,11 @@ best first; a list written by hand works as well.
 from collections.abc import Callable, Collection, Hashable, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
 import pandas as pd
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
 
 from resweep import yaml12
 from resweep.config import compose
@@ -178,6 +180,18 @@ def _full_path(name: str, file: Path, schema: Schema, own: Collection[str]) -> s
         return compose.resolve_name(name, {}, schema, own)
     except ValueError as error:
         raise ConfigError(Problem(str(file), name, None, str(error))) from None
+
+
+@with_config(ConfigDict(extra="forbid"))
+class RerunPlan(TypedDict):
+    """What the slots of a rerun are filled from, besides the best configurations."""
+
+    study: str
+    phase: str
+    config: dict[str, Any]
+    overrides: dict[str, Any]
+    seeds: Annotated[list[int], Field(min_length=1)]
+    own: NotRequired[list[str]]
 
 
 def plan_rerun(

@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
 QUANTISED_RANGES = ("q_uniform", "q_log_uniform", "q_log_uniform_values")
 MOST_LISTED = 20_000  # largest space whose points are enumerated
+MOST_INTEGERS = 1_000_000  # of a range: the sampler makes an array of all of them
 
 
 class Space:
     """A search space in Optuna's terms.
 
-    Lists of numbers become ranks, which keep their order; integer ranges stay; all other
-    distributions are searched in their quantiles, where the prior is uniform. Duplicate choices
-    count once, choices of probability 0 not at all.
+    Lists of numbers become ranks, which keep their order; integer ranges that Optuna can list stay;
+    all other distributions are searched in their quantiles, where the prior is uniform. Duplicate
+    choices count once, choices of probability 0 not at all.
 
     Args:
         parameters: The swept ones.
@@ -87,7 +88,7 @@ class Space:
             if _are_ordered(self.choices[parameter.name]):
                 return IntDistribution(0, last)
             return Categorical(list(range(last + 1)))
-        if parameter.distribution == "int_uniform":
+        if _is_integer_range(parameter):
             return IntDistribution(int(parameter.low), int(parameter.high))
         return FloatDistribution(0.0, 1.0)
 
@@ -98,7 +99,7 @@ class Space:
             inner = params[parameter.name]
             if parameter.values:
                 found[parameter.name] = self.choices[parameter.name][inner]
-            elif parameter.distribution == "int_uniform":
+            elif _is_integer_range(parameter):
                 found[parameter.name] = inner
             else:
                 found[parameter.name] = parameter.draw(min(inner, math.nextafter(1.0, 0.0)))
@@ -111,7 +112,7 @@ class Space:
             value = point[parameter.name]
             if parameter.values:
                 found[parameter.name] = _index(self.choices[parameter.name], value)
-            elif parameter.distribution == "int_uniform":
+            elif _is_integer_range(parameter):
                 parameter.locate(value)
                 found[parameter.name] = int(value)
             else:
@@ -143,6 +144,12 @@ class Space:
             value=value,
             constraints=constraints,
         )
+
+
+def _is_integer_range(parameter: Parameter) -> bool:
+    if parameter.distribution != "int_uniform":
+        return False
+    return int(parameter.high) - int(parameter.low) < MOST_INTEGERS
 
 
 def _choices(parameter: Parameter) -> list[Any]:

@@ -20,6 +20,7 @@ from resweep.store.parent import find_parent, note_parent
 from resweep.systems.registry import is_system, system_of
 from resweep.systems.system import DEFAULT
 from resweep.training.schedule import resolve_warmup
+from resweep.violations import violations
 
 RESULTS = Layout()
 
@@ -44,11 +45,8 @@ def resolve(config: Mapping[str, Any], data: Prepared, layout: Layout = RESULTS)
     try:
         resolved = schema.dump(schema.validate(copy.deepcopy(dict(config))))
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(
-            Problem("trial", key, None, first["msg"].removeprefix("Value error, "))
-        ) from None
+        first = violations(error, config)[0]
+        raise ConfigError(Problem("trial", first.key, None, first.hint)) from None
     for path in system.unused(resolved):
         section, _, name = path.partition(".")
         del resolved[section][name]

@@ -11,7 +11,7 @@ import contextlib
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from resweep.systems.system import CHECKPOINT, System
 from resweep.systems.values import Weights
 
 CONFIG = "config.json"
+WEIGHTS = "run.weights"
 
 
 class _Note(TypedDict):
@@ -61,7 +62,8 @@ def find_parent(system: System, config: Mapping[str, Any], layout: Layout) -> We
     weights = system.weight_files(folder) if folder is not None else []
     if folder is None or not weights or not all(file.is_file() for file in weights):
         if known is None:
-            raise StoreError(_missing(system, key, name, folder, layout))
+            why = _missing(system, key, name, folder, layout)
+            raise StoreError(f"{key} = {name!r}: {why}")
         return Weights(folder=Path(known["folder"]), digest=known["digest"], config=known["config"])
     config_files = [folder / CONFIG] if (folder / CONFIG).is_file() else []
     status = {file.name: file.stat() for file in [*weights, *config_files]}
@@ -78,6 +80,44 @@ def find_parent(system: System, config: Mapping[str, Any], layout: Layout) -> We
     if key != CHECKPOINT and _read_note(named) != known:  # plans ask for it once per trial
         _write_note(named, known)
     return Weights(folder=folder, digest=known["digest"], config=known["config"])
+
+
+def parent_problem(
+    system: System, config: Mapping[str, Any], layout: Layout, where: str, made: Collection[Path]
+) -> Problem | None:
+    """Return what is wrong with the name of the weights to start from, or None.
+
+    Models of a hub are not looked for: a training downloads them.
+
+    Args:
+        system: What is trained.
+        config: The configuration.
+        layout: Of the results folder.
+        where: The file that has the configuration, for messages.
+        made: Folders below which the weights may be made before they are needed.
+    """
+    key, name = system.weights_named(config)
+    digest_wanted = config["run"]["weights"]
+    if name is None:
+        hint = f"is the digest of the weights to start from, but {key} names none"
+        return None if digest_wanted is None else Problem(where, WEIGHTS, digest_wanted, hint)
+    try:
+        folder = _locate(system, key, name, layout)
+        if folder is None or any(folder.is_relative_to(place.absolute()) for place in made):
+            return None
+        found = [file for file in system.weight_files(folder) if file.is_file()]
+        known = _read_note(_note(str(folder), layout))
+        if not found and known is None:
+            return Problem(where, key, name, _missing(system, key, name, folder, layout))
+    except (OSError, ValueError) as error:  # of a name that no folder can have
+        return Problem(where, key, name, f"cannot be a folder: {error}")
+    if digest_wanted is None:
+        return None
+    parent = find_parent(system, config, layout)
+    if parent is None or parent.digest == digest_wanted:
+        return None
+    hint = f"should be the digest of the weights to start from; {folder} has {parent.digest}"
+    return Problem(where, WEIGHTS, digest_wanted, hint)
 
 
 def _read_note(path: Path) -> dict[str, Any] | None:
@@ -149,7 +189,7 @@ def _missing(system: System, key: str, name: str, folder: Path | None, layout: L
         why = f"{folder} does not exist; give {system.weights_wanted(key)}"
     else:
         why = f"{folder} has no model; it should contain {CONFIG} and model.safetensors"
-    return f"{key} = {name!r}: {why}"
+    return why
 
 
 def _missing_of_run(run: Path, table: Path) -> str:

@@ -71,7 +71,7 @@ def hint_for(parameter: Parameter, path: str, value: Any, schema: Schema) -> str
     if parameter.distribution == "int_uniform":
         if _allows(path, low + BETWEEN * (high - low), schema):
             return f"; for fractions too, write min: {low:.1f}, max: {high:.1f}"
-    elif isinstance(value, float) and _allows(path, round(value), schema):
+    elif not parameter.values and isinstance(value, float) and _allows(path, round(value), schema):
         named = parameter.distribution
         whole = f"q_{named} with q: 1" if named in QUANTISABLE else "int_uniform"
         return f"; {named} draws fractions: for whole numbers use {whole}"

@@ -11,7 +11,6 @@ including the constants of its sweep file; the assignments of the best trial com
 set.
 """
 
-import contextlib
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,16 +23,20 @@ from resweep.config.schema import Schema
 from resweep.config.unread import find_unread, warn_of_constants
 from resweep.errors import ConfigError, Problem
 from resweep.paths import RESERVED_PHASES, RESERVED_STUDIES
+from resweep.study.files import phase_rules
 from resweep.study.phase_file import PhaseFile, Surroundings
 from resweep.study.resolution_notes import resolution_notes
 from resweep.study.study import Phase, Study
-from resweep.study.study_file import StudyFile, read_study_file
+from resweep.study.study_file import ReadStudy, StudyFile, read_study_file
 from resweep.systems.registry import find_system
 from resweep.systems.system import DEFAULT, System
 
 
 def load_study(
-    path: Path, config_dir: Path = Path("config"), overrides: Mapping[str, Any] | None = None
+    path: Path,
+    config_dir: Path = Path("config"),
+    overrides: Mapping[str, Any] | None = None,
+    overrides_from: str = "--config set",
 ) -> Study:
     """Read, check and resolve one study file.
 
@@ -41,40 +44,50 @@ def load_study(
         path: The study's file.
         config_dir: Where its modules and sweep files are.
         overrides: path -> value, set above everything except what is swept.
+        overrides_from: Where these are from, for messages.
 
     Raises:
         ConfigError: All errors of the study, its modules and its sweeps.
     """
-    return _Resolver(path, config_dir, dict(overrides or {})).resolve()
+    above = Layer(overrides_from, dict(overrides or {}))
+    return _Resolver(path, config_dir, above).resolve()
 
 
 class _Resolver:
     """Turns one study file into a `Study`, collecting problems on the way."""
 
-    def __init__(self, path: Path, config_dir: Path, overrides: dict[str, Any]):
+    def __init__(self, path: Path, config_dir: Path, overrides: Layer):
         self.path = path
         self.config_dir = config_dir
         self.overrides = overrides
         self.problems: list[Problem] = []
         self.system: System
+        self.sound = True
         self.warnings: dict[str, None] = {}
         self.unread: dict[str, dict[str, None]] = {}
         self.layers_of: dict[str, list[Layer]] = {}
 
     def resolve(self) -> Study:
-        given, self.problems = read_study_file(self.path)
-        self.system = find_system(given.system or DEFAULT, str(self.path))
-        self._check_own(given.own)
+        read = read_study_file(self.path)
+        given, self.problems = read.content, list(read.problems)
+        self.sound = not read.unsound & {"base", "set", "own"}
+        system = self._find_system(read)
         phases: dict[str, Phase] = {}
-        for position, part in enumerate(given.phases):
-            phase = self._phase(given, position, part, phases)
-            if phase is not None:
-                phases[phase.name] = phase
+        if system is None:
+            self._check_files(given)
+        else:
+            self.system = system
+            self._check_own(given.own)
+            for position, part in enumerate(given.phases):
+                phase = self._phase(read, position, part, phases)
+                if phase is not None:
+                    phases[phase.name] = phase
         last = list(phases.values())[-1] if phases else None
         if given.publish.models == "best" and last is not None and last.keep == "none":
             hint = "the last phase keeps no weights; set keep: best there, or publish.models: none"
             self._problem("publish.models", "best", hint)
-        self._check_names(given)
+        self._check_names(read)
+        self._check_rules(given, phases)
         if self.problems:
             # Without duplicates: a bad value of the base would be reported for every phase.
             raise ConfigError({str(problem): problem for problem in self.problems}.values())
@@ -95,31 +108,67 @@ class _Resolver:
             ),
         )
 
+    def _find_system(self, read: ReadStudy) -> System | None:
+        if "system" in read.unsound:
+            return None
+        try:
+            return find_system(read.content.system or DEFAULT, str(self.path))
+        except ConfigError as error:
+            self.problems += error.problems
+            return None
+
+    def _check_files(self, given: StudyFile) -> None:
+        """Check what can be checked without knowing what is trained."""
+        bases = [("base", given.base)]
+        bases += [(f"phases.{number}.base", part.base) for number, part in enumerate(given.phases)]
+        for key, base in bases:
+            found = layers.load_modules(self.config_dir, base, None, given.own, str(self.path), key)
+            self.problems += found[1]
+        for part in given.phases:
+            self.problems += part.check_files(self.config_dir)
+
     def _check_own(self, names: list[str]) -> None:
         """Refuse fields of the system, by their full paths, as the user's own hyperparameters."""
         for position, name in enumerate(names):
             if self.system.schema.is_known(name):
                 self._problem(f"own.{position}", name, "is a field that resweep reads; remove it")
 
-    def _check_names(self, given: StudyFile) -> None:
+    def _check_names(self, read: ReadStudy) -> None:
+        given = read.content
         names = [part.name for part in given.phases]
         if given.name in RESERVED_STUDIES:
             self._problem("name", given.name, "is the name of a folder in results/; choose another")
         for position, name in enumerate(names):
+            if position in read.broken:
+                continue
             if name in RESERVED_PHASES:
                 self._problem(f"phases.{position}.name", name, "is reserved; choose another")
-            if [n.replace("-", "_") for n in names].count(name.replace("-", "_")) > 1:
+            if names.count(name) > 1:
                 self._problem(f"phases.{position}.name", name, "two phases share this name")
+
+    def _check_rules(self, given: StudyFile, phases: Mapping[str, Phase]) -> None:
+        """Refuse phases whose rules would have one name: `sweep` with rungs, and `sweep_b1`."""
+        makers: dict[str, str] = {}
+        for position, part in enumerate(given.phases):
+            for rule in phase_rules(phases[part.name]) if part.name in phases else ():
+                other = makers.setdefault(rule, part.name)
+                if other != part.name:
+                    hint = f"needs a rule {rule}, as phase {other} does; choose another name"
+                    self._problem(f"phases.{position}.name", part.name, hint)
+                    break
 
     def _problem(self, key: str, value: Any, hint: str) -> None:
         self.problems.append(Problem(str(self.path), key, value, hint))
 
     def _phase(
-        self, given: StudyFile, position: int, part: PhaseFile, before: Mapping[str, Phase]
+        self, read: ReadStudy, position: int, part: PhaseFile, before: Mapping[str, Phase]
     ) -> Phase | None:
+        given = read.content
         reported = len(self.problems)
-        found = self._layers(given, part)
-        sound = len(self.problems) == reported
+        found = self._layers(given, position, part)
+        if position in read.broken:
+            return None
+        sound = self.sound and len(self.problems) == reported
         complete, config, wrong, unread = layers.complete(
             found, str(self.path), self.system.schema, given.own, sound
         )
@@ -160,28 +209,31 @@ class _Resolver:
         for place, values in found.items():
             self.unread.setdefault(place, {}).update(dict.fromkeys(values))
 
-    def _layers(self, given: StudyFile, part: PhaseFile) -> list[Layer]:
+    def _layers(self, given: StudyFile, position: int, part: PhaseFile) -> list[Layer]:
         """Return the layers of a phase, above those of the phase that it builds on, if any."""
         below = self.layers_of.get(part.builds_on or "")
         if below is None:
             system = Layer(str(self.path), self.system.schema.identity)
-            below = [system, *self._modules(given.base), Layer(str(self.path), given.set)]
-        own = [*below, *self._modules(part.base), Layer(str(self.path), part.set)]
+            below = [system, *self._modules(given, given.base), Layer(str(self.path), given.set)]
+        modules = self._modules(given, part.base, f"phases.{position}.base")
+        own = [*below, *modules, Layer(str(self.path), part.set)]
         self.layers_of[part.name] = own
-        return [*own, Layer("--config set", self.overrides)]
+        return [*own, self.overrides]
 
-    def _modules(self, base: dict[str, Any]) -> list[Layer]:
-        modules, wrong = layers.load_modules(self.config_dir, base)
+    def _modules(self, given: StudyFile, base: dict[str, Any], key: str = "base") -> list[Layer]:
+        modules, wrong = layers.load_modules(
+            self.config_dir, base, self.system.schema, given.own, str(self.path), key
+        )
         self.problems += wrong
         return modules
 
     def _set_above(self, part: PhaseFile, config: dict[str, Any], own: list[str]) -> dict[str, Any]:
         """Return what the phase and the command line set by path, without ambiguous names."""
-        found = {}
-        for layer in (part.set, self.overrides):
-            for name, value in compose.leaves(layer):
-                with contextlib.suppress(ConfigError):  # reported with its layer
-                    found[layers.resolve_name("set", name, config, self.system.schema, own)] = value
+        found: dict[str, Any] = {}
+        for content in (part.set, self.overrides.content):
+            # What is wrong is reported with its layer.
+            layer, _ = layers.named(Layer("set", content), config, self.system.schema, own)
+            found |= compose.leaves(layer.content)
         return found
 
 

@@ -4,12 +4,15 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from resweep.config.metric import Logged, MetricGoal, sign_of
 from resweep.errors import ConfigError, Problem
 from resweep.study.schema import Score
 from resweep.sweep import Sweep
 from resweep.systems.registry import system_of
 from resweep.systems.system import System
+from resweep.violations import violations
 
 
 class PhaseScore(Score):
@@ -97,7 +100,11 @@ def _complete(score: Mapping[str, Any], system: System) -> PhaseScore:
     for key, name in (("goal", metric), ("early_goal", early)):
         known = system.find_metric(name)
         given.setdefault(key, known.goal if known is not None else "minimize")
-    return PhaseScore.model_validate(given)
+    try:
+        return PhaseScore.model_validate(given)
+    except ValidationError as error:
+        found = violations(error, given)
+        raise ConfigError(Problem("score", v.key, v.value, v.hint) for v in found) from None
 
 
 def warn_of_unused(score: Score, sweep: Sweep, study_path: str) -> list[str]:

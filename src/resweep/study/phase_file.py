@@ -4,13 +4,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field
 
 from resweep.config.compose import Layer
 from resweep.errors import Problem
-from resweep.study.schema import NAME, Keep, Part, Resources, Score
+from resweep.study.names import Name
+from resweep.study.schema import Keep, Part, Resources, Score
 from resweep.study.study import Phase
 from resweep.systems.system import System
 
@@ -69,7 +70,7 @@ class Loaded:
 class PhaseFile(Part, ABC):
     """One phase, as written: what all kinds have. A kind adds its keys and `load`."""
 
-    name: Annotated[str, Field(pattern=f"^{NAME}$")] = Field(description="folder and rule names")
+    name: Name = Field(description="folder and rule names")
     kind: str = Field(description="what its trials are")
     base: dict[str, Any] = Field({}, description="modules that override the study's: section, name")
     set: dict[str, Any] = Field({}, description="values that override all modules")
@@ -80,6 +81,10 @@ class PhaseFile(Part, ABC):
     def builds_on(self) -> str | None:
         """Name of the phase whose configuration is below this one's; None: the study's is."""
         return None
+
+    def check_files(self, config_dir: Path) -> list[Problem]:
+        """Return what is wrong with the files that it names, whatever is trained."""
+        return []
 
     @abstractmethod
     def load(self, around: Surroundings) -> Loaded:

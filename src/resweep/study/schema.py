@@ -5,14 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from resweep.config.section import Int, Positive
+from resweep.config.section import MOST, MOST_SIZE, Count, Positive, Size
+from resweep.study.names import WandbName
 from resweep.study.sbatch_options import read_sbatch_options
 
-NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
-
-
-# One zero: -0.0 has no canonical form.
-Weight = Annotated[float, AfterValidator(lambda value: value + 0.0)]
+# One zero: -0.0 has no canonical form. Bounded: products with metrics are numbers.
+Weight = Annotated[float, Field(ge=-MOST, le=MOST), AfterValidator(lambda value: value + 0.0)]
 
 
 def _check_sbatch_options(text: str) -> str:
@@ -74,8 +72,8 @@ class Tracking(Part):
     """Where metrics are sent, besides the files."""
 
     wandb: Literal["offline", "online", "disabled"] = Field("offline", description="W&B mode")
-    project: str = Field("resweep", description="W&B project")
-    entity: str | None = Field(None, description="W&B user or team; null: the account's default")
+    project: WandbName = Field("resweep", description="W&B project")
+    entity: WandbName | None = Field(None, description="W&B user or team; null: yours")
 
 
 class Publish(Part):
@@ -88,11 +86,11 @@ class Publish(Part):
 class Resources(Part):
     """What one training asks a cluster for; null is estimated from the trial (docs/slurm.md)."""
 
-    gpus: Annotated[Int, Field(ge=0)] = Field(
+    gpus: Annotated[Count, Field(le=MOST_SIZE)] = Field(
         1, description="GPUs per node, at least one per process; 0 trains on CPU nodes"
     )
     gpu_model: GpuModel | None = Field(None, description="the cluster's name for it: a100")
-    cpus: Positive = Field(1, description="cores per process, of which it computes on one")
+    cpus: Size = Field(1, description="cores per process, of which it computes on one")
     mem_mb: Positive | None = Field(None, description="main memory per node")
     runtime: Positive | None = Field(None, description="minutes")
     partition: Partition | None = Field(None, description="null: chosen by partitions.yaml")

@@ -1,20 +1,30 @@
 """A study file, `config/studies/NAME.yaml`: its keys with types, bounds and defaults."""
 
-import re
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from resweep import yaml12
-from resweep.config.section import Int
+from resweep.config.nesting import path_fault
+from resweep.config.section import Count, Text
 from resweep.config.spelling import nearest
-from resweep.errors import ConfigError, Problem
+from resweep.errors import Problem
 from resweep.study.kinds.registry import KINDS, kind_name
+from resweep.study.names import Name, is_name
 from resweep.study.phase_file import PhaseFile
-from resweep.study.schema import NAME, Keep, Part, Publish, Resources, Score, Tracking
+from resweep.study.schema import Keep, Part, Publish, Resources, Score, Tracking
 from resweep.systems.system import DEFAULT
+from resweep.violations import (
+    KIND_MISSING,
+    KIND_UNKNOWN,
+    UNKNOWN,
+    Location,
+    Violation,
+    violations,
+)
 
 if TYPE_CHECKING:
     AnyPhase = PhaseFile
@@ -30,80 +40,133 @@ PARTS: dict[str, type[Part]] = {
 }
 
 
+def _is_path(value: str) -> str:
+    fault = path_fault(value)
+    if fault is not None:
+        raise ValueError(fault)
+    return value
+
+
 class StudyFile(Part):
     """A whole study, as written."""
 
-    name: Annotated[str, Field(pattern=f"^{NAME}$")] = Field(description="folder and rule names")
+    name: Name = Field(description="folder and rule names")
     description: str = Field("", description="for readers")
-    system: str | None = Field(
-        None, min_length=1, description=f"what is trained, a folder of systems/; null: {DEFAULT}"
+    system: Text | None = Field(
+        None, description=f"what is trained, a folder of systems/; null: {DEFAULT}"
     )
     base: dict[str, Any] = Field(description="modules: section, name (or the content itself)")
     set: dict[str, Any] = Field({}, description="values that override the modules")
-    own: list[str] = Field(
+    own: list[Annotated[str, AfterValidator(_is_path)]] = Field(
         [], description="hyperparameters of your own, which resweep does not read"
     )
-    phases: Annotated[list[AnyPhase], Field(min_length=1)] = Field(description="in order")
+    phases: list[AnyPhase] = Field(description="in order")
     score: Score = Field(Score(), description="how trials are ranked")
     keep: Keep = Field("best", description="which trials keep their weights: the best, all, none")
     tracking: Tracking = Field(Tracking(), description="W&B settings")
     publish: Publish = Field(Publish(), description="what is published")
     resources: Resources = Field(Resources(), description="what one training asks a cluster for")
-    tolerate_failures: Annotated[Int, Field(ge=0)] = Field(
+    tolerate_failures: Count = Field(
         0, description="rank a phase without its failed trials if there are at most N"
     )
 
 
-def read_study_file(path: Path) -> tuple[StudyFile, list[Problem]]:
-    """Read a study file.
+@dataclass(frozen=True, kw_only=True)
+class ReadStudy:
+    """A study file, as far as it can be read.
 
-    Returns:
-        Its content without unknown keys, and the errors of those.
-
-    Raises:
-        ConfigError: All errors, where there are others than unknown keys.
+    Attributes:
+        content: Without what is wrong: defaults instead, and stand-ins for broken phases.
+        problems: Everything wrong.
+        broken: Positions of the phases that must not be loaded.
+        unsound: Keys at the top of the file whose content is not all that was written.
     """
+
+    content: StudyFile
+    problems: list[Problem]
+    broken: frozenset[int]
+    unsound: frozenset[str]
+
+
+def read_study_file(path: Path) -> ReadStudy:
+    """Read a study file; raises ConfigError if it is not a mapping in YAML."""
     content = yaml12.load_mapping(path)
-    problems = []
-    try:
-        return StudyFile.model_validate(content), []
-    except ValidationError as error:
-        for details in error.errors():
-            problems.append(_problem(path, dict(details)))
-            if details["type"] == "extra_forbidden":
-                _remove(content, _place(details["loc"]))
-    try:  # without its unknown keys, to find other errors
-        return StudyFile.model_validate(content), problems
-    except ValidationError:
-        raise ConfigError(problems) from None
+    problems: list[Problem] = []
+    broken: set[int] = set()
+    unsound: set[str] = set()
+    if content.get("phases") == []:
+        problems.append(Problem(str(path), "phases", [], "should have at least one"))
+    while True:  # without what is wrong, to find what else is
+        try:
+            study = StudyFile.model_validate(content)
+        except ValidationError as error:
+            found = violations(error, content, _without_kind)
+            problems += [_problem(path, one) for one in found]
+            unsound |= {str(one.place[0]) for one in found if one.type != UNKNOWN}
+            for one in sorted(found, key=lambda one: one.type != UNKNOWN):
+                _leave_out(content, one, broken)
+            continue
+        return ReadStudy(
+            content=study,
+            problems=problems,
+            broken=frozenset(broken),
+            unsound=frozenset(unsound),
+        )
 
 
-def _problem(path: Path, details: dict[str, Any]) -> Problem:
-    location = _place(details["loc"])
-    value, message = details["input"], re.sub(r"^(Value error, |Input )", "", details["msg"])
-    if details["type"] == "extra_forbidden":
-        message = _unknown_key(details["loc"])
-    elif details["type"] == "missing":
-        value, message = None, "is missing"
-    elif details["type"] == "string_pattern_mismatch":
-        message = "should consist of letters, digits, - and _, and start with a letter or digit"
-    elif details["type"] == "union_tag_not_found":
-        location, value, message = (*location, "kind"), None, f"is missing: should be {_kinds()}"
-    elif details["type"] == "union_tag_invalid":
-        location, value = (*location, "kind"), details["ctx"]["tag"]
+def _without_kind(location: Location) -> Location:
+    """Return a location in the file: pydantic adds the kind of a phase after its number."""
+    return (*location[:2], *location[3:]) if location[0] == "phases" else location
+
+
+def _problem(path: Path, one: Violation) -> Problem:
+    place, value, hint = one.place, one.value, one.hint
+    if one.type == UNKNOWN:
+        hint = _unknown_key(one.location)
+    elif one.type == KIND_MISSING:
+        place, value, hint = (*place, "kind"), None, f"is missing: should be {_kinds()}"
+    elif one.type == KIND_UNKNOWN:
+        place, value = (*place, "kind"), one.tag
         meant = nearest(str(value), KEYS_OF_KINDS)
-        message = f"did you mean {meant}?" if meant else f"should be {_kinds()}"
-    key = ".".join(map(str, location))
-    return Problem(str(path), key, None if isinstance(value, dict) else value, message)
+        hint = f"did you mean {meant}?" if meant else f"should be {_kinds()}"
+    return Problem(str(path), ".".join(map(str, place)), value, hint)
+
+
+def _leave_out(content: Any, one: Violation, broken: set[int]) -> None:
+    """Remove what is wrong; a phase, or a key that is needed, is replaced."""
+    top, *rest = one.place
+    if one.type == UNKNOWN:
+        for part in one.place[:-1]:
+            content = content[part]
+        del content[one.place[-1]]
+    elif top == "phases" and rest:
+        position, phases = int(rest[0]), content["phases"]
+        broken.add(position)
+        if len(rest) == 1:  # not a phase, or of no kind
+            phases[position] = _stand_in(phases[position], position)
+        elif rest[1] == "name":
+            phases[position]["name"] = f"phase-{position}"
+        else:
+            phases[position].pop(rest[1], None)
+    elif top in STAND_INS:
+        content[top] = STAND_INS[str(top)]
+    else:
+        content.pop(top, None)
+
+
+STAND_INS: dict[str, Any] = {"name": "study", "base": {}, "phases": []}
+
+
+def _stand_in(phase: Any, position: int) -> dict[str, Any]:
+    """Return what can be read in place of a phase, under its name if it has one."""
+    given = phase if isinstance(phase, dict) else {}
+    name = given.get("name")
+    named = isinstance(name, str) and is_name(name)
+    return {"name": name if named else f"phase-{position}", "kind": kind_name(KINDS[0])}
 
 
 def _kinds() -> str:
     return " or ".join(KEYS_OF_KINDS)
-
-
-def _place(location: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the place in the file: pydantic adds the kind of a phase after its number."""
-    return (*location[:2], *location[3:]) if location[0] == "phases" else location
 
 
 def _unknown_key(location: tuple[Any, ...]) -> str:
@@ -124,9 +187,3 @@ def _known_keys(location: tuple[Any, ...]) -> Collection[str]:
     if location[:1] == ("phases",):
         around.insert(0, KEYS_OF_KINDS[location[2]])
     return around[-1] if around else StudyFile.model_fields
-
-
-def _remove(content: Any, location: tuple[Any, ...]) -> None:
-    for part in location[:-1]:
-        content = content[part]
-    content.pop(location[-1], None)

@@ -9,6 +9,7 @@ from typing import Any
 from resweep.config.metric import Metric
 from resweep.config.schema import SYSTEM
 from resweep.errors import ConfigError, Problem
+from resweep.files import is_file
 from resweep.systems.system import DEFAULT, System
 
 _FOLDER = Path(__file__).parent
@@ -56,7 +57,7 @@ def system_file(name: str) -> Path:
 
 def is_system(name: object) -> bool:
     """Whether there is a system of this name: runs may be of one that was removed."""
-    return isinstance(name, str) and name.isidentifier() and system_file(name).is_file()
+    return isinstance(name, str) and name.isidentifier() and is_file(system_file(name))
 
 
 def system_of(config: Mapping[str, Any]) -> System:

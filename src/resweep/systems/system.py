@@ -24,7 +24,7 @@ from pydantic import TypeAdapter
 
 from resweep.config.metric import Logged, Metric
 from resweep.config.schema import Schema
-from resweep.config.section import Section
+from resweep.config.section import Misfit, Section
 from resweep.config.training_synonyms import TRAINING_SYNONYMS
 from resweep.data.store import Prepared
 from resweep.errors import DataError
@@ -101,10 +101,11 @@ class System(ABC):
         name = stopping.plateau_metric
         known = self.metrics_logged(Logged.EVALUATION)
         if name is not None and name not in known:
-            raise ValueError(f"plateau_metric = {name!r} should be one of {', '.join(known)}")
+            hint = f"plateau_metric = {name!r} should be one of {', '.join(known)}"
+            raise Misfit(hint, "plateau_metric")
         for switch in ("loss_patience", "divergence_factor"):
             if self.training_loss is None and getattr(stopping, switch) is not None:
-                raise ValueError(f"{switch} needs a training loss, but {self.name} logs none")
+                raise Misfit(f"{switch} needs a training loss, but {self.name} logs none", switch)
         self.check(config)
 
     def check(self, config: Any) -> None:  # noqa: B027 (nothing, unless a system has something)
@@ -114,7 +115,7 @@ class System(ABC):
             config: Typed sections as attributes: `config.model.n_layer`.
 
         Raises:
-            ValueError: Names the fields and the fix.
+            Misfit: Names the fields and the fix.
         """
 
     def unused(self, config: Mapping[str, Any]) -> Collection[str]:

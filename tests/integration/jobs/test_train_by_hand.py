@@ -124,6 +124,11 @@ def test_everything_wrong_is_reported_at_once():
         assert any(text in line for line in lines), text
 
 
+@pytest.mark.parametrize("option", ["results", "device", "keep", "study"])
+def test_options_are_not_empty(option):
+    assert any(f"{option} = ''" in line for line in problems(f"--{option}="))
+
+
 @pytest.mark.parametrize(
     ("words", "key"),
     [

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from resweep.command_line import JsonArgument
 from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.config.training_section import Training
 from resweep.errors import ConfigError, DataError, Interrupted, LockTimeout, ResweepError
 from resweep.jobs.options import JobOptions
 from resweep.jobs.train_trial import train_trial
-from resweep.json_files import json_argument
 from resweep.machine import launch
 from resweep.paths import Layout
 from resweep.store.attempts import FEWER_ROWS, Attempts
@@ -152,7 +152,7 @@ def test_the_trial_reaches_other_nodes_however_long_it_is(monkeypatch, tmp_path)
 
     def note(training: Any, words: list[str], interrupted: Any) -> bool:
         given.extend(words)
-        told.append(json_argument(words[words.index("--content") + 1]))
+        told.append(JsonArgument()(words[words.index("--content") + 1]))
         return True
 
     monkeypatch.setattr(launch, "launch", note)

@@ -152,6 +152,17 @@ def test_values_are_inside_and_of_their_type(
     assert all(type(point["rate"]) is float for point in first + later)
 
 
+@pytest.mark.parametrize("sampler", ["gp", "tpe"])
+@pytest.mark.parametrize("high", [2**31, 2**63, 10**30])
+def test_a_range_of_integers_may_be_as_large_as_one_of_seeds(high: int, sampler: str) -> None:
+    space = [Parameter("seed", "int_uniform", low=0, high=high), Parameter("x", "uniform", high=1)]
+    first = suggest(space, [], 4, seed=1).points
+    seen = [Observation(point, point["x"]) for point in first]
+    points = suggest(space, seen, 2, seed=2, sampler=sampler).points
+    assert len(points) == 2
+    assert all(type(p["seed"]) is int and 0 <= p["seed"] <= high for p in points)
+
+
 def test_constant_parameters_are_left_out() -> None:
     constant = Parameter("c", "constant", values=(3,))
     assert list(suggest((constant, RATE), [], 1, seed=0).points[0]) == ["rate"]

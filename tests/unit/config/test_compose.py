@@ -371,7 +371,7 @@ def test_a_missing_module_lists_those_there_are(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "small.yaml").write_text("n_layer: 2\n")
     problem = problem_of(compose.load_module, tmp_path, "model", "large")
-    assert_problem(problem, "", None, "small", file="model/large.yaml")
+    assert_problem(problem, "base.model", "large", str(tmp_path / "model"), "small")
 
 
 @pytest.mark.parametrize("content", [{"a": 1, "a.b": 2}])

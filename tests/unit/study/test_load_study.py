@@ -360,7 +360,7 @@ def test_a_study_is_found_by_its_path(config):
 )
 def test_names_that_are_no_study_are_refused(name, config):
     problem = problem_of(find_study, name, config())
-    assert str(name) in (problem.file, problem.value)  # a path names its file
+    assert (problem.key, str(problem.value)) == ("study", str(name))
 
 
 def test_a_sweeps_study_is_found_by_its_id_and_name(config, tmp_path, monkeypatch):
@@ -391,6 +391,17 @@ def test_a_misspelt_study_gets_a_hint(config):
         ({"study": "mine", "set": "{a: [1}"}, ("set", "{a: [1}", "YAML")),
         ({"studies": "[mine"}, ("studies", "[mine", "YAML")),
         ({"studies": ["mine", "mine"]}, ("name", "mine")),
+        ({"studies": "[]"}, ("studies", None)),
+        ({"studies": [None]}, ("studies", "")),
+        ({"studies": [["mine"]]}, ("studies", ["mine"])),
+        ({"study": None, "studies": ["mine"]}, ("study", "")),
+        ({"study": "", "studies": ["mine"]}, ("study", "")),
+        ({"study": "x" * 300}, ("study", "x" * 300)),
+        ({"study": "x" * 300 + ".yaml"}, ("study", ANY, "mine")),
+        ({"study": "mine", "system": "blobs"}, ("system", "blobs", "study file")),
+        ({"study": "mine", "beta2": 0.9}, ("beta2", 0.9, "set={beta2: VALUE}")),
+        ({"study": "mine", "set": {"": 1}}, ("''", None, "empty")),
+        ({"study": "mine", "set": "{a: " + "[" * 500 + "]" * 500 + "}"}, ("set", ANY)),
         ({"study": "mine", "set": {"name": "x"}}, ("name", None, "model.name or run.name")),
         ({"study": "mine", "set": {"max_stepz": 3}}, ("max_stepz", 3, "training.max_steps?")),
         ({"study": "mine", "set": {"max_steps": "many"}}, ("training.max_steps", "many")),
@@ -404,6 +415,55 @@ def test_what_is_wrong_with_the_command_line_is_reported(settings, expected, con
 def test_a_wrong_value_of_the_command_line_is_blamed_on_it(config):
     problems = problems_of(load_studies, {"study": "mine", "set": {"max_steps": "many"}}, config())
     assert_problem(problems, "training.max_steps", "many", file="--config set")
+
+
+def test_the_file_or_the_command_line_that_names_a_study_is_named(config):
+    folder = config({"config.yaml": "{studies: [mine2], sest: 1}"})
+    file = folder / "config.yaml"
+    problems = problems_of(load_studies, {"study": "mni"}, folder, file=file)
+    assert_problem(problems, "study", "mni", "mine", file="--config")
+    assert_problem(problems, "sest", 1, "set", file="config.yaml")
+    problems = problems_of(load_studies, {}, folder, file=file)
+    assert_problem(problems, "studies", "mine2", "mine?", file="config.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("a: [1", ""),
+        ("[1]", ""),
+        ("", "studies"),
+        ("{studies: []}", "studies"),
+        ("study:", "study"),
+    ],
+)
+def test_a_file_that_names_no_study_is_named(text, key, config):
+    folder = config({"config.yaml": text})
+    found = problem_of(load_studies, {}, folder, file=folder / "config.yaml")
+    assert_problem(found, key, ANY, file="config.yaml")
+
+
+def test_the_command_line_is_above_the_file(config):
+    folder = config({"config.yaml": "{studies: [x], set: {beta1: 0.5, beta2: 0.5}}"})
+    given = {"study": "mine", "set": "{beta2: 0.7}"}
+    (study,) = load_studies(given, folder, file=folder / "config.yaml")
+    training = study.phase("sweep").config["training"]
+    assert (training["beta1"], training["beta2"]) == (0.5, 0.7)
+
+
+def test_no_two_studies_need_one_rule(config):
+    def renamed(study: str, *phases: str) -> str:
+        listed = [{"name": name, "kind": "sweep", "sweep": "lr"} for name in phases]
+        changes = {"name": study, "phases": listed}
+        return yaml12.dump(yaml12.parse(FILES["studies/mine.yaml"]) | changes)
+
+    names = {"a": ("b__c",), "a__b": ("c",), "x-y": ("c",), "x_y": ("d",), "z": ("b__c", "c")}
+    folder = config({f"studies/{name}.yaml": renamed(name, *names[name]) for name in names})
+    found = problem_of(load_studies, {"studies": ["a", "a__b"]}, folder)
+    assert_problem(found, "name", "a__b", "train_a__b__c", file="a__b.yaml")
+    found = problem_of(load_studies, {"studies": ["x-y", "x_y"]}, folder)
+    assert_problem(found, "name", "x_y", "write_study_x_y", file="x_y.yaml")
+    assert len(load_studies({"studies": ["a", "x_y", "z"]}, folder)) == 3
 
 
 # What is wrong with a study
@@ -452,7 +512,15 @@ PLAIN_BASE = {"model": "small", "data": "docs", "training": "short"}
         ({"score": {"normalize": "rank"}}, ("score.normalize", "rank", "zscore", "raw")),
         ({"keep": "some"}, ("keep", "some", "best", "all", "none")),
         ({"tolerate_failures": -1}, ("tolerate_failures", -1)),
-        ({"base": PLAIN_BASE | {"model": "smal"}}, ("", None, "small")),
+        ({"base": PLAIN_BASE | {"model": "smal"}}, ("base.model", "smal", "small?")),
+        ({"base": PLAIN_BASE | {"model": None}}, ("base.model", None, "small")),
+        ({"base": PLAIN_BASE | {"modell": "small"}}, ("base.modell", "small", "model?")),
+        ({"base": PLAIN_BASE | {"modell": {"n_layer": 1}}}, ("base.modell", None, "model?")),
+        ({"base": PLAIN_BASE | {"../studies": "mine"}}, ("base.../studies", "mine", "training")),
+        ({"base": PLAIN_BASE | {"arch": "x"}}, ("base.arch", "x", "training")),
+        ({"base": PLAIN_BASE | {"system": "x"}}, ("base.system", "x", "system:")),
+        ({"base": [1]}, ("base", [1], "mapping")),
+        ({"base": {1: "small"}}, ("base.1", 1, "quotes")),
         ({"base": PLAIN_BASE | {"model": "../small"}}, ("base.model", "../small")),
         ({"set": {"learning_rte": 1}}, ("learning_rte", 1, "training.learning_rate?")),
         ({"own": ["training.batch_size"]}, ("own.0", "training.batch_size", "remove")),
@@ -460,7 +528,44 @@ PLAIN_BASE = {"model": "small", "data": "docs", "training": "short"}
         ({"own": "patch_size"}, ("own", "patch_size", "list")),
         ({"set": {"learning_rate": -1}}, ("training.learning_rate", -1)),
         ({"set": {"vocab_size": 256}}, ("model.vocab_size", 256, "257")),
-        ({"set": {"training": {"seed": 1}, "training.seed.x": 2}}, ("", None, "training.seed.x")),
+        ({"set": {"training": {"seed": 1}, "training.seed.x": 2}}, ("training.seed.x", None)),
+        ({"set": {"": 1}}, ("''", None, "empty")),
+        ({"set": {".x": 1}}, (".x", None, "empty")),
+        ({"set": {"a..b": 1}}, ("a..b", None, "empty")),
+        ({"set": {"training.": 1}}, ("training.", None, "empty")),
+        ({"set": {"training": {"": 1}}}, ("training.", None, "empty")),
+        ({"set": {" x": 1}}, ("' x'", None, "spaces")),
+        ({"set": {"a\nb": 1}}, ("a\nb", None, "control")),
+        ({"set": {"x" * 300: 1}}, ("x" * 300, None, "300", "200")),
+        ({"set": {".".join("a" * 3000): 1}}, (ANY, None, "200")),
+        ({"set": {1: 2}}, ("set.1", 1, "quotes")),
+        ({"set": {"training": 5}}, ("training", 5, "mapping")),
+        ({"own": ["a", "", "a."]}, ("own.2", "a.", "empty")),
+        ({"own": ["x" * 300]}, ("own.0", "x" * 300, "200")),
+        ({"name": "x" * 101}, ("name", "x" * 101, "100")),
+        ({"phases": [phase(name="x" * 101)]}, ("phases.0.name", "x" * 101, "100")),
+        ({"phases": {}}, ("phases", None, "list")),
+        ({"phases": [phase(kind=["sweep"])]}, ("phases.0.kind", ["sweep"], "sweep", "rerun")),
+        ({"phases": [phase(early_terminate=5)]}, ("phases.0.early_terminate", 5, "off")),
+        ({"phase": []}, ("phase", [], "phases?")),
+        ({"phases": [phase(), rerun(tops=1)]}, ("phases.1.tops", 1, "top?")),
+        ({"phases": [phase(), rerun(of="swep")]}, ("phases.1.of", "swep", "sweep?")),
+        ({"phases": [phase(), rerun(seeds=[2**63])]}, ("phases.1.seeds.0", 2**63, str(2**63))),
+        ({"phases": [phase(), rerun(seeds=[])]}, ("phases.1.seeds", [], "empty")),
+        ({"phases": [phase(seed=2**63)]}, ("phases.0.seed", 2**63)),
+        ({"phases": [phase(round_size=10**30)]}, ("phases.0.round_size", 10**30)),
+        ({"tolerate_failures": 10**30}, ("tolerate_failures", 10**30)),
+        ({"resources": {"cpus": 10**30}}, ("resources.cpus", 10**30)),
+        ({"score": {"slope_weight": 1e300}}, ("score.slope_weight", 1e300)),
+        ({"tracking": {"project": ""}}, ("tracking.project", "", "empty")),
+        ({"tracking": {"project": "a/b"}}, ("tracking.project", "a/b")),
+        ({"tracking": {"entity": " "}}, ("tracking.entity", " ")),
+        ({"set": {"max_steps": 10**30}}, ("training.max_steps", 10**30)),
+        ({"set": {"batch_size": 1e30}}, ("training.batch_size", 1e30)),
+        ({"set": {"n_embd": 10**9}}, ("model.n_embd", 10**9)),
+        ({"set": {"init_std": 1e300}}, ("initialization.init_std", 1e300)),
+        ({"set": {"foo": 10**400}}, ("foo", 10**400)),
+        ({"set": {"run.weights": "xyz"}}, ("run.weights", "xyz", "64")),
         ({"phases": [phase(sweep=None)]}, ("phases.0.sweep", None, "config/sweep/")),
         ({"phases": [phase(of="x")]}, ("phases.0.of", "x", "rerun")),
         ({"phases": [phase(seeds=[1])]}, ("phases.0.seeds", [1], "rerun")),
@@ -482,9 +587,11 @@ def test_what_is_wrong_with_a_study_is_reported(changes, expected, config):
 
 def test_a_missing_module_or_sweep_is_reported_as_the_file_that_is_missing(config):
     base = {"model": "smal", "data": "docs", "training": "short"}
-    assert_problem(problems_of(load, config(study_text(base=base))), file="model/smal.yaml")
+    problems = problems_of(load, config(study_text(base=base)))
+    assert_problem(problems, "base.model", "smal", "small?", file="mine.yaml")
     phases = [phase(sweep="none")]
-    assert_problem(problems_of(load, config(study_text(phases=phases))), file="sweep/none.yaml")
+    problems = problems_of(load, config(study_text(phases=phases)))
+    assert_problem(problems, "phases.0.sweep", "none", "sweep/none.yaml", "lr", file="mine.yaml")
 
 
 @pytest.mark.parametrize("key", ["name", "base", "phases"])
@@ -584,9 +691,52 @@ def test_everything_wrong_in_a_study_is_reported_at_once(config):
     ]
     for key, value in wanted:
         assert_problem(problems, key, value)
-    for module in ("model/smal.yaml", "data/dosc.yaml"):
-        assert_problem(problems, file=module)
+    assert_problem(problems, "base.model", "smal", "small?")
+    assert_problem(problems, "base.data", "dosc", "docs?")
+    assert_problem(problems, "phases.2.of", "nowhere")
     assert len(problems) == len({str(problem) for problem in problems})
+
+
+def test_what_is_wrong_beside_an_unknown_system_is_reported(config):
+    changes = {"system": "langage", "name": "runs", "base": PLAIN_BASE | {"model": "smal"}}
+    problems = problems_of(load, config(study_text(**changes) | with_sweep("a: {values: []}")))
+    assert_problem(problems, "system", "langage", "language")
+    assert_problem(problems, "name", "runs")
+    assert_problem(problems, "base.model", "smal", "small?")
+    assert_problem(problems, "parameters.a", ANY, file="lr.yaml")
+
+
+def test_what_is_wrong_beside_a_wrong_type_is_reported(config):
+    phases = [
+        phase(trials="many"),
+        phase(name="second", sweep="none"),
+        rerun(of="second", top=0),
+        {"name": "x" * 300, "kind": "sweep", "base": {"model": "smal"}},
+        rerun(name="again", seeds=[1, 1]),
+        "text",
+    ]
+    changes = {"score": {"early_steps": 0, "final_weight": "x"}, "keep": 1, "phases": phases}
+    problems = problems_of(load, config(study_text(**changes)))
+    keys = [problem.key for problem in problems]
+    assert keys == [
+        "phases.0.trials",
+        "phases.2.top",
+        "phases.3.name",
+        "phases.5",
+        "score.early_steps",
+        "score.final_weight",
+        "keep",
+        "phases.1.sweep",
+        "phases.3.base.model",
+        "phases.4.seeds",
+    ]
+
+
+def test_a_section_that_a_layer_leaves_empty_stays_as_it_is(config):
+    changes = {"set": {"training": {}}, "phases": [phase(), rerun(set={"model": {}})]}
+    study = load(config(study_text(**changes)))
+    assert [phase.config["training"]["batch_size"] for phase in study.phases] == [4, 4]
+    assert study.phase("rerun").overrides == {}
 
 
 def test_a_wrong_value_and_a_wrong_sweep_are_reported_together(config):
@@ -610,7 +760,7 @@ def test_several_bad_studies_are_reported_together(config):
     folder = config({"studies/other.yaml": "name: other\nphases: []\nbase: {}"})
     problems = problems_of(load_studies, {"studies": ["other", "nowhere"]}, folder)
     assert_problem(problems, "phases", [], file="other.yaml")
-    assert_problem(problems, "study", "nowhere")
+    assert_problem(problems, "studies", "nowhere")
 
 
 def test_the_study_file_itself_may_be_missing_or_no_yaml(config):

@@ -11,8 +11,9 @@ from pydantic import Field
 
 from resweep.canonical import canonical_json
 from resweep.config import compose
-from resweep.config.section import Int, Positive
-from resweep.errors import ConfigError
+from resweep.config.section import Positive, Seed, Text
+from resweep.config.spelling import nearest
+from resweep.errors import ConfigError, Problem
 from resweep.paths import Layout
 from resweep.search.stages import numbers
 from resweep.study.files import data_stamps, trial_files
@@ -20,14 +21,16 @@ from resweep.study.fill import Fill
 from resweep.study.phase_file import Loaded, PhaseFile, Surroundings
 from resweep.study.study import Phase
 
+SEED = "training.seed"
+
 
 class RerunFile(PhaseFile):
     """A rerun, as written."""
 
     kind: Literal["rerun"] = Field(description="the best of an earlier phase, from scratch")
-    of: str | None = Field(None, description="the earlier phase that is rerun")
+    of: Text | None = Field(None, description="the earlier phase that is rerun")
     top: Positive | None = Field(None, description="how many of its best; null: 1")
-    seeds: list[Annotated[Int, Field(ge=0)]] | None = Field(
+    seeds: Annotated[list[Seed], Field(min_length=1)] | None = Field(
         None, description="each of them is trained with all seeds; null: training.seed"
     )
 
@@ -38,20 +41,24 @@ class RerunFile(PhaseFile):
 
     def load(self, around: Surroundings) -> Loaded:
         """Load the phase; raises ConfigError with all its errors."""
-        if not around.complete or self.of in around.broken:
+        problems = self._check_seeds(around)
+        if self.of not in (*around.earlier, *around.broken):
+            known = list(around.earlier)
+            meant = nearest(self.of or "", known)
+            there = (
+                f"did you mean {meant}?" if meant else f"there are: {', '.join(known) or 'none'}"
+            )
+            problems.append(around.problem("of", self.of, f"should name an earlier phase; {there}"))
+        source = around.earlier.get(self.of or "")
+        top = self.top or 1
+        if source is not None and top > len(source.trials):
+            hint = f"should be at most {len(source.trials)}, the trials of phase {source.name}"
+            problems.append(around.problem("top", top, hint))
+        if problems:
+            raise ConfigError(problems)
+        if source is None or not around.complete:
             return Loaded(phase=None, warnings=[])
-        if self.of is None or self.of not in around.earlier:
-            known = ", ".join(around.earlier) or "none"
-            hint = f"should name an earlier phase; there are: {known}"
-            raise ConfigError(around.problem("of", self.of, hint))
-        source = around.earlier[self.of]
-        top, available = self.top or 1, len(source.trials)
-        if top > available:
-            hint = f"should be at most {available}, the trials of phase {source.name}"
-            raise ConfigError(around.problem("top", top, hint))
         seeds = self.seeds or [around.complete["training"]["seed"]]
-        if len(set(seeds)) < len(seeds):
-            raise ConfigError(around.problem("seeds", seeds, "has a seed twice; remove one"))
         phase = RerunPhase(
             config=around.complete,
             score=source.score,
@@ -65,6 +72,18 @@ class RerunFile(PhaseFile):
             **around.common,
         )
         return Loaded(phase=phase, warnings=[])
+
+    def _check_seeds(self, around: Surroundings) -> list[Problem]:
+        seeds = self.seeds or []
+        if len(set(seeds)) < len(seeds):
+            return [around.problem("seeds", seeds, "has a seed twice; remove one")]
+        problems = []
+        for position, seed in enumerate(seeds):
+            try:
+                compose.coerce(SEED, seed, around.system.schema)
+            except ValueError as error:
+                problems.append(around.problem(f"seeds.{position}", seed, str(error)))
+        return problems
 
 
 @dataclass(frozen=True, kw_only=True)

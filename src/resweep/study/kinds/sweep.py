@@ -12,14 +12,17 @@ from pydantic import Field
 
 from resweep.config import compose
 from resweep.config.compose import Layer
-from resweep.config.section import Int, Positive
+from resweep.config.section import Positive, Seed, Text
+from resweep.config.spelling import nearest
 from resweep.errors import ConfigError, Problem
+from resweep.files import is_file
+from resweep.paths import NAME
 from resweep.plurals import counted
 from resweep.search.observe import check_tables
 from resweep.search.stages import round_names
 from resweep.study.fit_fields import fit_fields
 from resweep.study.kinds.sweep_phase import Search, SweepPhase
-from resweep.study.kinds.sweep_rungs import load_rungs
+from resweep.study.kinds.sweep_rungs import load_rungs, read_rule
 from resweep.study.metric import PhaseScore, choose_metric, warn_of_unused
 from resweep.study.name_trials import (
     check_names,
@@ -28,8 +31,7 @@ from resweep.study.name_trials import (
     warn_of_repeats,
 )
 from resweep.study.phase_file import Loaded, PhaseFile, Surroundings
-from resweep.study.schema import NAME
-from resweep.sweep import Parameter, Sweep, load_sweep
+from resweep.sweep import EarlyTerminate, Parameter, Sweep, load_sweep
 from resweep.sweep.points import MOST_POINTS
 from resweep.systems.registry import metric_of, system_of
 
@@ -40,22 +42,29 @@ class SweepFile(PhaseFile):
     """A sweep, as written."""
 
     kind: Literal["sweep"] = Field(description="the trials of a sweep file")
-    sweep: str | None = Field(None, description="name in config/sweep/, or a path")
+    sweep: Text | None = Field(None, description="name in config/sweep/, or a path")
     trials: Annotated[Positive, Field(le=MOST_POINTS)] | None = Field(
         None, description="at most N trials; null: run_cap"
     )
-    seed: Annotated[Int, Field(ge=0)] | None = Field(
-        None, description="seed of random draws; null: the sweep file's"
-    )
-    round_size: Positive | None = Field(
+    seed: Seed | None = Field(None, description="seed of random draws; null: the sweep file's")
+    round_size: Annotated[Positive, Field(le=MOST_POINTS)] | None = Field(
         None, description="method: bayes only: trials proposed together; null: 8"
     )
-    warm_start: list[str] | None = Field(
+    warm_start: list[Text] | None = Field(
         None, description="method: bayes only: phases (PHASE, STUDY/PHASE), CSV files to start from"
     )
     early_terminate: dict[str, Any] | Literal["off"] | None = Field(
         None, description="replaces the sweep file's; off: all trials train to the end"
     )
+
+    def check_files(self, config_dir: Path) -> list[Problem]:
+        """Return what is wrong with its sweep file."""
+        if self.sweep is not None:
+            try:
+                load_sweep(sweep_file(self.sweep, config_dir))
+            except ConfigError as error:
+                return list(error.problems)
+        return []
 
     def load(self, around: Surroundings) -> Loaded:
         """Load the phase; raises ConfigError with all errors of it and of its sweep file."""
@@ -63,29 +72,30 @@ class SweepFile(PhaseFile):
             hint = "is missing: name a file of config/sweep/"
             raise ConfigError(around.problem("sweep", None, hint))
         own, schema = around.common["own"], around.system.schema
-        sweep = load_sweep(_sweep_path(self.sweep, around.config_dir))
+        sweep = load_sweep(_sweep_path(self.sweep, around))
         sweep = fit_fields(sweep, around.config, schema, own)
         of_names, problems, unclear = check_names(sweep, around.config, schema, own)
-        clear = [parameter for parameter in sweep.parameters if parameter.name not in unclear]
-        try:
-            swept, constants = resolve_parameters(
-                replace(sweep, parameters=tuple(clear)),
-                around.config,
-                around.overrides,
-                schema,
-                own,
-            )
-        except ConfigError as error:
-            raise ConfigError([*error.problems, *problems]) from None
-        layer = Layer(sweep.origin, compose.nest(constants))
+        problems += _check_adaptive_keys(self, sweep, around)
         warnings = [*sweep.warnings, *of_names]
         score: PhaseScore | None = None
+        rule: EarlyTerminate | None = None
         try:
             score = choose_metric(around.score, sweep, around.study_path, around.system)
             warnings += warn_of_unused(score, sweep, around.study_path)
         except ConfigError as error:
             problems += error.problems
-        problems += _check_adaptive_keys(self, sweep, around)
+        try:
+            rule = read_rule(self.early_terminate, sweep, around)
+        except ConfigError as error:
+            problems += error.problems
+        clear = tuple(param for param in sweep.parameters if param.name not in unclear)
+        try:
+            swept, constants = resolve_parameters(
+                replace(sweep, parameters=clear), around.config, around.overrides, schema, own
+            )
+        except ConfigError as error:
+            raise ConfigError([*error.problems, *problems]) from None
+        layer = Layer(sweep.origin, compose.nest(constants))
         filled: dict[str, Any] = {}
         try:
             if sweep.method == "bayes":
@@ -108,7 +118,7 @@ class SweepFile(PhaseFile):
         assert score is not None, "else there are problems"
         complete = compose.assign(around.complete, constants)
         rungs, found = load_rungs(
-            self.early_terminate,
+            rule,
             sweep,
             swept.values(),
             complete,
@@ -120,7 +130,19 @@ class SweepFile(PhaseFile):
         return Loaded(phase=phase, layer=layer, warnings=warnings)
 
 
-def _sweep_path(name: str, config_dir: Path) -> Path:
+def _sweep_path(name: str, around: Surroundings) -> Path:
+    """Return the file of a sweep; raises ConfigError if there is none."""
+    path = sweep_file(name, around.config_dir)
+    if is_file(path):
+        return path
+    names = [file.stem for file in (around.config_dir / "sweep").glob("*.yaml")]
+    meant = nearest(name, names)
+    hint = f"did you mean {meant}?" if meant else f"there are: {', '.join(sorted(names)) or 'none'}"
+    raise ConfigError(around.problem("sweep", name, f"there is no file {path}; {hint}"))
+
+
+def sweep_file(name: str, config_dir: Path) -> Path:
+    """Return the file that a name, or a path, means."""
     if name.endswith((".yaml", ".yml")):
         return Path(name)
     return config_dir / "sweep" / f"{name}.yaml"

@@ -21,18 +21,42 @@ EARLY = 0.2  # of a training: the order of curves before it says little about th
 ADVISED = 0.25
 
 
+def read_rule(
+    instead: dict[str, Any] | Literal["off"] | None, sweep: Sweep, around: Surroundings
+) -> EarlyTerminate | None:
+    """Return how trials are stopped early, or None.
+
+    Args:
+        instead: early_terminate of the phase, which replaces the sweep file's.
+        sweep: The sweep file.
+        around: What the phase is loaded in.
+
+    Raises:
+        ConfigError: The phase's has errors.
+    """
+    if instead is None or instead == "off":
+        return sweep.early_terminate if instead is None else None
+    findings = Findings(around.study_path)
+    rule = read_early_terminate(instead, findings)
+    if findings.problems:
+        raise ConfigError(
+            replace(problem, key=f"{around.where}.{problem.key}") for problem in findings.problems
+        )
+    return rule
+
+
 def load_rungs(
-    instead: dict[str, Any] | Literal["off"] | None,
+    rule: EarlyTerminate | None,
     sweep: Sweep,
     swept: Collection[Parameter],
     config: dict[str, Any],
     metric: Metric,
     around: Surroundings,
 ) -> tuple[Rungs | None, list[str]]:
-    """Turn early_terminate into bands before the end of the longest training, with warnings.
+    """Turn a rule into bands before the end of the longest training, with warnings.
 
     Args:
-        instead: early_terminate of the phase, which replaces the sweep file's.
+        rule: As `read_rule` returns it.
         sweep: The sweep file.
         swept: What it sweeps, by full paths.
         config: The complete configuration without what is swept.
@@ -42,21 +66,9 @@ def load_rungs(
     Raises:
         ConfigError: The metric has no values before the end, or the training's length is unknown.
     """
-    if instead == "off":
-        return None, []
-    rule = sweep.early_terminate
-    origin = sweep.origin
-    if instead is not None:
-        origin = around.study_path
-        findings = Findings(origin)
-        rule = read_early_terminate(instead, findings)
-        if findings.problems:
-            raise ConfigError(
-                replace(problem, key=f"{around.where}.{problem.key}")
-                for problem in findings.problems
-            )
     if rule is None:
         return None, []
+    origin = sweep.origin if rule is sweep.early_terminate else around.study_path
     if metric.logged is Logged.END:
         others = around.system.metrics_logged(Logged.EVALUATION)
         hint = f"is only logged at the end; rungs need one of every evaluation, like {others[0]}"

@@ -4,7 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from resweep.config.section import PATH_ONLY, AsBefore, Int, Section, as_tuple
+from resweep.config.section import (
+    MOST_SIZE,
+    PATH_ONLY,
+    AsBefore,
+    Int,
+    Misfit,
+    Section,
+    Text,
+    as_tuple,
+)
 
 BYTE_TOKENS = 257  # 256 bytes and end-of-text: the smallest vocabulary
 
@@ -17,22 +26,22 @@ class Data(Section):
         description="Python's own documentation, text files, JSON lines, or a data set of the "
         "Hugging Face hub",
     )
-    paths: Annotated[tuple[str, ...], BeforeValidator(as_tuple), PATH_ONLY] = Field(
+    paths: Annotated[tuple[Text, ...], BeforeValidator(as_tuple), PATH_ONLY] = Field(
         (), description="files or globs, for text and jsonl"
     )
     dataset: Annotated[str | None, AsBefore(None), PATH_ONLY] = Field(
         None, min_length=1, description="hub: name of the data set, or path of a local copy"
     )
-    dataset_config: Annotated[str | None, AsBefore(None)] = Field(
+    dataset_config: Annotated[Text | None, AsBefore(None)] = Field(
         None, description="hub: configuration of the data set"
     )
-    dataset_split: Annotated[str, AsBefore("train")] = Field(
+    dataset_split: Annotated[Text, AsBefore("train")] = Field(
         "train", description="hub: split to read, which `split` then divides"
     )
-    dataset_revision: Annotated[str | None, AsBefore(None)] = Field(
+    dataset_revision: Annotated[Text | None, AsBefore(None)] = Field(
         None, description="hub: branch, tag or commit; null: the latest when it is read"
     )
-    text_field: str = Field(
+    text_field: Text = Field(
         "text", description="jsonl, hub: the key or column that holds a document's text"
     )
     documents: Annotated[Literal["file", "blank_line"], PATH_ONLY] = Field(
@@ -54,7 +63,7 @@ class Data(Section):
         description="bytes: 256 byte values and end-of-text; bpe: trained on the training split; "
         "tokenizer: an existing one",
     )
-    bpe_vocab_size: Annotated[Int, Field(ge=BYTE_TOKENS), AsBefore(4096)] = Field(
+    bpe_vocab_size: Annotated[Int, Field(ge=BYTE_TOKENS, le=MOST_SIZE), AsBefore(4096)] = Field(
         4096, description="bpe: vocabulary size; smaller if there is too little text"
     )
     tokenizer: Annotated[str | None, AsBefore(None), PATH_ONLY] = Field(
@@ -64,21 +73,25 @@ class Data(Section):
     @model_validator(mode="after")
     def _paths_fit_source(self) -> "Data":
         if self.source == "python-docs" and self.paths:
-            raise ValueError("paths are for source: text or jsonl; python-docs is built in")
+            hint = "paths are for source: text or jsonl; python-docs is built in"
+            raise Misfit(hint, "source", "paths")
         if self.source == "hub" and self.paths:
-            raise ValueError("paths are for source: text or jsonl; hub takes dataset: NAME or PATH")
+            hint = "paths are for source: text or jsonl; hub takes dataset: NAME or PATH"
+            raise Misfit(hint, "source", "paths")
         if self.source in ("text", "jsonl") and not self.paths:
-            raise ValueError(f"source: {self.source} needs paths: [FILE or GLOB, ...]")
+            hint = f"source: {self.source} needs paths: [FILE or GLOB, ...]"
+            raise Misfit(hint, "source", "paths")
         if self.source == "hub" and self.dataset is None:
-            raise ValueError("source: hub needs dataset: NAME or PATH")
+            raise Misfit("source: hub needs dataset: NAME or PATH", "source", "dataset")
         if self.source != "hub" and self.dataset is not None:
-            raise ValueError(f"dataset is for source: hub, not {self.source}")
+            raise Misfit(f"dataset is for source: hub, not {self.source}", "source", "dataset")
         return self
 
     @model_validator(mode="after")
     def _tokenizer_fits_tokens(self) -> "Data":
         if self.tokens == "tokenizer" and self.tokenizer is None:
-            raise ValueError("tokens: tokenizer needs tokenizer: NAME or PATH")
+            raise Misfit("tokens: tokenizer needs tokenizer: NAME or PATH", "tokens", "tokenizer")
         if self.tokens != "tokenizer" and self.tokenizer is not None:
-            raise ValueError(f"tokenizer is for tokens: tokenizer, not {self.tokens}")
+            hint = f"tokenizer is for tokens: tokenizer, not {self.tokens}"
+            raise Misfit(hint, "tokens", "tokenizer")
         return self

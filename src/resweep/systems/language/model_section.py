@@ -6,12 +6,16 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from resweep.config.section import (
     LABEL,
+    MOST_SIZE,
     PATH_ONLY,
+    Above0,
     AsBefore,
+    BelowOne,
     Int,
+    Misfit,
     OnlyFor,
-    Positive,
     Section,
+    Size,
     as_tuple,
 )
 from resweep.systems.language.data_section import BYTE_TOKENS
@@ -25,34 +29,32 @@ class Model(Section):
         "gpt",
         description="gpt: like GPT-2, pre-norm, GELU-tanh, tied embeddings; hf: of transformers",
     )
-    n_layer: Annotated[Positive, OnlyFor("gpt")] = Field(4, description="gpt: transformer blocks")
-    n_head: Annotated[Positive, OnlyFor("gpt")] = Field(
+    n_layer: Annotated[Size, OnlyFor("gpt")] = Field(4, description="gpt: transformer blocks")
+    n_head: Annotated[Size, OnlyFor("gpt")] = Field(
         4, description="gpt: attention heads; must divide n_embd"
     )
-    n_embd: Annotated[Positive, OnlyFor("gpt")] = Field(128, description="gpt: width")
+    n_embd: Annotated[Size, OnlyFor("gpt")] = Field(128, description="gpt: width")
     config: Annotated[dict[str, Any], OnlyFor("hf"), PATH_ONLY] = Field(
         {}, description="hf: as in config.json: model_type, and keys that differ from its defaults"
     )
     name_or_path: Annotated[str | None, LABEL, OnlyFor("hf")] = Field(
         None, min_length=1, description="hf: initial weights: a folder, or a name on the hub"
     )
-    context_length: Positive = Field(128, description="tokens per sequence")
-    vocab_size: Annotated[Int, Field(ge=BYTE_TOKENS)] | None = Field(
+    context_length: Size = Field(128, description="tokens per sequence")
+    vocab_size: Annotated[Int, Field(ge=BYTE_TOKENS, le=MOST_SIZE)] | None = Field(
         None, description="at least the data's; null: from the weights, else from the data"
     )
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0, description="on embeddings, attention and residual branches"
-    )
+    dropout: BelowOne = Field(0.0, description="on embeddings, attention and residual branches")
     bias: Annotated[bool, OnlyFor("gpt")] = Field(
         True, description="gpt: biases in linear layers and layer norms"
     )
-    lora_rank: Annotated[Positive | None, OnlyFor("hf"), AsBefore(None)] = Field(
+    lora_rank: Annotated[Size | None, OnlyFor("hf"), AsBefore(None)] = Field(
         None, description="hf: train adapters of this rank on frozen weights; null: all weights"
     )
-    lora_alpha: Annotated[float, Field(gt=0), OnlyFor("hf"), AsBefore(16.0)] = Field(
+    lora_alpha: Annotated[Above0, OnlyFor("hf"), AsBefore(16.0)] = Field(
         16.0, description="hf: adapters are scaled by lora_alpha / lora_rank"
     )
-    lora_dropout: Annotated[float, Field(ge=0, lt=1), OnlyFor("hf"), AsBefore(0.0)] = Field(
+    lora_dropout: Annotated[BelowOne, OnlyFor("hf"), AsBefore(0.0)] = Field(
         0.0, description="hf: dropout on adapter inputs"
     )
     lora_targets: Annotated[
@@ -65,7 +67,7 @@ class Model(Section):
             value = getattr(self, name)
             for mark in field.metadata:
                 if isinstance(mark, OnlyFor) and mark.kind != self.kind and value != field.default:
-                    raise ValueError(f"{name} = {value!r} is for kind: {mark.kind}")
+                    raise Misfit(f"{name} = {value!r} is for kind: {mark.kind}", "kind", name)
         return self
 
     @model_validator(mode="after")
@@ -74,14 +76,16 @@ class Model(Section):
             for name in ("lora_alpha", "lora_dropout", "lora_targets"):
                 value = getattr(self, name)
                 if value != type(self).model_fields[name].default:
-                    raise ValueError(f"{name} = {value!r} needs lora_rank")
+                    raise Misfit(f"{name} = {value!r} needs lora_rank", "lora_rank", name)
         return self
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> "Model":
         if self.n_embd % self.n_head:
-            raise ValueError(
-                f"n_embd = {self.n_embd} should be a multiple of n_head = {self.n_head}"
+            raise Misfit(
+                f"n_embd = {self.n_embd} should be a multiple of n_head = {self.n_head}",
+                "n_embd",
+                "n_head",
             )
         return self
 

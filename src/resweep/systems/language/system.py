@@ -8,6 +8,7 @@ from resweep.canonical import canonical_json
 from resweep.config.early_stopping_section import EarlyStopping
 from resweep.config.metric import Logged, Metric
 from resweep.config.run_section import RunSection
+from resweep.config.section import Misfit
 from resweep.config.training_section import Training
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, Problem
@@ -76,14 +77,20 @@ class LanguageSystem(System):
         """Check that the model has an architecture or weights, and that muP and LoRA fit it."""
         weights = config.run.checkpoint or config.model.name_or_path
         if config.model.kind == "hf" and not weights and "model_type" not in config.model.config:
-            raise ValueError(
+            raise Misfit(
                 "model.kind: hf needs model.config.model_type, or initial weights from "
-                "model.name_or_path or run.checkpoint"
+                "model.name_or_path or run.checkpoint",
+                "kind",
+                "config",
+                "name_or_path",
+                "checkpoint",
             )
         if config.model.kind != "gpt" and config.initialization.mup_base_width is not None:
-            raise ValueError("initialization.mup_base_width is for model.kind: gpt")
+            hint = "initialization.mup_base_width is for model.kind: gpt"
+            raise Misfit(hint, "mup_base_width", "kind")
         if config.model.lora_rank is not None and not weights:
-            raise ValueError("model.lora_rank needs weights: model.name_or_path or run.checkpoint")
+            hint = "model.lora_rank needs weights: model.name_or_path or run.checkpoint"
+            raise Misfit(hint, "lora_rank", "name_or_path", "checkpoint")
 
     def unused(self, config: Mapping[str, Any]) -> Collection[str]:
         """Return the paths of fields for other kinds of models."""

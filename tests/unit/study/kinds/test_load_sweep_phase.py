@@ -467,7 +467,7 @@ def test_everything_wrong_with_a_phase_is_reported_at_once(tmp_path: Path) -> No
     sweep = BAYES.replace("run_cap: 12\n", "") + "metric: {name: val/los}\n"
     found = problems.problems_of(load, tmp_path, sweep, {"warm_start": ["old"], "top": 2})
     keys = [problem.key for problem in found]
-    assert keys == ["phases.0.top", "metric", "phases.0.warm_start", "run_cap"]
+    assert sorted(keys) == ["metric", "phases.0.top", "phases.0.warm_start", "run_cap"]
 
 
 def test_keys_of_sweeps_are_not_for_reruns(tmp_path: Path) -> None:
@@ -555,3 +555,31 @@ def test_rounds_that_learn_nothing_and_rungs_that_stop_nobody_are_warned_of(
     rule = {"type": "hyperband", "min_iter": 3, "eta": 2}
     line = warning_of(tmp_path, BAYES, phase={"round_size": 2, "early_terminate": rule})
     assert_said(line, "sweep/file.yaml", "early_terminate", "round_size", "eta")
+
+
+@pytest.mark.parametrize(
+    ("sweep", "names", "rule"),
+    [
+        (GRID + HALVING, ("sweep", "sweep_b1"), "train_sweep_b1"),
+        (GRID + HALVING, ("sweep", "sweep-b2"), "train_sweep_b2"),
+        (BAYES, ("sweep", "sweep_r02"), "train_sweep_r02"),
+        (BAYES + HALVING, ("a", "a_r01_b1"), "train_a_r01_b1"),
+        (GRID, ("a-b", "a_b"), "train_a_b"),
+    ],
+)
+def test_no_two_phases_need_one_rule(
+    sweep: str, names: tuple[str, str], rule: str, tmp_path: Path
+) -> None:
+    (tmp_path / "plain.yaml").write_text(GRID)
+    files = ("file", str(tmp_path / "plain.yaml"))
+    for order in ((0, 1), (1, 0)):
+        phases = [{"name": names[i], "kind": "sweep", "sweep": files[i]} for i in order]
+        first, second = (names[i] for i in order)
+        found = problem_of(tmp_path, sweep, phases=phases)
+        assert_problem(found, "phases.1.name", second, rule, first, file="studies/mine.yaml")
+
+
+def test_rounds_and_rungs_do_not_take_other_names(tmp_path: Path) -> None:
+    names = ("sweep", "sweep_x", "b1", "r01")
+    phases = [{"name": name, "kind": "sweep", "sweep": "file"} for name in names]
+    assert len(load(tmp_path, BAYES + HALVING, phases=phases).phases) == 4
