@@ -1,8 +1,10 @@
 # What the other files of rules share: the studies, paths, and the resources of trainings.
 # The only one with functions. Names, files and numbers come from the library.
 
+import base64
 import functools
 import gc
+import json
 import os
 import shlex
 import signal
@@ -34,6 +36,7 @@ from resweep.study.removed import move_removed
 from resweep.systems.registry import system_file
 from snakemake.exceptions import WorkflowError
 from snakemake.io import contains_wildcard
+from snakemake.utils import update_config
 
 # A plan of 10,000 trials has millions of small long-lived objects: collecting as often as by
 # default costs a tenth of the time.
@@ -44,6 +47,16 @@ os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.ge
 
 LAYOUT = Layout()
 LOST = {}  # what is gone from the store, by study: only looked at, since --dry-run comes here too
+
+
+# Snakemake passes --config on to the jobs of a cluster through two shells, in the quotes of Python:
+# encoded, it has nothing that a shell would expand.
+CONFIG = list(workflow.config_settings.config_args or [])
+if "encoded" in config:
+    update_config(config, json.loads(base64.b64decode(config.pop("encoded"))))
+elif CONFIG:
+    _given = json.dumps(dict(workflow.config_settings.overwrite_config)).encode()
+    workflow.config_settings.config_args = [f"encoded={base64.b64encode(_given).decode()}"]
 
 
 def without_braces(files):
@@ -79,7 +92,8 @@ if workflow.is_main_process:
             *LOST[_study.name].lines(),
         ):
             print(f"warning: {_line}", file=sys.stderr)
-    if any(Path(".snakemake/locks").glob("*")) and not running_in(Path(), "snakemake"):
+    _locked = any(Path(".snakemake/locks").glob("*")) and "--unlock" not in sys.argv
+    if _locked and not running_in(Path(), "snakemake"):
         print(
             "warning: a Snakemake that was killed, as by a closed terminal, left its lock in this "
             "folder; if none runs in it from another machine, call `snakemake --unlock` and then "
@@ -141,8 +155,7 @@ def plan_command():
     """The command that plans the whole study; None if this call does, or asks for rules."""
     if all(map(workflow.is_rule, workflow.dag_settings.targets)):
         return None
-    given = workflow.config_settings.config_args
-    return shlex.join(["snakemake", "-n", *(["--config", *given] if given else [])])
+    return shlex.join(["snakemake", "-n", *(["--config", *CONFIG] if CONFIG else [])])
 
 
 def train_resources(phase, stage):

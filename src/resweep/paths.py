@@ -364,6 +364,12 @@ class Layout:
         """Record of a trial: its result."""
         return self.phase(study, phase).record(trial)
 
+    def all_studies(self) -> list[StudyFolder]:
+        """Return the existing folders of studies, and that of trainings by hand."""
+        others = set(RESERVED_STUDIES) - {BY_HAND}
+        folders = sorted(path for path in _files_of(self.root) if path.is_dir())
+        return [StudyFolder(path) for path in folders if path.name not in others]
+
     def all_trial_records(self) -> list[Path]:
         """Return the existing records of all trials of all studies, without those of rungs."""
         return self.trial_records("*", "*")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.support.study import make_study, run_id
 
 SCRIPTS = sorted((ROOT / "workflow/scripts").glob("*.py"))
 BY_HAND = {"train.py", "tabulate_runs.py"}  # which need no arguments
@@ -146,3 +147,14 @@ def test_what_cannot_be_meant_is_refused_at_once(
     assert len(lines) == 1 and named in lines[0], errors
     assert "Traceback" not in errors
     assert list(tmp_path.iterdir()) == []
+
+
+def test_forgetting_says_what_else_is_gone_and_how_it_comes_back(call, tmp_path: Path) -> None:
+    layout = make_study(tmp_path)
+    make_study(tmp_path, name="other", rerun=[])
+    shared = run_id(layout, "sweep", "bbb")
+    code, output, _ = call("forget.py", "phase", "made", "sweep")
+    (line,) = (line for line in output.splitlines() if line.startswith(shared))
+    assert code == 0 and "made/sweep, other/sweep" in line
+    last = output.splitlines()[-1]
+    assert "snakemake --config study=made; snakemake --config study=other" in last

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cluster import Cluster
 
+from resweep import yaml12
 from tests.conftest import Checkout
 
 DEADLINE = 240.0  # seconds for what usually takes twenty
@@ -36,12 +37,13 @@ class SlurmStudy:
             resources={"gpus": 1, "runtime": 30},
         )
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Call Snakemake as the README does; jobs are looked at sooner, for a test's sake."""
         return subprocess.Popen(
             [
                 *("snakemake", "--profile", "profiles/slurm"),
                 *("--slurm-init-seconds-before-status-checks", "2"),
+                *arguments,
             ],
             cwd=self.checkout.path,
             env=self.env,
@@ -54,9 +56,10 @@ class SlurmStudy:
         """What Snakemake said so far."""
         return (self.checkout.path / "snakemake.log").read_text()
 
-    def slurm(self, *command: str) -> None:
-        """Call a client of SLURM."""
-        subprocess.run(command, env=self.env, check=True, capture_output=True)
+    def slurm(self, *command: str) -> str:
+        """Call a client of SLURM; returns what it says."""
+        done = subprocess.run(command, env=self.env, check=True, capture_output=True, text=True)
+        return done.stdout
 
     def wait(self, process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
         """Wait until something is so, while Snakemake runs."""
@@ -103,18 +106,28 @@ def long_study(study: SlurmStudy) -> SlurmStudy:
 def test_trainings_run_on_gpu_nodes_and_links_ask_for_none(
     study: SlurmStudy, built_once: Checkout
 ) -> None:
-    study.finish(study.start())
+    options = "--exclude=cpu1 --comment='two  words; touch here'"
+    study.checkout.write_study(resources={"slurm_extra": options})
+    given = "it's `touch here`$(touch here) $HOME {x}"
+    config = ("--config", f'set={{given: "{given}"}}')
+    study.finish(study.start(*config))
     records = sorted(study.checkout.path.glob("results/runs/*/record.json"))
     attempts = [json.loads(path.read_text())["attempts"] for path in records]
     assert len(attempts) == 4
     for (attempt,) in attempts:
-        assert attempt["host"] in ("gpu1", "gpu2") and attempt["job"] is not None
+        assert attempt["host"] in ("gpu1", "gpu2")
+        job = study.slurm("scontrol", "show", "job", attempt["job"])
+        assert "Comment=two  words; touch here" in job and "ExcNodeList=cpu1" in job
+    for path in records:
+        assert yaml12.load_mapping(path.with_name("config.yaml"))["given"] == given
+    assert not (study.checkout.path / "here").exists()
     for slot in ("01", "02"):  # the same numbers as on this machine without SLURM
         here = study.checkout.record("tiny", "rerun", slot)
         assert here["weights"] == built_once.record("tiny", "rerun", slot)["weights"]
 
     forced = study.checkout.run(
         *("snakemake", "--profile", "profiles/slurm", "--dry-run", "--forcerun", "train_sweep"),
+        *config,
         env=study.env,
     ).stdout
     assert "train_sweep" in forced and "gres=gpu" not in forced

@@ -14,7 +14,7 @@ from resweep.data.source import data_id
 from resweep.data.store import Prepared
 from resweep.errors import StoreError
 from resweep.json_files import write_json
-from resweep.paths import METRICS, Layout
+from resweep.paths import METRICS, Layout, trial_of
 from resweep.ranking.frames import write_frame
 from resweep.ranking.keep import keep_models
 from resweep.ranking.scores import rank_trials
@@ -24,6 +24,7 @@ from resweep.search.rungs import Rung, RungEntry, decide
 from resweep.store import checkpoints as checkpoint
 from resweep.store.goal import goal_of
 from resweep.store.identity import identity_without_data
+from resweep.store.recorder import REACHED
 from resweep.store.retention import claim
 from resweep.store.run import Run
 from resweep.study.kinds.rerun import RerunPhase
@@ -177,16 +178,18 @@ def make_adaptive_study(root: Path) -> Layout:
     return layout
 
 
-def make_trial(layout: Layout, phase: Phase, made: Made) -> Path:
-    """Write a trial, its run and its record; returns the record."""
+def make_trial(layout: Layout, phase: Phase, made: Made, trial: Trial | None = None) -> Path:
+    """Write a trial, of its own or of a slot, its run and its record; returns the record."""
     path = layout.record(phase.study, phase.name, made.name)
-    config = assign(phase.config, made.assignments)
-    trial = Trial(phase.study, phase.name, made.name, config=config, assignments=made.assignments)
+    config = assign(phase.config, made.assignments) if trial is None else trial.config
+    if trial is None:
+        place = (phase.study, phase.name, made.name)
+        trial = Trial(*place, config=config, assignments=made.assignments)
     if made.status == "empty":
-        write_trial(trial_file(path), replace(trial, config={}, assignments={}, empty=made.reason))
+        write_trial(trial_of(path), replace(trial, config={}, assignments={}, empty=made.reason))
         write_own_record(path, Status.EMPTY, str(made.reason))
         return path
-    write_trial(trial_file(path), trial)
+    write_trial(trial_of(path), trial)
     data = make_data(layout, config)
     try:
         known = goal_of(config, None, data, layout).identity
@@ -254,7 +257,8 @@ def make_run(run: Run, config: dict[str, Any], made: Made) -> Path:
         gpu_seconds=3.5,
         code="0123456789ab",
     )
-    rule = None if made.status == Status.FINISHED else made.rule or made.status
+    ended = made.status == Status.FINISHED or made.reason == REACHED
+    rule = None if ended else made.rule or made.status
     return run.write_record(record, rule)
 
 
@@ -273,8 +277,3 @@ def rank_phase(layout: Layout, phase: Phase, records: list[Path]) -> None:
         layout=layout,
     )
     write_decisions(folder.decisions, decisions)
-
-
-def trial_file(record: Path) -> Path:
-    """Where the trial file of a record lies."""
-    return record.parent.parent / "trials" / f"{record.stem}.yaml"

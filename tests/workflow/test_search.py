@@ -142,7 +142,8 @@ def test_a_lost_run_is_trained_again_and_what_follows_proposed_again(
     before = (run / "metrics.jsonl").read_bytes()
     shutil.rmtree(run)
     shutil.rmtree(again.path / SEARCH / "rounds")
-    assert audited(again, "tiny")["search"]["steps"] == 10
+    cost = audited(again, "tiny")["search"]  # what follows from the lost run may be others
+    assert cost["steps"] >= 10 and cost["open"] > 0
     assert trained_by(again) == {stopped["run_id"]}
     assert (run / "metrics.jsonl").read_bytes() == before
     expected = proposals(searched.checkout, "tiny", "search")

@@ -16,7 +16,7 @@ from pathlib import Path
 from resweep.command_help import HelpFormatter
 from resweep.command_line import file_path, folder_name, id_of_run
 from resweep.errors import run_command
-from resweep.paths import Layout
+from resweep.paths import BY_HAND, Layout
 from resweep.plurals import counted
 from resweep.ranking.keep_bests import drop_old_bests
 from resweep.ranking.old_bests import describe, find_old_bests, last_scores, size_text
@@ -25,6 +25,7 @@ from resweep.store.forget import (
     drifted_runs,
     failed_runs,
     forget_runs,
+    phases_of_runs,
     runs_of_phase,
 )
 from resweep.study.find_results import study_of_results
@@ -46,18 +47,29 @@ def main() -> None:
     else:
         choose = failed_runs if arguments.what == "failed" else drifted_runs
         chosen = choose(runs_of_phase(arguments.study, None, layout), layout)
+    phases = phases_of_runs(chosen, layout)
     for run_id in chosen:
-        print(describe_run(layout.run(run_id)))
+        print(describe_run(layout.run(run_id)) + shared_text(phases[run_id]))
     if arguments.dry_run:
         if not chosen:
             print("nothing to forget")
         return
     moved = forget_runs(chosen, layout)
     if moved:
+        studies = {study for used in phases.values() for study, _ in used} - {BY_HAND}
+        again = "; ".join(f"snakemake --config study={study}" for study in sorted(studies))
+        hint = f"; to train them again: {again}" if again else ""
         runs = counted(len(moved), "run")
-        print(f"{runs} moved to {moved[0].parent}; run snakemake to train them again")
+        print(f"{runs} moved to {moved[0].parent}{hint}")
     else:
         print("nothing to forget")
+
+
+def shared_text(phases: list[tuple[str, str]]) -> str:
+    """Return which phases a run is trained for, where there are several; of one, nothing."""
+    if len(phases) < 2:
+        return ""
+    return ", shared by " + ", ".join(f"{study}/{phase}" for study, phase in phases)
 
 
 def forget_old_bests(study: str, published: bool, dry_run: bool, layout: Layout) -> None:

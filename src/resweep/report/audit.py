@@ -1,24 +1,28 @@
 """The cost of a study: how many trials it has, which are in the store, which must be trained."""
 
 import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from resweep.canonical import canonical_json
+from resweep.config import compose
 from resweep.data import store as data_store
-from resweep.errors import ConfigError, DamagedFile
+from resweep.errors import DamagedFile
 from resweep.paths import Layout
 from resweep.ranking.old_bests import find_old_bests, kept_text
+from resweep.report.unchanged import Unchanged
 from resweep.search.rungs import step_of
 from resweep.search.stages import Stage
 from resweep.store import checkpoints as checkpoint
 from resweep.store.answer import Infeasible, Served, Unknown, answer
 from resweep.store.run import Run
-from resweep.study.study import Phase, Study
+from resweep.study.fill import Fill
+from resweep.study.study import Phase, Study, distinct
 from resweep.systems.registry import find_system, metric_of, system_of
-from resweep.trials.decisions import read_decisions
-from resweep.trials.record import Status
-from resweep.trials.trial import Trial, read_trial
+from resweep.trials.record import Status, read_record
+from resweep.trials.trial import Trial
 
 STORED, TO_TRAIN = "stored", "to train"
 
@@ -36,9 +40,10 @@ class PhaseCost:
         to_train: Distinct runs that would be trained or continued.
         infeasible: Trials whose values do not fit each other, or not the data: they get a record
             that says so, and train nothing.
-        open_slots: Slots not filled yet, or filled under a rung rule that has changed since; an
-            earlier phase, round or rung fills them. An upper bound on their runs.
-        steps: Optimizer steps to train, with open slots counted in full and none stopped early.
+        open_slots: Slots that are decided later: an earlier phase, round or rung that fills them
+            will be trained or ranked first. At most so many more runs are trained.
+        steps: Optimizer steps to train at most: open slots count as the longest training that they
+            may get, and none stops early.
         units: What these steps train on, in the system's unit.
     """
 
@@ -55,7 +60,10 @@ class PhaseCost:
 def audit(study: Study, layout: Layout) -> dict[str, PhaseCost]:
     """Count each phase of a study; a run that two phases share is trained in the first."""
     seen: dict[str, int] = {}
-    return {phase.name: _audit_phase(phase, layout, seen) for phase in study.phases}
+    unchanged = Unchanged(study, layout)
+    return {
+        phase.name: _audit_phase(study, phase, layout, unchanged, seen) for phase in study.phases
+    }
 
 
 def audit_old_bests(study: Study, layout: Layout) -> str | None:
@@ -65,46 +73,70 @@ def audit_old_bests(study: Study, layout: Layout) -> str | None:
     return kept_text(study.name, find_old_bests(study.name, ranking, layout))
 
 
-def _audit_phase(phase: Phase, layout: Layout, seen: dict[str, int]) -> PhaseCost:
+def _audit_phase(
+    study: Study, phase: Phase, layout: Layout, unchanged: Unchanged, seen: dict[str, int]
+) -> PhaseCost:
     """Count one phase.
 
     Args:
+        study: The study.
         phase: The phase.
         layout: Of the results folder.
+        unchanged: What stands of earlier phases; adds its own.
         seen: Steps that the runs of earlier phases would be trained to; adds its own.
     """
     cost = PhaseCost(trials=len(phase.trials))
     states: dict[str, set[str]] = {}
-    outdated = False
+    fills = {path: fill for fill in phase.fills(layout) for path in fill.outputs["trials"]}
+    open_at: dict[int, int] = {}
     for position, stage in enumerate(phase.stages):
-        outdated = outdated or (
-            not stage.first and _is_outdated(phase, phase.stages[position - 1], layout)
-        )
-        for name, slot in zip(stage.names, stage.slots, strict=True):
-            trial = None if outdated else _trial(phase, stage, name, slot, layout)
+        for trial, record in _trials(phase, stage, fills, layout, unchanged):
             if trial is None:
-                cost.open_slots += 1
-                _add_steps(cost, phase.config, _steps_of_stage(phase, position, layout))
-            elif trial.empty is None:
-                try:
-                    state = _audit_trial(trial, cost, layout, seen)
-                except ConfigError as error:  # of a trial file that lost a part
-                    log.warning("%s", error)
-                    cost.open_slots += 1
-                else:
-                    states.setdefault(trial.trial, set()).add(state)
+                open_at[position] = open_at.get(position, 0) + 1
+                continue
+            state, stands = _audit_trial(trial, record, cost, layout, seen)
+            if state != Status.EMPTY:
+                states.setdefault(trial.trial, set()).add(state)
+            if stands:
+                unchanged.add_record(record)
+    _add_open(cost, open_at, study, phase, layout)
     cost.stored = len([found for found in states.values() if found == {STORED}])
     cost.infeasible = len([found for found in states.values() if Status.INFEASIBLE in found])
     return cost
 
 
-def _audit_trial(trial: Trial, cost: PhaseCost, layout: Layout, seen: dict[str, int]) -> str:
-    """Return how a trial would be served, and add the training that it needs."""
+def _trials(
+    phase: Phase,
+    stage: Stage,
+    fills: Mapping[Path, Fill],
+    layout: Layout,
+    unchanged: Unchanged,
+) -> Iterator[tuple[Trial | None, Path]]:
+    """Yield the trial of each slot of a stage, None while that is open, and its record."""
+    files = {slot: layout.trial(phase.study, phase.name, slot) for slot in stage.slots}
+    filled: dict[Path, Trial] | None = {}
+    if not phase.is_known(stage):
+        filled = unchanged.trials_of(fills[files[stage.slots[0]]], phase)
+    for name, slot in zip(stage.names, stage.slots, strict=True):
+        record = layout.record(phase.study, phase.name, slot)
+        if phase.is_known(stage):
+            yield phase.known_trial(name, stage), record
+        else:
+            yield None if filled is None else filled[files[slot]], record
+
+
+def _audit_trial(
+    trial: Trial, record: Path, cost: PhaseCost, layout: Layout, seen: dict[str, int]
+) -> tuple[str, bool]:
+    """Add the training that a trial needs; return how it is served, and if its record stays."""
+    if trial.empty is not None:
+        return Status.EMPTY, _has_status(record, Status.EMPTY)
     found = answer(trial, layout)
     if isinstance(found, Infeasible):
-        return Status.INFEASIBLE
+        return Status.INFEASIBLE, _has_status(record, Status.INFEASIBLE)
     if isinstance(found, Served):
-        return STORED
+        leads = None if found.record is None else found.record.resolve()
+        return STORED, record.is_symlink() and record.resolve() == leads
     if isinstance(found, Unknown):
         config = trial.config
         horizon = system_of(config).steps_of(config, found.data)
@@ -113,7 +145,15 @@ def _audit_trial(trial: Trial, cost: PhaseCost, layout: Layout, seen: dict[str, 
     else:
         goal, done = found.goal, _step_of(found.run)
         _add_run(cost, goal.run_id, goal.config, done, goal.until, seen)
-    return TO_TRAIN
+    return TO_TRAIN, False
+
+
+def _has_status(record: Path, status: Status) -> bool:
+    """Whether there is a record of a trial that trained nothing, for this reason."""
+    try:
+        return read_record(record).status is status
+    except (DamagedFile, OSError):
+        return False
 
 
 def _step_of(run: Run) -> int:
@@ -138,34 +178,47 @@ def _add_run(
     seen[run] = max(begin, until)
 
 
-def _trial(phase: Phase, stage: Stage, name: str, slot: str, layout: Layout) -> Trial | None:
-    """Return the trial of a slot; None while it is not filled, or if its file is damaged."""
-    if phase.is_known(stage):
-        return phase.known_trial(name, stage)
-    path = layout.trial(phase.study, phase.name, slot)
-    try:
-        return read_trial(path) if path.exists() else None
-    except ConfigError as error:
-        log.warning("%s", error)
-        return None
+def _add_open(
+    cost: PhaseCost, open_at: Mapping[int, int], study: Study, phase: Phase, layout: Layout
+) -> None:
+    """Add the slots that are open at stages of a phase, with the most that they may train."""
+    if not open_at:
+        return
+    configs = _possible_configs(study, phase)
+    for position, slots in open_at.items():
+        steps = [_steps_of_stage(config, phase, position, layout) for config in configs]
+        units = [
+            count * system_of(config).cost(config, None).step_units
+            for config, count in zip(configs, steps, strict=True)
+        ]
+        cost.open_slots += slots
+        cost.steps += slots * max(steps)
+        cost.units += slots * max(units)
 
 
-def _is_outdated(phase: Phase, stage: Stage, layout: Layout) -> bool:
-    """Whether the decisions of a rung were made under settings other than the current ones."""
-    path = layout.phase(phase.study, phase.name).rung_decisions(stage.name)
-    if not path.exists():
-        return False
-    return not all(phase.decided(stage, row) for row in read_decisions([path]))
+def _possible_configs(study: Study, phase: Phase) -> list[dict[str, Any]]:
+    """Return what a slot of a phase may train, as far as it is known: at least one."""
+    schema = system_of(phase.config).schema
+    configs = [compose.assign(phase.config, one) for one in distinct(_possible(study, phase))]
+    return [one for one in configs if compose.infeasible(one, schema) is None] or [phase.config]
 
 
-def _steps_of_stage(phase: Phase, position: int, layout: Layout) -> int:
-    """Steps that an open slot of a stage would add, by the phase's configuration."""
-    horizon = _horizon(phase.config, layout)
-    metric = metric_of(phase.config, phase.metric)
+def _possible(study: Study, phase: Phase) -> Iterator[dict[str, Any]]:
+    """Yield what the slots of a phase may be assigned: what it varies, or a phase above it."""
+    yield {}
+    yield from map(dict, phase.varied())
+    for source in phase.asks:
+        yield from _possible(study, study.phase(source))
+
+
+def _steps_of_stage(config: dict[str, Any], phase: Phase, position: int, layout: Layout) -> int:
+    """Steps that a configuration would be trained for at a stage."""
+    horizon = _horizon(config, layout)
+    metric = metric_of(config, phase.metric)
     stage = phase.stages[position]
 
     def end(band: int | None) -> int:
-        step = step_of(band, metric, phase.config["training"])
+        step = step_of(band, metric, config["training"])
         return horizon if step is None else min(step, horizon)
 
     begin = 0 if stage.first else end(phase.stages[position - 1].rung.band)
@@ -211,6 +264,6 @@ def audit_table(study: Study, costs: dict[str, PhaseCost], kept: str | None = No
     lines.append(f"{'phase':<14}" + "".join(f"{title:>14}" for title in titles))
     lines += [f"{name:<14}" + "".join(f"{count:>14,}" for count in row) for name, row in rows]
     lines.append(
-        "open: slots that an earlier phase, round or rung will fill, maybe with runs from the store"
+        "open: decided later, by an earlier phase, round or rung; with them, at most these steps"
     )
     return "\n".join(lines)

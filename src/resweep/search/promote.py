@@ -15,7 +15,7 @@ from resweep.files import link_relative, write_atomically
 from resweep.paths import Layout, RunFolder, rung_name
 from resweep.plurals import counted
 from resweep.search.observe import histories
-from resweep.search.rungs import PROMOTE, STOP, Rung, RungEntry, decide, rule_text, step_of
+from resweep.search.rungs import PROMOTE, STOP, Rung, RungEntry, decide, step_of
 from resweep.sweep import EarlyTerminate
 from resweep.systems.registry import metric_of
 from resweep.trials.decisions import MADE_AGAIN, typed
@@ -66,15 +66,6 @@ class RungPlan:
             },
             12,
         )
-
-    def decided(self, row: Mapping[str, Any]) -> bool:
-        """Whether a row of decisions.csv was decided under these settings.
-
-        Files of older versions have no digests; there, the rule's text is compared.
-        """
-        if row.get("rule_digest"):
-            return bool(row["rule_digest"] == self.rule_digest)
-        return bool(row["rule"] == rule_text(self.rule, self.rung))
 
 
 def rung_plan_from(content: dict[str, Any]) -> RungPlan:

@@ -11,7 +11,7 @@ continues the same search. Otherwise the round is proposed again.
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -125,14 +125,9 @@ def propose_round(
         ConfigError: A table cannot be read.
     """
     outcomes = list(outcomes)
-    if plan.target is not None:
-        best = reached(outcomes, plan.metric, plan.goal, plan.target)
-        if best is not None:
-            reason = (
-                f"the target {plan.metric} = {plan.target:g} was reached by {best.trial.trial} "
-                f"({best.record.value(plan.metric):.5g})"
-            )
-            return [Trial(plan.study, plan.phase, slot, empty=reason) for slot in plan.slots]
+    ended = _reached_target(plan, outcomes)
+    if ended is not None:
+        return ended
     observations = [
         *_warm_start(plan, tables, read),
         *observe(outcomes, plan.metric),
@@ -140,12 +135,56 @@ def propose_round(
     file = layout.phase(plan.study, plan.phase).round(plan.round)
     with file_lock(file.with_name(f".{file.name}.lock")):
         proposed = _known_or_new(plan, observations, file)
-    filled = zip(plan.slots, proposed["points"], strict=False)
-    trials = [_trial(plan, slot, point) for slot, point in filled]
+    trials = _trials(plan, proposed)
     system = system_of(plan.config)
-    wanted = {digest(trial.config["data"]): trial.config["data"] for trial in trials}
+    filled = (trial for trial in trials if trial.empty is None)
+    wanted = {digest(trial.config["data"]): trial.config["data"] for trial in filled}
     for settings in wanted.values():
         _prepare(system, settings, layout)
+    return trials
+
+
+def foresee_round(
+    plan: RoundPlan,
+    outcomes: Iterable[Outcome],
+    tables: Sequence[Path],
+    layout: Layout,
+    read: Callable[[Path], Outcome] = read_outcome,
+) -> list[Trial] | None:
+    """Return what `propose_round` would, and change nothing; None for a round that is new."""
+    outcomes = list(outcomes)
+    ended = _reached_target(plan, outcomes)
+    if ended is not None:
+        return ended
+    file = layout.phase(plan.study, plan.phase).round(plan.round)
+    try:
+        known = read_json(file, "", _ROUND)
+    except FileNotFoundError:
+        return None
+    except DamagedFile:
+        known = None
+    observations = [*_warm_start(plan, tables, read), *observe(outcomes, plan.metric)]
+    return _trials(plan, known if _is_same(known, plan, observations) else _new(plan, observations))
+
+
+def _reached_target(plan: RoundPlan, outcomes: Sequence[Outcome]) -> list[Trial] | None:
+    """Return empty trials if earlier rounds reached the target; None otherwise."""
+    if plan.target is None:
+        return None
+    best = reached(outcomes, plan.metric, plan.goal, plan.target)
+    if best is None:
+        return None
+    reason = (
+        f"the target {plan.metric} = {plan.target:g} was reached by {best.trial.trial} "
+        f"({best.record.value(plan.metric):.5g})"
+    )
+    return [Trial(plan.study, plan.phase, slot, empty=reason) for slot in plan.slots]
+
+
+def _trials(plan: RoundPlan, proposed: Mapping[str, Any]) -> list[Trial]:
+    """Return a trial for each slot; slots beyond the points are empty, with the reason."""
+    points = zip(plan.slots, proposed["points"], strict=False)
+    trials = [_trial(plan, slot, point) for slot, point in points]
     reason = (
         f"no further point found: {proposed['infeasible']} proposals were infeasible, "
         f"{proposed['repeated']} had been tried before"
@@ -180,13 +219,24 @@ def _known_or_new(
     plan: RoundPlan, observations: Sequence[Observation], file: Path
 ) -> dict[str, Any]:
     """Return the content of a round's file; proposes the round and writes it if outdated."""
-    observed = [dataclasses.asdict(seen) | {"status": seen.status.value} for seen in observations]
-    settings = {key: value for key, value in plan.content().items() if key != "slots"}
-    source = digest({"plan": settings, "observations": observed})
     known = _read_round(file)
-    if known is not None and known["digest"] == source:
+    if known is not None and _is_same(known, plan, observations):
         log.info("%s: using the points proposed before", file)
         return known
+    content = _new(plan, observations)
+    write_json(file, content)
+    return content
+
+
+def _is_same(
+    known: Mapping[str, Any] | None, plan: RoundPlan, observations: Sequence[Observation]
+) -> bool:
+    """Whether a round was proposed from these settings and observations."""
+    return known is not None and known["digest"] == _source(plan, _plain(observations))
+
+
+def _new(plan: RoundPlan, observations: Sequence[Observation]) -> dict[str, Any]:
+    """Propose a round; returns the content of its file."""
     started = time.monotonic()
     made = suggest(
         plan.parameters,
@@ -209,9 +259,10 @@ def _known_or_new(
         made.infeasible,
         made.repeated,
     )
-    content = {
+    observed = _plain(observations)
+    return {
         "round": plan.round,
-        "digest": source,
+        "digest": _source(plan, observed),
         "sampler": made.sampler,
         "seed": plan.derived_seed,
         "infeasible": made.infeasible,
@@ -219,8 +270,16 @@ def _known_or_new(
         "points": points,
         "observations": observed,
     }
-    write_json(file, content)
-    return content
+
+
+def _plain(observations: Sequence[Observation]) -> list[dict[str, Any]]:
+    return [dataclasses.asdict(seen) | {"status": seen.status.value} for seen in observations]
+
+
+def _source(plan: RoundPlan, observed: list[dict[str, Any]]) -> str:
+    """Digest of all that a round is proposed from."""
+    settings = {key: value for key, value in plan.content().items() if key != "slots"}
+    return digest({"plan": settings, "observations": observed})
 
 
 def _read_round(file: Path) -> dict[str, Any] | None:

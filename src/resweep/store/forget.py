@@ -45,6 +45,18 @@ def runs_of_phase(study: str, phase: str | None, layout: Layout) -> list[str]:
     return sorted(found)
 
 
+def phases_of_runs(run_ids: Iterable[str], layout: Layout) -> dict[str, list[tuple[str, str]]]:
+    """Return study and phase of all records that link to each of these runs."""
+    found: dict[str, set[tuple[str, str]]] = {run_id: set() for run_id in run_ids}
+    for folder in layout.all_studies():
+        for record in folder.all_records():
+            run_id = run_of_link(record)
+            if run_id in found:
+                phase = record.relative_to(folder.path).parts[0]
+                found[run_id].add((folder.path.name, phase))
+    return {run_id: sorted(phases) for run_id, phases in found.items()}
+
+
 def failed_runs(run_ids: Iterable[str], layout: Layout) -> list[str]:
     """Return those that failed."""
     return [

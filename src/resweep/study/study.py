@@ -85,10 +85,6 @@ class Phase(ABC):
         """Return what a known trial varies, path -> value; nothing while a job has to fill it."""
         return {}
 
-    def decided(self, stage: Stage, row: Mapping[str, Any]) -> bool:
-        """Whether a decision after a stage was made under the phase's current settings."""
-        return True
-
     def varied(self) -> Iterable[Mapping[str, Any]]:
         """Yield what trials assign, as far as it is known: path -> value; at least once nothing."""
         return [{}]

@@ -1,6 +1,6 @@
 """decisions.csv: every keep, stop and promotion of a phase with its evidence, one per row.
 
-`rule` is for people; `rule_digest` is compared: at rungs it is the digest of the settings that
+`rule` is for people; `rule_digest` is for programs: at rungs it is the digest of the settings that
 decided, elsewhere it is empty. Files of older versions lack it.
 """
 

@@ -1,15 +1,26 @@
 """The cost of a study before it is spent: what would train, and what cannot."""
 
+import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from resweep.config.compose import assign
+import pytest
+
+from resweep import yaml12
 from resweep.paths import Layout
-from resweep.report.audit import audit, audit_table
-from resweep.search.rungs import rule_text, step_of
+from resweep.ranking.selection import best_configs_text, plan_rerun
+from resweep.report.audit import PhaseCost, audit, audit_table
+from resweep.search.promote import promote, rung_plan_from
+from resweep.search.rounds import plan_from, propose_round
+from resweep.store.recorder import REACHED
 from resweep.study.load import load_study
-from resweep.systems.registry import metric_of
-from resweep.trials.decisions import COLUMNS, write_decisions
-from resweep.trials.trial import Trial, write_trial
+from resweep.study.study import Phase, Study
+from resweep.trials.decisions import write_decisions
+from resweep.trials.trial import Trial, read_outcome
+from tests.support.study import LOGGED, Made, make_data, make_trial, rank_phase, run_id
+from tests.support.tiny import BASE
 
 FILES = {
     "studies/heads.yaml": """
@@ -60,55 +71,6 @@ def test_trials_that_cannot_be_trained_are_counted_and_cost_nothing(tmp_path):
     assert line[1:6] == ["10", "0", "0", "6", "4"]
 
 
-def test_a_trial_that_goes_through_rungs_is_one_trial_and_one_run(tmp_path):
-    """Slots of the first round filled, its runs lost: no step is counted twice."""
-    phase = (study := load(tmp_path, ADAPTIVE)).phases[0]
-    layout = Layout(tmp_path / "results")
-    for stage in phase.stages_of_round(phase.stages[0]):
-        metric = metric_of(phase.config, phase.metric)
-        stop = step_of(stage.rung.band, metric, phase.config["training"])
-        for number, slot in enumerate(stage.slots):
-            rate = {"training.learning_rate": 1e-3 * (number + 1)}
-            config = assign(phase.config, rate)
-            path = layout.trial(study.name, phase.name, slot)
-            write_trial(
-                path,
-                Trial(
-                    study.name,
-                    phase.name,
-                    f"r01-0{number}",
-                    config=config,
-                    assignments=rate,
-                    stop=stop,
-                ),
-            )
-    cost = audit(study, layout)["sweep"]
-    assert (cost.trials, cost.to_train, cost.open_slots) == (8, 4, 4 + 3 + 2)
-    assert cost.steps == 2 * (4 * 12 + 3 * 12 + 2 * 16)
-
-
-def test_what_other_settings_decided_is_open_again(tmp_path):
-    phase = (study := load(tmp_path, ADAPTIVE)).phases[0]
-    layout = Layout(tmp_path / "results")
-    first, second = phase.stages_of_round(phase.stages[0])[:2]
-    for slot in (*first.slots, *second.slots):
-        trial = Trial(study.name, phase.name, "r01-01", config=phase.config)
-        write_trial(layout.trial(study.name, phase.name, slot), trial)
-    decided = layout.phase(study.name, phase.name).rung_decisions(first.name)
-    decided.parent.mkdir(parents=True)
-    known = audit(study, layout)["sweep"].open_slots
-    plan = phase.rung_plan(first)
-    text = rule_text(plan.rule, plan.rung)
-    for row, more in (
-        ({"rule": "in other words", "rule_digest": plan.rule_digest}, 0),
-        ({"rule": text, "rule_digest": replace(plan, goal="maximize").rule_digest}, 3),
-        ({"rule": text}, 0),  # of a version without digests
-        ({"rule": "another"}, 3),
-    ):
-        write_decisions(decided, [dict.fromkeys(COLUMNS, "") | {"step": 1, "compared": 1} | row])
-        assert audit(study, layout)["sweep"].open_slots == known + more
-
-
 def test_rounds_and_rungs_cost_no_more_than_their_slots(tmp_path):
     study = load(tmp_path, ADAPTIVE)
     layout = Layout(tmp_path / "results")
@@ -117,3 +79,209 @@ def test_rounds_and_rungs_cost_no_more_than_their_slots(tmp_path):
     assert (cost.trials, cost.open_slots, cost.to_train) == (8, 2 * (4 + 3 + 2), 0)
     assert cost.steps == 2 * (4 * 12 + 3 * 12 + 2 * 16)
     assert cost.units == cost.steps * 4 * study.phases[0].config["model"]["context_length"]
+
+
+# A study with results
+
+SIZES = BASE | LOGGED | {"training.max_steps": 40}
+RATES = [1e-3, 1e-2, 1e-1]
+PHASES = [
+    {"name": "sweep", "kind": "sweep", "sweep": "rates"},
+    {"name": "rerun", "kind": "rerun", "of": "sweep", "top": 1, "seeds": [1, 2]},
+]
+
+
+def load_made(root: Path, rates: list[float] = RATES, **changes: Any) -> Study:
+    """Load a study: a grid, and its best configuration with two seeds."""
+    content = {"name": "made", "base": {}, "set": SIZES, "phases": PHASES, **changes}
+    sweep = {"method": "grid", "parameters": {"learning_rate": {"values": rates}}}
+    return load_written(root, content, "rates", sweep)
+
+
+def load_written(root: Path, study: dict[str, Any], name: str, sweep: dict[str, Any]) -> Study:
+    for file, text in ((f"studies/{study['name']}", study), (f"sweep/{name}", sweep)):
+        path = root / f"{file}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(yaml12.dump(text))
+    return load_study(root / f"studies/{study['name']}.yaml", root)
+
+
+def train(layout: Layout, phase: Phase, slot: str, trial: Trial, final: float) -> None:
+    """Write the results of a trial, as its training would."""
+    made = Made(slot, trial.assignments, final)
+    if trial.stop is not None:
+        made = replace(made, steps=trial.stop, status="stopped", reason=REACHED)
+    make_trial(layout, phase, made, trial)
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Layout:
+    """The results of the study: the middle one of three rates is the best."""
+    study, layout = load_made(tmp_path), Layout(tmp_path / "results")
+    sweep, rerun = study.phases
+    (stage,) = sweep.stages
+    make_data(layout, sweep.config)
+    for name, final in zip(sweep.trials, (2.5, 2.1, 2.9), strict=True):
+        train(layout, sweep, name, sweep.known_trial(name, stage), final)
+    rank_phase(layout, sweep, [layout.record("made", "sweep", name) for name in sweep.trials])
+    folder = layout.phase("made", "sweep")
+    folder.best_configs(1).write_text(best_configs_text(folder.scores, 1))
+    (fill,) = rerun.fills(layout)
+    best = folder.best_configs(1)
+    for trial in plan_rerun(best, rerun.trials, **json.loads(str(fill.plan))):
+        train(layout, rerun, trial.trial, trial, 2.0)
+    return layout
+
+
+def counts(cost: PhaseCost) -> tuple[int, int, int, int]:
+    return cost.stored, cost.to_train, cost.open_slots, cost.steps
+
+
+def test_a_whole_study_is_in_the_store(built: Layout) -> None:
+    costs = audit(load_made(built.root.parent), built)
+    assert (counts(costs["sweep"]), counts(costs["rerun"])) == ((3, 0, 0, 0), (2, 0, 0, 0))
+
+
+ABOVE = {
+    "a new trial": ({"rates": [*RATES, 1.0]}, (3, 1, 0, 40)),
+    "a lost trial": ({"rates": RATES[:2]}, (2, 0, 0, 0)),
+    "other settings": ({"set": SIZES | {"training.weight_decay": 0.5}}, (0, 3, 0, 120)),
+    "another winner": ({"score": {"final_weight": -1.0, "slope_weight": 0.0}}, (3, 0, 0, 0)),
+}
+
+
+@pytest.mark.parametrize("change", ABOVE)
+def test_slots_below_what_changes_are_open(change: str, built: Layout) -> None:
+    changes, expected = ABOVE[change]
+    costs = audit(load_made(built.root.parent, **changes), built)
+    assert counts(costs["sweep"]) == expected
+    if change == "a lost trial":  # the ranking is another, its best is the same
+        assert counts(costs["rerun"]) == (2, 0, 0, 0)
+    else:
+        assert counts(costs["rerun"]) == (0, 0, 2, 80)
+
+
+def test_so_are_those_below_overrides(built: Layout) -> None:
+    file = built.root.parent / "studies/made.yaml"
+    study = load_study(file, built.root.parent, {"training.weight_decay": 0.5})
+    costs = audit(study, built)
+    assert (counts(costs["sweep"]), counts(costs["rerun"])) == ((0, 3, 0, 120), (0, 0, 2, 80))
+
+
+def test_so_are_those_below_lost_results(built: Layout) -> None:
+    study = load_made(built.root.parent)
+    loser = study.phase("sweep").trials[2]
+    gone = built.run(run_id(built, "sweep", loser))
+    aside = shutil.move(gone, gone.with_name("aside"))
+    costs = audit(study, built)
+    assert (costs["sweep"].to_train, costs["rerun"].open_slots) == (1, 2)
+    shutil.move(aside, gone)
+    built.record("made", "sweep", loser).unlink()  # it is linked again, and may be ranked again
+    costs = audit(study, built)
+    assert (costs["sweep"].to_train, costs["rerun"].open_slots) == (0, 2)
+
+
+def test_what_is_not_ranked_yet_is_open(built: Layout) -> None:
+    built.phase("made", "sweep").best_configs(1).unlink()
+    assert counts(audit(load_made(built.root.parent), built)["rerun"]) == (0, 0, 2, 80)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"seeds": [1, 4]}, (1, 1, 0, 40)),
+        ({"seeds": [1, 2, 4]}, (2, 1, 0, 40)),
+        ({"seeds": [3]}, (1, 0, 0, 0)),
+        ({"set": {"training.max_steps": 80}}, (0, 2, 0, 160)),
+        ({"top": 2}, (0, 0, 4, 160)),
+    ],
+)
+def test_slots_of_a_known_ranking_are_planned_again(
+    changes: dict[str, Any], expected: tuple[int, ...], built: Layout
+) -> None:
+    """Their files are those of the last build."""
+    phases = [PHASES[0], PHASES[1] | changes]
+    costs = audit(load_made(built.root.parent, phases=phases), built)
+    assert counts(costs["sweep"]) == (3, 0, 0, 0)
+    assert counts(costs["rerun"]) == expected
+
+
+def test_an_open_slot_may_get_the_longest_training(tmp_path: Path) -> None:
+    phases = [PHASES[0], PHASES[1] | {"set": {"training.batch_size": 12}}]
+    sweep = {"method": "grid", "parameters": {"max_steps": {"values": [20, 60]}}}
+    content = {"name": "made", "base": {}, "set": SIZES, "phases": phases}
+    study = load_written(tmp_path, content, "rates", sweep)
+    costs = audit(study, Layout(tmp_path / "results"))
+    assert counts(costs["sweep"]) == (0, 2, 0, 80)
+    assert counts(costs["rerun"]) == (0, 0, 2, 2 * 60)
+    assert costs["rerun"].units == 2 * 60 * 12 * SIZES["model.context_length"]
+
+
+# Rounds and rungs with results
+
+SEARCH = {
+    "method": "bayes",
+    "run_cap": 4,
+    "metric": {"name": "val/loss", "goal": "minimize"},
+    "parameters": {"learning_rate": {"min": 1e-4, "max": 1e-2}},
+    "early_terminate": {"type": "hyperband", "min_iter": 2, "eta": 2},
+}
+
+
+def load_search(root: Path, eta: int = 2, most: float = 1e-2) -> Study:
+    phases = [{"name": "search", "kind": "sweep", "sweep": "search", "round_size": 4}]
+    content = {"name": "made", "base": {}, "set": SIZES, "phases": phases}
+    sweep = SEARCH | {
+        "parameters": {"learning_rate": {"min": 1e-4, "max": most}},
+        "early_terminate": {"type": "hyperband", "min_iter": 2, "eta": eta},
+    }
+    return load_written(root, content, "search", sweep)
+
+
+@pytest.fixture(scope="module")
+def searched_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search of one round with one rung, trained to its end; not to be changed."""
+    folder = tmp_path_factory.mktemp("searched")
+    (phase,), layout = load_search(folder).phases, Layout(folder / "results")
+    make_data(layout, phase.config)
+    first, last = phase.stages
+    propose, decide, _ = phase.fills(layout)
+    trials = propose_round(plan_from(json.loads(str(propose.plan))), [], [], layout)
+    for number, trial in enumerate(trials):
+        train(layout, phase, first.slots[number], trial, 3.0 - number / 10)
+    outcomes = list(map(read_outcome, decide.records))
+    trials, decisions = promote(rung_plan_from(json.loads(str(decide.plan))), outcomes)
+    write_decisions(decide.outputs["decisions"][0], decisions)
+    for slot, trial in zip(last.slots, trials, strict=True):
+        train(layout, phase, slot, trial, 1.5)
+    return folder
+
+
+@pytest.fixture
+def searched(searched_once: Path, tmp_path: Path) -> Layout:
+    """A copy of the search, to be changed."""
+    shutil.copytree(searched_once, tmp_path / "searched", symlinks=True)
+    return Layout(tmp_path / "searched/results")
+
+
+def test_a_whole_search_is_in_the_store(searched: Layout) -> None:
+    assert counts(audit(load_search(searched.root.parent), searched)["search"]) == (4, 0, 0, 0)
+
+
+def test_what_another_rule_promotes_is_known(searched: Layout) -> None:
+    """Three continue instead of two."""
+    cost = audit(load_search(searched.root.parent, eta=4), searched)["search"]
+    assert (cost.open_slots, cost.to_train) == (0, 0) and cost.trials == 4
+
+
+def test_another_space_is_searched_from_the_first_round(searched: Layout) -> None:
+    cost = audit(load_search(searched.root.parent, most=1e-3), searched)["search"]
+    assert (cost.stored, cost.to_train, cost.open_slots) == (0, 4, 3)
+
+
+def test_a_rung_below_a_lost_run_is_open(searched: Layout) -> None:
+    study = load_search(searched.root.parent)
+    first, last = study.phases[0].stages
+    shutil.rmtree(searched.run(run_id(searched, "search", first.slots[0])))
+    cost = audit(study, searched)["search"]
+    assert (cost.to_train, cost.open_slots) == (1, len(last.slots))

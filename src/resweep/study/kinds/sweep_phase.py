@@ -163,12 +163,6 @@ class SweepPhase(Phase):
         """Return what a trial of a grid or random sweep varies; nothing for a suggested one."""
         return dict(self.assignments.get(trial, {}))
 
-    def decided(self, stage: Stage, row: Mapping[str, Any]) -> bool:
-        """Whether a rung's decision was made under the present settings of the rungs."""
-        if self.rungs is None or stage.last:
-            return True
-        return self.rung_plan(stage).decided(row)
-
     # What is filled by jobs
 
     def fills(self, layout: Layout) -> list[Fill]:

@@ -1,0 +1,135 @@
+"""Which results of a study a build would leave as they are, and what follows from them.
+
+    records that lead to what the store answers  ->  rankings, rungs, rounds that stand
+    ->  a job that fills slots decides again here, as its script would  ->  the trials of its slots
+
+Where anything that such a job reads will be trained, ranked or proposed again, its slots are open:
+only the build will show what trains in them. Nothing is written here.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from resweep import yaml12
+from resweep.canonical import canonical_json
+from resweep.config import compose
+from resweep.errors import ResweepError
+from resweep.paths import Layout
+from resweep.ranking.scores import check_rankable, rank_trials
+from resweep.ranking.selection import best_trials, plan_rerun, read_best_configs, read_ranking
+from resweep.ranking.trial_result import SEED, read_result
+from resweep.search.observe import histories
+from resweep.search.promote import promote, rung_plan_from
+from resweep.search.rounds import foresee_round, plan_from
+from resweep.store.outcome import OutcomeReader
+from resweep.study.files import records, stage_records
+from resweep.study.fill import Fill
+from resweep.study.study import Phase, Study
+from resweep.systems.registry import system_of
+from resweep.trials.record import read_record
+from resweep.trials.trial import Trial, read_trial
+
+
+class Unchanged:
+    """What stands, phase by phase.
+
+    Args:
+        study: The study.
+        layout: Of the results folder.
+    """
+
+    def __init__(self, study: Study, layout: Layout):
+        self._study = study
+        self._layout = layout
+        self._reader = OutcomeReader(layout)
+        self._records: set[Path] = set()
+
+    def add_record(self, record: Path) -> None:
+        """Note that a build leaves a record as it is."""
+        self._records.add(record)
+
+    def trials_of(self, fill: Fill, phase: Phase) -> dict[Path, Trial] | None:
+        """Return the trials that a job would write, by their files; None if that is open."""
+        try:
+            if not self._records.issuperset(fill.records):
+                return None
+            inputs = [path for name in fill.passes for path in fill.inputs.get(name, ())]
+            if not all(self._stands(path, phase) for path in inputs):
+                return None
+            files = fill.outputs["trials"]
+            trials = self._decide(fill, phase)
+        except (ResweepError, OSError):
+            return None
+        return None if trials is None else dict(zip(files, trials, strict=True))
+
+    def _decide(self, fill: Fill, phase: Phase) -> list[Trial] | None:
+        """Do what a job's script does; of a script that is not ours, believe what it wrote."""
+        files = fill.outputs["trials"]
+        plan = {} if fill.plan is None else json.loads(fill.plan)
+        if fill.script == "plan_rerun.py":
+            (best,) = fill.inputs["best"]
+            return plan_rerun(best, [path.stem for path in files], **plan)
+        outcomes = list(map(self._reader.read, fill.records))
+        if fill.script == "promote.py":
+            return promote(rung_plan_from(plan), outcomes)[0]
+        if fill.script == "suggest.py":
+            tables = fill.inputs["warm_start"]
+            return foresee_round(plan_from(plan), outcomes, tables, self._layout, self._reader.read)
+        written = list(map(read_trial, files))
+        return written if all(_is_of(phase, trial) for trial in written) else None
+
+    def _stands(self, path: Path, phase: Phase) -> bool:
+        """Whether a build leaves a file that a job of a phase reads as it is."""
+        for other in self._study.phases:
+            folder = self._layout.phase(other.study, other.name)
+            if path.parent == folder.path:
+                return self._is_settled(other) and (
+                    self._is_ranking(other, path)
+                    if path == folder.scores
+                    else self._is_best(other, path, phase.asks.get(other.name))
+                )
+        return path.exists()
+
+    def _is_settled(self, phase: Phase) -> bool:
+        """Whether all results of a phase stand: with rungs, each trial's is that of its last."""
+        at_rungs = stage_records(self._layout, phase, phase.stages)
+        final = records(self._layout, phase)
+        if not self._records.issuperset(at_rungs) or self._records.issuperset(final):
+            return self._records.issuperset(final)
+        for trial, history in histories(map(self._reader.read, at_rungs)).items():
+            last = history[-1].record
+            found = read_record(self._layout.record(phase.study, phase.name, trial))
+            if (found.run_id, found.step) != (last.run_id, last.step):
+                return False
+        return True
+
+    def _is_ranking(self, phase: Phase, scores: Path) -> bool:
+        return set(read_ranking(scores, len(phase.trials))["trial"]) == set(phase.trials)
+
+    def _is_best(self, phase: Phase, file: Path, top: int | None) -> bool:
+        """Whether a list of best configurations is the one that would be selected now."""
+        if top is None:
+            return False
+        outcomes = {path.stem: self._reader.read(path) for path in records(self._layout, phase)}
+        results = [read_result(one, phase.score, self._layout) for one in outcomes.values()]
+        check_rankable(results, self._study.tolerate_failures, phase.study)
+        best = best_trials(rank_trials(results, phase.score), top)
+        wanted = [_flat(outcomes[trial].trial.assignments) for trial in best]
+        found = read_best_configs(file, system_of(phase.config).schema, phase.own)
+        return canonical_json(wanted) == canonical_json(found)
+
+
+def _flat(assignments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration as it is read from a list of best ones."""
+    named = {path: value for path, value in assignments.items() if path != SEED}
+    return dict(compose.leaves(yaml12.parse(yaml12.dump(named))))
+
+
+def _is_of(phase: Phase, trial: Trial) -> bool:
+    """Whether a trial changes nothing but its assignments in its phase's configuration."""
+    if trial.empty is not None:
+        return True
+    expected = compose.assign(phase.config, trial.assignments)
+    return canonical_json(expected) == canonical_json(trial.config)
