@@ -393,13 +393,18 @@ class Layout:
         """Stamp of an artifact that does not belong to a study."""
         return artifact_stamp(self.root, name)
 
+    @property
+    def sweeps_folder(self) -> Path:
+        """The folder of the sweeps of `run_sweep.py`."""
+        return self.root / "sweeps"
+
     def sweep(self, sweep_id: str) -> SweepFolder:
         """Paths of a sweep of `run_sweep.py`."""
-        return SweepFolder(self.root / "sweeps" / sweep_id)
+        return SweepFolder(self.sweeps_folder / sweep_id)
 
     def sweeps(self) -> list[SweepFolder]:
         """Return the existing sweeps of `run_sweep.py`."""
-        return [SweepFolder(path.parent) for path in sorted(self.root.glob(f"sweeps/*/{STUDY}"))]
+        return [SweepFolder(path.parent) for path in sorted(self.sweeps_folder.glob(f"*/{STUDY}"))]
 
 
 def _files_of(folder: Path) -> Iterator[Path]:

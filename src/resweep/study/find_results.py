@@ -30,7 +30,7 @@ def study_of_results(given: str, layout: Layout) -> str:
         found = [study for study in found if name in (study, study.rpartition("-")[0])]
     if len(found) > 1:
         hint = f"several sweeps have this name; there are: {', '.join(found)}"
-        raise ConfigError(Problem(str(layout.root / "sweeps"), "study", given, hint))
+        raise ConfigError(Problem(str(layout.sweeps_folder), "study", given, hint))
     return found[0] if found else given
 
 
