@@ -164,8 +164,11 @@ def train_resources(phase, stage):
     return {name: need(phase, stage, what) for name, what in named.items()}
 
 
-def train_settings(study, phase, stage, trial):
-    """The options of a training's command that never make a finished one stale."""
+def train_job(study, phase, stage, trial):
+    """What a training's message and command have that never makes a finished one stale."""
     file = LAYOUT.trial(phase.study, phase.name, stage.slot(trial))
     options = JobOptions(keep=phase.keep_at(stage), tracking=study.tracking.model_dump())
-    return shlex.join(["--trial", str(file), *options.words()])
+    return {
+        "line": files.trial_line(phase, trial),
+        "settings": shlex.join(["--trial", str(file), *options.words()]),
+    }
