@@ -52,7 +52,7 @@ LOST = {}  # what is gone from the store, by study: only looked at, since --dry-
 # Snakemake passes --config on to the jobs of a cluster through two shells, in the quotes of Python:
 # encoded, it has nothing that a shell would expand.
 CONFIG = list(workflow.config_settings.config_args or [])
-if "encoded" in config:
+if "encoded" in config and not workflow.is_main_process:
     update_config(config, json.loads(base64.b64decode(config.pop("encoded"))))
 elif CONFIG:
     _given = json.dumps(dict(workflow.config_settings.overwrite_config)).encode()
