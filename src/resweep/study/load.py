@@ -18,6 +18,7 @@ from typing import Any
 
 from resweep.config import compose, layers
 from resweep.config.compose import Layer
+from resweep.config.modules import load_modules
 from resweep.config.own_names import is_taken, meaning_of, own_path
 from resweep.config.schema import Schema
 from resweep.config.unread import find_unread, warn_of_constants
@@ -122,7 +123,7 @@ class _Resolver:
         bases = [("base", given.base)]
         bases += [(f"phases.{number}.base", part.base) for number, part in enumerate(given.phases)]
         for key, base in bases:
-            found = layers.load_modules(self.config_dir, base, None, given.own, str(self.path), key)
+            found = load_modules(self.config_dir, base, None, given.own, str(self.path), key)
             self.problems += found[1]
         for part in given.phases:
             self.problems += part.check_files(self.config_dir)
@@ -221,7 +222,7 @@ class _Resolver:
         return [*own, self.overrides]
 
     def _modules(self, given: StudyFile, base: dict[str, Any], key: str = "base") -> list[Layer]:
-        modules, wrong = layers.load_modules(
+        modules, wrong = load_modules(
             self.config_dir, base, self.system.schema, given.own, str(self.path), key
         )
         self.problems += wrong
