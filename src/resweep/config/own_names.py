@@ -7,6 +7,7 @@ They are part of a run's identity and columns of all tables. One stays where it 
     z beside z.y      two names that cannot both have a value                      own.z
 """
 
+import shlex
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -46,7 +47,7 @@ def own_hint(names: Iterable[str]) -> str:
     listed = list(names)
     return (
         f"list hyperparameters of your own in the study: own: [{', '.join(listed)}] "
-        f"(run_sweep.py --own {' '.join(listed)})"
+        f"(run_sweep.py --own {shlex.join(listed)})"
     )
 
 
