@@ -326,6 +326,26 @@ def test_own_names_go_before_sections_and_fields(tmp_path: Path) -> None:
     assert trained["own"]["model"] == "small" and trained["training"]["optimizer"] == "adamw"
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("early_stopping", [True]),
+        ("run", [1, 2]),
+        ("tokens", [1000, 2000]),
+        ("compile", [2, 3]),
+        ("dropout", [True, False]),
+        ("name", ["a", "b"]),
+    ],
+)
+def test_a_value_that_no_field_of_the_name_takes_may_be_ones_own(
+    name: str, values: list[Any], tmp_path: Path
+) -> None:
+    swept = grid(learning_rate=[1e-3, 2e-3], **{name: values})
+    assert_problem(problems.problems_of(load, tmp_path, swept), name, None, f"--own {name}")
+    phase = sweep_phase(tmp_path, swept, own=[name])
+    assert {trial[f"own.{name}"] for trial in phase.assignments.values()} == set(values)
+
+
 @pytest.mark.parametrize("declared", [[], ["optimizer", "z"]])
 def test_names_that_cannot_both_have_a_value_are_kept_apart(
     declared: list[str], tmp_path: Path
