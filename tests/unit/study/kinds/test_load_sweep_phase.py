@@ -301,6 +301,27 @@ def test_constants_that_nothing_reads_are_named_once(tmp_path: Path) -> None:
     assert warnings_of(tmp_path, sweep, set=said, own=own) == []
 
 
+@pytest.mark.parametrize(
+    ("swept", "said"),
+    [
+        ({"decay_fraction": [0.1, 0.2]}, ("training.decay_fraction", "wsd", "cosine")),
+        ({"decay_fraction": [0.1, 0.2], "scheduler": ["wsd", "linear"]}, ("wsd", "linear")),
+        ({"text_field": ["body", "abstract"]}, ("data.text_field", "jsonl", "python-docs")),
+        ({"decay_fraction": [0.1, 0.2], "scheduler": ["wsd"]}, ()),
+        ({"decay_fraction": [0.1], "weight_decay": [0.1, 0.2]}, ()),
+    ],
+)
+@pytest.mark.parametrize("method", ["grid", "bayes"])
+def test_a_swept_field_that_needs_another_value_is_told(
+    method: str, swept: dict[str, Any], said: tuple[str, ...], tmp_path: Path
+) -> None:
+    sweep = yaml12.dump(yaml12.parse(grid(**swept)) | {"method": method, "run_cap": 20})
+    lines = [line for line in warnings_of(tmp_path, sweep) if "only read" in line]
+    assert len(lines) == bool(said)
+    for line in lines:
+        assert_said(line, "mine/sweep", *said)
+
+
 # Names that are taken
 
 
