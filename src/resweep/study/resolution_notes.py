@@ -41,21 +41,25 @@ def _not_read(phase: Phase) -> Iterator[str]:
 
     `training.decay_fraction` is only for `scheduler: wsd`: without it, its values train alike.
     """
+    marked = {
+        f"{section}.{name}": mark
+        for section, model in system_of(phase.config).schema.sections.items()
+        for name, field in model.model_fields.items()
+        for mark in field.metadata
+        if isinstance(mark, ReadWith)
+    }
+    others = {path: f"{path.partition('.')[0]}.{mark.field}" for path, mark in marked.items()}
+    watched = {*marked, *others.values()}
     swept: dict[str, dict[str, Any]] = {}
     for assigned in phase.varied():
-        for path, value in assigned.items():
-            swept.setdefault(path, {})[canonical_json(value)] = value
-    sections = system_of(phase.config).schema.sections
-    for path, values in swept.items():
-        section, _, name = path.partition(".")
-        field = sections[section].model_fields.get(name) if section in sections else None
-        for mark in field.metadata if field is not None and len(values) > 1 else ():
-            if isinstance(mark, ReadWith):
-                other = f"{section}.{mark.field}"
-                had = swept.get(other, {"": find(phase.config, other)}).values()
-                without = [str(value) for value in had if value not in mark.values]
-                if without:
-                    yield (
-                        f"{path} is only read with {mark.field}: {' or '.join(mark.values)}; with "
-                        f"{', '.join(without)}, trials that differ in it alone train alike"
-                    )
+        for path in watched & assigned.keys():
+            swept.setdefault(path, {})[canonical_json(assigned[path])] = assigned[path]
+    for path, mark in marked.items():
+        if len(swept.get(path, ())) > 1:
+            had = swept.get(others[path], {"": find(phase.config, others[path])}).values()
+            without = [str(value) for value in had if value not in mark.values]
+            if without:
+                yield (
+                    f"{path} is only read with {mark.field}: {' or '.join(mark.values)}; with "
+                    f"{', '.join(without)}, trials that differ in it alone train alike"
+                )
