@@ -61,11 +61,12 @@ def named(
             flat[resolve_name(layer.origin, name, config, schema, own)] = value
         except ConfigError as error:
             problems += error.problems
-    try:
-        return Layer(layer.origin, compose.nest(flat)), problems
-    except PathError as error:
-        problems.append(Problem(layer.origin, error.path, None, error.hint))
-        return Layer(layer.origin, {}), problems
+    while True:
+        try:
+            return Layer(layer.origin, compose.nest(flat)), problems
+        except PathError as error:  # without it, the others can be checked
+            problems.append(Problem(layer.origin, error.path, None, error.hint))
+            del flat[error.path]
 
 
 def complete(

@@ -73,14 +73,18 @@ def check_names(
         or _is_ambiguous(parameter, paths[name], schema)
         or (not parameter.swept and _is_misspelt(name, paths[name], schema, own))
     ]
+    # `name`, which several fields have.
+    refused += [
+        p.name for p in sweep.parameters if p.name not in paths and is_taken(p.name, schema)
+    ]
     alike = bool(unread) and len(unread) == len(swept)
     if alike:
-        refused = [name for name in given if name in unread or name in refused]
+        refused = [p.name for p in sweep.parameters if p.name in (*unread, *refused)]
     if refused:
         problem = _refuse(sweep, refused, paths, schema, alike)
-        known = [name for name in refused if is_taken(name, schema)]
-        unclear = {*refused} - {name for name in known if name not in schema.path_only}
-        return [], [problem], sorted(unclear)
+        # What is wrong with a value, if a field is meant, is worth a line of its own.
+        known = {name for name in refused if name in paths and is_taken(name, schema)}
+        return [], [problem], sorted({*refused} - (known - schema.path_only.keys()))
     if not unread:
         return [], [], []
     warning = (
@@ -102,9 +106,13 @@ def _is_ambiguous(parameter: Parameter, path: str, schema: Schema) -> bool:
     name = parameter.name
     if path == own_path(name) or name == SYSTEM or not is_taken(name, schema):
         return False
-    return name in schema.path_only or any(
-        isinstance(value, str | list | dict) and refusal(path, value, schema)
-        for value in parameter.extremes
+    if name in schema.sections or name in schema.path_only:
+        return True
+    others: tuple[type, ...] = (str, list, dict, bool)
+    if refusal(path, 1, schema):  # it takes no numbers
+        others = (*others, int, float)
+    return any(
+        isinstance(value, others) and refusal(path, value, schema) for value in parameter.extremes
     )
 
 

@@ -116,6 +116,11 @@ def test_a_name_that_the_study_calls_its_own_is_no_misspelling(path, own):
     assert dict(compose.leaves(config))[path] == 3
 
 
+@pytest.mark.parametrize("name", ["mode", "date", "notes", "weight", "bins", "speed", "mind"])
+def test_a_word_that_only_resembles_a_section_or_a_short_field_is_no_misspelling(name):
+    assert check(**{name: 3})[1] == []
+
+
 @pytest.mark.parametrize("own", ["n_head", "heads", "data.n_heads", "n_heads.x", "s"])
 def test_only_whole_parts_of_a_name_are_its_own(own):
     assert [p.key for p in check(own=[own], **{"model.n_heads": 3})[1]] == ["model.n_heads"]

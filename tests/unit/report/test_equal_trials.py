@@ -97,7 +97,7 @@ def test_what_is_clipped_or_rounded_is_said(swept, training, words, tmp_path):
 
 
 def test_what_is_taken_as_written_is_not_mentioned(tmp_path):
-    made = study(tmp_path, {"pct_warmup": [0.5, 0.0, 0.51], "decay_fraction": [0.3, 0.9]})
+    made = study(tmp_path, {"pct_warmup": [0.5, 0.0, 0.51]})
     assert made.warnings == ()
 
 
