@@ -96,3 +96,18 @@ def test_what_is_clipped_or_rounded_is_said(swept, training, words, tmp_path):
 def test_what_is_taken_as_written_is_not_mentioned(tmp_path):
     made = study(tmp_path, {"pct_warmup": [0.5, 0.0, 0.51], "decay_fraction": [0.3, 0.9]})
     assert made.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [({}, False), ({"pct_warmup": 0.1}, True), ({"max_steps": 600, "decay_fraction": 1e-3}, False)],
+)
+def test_of_a_rerun_only_what_its_best_cannot_change_is_said(settings, said, tmp_path):
+    made = study(tmp_path, {"pct_warmup": [0.5, 1.0]}, scheduler="wsd", pct_warmup=0.1)
+    file = tmp_path / "mine.yaml"
+    content = yaml12.load_mapping(file)
+    content["phases"] += [{"name": "rerun", "kind": "rerun", "of": "sweep", "set": settings}]
+    file.write_text(yaml12.dump(content))
+    lines = set(load_study(file, tmp_path).warnings) - set(made.warnings)
+    assert bool(lines) is said
+    assert all("mine/rerun" in line for line in lines)
