@@ -79,7 +79,8 @@ def main() -> int:
     if arguments.count is not None:
         log_count(sweep, arguments.count)
     if arguments.create_only:
-        log.info("created %s; join it with --sweep-id %s", sweep.folder.study, sweep.id)
+        log.info("created %s; to train it, in any number of terminals:", sweep.folder.study)
+        log.info("%s", shlex.join(worker_command(sweep, arguments)))
         print(sweep.id)
         return 0
     command = ["snakemake", "--config", f"study={sweep.folder.study}", *for_snakemake]
@@ -108,6 +109,15 @@ def create(arguments: argparse.Namespace, layout: Layout) -> SweepStudy:
         round_size=arguments.round_size,
         trials=arguments.count,
     )
+
+
+def worker_command(sweep: SweepStudy, arguments: argparse.Namespace) -> list[str]:
+    """Return the command of a worker of a sweep."""
+    command = ["python", "workflow/scripts/run_sweep.py", "--sweep-id", sweep.id]
+    for option, path in (("--results", arguments.results), ("--config-dir", arguments.config_dir)):
+        if path != Path(option.removeprefix("--").removesuffix("-dir")):
+            command += [option, str(path)]
+    return command
 
 
 def log_count(sweep: SweepStudy, count: int) -> None:

@@ -42,11 +42,12 @@ def meaning_of(name: str, schema: Schema) -> str:
 
 
 def own_hint(names: Iterable[str]) -> str:
-    """Return how to say that names are hyperparameters of one's own."""
+    """Return how to accept names as hyperparameters of one's own."""
     listed = list(names)
+    what = "them as hyperparameters" if len(listed) > 1 else "it as a hyperparameter"
     return (
-        f"list hyperparameters of your own in the study: own: [{', '.join(listed)}] "
-        f"(run_sweep.py --own {' '.join(listed)})"
+        f"to accept {what} of your own, add own: [{', '.join(listed)}] to the study "
+        f"(run_sweep.py: --own {' '.join(listed)})"
     )
 
 

@@ -192,7 +192,7 @@ def _refuse(
         return f" ({fields}?)" if fields else describe_meant(paths[name], schema)
 
     why = "; nothing else is swept, so all trials would be the same training" if alike else ""
-    hint = f"{why}; write what you mean (docs/configuration.md), or {own_hint(names)}"
+    hint = f"{why}; write the fields that you mean (docs/sweeps.md#names); {own_hint(names)}"
     if len(names) > 1:
         named = ", ".join(f"{name}{meant(name)}" for name in names)
         return Problem(sweep.origin, "parameters", None, f"not paths of fields: {named}{hint}")

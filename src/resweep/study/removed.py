@@ -32,7 +32,7 @@ def move_removed(layout: Layout, study: Study) -> None:
         for file in found:
             _move(file, folder)
         trials = counted(len({file.stem for file in found}), "trial")
-        log.warning("%s: of %s no longer in the study", folder.removed, trials)
+        log.warning("%s no longer in the study: files moved to %s", trials, folder.removed)
 
 
 def _removed(layout: Layout, phase: Phase) -> Iterator[Path]:

@@ -271,7 +271,7 @@ def test_what_is_swept_and_nothing_reads_is_warned_of(tmp_path: Path) -> None:
 
 def test_a_sweep_of_nothing_that_is_read_trains_one_thing(tmp_path: Path) -> None:
     swept = grid(tau=[1, 2], **{"arch.mixer": [8, 16]})
-    words = ("arch.mixer, tau", "docs/configuration.md", "own:", "--own arch.mixer tau")
+    words = ("arch.mixer, tau", "docs/sweeps.md#names", "own:", "--own arch.mixer tau")
     assert_problem(problem_of(tmp_path, swept), "parameters", None, *words, file="sweep/file.yaml")
     line = warnings_of(tmp_path, swept, own=["tau"])[0]
     assert_said(line, "sweep/file.yaml", "arch.mixer")
