@@ -43,6 +43,7 @@ from resweep.machine.log_file import ScreenFormatter
 from resweep.machine.signals import SAVED_AND_STOPPED, watch_signals
 from resweep.paths import Layout
 from resweep.plurals import counted
+from resweep.report.equal_trials import equal_trials_lines
 from resweep.study.find import find_named_study
 from resweep.sweep import load_sweep
 from resweep.trials.trial import Trial
@@ -132,7 +133,8 @@ def log_count(sweep: SweepStudy, count: int) -> None:
 
 def log_warnings(sweep: SweepStudy) -> None:
     """Log the warnings of a sweep's study."""
-    for warning in sweep.load().warnings:
+    study = sweep.load()
+    for warning in (*study.warnings, *equal_trials_lines(study)):
         log.warning("%s", warning)
 
 

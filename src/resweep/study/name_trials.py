@@ -147,8 +147,7 @@ def check_names(
         refused = [name for name in given if name in unread or name in refused]
     if refused:
         problem = _refuse(sweep, refused, paths, schema, alike)
-        known = [name for name in refused if is_taken(name, schema)]
-        unclear = {*refused} - {name for name in known if name not in schema.path_only}
+        unclear = {*refused} - ({*schema.fields} - {*schema.path_only})
         return [], [problem], sorted(unclear)
     if not unread:
         return [], [], []
@@ -189,6 +188,7 @@ def _refuse(
 
     def meant(name: str) -> str:
         fields = meaning_of(name, schema) if is_taken(name, schema) else None
+        fields = f"{fields}: {name}.FIELD" if name in schema.sections else fields
         return f" ({fields}?)" if fields else describe_meant(paths[name], schema)
 
     why = "; nothing else is swept, so all trials would be the same training" if alike else ""
@@ -268,9 +268,9 @@ def warn_of_repeats(
     if not varied:
         return []
     shown = ", ".join(repeated[0][:3]) + (" ..." if len(repeated[0]) > 3 else "")
-    distinct = "one training" if len(alike) == 1 else f"{len(alike)} trainings"
+    distinct = "one training" if len(alike) == 1 else f"only {len(alike)} different trainings"
     return [
-        f"{sweep.origin}: {len(assignments)} trials repeat only {distinct}: those that differ in "
+        f"{sweep.origin}: {len(assignments)} trials are {distinct}: those that differ in "
         f"{', '.join(varied)} alone, which nothing reads, train alike ({shown})"
     ]
 
