@@ -219,7 +219,7 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
         nargs="*",
         default=[],
         metavar="NAME=VALUE",
-        help="values that override that base",
+        help="values that override that base, and what the sweep file has under value:",
     )
     add("--project", type=plain_text, help="W&B project")
     add("--entity", type=plain_text, help="W&B user or team")

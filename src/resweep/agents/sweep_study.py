@@ -161,7 +161,7 @@ def create_sweep(
         base_study: Study whose modules, values and settings are used, but not its phases.
         config_dir: Where modules are.
         layout: Of the results folder.
-        changes: path -> value, overriding those of the base study.
+        changes: path -> value, overriding those of the base study and the sweep file's constants.
         tracking: Settings of W&B, overriding the base study's.
         score: Settings of the ranking, overriding the base study's.
         own: Names of the user's own hyperparameters, besides the base study's.
@@ -194,6 +194,9 @@ def create_sweep(
     made = SweepStudy(name, layout.sweep(name), config_dir)
     label = sweep_label(sweep.name or sweep_file.stem)
     phase["sweep"] = str(made.folder.sweep)
+    if changes:  # above the sweep file's constants, as on the command line of snakemake
+        content["set"] = base.get("set", {})
+        phase["set"] = dict(changes)
     with file_lock(made.folder.lock):
         new = not made.folder.study.exists()
         if new:

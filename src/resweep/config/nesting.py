@@ -4,7 +4,7 @@ A number in a path is the index of a list. Where the configuration has no list y
 are numbered from 0 on without a gap make one; numbers with gaps stay keys of a mapping.
 
 Below `own` (`resweep.config.own_names`) there is one level only: `own.z.y` is the key `z.y` there,
-so that `z` and `z.y` can both have a value.
+so that `z` and `z.y` can both have a value, and a mapping there is a value like all others.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -57,7 +57,9 @@ def leaves(
     """
     for key, value in nested.items():
         path = f"{prefix}{key}"
-        if isinstance(value, Mapping) and value:
+        if path.startswith(f"{OWN}."):
+            yield path, value
+        elif isinstance(value, Mapping) and value:
             yield from leaves(value, f"{path}.", entries)
         elif entries and isinstance(value, list) and any(isinstance(v, Mapping) for v in value):
             yield from leaves({str(i): v for i, v in enumerate(value)}, f"{path}.", entries)

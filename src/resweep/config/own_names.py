@@ -7,9 +7,13 @@ They are part of a run's identity and columns of all tables. One stays where it 
     z beside z.y      two names that cannot both have a value                      own.z
 """
 
+import json
+import re
+import shlex
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from resweep import yaml12
 from resweep.config.nesting import OWN, find
 from resweep.config.schema import SYSTEM, Schema
 
@@ -44,11 +48,20 @@ def meaning_of(name: str, schema: Schema) -> str:
 def own_hint(names: Iterable[str]) -> str:
     """Return how to accept names as hyperparameters of one's own."""
     listed = list(names)
+    of_study = (
+        name if _is_plain(name) else json.dumps(name, ensure_ascii=False) for name in listed
+    )
     what = "them as hyperparameters" if len(listed) > 1 else "it as a hyperparameter"
     return (
-        f"to accept {what} of your own, add own: [{', '.join(listed)}] to the study "
-        f"(run_sweep.py: --own {' '.join(listed)})"
+        f"to accept {what} of your own, add own: [{', '.join(of_study)}] to the study "
+        f"(run_sweep.py: --own {shlex.join(listed)})"
     )
+
+
+def _is_plain(name: str) -> bool:
+    """Whether YAML reads a name as text without quotes; `1` and `null` it does not."""
+    word = re.fullmatch(r"[A-Za-z_][\w.-]*", name, re.ASCII)
+    return word is not None and isinstance(yaml12.parse_scalar(name), str)
 
 
 def make_room(paths: Iterable[str], config: Mapping[str, Any], schema: Schema) -> dict[str, str]:

@@ -28,6 +28,14 @@ class OnlyFor:
     kind: str
 
 
+@dataclass(frozen=True)
+class ReadWith:
+    """The values of another field of the section with which this one is read."""
+
+    field: str
+    values: tuple[str, ...]
+
+
 def _whole_number(value: Any) -> Any:
     """Read 100.0 as 100: sampled and computed step counts arrive as floats."""
     if isinstance(value, float) and value.is_integer():

@@ -24,9 +24,12 @@ def misspellings(
         if section in (SYSTEM, OWN):
             continue
         if known_section is None:
-            meant = nearest(section, [SYSTEM, *schema.sections, *schema.fields])
+            nested = isinstance(fields, Mapping)
+            # Only a mapping can be meant for a section.
+            meant = nearest(section, [SYSTEM, *(schema.sections if nested else ())])
+            meant = meant or nearest_field(section, schema)
             if meant and not is_own(section, own):
-                value = None if isinstance(fields, Mapping) else fields
+                value = None if nested else fields
                 fields = " or ".join(schema.fields.get(meant, [meant]))
                 yield section, value, _did_you_mean(fields, section)
         elif isinstance(fields, Mapping) and known_section.model_config["extra"] == "allow":
@@ -49,6 +52,26 @@ def no_such_field(path: str, schema: Schema) -> str:
     meant = nearest(key, known)
     hint = f"did you mean {section}.{meant}?" if meant else f"there are: {', '.join(known)}"
     return f"is not a key of {section}; {hint}"
+
+
+def nearest_field(name: str, schema: Schema, section: str = "") -> str | None:
+    """Return the field that a name which nothing reads is probably a misspelling of, or None.
+
+    Short names that have to be written as paths are not guessed. Words of four letters are too much
+    like others (`bins`, `speed`): one with a new letter in it is another word.
+
+    Args:
+        name: The last part of a path.
+        schema: The known fields.
+        section: What is before it; in a known section, only its own fields are compared.
+    """
+    if section in schema.sections:
+        fields = [field for field in schema.fields if f"{section}.{field}" in schema.paths]
+    else:
+        fields = [field for field in schema.fields if field not in schema.path_only]
+    meant = nearest(name, fields)
+    other = meant is not None and len(meant) <= 4 and set(name.lower()) - {*meant, "s"}
+    return None if other else meant
 
 
 def nearest(key: str, known: Iterable[str]) -> str | None:

@@ -4,6 +4,7 @@ A name nobody reads is compared word by word, without words that only decorate i
 
     num_train_epochs  ->  epoch                 the same as training.num_epochs
     optimizer.lr      ->  lr                    a synonym of training.learning_rate
+    lora.dropout      ->  lora dropout          model.lora_dropout, and not model.dropout
     warmUpIters       ->  warmup iter           a synonym of training.warmup_steps
 """
 
@@ -12,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from resweep.config.schema import Schema
-from resweep.config.spelling import nearest
+from resweep.config.spelling import nearest_field
 
 # Several words, or spellings, of one thing. The longest are replaced first.
 PHRASES = {
@@ -101,32 +102,42 @@ DECORATION = frozenset(
         "total", "train", "trainer", "training", "transformer", "use", "value",
     )
 )  # fmt: skip
+# Words that say nothing by themselves: `scheduler.type` means a field, `loss.type` none.
+GENERIC = frozenset(
+    (
+        "attn", "config", "d", "file", "fn", "from", "gain", "id", "kernel", "kind", "lora",
+        "method", "module", "name", "override", "path", "position", "sample", "save", "scale",
+        "share", "sigma", "type", "unit", "weight",
+    )
+)  # fmt: skip
+# Names that mean something else, although the same word in the plural means a field.
+OTHERS = frozenset(("beta", "device", "gpu", "save", "weight"))
 
 
 def fields_meant(path: str, schema: Schema) -> tuple[str, ...]:
     """Return the fields that a name which is not a field probably means; empty if none.
 
     Args:
-        path: `lr`, `optimizer.lr`; only its last part counts.
+        path: `lr`, `optimizer.lr`; only its last two parts count, and the last alone where the two
+            together mean nothing.
         schema: The known fields, and their synonyms.
     """
     if schema.is_known(path):
         return ()
-    name = path.rpartition(".")[2]
-    own_section = path.rpartition(".")[0]
+    section, _, name = path.rpartition(".")
     known = _known(schema)
-    found = dict.fromkeys(known.get(_words(name), ()))
-    if not found:
-        found = dict.fromkeys(known.get(_plain(name), ()))
-    # `training.momentum2` is compared with its section's fields alone, as misspellings are.
-    fields = [field for field in schema.fields if _in_section(schema, field, own_section)]
-    if not found and (meant := nearest(name, fields)):
-        found = dict.fromkeys(schema.fields[meant])
-    return tuple(found)
-
-
-def _in_section(schema: Schema, field: str, section: str) -> bool:
-    return section not in schema.sections or f"{section}.{field}" in schema.paths
+    if section:
+        both = f"{section.rpartition('.')[2]} {name}"
+        found = known.get(_words(both)) or known.get(_plain(both))
+        if found:
+            return found
+    if name.lower() in OTHERS or (section and name.lower() in GENERIC):
+        return ()
+    found = known.get(_words(name)) or known.get(_plain(name))
+    if found:
+        return found
+    meant = nearest_field(name, schema, section)
+    return tuple(schema.fields[meant]) if meant else ()
 
 
 @cache
@@ -141,9 +152,13 @@ def _known(schema: Schema) -> Mapping[tuple[str, ...], tuple[str, ...]]:
         for path, listed in sorted(names.items()):
             for name in listed:
                 key = words(name)
-                if key and key not in exact:
+                if key and key not in exact and not (words is _plain and _is_generic(key)):
                     found.setdefault(key, {})[path] = None
     return {key: tuple(paths) for key, paths in found.items()}
+
+
+def _is_generic(words: Sequence[str]) -> bool:
+    return len(words) == 1 and words[0] in GENERIC
 
 
 @cache

@@ -14,6 +14,7 @@ from resweep.config.section import (
     Misfit,
     NonNegative,
     Positive,
+    ReadWith,
     Section,
     Seed,
     Size,
@@ -45,8 +46,10 @@ class Training(Section):
     )
     warmup_steps: Count | None = Field(None, description="linear warmup in steps")
     pct_warmup: Fraction | None = Field(None, description="linear warmup as fraction of the run")
-    min_lr_ratio: Fraction = Field(0.0, description="final learning rate as a fraction of its peak")
-    decay_fraction: Fraction = Field(
+    min_lr_ratio: Annotated[Fraction, ReadWith("scheduler", ("linear", "cosine", "wsd"))] = Field(
+        0.0, description="final learning rate as a fraction of its peak"
+    )
+    decay_fraction: Annotated[Fraction, ReadWith("scheduler", ("wsd",))] = Field(
         0.2, description="wsd: final fraction of the run, which decays"
     )
     weight_decay: NonNegative = Field(0.1, description="on matrices only")

@@ -5,16 +5,20 @@ Spelling, word order of counts, and words like `num` and `train` are dealt with 
 """
 
 TRAINING_SYNONYMS: dict[str, tuple[str, ...]] = {
-    "training.seed": ("random_seed", "rng_seed", "manual_seed", "torch_seed", "random_state"),
+    "training.seed": (
+        "random_seed", "rng_seed", "manual_seed", "torch_seed", "random_state", "np_seed",
+        "rand_seed",
+    ),
     "training.batch_size": (
         "bs", "batch", "bsz", "batch_sz", "per_device_batch_size", "per_gpu_batch_size",
         "device_batch_size", "effective_batch_size", "batch_size_per_gpu", "n_batch", "tbs",
-        "examples_per_batch", "train_bs",
+        "examples_per_batch", "train_bs", "bsize", "b_size", "bz", "batchsz", "mbs", "gbs",
+        "samples_per_batch", "samples_per_gpu", "sequences_per_batch",
     ),
     "training.gradient_accumulation_steps": (
-        "grad_accum", "accum_steps", "accum", "accumulate_grad_batches", "grad_accum_every",
-        "gas", "ga_steps", "update_freq", "grad_accum_batches", "accum_batches", "accum_factor",
-        "steps_to_accumulate", "batch_accum", "n_accum",
+        "grad_accum", "accum_steps", "accum", "accumulate_grad_batches", "grad_accum_every", "gas",
+        "ga_steps", "update_freq", "grad_accum_batches", "accum_batches", "accum_factor",
+        "steps_to_accumulate", "batch_accum", "n_accum", "grad_cum_steps", "virtual_batch_factor",
     ),
     "training.max_gpu_batch_size": ("max_device_batch_size", "gpu_batch_size"),
     "training.eval_batch_size": ("per_device_eval_batch_size", "eval_bs", "eval_batch"),
@@ -27,26 +31,32 @@ TRAINING_SYNONYMS: dict[str, tuple[str, ...]] = {
     "training.optimizer": ("optimizer_type", "optimizer_name", "optimizer_class"),
     "training.learning_rate": (
         "lr", "max_lr", "peak_lr", "base_lr", "lr_max", "lr_peak", "lr_base", "lr0", "lr_0",
-        "step_size", "eta", "adam_lr", "optimizer_lr", "lr_init", "lr_start",
+        "step_size", "eta", "adam_lr", "optimizer_lr", "lr_init", "lr_start", "lr_rate", "log_lr",
+        "log_10_lr", "lr_log", "lr_exponent", "lr_mult", "lr_multiplier", "lr_factor", "lr_scale",
+        "blr", "stepsize", "sgd_lr", "matrix_lr",
     ),
     "training.scheduler": (
         "lr_scheduler", "lr_scheduler_type", "scheduler_type", "scheduler_name", "lr_decay_type",
         "lr_decay_style", "decay_type", "lr_policy", "lr_schedule", "lr_schedule_type", "lr_decay",
         "decay_lr", "anneal_strategy", "annealing", "lr_scheduler_name", "lr_decay_schedule",
+        "cosine_decay", "use_cosine", "cosine_lr", "cosine_annealing", "lr_annealing",
+        "lr_scheduler_kind",
     ),
     "training.warmup_steps": (
         "warmup", "warmup_iters", "warm_steps", "lr_warmup", "lr_warmup_steps", "lr_warmup_iters",
         "warmup_epochs", "warmup_length", "warmup_batches", "scheduler_warmup_steps", "warmup_it",
-        "warmup_tokens",
+        "warmup_tokens", "nwarmup", "lr_warmup_epochs", "linear_warmup", "warmup_period",
+        "warmup_samples",
     ),
     "training.pct_warmup": (
         "warmup", "warmup_frac", "lr_warmup_frac", "warmup_step_perc", "warmup_steps_frac",
-        "frac_warmup", "pct_start", "warmup_proportion",
+        "frac_warmup", "pct_start", "warmup_proportion", "warmup_prop", "warmup_rate",
     ),
     "training.min_lr_ratio": (
         "min_lr", "lr_min", "final_lr", "end_lr", "eta_min", "lr_end", "lr_final", "min_lr_frac",
         "final_lr_frac", "lr_min_ratio", "end_lr_frac", "final_lr_ratio", "lr_floor",
         "decay_lr_ratio", "final_div_factor", "lr_end_ratio", "alpha_f", "min_lr_factor",
+        "lr_min_factor", "lr_decay_min", "cosine_min", "min_lr_multiplier",
     ),
     "training.decay_fraction": (
         "decay_frac", "cooldown", "cooldown_frac", "cooldown_steps", "warmdown", "warmdown_frac",
@@ -54,7 +64,9 @@ TRAINING_SYNONYMS: dict[str, tuple[str, ...]] = {
     ),
     "training.weight_decay": (
         "wd", "l2", "l2_reg", "l2_penalty", "weight_decay_rate", "l2_lambda", "l2_weight",
-        "l2_coef", "l2_coeff", "adam_wd", "decay", "weight_reg", "wdecay", "w_decay",
+        "l2_coef", "l2_coeff", "adam_wd", "decay", "weight_reg", "wdecay", "w_decay", "reg_weight",
+        "reg_strength", "reg_coef", "lambda_l2", "lambda_wd", "l2reg", "l2_norm", "l2_alpha",
+        "l2_strength", "wt_decay", "optimizer_wd",
     ),
     "training.beta1": ("b1", "betas", "adam_b1", "beta_one", "adam_betas"),
     "training.beta2": ("b2", "betas", "adam_b2", "beta_two", "adam_betas"),
@@ -63,15 +75,18 @@ TRAINING_SYNONYMS: dict[str, tuple[str, ...]] = {
         "clip", "grad_norm", "max_grad_norm", "clip_grad", "clip_norm", "grad_clip_norm",
         "grad_clip_val", "grad_clip_value", "clip_grad_norm", "max_norm", "grad_norm_clip",
         "clip_value", "clip_val", "clip_gradient_norm", "global_norm_clip", "clip_threshold",
-        "clip_thresh", "grad_max_norm", "max_grad", "grad_norm_max", "clip_global_norm",
+        "clip_thresh", "grad_max_norm", "max_grad", "grad_norm_max", "clip_global_norm", "clipnorm",
+        "clipvalue", "grad_clip_max_norm", "grad_clip_threshold",
     ),
     "training.log_steps": (
         "log_interval", "log_every", "log_every_n_steps", "log_every_steps", "steps_per_print",
+        "report_interval",
     ),
     "training.eval_steps": (
         "eval_interval", "eval_every", "val_check_interval", "eval_every_n_steps",
         "eval_every_steps", "steps_per_eval", "check_val_every_n_epoch", "eval_every_n_epochs",
-        "eval_step_interval",
+        "eval_step_interval", "validate_every", "evaluate_every", "check_val_every",
+        "evaluate_interval",
     ),
     "training.eval_sequences": (
         "eval_batches", "limit_val_batches", "max_eval_samples", "eval_samples", "eval_examples",
@@ -90,7 +105,7 @@ TRAINING_SYNONYMS: dict[str, tuple[str, ...]] = {
     "training.nodes": ("n_nodes", "nnodes", "machines"),
     "training.precision": (
         "dtype", "fp16", "bf16", "amp", "use_amp", "mixed_precision", "half", "half_precision",
-        "torch_dtype", "data_type", "compute_dtype", "float16", "bfloat16",
+        "torch_dtype", "data_type", "compute_dtype", "float16", "bfloat16", "float_type",
     ),
     "training.compile": ("torch_compile", "use_compile", "compile_model", "jit"),
     "training.gradient_checkpointing": (

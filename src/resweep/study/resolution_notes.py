@@ -1,10 +1,14 @@
-"""What a training's configuration comes to where it is not taken as written: clipped or rounded."""
+"""What a configuration comes to where it is not taken as written: clipped, rounded, or not read."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from resweep.canonical import canonical_json
 from resweep.config import compose
+from resweep.config.nesting import find
+from resweep.config.section import ReadWith
 from resweep.study.study import Phase
+from resweep.systems.registry import system_of
 from resweep.training.schedule import explain_schedule
 
 SHOWN = 3
@@ -18,7 +22,7 @@ RESTS_ON = {
 
 
 def resolution_notes(phase: Phase, phases: Mapping[str, Phase]) -> list[str]:
-    """Return a line for each way in which values of a phase are clipped or rounded.
+    """Return a line for each way in which values of a phase are clipped, rounded, or not read.
 
     Args:
         phase: The phase.
@@ -42,7 +46,36 @@ def resolution_notes(phase: Phase, phases: Mapping[str, Phase]) -> list[str]:
     return [
         f"{where}: {'; '.join(texts[:SHOWN])}" + (" ..." if len(texts) > SHOWN else "")
         for texts in notes.values()
-    ]
+    ] + [f"{where}: {text}" for text in _not_read(phase)]
+
+
+def _not_read(phase: Phase) -> Iterator[str]:
+    """Yield swept fields that are only read beside another's value, which some trials do not have.
+
+    `training.decay_fraction` is only for `scheduler: wsd`: without it, its values train alike.
+    """
+    marked = {
+        f"{section}.{name}": mark
+        for section, model in system_of(phase.config).schema.sections.items()
+        for name, field in model.model_fields.items()
+        for mark in field.metadata
+        if isinstance(mark, ReadWith)
+    }
+    others = {path: f"{path.partition('.')[0]}.{mark.field}" for path, mark in marked.items()}
+    watched = {*marked, *others.values()}
+    swept: dict[str, dict[str, Any]] = {}
+    for assigned in phase.varied():
+        for path in watched & assigned.keys():
+            swept.setdefault(path, {})[canonical_json(assigned[path])] = assigned[path]
+    for path, mark in marked.items():
+        if len(swept.get(path, ())) > 1:
+            had = swept.get(others[path], {"": find(phase.config, others[path])}).values()
+            without = [str(value) for value in had if value not in mark.values]
+            if without:
+                yield (
+                    f"{path} is only read with {mark.field}: {' or '.join(mark.values)}; with "
+                    f"{', '.join(without)}, trials that differ in it alone train alike"
+                )
 
 
 def _brought_along(phase: Phase, phases: Mapping[str, Phase]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from resweep import yaml12
 
 BOOLEANS = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}
-DECIMAL = re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?")
+DECIMAL = re.compile(r"[-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?")
 
 
 def as_number(value: Any) -> Any:

@@ -12,6 +12,7 @@ from resweep.study.load import load_study
 from resweep.study.metric import PhaseScore
 from resweep.study.study_file import StudyFile
 from tests.conftest import ROOT
+from tests.support.problems import assert_problem, problem_of, problems_of
 
 CONFIG = ROOT / "config"
 
@@ -25,19 +26,24 @@ def scores_of(folder: Path, score: dict[str, Any]) -> tuple[PhaseScore, PhaseSco
     study = yaml12.load_mapping(CONFIG / "studies/quickstart.yaml")
     base = folder / "base.yaml"
     base.write_text(yaml12.dump(study | ({"score": score} if score else {})))
-    made = create_sweep(
-        CONFIG / "sweep/lr-warmup.yaml",
+    made = create(folder, CONFIG / "sweep/lr-warmup.yaml", base)
+    return load_study(base, CONFIG).phase(PHASE).score, made.phase().score
+
+
+def create(folder: Path, sweep: Path, base: Path, changes: dict[str, Any] | None = None):
+    """The sweep of a file."""
+    return create_sweep(
+        sweep,
         base,
         CONFIG,
         Layout(folder / "results"),
-        changes={},
+        changes=changes or {},
         tracking={},
         score={},
         own=(),
         round_size=None,
         trials=None,
     )
-    return load_study(base, CONFIG).phase(PHASE).score, made.phase().score
 
 
 @pytest.mark.parametrize(
@@ -55,3 +61,24 @@ def test_a_sweep_is_ranked_as_its_base_study_is(
 ) -> None:
     of_study, of_sweep = scores_of(tmp_path, score)
     assert of_sweep == of_study and of_sweep.by_final == by_final
+
+
+def test_what_the_command_line_sets_is_trained(tmp_path: Path) -> None:
+    file, base = tmp_path / "mine.yaml", CONFIG / "studies/quickstart.yaml"
+    swept = "learning_rate: {values: [1e-3, 2e-3]}, max_steps: {value: 2000}, tau: {value: 3}"
+    file.write_text(f"method: grid\nparameters: {{{swept}}}")
+    made = create(tmp_path, file, base, {"training.max_steps": 6, "tau": 4, "n_layer": 2})
+    config = made.phase().config
+    assert (config["training"]["max_steps"], config["tau"]) == (6, 4)
+    assert (config["model"]["n_layer"], config["training"]["seed"]) == (2, 1)
+    problem = problem_of(create, tmp_path, file, base, {"learning_rate": 0.5})
+    assert_problem(problem, "training.learning_rate", None, "swept", file="mine.yaml")
+
+
+def test_all_that_is_wrong_on_the_command_line_is_reported(tmp_path: Path) -> None:
+    wrong = {"z": 1, "z.y": 2, "a..b": 3, "max_steps": "x", "n_layr": 4}
+    base = CONFIG / "studies/quickstart.yaml"
+    found = problems_of(create, tmp_path, CONFIG / "sweep/lr-warmup.yaml", base, wrong)
+    keys = ["z.y", "a..b", "max_steps", "n_layr"]
+    assert sorted(problem.key for problem in found) == sorted(f"--set {key}" for key in keys)
+    assert {problem.file for problem in found} == {"command line"}

@@ -76,6 +76,13 @@ def test_a_list_is_one_leaf_unless_its_entries_are_asked_for():
     }
 
 
+def test_a_mapping_among_own_names_is_one_leaf_wherever_it_is_written():
+    own = {"own": {"config": {"a": {"b": 1}}, "x.y": 2}}
+    flat = {"own.config": {"a": {"b": 1}}, "own.x.y": 2}
+    assert dict(leaves(own)) == dict(leaves(flat)) == flat
+    assert nest(flat) == assign_paths({}, flat) == own
+
+
 def test_what_stands_at_a_path_is_found():
     assert find(STAGES, "arch.stages.1.repeat") == 2
     assert find(STAGES, "arch.stages.2.repeat") is None

@@ -40,6 +40,14 @@ from tests.support.tiny import LANGUAGE
         ("dropout_rate drop attn_pdrop resid_dropout", "model.dropout"),
         ("arch.depth model.depth net.num_blocks", "model.n_layer"),
         ("n_vocab", "model.vocab_size"),
+        ("scheduler.type lr_scheduler.name use_cosine", "training.scheduler"),
+        ("optimizer.name optim.type optimizer._target_", "training.optimizer"),
+        ("lora.dropout", "model.lora_dropout"),
+        ("lora.r lora.rank peft.r", "model.lora_rank"),
+        ("warmup.steps", "training.warmup_steps"),
+        ("log_lr lr_mult blr lr.value", "training.learning_rate"),
+        ("cutoff_len", "model.context_length"),
+        ("dataset.name", "data.dataset"),
     ],
 )
 def test_other_names_of_a_field_mean_it(names, field):
@@ -65,6 +73,8 @@ def test_a_field_is_no_other_name(path):
         "kernel_size", "fold", "group", "ema_decay", "norm", "activation", "peak_lr_hidden",
         "inference_steps", "arch.stages.0.repeat", "max_train_samples", "h_grad_clip_norm",
         "training.beta3", "training.z_loss", "model.n_inner", "gradient_noise", "size",
+        "loss.type", "loss.name", "loss.weight", "env.name", "notes", "weight", "device", "gpu",
+        "gpu_id", "beta", "type", "position", "scale", "train_frac", "n_samples", "bins", "speed",
     ],
 )  # fmt: skip
 def test_other_hyperparameters_mean_no_field(name):

@@ -11,6 +11,7 @@ import pytest
 from resweep import yaml12
 from resweep.config import compose
 from resweep.config.compose import Composed, Layer, assign
+from resweep.config.modules import load_module
 from resweep.config.section import AsBefore
 from resweep.config.spelling import nearest
 from resweep.data.store import Prepared
@@ -95,7 +96,7 @@ def test_every_shipped_module_is_a_valid_part(section):
     for path in paths:
         layers = [
             Layer("minimal", {"training": {"max_steps": 1}}),
-            compose.load_module(CONFIG, section, path.stem),
+            load_module(CONFIG, section, path.stem),
         ]
         _, problems = compose.validate(compose.merge(layers), "?", LANGUAGE)
         assert problems == []
@@ -208,6 +209,32 @@ def test_a_rerun_stands_on_what_it_reruns(config):
     for name in ("rerun", "again"):
         training = study.phase(name).config["training"]
         assert (training["beta2"], training["scheduler"], training["beta1"]) == (0.5, "wsd", 0.7)
+
+
+@pytest.mark.parametrize(
+    ("swept", "given", "hint"),
+    [
+        ("z: {values: [1, 2]}, z.y: {values: [3, 4]}", {"z": 5}, "own.z"),
+        ("a.b: {values: [1, 2]}", {"a": 5}, "a.b"),
+        ("a: {values: [1, 2]}", {"a.b": 5}, "remove"),
+        ("a: {values: [[1], [2]]}", {"a.0": 5}, "remove"),
+    ],
+)
+@pytest.mark.parametrize("of", ["sweep", "rerun"])
+def test_a_rerun_cannot_replace_what_holds_a_swept_value(swept, given, hint, of, config):
+    phases = [phase(), rerun(), rerun(name="last", of=of, set=given)]
+    sweep = with_sweep(f"learning_rate: {{values: [1e-3, 2e-3]}}, {swept}")
+    problem = problem_of(load, config(sweep | study_text(phases=phases)))
+    (path, value) = next(iter(given.items()))
+    assert_problem(problem, f"phases.2.set.{path}", value, hint)
+
+
+def test_a_rerun_may_change_swept_values_and_what_is_inside_them(config):
+    changes = {"own.z": 5, "z.y": 6, "a.b": 7}
+    sweep = with_sweep("z: {values: [1, 2]}, z.y: {values: [3, 4]}, a: {values: [{b: 1}, {b: 2}]}")
+    phases = [phase(), rerun(set=changes)]
+    study = load(config(sweep | study_text(phases=phases, own=["a", "z"])))
+    assert study.phase("rerun").overrides == changes
 
 
 def test_constants_of_a_sweep_are_configuration_and_not_assignments(config):

@@ -6,7 +6,7 @@ import yaml
 from resweep.sweep.yaml11 import as_boolean, as_number, as_whole, is_quoted_number, other_reading
 
 WORDS = ["yes", "No", "ON", "off", "True", "FALSE"]
-NUMBERS = ["1_000", "-1_0", "+1_000.5", "1_0.", "1_0.0e+3"]
+NUMBERS = ["1_000", "-1_0", "+1_000.5", "1_0.", "1_0.0e+3", ".2", ".5e+3"]
 
 
 @pytest.mark.parametrize("text", WORDS + NUMBERS)
@@ -15,7 +15,9 @@ def test_words_and_numbers_are_read_as_by_wandb(text):
     assert type(other_reading(text)) is type(yaml.safe_load(text))
 
 
-@pytest.mark.parametrize("text", ["y", "", "_", "_1", "1_000x", "1e999", "fast", "1:30", "[1]"])
+@pytest.mark.parametrize(
+    "text", ["y", "", "_", "_1", ".", "._2", "1_000x", "1e999", "fast", "1:30", "[1]"]
+)
 def test_other_text_stays(text):
     assert as_number(text) is text and as_whole(text) is text and as_boolean(text) is text
     assert other_reading(text) is text and not is_quoted_number(text)

@@ -11,6 +11,8 @@ from pydantic import Field
 
 from resweep.canonical import canonical_json
 from resweep.config import compose
+from resweep.config.nesting import OWN
+from resweep.config.own_names import own_path
 from resweep.config.section import Positive, Seed, Text
 from resweep.config.spelling import nearest
 from resweep.errors import ConfigError, Problem
@@ -54,6 +56,8 @@ class RerunFile(PhaseFile):
         if source is not None and top > len(source.trials):
             hint = f"should be at most {len(source.trials)}, the trials of phase {source.name}"
             problems.append(around.problem("top", top, hint))
+        if source is not None:
+            problems += _check_set(around, source)
         if problems:
             raise ConfigError(problems)
         if source is None or not around.complete:
@@ -84,6 +88,32 @@ class RerunFile(PhaseFile):
             except ValueError as error:
                 problems.append(around.problem(f"seeds.{position}", seed, str(error)))
         return problems
+
+
+def _check_set(around: Surroundings, source: Phase) -> list[Problem]:
+    """Refuse values that leave no place for what the phase that is rerun has swept."""
+    root = source
+    while isinstance(root, RerunPhase):
+        root = around.earlier[root.source]
+    swept: dict[str, Any] = {}
+    for assigned in root.varied():
+        swept |= assigned
+    problems = []
+    for path, value in around.overrides.items():
+        if path.startswith(f"{OWN}."):
+            continue
+        lost = [
+            other
+            for other, taken in swept.items()
+            if other.startswith(f"{path}.")
+            or (path.startswith(f"{other}.") and not isinstance(taken, Mapping))
+        ]
+        if lost:
+            kept = own_path(path)
+            meant = f"write {kept}, where {root.name} has it" if kept in swept else "remove it"
+            hint = f"leaves no place for {', '.join(lost)}, which {root.name} sweeps; {meant}"
+            problems.append(around.problem(f"set.{path}", value, hint))
+    return problems
 
 
 @dataclass(frozen=True, kw_only=True)

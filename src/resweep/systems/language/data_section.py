@@ -10,11 +10,13 @@ from resweep.config.section import (
     AsBefore,
     Int,
     Misfit,
+    ReadWith,
     Section,
     Text,
     as_tuple,
 )
 
+OF_HUB = ReadWith("source", ("hub",))
 BYTE_TOKENS = 257  # 256 bytes and end-of-text: the smallest vocabulary
 
 
@@ -32,21 +34,21 @@ class Data(Section):
     dataset: Annotated[str | None, AsBefore(None), PATH_ONLY] = Field(
         None, min_length=1, description="hub: name of the data set, or path of a local copy"
     )
-    dataset_config: Annotated[Text | None, AsBefore(None)] = Field(
+    dataset_config: Annotated[Text | None, AsBefore(None), OF_HUB] = Field(
         None, description="hub: configuration of the data set"
     )
-    dataset_split: Annotated[Text, AsBefore("train")] = Field(
+    dataset_split: Annotated[Text, AsBefore("train"), OF_HUB] = Field(
         "train", description="hub: split to read, which `split` then divides"
     )
-    dataset_revision: Annotated[Text | None, AsBefore(None)] = Field(
+    dataset_revision: Annotated[Text | None, AsBefore(None), OF_HUB] = Field(
         None, description="hub: branch, tag or commit; null: the latest when it is read"
     )
-    text_field: Text = Field(
+    text_field: Annotated[Text, ReadWith("source", ("jsonl", "hub"))] = Field(
         "text", description="jsonl, hub: the key or column that holds a document's text"
     )
-    documents: Annotated[Literal["file", "blank_line"], PATH_ONLY] = Field(
-        "file", description="text: what counts as one document"
-    )
+    documents: Annotated[
+        Literal["file", "blank_line"], PATH_ONLY, ReadWith("source", ("text",))
+    ] = Field("file", description="text: what counts as one document")
     split: Annotated[Literal["document", "contiguous"], PATH_ONLY] = Field(
         "document",
         description="whole documents go to one split; contiguous: the head of all text trains, "
@@ -63,9 +65,12 @@ class Data(Section):
         description="bytes: 256 byte values and end-of-text; bpe: trained on the training split; "
         "tokenizer: an existing one",
     )
-    bpe_vocab_size: Annotated[Int, Field(ge=BYTE_TOKENS, le=MOST_SIZE), AsBefore(4096)] = Field(
-        4096, description="bpe: vocabulary size; smaller if there is too little text"
-    )
+    bpe_vocab_size: Annotated[
+        Int,
+        Field(ge=BYTE_TOKENS, le=MOST_SIZE),
+        AsBefore(4096),
+        ReadWith("tokens", ("bpe",)),
+    ] = Field(4096, description="bpe: vocabulary size; smaller if there is too little text")
     tokenizer: Annotated[str | None, AsBefore(None), PATH_ONLY] = Field(
         None, min_length=1, description="tokenizer: folder, or name on the hub"
     )

@@ -301,6 +301,27 @@ def test_constants_that_nothing_reads_are_named_once(tmp_path: Path) -> None:
     assert warnings_of(tmp_path, sweep, set=said, own=own) == []
 
 
+@pytest.mark.parametrize(
+    ("swept", "said"),
+    [
+        ({"decay_fraction": [0.1, 0.2]}, ("training.decay_fraction", "wsd", "cosine")),
+        ({"decay_fraction": [0.1, 0.2], "scheduler": ["wsd", "linear"]}, ("wsd", "linear")),
+        ({"text_field": ["body", "abstract"]}, ("data.text_field", "jsonl", "python-docs")),
+        ({"decay_fraction": [0.1, 0.2], "scheduler": ["wsd"]}, ()),
+        ({"decay_fraction": [0.1], "weight_decay": [0.1, 0.2]}, ()),
+    ],
+)
+@pytest.mark.parametrize("method", ["grid", "bayes"])
+def test_a_swept_field_that_needs_another_value_is_told(
+    method: str, swept: dict[str, Any], said: tuple[str, ...], tmp_path: Path
+) -> None:
+    sweep = yaml12.dump(yaml12.parse(grid(**swept)) | {"method": method, "run_cap": 20})
+    lines = [line for line in warnings_of(tmp_path, sweep) if "only read" in line]
+    assert len(lines) == bool(said)
+    for line in lines:
+        assert_said(line, "mine/sweep", *said)
+
+
 # Names that are taken
 
 
@@ -320,6 +341,14 @@ def test_a_name_of_their_script_that_is_taken_is_one_error(name: str, tmp_path: 
     assert_problem(problem_of(tmp_path, swept), name, "gpt2", *words, file="sweep/file.yaml")
 
 
+def test_what_own_names_change_is_said_only_where_they_have_a_value(tmp_path: Path) -> None:
+    swept = grid(learning_rate=[1e-3, 2e-3])
+    own, said = ["model", "config"], {"config": {"a": 1}}
+    assert warnings_of(tmp_path, swept, own=own, set=said) == []
+    (line,) = warnings_of(tmp_path, swept, own=own, set=said | {"model": "x"})
+    assert "own.model" in line and "own.config" not in line
+
+
 def test_own_names_go_before_sections_and_fields(tmp_path: Path) -> None:
     names = ["model", "optimizer", "batch_size"]
     swept = grid(model=["small", "large"], optimizer=["sgd", "lion"], batch_size=["s", "l"])
@@ -331,6 +360,26 @@ def test_own_names_go_before_sections_and_fields(tmp_path: Path) -> None:
     assert set(first) == {f"own.{name}" for name in names}
     trained = phase.trial_config(phase.trials[0])
     assert trained["own"]["model"] == "small" and trained["training"]["optimizer"] == "adamw"
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("early_stopping", [True]),
+        ("run", [1, 2]),
+        ("tokens", [1000, 2000]),
+        ("compile", [2, 3]),
+        ("dropout", [True, False]),
+        ("name", ["a", "b"]),
+    ],
+)
+def test_a_value_that_no_field_of_the_name_takes_may_be_ones_own(
+    name: str, values: list[Any], tmp_path: Path
+) -> None:
+    swept = grid(learning_rate=[1e-3, 2e-3], **{name: values})
+    assert_problem(problems.problems_of(load, tmp_path, swept), name, None, f"--own {name}")
+    phase = sweep_phase(tmp_path, swept, own=[name])
+    assert {trial[f"own.{name}"] for trial in phase.assignments.values()} == set(values)
 
 
 @pytest.mark.parametrize("declared", [[], ["optimizer", "z"]])
