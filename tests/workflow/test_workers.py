@@ -104,7 +104,7 @@ def test_bad_calls_are_reported_in_one_line(place: Checkout) -> None:
     for arguments, words in (
         (["--sweep-id", "0123abcd"], ["error: results/sweeps: --sweep-id = '0123abcd': "]),
         (["--sweep-id", "../../etc"], ["--sweep-id = '../../etc': "]),
-        (["--sweep-id", ""], ["--sweep-id = '': "]),
+        (["--sweep-id", ""], ["--sweep-id", "empty"]),
         (["--sweep-id", "0123abcd", "--project", "p"], ["--project", "--sweep-config"]),
         ([*new, "--device", "cpu"], ["--device", "--sweep-id"]),
         (["--sweep-config", "missing.yaml"], ["missing.yaml"]),
@@ -153,6 +153,8 @@ def test_warnings_are_shown(place: Checkout) -> None:
     place.write("warned.yaml", {**BAYES, "patience": 3})
     done = place.run("python", RUN_SWEEP, "--sweep-config", "warned.yaml", "--create-only")
     assert re.search(r"^warning: .*'patience'", done.stdout, re.M)
+    *_, command, name = done.stdout.splitlines()
+    assert command == f"python {RUN_SWEEP} --sweep-id {name}"
 
 
 @pytest.mark.long

@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 from resweep.command_help import HelpFormatter
-from resweep.command_line import file_path, folder_name
+from resweep.command_line import file_path, folder_name, plain_text
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.replay.choose_rule import KINDS, choose_rule
@@ -27,7 +27,7 @@ def main() -> None:
     """Print what the rule would have done, and write its decisions."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
-    add("study", type=folder_name, metavar="STUDY", help="name of a study, or a sweep's name or id")
+    add("study", type=plain_text, metavar="STUDY", help="name of a study, or a sweep's name or id")
     add("phase", type=folder_name, metavar="PHASE", help="name of the phase")
     add("--rule", choices=KINDS, help="rule to replay; asynchronous is W&B's own")
     add("--eta", type=float, help="about one in eta trials is promoted at each band")

@@ -35,7 +35,7 @@ def main() -> None:
     write_atomically(prefix.with_suffix(".dot"), graph)
     if shutil.which("dot") is None:
         print(outline(graph))
-        print(f"for a picture, install graphviz and run this again, or: dot -Tsvg {prefix}.dot")
+        print(f"for a picture, install graphviz and run this again; the graph: {prefix}.dot")
         return
     picture = prefix.with_suffix(".svg")
     drawn = subprocess.run(["dot", "-Tsvg"], input=graph.encode(), stdout=PIPE, check=True)

@@ -14,7 +14,7 @@ import argparse
 from pathlib import Path
 
 from resweep.command_help import HelpFormatter
-from resweep.command_line import file_path, folder_name, id_of_run
+from resweep.command_line import file_path, folder_name, id_of_run, plain_text
 from resweep.errors import run_command
 from resweep.paths import BY_HAND, Layout
 from resweep.plurals import counted
@@ -106,14 +106,12 @@ def parse_arguments() -> argparse.Namespace:
     runs = commands.add_parser("runs", help="runs by their ids")
     runs.add_argument("run_ids", type=id_of_run, nargs="+", metavar="RUN_ID")
     phase = commands.add_parser("phase", help="all runs of a phase")
-    phase.add_argument("study", type=folder_name)
+    phase.add_argument("study", type=plain_text)
     phase.add_argument("phase", type=folder_name)
     for name, text in (("failed", "runs that failed"), ("drifted", "runs trained by other code")):
-        commands.add_parser(name, help=text).add_argument(
-            "--study", type=folder_name, required=True
-        )
+        commands.add_parser(name, help=text).add_argument("--study", type=plain_text, required=True)
     old = commands.add_parser("old-best", help="weights of what was the best before")
-    old.add_argument("--study", type=folder_name, required=True)
+    old.add_argument("--study", type=plain_text, required=True)
     old.add_argument("--published", action="store_true", help="those that were published, too")
     return parser.parse_args()
 

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from resweep.command_help import HelpFormatter
-from resweep.command_line import file_path, folder_name
+from resweep.command_line import file_path, plain_text
 from resweep.errors import run_command
 from resweep.files import write_atomically
 from resweep.paths import Layout
@@ -22,7 +22,7 @@ def main() -> None:
     """Write report.html."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
-    add("study", type=folder_name, metavar="STUDY", help="name of a study, or a sweep's name or id")
+    add("study", type=plain_text, metavar="STUDY", help="name of a study, or a sweep's name or id")
     add("--output", type=file_path, help="page to write (results/STUDY/report.html)")
     add("--results", type=file_path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()

@@ -43,6 +43,7 @@ from resweep.machine.log_file import ScreenFormatter
 from resweep.machine.signals import SAVED_AND_STOPPED, watch_signals
 from resweep.paths import Layout
 from resweep.plurals import counted
+from resweep.report.equal_trials import equal_trials_lines
 from resweep.study.find import find_named_study
 from resweep.sweep import load_sweep
 from resweep.trials.trial import Trial
@@ -79,7 +80,8 @@ def main() -> int:
     if arguments.count is not None:
         log_count(sweep, arguments.count)
     if arguments.create_only:
-        log.info("created %s; join it with --sweep-id %s", sweep.folder.study, sweep.id)
+        log.info("created %s; to train it, in any number of terminals:", sweep.folder.study)
+        log.info("%s", shlex.join(worker_command(sweep, arguments)))
         print(sweep.id)
         return 0
     command = ["snakemake", "--config", f"study={sweep.folder.study}", *for_snakemake]
@@ -110,6 +112,15 @@ def create(arguments: argparse.Namespace, layout: Layout) -> SweepStudy:
     )
 
 
+def worker_command(sweep: SweepStudy, arguments: argparse.Namespace) -> list[str]:
+    """Return the command of a worker of a sweep."""
+    command = ["python", "workflow/scripts/run_sweep.py", "--sweep-id", sweep.id]
+    for option, path in (("--results", arguments.results), ("--config-dir", arguments.config_dir)):
+        if path != Path(option.removeprefix("--").removesuffix("-dir")):
+            command += [option, str(path)]
+    return command
+
+
 def log_count(sweep: SweepStudy, count: int) -> None:
     """Log what a number of trials means where the sweep file has its own."""
     cap, there = load_sweep(sweep.folder.sweep).run_cap, len(sweep.phase().trials)
@@ -122,7 +133,8 @@ def log_count(sweep: SweepStudy, count: int) -> None:
 
 def log_warnings(sweep: SweepStudy) -> None:
     """Log the warnings of a sweep's study."""
-    for warning in sweep.load().warnings:
+    study = sweep.load()
+    for warning in (*study.warnings, *equal_trials_lines(study)):
         log.warning("%s", warning)
 
 

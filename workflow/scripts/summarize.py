@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from resweep.command_help import HelpFormatter
-from resweep.command_line import file_path, folder_name
+from resweep.command_line import file_path, plain_text
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.report.results import read_study
@@ -22,7 +22,7 @@ def main() -> None:
     """Print the summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     parser.add_argument(
-        "study", type=folder_name, metavar="STUDY", help="name of a study, or a sweep's name or id"
+        "study", type=plain_text, metavar="STUDY", help="name of a study, or a sweep's name or id"
     )
     parser.add_argument(
         "--results", type=file_path, default=Path("results"), help="results folder (results)"

@@ -22,6 +22,7 @@ from resweep.errors import ConfigError, Problem
 from resweep.files import file_lock, write_atomically
 from resweep.jobs.initial_weights import check_initial_weights
 from resweep.paths import Layout, SweepFolder
+from resweep.study.find_results import sweep_label
 from resweep.study.kinds.sweep_phase import SweepPhase
 from resweep.study.load import load_study
 from resweep.study.schema import Tracking
@@ -191,7 +192,7 @@ def create_sweep(
         phase["round_size"] = round_size
     name = digest([canonical_json(read_content(sweep_file)), content, phase], 8)
     made = SweepStudy(name, layout.sweep(name), config_dir)
-    label = re.sub(r"[^A-Za-z0-9]+", "-", sweep.name or sweep_file.stem).strip("-")[:40] or "sweep"
+    label = sweep_label(sweep.name or sweep_file.stem)
     phase["sweep"] = str(made.folder.sweep)
     if changes:  # above the sweep file's constants, as on the command line of snakemake
         content["set"] = base.get("set", {})

@@ -171,10 +171,10 @@ class Worker:
         return Outcome(trial, read_record(record), record)
 
     def _notice(self, slot: str, trial: Trial, held: LockTimeout) -> None:
-        """Log once that another process trains a trial, and now and then what it waits for."""
+        """Log once that another process is training a trial, and now and then what it waits for."""
         if slot not in self._held:
             self._held.add(slot)
-            log.info("trial %s: another process trains it", trial.trial)
+            log.info("trial %s: another process is training it", trial.trial)
         elif time.monotonic() - self._noticed > NOTICE_SECONDS:
             log.info("waiting for trial %s: %s", trial.trial, held)
         else:

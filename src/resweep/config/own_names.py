@@ -46,14 +46,15 @@ def meaning_of(name: str, schema: Schema) -> str:
 
 
 def own_hint(names: Iterable[str]) -> str:
-    """Return how to say that names are hyperparameters of one's own."""
+    """Return how to accept names as hyperparameters of one's own."""
     listed = list(names)
     of_study = (
         name if _is_plain(name) else json.dumps(name, ensure_ascii=False) for name in listed
     )
+    what = "them as hyperparameters" if len(listed) > 1 else "it as a hyperparameter"
     return (
-        f"list hyperparameters of your own in the study: own: [{', '.join(of_study)}] "
-        f"(run_sweep.py --own {shlex.join(listed)})"
+        f"to accept {what} of your own, add own: [{', '.join(of_study)}] to the study "
+        f"(run_sweep.py: --own {shlex.join(listed)})"
     )
 
 

@@ -42,7 +42,7 @@ def misspellings(
 
 
 def _did_you_mean(meant: str, name: str) -> str:
-    return f"did you mean {meant}? Or {own_hint([name])}"
+    return f"did you mean {meant}? Or, {own_hint([name])}"
 
 
 def no_such_field(path: str, schema: Schema) -> str:

@@ -191,7 +191,7 @@ def _check_name(one: Given, schema: Schema, own: Collection[str]) -> list[Proble
 
 
 def _own(name: str) -> str:
-    return f"list a hyperparameter of your own in the study: own: [{name}]"
+    return f"to accept it as a hyperparameter of your own, add own: [{name}] to the study"
 
 
 def _is_boolean(one: Given, schema: Schema) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from resweep.errors import ConfigError, Problem, StoreError
 from resweep.paths import Layout, PhaseFolder
-from resweep.ranking.keep import weights_command
+from resweep.ranking.keep import how_to_restore, weights_command
 from resweep.ranking.old_bests import better_text, find_old_bests
 from resweep.ranking.selection import best_trials, read_ranking
 from resweep.store import checkpoints as checkpoint
@@ -94,7 +94,8 @@ def best_model(scores_path: Path, layout: Layout) -> tuple[dict[str, Path], dict
         folder = run.path / checkpoint.folder_name(step)
         command = weights_command(folder_of_phase, trial)
         if not folder.is_dir():
-            missing = f"{folder}: weights of the best trial were deleted; restore with `{command}`"
+            how = how_to_restore(folder_of_phase, trial)
+            missing = f"{folder}: weights of the best trial were deleted; restore them with {how}"
             return {}, {"phase": phase, "trial": trial, "missing": missing}
         files = _model_files(run, folder, f"move it away, then run `{command}`")
         metadata = {

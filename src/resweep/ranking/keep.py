@@ -4,7 +4,7 @@
 
 The phase drops its claim on the weights of trials that are not among the best; a run without claims
 loses its checkpoints. Nothing is trained here: a trial that became one of the best after its
-weights were pruned has no link, and its row gives the command that restores them.
+weights were pruned has no link, and its row gives the commands that restore them.
 
 The best of the study's last phase is claimed for the study as well: its weights stay when it falls
 out of the ranking later (`resweep.ranking.keep_bests`).
@@ -117,6 +117,13 @@ def weights_command(phase: PhaseFolder, trial: str) -> str:
     )
 
 
+def how_to_restore(phase: PhaseFolder, trial: str) -> str:
+    """Return the commands that restore the weights of a trial of a built phase, and link them."""
+    name, study = phase.path.name, phase.path.parent.name
+    link = f"snakemake --forcerun keep_{name} --config study={study}"
+    return f"`{weights_command(phase, trial)}`, then `{link}`"
+
+
 def _warn_of_better(study: str, old: OldBests) -> None:
     better = old.better
     if better is not None:
@@ -129,7 +136,7 @@ def _link(run: Run, step: int, link: Path) -> tuple[str, str]:
     if not folder.is_dir():
         return "missing", (
             "weights pruned or never saved; restore them with "
-            f"`{weights_command(PhaseFolder(link.parent.parent), link.name)}`"
+            f"{how_to_restore(PhaseFolder(link.parent.parent), link.name)}"
         )
     link_relative(link, folder)
     return "keep", "among the best"

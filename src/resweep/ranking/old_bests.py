@@ -156,7 +156,10 @@ def better_text(old: OldBests, better: OldBest, how: str) -> str:
     """
     best = old.present
     now = "nothing has a result now" if best is None else f"the best now has {best['value']:.4f}"
-    return f"a better run is in the store ({now}): {describe(better.claimed[0])}; {how}"
+    return (
+        f"a run with a better {better.standing['metric']} is in the store ({now}): "
+        f"{describe(better.claimed[0])}; {how}"
+    )
 
 
 def kept_text(study: str, old: OldBests) -> str | None:

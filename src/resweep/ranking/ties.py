@@ -43,7 +43,7 @@ class Tie(StrEnum):
 
 TIE_TEXTS = {
     Tie.YES: "cannot be told apart from rank 1",
-    Tie.NO: "told apart from rank 1",
+    Tie.NO: "differs from rank 1",
     Tie.UNKNOWN: f"whether it differs from rank 1 is {Tie.UNKNOWN}",
 }
 

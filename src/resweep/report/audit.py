@@ -263,7 +263,8 @@ def audit_table(study: Study, costs: dict[str, PhaseCost], kept: str | None = No
         lines.append(kept)
     lines.append(f"{'phase':<14}" + "".join(f"{title:>14}" for title in titles))
     lines += [f"{name:<14}" + "".join(f"{count:>14,}" for count in row) for name, row in rows]
-    lines.append(
-        "open: decided later, by an earlier phase, round or rung; with them, at most these steps"
-    )
+    if any(cost.open_slots for cost in costs.values()):
+        lines.append(
+            "open: decided later, by an earlier phase, round or rung; counted at the most steps"
+        )
     return "\n".join(lines)

@@ -11,7 +11,7 @@ MOST_NAMED = 8  # tied configurations
 
 
 def first_lines(phase: PhaseResults) -> list[str]:
-    """Return sentences about rank 1, which is called the best only where nothing ties with it.
+    """Return sentences about rank 1, called the best only where none ties with it or ends better.
 
     What it is; which others cannot be told apart from it; which would be first without the early
     slope. None if no configuration has a score.
@@ -21,13 +21,13 @@ def first_lines(phase: PhaseResults) -> list[str]:
     first, others = phase.best.iloc[0], _others(phase)
     swept = {path: first[path] for path in phase.hyperparameters if path != SEED}
     chosen = phase.settings_text(swept)
-    alone = bool((others["tie"] == Tie.NO).all())
+    leader = leader_by_final(phase.scores, phase.score)
+    alone = leader is None and bool((others["tie"] == Tie.NO).all())
     lines = [
         f"{'best' if alone else 'rank 1'}: {phase.metric} {final_text(first)}"
         + (f" with {chosen}" if chosen else "")
     ]
     lines += _tie_lines(others)
-    leader = leader_by_final(phase.scores, phase.score)
     return [*lines, leader] if leader else lines
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from resweep.config.metric import sign_of
 from resweep.paths import Layout, PhaseFolder
 from resweep.plurals import counted
-from resweep.ranking.keep import weights_command
+from resweep.ranking.keep import how_to_restore
 from resweep.ranking.old_bests import kept_text
 from resweep.ranking.scores import spread_text, with_result
 from resweep.ranking.ties import Tie
@@ -103,7 +103,7 @@ def _removed_lines(phase: PhaseResults, folder: PhaseFolder) -> Iterator[str]:
     removed = {record.stem for record in records} - set(phase.scores["trial"])
     if removed:
         trials = counted(len(removed), "trial")
-        yield from _wrapped(f"{trials} no longer in the study: {folder.removed}")
+        yield from _wrapped(f"{trials} no longer in the study: files in {folder.removed}")
 
 
 def _names(trials: Sequence[str]) -> str:
@@ -228,7 +228,7 @@ def _why_no_model(phase: PhaseResults, folder: PhaseFolder, layout: Layout) -> s
         return f"{run}: the run of the best trial, {trial}, is not there, or the store is away"
     return (
         f"the weights of the best trial, {trial}, were deleted or never saved; restore them with "
-        f"`{weights_command(folder, trial)}`"
+        f"{how_to_restore(folder, trial)}"
     )
 
 

@@ -106,7 +106,7 @@ class _Resolver:
                 *_say_own(given.own, phases.values(), self.system.schema, str(self.path)),
                 *warn_of_constants(self.unread, self.system.schema),
                 *self.warnings,
-                *(line for phase in phases.values() for line in resolution_notes(phase)),
+                *(line for phase in phases.values() for line in resolution_notes(phase, phases)),
             ),
         )
 

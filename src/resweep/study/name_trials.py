@@ -151,9 +151,9 @@ def warn_of_repeats(
     if not varied:
         return []
     shown = ", ".join(repeated[0][:3]) + (" ..." if len(repeated[0]) > 3 else "")
-    distinct = "one training" if len(alike) == 1 else f"{len(alike)} trainings"
+    distinct = "one training" if len(alike) == 1 else f"only {len(alike)} different trainings"
     return [
-        f"{sweep.origin}: {len(assignments)} trials repeat only {distinct}: those that differ in "
+        f"{sweep.origin}: {len(assignments)} trials are {distinct}: those that differ in "
         f"{', '.join(varied)} alone, which nothing reads, train alike ({shown})"
     ]
 

@@ -1,6 +1,6 @@
 """What a configuration comes to where it is not taken as written: clipped, rounded, or not read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from resweep.canonical import canonical_json
@@ -13,10 +13,22 @@ from resweep.training.schedule import explain_schedule
 
 SHOWN = 3
 READ = ("warmup_steps", "pct_warmup", "max_steps", "scheduler", "decay_fraction")
+WARMUP = {"warmup_steps", "pct_warmup", "max_steps", "num_epochs"}
+RESTS_ON = {
+    "warmup_steps": WARMUP,
+    "pct_warmup": WARMUP,
+    "decay_fraction": {*WARMUP, "scheduler", "decay_fraction"},
+}
 
 
-def resolution_notes(phase: Phase) -> list[str]:
-    """Return a line for each way in which values of a phase are clipped, rounded, or not read."""
+def resolution_notes(phase: Phase, phases: Mapping[str, Phase]) -> list[str]:
+    """Return a line for each way in which values of a phase are clipped, rounded, or not read.
+
+    Args:
+        phase: The phase.
+        phases: All phases by name: what the best of an earlier one brings along is not known yet.
+    """
+    brought = {path.removeprefix("training.") for path in _brought_along(phase, phases)}
     base = phase.config["training"]
     paths = {f"training.{name}" for name in READ}
     trainings: dict[tuple[Any, ...], None] = {}
@@ -28,7 +40,8 @@ def resolution_notes(phase: Phase) -> list[str]:
     notes: dict[str, list[str]] = {}
     for key in trainings:
         for what, text in explain_schedule(**dict(zip(READ, key, strict=True))):
-            notes.setdefault(what, []).append(text)
+            if not RESTS_ON[what] & brought:
+                notes.setdefault(what, []).append(text)
     where = f"{phase.study}/{phase.name}"
     return [
         f"{where}: {'; '.join(texts[:SHOWN])}" + (" ..." if len(texts) > SHOWN else "")
@@ -63,3 +76,14 @@ def _not_read(phase: Phase) -> Iterator[str]:
                     f"{path} is only read with {mark.field}: {' or '.join(mark.values)}; with "
                     f"{', '.join(without)}, trials that differ in it alone train alike"
                 )
+
+
+def _brought_along(phase: Phase, phases: Mapping[str, Phase]) -> Iterator[str]:
+    """Yield what the best of earlier phases assigns, unless the phase sets it itself."""
+    for source in map(phases.__getitem__, phase.asks):
+        for path in (
+            *(path for one in source.varied() for path in one),
+            *_brought_along(source, phases),
+        ):
+            if path not in phase.settings.get("overrides", ()):
+                yield path

@@ -83,8 +83,8 @@ def check_names(
     if refused:
         problem = _refuse(sweep, refused, paths, schema, alike)
         # What is wrong with a value, if a field is meant, is worth a line of its own.
-        known = {name for name in refused if name in paths and is_taken(name, schema)}
-        return [], [problem], sorted({*refused} - (known - schema.path_only.keys()))
+        fields = {*schema.fields} - {*schema.path_only, *schema.sections}
+        return [], [problem], sorted(name for name in refused if name not in fields & paths.keys())
     if not unread:
         return [], [], []
     warning = (
@@ -128,10 +128,11 @@ def _refuse(
 
     def meant(name: str) -> str:
         fields = meaning_of(name, schema) if is_taken(name, schema) else None
+        fields = f"{fields}: {name}.FIELD" if name in schema.sections else fields
         return f" ({fields}?)" if fields else describe_meant(paths[name], schema)
 
     why = "; nothing else is swept, so all trials would be the same training" if alike else ""
-    hint = f"{why}; write what you mean (docs/configuration.md), or {own_hint(names)}"
+    hint = f"{why}; write the fields that you mean (docs/sweeps.md#names); {own_hint(names)}"
     if len(names) > 1:
         named = ", ".join(f"{name}{meant(name)}" for name in names)
         return Problem(sweep.origin, "parameters", None, f"not paths of fields: {named}{hint}")

@@ -280,6 +280,8 @@ def test_pruned_and_damaged_weights(ranked):
     trial, record = scores.parent / "trials/02.yaml", scores.parent / "records/02.json"
     command = f"`python workflow/scripts/train.py --weights --trial {trial} --record {record}`"
     assert "deleted" in metadata["missing"] and command in metadata["missing"]
+    phase, study = scores.parent.name, scores.parent.parent.name
+    assert f"`snakemake --forcerun keep_{phase} --config study={study}`" in metadata["missing"]
 
 
 def test_nothing_finished(ranked, stamp):

@@ -138,8 +138,10 @@ def counts(cost: PhaseCost) -> tuple[int, int, int, int]:
 
 
 def test_a_whole_study_is_in_the_store(built: Layout) -> None:
-    costs = audit(load_made(built.root.parent), built)
+    study = load_made(built.root.parent)
+    costs = audit(study, built)
     assert (counts(costs["sweep"]), counts(costs["rerun"])) == ((3, 0, 0, 0), (2, 0, 0, 0))
+    assert audit_table(study, costs).splitlines()[-1].startswith("total")
 
 
 ABOVE = {
@@ -166,6 +168,7 @@ def test_so_are_those_below_overrides(built: Layout) -> None:
     study = load_study(file, built.root.parent, {"training.weight_decay": 0.5})
     costs = audit(study, built)
     assert (counts(costs["sweep"]), counts(costs["rerun"])) == ((0, 3, 0, 120), (0, 0, 2, 80))
+    assert audit_table(study, costs).splitlines()[-1].startswith("open: ")
 
 
 def test_so_are_those_below_lost_results(built: Layout) -> None:

@@ -101,6 +101,21 @@ def test_what_is_taken_as_written_is_not_mentioned(tmp_path):
     assert made.warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [({}, False), ({"pct_warmup": 0.1}, True), ({"max_steps": 600, "decay_fraction": 1e-3}, False)],
+)
+def test_of_a_rerun_only_what_its_best_cannot_change_is_said(settings, said, tmp_path):
+    made = study(tmp_path, {"pct_warmup": [0.5, 1.0]}, scheduler="wsd", pct_warmup=0.1)
+    file = tmp_path / "mine.yaml"
+    content = yaml12.load_mapping(file)
+    content["phases"] += [{"name": "rerun", "kind": "rerun", "of": "sweep", "set": settings}]
+    file.write_text(yaml12.dump(content))
+    lines = set(load_study(file, tmp_path).warnings) - set(made.warnings)
+    assert bool(lines) is said
+    assert all("mine/rerun" in line for line in lines)
+
+
 def test_fields_that_tell_runs_apart_are_in_the_identity_as_they_are(tmp_path):
     config = study(tmp_path, {"seed": [1]}).phases[0].config
     system, known = system_of(config), identity_without_data(config)

@@ -170,6 +170,15 @@ def test_a_score_with_slopes_is_explained(tmp_path: Path) -> None:
     assert "trial bbb" in line(lines, "by the final val/loss alone")
     html = render_report(read_study("made", layout), layout)
     assert "ranked by score = 100 * early slope" in html and "by the final val/loss alone" in html
+    values = {(1e-3, 1): 1.50, (1e-3, 2): 1.52, (1.0, 1): 3.0, (1.0, 2): 3.01}
+    rerun = [
+        Made(f"{n:02}", {RATE: rate, SEED: seed}, value)
+        for n, ((rate, seed), value) in enumerate(values.items(), 1)
+    ]
+    lines = summary(make_study(tmp_path / "rerun", rerun=rerun, score=rule))
+    below = lines[lines.index("rerun (rerun, 4 trials)") :]
+    assert line(below, "2  01").split()[-2] == "no"
+    assert "3.0050" in line(below, "rank 1: ") and "best: " not in " ".join(below)
     plain = render_report(read_study("made", made := make_study(tmp_path / "plain")), made)
     assert "ranked by final val/loss<" in plain and "by the final val/loss alone" not in plain
 

@@ -13,7 +13,8 @@ from resweep.study.find_results import study_of_results
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
     made = Layout(tmp_path / "results")
-    for sweep, name in (("1a983680", "lr"), ("00000001", "twice"), ("00000002", "twice")):
+    sweeps = {"1a983680": "lr", "00000001": "twice", "00000002": "twice", "00000003": "My-lr-3"}
+    for sweep, name in sweeps.items():
         file = made.sweep(sweep).study
         file.parent.mkdir(parents=True)
         file.write_text(yaml12.dump({"name": f"{name}-{sweep}"}))
@@ -33,15 +34,27 @@ def layout(tmp_path: Path) -> Layout:
         ("twice-00000002", "twice-00000002"),
         ("00000002", "twice-00000002"),
         ("nobodys", "nobodys"),  # which has no results, as its reader will say
-        ("", ""),
+        ("My lr: 3", "My-lr-3-00000003"),
+        ("a/b", None),
+        ("../mine", None),
+        ("me/project/ffffffff", None),
+        ("", None),
     ],
 )
-def test_any_name_is_found(given: str, study: str, layout: Layout) -> None:
-    assert study_of_results(given, layout) == study
+def test_any_name_is_found(given: str, study: str | None, layout: Layout) -> None:
+    if study is None:
+        with pytest.raises(ConfigError) as raised:
+            study_of_results(given, layout)
+        assert [problem.value for problem in raised.value.problems] == [given]
+    else:
+        assert study_of_results(given, layout) == study
 
 
-def test_a_study_file_is_found(layout: Layout) -> None:
-    assert study_of_results(str(layout.sweep("1a983680").study), layout) == "lr-1a983680"
+def test_files_and_folders_are_found(layout: Layout) -> None:
+    sweep = layout.sweep("1a983680")
+    assert study_of_results(str(sweep.study), layout) == "lr-1a983680"
+    assert study_of_results(f"{sweep.path}/", layout) == "lr-1a983680"
+    assert study_of_results(f"{layout.study('mine').path}/", layout) == "mine"
 
 
 def test_a_name_of_several_is_refused(layout: Layout) -> None:

@@ -650,7 +650,7 @@ def test_a_study_lacks_nothing(key, config):
         ("own: {values: [.nan]}", ("parameters.own", ANY, "nan")),
         ("own: {values: [-0.0]}", ("parameters.own", {"values": [-0.0]}, "-0.0")),
         ("vocab_size: {values: [256, 300]}", ("model.vocab_size", 256, "257")),
-        ("model: {values: [small, large]}", ("model", "small", "model.FIELD")),
+        ("model: {values: [small, large]}", ("model", None, "model.FIELD")),
         (
             "learning_rate: {values: [1]}, training.learning_rate: {values: [2]}",
             ("training.learning_rate", None, "twice"),

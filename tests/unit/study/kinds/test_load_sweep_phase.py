@@ -263,7 +263,7 @@ def test_what_is_swept_and_nothing_reads_is_warned_of(tmp_path: Path) -> None:
     swept = grid(learning_rate=[1e-3, 2e-3], tau=[1, 2], mixer=[8, 16])
     lines = warnings_of(tmp_path, swept)
     assert_said(lines[0], "sweep/file.yaml", "mixer, tau", "own: [mixer, tau]", "--own mixer tau")
-    assert_said(lines[1], "sweep/file.yaml", "8 trials", "2 trainings", "mixer, tau")
+    assert_said(lines[1], "sweep/file.yaml", "8 trials", "2 different", "mixer, tau")
     lines = warnings_of(tmp_path, swept, own=["tau"])
     assert_said(lines[0], "sweep/file.yaml", "reads mixer,")
     assert len(warnings_of(tmp_path, swept, own=["tau", "mixer"])) == 1
@@ -271,7 +271,7 @@ def test_what_is_swept_and_nothing_reads_is_warned_of(tmp_path: Path) -> None:
 
 def test_a_sweep_of_nothing_that_is_read_trains_one_thing(tmp_path: Path) -> None:
     swept = grid(tau=[1, 2], **{"arch.mixer": [8, 16]})
-    words = ("arch.mixer, tau", "docs/configuration.md", "own:", "--own arch.mixer tau")
+    words = ("arch.mixer, tau", "docs/sweeps.md#names", "own:", "--own arch.mixer tau")
     assert_problem(problem_of(tmp_path, swept), "parameters", None, *words, file="sweep/file.yaml")
     line = warnings_of(tmp_path, swept, own=["tau"])[0]
     assert_said(line, "sweep/file.yaml", "arch.mixer")
@@ -332,6 +332,13 @@ def test_a_short_name_of_two_meanings_asks_for_its_path(name: str, tmp_path: Pat
     study = load(tmp_path, swept, own=[name])
     assert study.phase("sweep").config["own"] == {name: "x"}
     assert_said(study.warnings[0], str(tmp_path / "studies/mine.yaml"), f"own.{name}")
+
+
+@pytest.mark.parametrize("name", ["model", "config", "dataset"])
+def test_a_name_of_their_script_that_is_taken_is_one_error(name: str, tmp_path: Path) -> None:
+    swept = grid({name: "gpt2"}, learning_rate=[1e-3, 2e-3])
+    words = ("own:", f"--own {name}")
+    assert_problem(problem_of(tmp_path, swept), name, "gpt2", *words, file="sweep/file.yaml")
 
 
 def test_what_own_names_change_is_said_only_where_they_have_a_value(tmp_path: Path) -> None:
