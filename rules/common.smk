@@ -52,7 +52,7 @@ LOST = {}  # what is gone from the store, by study: only looked at, since --dry-
 # Snakemake passes --config on to the jobs of a cluster through two shells, in the quotes of Python:
 # encoded, it has nothing that a shell would expand.
 CONFIG = list(workflow.config_settings.config_args or [])
-if "encoded" in config:
+if "encoded" in config and not workflow.is_main_process:
     update_config(config, json.loads(base64.b64decode(config.pop("encoded"))))
 elif CONFIG:
     _given = json.dumps(dict(workflow.config_settings.overwrite_config)).encode()
@@ -164,8 +164,11 @@ def train_resources(phase, stage):
     return {name: need(phase, stage, what) for name, what in named.items()}
 
 
-def train_settings(study, phase, stage, trial):
-    """The options of a training's command that never make a finished one stale."""
+def train_job(study, phase, stage, trial):
+    """What a training's message and command have that never makes a finished one stale."""
     file = LAYOUT.trial(phase.study, phase.name, stage.slot(trial))
     options = JobOptions(keep=phase.keep_at(stage), tracking=study.tracking.model_dump())
-    return shlex.join(["--trial", str(file), *options.words()])
+    return {
+        "line": files.trial_line(phase, trial),
+        "settings": shlex.join(["--trial", str(file), *options.words()]),
+    }

@@ -31,14 +31,11 @@ for study, phase, stage in STAGES:
         resources:
             **train_resources(phase, stage),
         params:
-            shown=lambda wildcards, input, p=phase: files.trial_line(p, wildcards.trial),
             content=lambda wildcards, p=phase, s=stage: files.trial_content(p, s, wildcards.trial),
-            settings=lambda wildcards, input, of=(study, phase, stage): train_settings(
-                *of, wildcards.trial
-            ),
+            job=lambda wildcards, input, of=(study, phase, stage): train_job(*of, wildcards.trial),
         message:
-            "{rule}: {params.shown}"
+            "{rule}: {params.job[line]}"
         shell:
-            "exec python workflow/scripts/train.py {params.settings} "
+            "exec python workflow/scripts/train.py {params.job[settings]} "
             "--content=@<(printf %s {params.content:q}) "
             "--record {output.records} --log {log} --memory-mb {resources.mem_mb}"

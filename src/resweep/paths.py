@@ -28,7 +28,7 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"  # of a study, a phase or a trial
 _RUN = re.compile(r"[0-9a-f]{12}")
 _RECORD = re.compile(r"(?:0|[1-9][0-9]*)(?:-[a-z]+)*(?:-[0-9a-f]{6})?\.json")  # {step}[-{rule}]
 _CLAIM = re.compile(rf"{NAME}\.{NAME}\.({NAME})")
-_SLOT = re.compile(rf"{NAME}\.json")
+_SLOT = re.compile(rf"{NAME}\.(json|yaml)")
 
 
 def is_run_id(name: str) -> bool:
@@ -90,11 +90,11 @@ class PhaseFolder:
 
     def all_records(self) -> list[Path]:
         """Return the existing records of all slots, at rungs and final ones."""
-        return sorted(self.records.glob("**/*.json"))
+        return _slots(self.records.glob("**/*.json"))
 
     def all_trials(self) -> list[Path]:
         """Return the existing trial files of all slots."""
-        return sorted(self.trials.glob("**/*.yaml"))
+        return _slots(self.trials.glob("**/*.yaml"))
 
     def records_at_rungs(self) -> list[Path]:
         """Return the existing records of all slots at all rungs."""

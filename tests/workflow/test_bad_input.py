@@ -86,9 +86,9 @@ def test_an_audit_reports_what_is_wrong_and_what_is_doubtful(checkout: Checkout)
     wrong = checkout.run(*audit, "--set", "{", check=False)
     assert wrong.stdout.startswith("error: command line: set = '{': ")
     assert "YAML" in wrong.stdout and wrong.stdout.count("\n") == 1
-    checkout.write_sweep(learning_rate=[1e-3], lr=[1, 2])
+    checkout.write_sweep(learning_rate=[1e-3], flavour=[1, 2])
     output = checkout.run(*audit).stdout
-    assert re.search(r"^warning: config/sweep/rates\.yaml: .*\blr\b.*--own", output, re.M)
+    assert re.search(r"^warning: config/sweep/rates\.yaml: .*\bflavour\b.*--own", output, re.M)
     assert "study tiny (" in output
 
 

@@ -1,4 +1,4 @@
-"""Compose a configuration from modules and overrides, and report everything that is wrong with it.
+"""Compose a configuration from layers, and report everything that is wrong with it.
 
 A layer is a nested mapping with the place it came from; later layers win leaf by leaf. Origins
 are kept by leaf, so that an error names the file that sets the wrong value.
@@ -6,7 +6,6 @@ are kept by leaf, so that an error names the file that sets the wrong value.
 
 import functools
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
@@ -18,14 +17,14 @@ from resweep.config.nesting import (
     PathError,
     assign_paths,
     leaves,
-    nest,
     path_fault,
     with_value,
 )
+from resweep.config.nesting import nest as nest  # for those who compose, like `leaves`
 from resweep.config.own_names import is_taken, own_path
 from resweep.config.schema import SYSTEM, Schema
 from resweep.config.section import Misfit, Section
-from resweep.config.spelling import misspellings, nearest, no_such_field
+from resweep.config.spelling import misspellings, no_such_field
 from resweep.errors import ConfigError, Problem
 from resweep.violations import UNKNOWN, Violation, violations
 
@@ -128,50 +127,6 @@ def assign(config: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
             if config[section].get(field) is not None:
                 config = with_value(config, other, None)
     return config
-
-
-def load_module(
-    config_dir: Path, section: str, name: Any, where: str = "study", key: str = "base"
-) -> Layer:
-    """Load `config/{section}/{name}.yaml`, whose top level is the section's content.
-
-    A mapping instead of a name is the content itself.
-
-    Args:
-        config_dir: Where modules are.
-        section: Its folder.
-        name: Its name, or its content.
-        where: The file that names it.
-        key: The mapping in that file that has the section as a key.
-
-    Raises:
-        ConfigError: There is no such module (lists the existing ones), or it is not a mapping.
-    """
-    if isinstance(name, dict):
-        return _layer(where, section, name)
-    folder = config_dir / section
-    there = sorted(file.stem for file in folder.glob("*.yaml"))
-    if name not in there:
-        listed = f"there are: {', '.join(there) or 'none'}"
-        if not isinstance(name, str):
-            hint = f"should be the name of a file in {folder}, or its content; {listed}"
-        else:
-            meant = nearest(name, there)
-            hint = f"is not in {folder}; " + (f"did you mean {meant}?" if meant else listed)
-        raise ConfigError(Problem(where, f"{key}.{section}", name, hint))
-    path = folder / f"{name}.yaml"
-    return _layer(str(path), section, yaml12.load_mapping(path))
-
-
-def _layer(origin: str, section: str, content: Mapping[str, Any]) -> Layer:
-    paths = [path for path, _ in leaves(content, f"{section}.")]
-    faults = [Problem(origin, path, None, fault) for path in paths if (fault := path_fault(path))]
-    if faults:
-        raise ConfigError(faults)
-    try:
-        return Layer(origin, {section: nest(content)})
-    except PathError as error:
-        raise ConfigError(Problem(origin, f"{section}.{error.path}", None, error.hint)) from None
 
 
 def read_override(value: Any) -> Any:

@@ -1,21 +1,16 @@
-"""Layers of a configuration as people write them: modules by name, values under flat names.
+"""Layers of a configuration as people write them, with flat names.
 
-base: {model: gpt-tiny}   ->  load_modules   ->  a layer for each section
-set: {learning_rate: 1}   ->  named          ->  training.learning_rate
-layers                    ->  complete       ->  one configuration, checked
+set: {learning_rate: 1}   ->  named      ->  training.learning_rate
+layers                    ->  complete   ->  one configuration, checked
 """
 
-import re
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from resweep.config import compose
 from resweep.config.compose import Layer
 from resweep.config.nesting import PathError
-from resweep.config.own_names import is_own
 from resweep.config.schema import SYSTEM, Schema
-from resweep.config.spelling import nearest
 from resweep.config.unread import find_unread
 from resweep.errors import ConfigError, Problem
 
@@ -34,56 +29,6 @@ class Completed(NamedTuple):
     written: dict[str, Any]
     problems: list[Problem]
     unread: dict[str, dict[str, Any]]
-
-
-def load_modules(
-    config_dir: Path,
-    base: Mapping[str, Any],
-    schema: Schema | None,
-    own: Collection[str],
-    where: str,
-    key: str = "base",
-) -> tuple[list[Layer], list[Problem]]:
-    """Load the modules that a `base` names, section by section.
-
-    Args:
-        config_dir: Where modules are.
-        base: Section -> name of a module, or its content.
-        schema: The known sections; None: unknown.
-        own: The user's own hyperparameters, which may be sections.
-        where: The file that has the base.
-        key: Its key there.
-    """
-    loaded: list[Layer] = []
-    problems: list[Problem] = []
-    for section, name in base.items():
-        fault = _section_fault(config_dir, section, name, schema, own)
-        if fault is not None:
-            shown = None if isinstance(name, Mapping) else name
-            problems.append(Problem(where, f"{key}.{section}", shown, fault))
-            continue
-        try:
-            loaded.append(compose.load_module(config_dir, section, name, where, key))
-        except ConfigError as error:
-            problems += error.problems
-    return loaded, problems
-
-
-def _section_fault(
-    config_dir: Path, section: str, name: Any, schema: Schema | None, own: Collection[str]
-) -> str | None:
-    """Return why a base cannot have a section, or None."""
-    if schema is None or section in schema.sections:
-        return None if re.fullmatch(r"\w+", section) else "should be the name of a section"
-    if section == SYSTEM:
-        return "is not a section; write system: at the top of the study file"
-    meant = nearest(section, schema.sections)
-    if meant is not None and not is_own(section, own):
-        return f"is not a section; did you mean {meant}?"
-    is_folder = re.fullmatch(r"[A-Za-z0-9_-]{1,100}", section) and (config_dir / section).is_dir()
-    if is_folder or isinstance(name, Mapping):
-        return None
-    return f"is not a section; there are: {', '.join(schema.sections)}"
 
 
 def resolve_name(

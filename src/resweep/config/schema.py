@@ -9,6 +9,7 @@ marked `OnlyFor(kind)`.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -119,7 +120,23 @@ class Schema:
 
 def is_in_identity(section: type[Section], name: str, value: Any) -> bool:
     """Whether a field's value is part of a run's identity; labels and `AsBefore` values are not."""
-    field = section.model_fields.get(name)
-    marks = field.metadata if field is not None else []
-    before = any(isinstance(mark, AsBefore) and mark.value == value for mark in marks)
-    return LABEL not in marks and not before
+    is_label, before = _marks(section).get(name, (False, ()))
+    return not is_label and value not in before
+
+
+def is_always_in_identity(section: type[Section], name: str) -> bool:
+    """Whether all values of a field are part of a run's identity."""
+    is_label, before = _marks(section).get(name, (False, ()))
+    return not is_label and not before
+
+
+@functools.cache  # pydantic's own look-up is slow, and planning asks for each field of each trial
+def _marks(section: type[Section]) -> dict[str, tuple[bool, tuple[Any, ...]]]:
+    """Return for each field whether it is a label, and the values that mean "as before"."""
+    return {
+        name: (
+            LABEL in info.metadata,
+            tuple(mark.value for mark in info.metadata if isinstance(mark, AsBefore)),
+        )
+        for name, info in section.model_fields.items()
+    }

@@ -19,6 +19,7 @@ from typing import Any
 from resweep.canonical import digest
 from resweep.config import compose, layers
 from resweep.config.compose import Layer
+from resweep.config.modules import load_modules
 from resweep.config.own_names import is_own, is_taken
 from resweep.config.schema import Schema
 from resweep.config.spelling import nearest
@@ -144,7 +145,7 @@ def _resolve(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the configuration, and the part of it that was given: path -> value."""
     schema = find_system(study.system or DEFAULT, str(path)).schema
-    modules, problems = layers.load_modules(config_dir, study.base, schema, study.own, str(path))
+    modules, problems = load_modules(config_dir, study.base, schema, study.own, str(path))
     by_origin: dict[str, dict[str, Any]] = {}
     for one in given:
         if one.flag and not _is_boolean(one, schema):

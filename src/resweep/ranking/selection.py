@@ -126,7 +126,8 @@ def best_configs_text(
     folder = PhaseFolder(scores_path.parent)
     by_final = scores_are_finals(scores)
     rule = "final value" if by_final else "score, the highest first"
-    lines = [f"# The first {top} configurations of {folder.path} by {rule}."]
+    first = "configuration" if top == 1 else f"{top} configurations"
+    lines = [f"# The first {first} of {folder.path} by {rule}."]
     for trial in best_trials(scores, top):
         chosen = read(folder.record(trial)).trial
         row = scores[scores["trial"] == trial].iloc[0]

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from resweep.canonical import digest
 from resweep.config.nesting import leaves
-from resweep.config.schema import SYSTEM, is_in_identity
+from resweep.config.schema import SYSTEM, Schema, is_always_in_identity, is_in_identity
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, Problem
 from resweep.paths import Layout
@@ -23,6 +23,18 @@ from resweep.training.schedule import resolve_warmup
 from resweep.violations import violations
 
 RESULTS = Layout()
+# Fields that `resolve` and `identity` replace by what they come to.
+REPLACED = frozenset(
+    f"training.{name}"
+    for name in (
+        "batch_size",
+        "gradient_accumulation_steps",
+        "max_steps",
+        "num_epochs",
+        "warmup_steps",
+        "pct_warmup",
+    )
+)
 
 
 def resolve(config: Mapping[str, Any], data: Prepared, layout: Layout = RESULTS) -> dict[str, Any]:
@@ -126,6 +138,19 @@ def identity_without_data(config: Mapping[str, Any]) -> dict[str, Any]:
     content = identity(known, Prepared(Path(), "", {}))
     of_weights = {"model", "run"} if system.weights_named(known)[1] is not None else {"run"}
     return {name: part for name, part in content.items() if name not in {"data", *of_weights}}
+
+
+def keeps_value(path: str, schema: Schema) -> bool:
+    """Whether runs with different values at a path are different runs, whatever else they have.
+
+    True for the user's own hyperparameters, and for fields of `training` that enter the identity
+    as they are. Other sections have fields that only some kinds of models read.
+    """
+    section, _, name = path.partition(".")
+    if not schema.is_known(path):
+        return True
+    fields = schema.sections[section]
+    return section == "training" and path not in REPLACED and is_always_in_identity(fields, name)
 
 
 def find_resolved_difference(config: Mapping[str, Any], trained: Mapping[str, Any]) -> str | None:

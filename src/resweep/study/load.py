@@ -12,12 +12,14 @@ set.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from resweep.config import compose, layers
 from resweep.config.compose import Layer
+from resweep.config.modules import load_modules
+from resweep.config.nesting import OWN
 from resweep.config.own_names import is_taken, meaning_of, own_path
 from resweep.config.schema import Schema
 from resweep.config.unread import find_unread, warn_of_constants
@@ -101,7 +103,7 @@ class _Resolver:
             publish=given.publish,
             tolerate_failures=given.tolerate_failures,
             warnings=(
-                *_say_own(given.own, self.system.schema, str(self.path)),
+                *_say_own(given.own, phases.values(), self.system.schema, str(self.path)),
                 *warn_of_constants(self.unread, self.system.schema),
                 *self.warnings,
                 *(line for phase in phases.values() for line in resolution_notes(phase)),
@@ -122,7 +124,7 @@ class _Resolver:
         bases = [("base", given.base)]
         bases += [(f"phases.{number}.base", part.base) for number, part in enumerate(given.phases)]
         for key, base in bases:
-            found = layers.load_modules(self.config_dir, base, None, given.own, str(self.path), key)
+            found = load_modules(self.config_dir, base, None, given.own, str(self.path), key)
             self.problems += found[1]
         for part in given.phases:
             self.problems += part.check_files(self.config_dir)
@@ -221,7 +223,7 @@ class _Resolver:
         return [*own, self.overrides]
 
     def _modules(self, given: StudyFile, base: dict[str, Any], key: str = "base") -> list[Layer]:
-        modules, wrong = layers.load_modules(
+        modules, wrong = load_modules(
             self.config_dir, base, self.system.schema, given.own, str(self.path), key
         )
         self.problems += wrong
@@ -237,9 +239,14 @@ class _Resolver:
         return found
 
 
-def _say_own(own: list[str], schema: Schema, where: str) -> list[str]:
-    """Return a line about own names that would mean something else without `own`."""
-    taken = dict.fromkeys(name for name in own if is_taken(name, schema))
+def _say_own(own: list[str], phases: Iterable[Phase], schema: Schema, where: str) -> list[str]:
+    """Return a line about own names with a value that would mean something else without `own`."""
+    used: set[str] = set()
+    for phase in phases:
+        used.update(map(own_path, phase.config.get(OWN, {})))
+        used.update(path for assigned in phase.varied() for path in assigned)
+    names = (name for name in own if is_taken(name, schema) and own_path(name) in used)
+    taken = dict.fromkeys(names)
     if not taken:
         return []
     named = [f"{name} is {own_path(name)}, not {meaning_of(name, schema)}" for name in taken]

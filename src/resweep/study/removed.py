@@ -21,18 +21,21 @@ log = logging.getLogger(__name__)
 def move_removed(layout: Layout, study: Study) -> None:
     """Move the files of trials that no phase of a study has any more.
 
+    Those of a phase stay where they are if another user's folders do not let us move all of them.
+
     Raises:
         OSError: A file cannot be moved.
     """
     for phase in study.phases:
         folder = layout.phase(study.name, phase.name)
         found = list(_removed(layout, phase))
-        if not found or not may_write(folder.path):
+        places = {folder.path, *(file.parent for file in found)}
+        if not found or not all(map(may_write, places)):
             continue
         for file in found:
             _move(file, folder)
         trials = counted(len({file.stem for file in found}), "trial")
-        log.warning("%s: of %s no longer in the study", folder.removed, trials)
+        log.warning("moved the files of %s no longer in the study to %s", trials, folder.removed)
 
 
 def _removed(layout: Layout, phase: Phase) -> Iterator[Path]:

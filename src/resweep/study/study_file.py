@@ -1,5 +1,6 @@
 """A study file, `config/studies/NAME.yaml`: its keys with types, bounds and defaults."""
 
+import copy
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from resweep import yaml12
 from resweep.config.nesting import path_fault
 from resweep.config.section import Count, Text
 from resweep.config.spelling import nearest
-from resweep.errors import Problem
+from resweep.errors import ConfigError, Problem
 from resweep.study.kinds.registry import KINDS, kind_name
 from resweep.study.names import Name, is_name
 from resweep.study.phase_file import PhaseFile
@@ -89,7 +90,7 @@ class ReadStudy:
 
 
 def read_study_file(path: Path) -> ReadStudy:
-    """Read a study file; raises ConfigError if it is not a mapping in YAML."""
+    """Read a study file; raises ConfigError if it is not a mapping in YAML, or nothing is left."""
     content = yaml12.load_mapping(path)
     problems: list[Problem] = []
     broken: set[int] = set()
@@ -103,8 +104,11 @@ def read_study_file(path: Path) -> ReadStudy:
             found = violations(error, content, _without_kind)
             problems += [_problem(path, one) for one in found]
             unsound |= {str(one.place[0]) for one in found if one.type != UNKNOWN}
+            before = copy.deepcopy(content)
             for one in sorted(found, key=lambda one: one.type != UNKNOWN):
                 _leave_out(content, one, broken)
+            if content == before:
+                raise ConfigError(problems) from None
             continue
         return ReadStudy(
             content=study,
@@ -142,12 +146,7 @@ def _leave_out(content: Any, one: Violation, broken: set[int]) -> None:
     elif top == "phases" and rest:
         position, phases = int(rest[0]), content["phases"]
         broken.add(position)
-        if len(rest) == 1:  # not a phase, or of no kind
-            phases[position] = _stand_in(phases[position], position)
-        elif rest[1] == "name":
-            phases[position]["name"] = f"phase-{position}"
-        else:
-            phases[position].pop(rest[1], None)
+        phases[position] = _stand_in(phases[position], position)
     elif top in STAND_INS:
         content[top] = STAND_INS[str(top)]
     else:
@@ -158,11 +157,16 @@ STAND_INS: dict[str, Any] = {"name": "study", "base": {}, "phases": []}
 
 
 def _stand_in(phase: Any, position: int) -> dict[str, Any]:
-    """Return what can be read in place of a phase, under its name if it has one."""
+    """Return what can be read in place of a phase: its name and its base, if they are sound."""
     given = phase if isinstance(phase, dict) else {}
-    name = given.get("name")
+    name, base = given.get("name"), given.get("base")
     named = isinstance(name, str) and is_name(name)
-    return {"name": name if named else f"phase-{position}", "kind": kind_name(KINDS[0])}
+    based = isinstance(base, dict) and all(isinstance(section, str) for section in base)
+    return {
+        "name": name if named else f"phase-{position}",
+        "kind": kind_name(KINDS[0]),
+        "base": base if based else {},
+    }
 
 
 def _kinds() -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from resweep.config import compose, layers
 from resweep.config.compose import Composed, Layer
+from resweep.config.modules import load_module
 from resweep.config.spelling import _edits, nearest
 from tests.support.problems import assert_problem, problem_of
 from tests.support.tiny import LANGUAGE
@@ -358,27 +359,25 @@ def test_overrides_from_the_command_line_are_read_as_yaml(given, read):
 def test_a_module_is_found_by_name_or_given_in_place(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "small.yaml").write_text("n_layer: 2\nrope.theta: 1e4\n")
-    layer = compose.load_module(tmp_path, "model", "small")
+    layer = load_module(tmp_path, "model", "small")
     assert layer.content == {"model": {"n_layer": 2, "rope": {"theta": 1e4}}}
     assert layer.origin.endswith("model/small.yaml")
-    assert compose.load_module(tmp_path, "model", {"n_layer": 3}).content == {
-        "model": {"n_layer": 3}
-    }
+    assert load_module(tmp_path, "model", {"n_layer": 3}).content == {"model": {"n_layer": 3}}
 
 
 @pytest.mark.parametrize("name", ["../secret", "a/b", "", ".hidden", 3, None, ["small"]])
 def test_a_module_cannot_lie_elsewhere(name, tmp_path):
-    problem = problem_of(compose.load_module, tmp_path, "model", name)
+    problem = problem_of(load_module, tmp_path, "model", name)
     assert_problem(problem, "base.model", name)
 
 
 def test_a_missing_module_lists_those_there_are(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "small.yaml").write_text("n_layer: 2\n")
-    problem = problem_of(compose.load_module, tmp_path, "model", "large")
+    problem = problem_of(load_module, tmp_path, "model", "large")
     assert_problem(problem, "base.model", "large", str(tmp_path / "model"), "small")
 
 
 @pytest.mark.parametrize("content", [{"a": 1, "a.b": 2}])
 def test_a_module_that_contradicts_itself_is_an_error(content, tmp_path):
-    assert_problem(problem_of(compose.load_module, tmp_path, "model", content), ANY, ANY, "a")
+    assert_problem(problem_of(load_module, tmp_path, "model", content), ANY, ANY, "a")

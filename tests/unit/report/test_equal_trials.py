@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 
 from resweep import yaml12
+from resweep.config.nesting import find
 from resweep.report.equal_trials import EqualTrials, equal_trials_lines, find_equal_trials
+from resweep.store.identity import identity_without_data, keeps_value
 from resweep.study.load import load_study
 from resweep.study.study import Study
+from resweep.systems.registry import system_of
 
 
 def study(folder: Path, swept: dict[str, list[Any]], **training: Any) -> Study:
@@ -94,5 +97,15 @@ def test_what_is_clipped_or_rounded_is_said(swept, training, words, tmp_path):
 
 
 def test_what_is_taken_as_written_is_not_mentioned(tmp_path):
-    made = study(tmp_path, {"pct_warmup": [0.5, 0.0, 0.51], "decay_fraction": [0.3, 0.9]})
+    made = study(tmp_path, {"pct_warmup": [0.5, 0.0, 0.51], "min_lr_ratio": [0.3, 0.9]})
     assert made.warnings == ()
+
+
+def test_fields_that_tell_runs_apart_are_in_the_identity_as_they_are(tmp_path):
+    config = study(tmp_path, {"seed": [1]}).phases[0].config
+    schema, known = system_of(config).schema, identity_without_data(config)
+    paths = [path for path in sorted(schema.paths) if keeps_value(path, schema)]
+    assert "training.learning_rate" in paths
+    assert [find(known, path) for path in paths] == [find(config, path) for path in paths]
+    assert keeps_value("foo", schema) and keeps_value("training.foo", schema)
+    assert not keeps_value("training.warmup_steps", schema)

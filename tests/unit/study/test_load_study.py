@@ -11,6 +11,7 @@ import pytest
 from resweep import yaml12
 from resweep.config import compose
 from resweep.config.compose import Composed, Layer, assign
+from resweep.config.modules import load_module
 from resweep.config.section import AsBefore
 from resweep.config.spelling import nearest
 from resweep.data.store import Prepared
@@ -95,7 +96,7 @@ def test_every_shipped_module_is_a_valid_part(section):
     for path in paths:
         layers = [
             Layer("minimal", {"training": {"max_steps": 1}}),
-            compose.load_module(CONFIG, section, path.stem),
+            load_module(CONFIG, section, path.stem),
         ]
         _, problems = compose.validate(compose.merge(layers), "?", LANGUAGE)
         assert problems == []

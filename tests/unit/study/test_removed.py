@@ -66,3 +66,23 @@ def test_others_are_moved_and_still_lead_to_their_runs(
     assert str(folder.removed) in caplog.text and "1 trial " in caplog.text
     assert record not in [*folder.all_records(), *layout.study("adaptive").all_records()]
     assert record not in layout.all_trial_records()
+
+
+def test_files_that_are_no_trials_stay(study: Study, layout: Layout) -> None:
+    folder = layout.phase("adaptive", study.phases[0].name)
+    (folder.records / "._gone.json").touch()
+    (folder.trials / ".gone.yaml").touch()
+    before = all_files(layout)
+    move_removed(layout, study)
+    assert all_files(layout) == before
+
+
+def test_nothing_is_moved_out_of_a_folder_that_is_not_ours(
+    study: Study, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = layout.phase("adaptive", study.phases[0].name)
+    folder.record("gone").touch()
+    before = all_files(layout)
+    monkeypatch.setattr("resweep.study.removed.may_write", lambda path: path != folder.records)
+    move_removed(layout, study)
+    assert all_files(layout) == before

@@ -24,13 +24,9 @@ from resweep.study.fit_fields import fit_fields
 from resweep.study.kinds.sweep_phase import Search, SweepPhase
 from resweep.study.kinds.sweep_rungs import load_rungs, read_rule
 from resweep.study.metric import PhaseScore, choose_metric, warn_of_unused
-from resweep.study.name_trials import (
-    check_names,
-    name_trials,
-    resolve_parameters,
-    warn_of_repeats,
-)
+from resweep.study.name_trials import name_trials, resolve_parameters, warn_of_repeats
 from resweep.study.phase_file import Loaded, PhaseFile, Surroundings
+from resweep.study.sweep_names import check_names
 from resweep.sweep import EarlyTerminate, Parameter, Sweep, load_sweep
 from resweep.sweep.points import MOST_POINTS
 from resweep.systems.registry import metric_of, system_of

@@ -334,6 +334,14 @@ def test_a_short_name_of_two_meanings_asks_for_its_path(name: str, tmp_path: Pat
     assert_said(study.warnings[0], str(tmp_path / "studies/mine.yaml"), f"own.{name}")
 
 
+def test_what_own_names_change_is_said_only_where_they_have_a_value(tmp_path: Path) -> None:
+    swept = grid(learning_rate=[1e-3, 2e-3])
+    own, said = ["model", "config"], {"config": {"a": 1}}
+    assert warnings_of(tmp_path, swept, own=own, set=said) == []
+    (line,) = warnings_of(tmp_path, swept, own=own, set=said | {"model": "x"})
+    assert "own.model" in line and "own.config" not in line
+
+
 def test_own_names_go_before_sections_and_fields(tmp_path: Path) -> None:
     names = ["model", "optimizer", "batch_size"]
     swept = grid(model=["small", "large"], optimizer=["sgd", "lion"], batch_size=["s", "l"])
