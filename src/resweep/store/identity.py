@@ -23,7 +23,7 @@ from resweep.training.schedule import resolve_warmup
 from resweep.violations import violations
 
 RESULTS = Layout()
-# Fields that `resolve` and `identity` replace by what they come to.
+# Fields that `resolve` and `identity` replace by what they come to, as all of data and run.
 REPLACED = frozenset(
     f"training.{name}"
     for name in (
@@ -143,14 +143,15 @@ def identity_without_data(config: Mapping[str, Any]) -> dict[str, Any]:
 def keeps_value(path: str, schema: Schema) -> bool:
     """Whether runs with different values at a path are different runs, whatever else they have.
 
-    True for the user's own hyperparameters, and for fields of `training` that enter the identity
-    as they are. Other sections have fields that only some kinds of models read.
+    True for the user's own hyperparameters, and for fields that enter the identity as they are.
+    Fields of a kind of model are among them: for other kinds, they can only have their defaults.
     """
     section, _, name = path.partition(".")
     if not schema.is_known(path):
         return True
     fields = schema.sections[section]
-    return section == "training" and path not in REPLACED and is_always_in_identity(fields, name)
+    replaced = path in REPLACED or section in ("data", "run")
+    return not replaced and is_always_in_identity(fields, name)
 
 
 def find_resolved_difference(config: Mapping[str, Any], trained: Mapping[str, Any]) -> str | None:

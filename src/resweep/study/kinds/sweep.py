@@ -101,6 +101,8 @@ class SweepFile(PhaseFile):
                 tables = [Path(name) for name in search.warm_start if name.endswith(".csv")]
                 if score is not None:
                     problems += check_tables(tables, score.metric, names, schema)
+            elif problems:  # all points of a large grid take seconds: the first one is enough
+                next(sweep.points(self.trials, self.seed), None)
             else:
                 assignments = name_trials(sweep, swept, schema, self.trials, self.seed)
                 filled["assignments"] = assignments
