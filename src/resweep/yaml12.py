@@ -196,7 +196,9 @@ def load(path: Path) -> Any:
     except FileNotFoundError:
         raise ConfigError(Problem(str(path), "", None, "there is no such file")) from None
     except (OSError, ValueError) as error:
-        raise ConfigError(Problem(str(path), "", None, f"cannot be read: {error}")) from None
+        raise ConfigError(
+            Problem(str(path), "", None, f"cannot be read: {_reason(error)}")
+        ) from None
     try:
         return parse(text)
     except yaml.MarkedYAMLError as error:
@@ -211,8 +213,14 @@ def load(path: Path) -> Any:
         raise ConfigError(Problem(str(path), "", None, f"not valid YAML: {first}")) from None
 
 
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 def _hint(error: yaml.MarkedYAMLError, lines: list[str]) -> str:
     """Return what to change about an error in a line, after a separator; empty if unknown."""
+    if "determine a constructor" in str(error.problem):
+        return "; remove the tag, the word that begins with !"
     if "another document" in str(error.problem):
         return "; keep one document in a file: remove what follows ---"
     if "cannot start any token" in str(error.problem) and any(

@@ -95,8 +95,11 @@ def check_names(
 
 
 def _is_unread(name: str, path: str, schema: Schema, own: Collection[str]) -> bool:
-    """Whether nothing reads a name, and nobody said that it is their own."""
-    if schema.is_known(path) or is_own(name, own):
+    """Whether nothing reads a name, and nobody said that it is their own.
+
+    `early_stopping.patience` cannot be anybody's own: it is refused with its value.
+    """
+    if schema.is_known(path) or is_own(name, own) or ("." in path and refusal(path, None, schema)):
         return False
     return path == own_path(name) or not is_own(path, own)  # `z` beside `z.y`: nobody said so
 

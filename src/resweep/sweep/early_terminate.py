@@ -3,6 +3,7 @@
 Bands count logged values of the metric: at band 3, a training has logged its third value.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from resweep.sweep.yaml11 import as_boolean, as_number, as_whole
 
 ONE_CUT = "{type: one_cut, min_iter: BAND, keep: N}"
 MOST_BANDS = 100  # of W&B, where only min_iter is given
+MOST_VALUES = 10**12  # some write 1e9 for "never"
+MOST_BELOW = 1000  # below max_iter; each is a stage of jobs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +96,11 @@ def read_early_terminate(given: Any, findings: Findings) -> EarlyTerminate | Non
     given = {name: READ[name](value) if name in READ else value for name, value in given.items()}
     findings.unknown_keys(key, given, KEYS[kind])
     for name in WHOLE:
-        if name in given and name in KEYS[kind] and not is_whole(given[name], least=1):
-            findings.wrong(f"{key}.{name}", given[name], "should be a whole number above 0")
+        if name in given and name in KEYS[kind]:
+            if not is_whole(given[name], least=1):
+                findings.wrong(f"{key}.{name}", given[name], "should be a whole number above 0")
+            elif given[name] > MOST_VALUES:
+                findings.wrong(f"{key}.{name}", given[name], f"should be at most {MOST_VALUES}")
     eta = given.get("eta", 3)
     if not is_number(eta) or eta <= 1:
         findings.wrong(f"{key}.eta", eta, "should be a number above 1: one in eta trials continues")
@@ -115,4 +121,12 @@ def read_early_terminate(given: Any, findings: Findings) -> EarlyTerminate | Non
         hint = f"should be at least eta = {rule.eta:g}, or there is no band"
         findings.wrong(f"{key}.max_iter", rule.max_iter, hint)
         return None
+    if rule.max_iter is not None and rule.s is not None:
+        count = min(rule.s, int(math.log(rule.max_iter) / math.log(rule.eta)))
+        if count > MOST_BELOW:
+            hint = (
+                f"comes to {count:,} bands; {MOST_BELOW:,} are allowed: use fewer, or a larger eta"
+            )
+            findings.wrong(f"{key}.s", rule.s, hint)
+            return None
     return rule

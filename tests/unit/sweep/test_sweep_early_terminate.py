@@ -60,6 +60,9 @@ def test_a_band_keeps_about_one_of_eta(eta, values, threshold):
     ("text", "expected"),
     [
         ("{type: median}", (".type", "median", "hyperband, one_cut")),
+        (f"{{type: hyperband, min_iter: 1{'0' * 400}}}", (".min_iter", 10**400, str(10**12))),
+        ("{type: hyperband, max_iter: 1e30, s: 2}", (".max_iter", int(1e30), str(10**12))),
+        ("{type: hyperband, max_iter: 1e12, s: 1e9, eta: 1.0001}", (".s", 10**9, "1,000")),
         ("{type: [hyperband]}", (".type",)),
         ("{min_iter: 3}", (".type", None, "hyperband, one_cut")),
         ("{type: hyperband}", ("", ANY, "min_iter", "max_iter and s")),

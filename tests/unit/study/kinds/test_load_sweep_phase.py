@@ -382,6 +382,14 @@ def test_a_value_that_no_field_of_the_name_takes_may_be_ones_own(
     assert {trial[f"own.{name}"] for trial in phase.assignments.values()} == set(values)
 
 
+@pytest.mark.parametrize("name", ["early_stopping.patience", "data.paths.0"])
+def test_a_name_that_cannot_be_ones_own_is_not_offered_as_such(name: str, tmp_path: Path) -> None:
+    swept = grid(**{name: ["a"], "learning_rate": [1e-3, 2e-3]})
+    problem = problem_of(tmp_path, swept)
+    assert_problem(problem, name, "a")
+    assert "--own" not in problem.hint
+
+
 @pytest.mark.parametrize("declared", [[], ["optimizer", "z"]])
 def test_names_that_cannot_both_have_a_value_are_kept_apart(
     declared: list[str], tmp_path: Path
