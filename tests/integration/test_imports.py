@@ -8,13 +8,16 @@ import pytest
 PLANNING = [
     "resweep.agents.worker",
     "resweep.config.compose",
+    "resweep.jobs.initial_weights",
     "resweep.jobs.resources",
     "resweep.jobs.train_trial",  # its job may be a link to what the store has
     "resweep.report.audit",
+    "resweep.report.equal_trials",
     "resweep.search.promote",
     "resweep.search.rounds",
     "resweep.study.find",
     "resweep.study.load",
+    "resweep.study.removed",
 ]
 TRAINING = ["resweep.systems.language.gpt", "resweep.training.gradient_learner"]
 

@@ -4,7 +4,8 @@
     ->  a job that fills slots decides again here, as its script would  ->  the trials of its slots
 
 Where anything that such a job reads will be trained, ranked or proposed again, its slots are open:
-only the build will show what trains in them. Nothing is written here.
+only the build will show what trains in them. Nothing is written here. The plan of a study without
+results takes a fraction of a second: what ranks is only loaded where there is something to rank.
 """
 
 import json
@@ -17,8 +18,6 @@ from resweep.canonical import canonical_json
 from resweep.config import compose
 from resweep.errors import ResweepError
 from resweep.paths import Layout
-from resweep.ranking.scores import check_rankable, rank_trials
-from resweep.ranking.selection import best_trials, plan_rerun, read_best_configs, read_ranking
 from resweep.ranking.trial_result import SEED, read_result
 from resweep.search.observe import histories
 from resweep.search.promote import promote, rung_plan_from
@@ -69,6 +68,8 @@ class Unchanged:
         files = fill.outputs["trials"]
         plan = {} if fill.plan is None else json.loads(fill.plan)
         if fill.script == "plan_rerun.py":
+            from resweep.ranking.selection import plan_rerun  # with pandas, which is slow to load
+
             (best,) = fill.inputs["best"]
             return plan_rerun(best, [path.stem for path in files], **plan)
         outcomes = list(map(self._reader.read, fill.records))
@@ -106,12 +107,17 @@ class Unchanged:
         return True
 
     def _is_ranking(self, phase: Phase, scores: Path) -> bool:
+        from resweep.ranking.selection import read_ranking  # as above
+
         return set(read_ranking(scores, len(phase.trials))["trial"]) == set(phase.trials)
 
     def _is_best(self, phase: Phase, file: Path, top: int | None) -> bool:
         """Whether a list of best configurations is the one that would be selected now."""
         if top is None:
             return False
+        from resweep.ranking.scores import check_rankable, rank_trials  # as above
+        from resweep.ranking.selection import best_trials, read_best_configs
+
         outcomes = {path.stem: self._reader.read(path) for path in records(self._layout, phase)}
         results = [read_result(one, phase.score, self._layout) for one in outcomes.values()]
         check_rankable(results, self._study.tolerate_failures, phase.study)

@@ -150,7 +150,7 @@ def problems(**training: Any) -> list[str]:
             {"cuda_graphs": True, "compile": True, "distributed": "zero2"},
             "cuda_graphs = True needs distributed: none or ddp, not zero2",
         ),
-        ({"precision": "fp16"}, "'fp32', 'tf32' or 'bf16'"),
+        ({"precision": "fp16"}, "fp32, tf32 or bf16"),
     ],
 )
 def test_what_does_not_go_together_is_refused(training, said):

@@ -352,7 +352,7 @@ def problems_of(changes: dict[str, Any]) -> list[str]:
         ({"model.name_or_path": "x"}, ["name_or_path = 'x' ", "kind: hf"]),
         (hf(model__lora_rank=4), ["lora_rank", "weights"]),
         (from_weights("x", model__lora_alpha=4.0), ["lora_alpha = 4.0 ", "lora_rank"]),
-        (hf(model__lora_rank=0), ["model.lora_rank = 0", "greater than 0"]),
+        (hf(model__lora_rank=0), ["model.lora_rank = 0", "above 0"]),
         (hf(initialization__mup_base_width=32), ["mup_base_width", "kind: gpt"]),
     ],
     ids=str,
