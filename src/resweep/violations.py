@@ -123,7 +123,7 @@ def _violation(
 
 
 def _place(location: Location, content: Any, missing: bool) -> Location:
-    """Return a location without what is no key of the content: names of the members of unions."""
+    """Return a location without what is not in the content: names of the members of unions."""
     place: list[str | int] = []
     for number, part in enumerate(location, 1):
         is_item = isinstance(part, int) and isinstance(content, list | tuple)

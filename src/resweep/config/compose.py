@@ -60,7 +60,7 @@ def resolve_name(
     those listed in `own`: they go before fields and sections, and live beside them.
 
     Raises:
-        ValueError: It is no name, or several places have it; lists them.
+        ValueError: It is not a name, or several places have it; lists them.
     """
     fault = path_fault(name)
     if fault is not None:

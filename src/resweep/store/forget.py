@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 def runs_of_phase(study: str, phase: str | None, layout: Layout) -> list[str]:
     """Return the runs that the records of a study, or of one phase of it, link to.
 
-    Those at rungs are among them: the last record of a trial that a rung stopped is no link.
+    Those at rungs are among them: the last record of a trial that a rung stopped is not a link.
 
     Raises:
         StoreError: There are no records; names the folder.
