@@ -40,7 +40,9 @@ class GivenPlaces:
             return replace(problem, file=str(self.sweep_file))
         if problem.file != str(self.study):
             return problem
-        option = self.options.get(problem.key) or self._change(problem.key.removeprefix("set."))
+        option = self.options.get(problem.key) or self._change(
+            problem.key.removeprefix("phases.0.").removeprefix("set.")
+        )
         if option is None:
             return replace(problem, file=str(self.base))
         return replace(problem, file=COMMAND_LINE, key=option)
@@ -50,4 +52,5 @@ class GivenPlaces:
         for name in (key, key.rpartition(".")[2]):
             if name in self.changes:
                 return f"--set {name}"
-        return None
+        inside = [name for name in self.changes if name.startswith(f"{key}.")]
+        return f"--set {min(inside)}" if inside else None
