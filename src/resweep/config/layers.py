@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from resweep.config import compose
 from resweep.config.compose import Layer
-from resweep.config.nesting import PathError
+from resweep.config.nesting import PathError, nest
 from resweep.config.schema import SYSTEM, Schema
 from resweep.config.unread import find_unread
 from resweep.errors import ConfigError, Problem
@@ -22,13 +22,13 @@ class Completed(NamedTuple):
         config: Complete and checked; empty where something is wrong.
         written: As it was written: no defaults, no coercion.
         problems: All errors.
-        unread: What is set, that nothing reads and that is not the user's own, by place.
+        unread: Paths that are set, that nothing reads and that are not the user's own, by place.
     """
 
     config: dict[str, Any]
     written: dict[str, Any]
     problems: list[Problem]
-    unread: dict[str, dict[str, Any]]
+    unread: dict[str, list[str]]
 
 
 def resolve_name(
@@ -63,7 +63,7 @@ def named(
             problems += error.problems
     while True:
         try:
-            return Layer(layer.origin, compose.nest(flat)), problems
+            return Layer(layer.origin, nest(flat)), problems
         except PathError as error:  # without it, the others can be checked
             problems.append(Problem(layer.origin, error.path, None, error.hint))
             del flat[error.path]

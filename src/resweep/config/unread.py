@@ -7,7 +7,6 @@ listed in own:               nothing
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
 
 from resweep.config import compose
 from resweep.config.compose import Composed
@@ -22,21 +21,19 @@ def describe_meant(path: str, schema: Schema) -> str:
     return f" ({' or '.join(meant)}?)" if meant else ""
 
 
-def find_unread(
-    composed: Composed, schema: Schema, own: Collection[str]
-) -> dict[str, dict[str, Any]]:
-    """Return what a configuration sets, that nothing reads: place -> path -> value.
+def find_unread(composed: Composed, schema: Schema, own: Collection[str]) -> dict[str, list[str]]:
+    """Return the paths that a configuration sets and nothing reads, by the place that sets them.
 
     Args:
         composed: The configuration.
         schema: The known fields.
         own: Names of the user's own hyperparameters, which are left out.
     """
-    found: dict[str, dict[str, Any]] = {}
-    for path, value in compose.leaves(composed.content):
+    found: dict[str, list[str]] = {}
+    for path, _ in compose.leaves(composed.content):
         section = path == SYSTEM or path in schema.sections  # an empty one is a leaf
         if not section and not schema.is_known(path) and not is_own(path, own):
-            found.setdefault(composed.origin_of(path, ""), {})[path] = value
+            found.setdefault(composed.origin_of(path, ""), []).append(path)
     return found
 
 

@@ -207,9 +207,9 @@ class _Resolver:
             self._note_unread(find_unread(compose.merge([loaded.layer]), schema, given.own))
         return loaded.phase
 
-    def _note_unread(self, found: Mapping[str, Mapping[str, Any]]) -> None:
-        for place, values in found.items():
-            self.unread.setdefault(place, {}).update(dict.fromkeys(values))
+    def _note_unread(self, found: Mapping[str, Iterable[str]]) -> None:
+        for place, paths in found.items():
+            self.unread.setdefault(place, {}).update(dict.fromkeys(paths))
 
     def _layers(self, given: StudyFile, position: int, part: PhaseFile) -> list[Layer]:
         """Return the layers of a phase, above those of the phase that it builds on, if any."""
