@@ -20,6 +20,7 @@ from benchmarks.configuration import LANGUAGE
 from benchmarks.learner import build_learner
 from resweep.config import compose
 from resweep.config.compose import Composed
+from resweep.config.nesting import nest
 from resweep.data.store import Prepared, ensure
 from resweep.errors import ConfigError, Problem, run_command
 from resweep.paths import Layout
@@ -72,9 +73,7 @@ def design(configs: int) -> list[tuple[int, dict[str, Any]]]:
 def learning_curve(point: dict[str, Any], seed: int, data: Prepared) -> list[float]:
     """Train one configuration; returns the metric at each evaluation, up to where it diverged."""
     flat = {**dict(compose.leaves(BASE)), **point, "training.seed": seed}
-    full, problems = compose.validate(
-        Composed(compose.nest(flat), {}), "make_table", LANGUAGE.schema
-    )
+    full, problems = compose.validate(Composed(nest(flat), {}), "make_table", LANGUAGE.schema)
     if problems:
         raise ConfigError(problems)
     learner = build_learner(full, data, pick_device("cpu"))

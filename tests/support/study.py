@@ -9,6 +9,7 @@ from resweep import yaml12
 from resweep.canonical import digest, file_digest
 from resweep.config import compose
 from resweep.config.compose import Composed, assign
+from resweep.config.nesting import nest
 from resweep.data.description import DESCRIPTION
 from resweep.data.source import data_id
 from resweep.data.store import Prepared
@@ -103,7 +104,7 @@ def make_study(
     layout = Layout(root / "results")
     score = score or Score()
     ranked = choose_metric(score, None, "made.yaml", find_system("language"))
-    full, problems = compose.validate(Composed(compose.nest(BASE | LOGGED), {}), "made", LANGUAGE)
+    full, problems = compose.validate(Composed(nest(BASE | LOGGED), {}), "made", LANGUAGE)
     assert not problems
     common = {"study": name, "config": full, "keep": "best", "resources": Resources()}
     phases: list[Phase] = [SweepPhase(name="sweep", score=ranked, **common)]

@@ -7,6 +7,7 @@ import numpy as np
 
 from resweep.config import compose
 from resweep.config.compose import Composed
+from resweep.config.nesting import nest
 from resweep.data.store import Prepared
 from resweep.store.identity import resolve
 from resweep.systems.registry import find_system
@@ -44,6 +45,6 @@ def configure(data: Prepared, **changes: Any) -> dict[str, Any]:
     """A resolved configuration; `changes` are flat, with `__` for dots. None: not as in BASE."""
     flat = BASE | {name.replace("__", "."): value for name, value in changes.items()}
     flat = {name: value for name, value in flat.items() if value is not None or name not in BASE}
-    full, problems = compose.validate(Composed(compose.nest(flat), {}), "tiny", LANGUAGE)
+    full, problems = compose.validate(Composed(nest(flat), {}), "tiny", LANGUAGE)
     assert not problems, problems
     return resolve(full, data)

@@ -20,7 +20,6 @@ from resweep.config.nesting import (
     path_fault,
     with_value,
 )
-from resweep.config.nesting import nest as nest  # for those who compose, like `leaves`
 from resweep.config.own_names import is_taken, own_path
 from resweep.config.schema import SYSTEM, Schema
 from resweep.config.section import Misfit, Section

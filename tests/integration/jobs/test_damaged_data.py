@@ -10,6 +10,7 @@ import pytest
 
 from resweep.config import compose
 from resweep.config.compose import Composed
+from resweep.config.nesting import nest
 from resweep.errors import DamagedFile, Interrupted
 from resweep.jobs.options import JobOptions
 from resweep.jobs.train_trial import train_trial
@@ -34,7 +35,7 @@ class Place:
         self.record = path / "record.json"
         source = {"source": "text", "paths": [str(self.text)], "documents": "blank_line"}
         flat = BASE | {f"data.{name}": value for name, value in source.items()}
-        config, problems = compose.validate(Composed(compose.nest(flat), {}), "here", LANGUAGE)
+        config, problems = compose.validate(Composed(nest(flat), {}), "here", LANGUAGE)
         assert not problems, problems
         self.trial = Trial("s", "p", "t", config=config)
 

@@ -12,6 +12,7 @@ import pytest
 from resweep.command_line import JsonArgument
 from resweep.config import compose
 from resweep.config.compose import Composed
+from resweep.config.nesting import nest
 from resweep.config.training_section import Training
 from resweep.errors import ConfigError, DataError, Interrupted, LockTimeout, ResweepError
 from resweep.jobs.options import JobOptions
@@ -86,9 +87,7 @@ def trial_of_two() -> Trial:
     flat = {"training.distributed": "ddp", "training.processes": 2, "training.batch_size": 4}
     flat |= {"training.eval_batch_size": 2}
     flat |= {"data.source": "text", "data.paths": ["README.md"], "data.split": "contiguous"}
-    config, problems = compose.validate(
-        Composed(compose.nest(tiny.BASE | flat), {}), "tiny", tiny.LANGUAGE
-    )
+    config, problems = compose.validate(Composed(nest(tiny.BASE | flat), {}), "tiny", tiny.LANGUAGE)
     assert not problems, problems
     return Trial("study", "sweep", "one", config=config)
 

@@ -17,6 +17,7 @@ import torch
 
 from resweep.config import compose
 from resweep.config.compose import Composed
+from resweep.config.nesting import nest
 from resweep.errors import Interrupted, ResweepError
 from resweep.jobs.options import JobOptions
 from resweep.jobs.train_trial import train_trial
@@ -52,7 +53,7 @@ def trial_of(name: str, text: Path) -> Trial:
         "data.documents": "blank_line",
     }
     assigned = {"training.learning_rate": RATES[name]}
-    full, problems = compose.validate(Composed(compose.nest(flat | assigned), {}), "?", LANGUAGE)
+    full, problems = compose.validate(Composed(nest(flat | assigned), {}), "?", LANGUAGE)
     assert not problems
     return Trial("s", "p", name, config=full, assignments=assigned)
 

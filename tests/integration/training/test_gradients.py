@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from resweep.config.nesting import nest
 from resweep.data.store import Prepared
 from resweep.errors import Interrupted, StoreError
 from resweep.paths import METRICS, Layout
@@ -172,7 +173,7 @@ def test_samples_that_cannot_be_had_are_an_error_of_the_configuration(changes, w
     from resweep.config import compose
 
     flat = BASE | {f"training.{name}": value for name, value in changes.items()}
-    _, problems = compose.validate(compose.Composed(compose.nest(flat), {}), "tiny", LANGUAGE)
+    _, problems = compose.validate(compose.Composed(nest(flat), {}), "tiny", LANGUAGE)
     assert [words in str(problem) for problem in problems] == [True]
 
 

@@ -10,6 +10,7 @@ import torch
 
 from resweep.config import compose
 from resweep.config.compose import Composed
+from resweep.config.nesting import nest
 from resweep.config.training_section import Training
 from resweep.data.store import Prepared
 from resweep.paths import Layout
@@ -138,7 +139,7 @@ def test_the_store_tells_what_fits_no_device_from_what_fits_in_parts(
 
 def problems(**training: Any) -> list[str]:
     flat = {"training.max_steps": 2} | {f"training.{k}": value for k, value in training.items()}
-    _, found = compose.validate(Composed(compose.nest(flat), {}), "a study", LANGUAGE)
+    _, found = compose.validate(Composed(nest(flat), {}), "a study", LANGUAGE)
     return [str(problem) for problem in found]
 
 

@@ -7,6 +7,7 @@ import pytest
 from resweep.config import compose, layers
 from resweep.config.compose import Composed, Layer
 from resweep.config.modules import load_module
+from resweep.config.nesting import nest
 from resweep.config.spelling import _edits, nearest
 from tests.support.problems import assert_problem, problem_of
 from tests.support.tiny import LANGUAGE
@@ -16,7 +17,7 @@ MINIMAL = {"training": {"max_steps": 10}}
 
 def check(own=(), **changes):
     """Check a minimal configuration with flat `changes`; returns it and the problems."""
-    made = [Layer("base", MINIMAL), Layer("changes", compose.nest(changes))]
+    made = [Layer("base", MINIMAL), Layer("changes", nest(changes))]
     done = layers.complete(made, "study", LANGUAGE, own)
     return done.config, done.problems
 
@@ -217,14 +218,14 @@ def test_merging_changes_no_layer():
 
 def test_nesting_and_leaves_are_each_others_inverse():
     flat = {"a.b": 1, "a.c.d": [2], "e": None, "f.g": {}}
-    assert dict(compose.leaves(compose.nest(flat))) == flat
-    assert compose.nest({"a": {"b.c": 1}, "a.d": 2}) == {"a": {"b": {"c": 1}, "d": 2}}
+    assert dict(compose.leaves(nest(flat))) == flat
+    assert nest({"a": {"b.c": 1}, "a.d": 2}) == {"a": {"b": {"c": 1}, "d": 2}}
 
 
 @pytest.mark.parametrize("flat", [{"a": 1, "a.b": 2}, {"a.b": 2, "a": 1}])
 def test_a_name_cannot_be_a_value_and_hold_others(flat):
     with pytest.raises(ValueError, match=r"^a\b|\ba\.b"):
-        compose.nest(flat)
+        nest(flat)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from resweep.canonical import canonical_json
 from resweep.config import compose
 from resweep.config.compose import Composed
+from resweep.config.nesting import nest
 from resweep.data.source import data_id
 from resweep.json_files import read_json, write_json
 from resweep.paths import Layout
@@ -43,7 +44,7 @@ def plan(tmp_path: Path) -> RoundPlan:
     text = tmp_path / "short.txt"
     text.write_text("to be or not to be " * 400)
     data = {"data.source": "text", "data.paths": [str(text)], "data.split": "contiguous"}
-    config, problems = compose.validate(Composed(compose.nest(BASE | data), {}), "made", LANGUAGE)
+    config, problems = compose.validate(Composed(nest(BASE | data), {}), "made", LANGUAGE)
     assert not problems
     return RoundPlan(
         study="s",

@@ -8,6 +8,7 @@ import pytest
 
 from resweep.config import compose
 from resweep.config.compose import Composed
+from resweep.config.nesting import nest
 from resweep.errors import DataError
 from resweep.paths import METRICS, Layout
 from resweep.store.answer import (
@@ -44,7 +45,7 @@ def ask(layout: Layout, stop: int | None = None, **changes: Any) -> Trial:
     flat = BASE | {f"data.{name}": value for name, value in source.items()}
     flat |= {"data.documents": "blank_line"}
     flat |= {name.replace("__", "."): value for name, value in changes.items()}
-    config, problems = compose.validate(Composed(compose.nest(flat), {}), "here", LANGUAGE)
+    config, problems = compose.validate(Composed(nest(flat), {}), "here", LANGUAGE)
     assert not problems, problems
     return Trial("s", "p", "t", config=config, stop=stop)
 

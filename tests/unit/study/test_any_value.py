@@ -17,6 +17,7 @@ import annotated_types
 from resweep import yaml12
 from resweep.canonical import canonical_json
 from resweep.config import compose
+from resweep.config.nesting import nest
 from resweep.errors import ConfigError
 from resweep.study.load import load_study
 from resweep.study.study import Study
@@ -114,7 +115,7 @@ def shows(study: Study, path: str, value: Any) -> bool:
     (phase,) = study.phases
     readings = [value, other_reading(value)]
     wanted = next(compose.coerce(path, r, LANGUAGE) for r in readings if allows(path, r))
-    expected = compose.nest({path: list(wanted) if isinstance(wanted, tuple) else wanted})
+    expected = nest({path: list(wanted) if isinstance(wanted, tuple) else wanted})
     for name in phase.trials:
         trained = dict(compose.leaves(phase.known_trial(name, phase.stages[0]).config))
         for leaf, given in compose.leaves(expected):

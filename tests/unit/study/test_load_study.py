@@ -12,6 +12,7 @@ from resweep import yaml12
 from resweep.config import compose
 from resweep.config.compose import Composed, Layer, assign
 from resweep.config.modules import load_module
+from resweep.config.nesting import nest
 from resweep.config.section import AsBefore
 from resweep.config.spelling import nearest
 from resweep.data.store import Prepared
@@ -817,7 +818,7 @@ DATA = prepared()
 def resolved(data: Prepared = DATA, **changes) -> dict:
     """A small configuration with flat changes, resolved."""
     base = {"model.n_layer": 2, "training.max_steps": 200, "training.batch_size": 12}
-    full, problems = compose.validate(Composed(compose.nest(base | changes), {}), "?", LANGUAGE)
+    full, problems = compose.validate(Composed(nest(base | changes), {}), "?", LANGUAGE)
     assert problems == []
     return resolve(full, data)
 

@@ -6,6 +6,7 @@ import pytest
 
 from resweep.config import compose
 from resweep.config.compose import Layer
+from resweep.config.nesting import nest
 from resweep.errors import Problem
 from resweep.study.name_trials import name_trials, resolve_parameters
 from resweep.sweep import load_sweep
@@ -31,7 +32,7 @@ def trials(folder: Path, parameters: str, config=None, fixed=()) -> list[dict]:
     config = config or {}
     assignments, constants = enumerate_trials(file, config, fixed)
     below = compose.assign(config, constants)
-    layered = compose.merge([Layer("config", config), Layer("sweep", compose.nest(constants))])
+    layered = compose.merge([Layer("config", config), Layer("sweep", nest(constants))])
     assert layered.content == below, "a rerun, which is made of layers, stands on the same"
     return [compose.assign(below, assigned) for assigned in assignments.values()]
 

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from resweep.config import compose
 from resweep.config.compose import Layer
+from resweep.config.nesting import nest
 from resweep.config.section import Positive, Seed, Text
 from resweep.config.spelling import nearest
 from resweep.errors import ConfigError, Problem
@@ -91,7 +92,7 @@ class SweepFile(PhaseFile):
             )
         except ConfigError as error:
             raise ConfigError([*error.problems, *problems]) from None
-        layer = Layer(sweep.origin, compose.nest(constants))
+        layer = Layer(sweep.origin, nest(constants))
         filled: dict[str, Any] = {}
         try:
             if sweep.method == "bayes":

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from resweep.config import compose
 from resweep.config.compose import Composed
+from resweep.config.nesting import nest
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, StoreError
 from resweep.jobs.options import JobOptions
@@ -87,7 +88,7 @@ def configure(data: Prepared, layout: Layout, changes: dict[str, Any]) -> dict[s
     """A resolved configuration; `changes` are flat, `model.config` may be a mapping."""
     base = {k: v for k, v in BASE.items() if not k.startswith("model.n_")}
     flat = base | {"training.max_steps": 6} | changes
-    full, problems = compose.validate(Composed(compose.nest(flat), {}), "test", LANGUAGE)
+    full, problems = compose.validate(Composed(nest(flat), {}), "test", LANGUAGE)
     assert not problems, "\n".join(map(str, problems))
     return resolve(full, data, layout)
 
@@ -336,7 +337,7 @@ def test_what_transformers_would_not_build_is_refused(changes, message, data, la
 
 def problems_of(changes: dict[str, Any]) -> list[str]:
     flat = {"training.max_steps": 6} | changes
-    composed = Composed(compose.nest(flat), {})
+    composed = Composed(nest(flat), {})
     problems = compose.check_spelling(composed, "test", LANGUAGE, ())
     problems += compose.validate(composed, "test", LANGUAGE)[1]
     return [str(problem) for problem in problems]
@@ -722,7 +723,7 @@ def train_job(changes: dict[str, Any], layout: Layout, tmp_path: Path, name: str
     """Train a trial as a job does; returns its record, and whether anything was trained."""
     base = {k: v for k, v in BASE.items() if not k.startswith("model.n_")}
     flat = base | {"training.max_steps": 4} | made_up_text(tmp_path / "text") | changes
-    full, problems = compose.validate(Composed(compose.nest(flat), {}), "test", LANGUAGE)
+    full, problems = compose.validate(Composed(nest(flat), {}), "test", LANGUAGE)
     assert not problems
     record = layout.record("study", "phase", name)
     options = JobOptions(
@@ -804,7 +805,7 @@ def test_a_job_asks_for_less_where_weights_are_frozen(layout, tmp_path):
 
     def memory(changes: dict[str, Any]) -> int:
         flat = base | {"model.kind": "hf", "model.config": wide} | changes
-        full, problems = compose.validate(Composed(compose.nest(flat), {}), "test", LANGUAGE)
+        full, problems = compose.validate(Composed(nest(flat), {}), "test", LANGUAGE)
         assert not problems
         return trial_needs(Trial("s", "p", "t", config=full), Resources(), "best", layout).mem_mb
 
