@@ -13,16 +13,16 @@ import pytest
 
 from resweep.errors import StoreError
 from resweep.paths import Layout
-from resweep.ranking.scores import SCORE_COLUMNS
 from resweep.report.charts.search import rounds_chart, rungs_chart
 from resweep.report.charts.trials import Curve, curves_chart, hyperparameter_chart, thin
-from resweep.report.report import duration, render_report
+from resweep.report.compare import compare_rerun
+from resweep.report.report import render_report
 from resweep.report.results import (
     StudyResults,
-    compare_rerun,
     read_study,
     shown,
 )
+from resweep.report.totals import duration
 from resweep.trials.record import read_record, write_record
 from tests.support.study import (
     RATE,
@@ -319,8 +319,6 @@ def test_hundreds_of_trials_stay_small(results: StudyResults, tmp_path: Path) ->
 
 
 def test_columns_of_scores_are_no_hyperparameters(results: StudyResults) -> None:
-    scores = results.phases[0].scores
-    assert tuple(scores.columns[: len(SCORE_COLUMNS)]) == SCORE_COLUMNS
     assert results.phases[0].hyperparameters == [RATE, "optimizer_name"]
     labels = [results.phases[0].label(path) for path in results.phases[0].hyperparameters]
     assert labels == ["learning_rate", "optimizer_name (own)"]

@@ -29,8 +29,8 @@ def rungs_chart(phase: PhaseResults) -> dict[str, Any] | None:
     if not any(columns.values()):
         return None
     columns[END] = [
-        {"trial": row["trial"], "value": row["final"], "decision": END, "reason": ""}
-        for row in phase.with_result.to_dict("records")
+        {"trial": trial, "value": final, "decision": END, "reason": ""}
+        for trial, final in phase.finals.items()
     ]
     sign = sign_of(phase.goal)
     dots: list[dict[str, Any]] = [
@@ -76,10 +76,11 @@ def rungs_chart(phase: PhaseResults) -> dict[str, Any] | None:
 
 def rounds_chart(phase: PhaseResults) -> dict[str, Any] | None:
     """Final values by round, and the best so far; None for a sweep without rounds."""
-    if phase.rounds is None or phase.with_result.empty:
+    if phase.rounds is None or not phase.finals:
         return None
-    known = set(phase.with_result["trial"])
-    done = [row | {"round": round_of(row["t"])} for row in trial_data(phase) if row["t"] in known]
+    done = [
+        row | {"round": round_of(row["t"])} for row in trial_data(phase) if row["t"] in phase.finals
+    ]
     best = max if phase.goal == "maximize" else min
     so_far = [
         {"round": number, "y": best(row["final"] for row in done if row["round"] <= number)}

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import altair as alt
 
-from resweep.report.results import Comparison, PhaseResults
+from resweep.report.compare import Comparison
+from resweep.report.results import PhaseResults
 from resweep.systems.values import Reference
 
 MOST_POINTS = 40_000  # of all lines in one chart: a few megabytes of text
@@ -69,8 +70,7 @@ def curves_chart(
         for trial, points in known
         for step, value in thin(points, limit)
     ]
-    good = set(phase.with_result["trial"])
-    top = [v for trial, points in known if trial in good for _, v in points]
+    top = [v for trial, points in known if trial in phase.finals for _, v in points]
     # Diverged trials would squash all others into one line.
     ceiling = max(top) if top else max(row["y"] for row in lines)
     bottom = min(row["y"] for row in lines)
@@ -133,13 +133,13 @@ def hyperparameter_chart(phase: PhaseResults, path: str) -> dict[str, Any] | Non
     Trials without a final value are crosses at the upper edge. None if all values are equal, or if
     there are too many categories.
     """
-    values = phase.scores[path]
-    present = values[values.notna()]
-    numeric = present.map(lambda v: isinstance(v, int | float)).all() and values.dtype != bool
-    if present.nunique() < 2 or (not numeric and present.nunique() > MOST_CATEGORIES):
+    values = [row.hyperparameters.get(path) for row in phase.scores]
+    present = [value for value in values if value is not None]
+    numeric = not any(isinstance(value, str | bool) for value in present)
+    if len(set(present)) < 2 or (not numeric and len(set(present)) > MOST_CATEGORIES):
         return None
-    rows = [row for row in trial_data(phase) if row[_key(phase, path)] is not None]
     field = _key(phase, path)
+    rows = [row for row in trial_data(phase) if row[field] is not None]
     if numeric:
         scale = alt.Scale(type=_axis_type(path, present), zero=False, nice=False, padding=14)
         axis = alt.Axis(format="~g", tickCount=5, labelOverlap=True)
@@ -175,7 +175,7 @@ def rerun_chart(
 
     A dot for each seed, a bar at the mean, and a line over its standard error.
     """
-    finals = dict(zip(rerun.scores["trial"], rerun.scores["final"], strict=True))
+    finals = {row.trial: row.final for row in rerun.scores}
     dots, means = [], []
     for pair in compared:
         about = {
@@ -186,7 +186,7 @@ def rerun_chart(
         dots += [
             {**about, "t": trial, "y": rounded(finals[trial])}
             for trial in pair.trials
-            if math.isfinite(finals[trial])
+            if rounded(finals[trial]) is not None
         ]
         if pair.final is not None:
             error = pair.error or 0.0
@@ -222,9 +222,9 @@ def rerun_chart(
     return finish(alt.layer(errors, ticks, points), {"dots": dots, "means": means})
 
 
-def _axis_type(path: str, values: Any) -> Literal["log", "linear"]:
-    positive = values.min() > 0
-    wide = positive and values.max() / values.min() >= LOG_RATIO
+def _axis_type(path: str, values: Sequence[float]) -> Literal["log", "linear"]:
+    positive = min(values) > 0
+    wide = positive and max(values) / min(values) >= LOG_RATIO
     return "log" if positive and (wide or path.endswith("learning_rate")) else "linear"
 
 
@@ -235,15 +235,19 @@ def _key(phase: PhaseResults, path: str) -> str:
 
 def trial_data(phase: PhaseResults) -> list[dict[str, Any]]:
     """Return the data of each trial that charts show."""
+    keys = [_key(phase, path) for path in phase.hyperparameters]
     return [
         {
-            "t": row["trial"],
-            "rank": int(row["rank"]),
-            "status": row["status"],
-            "final": rounded(row["final"]),
-            **{_key(phase, path): _plain(row[path]) for path in phase.hyperparameters},
+            "t": row.trial,
+            "rank": row.rank,
+            "status": row.status,
+            "final": rounded(row.final),
+            **{
+                key: _finite(row.hyperparameters.get(path))
+                for key, path in zip(keys, phase.hyperparameters, strict=True)
+            },
         }
-        for row in phase.scores.to_dict("records")
+        for row in phase.scores
     ]
 
 
@@ -275,7 +279,7 @@ def rank_colour(phase: PhaseResults, legend: alt.Legend | None) -> alt.Color:
 
 
 def _last_rank(phase: PhaseResults) -> int:
-    return max(2, int(phase.scores["rank"].max()))
+    return max(2, max(row.rank for row in phase.scores))
 
 
 def finish(chart: Any, data: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
@@ -289,12 +293,10 @@ def finish(chart: Any, data: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     return content | {"datasets": data}
 
 
-def _plain(value: Any) -> Any:
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return None
-    return value.item() if hasattr(value, "item") else value
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def rounded(value: float) -> float | None:
-    """Round a value to six digits; None if it is not finite."""
-    return float(f"{value:.6g}") if math.isfinite(value) else None
+def rounded(value: float | None) -> float | None:
+    """Round a value to six digits; None if it is not a finite number."""
+    return None if value is None or not math.isfinite(value) else float(f"{value:.6g}")
