@@ -9,6 +9,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import altair as alt
 import pytest
 
 from resweep.errors import StoreError
@@ -105,6 +106,13 @@ def test_a_browser_draws_every_chart(html: str, tmp_path: Path) -> None:
         assert place.count("<path") > 4, name
     lines = dom.split('id="chart-1"')[1].split("</section>")[0]
     assert lines.count('aria-roledescription="line mark"') == 2 * len(SWEEP)
+
+
+def test_charts_are_what_vega_lite_describes(html: str, tmp_path: Path) -> None:
+    layout = make_adaptive_study(tmp_path)
+    others = charts_of(render_report(read_study("made", layout), layout))
+    for spec in [*charts_of(html).values(), *others.values()]:
+        assert "layer" in alt.LayerChart.from_dict(spec).to_dict()  # checks all keys and values
 
 
 def test_nothing_is_loaded_from_elsewhere(html: str) -> None:
