@@ -1,0 +1,101 @@
+"""Trainings in forked children of one warm process.
+
+    parent   asks the store, imports what trainings need, forks; never uses a GPU itself
+    child    one training: its lock, GPU, W&B, log and record; then it ends
+
+Packs and workers train through this.
+"""
+
+import gc
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from signal import SIGTERM
+from typing import Any
+
+from resweep.errors import ResweepError
+from resweep.jobs.job_log import log_in_store, report, show_log, text_of
+from resweep.jobs.train_trial import TrainingJob
+from resweep.machine.answer import Answer, answer_of, answer_of_error
+from resweep.machine.children import Children, End
+from resweep.machine.log_file import add_log_file
+from resweep.machine.memory import JobMemory
+from resweep.machine.signals import watch_signals
+
+SECONDS_BETWEEN_LOOKS = 0.2  # at signals; the end of a child is seen at once
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class ForkedTrainings:
+    """The trainings that run now; keys are the caller's names for them.
+
+    Attributes:
+        interrupted: Whether to ask all of them to save and stop.
+        log_file: Also gets the warnings of each.
+        logs: Folder of a log for each, by the trial's name; None: only its run has one.
+        memory: Of this process and all of them together.
+    """
+
+    interrupted: Callable[[], bool]
+    log_file: Path | None = None
+    logs: Path | None = None
+    memory: JobMemory = field(default_factory=JobMemory)
+    _children: Children = field(default_factory=Children)
+    _asked_to_stop: bool = False
+
+    def __len__(self) -> int:
+        return len(self._children)
+
+    def start(self, key: Any, job: TrainingJob) -> None:
+        """Start a training in a child."""
+        self._load(job)
+        job.memory_mb = lambda: self.memory.mb
+        self._children.start(key, lambda: self._train(job))
+
+    def wait(self) -> Mapping[Any, End]:
+        """Wait a moment, or until one ends; returns those that have ended.
+
+        The answer of one that was not killed is an `Answer`.
+        """
+        if self.interrupted() and not self._asked_to_stop:
+            self._asked_to_stop = True
+            self._children.signal(SIGTERM)
+        self.memory.measure([os.getpid(), *self._children.pids])
+        return self._children.wait(SECONDS_BETWEEN_LOOKS)
+
+    def _load(self, job: TrainingJob) -> None:
+        """Import what a training needs; what is imported already takes no time."""
+        before = len(sys.modules)
+        import resweep.store.advance
+        import resweep.training.device  # noqa: F401
+
+        job.goal.system.load(job.goal.config)
+        if len(sys.modules) > before:
+            gc.collect()
+            gc.freeze()  # else the collector of each child copies the pages of all objects
+
+    def _train(self, job: TrainingJob) -> Answer:
+        """Be the child that trains."""
+        trial = job.trial
+        signals = watch_signals()
+        show_log(f"{trial.study}/{trial.phase}/{trial.trial}: ", level=logging.WARNING)
+        if self.log_file is not None:
+            handler = add_log_file(self.log_file)
+            if handler is not None:
+                handler.setLevel(logging.WARNING)
+        if self.logs is not None:
+            add_log_file(self.logs / f"{trial.trial}.log")
+        log.info("%s", trial.line)
+        try:
+            return answer_of(job.run(interrupted=lambda: bool(signals), on_run=log_in_store))
+        except (ResweepError, OSError) as error:
+            report(error)
+            return answer_of_error(error, text_of(error))
+        except Exception as error:
+            log.exception("training failed")
+            return answer_of_error(error, f"{type(error).__name__}: {error}")
