@@ -131,6 +131,8 @@ class Follower:
                 if not self._agent:
                     sent.begin(run, _sent_before(folder, from_step, run))
                 channel = self._order(RunFolder(folder), run, trial, rules, wait=True)
+            except ConnectionError:
+                self._warn_of_failure()
             except OSError as error:
                 self._warn(f"could not start: {error}; training continues without it")
         if channel is None:
@@ -160,6 +162,9 @@ class Follower:
             if not self._agent and not sent.is_behind(run, step):
                 return
             channel = self._order(run, run, trial, rules, wait=False)
+        except ConnectionError:
+            self._warn_of_failure()
+            return
         except OSError as error:
             self._warn(f"could not start: {error}")
             return
@@ -259,7 +264,9 @@ class Follower:
         self._warn_of_failure(answer.decode())
 
     def _warn_of_failure(self, reason: str = "") -> None:
-        reason = reason or wandb_process.last_line(self._log, self._log_start)
+        if not reason:
+            said = wandb_process.last_line(self._log, self._log_start)
+            reason = f"its process ended: {said}"
         self._warn(f"failed ({reason}); the training is not affected; details: {self._log}")
 
     def _warn(self, text: str) -> None:

@@ -128,6 +128,21 @@ def test_a_run_that_fails_affects_no_other(
     assert sent(tmp_path) == {"a": (True, STEPS), "b": (True, STEPS)}
 
 
+def test_a_follower_that_was_killed_is_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Follower({"wandb": "offline"}, Layout(tmp_path).study("tiny")) as follower:
+        follower.start()
+        wait_until(lambda: processes_about(tmp_path))
+        os.kill(processes_about(tmp_path)[0], signal.SIGKILL)
+        wait_until(lambda: not processes_about(tmp_path))
+        with follow(follower, tmp_path, "a"):
+            pass
+    (warning,) = caplog.messages
+    assert "ended" in warning
+    assert sent_step(RunFolder(tmp_path / "runs/a")) == NOTHING
+
+
 def test_online_runs_are_live_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serve() as server:
         monkeypatch.setenv("WANDB_BASE_URL", server.url)

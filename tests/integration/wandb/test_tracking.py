@@ -21,7 +21,7 @@ from resweep.trials.record import read_record
 from resweep.trials.trial import Trial
 from resweep.wandb import follower as tracking
 from resweep.wandb.follower import Follower
-from resweep.wandb.sent import begin, sent_step
+from resweep.wandb.sent import NOTHING, begin, sent_step
 from tests.support import wandb_runs
 from tests.support.language import stop_rules
 from tests.support.wandb_pack import write_lines
@@ -190,14 +190,18 @@ def test_failure_is_reported_at_once(trial, tmp_path, caplog):
     assert len(warnings(caplog)) == 1
 
 
-def test_resumed_run_goes_on(trial, tmp_path):
+@pytest.mark.parametrize(("noted", "first"), [(None, 15), (NOTHING, 0), (5, 10), (15, 20)])
+def test_resumed_run_continues_after_what_was_sent(noted, first, trial, tmp_path):
     layout = Layout(tmp_path)
-    folder = layout.run("abc")
-    write_lines(folder / METRICS, [0, 5, 10])
-    with following(folder, 10, trial, layout):
-        write_lines(folder / METRICS, [15, 20])
-    (run,) = wandb_runs.offline_runs(tmp_path / "tiny")
-    assert [(sent["_step"], sent["x"]) for sent in run.history] == [(15, 7.5), (20, 10.0)]
+    run = RunFolder(layout.run("abc"))
+    write_lines(run.metrics, [0, 5, 10])
+    if noted is not None:
+        begin(run, noted)
+    with following(run.path, 10, trial, layout):
+        write_lines(run.metrics, [15, 20])
+    (run_sent,) = wandb_runs.offline_runs(tmp_path / "tiny")
+    assert [line["_step"] for line in run_sent.history] == list(range(first, 25, 5))
+    assert run_sent.history[-1]["x"] == 10.0
 
 
 def test_retraining_beside_sends_only_what_is_new(trial, tmp_path):
