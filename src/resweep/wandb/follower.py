@@ -91,25 +91,23 @@ class Follower:
         if self._started or not self.enabled:
             return
         self._started = True
-        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)  # a process that hangs must not make trainings hang
         order = {
             "agent": self._agent,
             "directory": str(self._directory),
             "seconds_to_finish": SECONDS_TO_FINISH[self._mode],
         }
         try:
-            with its:
+            with ExitStack() as opened:
+                ours, its = map(opened.enter_context, socket.socketpair(type=socket.SOCK_SEQPACKET))
+                ours.setblocking(False)  # a process that hangs must not make trainings hang
                 self._directory.mkdir(parents=True, exist_ok=True)
                 self._log_start = self._log.stat().st_size if self._log.exists() else 0
                 self._process = wandb_process.start(
                     "resweep.wandb.follow", order, self._log, its.fileno()
                 )
+                self._socket = ours.dup()
         except OSError as error:
-            ours.close()
             self._warn(f"could not start: {error}; training continues without it")
-            return
-        self._socket = ours
 
     @contextmanager
     def follow(
