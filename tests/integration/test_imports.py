@@ -18,7 +18,19 @@ PLANNING = [
     "resweep.study.find",
     "resweep.study.load",
     "resweep.study.removed",
+    "resweep.study.targets",
 ]
+RANKING = [
+    "resweep.publish.contents",
+    "resweep.ranking.keep",
+    "resweep.ranking.scores",
+    "resweep.ranking.selection",
+    "resweep.report.report",
+    "resweep.report.summary",
+    "resweep.report.tables",
+]
+HEAVY = ["torch", "transformers", "deepspeed", "peft", "datasets", "optuna", "wandb"]
+TABLES = ["pandas", "numpy", "pyarrow", "altair", "vl_convert", "jsonschema"]
 TRAINING = ["resweep.systems.language.gpt", "resweep.training.gradient_learner"]
 
 
@@ -31,8 +43,11 @@ def loaded(modules: list[str], heavy: list[str]) -> list[str]:
 
 
 def test_planning_loads_neither_torch_nor_what_else_is_slow() -> None:
-    heavy = ["torch", "transformers", "deepspeed", "peft", "datasets", "optuna", "pandas", "wandb"]
-    assert loaded(PLANNING, heavy) == []
+    assert loaded(PLANNING, [*HEAVY, *TABLES]) == []
+
+
+def test_tables_and_pages_of_a_study_are_written_without_a_library_for_them() -> None:
+    assert loaded(RANKING, [*HEAVY, *TABLES, "resweep.study.load"]) == []
 
 
 @pytest.mark.parametrize("module", TRAINING)
