@@ -6,6 +6,7 @@ together.
 """
 
 import re
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from resweep.data.source import data_id
@@ -70,3 +71,20 @@ def study_rules(study: Study, several: bool) -> RuleNames:
         frozenset(own).union(*(phase.names for phase in phases)),
         frozenset[str]().union(*(phase.trainings for phase in phases)),
     )
+
+
+def packs_meant(given: Iterable[str], rules: Collection[str]) -> Iterator[str]:
+    """Yield a line for each name that no rule has, but packs with a number behind it.
+
+    Args:
+        given: Names on a command line, and whatever else stands there.
+        rules: Names of all rules of trainings.
+    """
+    packs = [pack for pack in map(PACK.fullmatch, rules) if pack is not None]
+    for name in sorted(set(given).difference(rules)):
+        count = sum(pack[1] == name for pack in packs)
+        if count:
+            yield (
+                f"there is no rule {name}: its trials are in {count} packs, "
+                f"{name}_p1 to {name}_p{count}; in bash: {name}_p{{1..{count}}}"
+            )
