@@ -75,7 +75,7 @@ class Pack:
         self._waiting: list[tuple[_Slot, TrainingJob]] = []
         self._running: dict[str, tuple[_Slot, TrainingJob]] = {}  # by run
         logs = options.log_file.parent if options.log_file is not None else None
-        self._trainings = ForkedTrainings(interrupted, options.log_file, logs)
+        self._trainings = ForkedTrainings(interrupted, log_file=options.log_file, logs=logs)
 
     def train(self) -> bool:
         """Train them; returns whether each trial has a record.
