@@ -32,7 +32,7 @@ from resweep.study.begin_build import begin_build
 from resweep.study.data_sets import data_sets
 from resweep.study.find import load_studies
 from resweep.study.lost import find_lost
-from resweep.study.removed import move_removed
+from resweep.study.removed import delete_old_packs, move_removed
 from resweep.study.rule_names import packs_meant
 from resweep.systems.registry import system_file
 from resweep.trials.pack import write_pack
@@ -179,6 +179,7 @@ def begin():
         begin_build(LAYOUT, [study.name for study in STUDIES])
         for study in STUDIES:
             move_removed(LAYOUT, study)
+            delete_old_packs(LAYOUT, study)
     except ResweepError as error:
         raise SystemExit(f"error: {error}") from None
     except OSError as error:

@@ -3,7 +3,7 @@
 `resweep.paths` has the paths; this module says which of them a study, a phase or a stage has.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,6 +141,14 @@ def pack_file(phase: Phase, stage: Stage, pack: Pack) -> PackFile:
         for name in pack.names
     )
     return replace(names, config=phase.config, asked=tuple(asked))
+
+
+def pack_files(phase: Phase) -> Iterator[PackFile]:
+    """Yield what each pack of a phase trains."""
+    for stage in phase.stages:
+        for pack in phase.packs[stage.name]:
+            if not pack.is_alone:
+                yield pack_file(phase, stage, pack)
 
 
 def trial_line(phase: Phase, trial: str) -> str:
