@@ -56,6 +56,7 @@ class ForkedTrainings:
 
     def start(self, key: Any, job: TrainingJob) -> None:
         """Start a training in a child."""
+        job.follower.start()  # one for all children
         self._load(job)
         job.memory_mb = lambda: self.memory.mb
         self._children.start(key, lambda: self._train(job))
