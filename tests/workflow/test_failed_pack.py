@@ -1,5 +1,6 @@
 """A pack that failed: what the study shows meanwhile, and what the next call trains."""
 
+import re
 import shutil
 
 from tests.conftest import Checkout
@@ -18,6 +19,8 @@ def test_a_failed_pack_loses_links_and_no_result(built: Checkout) -> None:
 
     failed = built.snakemake("--until", "train_sweep", check=False).stdout
     assert f"error: trial {bad}: " in failed and "1 of 2 trials" in failed
+    log = built.path / f"logs/tiny/sweep/train/{bad}.log"
+    assert len(re.findall(r"^\S+ \S+ ERROR .*metrics\.jsonl", log.read_text(), re.M)) == 2
     assert not list(folder.glob("records/*"))
     assert {name: (built.path / name).read_bytes() for name in TABLES} == tables
     meanwhile = built.run("python", "workflow/scripts/summarize.py", "tiny").stdout

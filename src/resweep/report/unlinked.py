@@ -2,8 +2,8 @@
 
     packs/{digest}.json, records  ->  trials without a record  ->  those that the store has
 
-A pack has one job. Where it fails, or Snakemake is stopped, Snakemake removes the links to the
-records of all of its trials. The runs stay, and the next call links them.
+A pack has one job. Where it fails, Snakemake removes the links to the records of all of its trials.
+The runs stay, and the next call links them.
 """
 
 import logging
