@@ -32,8 +32,8 @@ from resweep.replay.rung_summary import (
     summarize_rungs,
 )
 from resweep.report.trained_by import TrainedBy, describe_training, trained_runs
-from resweep.report.unlinked import Unlinked, find_unlinked
 from resweep.store.outcome import OutcomeReader
+from resweep.store.unlinked import Unlinked, find_unlinked
 from resweep.study.described import read_described
 from resweep.study.metric import PhaseScore, read_score
 from resweep.systems.registry import find_system

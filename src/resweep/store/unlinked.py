@@ -28,12 +28,14 @@ class Unlinked:
         packs: How many.
         trials: Of these packs.
         done: How many of these trials have a record, or could have one.
+        runs: Those that lack a record.
     """
 
     phase: str
     packs: int
     trials: int
     done: int
+    runs: tuple[str, ...]
 
     @property
     def line(self) -> str:
@@ -47,6 +49,7 @@ class Unlinked:
 def find_unlinked(study: str, phase: str, layout: Layout) -> Unlinked | None:
     """Return what the store has of a phase without a record; None where that is nothing."""
     packs = trials = done = 0
+    runs: dict[str, None] = {}
     for file in layout.phase(study, phase).all_packs():
         try:
             pack = read_pack(file)
@@ -56,12 +59,16 @@ def find_unlinked(study: str, phase: str, layout: Layout) -> Unlinked | None:
         except FileNotFoundError:
             continue  # a build just deleted it
         missing = _without_record(pack, layout)
-        found = sum(_is_served(trial, layout) for trial in _trials(pack, missing, layout))
+        served = (_run_of(trial, layout) for trial in _trials(pack, missing, layout))
+        found = [run for run in served if run is not None]
         if found:
             packs += 1
             trials += len(pack.trials)
-            done += len(pack.trials) - len(missing) + found
-    return Unlinked(phase=phase, packs=packs, trials=trials, done=done) if packs else None
+            done += len(pack.trials) - len(missing) + len(found)
+            runs |= dict.fromkeys(found)
+    if not packs:
+        return None
+    return Unlinked(phase=phase, packs=packs, trials=trials, done=done, runs=tuple(runs))
 
 
 def _without_record(pack: PackFile, layout: Layout) -> set[str]:
@@ -84,8 +91,10 @@ def _trials(pack: PackFile, names: set[str], layout: Layout) -> Iterator[Trial]:
             continue
 
 
-def _is_served(trial: Trial, layout: Layout) -> bool:
+def _run_of(trial: Trial, layout: Layout) -> str | None:
+    """Return the run that has what a trial wants; None if there is none."""
     try:
-        return trial.empty is None and isinstance(answer(trial, layout), Served)
+        found = answer(trial, layout) if trial.empty is None else None
     except (ResweepError, OSError):
-        return False
+        return None
+    return found.run.run_id if isinstance(found, Served) else None

@@ -1,5 +1,6 @@
 """What the store has of packs whose records are not there."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from resweep.paths import Layout
 from resweep.report.report import render_report
 from resweep.report.results import read_study
 from resweep.report.summary import summarize
-from resweep.report.unlinked import find_unlinked
+from resweep.store.forget import runs_of_phase
+from resweep.store.unlinked import find_unlinked
 from resweep.trials.pack import Asked, PackFile, write_pack
 from resweep.trials.trial import Trial, read_trial
 from tests.support.study import RERUN, SWEEP, make_study
@@ -63,6 +65,14 @@ def test_lost_records_are_counted_by_the_packs_that_lost_them(layout: Layout) ->
     lose(layout, "sweep", "ccc")
     found = find_unlinked("made", "sweep", layout)
     assert found is not None and (found.packs, found.trials, found.done) == (2, 4, 4)
+
+
+def test_runs_without_a_record_can_be_forgotten(layout: Layout) -> None:
+    whole, sweep = runs_of_phase("made", None, layout), runs_of_phase("made", "sweep", layout)
+    lose(layout, "sweep", "aaa", "bbb", "ccc", "ddd")
+    assert runs_of_phase("made", "sweep", layout) == sweep and len(sweep) == 4
+    shutil.rmtree(layout.phase("made", "sweep").records)  # Snakemake removes empty folders
+    assert runs_of_phase("made", None, layout) == whole
 
 
 def test_what_the_store_lacks_is_not_done(layout: Layout) -> None:
