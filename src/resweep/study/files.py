@@ -6,6 +6,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from resweep.canonical import canonical_json
 from resweep.data.source import data_id
@@ -64,6 +65,12 @@ def stage_records(layout: Layout, phase: Phase, stages: Iterable[Stage]) -> list
     return [folder.record(slot) for stage in stages for slot in stage.slots]
 
 
+def all_slots(phase: Phase) -> list[str]:
+    """Return the slots of all stages and all trials, each once."""
+    at_stages = (slot for stage in phase.stages for slot in stage.slots)
+    return list(dict.fromkeys([*at_stages, *phase.trials]))
+
+
 def rung_decisions(layout: Layout, phase: Phase, stages: Iterable[Stage]) -> list[Path]:
     """Return the decision files of the rungs of some stages; at last ones nothing is decided."""
     folder = layout.phase(phase.study, phase.name)
@@ -84,14 +91,11 @@ def records(layout: Layout, phase: Phase) -> list[Path]:
 
 def data_stamps(layout: Layout, phase: Phase) -> list[Path]:
     """Return the stamps of all data of a phase that is known before any job."""
-    study = layout.study(phase.study)
-    system = system_of(phase.config)
-    return [study.data_stamp(data_id(system, s)) for s in phase.data_settings()]
+    return [_data_stamp(layout, phase, settings) for settings in phase.data_settings()]
 
 
-def trial_data_stamp(layout: Layout, phase: Phase, trial: str) -> Path:
-    """Return the stamp of the data of one trial."""
-    data = data_id(system_of(phase.config), phase.trial_data(trial))
+def _data_stamp(layout: Layout, phase: Phase, settings: dict[str, Any]) -> Path:
+    data = data_id(system_of(phase.config), settings)
     return layout.study(phase.study).data_stamp(data)
 
 
@@ -103,9 +107,11 @@ def train_suffix(stage: Stage, pack: Pack) -> str:
 def training_inputs(layout: Layout, phase: Phase, stage: Stage, names: Iterable[str]) -> list[Path]:
     """Return what the training of trials waits for: their data, or their trial files."""
     folder = layout.phase(phase.study, phase.name)
-    if phase.is_known(stage):
-        return list(dict.fromkeys(trial_data_stamp(layout, phase, name) for name in names))
-    return [folder.trial(stage.slot(name)) for name in names]
+    if not phase.is_known(stage):
+        return [folder.trial(stage.slot(name)) for name in names]
+    # Without data in a sweep, the settings of all trials are one object.
+    settings = {id(data): data for data in map(phase.trial_data, names)}.values()
+    return list(dict.fromkeys(_data_stamp(layout, phase, data) for data in settings))
 
 
 def training_outputs(
@@ -113,8 +119,11 @@ def training_outputs(
 ) -> dict[str, list[Path]]:
     """Return what the training of trials writes; a name may be a wildcard."""
     folder, slots = layout.phase(phase.study, phase.name), [stage.slot(name) for name in names]
-    trials = {"trials": [folder.trial(slot) for slot in slots]} if phase.is_known(stage) else {}
-    return {**trials, "records": [folder.record(slot) for slot in slots]}
+    records = [folder.record(slot) for slot in slots]
+    if not phase.is_known(stage):
+        return {"records": records}
+    # Snakemake looks for a file's rule among the outputs one by one; it looks for records most.
+    return {"records": records, "trials": [folder.trial(slot) for slot in slots]}
 
 
 def training_log(study: Study, phase: Phase, stage: Stage, name: str) -> str:
@@ -204,22 +213,3 @@ def artifacts(layout: Layout, study: Study) -> list[Path]:
     names = [configs_artifact(phase.name) for phase in configs_published(study)]
     names += [model_artifact(phase.name) for phase in model_published(study)]
     return [layout.study(study.name).artifact(name) for name in names]
-
-
-def targets(layout: Layout, study: Study) -> list[Path]:
-    """Return all final files of a study.
-
-    Every record and every trial file is among them: existing tables would not ask for a missing
-    one.
-    """
-    files: list[Path] = []
-    for phase in study.phases:
-        folder = layout.phase(study.name, phase.name)
-        files += [*records(layout, phase), *stage_records(layout, phase, phase.stages)]
-        files += [*trial_files(layout, phase), *stage_trials(layout, phase, phase.stages)]
-        files += rung_decisions(layout, phase, phase.stages)
-        files += [folder.scores, folder.decisions, folder.models]
-        files.append(folder.best_configs(phase.selects))
-    own = layout.study(study.name)
-    files += [own.described, own.table, own.report, *artifacts(layout, study)]
-    return list(dict.fromkeys(files))

@@ -42,12 +42,8 @@ def move_removed(layout: Layout, study: Study) -> None:
 def _removed(layout: Layout, phase: Phase) -> Iterator[Path]:
     """Yield the existing records and trial files of a phase that are not among its own."""
     folder = layout.phase(phase.study, phase.name)
-    own = {
-        *files.records(layout, phase),
-        *files.stage_records(layout, phase, phase.stages),
-        *files.trial_files(layout, phase),
-        *files.stage_trials(layout, phase, phase.stages),
-    }
+    slots = files.all_slots(phase)
+    own = {*map(folder.record, slots), *map(folder.trial, slots)}
     for file in (*folder.all_records(), *folder.all_trials()):
         if file not in own:
             yield file
