@@ -32,7 +32,8 @@ from resweep.study.begin_build import begin_build
 from resweep.study.data_sets import data_sets
 from resweep.study.find import load_studies
 from resweep.study.lost import find_lost
-from resweep.study.removed import move_removed
+from resweep.study.removed import delete_old_packs, move_removed
+from resweep.study.rule_names import packs_meant
 from resweep.study.targets import targets
 from resweep.systems.registry import system_file
 from resweep.trials.pack import write_pack
@@ -118,6 +119,19 @@ else:
 rule_name = functools.partial(files.rule_name, several=len(STUDIES) > 1)
 
 
+def train_rule(study, phase, stage, pack):
+    """The name of the rule of a training job."""
+    return rule_name("train", study, phase, files.train_suffix(stage, pack))
+
+
+if workflow.is_main_process:
+    # Snakemake ignores names of resources that no rule has, and explains no other.
+    _set = workflow.resource_settings
+    _given = [*sys.argv, *_set.overwrite_resources, *_set.overwrite_threads]
+    for _line in packs_meant(_given, [train_rule(*of) for of in PACKS]):
+        print(f"warning: {_line}", file=sys.stderr)
+
+
 @functools.cache
 def code(script):
     """Digest of a script, or a file of the library, and its imports: reruns cheap rules."""
@@ -176,6 +190,7 @@ def begin():
         begin_build(LAYOUT, [study.name for study in STUDIES])
         for study in STUDIES:
             move_removed(LAYOUT, study)
+            delete_old_packs(LAYOUT, study)
     except ResweepError as error:
         raise SystemExit(f"error: {error}") from None
     except OSError as error:

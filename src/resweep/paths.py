@@ -88,6 +88,10 @@ class PhaseFolder:
         """What the job of a pack trains."""
         return self.path / "packs" / f"{pack_id}.json"
 
+    def all_packs(self) -> list[Path]:
+        """Return the existing files of packs."""
+        return sorted((self.path / "packs").glob("*.json"))
+
     @property
     def removed(self) -> Path:
         """Files of trials that are no longer part of the phase."""

@@ -108,7 +108,7 @@ class Pack:
             raise Interrupted(f"saved and stopped: {state}; the same command continues")
         for name, text in self.failed.items():
             log.error("trial %s: %s", name, text)
-        log.error("%s; run the same command again for the rest", state)
+        log.error("%s; the same command links them again and trains the rest", state)
         return False
 
     def _slots(self) -> Iterable[_Slot]:

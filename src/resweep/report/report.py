@@ -46,7 +46,7 @@ def render_report(results: StudyResults, layout: Layout) -> str:
     links = "".join(f'<a href="#phase-{p.name}">{escape(p.name)}</a>' for p in results.phases)
     header = (
         f"<h1>{escape(results.name)}</h1>\n{_newest(results)}{totals(results, layout)}"
-        f"{_better(results, layout)}<nav>{links}</nav>\n"
+        f"{_warnings(results, layout)}<nav>{links}</nav>\n"
     )
     return page(f"{results.name}: report", header + "".join(sections), charts)
 
@@ -60,9 +60,9 @@ def _newest(results: StudyResults) -> str:
     return f"<p>last updated {moment:%Y-%m-%d %H:%M} UTC</p>\n"
 
 
-def _better(results: StudyResults, layout: Layout) -> str:
-    line = better_line(results, layout)
-    return "" if line is None else f'<p class="warning">{escape(line)}</p>\n'
+def _warnings(results: StudyResults, layout: Layout) -> str:
+    lines = [better_line(results, layout), *(one.line for one in results.unlinked)]
+    return "".join(f'<p class="warning">{escape(line)}</p>\n' for line in lines if line)
 
 
 def _phase_section(

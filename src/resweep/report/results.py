@@ -32,6 +32,7 @@ from resweep.replay.rung_summary import (
 )
 from resweep.report.trained_by import TrainedBy, describe_training, trained_runs
 from resweep.store.outcome import OutcomeReader
+from resweep.store.unlinked import Unlinked, find_unlinked
 from resweep.study.described import read_described
 from resweep.study.metric import PhaseScore, read_score
 from resweep.systems.registry import find_system
@@ -139,6 +140,7 @@ class StudyResults:
         references: Values to compare its results with.
         old_bests: Whose weights stay besides those of the best.
         tracking: Where it publishes its artifacts, as in study.yaml.
+        unlinked: What the store has of its phases without a record.
     """
 
     name: str
@@ -147,6 +149,7 @@ class StudyResults:
     references: tuple[Reference, ...]
     old_bests: OldBests
     tracking: Mapping[str, Any]
+    unlinked: tuple[Unlinked, ...] = ()
 
     def references_of(self, metric: str) -> list[Reference]:
         """Return the references for a metric."""
@@ -171,11 +174,15 @@ def read_study(study: str, layout: Layout) -> StudyResults:
         for part in described["phases"]
         if layout.phase(study, part["name"]).scores.exists()
     )
+    found = (find_unlinked(study, part["name"], layout) for part in described["phases"])
+    unlinked = tuple(one for one in found if one is not None)
     if not phases:
-        raise StoreError(
+        lines = [
             f"{layout.study(study).path}: the study has no results yet; build it with `snakemake "
-            f"--config study={study}`"
-        )
+            f"--config study={study}`",
+            *(one.line for one in unlinked),
+        ]
+        raise StoreError("\n".join(lines))
     return StudyResults(
         study,
         system,
@@ -183,6 +190,7 @@ def read_study(study: str, layout: Layout) -> StudyResults:
         _references(study, system, layout),
         find_old_bests(study, layout.phase(study, phases[-1].name).scores, layout),
         described["tracking"],
+        unlinked,
     )
 
 

@@ -49,6 +49,8 @@ def summarize(results: StudyResults, layout: Layout) -> str:
         source = results.phase(phase.source)
         if source is not None:
             lines += _rerun_lines(source, phase)
+    for one in results.unlinked:
+        lines += ["", *_wrapped(f"warning: {one.line}")]
     lines += ["", *_reference_lines(results), *_old_best_lines(results, layout)]
     report = layout.study(results.name).report
     lines.append(f"report: {report}" if report.exists() else f"report: {report} (not built yet)")

@@ -3,7 +3,7 @@
 `resweep.paths` has the paths; this module says which of them a study, a phase or a stage has.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,63 +14,34 @@ from resweep.paths import Layout
 from resweep.search.stages import Stage
 from resweep.study.packs import Pack
 from resweep.study.study import Phase, Study
-from resweep.systems.registry import find_system, system_of
+from resweep.systems.registry import system_of
 from resweep.trials.pack import Asked, PackFile
 from resweep.trials.trial import Trial
 
 LOGS = Path("logs")
 TRIAL = "[A-Za-z0-9_-]+"
-# Of the rules that each phase and each study has, besides those of its stages.
-VERBS_OF_PHASES = ("score", "select", "keep", "publish_configs", "publish_model")
-VERBS_OF_STUDIES = ("write_study", "tabulate", "report")
 
 
 def rule_name(
     verb: str, study: Study, phase: Phase | None = None, stage: str = "", several: bool = False
 ) -> str:
-    """Return the name of a rule: `train_sweep`, `train_sweep_r02_b1`.
+    """Return the name of a rule: `train_sweep`, `train_sweep_r02_b1`, `train_sweep_p3`.
 
     Args:
         verb: What it does.
         study, phase: For what.
-        stage: Of the phase.
+        stage: Of the phase, or a pack of it.
         several: Whether there are several studies; the name is then included: `train_mine__sweep`.
     """
-    return _rule_name(verb, study if several else None, phase, stage)
+    names = [study.name] if several else []
+    names += [phase.name] if phase is not None else []
+    return join_rule_name(verb, names, stage)
 
 
-def _rule_name(verb: str, study: Study | None, phase: Phase | None, stage: str) -> str:
-    names = [part.name for part in (study, phase) if part is not None]
+def join_rule_name(verb: str, names: Iterable[str], stage: str = "") -> str:
+    """Return the name of a rule from its parts; names are those of its study and its phase."""
     parts = [verb, "__".join(names), stage]
     return "_".join(part for part in parts if part).replace("-", "_")
-
-
-def phase_rules(phase: Phase, study: Study | None = None) -> list[str]:
-    """Return the names of all rules of a phase.
-
-    Args:
-        phase: The phase.
-        study: Its study where there are several: its name is included.
-    """
-    parts = [
-        ("train", train_suffix(stage, pack))
-        for stage in phase.stages
-        for pack in phase.packs[stage.name]
-    ]
-    parts += [(fill.verb, fill.stage) for fill in phase.fills(Layout())]
-    parts += [(verb, "") for verb in VERBS_OF_PHASES]
-    return [_rule_name(verb, study, phase, stage) for verb, stage in parts]
-
-
-def study_rules(study: Study, several: bool) -> list[str]:
-    """Return the names of all rules of a study."""
-    system = find_system(study.system)
-    data = [data_id(system, settings) for settings in study.data_settings()]
-    rules = [rule_name(verb, study, several=several) for verb in VERBS_OF_STUDIES]
-    rules += [rule_name("prepare_data", study, None, name, several) for name in data]
-    for phase in study.phases:
-        rules += phase_rules(phase, study if several else None)
-    return rules
 
 
 def log_file(verb: str, study: Study, phase: Phase | None = None, *more: str) -> str:
@@ -178,6 +149,14 @@ def pack_file(phase: Phase, stage: Stage, pack: Pack) -> PackFile:
         for name in pack.names
     )
     return replace(names, config=phase.config, asked=tuple(asked))
+
+
+def pack_files(phase: Phase) -> Iterator[PackFile]:
+    """Yield what each pack of a phase trains."""
+    for stage in phase.stages:
+        for pack in phase.packs[stage.name]:
+            if not pack.is_alone:
+                yield pack_file(phase, stage, pack)
 
 
 def trial_line(phase: Phase, trial: str) -> str:

@@ -1,8 +1,9 @@
-"""Trials that are no longer part of a study: their files are moved to where no results are.
+"""Trials and packs that are no longer part of a study.
 
     {phase}/records/{slot}.json, {phase}/trials/{slot}.yaml   ->   {phase}/removed/
+    {phase}/packs/{digest}.json                               ->   deleted: the study has all of it
 
-Nothing is deleted: the runs stay in the store, and a value that comes back is linked again.
+No result is deleted: the runs stay in the store, and a value that comes back is linked again.
 """
 
 import logging
@@ -46,6 +47,16 @@ def _removed(layout: Layout, phase: Phase) -> Iterator[Path]:
     for file in (*folder.all_records(), *folder.all_trials()):
         if file not in own:
             yield file
+
+
+def delete_old_packs(layout: Layout, study: Study) -> None:
+    """Delete the files of packs that a study has no more, where we may."""
+    for phase in study.phases:
+        folder = layout.phase(study.name, phase.name)
+        known = {folder.pack(content.id) for content in files.pack_files(phase)}
+        for file in folder.all_packs():
+            if file not in known and may_write(file.parent):
+                file.unlink(missing_ok=True)
 
 
 def _move(file: Path, folder: PhaseFolder) -> None:
