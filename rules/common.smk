@@ -23,7 +23,7 @@ from resweep.errors import ResweepError, describe
 from resweep.imports import code_digest
 from resweep.jobs.initial_weights import check_initial_weights
 from resweep.jobs.options import JobOptions
-from resweep.jobs.resources import TrialNeeds, scheduler_resources
+from resweep.jobs.resources import JobNeeds, at_once, scheduler_resources
 from resweep.machine.programs import running_in
 from resweep.paths import Layout
 from resweep.report.equal_trials import equal_trials_lines
@@ -34,6 +34,7 @@ from resweep.study.find import load_studies
 from resweep.study.lost import find_lost
 from resweep.study.removed import move_removed
 from resweep.systems.registry import system_file
+from resweep.trials.pack import write_pack
 from snakemake.exceptions import WorkflowError
 from snakemake.io import contains_wildcard
 from snakemake.utils import update_config
@@ -77,9 +78,14 @@ except ResweepError as error:
 except OSError as error:
     raise WorkflowError(describe(error)) from None
 
-NEEDS = TrialNeeds(LAYOUT)
+NEEDS = JobNeeds(LAYOUT, planning=lambda: workflow.dryrun)
 PHASES = [(study, phase) for study in STUDIES for phase in study.phases]
-STAGES = [(study, phase, stage) for study, phase in PHASES for stage in phase.stages]
+PACKS = [
+    (study, phase, stage, pack)
+    for study, phase in PHASES
+    for stage in phase.stages
+    for pack in phase.packs[stage.name]
+]
 FILLS = [(study, phase, fill) for study, phase in PHASES for fill in phase.fills(LAYOUT)]
 
 if workflow.is_main_process:
@@ -114,19 +120,26 @@ def code(script):
     return code_digest(Path(workflow.basedir, "workflow/scripts", script))
 
 
-def need(phase, stage, what):
+def trials_of(pack, wildcards):
+    """The trials of a training job."""
+    return (wildcards.trial,) if pack.is_alone else pack.names
+
+
+def need(phase, stage, pack, what):
     """A resource function for one of `Needs`' fields."""
     return lambda wildcards, attempt: getattr(
-        NEEDS.of(phase, stage, wildcards.trial, attempt), what
+        NEEDS.of(phase, stage, trials_of(pack, wildcards), attempt), what
     )
 
 
-def training_inputs(phase, stage, trial):
+def training_inputs(phase, stage, pack, wildcards):
     """What a training waits for. Stops a call that what is gone of its study stands against."""
+    names = trials_of(pack, wildcards)
     if phase.study in LOST:
         builds = workflow.executor_plugin is not None and not workflow.dryrun
+        records = files.training_outputs(LAYOUT, phase, stage, names)["records"]
         stops = LOST[phase.study].stops(
-            LAYOUT.record(phase.study, phase.name, stage.slot(trial)),
+            records,
             builds=builds,
             plan=plan_command() if workflow.dryrun else None,
         )
@@ -134,7 +147,15 @@ def training_inputs(phase, stage, trial):
             raise SystemExit(f"error: {stops}")
         if builds:
             begin()
-    return files.training_inputs(LAYOUT, phase, stage, trial)
+            if not pack.is_alone:
+                write_pack(*pack_of(phase, stage, pack))
+    return files.training_inputs(LAYOUT, phase, stage, names)
+
+
+def pack_of(phase, stage, pack):
+    """The file of a pack, and its content."""
+    content = files.pack_file(phase, stage, pack)
+    return LAYOUT.phase(phase.study, phase.name).pack(content.id), content
 
 
 @functools.cache
@@ -158,17 +179,33 @@ def plan_command():
     return shlex.join(["snakemake", "-n", *(["--config", *CONFIG] if CONFIG else [])])
 
 
-def train_resources(phase, stage):
-    """The resources of a training: functions of the trial."""
+def train_resources(phase, stage, pack):
+    """The resources of a training: functions of its trials."""
     named = scheduler_resources(phase.resources)
-    return {name: need(phase, stage, what) for name, what in named.items()}
+    return {name: need(phase, stage, pack, what) for name, what in named.items()}
 
 
-def train_job(study, phase, stage, trial):
+def train_content(phase, stage, pack, wildcards):
+    """What makes a training stale: the content of its trial, or the digest of its pack."""
+    if pack.is_alone:
+        return files.trial_content(phase, stage, wildcards.trial)
+    return files.pack_file(phase, stage, pack).id
+
+
+def train_job(study, phase, stage, pack, wildcards, threads):
     """What a training's message and command have that never makes a finished one stale."""
-    file = LAYOUT.trial(phase.study, phase.name, stage.slot(trial))
-    options = JobOptions(keep=phase.keep_at(stage), tracking=study.tracking.model_dump())
-    return {
-        "line": files.trial_line(phase, trial),
-        "settings": shlex.join(["--trial", str(file), *options.words()]),
-    }
+    options = JobOptions(keep=phase.keep_at(stage), tracking=study.tracking.model_dump()).words()
+    if not pack.is_alone:
+        workers = at_once(threads, phase.resources)
+        words = ["train_pack.py", "--pack", pack_of(phase, stage, pack)[0], "--at-once", workers]
+        line = files.pack_line(pack, workers)
+    else:
+        slot = stage.slot(wildcards.trial)
+        folder = LAYOUT.phase(phase.study, phase.name)
+        words = ["train.py", "--trial", folder.trial(slot), "--record", folder.record(slot)]
+        line = files.trial_line(phase, wildcards.trial)
+    command = shlex.join(map(str, [*words, *options]))
+    content = train_content(phase, stage, pack, wildcards) if pack.is_alone else ""
+    if content:
+        command += f" --content=@<(printf %s {shlex.quote(content)})"
+    return {"line": line, "command": command}

@@ -5,37 +5,42 @@
 #     results/{study}/{phase}/records/{slot}.json   the trial's result: a link into the run store
 #     results/{study}/{phase}/trials/{slot}.yaml    what it trains, where it is known
 #
-# The content of a known trial is a param: a new value of a grid adds jobs and changes no others. A
-# param that takes `input` is not recorded: settings never make a finished training stale. What
-# differs between rules is in params, since shell commands are formatted when a job starts, after
-# the loop. The content is passed as a file: one argument of a command ends at 128 kB. exec: a
-# scheduler's signals reach the trainer itself, and the job ends with it.
+# A rule for each pack of small trainings, and one with a wildcard for trials with a job each. What
+# is trained is a param: the content of a trial, or the digest of a pack, whose file
+# results/{study}/{phase}/packs/{digest}.json is written before the job starts. A param that takes
+# `input` is not recorded: settings never make a finished training stale. What differs between rules
+# is in params, since shell commands are formatted when a job starts, after the loop. A trial's
+# content is passed as a file: one argument of a command ends at 128 kB. exec: a scheduler's signals
+# reach the trainer itself, and the job ends with it.
 
 
-for study, phase, stage in STAGES:
+for study, phase, stage, pack in PACKS:
 
     rule:
         name:
-            rule_name("train", study, phase, stage.name)
+            rule_name("train", study, phase, files.train_suffix(stage, pack))
         input:
-            lambda wildcards, p=phase, s=stage: training_inputs(p, s, wildcards.trial),
+            lambda wildcards, of=(phase, stage, pack): training_inputs(*of, wildcards),
         output:
-            **files.training_outputs(LAYOUT, phase, stage),
+            **files.training_outputs(
+                LAYOUT, phase, stage, ("{trial}",) if pack.is_alone else pack.names
+            ),
         log:
-            files.log_file("train", study, phase, stage.folder, "{trial}"),
+            files.training_log(study, phase, stage, pack.log_name),
         wildcard_constraints:
-            trial=files.trial_pattern(phase, stage),
+            trial=files.trial_pattern(phase, stage, pack),
         conda:
             "../envs/resweep.yaml"
-        threads: need(phase, stage, "cpus")
+        threads: need(phase, stage, pack, "cpus")
         resources:
-            **train_resources(phase, stage),
+            **train_resources(phase, stage, pack),
         params:
-            content=lambda wildcards, p=phase, s=stage: files.trial_content(p, s, wildcards.trial),
-            job=lambda wildcards, input, of=(study, phase, stage): train_job(*of, wildcards.trial),
+            content=lambda wildcards, of=(phase, stage, pack): train_content(*of, wildcards),
+            job=lambda wildcards, input, threads, of=(study, phase, stage, pack): train_job(
+                *of, wildcards, threads
+            ),
         message:
             "{rule}: {params.job[line]}"
         shell:
-            "exec python workflow/scripts/train.py {params.job[settings]} "
-            "--content=@<(printf %s {params.content:q}) "
-            "--record {output.records} --log {log} --memory-mb {resources.mem_mb}"
+            "exec python workflow/scripts/{params.job[command]} "
+            "--log {log} --memory-mb {resources.mem_mb}"

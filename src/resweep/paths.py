@@ -83,6 +83,10 @@ class PhaseFolder:
         """Return the existing links to weights that are kept."""
         return sorted(self.models.glob("*"))
 
+    def pack(self, pack_id: str) -> Path:
+        """What the job of a pack trains."""
+        return self.path / "packs" / f"{pack_id}.json"
+
     @property
     def removed(self) -> Path:
         """Files of trials that are no longer part of the phase."""

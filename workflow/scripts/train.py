@@ -36,30 +36,23 @@ import functools
 import logging
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resweep.command_help import HelpFormatter
 from resweep.command_line import JsonArgument, file_path, text_argument
 from resweep.data.opened import Opened
-from resweep.errors import (
-    Interrupted,
-    ResweepError,
-    StoreError,
-    describe,
-    end_by_signal,
-    run_command,
-)
+from resweep.errors import ResweepError, end_by_signal, run_command
+from resweep.jobs.job_log import log_in_store, report, show_log, text_of
 from resweep.jobs.options import JobOptions
 from resweep.jobs.train_by_hand import plan_by_hand, result_text, train_by_hand
 from resweep.jobs.train_trial import train_trial
-from resweep.machine.launch import Answer, end_with_parent, under_torchrun
-from resweep.machine.log_file import ScreenFormatter, add_log_file
+from resweep.machine.answer import answer_of, answer_of_error
+from resweep.machine.children import end_now
+from resweep.machine.launch import RankZero, end_with_parent, under_torchrun
 from resweep.machine.signals import SAVED_AND_STOPPED, watch_signals
-from resweep.paths import RunFolder
 from resweep.systems.registry import system_of
 from resweep.systems.system import System
-from resweep.trials.trial import Trial, read_trial, require_unchanged, trial_from, write_trial
+from resweep.trials.trial import read_trial, require_unchanged, trial_from, write_trial
 
 if TYPE_CHECKING:
     from resweep.data.store import Prepared
@@ -90,7 +83,7 @@ def train_one_trial(words: list[str]) -> int:
         trial = read_trial(arguments.trial)
         require_unchanged(trial, arguments.trial)
     options = JobOptions.of(arguments)
-    set_up_logging(options.log_file, trial)
+    show_log(f"{trial.study}/{trial.phase}/{trial.trial}: ", options.log_file)
     if not under_torchrun():  # otherwise the process that started it did
         log.info("%s", trial.line)
     train = functools.partial(
@@ -110,20 +103,6 @@ def train_one_trial(words: list[str]) -> int:
         report(error)
         return SAVED_AND_STOPPED if signals else 1
     return 0
-
-
-def report(error: ResweepError | OSError) -> None:
-    """Log what ended a training; that it was asked to stop is not an error."""
-    log.log(logging.INFO if isinstance(error, Interrupted) else logging.ERROR, text_of(error))
-
-
-def text_of(error: ResweepError | OSError) -> str:
-    """Return the error for users; raises it again if it is a bug."""
-    if isinstance(error, ResweepError):
-        return str(error)
-    if error.filename is None:
-        raise error
-    return describe(error)
 
 
 def train_together(train: Callable[..., bool], system: System, device_name: str) -> None:
@@ -147,14 +126,14 @@ def train_together(train: Callable[..., bool], system: System, device_name: str)
 
         mirror_rank_zero(processes, build)
         return
-    answer = Answer()
+    rank_zero = RankZero()
     processes.join(device)
     try:
-        answer.trained(train(processes=processes))
+        rank_zero.answer(answer_of(train(processes=processes)))
     except ResweepError as error:
-        answer.failed(error)
+        rank_zero.answer(answer_of_error(error, str(error)))
     except OSError as error:
-        answer.failed(StoreError(text_of(error)))
+        rank_zero.answer(answer_of_error(error, text_of(error)))
     finally:
         processes.leave()
 
@@ -163,8 +142,9 @@ def train_parameters(words: list[str]) -> int:
     """Train a configuration by hand, or for a W&B agent."""
     plan = plan_by_hand(words)
     signals = watch_signals()
-    set_up_logging(None, plan.trial)
-    log.info("%s", plan.trial.line)
+    trial = plan.trial
+    show_log(f"{trial.study}/{trial.phase}/{trial.trial}: ")
+    log.info("%s", trial.line)
     try:
         record = train_by_hand(
             plan,
@@ -178,20 +158,6 @@ def train_parameters(words: list[str]) -> int:
         return SAVED_AND_STOPPED if signals else 1
     print(result_text(record, plan.layout))
     return 0 if record.status.was_trained else 1
-
-
-def log_in_store(run: Path) -> None:
-    """Log to a run's own log as well."""
-    add_log_file(RunFolder(run).log)
-
-
-def set_up_logging(file: Path | None, trial: Trial) -> None:
-    """Log to stderr under the trial's name, and to a file."""
-    shown = logging.StreamHandler(sys.stderr)
-    shown.setFormatter(ScreenFormatter(f"{trial.study}/{trial.phase}/{trial.trial}: "))
-    logging.basicConfig(level=logging.INFO, handlers=[shown])
-    if file:
-        add_log_file(file)
 
 
 def parse_arguments(words: list[str]) -> argparse.Namespace:
@@ -224,4 +190,4 @@ def content_argument(text: str) -> Any:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, end_now)

@@ -33,7 +33,6 @@ from resweep.store.heal import heal, is_sound
 from resweep.store.lock import RunLock
 from resweep.store.recorder import Recorder
 from resweep.store.retention import claim
-from resweep.store.run import Run
 from resweep.training.micro_batch_limit import MicroBatchLimit
 from resweep.trials.record import Status, link_record, read_record, write_own_record
 from resweep.trials.trial import Trial
@@ -78,39 +77,42 @@ def train_trial(
         ResweepError: A fault of the machine or of the data; the same call may succeed later.
         Exception: A training that failed twice, each time differently.
     """
-    if trial.empty:
-        write_own_record(record, Status.EMPTY, trial.empty)
+    job = ask_store(trial, record, options)
+    if job is None:
+        log.info("%s: in the store, %s", record, read_record(record).end_text)
         return False
+    return job.run(processes=processes, interrupted=interrupted, on_run=on_run)
+
+
+def ask_store(trial: Trial, record: Path, options: JobOptions) -> "TrainingJob | None":
+    """Link a trial's record if nothing needs to be trained; else return what does.
+
+    It imports no torch, takes no lock and waits for nobody, but prepares data that is missing.
+
+    Args:
+        trial: What to train.
+        record: Where the trial's record goes.
+        options: Of the job.
+
+    Raises:
+        ResweepError: A fault of the machine or of the data; the same call may succeed later.
+    """
+    if trial.empty is not None:
+        write_own_record(record, Status.EMPTY, trial.empty)
+        return None
     _require_store(record, options.layout)
     found = prepare_and_answer(trial, options.layout, weights=options.wants_weights)
     if isinstance(found, Infeasible):
-        return _infeasible(record, found.reason)
+        _infeasible(record, found.reason)
+        return None
     if options.keep != "none":  # before training, so that its weights are not pruned
         claim(found.run, trial.study, trial.phase, trial.trial)
-    if may_write(found.run.path) or not found.run.path.exists():
-        on_run(found.run.path)
-    starts_processes = launch.is_wanted(found.goal.training) and processes is None
+    job = TrainingJob(trial, record, options, found)
     served = found.record if isinstance(found, Served) else None
-    if served is not None and not is_sound(found.run, served):
-        served = None
-    # Before starting processes, wait here for another process that trains the run: without a GPU.
-    if served is None and (starts_processes or isinstance(found, Served)):
-        served = _answer_under_lock(found, options, interrupted)
-    if served is not None:
-        log.info("run %s: in the store", found.run.run_id)
-        _link(record, served, found.run, options)
-        return False
-    job = _Job(trial, record, options, found, interrupted)
-    work = f"{trial.study}/{trial.phase}/{trial.trial}"
-    gpus_needed = launch.processes_of_a_node(found.goal.training)
-    automatic = options.device in ("auto", "cuda")
-    with (
-        lease_gpu(work, interrupted, gpus_needed) if automatic else nullcontext() as gpu,
-        gpu_log(gpu, work),
-    ):
-        if gpu is not None:
-            log.info("using GPU %s", gpu)
-        return job.start_processes() if starts_processes else job.train_here(processes)
+    if served is not None and is_sound(found.run, served):
+        job.link(served)
+        return None
+    return job
 
 
 def _require_store(record: Path, layout: Layout) -> None:
@@ -131,59 +133,84 @@ def _infeasible(record: Path, reason: str) -> bool:
     return False
 
 
-def _link(record: Path, made: Path, run: Run, options: JobOptions) -> None:
-    """Link a trial's record, and name the weights if they were asked for."""
-    link_record(record, made)
-    if options.weights:
-        folder = run.path / checkpoint.folder_name(read_record(made).step)
-        if folder.is_dir():
-            log.info("weights: %s", folder)
-
-
-def _answer_under_lock(
-    found: Served | ToTrain, options: JobOptions, interrupted: Callable[[], bool]
-) -> Path | None:
-    """Return the record of a goal, written from the run's metrics if these suffice."""
-    run, goal = found.run, found.goal
-    with RunLock(run.path, options.lock_timeout, interrupted=interrupted):
-        heal(run, goal)
-        try:
-            served = run.find_record(goal)
-            if served is None and run.is_served(goal):
-                served = Recorder(run, goal).replay(goal.until, run.settled_stop(goal))
-        except DamagedFile:
-            return None  # the training restores what is damaged
-    return served
-
-
-class _Job:
-    """What is to be trained for one trial.
+class TrainingJob:
+    """What is to be trained for one trial; `ask_store` makes it.
 
     Args:
         trial: What to train.
         record: Where its record goes.
         options: Of the job.
         found: The run, and its goal.
-        interrupted: Whether to save and stop.
+
+    Attributes:
+        run_id: The run's name.
+        memory_mb: How much main memory the whole job uses, if it has other trainings; None
+            otherwise.
     """
 
-    def __init__(
-        self,
-        trial: Trial,
-        record: Path,
-        options: JobOptions,
-        found: Served | ToTrain,
-        interrupted: Callable[[], bool],
-    ):
+    def __init__(self, trial: Trial, record: Path, options: JobOptions, found: Served | ToTrain):
         self.trial = trial
         self.record = record
         self.options = options
-        self.run = found.run
+        self.found = found
         self.goal = found.goal
-        self.interrupted = interrupted
+        self.run_id = found.run.run_id
+        self.memory_mb: Callable[[], float] | None = None
+        self.interrupted = _never
         self.trained = False
 
-    def train_here(self, processes: "Processes | None") -> bool:
+    def run(
+        self,
+        *,
+        processes: "Processes | None" = None,
+        interrupted: Callable[[], bool] = _never,
+        on_run: Callable[[Path], None] = lambda folder: None,
+    ) -> bool:
+        """Train, and link the record; arguments, result and errors of `train_trial`."""
+        self.interrupted = interrupted
+        run, training = self.found.run, self.goal.training
+        if may_write(run.path) or not run.path.exists():
+            on_run(run.path)
+        starts_processes = launch.is_wanted(training) and processes is None
+        # Before starting processes, wait here for another process that trains the run: without a
+        # GPU.
+        if starts_processes or isinstance(self.found, Served):
+            served = self._answer_under_lock()
+            if served is not None:
+                return self._end(served)
+        work = f"{self.trial.study}/{self.trial.phase}/{self.trial.trial}"
+        gpus_needed = launch.processes_of_a_node(training)
+        automatic = self.options.device in ("auto", "cuda")
+        with (
+            lease_gpu(work, interrupted, gpus_needed) if automatic else nullcontext() as gpu,
+            gpu_log(gpu, work),
+        ):
+            if gpu is not None:
+                log.info("using GPU %s", gpu)
+            return self._start_processes() if starts_processes else self._train_here(processes)
+
+    def link(self, made: Path) -> None:
+        """Link a record of the store, and name the weights if they were asked for."""
+        link_record(self.record, made)
+        if self.options.weights:
+            folder = self.found.run.path / checkpoint.folder_name(read_record(made).step)
+            if folder.is_dir():
+                log.info("weights: %s", folder)
+
+    def _answer_under_lock(self) -> Path | None:
+        """Return the record of the goal, written from the run's metrics if these suffice."""
+        run, goal = self.found.run, self.goal
+        with RunLock(run.path, self.options.lock_timeout, interrupted=self.interrupted):
+            heal(run, goal)
+            try:
+                served = run.find_record(goal)
+                if served is None and run.is_served(goal):
+                    served = Recorder(run, goal).replay(goal.until, run.settled_stop(goal))
+            except DamagedFile:
+                return None  # the training restores what is damaged
+        return served
+
+    def _train_here(self, processes: "Processes | None") -> bool:
         """Train in this process; returns whether anything was trained."""
         # importing torch takes seconds, which a link does not need, and reads the visible GPUs
         from resweep.store.advance import advance
@@ -198,6 +225,7 @@ class _Job:
             keep_weights=options.keep != "none",
             lock_timeout=options.lock_timeout,
             memory_limit_mb=options.memory_limit_mb,
+            memory_mb=self.memory_mb,
             interrupted=self.interrupted,
             around=self._follow,
         )
@@ -211,7 +239,13 @@ class _Job:
             made = work() if processes else retry_once(work)
         except ConfigError as error:  # some errors are only found by building the model
             return _infeasible(self.record, str(error))
-        _link(self.record, made, self.run, self.options)
+        return self._end(made)
+
+    def _end(self, made: Path) -> bool:
+        """Link the record; returns whether anything was trained."""
+        self.link(made)
+        origin = "" if self.trained else "in the store, "
+        log.info("%s: %s%s", self.record, origin, read_record(self.record).end_text)
         return self.trained
 
     def _follow(self, folder: Path, step: int) -> AbstractContextManager[None]:
@@ -220,20 +254,20 @@ class _Job:
         return follow(
             folder,
             step,
-            run_id=self.run.run_id,
+            run_id=self.run_id,
             trial=self.trial,
             tracking=options.tracking,
             layout=options.layout,
             rules=self.goal.rules,
         )
 
-    def start_processes(self) -> bool:
+    def _start_processes(self) -> bool:
         """Have processes train it, with smaller micro-batches while they run out of memory."""
         training = self.goal.training
         if self.options.device.startswith("cuda:"):
             hint = f"is one GPU for {training.processes} processes; use auto or cuda"
             raise ConfigError(Problem("command line", "--device", self.options.device, hint))
-        limit = MicroBatchLimit(self.run.path, None)
+        limit = MicroBatchLimit(self.found.run.path, None)
 
         def start() -> bool:
             while True:
@@ -242,7 +276,7 @@ class _Job:
                     return self._launch(training)
                 except launch.Crashed as error:
                     if self.interrupted():
-                        text = f"run {self.run.run_id}: {error} while stopping"
+                        text = f"run {self.run_id}: {error} while stopping"
                         raise Interrupted(text) from None
                     if limit.read() == known:
                         raise

@@ -22,21 +22,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from signal import SIGTERM
 
-from pydantic import TypeAdapter
-from typing_extensions import TypedDict
-
 from resweep.config.training_section import Training
-from resweep.errors import (
-    ConfigError,
-    Interrupted,
-    LeaseLost,
-    LockTimeout,
-    Problem,
-    ProcessLost,
-    ResweepError,
-)
+from resweep.errors import ConfigError, Problem, ResweepError
 from resweep.files import write_atomically
 from resweep.json_files import read_json, write_json
+from resweep.machine.answer import ANSWER, Answer, trained
 from resweep.plurals import counted
 
 FOLDER = "RESWEEP_LAUNCH"  # tells the processes where the answer goes
@@ -46,19 +36,8 @@ POLL_SECONDS = 0.2
 GRACE_SECONDS = 600
 SIGNALS = "SIGTERM,SIGINT,SIGUSR1,SIGHUP,SIGQUIT"
 SCRIPT = Path("workflow", "scripts", "train.py")
-ERRORS = {kind.__name__: kind for kind in (Interrupted, LeaseLost, LockTimeout, ProcessLost)}
 PR_SET_PDEATHSIG = 1
 
-
-class _Answer(TypedDict):
-    """What rank 0 did, or the error that it raised."""
-
-    trained: bool
-    error: str | None
-    text: str
-
-
-_ANSWER = TypeAdapter(_Answer)
 
 log = logging.getLogger(__name__)
 
@@ -171,16 +150,14 @@ def _signal(folder: Path) -> bool:
 
 def _read_answer(folder: Path, code: int) -> bool:
     try:
-        answer: _Answer = read_json(folder / "answer.json", "run the same command again", _ANSWER)
+        answer: Answer = read_json(folder / "answer.json", "run the same command again", ANSWER)
     except FileNotFoundError:
         raise Crashed(f"the processes of the training exited with code {code}") from None
-    if answer["error"] is None:
-        return answer["trained"]
-    raise ERRORS.get(answer["error"], ResweepError)(answer["text"])
+    return trained(answer)
 
 
-class Answer:
-    """Rank 0's side: writes its process id, and the result.
+class RankZero:
+    """Rank 0's side: writes its process id, and its answer.
 
     Args:
         environment: Names the folder of the launch, if there is one.
@@ -191,17 +168,10 @@ class Answer:
         if self.folder is not None:
             write_atomically(self.folder / "pid", str(os.getpid()))
 
-    def trained(self, trained: bool) -> None:
-        """Report that the trial has its record."""
-        self._write({"trained": trained, "error": None, "text": ""})
-
-    def failed(self, error: ResweepError) -> None:
-        """Report what was raised."""
-        self._write({"trained": False, "error": type(error).__name__, "text": str(error)})
-
-    def _write(self, answer: "_Answer") -> None:
+    def answer(self, answer: Answer) -> None:
+        """Write the answer."""
         if self.folder is not None:
-            write_json(self.folder / "answer.json", dict(answer))
+            write_json(self.folder / "answer.json", answer)
 
 
 def _free_port() -> int:

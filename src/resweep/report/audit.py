@@ -13,14 +13,13 @@ from resweep.errors import DamagedFile
 from resweep.paths import Layout
 from resweep.ranking.old_bests import find_old_bests, kept_text
 from resweep.report.unchanged import Unchanged
-from resweep.search.rungs import step_of
 from resweep.search.stages import Stage
 from resweep.store import checkpoints as checkpoint
 from resweep.store.answer import Infeasible, Served, Unknown, answer
 from resweep.store.run import Run
 from resweep.study.fill import Fill
 from resweep.study.study import Phase, Study, distinct
-from resweep.systems.registry import find_system, metric_of, system_of
+from resweep.systems.registry import find_system, system_of
 from resweep.trials.record import Status, read_record
 from resweep.trials.trial import Trial
 
@@ -99,7 +98,7 @@ def _audit_phase(
                 states.setdefault(trial.trial, set()).add(state)
             if stands:
                 unchanged.add_record(record)
-    _add_open(cost, open_at, study, phase, layout)
+    _add_open(cost, open_at, phase, layout)
     cost.stored = len([found for found in states.values() if found == {STORED}])
     cost.infeasible = len([found for found in states.values() if Status.INFEASIBLE in found])
     return cost
@@ -178,15 +177,14 @@ def _add_run(
     seen[run] = max(begin, until)
 
 
-def _add_open(
-    cost: PhaseCost, open_at: Mapping[int, int], study: Study, phase: Phase, layout: Layout
-) -> None:
+def _add_open(cost: PhaseCost, open_at: Mapping[int, int], phase: Phase, layout: Layout) -> None:
     """Add the slots that are open at stages of a phase, with the most that they may train."""
     if not open_at:
         return
-    configs = _possible_configs(study, phase)
+    configs = _possible_configs(phase)
     for position, slots in open_at.items():
-        steps = [_steps_of_stage(config, phase, position, layout) for config in configs]
+        stage = phase.stages[position]
+        steps = [phase.steps_at(stage, config, _horizon(config, layout)) for config in configs]
         units = [
             count * system_of(config).cost(config, None).step_units
             for config, count in zip(configs, steps, strict=True)
@@ -196,33 +194,12 @@ def _add_open(
         cost.units += slots * max(units)
 
 
-def _possible_configs(study: Study, phase: Phase) -> list[dict[str, Any]]:
+def _possible_configs(phase: Phase) -> list[dict[str, Any]]:
     """Return what a slot of a phase may train, as far as it is known: at least one."""
     schema = system_of(phase.config).schema
-    configs = [compose.assign(phase.config, one) for one in distinct(_possible(study, phase))]
+    possible = distinct(map(dict, phase.possible()))
+    configs = [compose.assign(phase.config, one) for one in possible]
     return [one for one in configs if compose.infeasible(one, schema) is None] or [phase.config]
-
-
-def _possible(study: Study, phase: Phase) -> Iterator[dict[str, Any]]:
-    """Yield what the slots of a phase may be assigned: what it varies, or a phase above it."""
-    yield {}
-    yield from map(dict, phase.varied())
-    for source in phase.asks:
-        yield from _possible(study, study.phase(source))
-
-
-def _steps_of_stage(config: dict[str, Any], phase: Phase, position: int, layout: Layout) -> int:
-    """Steps that a configuration would be trained for at a stage."""
-    horizon = _horizon(config, layout)
-    metric = metric_of(config, phase.metric)
-    stage = phase.stages[position]
-
-    def end(band: int | None) -> int:
-        step = step_of(band, metric, config["training"])
-        return horizon if step is None else min(step, horizon)
-
-    begin = 0 if stage.first else end(phase.stages[position - 1].rung.band)
-    return end(stage.rung.band) - begin
 
 
 def _horizon(config: dict[str, Any], layout: Layout) -> int:

@@ -68,12 +68,13 @@ def advance(goal: Goal, surroundings: Surroundings, layout: Layout) -> Path:
     progress = {"step": 0}
 
     def details() -> dict[str, Any]:
-        # The other processes on this machine share the limit, and need about as much.
-        count = surroundings.processes.local_world_size
-        main_memory = round(memory_mb(torch.device("cpu")) * count)
+        if surroundings.memory_mb is not None:
+            used = surroundings.memory_mb()
+        else:  # the other processes on this machine share the limit, and need about as much
+            used = memory_mb(torch.device("cpu")) * surroundings.processes.local_world_size
         return {
             **progress,
-            "memory_mb": main_memory,
+            "memory_mb": round(used),
             "memory_limit_mb": surroundings.memory_limit_mb,
         }
 

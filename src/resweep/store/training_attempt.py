@@ -45,6 +45,7 @@ class Surroundings:
         keep_weights: Whether to save weights at the end if it has to be trained.
         lock_timeout: Seconds to wait for another process that advances the same run.
         memory_limit_mb: The scheduler's limit, to distinguish out of memory from a kill.
+        memory_mb: How much of it the whole job uses; None: this process and its equals.
         interrupted: Whether to save and stop.
         around: Entered while the run is trained, with its folder and the step it continues from.
     """
@@ -54,6 +55,7 @@ class Surroundings:
     keep_weights: bool = True
     lock_timeout: float = 3600.0
     memory_limit_mb: int | None = None
+    memory_mb: Callable[[], float] | None = None
     interrupted: Callable[[], bool] = field(default=lambda: False)
     around: Callable[[Path, int], AbstractContextManager[Any]] = field(
         default=lambda folder, step: nullcontext()

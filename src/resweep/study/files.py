@@ -4,14 +4,18 @@
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from resweep.canonical import canonical_json
 from resweep.data.source import data_id
 from resweep.paths import Layout
+from resweep.plurals import counted
 from resweep.search.stages import Stage
+from resweep.study.packs import Pack
 from resweep.study.study import Phase, Study
 from resweep.systems.registry import find_system, system_of
+from resweep.trials.pack import Asked, PackFile
 from resweep.trials.trial import Trial
 
 LOGS = Path("logs")
@@ -48,7 +52,11 @@ def phase_rules(phase: Phase, study: Study | None = None) -> list[str]:
         phase: The phase.
         study: Its study where there are several: its name is included.
     """
-    parts = [("train", stage.name) for stage in phase.stages]
+    parts = [
+        ("train", train_suffix(stage, pack))
+        for stage in phase.stages
+        for pack in phase.packs[stage.name]
+    ]
     parts += [(fill.verb, fill.stage) for fill in phase.fills(Layout())]
     parts += [(verb, "") for verb in VERBS_OF_PHASES]
     return [_rule_name(verb, study, phase, stage) for verb, stage in parts]
@@ -116,18 +124,31 @@ def trial_data_stamp(layout: Layout, phase: Phase, trial: str) -> Path:
     return layout.study(phase.study).data_stamp(data)
 
 
-def training_inputs(layout: Layout, phase: Phase, stage: Stage, trial: str) -> list[Path]:
-    """Return what the training of a trial waits for: its data, or its trial file."""
+def train_suffix(stage: Stage, pack: Pack) -> str:
+    """Return what tells the rule of a pack from others of its phase: b1, p2, r02_b1_p3."""
+    return "_".join(part for part in (stage.name, pack.name) if part)
+
+
+def training_inputs(layout: Layout, phase: Phase, stage: Stage, names: Iterable[str]) -> list[Path]:
+    """Return what the training of trials waits for: their data, or their trial files."""
+    folder = layout.phase(phase.study, phase.name)
     if phase.is_known(stage):
-        return [trial_data_stamp(layout, phase, trial)]
-    return [layout.trial(phase.study, phase.name, stage.slot(trial))]
+        return list(dict.fromkeys(trial_data_stamp(layout, phase, name) for name in names))
+    return [folder.trial(stage.slot(name)) for name in names]
 
 
-def training_outputs(layout: Layout, phase: Phase, stage: Stage) -> dict[str, list[Path]]:
-    """Return what the training of a trial writes, with `{trial}` for its name."""
-    folder, slot = layout.phase(phase.study, phase.name), stage.slot("{trial}")
-    trials = {"trials": [folder.trial(slot)]} if phase.is_known(stage) else {}
-    return {**trials, "records": [folder.record(slot)]}
+def training_outputs(
+    layout: Layout, phase: Phase, stage: Stage, names: Iterable[str]
+) -> dict[str, list[Path]]:
+    """Return what the training of trials writes; a name may be a wildcard."""
+    folder, slots = layout.phase(phase.study, phase.name), [stage.slot(name) for name in names]
+    trials = {"trials": [folder.trial(slot) for slot in slots]} if phase.is_known(stage) else {}
+    return {**trials, "records": [folder.record(slot) for slot in slots]}
+
+
+def training_log(study: Study, phase: Phase, stage: Stage, name: str) -> str:
+    """Return the log of a training, or of a pack by its own name."""
+    return log_file("train", study, phase, stage.folder, name)
 
 
 def trial_content(phase: Phase, stage: Stage, trial: str) -> str:
@@ -137,14 +158,33 @@ def trial_content(phase: Phase, stage: Stage, trial: str) -> str:
     return canonical_json(phase.known_trial(trial, stage).content())
 
 
+def pack_file(phase: Phase, stage: Stage, pack: Pack) -> PackFile:
+    """Return what the job of a pack trains."""
+    names = PackFile(
+        study=phase.study, phase=phase.name, folder=stage.folder, trials=tuple(pack.names)
+    )
+    if not phase.is_known(stage):
+        return names
+    asked = (
+        Asked(assignments=phase.assigned(name), stop=phase.known_stop(name, stage))
+        for name in pack.names
+    )
+    return replace(names, config=phase.config, asked=tuple(asked))
+
+
 def trial_line(phase: Phase, trial: str) -> str:
     """Return a trial's name and what it varies, as far as that is known before any job."""
     return Trial(phase.study, phase.name, trial, assignments=phase.assigned(trial)).line
 
 
-def trial_pattern(phase: Phase, stage: Stage) -> str:
-    """Return a regular expression that matches the trials of a stage in its folder."""
-    return TRIAL if phase.is_known(stage) else "|".join(stage.names)
+def pack_line(pack: Pack, workers: int) -> str:
+    """Return what the job of a pack does, for people."""
+    return f"{counted(len(pack.names), 'trial')}, {workers} at once"
+
+
+def trial_pattern(phase: Phase, stage: Stage, pack: Pack) -> str:
+    """Return a regular expression that matches the trials with a job each, in their folder."""
+    return TRIAL if phase.is_known(stage) and pack.only else "|".join(pack.names)
 
 
 def asked_configs(layout: Layout, phase: Phase) -> list[Path]:

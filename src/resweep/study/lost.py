@@ -5,7 +5,7 @@ and the run is then trained again. Where none of a study's records leads to a ru
 is more likely away: its disk is not mounted, or a link leads elsewhere. Nothing is changed here.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,20 +45,21 @@ class Lost:
         if len(self.runs) > MOST_NAMED:
             yield f"... and so are those of {len(self.runs) - MOST_NAMED} more records"
 
-    def stops(self, record: Path, *, builds: bool, plan: str | None) -> str | None:
-        """Return why a call that asks for a record cannot do what it says; None if it can.
+    def stops(self, records: Iterable[Path], *, builds: bool, plan: str | None) -> str | None:
+        """Return why a call that asks for records cannot do what it says; None if it can.
 
         Args:
-            record: Of a trial of the study.
+            records: Of trials of the study.
             builds: Whether the call runs jobs. It would train everything into another store.
             plan: The command that plans the whole study, where this one only plans some files.
                 Snakemake would call these up to date, although a record behind them is gone.
         """
         if builds:
             return self.store_missing
-        if plan and record in self.runs:
-            return self.store_missing or f"{self.reason(record)}; this plans its training: {plan}"
-        return None
+        lost = next((record for record in records if record in self.runs), None) if plan else None
+        if lost is None:
+            return None
+        return self.store_missing or f"{self.reason(lost)}; this plans its training: {plan}"
 
 
 def find_lost(layout: Layout, study: Study) -> Lost:

@@ -9,6 +9,7 @@ from resweep.config.section import MOST, MOST_SIZE, Count, Positive, Size
 from resweep.study.names import WandbName
 from resweep.study.sbatch_options import read_sbatch_options
 
+MOST_OF_A_PACK = 1000
 # One zero: -0.0 has no canonical form. Bounded: products with metrics are numbers.
 Weight = Annotated[float, Field(ge=-MOST, le=MOST), AfterValidator(lambda value: value + 0.0)]
 
@@ -86,6 +87,10 @@ class Publish(Part):
 class Resources(Part):
     """What one training asks a cluster for; null is estimated from the trial (docs/slurm.md)."""
 
+    pack: Annotated[Size, Field(le=MOST_OF_A_PACK)] | Literal["auto"] = Field(
+        "auto", description="trials of one job (packs.md); auto packs small trainings"
+    )
+    workers: Size = Field(8, description="trainings of a pack that run at once, if there are cores")
     gpus: Annotated[Count, Field(le=MOST_SIZE)] = Field(
         1, description="GPUs per node, at least one per process; 0 trains on CPU nodes"
     )

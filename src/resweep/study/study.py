@@ -6,17 +6,22 @@ The rest of a phase is in the module of its kind (`resweep.study.kinds`).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from typing import Any, ClassVar
 
 from resweep.canonical import canonical_json
+from resweep.config import compose
 from resweep.paths import Layout
+from resweep.search.rungs import step_of
 from resweep.search.stages import Stage, lay_out
 from resweep.study.fill import Fill
 from resweep.study.metric import PhaseScore
+from resweep.study.packs import Pack, Work, divide, most_of, size_key, work_of
 from resweep.study.schema import Publish, Resources, Score, Tracking
+from resweep.systems.registry import metric_of
 from resweep.trials.trial import Trial
 
 
@@ -81,6 +86,10 @@ class Phase(ABC):
         """Return a trial of a stage that is known; raises LookupError otherwise."""
         raise LookupError(f"{self.name}/{trial}: a job fills it")
 
+    def known_stop(self, trial: str, stage: Stage) -> int | None:
+        """Return the step at which a known trial of a stage should stop; None for its horizon."""
+        return None
+
     def assigned(self, trial: str) -> dict[str, Any]:
         """Return what a known trial varies, path -> value; nothing while a job has to fill it."""
         return {}
@@ -97,6 +106,53 @@ class Phase(ABC):
     def data_settings(self) -> list[dict[str, Any]]:
         """Return the distinct data settings of the phase's trials, as far as they are known."""
         return [self.config["data"]]
+
+    def possible(self) -> Iterable[Mapping[str, Any]]:
+        """Yield what a slot may be assigned, as far as that is known; at least once nothing."""
+        return [{}, *self.varied()]
+
+    @cached_property
+    def packs(self) -> Mapping[str, tuple[Pack, ...]]:
+        """Which trials a training job serves, by the name of their stage."""
+        wanted = self.resources.pack
+        return {
+            stage.name: divide(stage.names, self._work_at(stage), wanted) for stage in self.stages
+        }
+
+    def _work_at(self, stage: Stage) -> Iterator[Work]:
+        """Yield the work of each trial of a stage; of those filled later, the most possible."""
+        known: dict[Hashable, Work] = {}
+
+        def look(assigned: Mapping[str, Any]) -> Work:
+            key = size_key(assigned)
+            if key not in known:
+                config = compose.assign(self.config, assigned)
+                known[key] = work_of(config, lambda horizon: self.steps_at(stage, config, horizon))
+            return known[key]
+
+        if self.is_known(stage):
+            yield from (look(self.assigned(name)) for name in stage.names)
+        else:
+            yield from repeat(most_of(list(map(look, self.possible()))), len(stage.names))
+
+    def steps_at(self, stage: Stage, config: Mapping[str, Any], horizon: int) -> int:
+        """Return for how many steps a configuration is trained at a stage.
+
+        Args:
+            stage: One of its stages.
+            config: Complete.
+            horizon: Its steps without rungs.
+        """
+        metric, training = metric_of(config, self.metric), config["training"]
+
+        def end(band: int | None) -> int:
+            step = step_of(band, metric, training)
+            return horizon if step is None else min(step, horizon)
+
+        if stage.first:
+            return end(stage.rung.band)
+        before = self.stages[self.stages.index(stage) - 1]
+        return end(stage.rung.band) - end(before.rung.band)
 
     @property
     def metric(self) -> str:

@@ -264,6 +264,13 @@ class System(ABC):
 
     # Training
 
+    def load(self, config: Mapping[str, Any]) -> None:  # noqa: B027 (as above)
+        """Import what a training of a resolved configuration needs.
+
+        Trainings that are forked from one process share what it has imported. So this must not
+        start a thread or touch a GPU. What it leaves out, each training imports for itself.
+        """
+
     def check_buildable(self, config: Mapping[str, Any]) -> None:  # noqa: B027 (as above)
         """Check that the model can be built, before a device is used; raises ConfigError."""
 

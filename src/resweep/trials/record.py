@@ -233,7 +233,6 @@ def write_own_record(path: Path, status: Status, reason: str) -> None:
 def link_record(path: Path, record: Path) -> None:
     """Make a trial's record: a relative link to the immutable one in the store."""
     link_relative(path, record)
-    log.info("%s: %s", path, read_record(record).end_text)
 
 
 def record_paths(names: Sequence[str]) -> list[Path]:

@@ -55,8 +55,8 @@ def answer(monkeypatch, folder: Path, code: str) -> bool:
     """Launch a process that does this in place of rank 0."""
     script = folder / "rank_0.py"
     script.write_text(
-        "import os\nfrom resweep.errors import *\nfrom resweep.machine.launch import Answer\n"
-        + code
+        "import os\nfrom resweep.errors import *\nfrom resweep.machine.answer import *\n"
+        "from resweep.machine.launch import RankZero\n" + code
     )
     monkeypatch.setattr(launch, "command", lambda *_: [sys.executable, str(script)])
     return launch.launch(TRAINING, [], lambda: False)
@@ -64,19 +64,19 @@ def answer(monkeypatch, folder: Path, code: str) -> bool:
 
 @pytest.mark.parametrize("trained", [True, False])
 def test_what_rank_0_says_comes_back(monkeypatch, tmp_path, trained):
-    assert answer(monkeypatch, tmp_path, f"Answer().trained({trained})") is trained
+    assert answer(monkeypatch, tmp_path, f"RankZero().answer(answer_of({trained}))") is trained
 
 
 @pytest.mark.parametrize("kind", [Interrupted, LockTimeout, DataError, ResweepError])
 def test_what_rank_0_raises_is_raised(monkeypatch, tmp_path, kind):
-    told = kind if kind in (Interrupted, LockTimeout) else ResweepError
-    with pytest.raises(told, match=r"^saved at step 3$"):
-        answer(monkeypatch, tmp_path, f"Answer().failed({kind.__name__}('saved at step 3'))")
+    error = f"{kind.__name__}('saved at step 3')"
+    with pytest.raises(kind, match=r"^saved at step 3$"):
+        answer(monkeypatch, tmp_path, f"RankZero().answer(answer_of_error({error}, str({error})))")
 
 
 def test_no_answer_is_a_crash(monkeypatch, tmp_path):
     with pytest.raises(launch.Crashed, match=r"\b7\b"):
-        answer(monkeypatch, tmp_path, "Answer()\nos._exit(7)")
+        answer(monkeypatch, tmp_path, "RankZero()\nos._exit(7)")
 
 
 # A training job of two processes

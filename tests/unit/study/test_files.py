@@ -97,19 +97,20 @@ def test_what_a_training_waits_for_and_writes(quickstart: Study) -> None:
     sweep, rerun = quickstart.phases
     (stage,) = sweep.stages
     (data,) = sweep.data_settings()
-    waits = files.training_inputs(LAYOUT, sweep, stage, stage.names[0])
+    waits = files.training_inputs(LAYOUT, sweep, stage, stage.names)
     assert names(waits) == [
         f"results/quickstart/data/{data_id(system_of(sweep.config), data)}.json"
     ]
-    assert files.training_outputs(LAYOUT, sweep, stage).keys() == {"trials", "records"}
+    assert files.training_outputs(LAYOUT, sweep, stage, ["{trial}"]).keys() == {"trials", "records"}
     assert files.trial_content(sweep, stage, stage.names[0]).startswith('{"assignments":{')
 
     (stage,) = rerun.stages
-    waits = files.training_inputs(LAYOUT, rerun, stage, "01")
+    waits = files.training_inputs(LAYOUT, rerun, stage, ["01"])
     assert names(waits) == ["results/quickstart/rerun/trials/01.yaml"]
-    assert files.training_outputs(LAYOUT, rerun, stage).keys() == {"records"}
+    assert files.training_outputs(LAYOUT, rerun, stage, ["{trial}"]).keys() == {"records"}
     assert files.trial_content(rerun, stage, "01") == ""
-    assert files.trial_pattern(rerun, stage) == "|".join(rerun.trials)
+    (pack,) = rerun.packs[stage.name]
+    assert files.trial_pattern(rerun, stage, pack) == "|".join(rerun.trials)
 
 
 def test_every_trial_file_that_no_training_writes_is_filled_once(adaptive: Study) -> None:

@@ -80,11 +80,11 @@ def test_a_plan_of_single_files_stops_at_a_lost_record_only(layout: Layout, stud
     shutil.rmtree(layout.run(run_of(first)))
     gone, there = min(records(layout, study, first)), min(records(layout, study, last))
     lost = find_lost(layout, study)
-    stops = lost.stops(gone, builds=False, plan="snakemake -n")
+    stops = lost.stops([gone], builds=False, plan="snakemake -n")
     assert stops is not None and str(gone) in stops and stops.endswith(": snakemake -n")
-    assert lost.stops(there, builds=False, plan="snakemake -n") is None
-    assert lost.stops(gone, builds=False, plan=None) is None
-    assert lost.stops(gone, builds=True, plan=None) is None
+    assert lost.stops([there], builds=False, plan="snakemake -n") is None
+    assert lost.stops([gone], builds=False, plan=None) is None
+    assert lost.stops([gone], builds=True, plan=None) is None
 
 
 @pytest.mark.parametrize("left", ["no folder", "an empty folder", "other runs", "a broken link"])
@@ -102,9 +102,9 @@ def test_a_store_without_any_run_of_the_study_is_missing(
     assert lost.store_missing is not None and str(layout.runs) in lost.store_missing
     assert list(lost.lines()) == [lost.store_missing]
     record = next(iter(lost.runs))
-    assert lost.stops(record, builds=True, plan=None) == lost.store_missing
-    assert lost.stops(record, builds=False, plan="snakemake -n") == lost.store_missing
-    assert lost.stops(record, builds=False, plan=None) is None
+    assert lost.stops([record], builds=True, plan=None) == lost.store_missing
+    assert lost.stops([record], builds=False, plan="snakemake -n") == lost.store_missing
+    assert lost.stops([record], builds=False, plan=None) is None
 
 
 def test_forgotten_runs_are_not_a_missing_store(layout: Layout, study: Study) -> None:

@@ -3,8 +3,8 @@
 top{k}_best_configs.yaml of the earlier phase  ->  numbered slots, configurations outermost
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -71,6 +71,7 @@ class RerunFile(PhaseFile):
                 for path, value in around.overrides.items()
             },
             source=source.name,
+            source_phase=source,
             top=top,
             seeds=tuple(seeds),
             **around.common,
@@ -122,7 +123,8 @@ class RerunPhase(Phase):
 
     Attributes:
         overrides: path -> value, set on top of the best trial's assignments.
-        source: The phase whose best trials are rerun.
+        source: Name of the phase whose best trials are rerun.
+        source_phase: That phase.
         top: How many of them.
         seeds: Seeds that each of them is trained with.
     """
@@ -132,6 +134,7 @@ class RerunPhase(Phase):
 
     overrides: Mapping[str, Any]
     source: str
+    source_phase: Phase = field(repr=False)
     top: int
     seeds: tuple[int, ...]
 
@@ -139,6 +142,12 @@ class RerunPhase(Phase):
     def trials(self) -> list[str]:
         """Numbers of the slots."""
         return list(numbers(self.top * len(self.seeds)))
+
+    def possible(self) -> Iterator[Mapping[str, Any]]:
+        """Yield what its source may assign, with the overrides on top."""
+        yield {}
+        for assigned in self.source_phase.possible():
+            yield {**assigned, **self.overrides}
 
     @property
     def asks(self) -> Mapping[str, int]:

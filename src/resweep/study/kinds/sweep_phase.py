@@ -148,16 +148,21 @@ class SweepPhase(Phase):
 
     def known_trial(self, trial: str, stage: Stage) -> Trial:
         """Return a trial of the first rung of a grid or random sweep."""
-        config = self.trial_config(trial)
-        stop = step_of(stage.rung.band, metric_of(config, self.metric), config["training"])
         return Trial(
             self.study,
             self.name,
             trial,
-            config=config,
+            config=self.trial_config(trial),
             assignments=self.assignments[trial],
-            stop=stop,
+            stop=self.known_stop(trial, stage),
         )
+
+    def known_stop(self, trial: str, stage: Stage) -> int | None:
+        """Return the step of the first rung; None without rungs."""
+        if stage.rung.band is None:
+            return None
+        config = self.trial_config(trial)
+        return step_of(stage.rung.band, metric_of(config, self.metric), config["training"])
 
     def assigned(self, trial: str) -> dict[str, Any]:
         """Return what a trial of a grid or random sweep varies; nothing for a suggested one."""

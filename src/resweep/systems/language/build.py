@@ -30,6 +30,17 @@ def build_model(section: Model, parent: Path | None = None) -> LanguageModel:
     return LoraModel(section, parent)
 
 
+def load_kind(section: Model) -> None:
+    """Import what a kind of model needs besides torch."""
+    if section.kind == "gpt":
+        return
+    from resweep.systems.language.hf import load_class
+
+    load_class(section.config["model_type"])
+    if section.lora_rank is not None:
+        import resweep.systems.language.lora  # noqa: F401
+
+
 def check_model(section: Model, from_weights: bool) -> None:
     """Check that transformers can build the model, without building it.
 

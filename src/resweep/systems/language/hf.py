@@ -7,6 +7,7 @@ Weights are float32 and have transformers' names, tied ones once. Attention is t
 `model.dropout` sets all dropout probabilities.
 """
 
+import contextlib
 import copy
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,7 +19,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedConfig
 from transformers.core_model_loading import revert_weight_conversion
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+)
 from transformers.utils import logging
 
 from resweep.config.spelling import nearest
@@ -83,6 +87,12 @@ def make_config(section: Model, from_weights: bool) -> PreTrainedConfig:
         if default_token and value >= vocab_size:
             setattr(config, key, None)  # a default for another vocabulary
     return config
+
+
+def load_class(model_type: str) -> None:
+    """Import the class of a kind of model; one that cannot be had is reported when it is built."""
+    with contextlib.suppress(ImportError, LookupError):
+        MODEL_FOR_CAUSAL_LM_MAPPING[CONFIG_MAPPING[model_type]]
 
 
 class HfModel(LanguageModel):

@@ -197,6 +197,14 @@ class LanguageSystem(System):
         """Return a warning if the weights were made with another tokenizer."""
         return language_weights.compare_tokens(config, TokenData(data))
 
+    def load(self, config: Mapping[str, Any]) -> None:
+        """Import the objective and the learner, and transformers for its models only."""
+        import resweep.systems.language.objective
+        import resweep.training.gradient_learner  # noqa: F401
+        from resweep.systems.language.build import load_kind
+
+        load_kind(Model.model_validate(config["model"]))
+
     def check_buildable(self, config: Mapping[str, Any]) -> None:
         """Check that transformers can build the model."""
         from resweep.systems.language.build import check_model

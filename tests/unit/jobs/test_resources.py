@@ -1,12 +1,21 @@
 """What trials ask a scheduler for, and how long an answer is kept."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from resweep.jobs import resources
-from resweep.jobs.resources import CACHED_SECONDS, LINK, Needs, TrialNeeds, scheduler_resources
+from resweep.jobs.resources import (
+    CACHED_SECONDS,
+    LINK,
+    Estimate,
+    JobNeeds,
+    estimate,
+    scheduler_resources,
+)
 from resweep.paths import Layout
+from resweep.search.stages import Stage
 from resweep.study.data_sets import data_sets
 from resweep.study.load import load_study
 from resweep.study.schema import Resources
@@ -14,6 +23,7 @@ from resweep.study.study import Phase, Study
 from resweep.trials.trial import Trial, write_trial
 
 ROOT = Path(__file__).resolve().parents[3]
+CONFIG = load_study(ROOT / "config/studies/quickstart.yaml", ROOT / "config").phases[0].config
 
 
 @pytest.fixture(scope="module")
@@ -33,36 +43,38 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
     """Trials that the store was asked about; each gets another answer."""
     seen: list[dict] = []
 
-    def answer(trial: Trial, *more: object) -> Needs:
-        seen.append({"config": trial.config, "stop": trial.stop, "empty": trial.empty})
-        return Needs(gpus=1, mem_mb=len(seen), runtime=5)
+    usual = estimate(CONFIG, None, Resources())
 
-    monkeypatch.setattr(resources, "trial_needs", answer)
+    def answer(trial: Trial, *more: object) -> Estimate:
+        seen.append({"config": trial.config, "stop": trial.stop, "empty": trial.empty})
+        return replace(usual, seconds=len(seen) * 3600)
+
+    monkeypatch.setattr(resources, "ask", answer)
     return seen
 
 
-def first(phase: Phase) -> tuple[Phase, object, str]:
+def first(phase: Phase) -> tuple[Phase, Stage, tuple[str, ...]]:
     stage = phase.stages[0]
-    return phase, stage, stage.names[0]
+    return phase, stage, stage.names[:1]
 
 
 def test_an_answer_is_kept_for_a_second(study: Study, asked: list, tmp_path: Path) -> None:
     clock = Clock()
-    needs = TrialNeeds(Layout(tmp_path), clock)
+    needs = JobNeeds(Layout(tmp_path), clock=clock)
     sweep = first(study.phase("sweep"))
-    assert {needs.of(*sweep, 1).mem_mb for _ in range(9)} == {1}
+    (kept,) = {needs.of(*sweep, 1).runtime for _ in range(9)}
     clock.now += CACHED_SECONDS
-    assert needs.of(*sweep, 1).mem_mb == 1
+    assert needs.of(*sweep, 1).runtime == kept
     clock.now += 0.01
-    assert needs.of(*sweep, 1).mem_mb == 2 and len(asked) == 2
+    assert needs.of(*sweep, 1).runtime > kept and len(asked) == 2
 
 
 def test_each_trial_and_attempt_is_asked_for(study: Study, asked: list, tmp_path: Path) -> None:
-    needs = TrialNeeds(Layout(tmp_path), Clock())
-    phase, stage, name = first(study.phase("sweep"))
-    needs.of(phase, stage, name, 1)
-    needs.of(phase, stage, name, 2)
-    needs.of(phase, stage, stage.names[1], 2)
+    needs = JobNeeds(Layout(tmp_path), clock=Clock())
+    phase, stage, names = first(study.phase("sweep"))
+    needs.of(phase, stage, names, 1)
+    needs.of(phase, stage, names, 2)
+    needs.of(phase, stage, stage.names[1:2], 2)
     needs.of(*first(study.phase("rerun")), 2)
     assert len(asked) == 4
     assert asked[0] == asked[1] != asked[2]
@@ -72,21 +84,21 @@ def test_a_slot_that_is_not_filled_asks_as_its_phase(
     study: Study, asked: list, tmp_path: Path
 ) -> None:
     phase = study.phase("rerun")
-    TrialNeeds(Layout(tmp_path), Clock()).of(*first(phase), 1)
+    JobNeeds(Layout(tmp_path), clock=Clock()).of(*first(phase), 1)
     assert asked == [{"config": phase.config, "stop": None, "empty": None}]
 
 
 def test_a_filled_slot_asks_as_its_trial_file_says(
     study: Study, asked: list, tmp_path: Path
 ) -> None:
-    phase, stage, name = first(study.phase("rerun"))
-    layout = Layout(tmp_path)
+    phase, stage, names = first(study.phase("rerun"))
+    layout, (name,) = Layout(tmp_path), names
     file = layout.trial(study.name, phase.name, name)
     write_trial(file, Trial(study.name, phase.name, name, config={"model": {"n_layer": 9}}, stop=7))
-    TrialNeeds(layout, Clock()).of(phase, stage, name, 1)
+    JobNeeds(layout, clock=Clock()).of(phase, stage, names, 1)
     assert asked == [{"config": {"model": {"n_layer": 9}}, "stop": 7, "empty": None}]
     write_trial(file, Trial(study.name, phase.name, name, empty="nothing to fill it"))
-    TrialNeeds(layout, Clock()).of(phase, stage, name, 1)
+    JobNeeds(layout, clock=Clock()).of(phase, stage, names, 1)
     assert asked[1]["empty"] == "nothing to fill it"
 
 
@@ -108,17 +120,17 @@ def test_a_damaged_trial_file_asks_for_the_estimate(
 ) -> None:
     """Whatever is wrong with it, its job says so; an error here would stop all jobs."""
     layout, rerun = Layout(tmp_path), first(study.phase("rerun"))
-    expected = TrialNeeds(layout, Clock()).of(*rerun, 1)
-    file = layout.trial("quickstart", "rerun", rerun[2])
+    expected = JobNeeds(layout, clock=Clock()).of(*rerun, 1)
+    file = layout.trial("quickstart", "rerun", rerun[2][0])
     file.parent.mkdir(parents=True)
     file.write_text(text)
-    assert TrialNeeds(layout, Clock()).of(*rerun, 1) == expected
+    assert JobNeeds(layout, clock=Clock()).of(*rerun, 1) == expected
 
 
 def test_a_damaged_store_asks_for_the_estimate(study: Study, tmp_path: Path) -> None:
     layout, sweep = Layout(tmp_path), first(study.phase("sweep"))
-    expected = TrialNeeds(layout, Clock()).of(*sweep, 1)
+    expected = JobNeeds(layout, clock=Clock()).of(*sweep, 1)
     for name in data_sets(study, layout):
         layout.data(name.id).mkdir(parents=True)
         (layout.data(name.id) / "data.json").write_text("{}")
-    assert TrialNeeds(layout, Clock()).of(*sweep, 1) == expected
+    assert JobNeeds(layout, clock=Clock()).of(*sweep, 1) == expected

@@ -1,0 +1,58 @@
+"""Main memory of a job that consists of several processes.
+
+What forked processes share counts once: each page by the share of a process in it (PSS), as in
+proc(5). The kernel's own peak of a process, ru_maxrss, is of one process and begins with what it
+inherited.
+"""
+
+import mmap
+import struct
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+_VALUE = struct.Struct("d")
+PART_OF_TIME = 0.01  # that measuring may take: walking the pages of a process takes milliseconds
+
+
+def shared_memory_mb(pids: Iterable[int]) -> float:
+    """Return the memory of processes in MB, shared pages once; those that ended have none."""
+    return sum(map(_pss_kb, pids)) / 1024
+
+
+def _pss_kb(pid: int) -> int:
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in text.splitlines() if line[:4] == "Pss:"), 0)
+
+
+class JobMemory:
+    """The memory of a process and its children, measured by the parent, known to all of them.
+
+    It lives in memory that forked children share with their parent.
+    """
+
+    def __init__(self) -> None:
+        self._shared = mmap.mmap(-1, _VALUE.size)
+        self._next = 0.0
+
+    @property
+    def mb(self) -> float:
+        """The most that was measured since `forget`."""
+        return float(_VALUE.unpack(self._shared[: _VALUE.size])[0])
+
+    def measure(self, pids: Iterable[int]) -> None:
+        """Measure the processes, unless that was done a moment ago."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        used = shared_memory_mb(pids)
+        self._shared[: _VALUE.size] = _VALUE.pack(max(self.mb, used))
+        self._next = now + (time.monotonic() - now) / PART_OF_TIME
+
+    def forget(self) -> None:
+        """Begin again: fewer processes are running than before."""
+        self._shared[: _VALUE.size] = _VALUE.pack(0.0)
+        self._next = 0.0
