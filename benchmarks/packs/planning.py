@@ -60,9 +60,13 @@ Places = dict[str, "Workplace | BareWorkflow"]
 METADATA = Path(".snakemake/metadata")
 
 
-def packs_of(phase: Phase) -> list[list[str]]:
-    """Return the trials that each training job of a phase serves."""
-    return [list(stage.names) for stage in phase.stages]
+def jobs_of(phase: Phase) -> list[Sequence[str]]:
+    """Return the trials of each training job of a phase."""
+    jobs: list[Sequence[str]] = []
+    for packs in phase.packs.values():
+        for pack in packs:
+            jobs += [[name] for name in pack.names] if pack.is_alone else [pack.names]
+    return jobs
 
 
 class BareWorkflow:
@@ -94,7 +98,7 @@ class BareWorkflow:
 
 def bare_workflows(phase: Phase, folder: Path) -> dict[str, BareWorkflow]:
     """Return the bare workflows for the trials of a phase."""
-    packs = packs_of(phase)
+    packs = jobs_of(phase)
     return {
         name: BareWorkflow(folder / f"bare-{number}", snakefile, packs)
         for number, (name, snakefile) in enumerate(SNAKEFILES.items())

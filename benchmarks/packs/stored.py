@@ -6,21 +6,21 @@ from benchmarks.packs.process_tree import Usage
 from benchmarks.packs.random_search import random_search
 from benchmarks.packs.rounds import in_turn, spread
 
-ALONE, TOGETHER = "a job a trial", "one pack"
+ALONE, HALVES, TOGETHER = "a job a trial", "two packs", "one pack"
 
 
 def measure_stored(trials: int, rounds: int, folder: Path) -> str:
     """Link trials that are trained already; return a table.
 
     Args:
-        trials: How many.
+        trials: How many; even.
         rounds: How many times in each way.
         folder: For the trainings.
     """
     place = random_search(folder / "place", trials)
     place.prepare_data()
     place.snakemake(*place.records)
-    packs = {ALONE: 1, TOGETHER: trials}
+    packs = {ALONE: 1, HALVES: trials // 2, TOGETHER: trials}
     figures: dict[str, list[Usage]] = {way: [] for way in packs}
     for number in range(rounds):
         for way in in_turn(list(packs), number):
@@ -30,14 +30,17 @@ def measure_stored(trials: int, rounds: int, folder: Path) -> str:
             figures[way].append(place.snakemake(*place.records))
             place.losses()
             print(f"round {number + 1}: {way}: {figures[way][-1]}", flush=True)
-    pairs = list(zip(figures[ALONE], figures[TOGETHER], strict=True))
-    # The first trial of a pack costs what a job does.
-    more = [(one.of_jobs - alone.of_jobs / trials) / (trials - 1) for alone, one in pairs]
+    used = list(zip(*(figures[way] for way in packs), strict=True))
+    # Two packs cost one start of a job more than one.
+    starts = [halves.of_jobs - together.of_jobs for _, halves, together in used]
     rows = {
-        "in a job of its own": [alone.of_jobs / trials for alone, _ in pairs],
-        f"in a pack of {trials}": [one.of_jobs / trials for _, one in pairs],
-        "in a pack, after the first": more,
-        "Snakemake's own, a job each": [alone.own / trials for alone, _ in pairs],
+        "in a job of its own": [alone.of_jobs / trials for alone, _, _ in used],
+        f"in a pack of {trials}": [together.of_jobs / trials for _, _, together in used],
+        "in a pack, beside the start of its job": [
+            (together.of_jobs - start) / trials
+            for (_, _, together), start in zip(used, starts, strict=True)
+        ],
+        "Snakemake's own, a job each": [alone.own / trials for alone, _, _ in used],
     }
     lines = [f"| {trials} trials that the store answers | CPU ms a trial |", "|---|---|"]
     for name, seconds in rows.items():
