@@ -18,7 +18,7 @@ for study, phase, stage, pack in PACKS:
 
     rule:
         name:
-            rule_name("train", study, phase, files.train_suffix(stage, pack))
+            train_rule(study, phase, stage, pack)
         input:
             lambda wildcards, of=(phase, stage, pack): training_inputs(*of, wildcards),
         output:

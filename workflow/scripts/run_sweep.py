@@ -48,6 +48,7 @@ from resweep.report.equal_trials import equal_trials_lines
 from resweep.study.find import find_named_study
 from resweep.sweep import load_sweep
 from resweep.trials.trial import Trial
+from resweep.wandb.follower import Follower
 
 OF_WORKERS = ("device",)
 OF_NEW_SWEEPS = (
@@ -150,9 +151,10 @@ def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> in
     )
 
     trainings = ForkedTrainings(lambda: bool(signals), shown=logging.INFO)
+    follower = Follower(options.tracking, layout.study(sweep.name))
 
     def train(trial: Trial, record: Path, keep: str) -> bool:
-        job = ask_store(trial, record, replace(options, keep=keep))
+        job = ask_store(trial, record, replace(options, keep=keep), follower)
         return job is not None and trainings.train(job)
 
     if not sweep.open_ended:
@@ -168,7 +170,10 @@ def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> in
     name, automatic = f"sweep {sweep.id}", options.device in ("auto", "cuda")
     try:
         each = processes_of_a_node(sweep.training())
-        with lease_gpu(name, worker.interrupted, each) if automatic else nullcontext():
+        with (
+            lease_gpu(name, worker.interrupted, each) if automatic else nullcontext(),
+            follower,
+        ):
             done = worker.work()
     except Interrupted as error:
         log.info("%s", error)

@@ -17,7 +17,7 @@ from signal import SIGTERM
 from typing import Any
 
 from resweep.errors import ResweepError
-from resweep.jobs.job_log import log_in_store, show_log, text_of
+from resweep.jobs.job_log import log_in_store, report, show_log, text_of
 from resweep.jobs.train_trial import TrainingJob, retry_once
 from resweep.machine.answer import ANSWER, Answer, answer_of, answer_of_error, trained
 from resweep.machine.children import Children, End
@@ -56,6 +56,7 @@ class ForkedTrainings:
 
     def start(self, key: Any, job: TrainingJob) -> None:
         """Start a training in a child."""
+        job.follower.start()  # one for all children
         self._load(job)
         job.memory_mb = lambda: self.memory.mb
         self._children.start(key, lambda: self._train(job))
@@ -115,9 +116,15 @@ class ForkedTrainings:
         try:
             return answer_of(job.run(interrupted=lambda: bool(signals), on_run=log_in_store))
         except (ResweepError, OSError) as error:
-            text = text_of(error)
-            log.log(self.shown - 1, "%s", text)  # stderr gets it from who started this
-            return answer_of_error(error, text)
+            self._be_quiet()
+            report(error)
+            return answer_of_error(error, text_of(error))
         except Exception as error:
             log.exception("training failed")
             return answer_of_error(error, f"{type(error).__name__}: {error}")
+
+    def _be_quiet(self) -> None:
+        """Leave what is said on stderr, and in the log of all, to who started this."""
+        for handler in logging.getLogger().handlers:
+            if handler.level >= self.shown:
+                handler.setLevel(logging.CRITICAL)

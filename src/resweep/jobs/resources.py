@@ -224,6 +224,7 @@ class JobNeeds:
         self._asked: tuple[str, str, str, str, int] | None = None
         self._answer = LINK
         self._when = 0.0
+        self._known: dict[Hashable, Estimate] = {}
 
     def of(self, phase: Phase, stage: Stage, names: Sequence[str], attempt: int) -> Needs:
         """Return what the job of some trials asks for; never raises: that would stop all jobs.
@@ -248,18 +249,17 @@ class JobNeeds:
 
     def _planned(self, phase: Phase, names: Sequence[str]) -> list[Estimate]:
         """Return what trials need by their configuration alone."""
-        known: dict[Hashable, Estimate] = {}
         trainings = []
         for name in names:
             assigned = phase.assigned(name)
-            key = size_key(assigned)
-            if key not in known:
+            key = (phase.study, phase.name, size_key(assigned))
+            if key not in self._known:
                 try:
                     config = compose.assign(phase.config, assigned)
-                    known[key] = estimate(config, None, phase.resources)
+                    self._known[key] = estimate(config, None, phase.resources)
                 except ValueError:  # cannot be trained, as its record will say
-                    known[key] = estimate(phase.config, None, phase.resources)
-            trainings.append(known[key])
+                    self._known[key] = estimate(phase.config, None, phase.resources)
+            trainings.append(self._known[key])
         return trainings
 
     def _ask(self, phase: Phase, stage: Stage, names: Sequence[str]) -> Iterator[Estimate | None]:

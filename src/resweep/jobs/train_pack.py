@@ -28,6 +28,7 @@ from resweep.systems.registry import system_of
 from resweep.trials.pack import PackFile
 from resweep.trials.record import read_record
 from resweep.trials.trial import Trial, read_trial, require_unchanged, write_trial
+from resweep.wandb.follower import Follower
 
 # What another try cannot change.
 FINAL = ("ConfigError", "DataError", "LockTimeout")
@@ -71,6 +72,7 @@ class Pack:
         self.at_once = at_once
         self.interrupted = interrupted
         self.failed: dict[str, str] = {}
+        self._follower = Follower(options.tracking, options.layout.study(file.study))
         self._done = 0
         self._waiting: list[tuple[_Slot, TrainingJob]] = []
         self._running: dict[str, tuple[_Slot, TrainingJob]] = {}  # by run
@@ -83,6 +85,10 @@ class Pack:
         Raises:
             Interrupted: Asked to stop, after saving.
         """
+        with self._follower:
+            return self._train()
+
+    def _train(self) -> bool:
         total = len(self.file.trials)
         for slot in self._slots():
             self._ask(slot)
@@ -102,7 +108,7 @@ class Pack:
             raise Interrupted(f"saved and stopped: {state}; the same command continues")
         for name, text in self.failed.items():
             log.error("trial %s: %s", name, text)
-        log.error("%s; run the same command again for the rest", state)
+        log.error("%s; the same command links them again and trains the rest", state)
         return False
 
     def _slots(self) -> Iterable[_Slot]:
@@ -124,7 +130,7 @@ class Pack:
     def _ask(self, slot: _Slot) -> None:
         """Link the trial's record if the store has it; else let it wait for its training."""
         try:
-            job = ask_store(slot.trial, slot.record, self.options)
+            job = ask_store(slot.trial, slot.record, self.options, self._follower)
         except (ResweepError, OSError) as error:
             self.failed[slot.trial.trial] = text_of(error)
             return
