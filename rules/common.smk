@@ -23,7 +23,7 @@ from resweep.errors import ResweepError, describe
 from resweep.imports import code_digest
 from resweep.jobs.initial_weights import check_initial_weights
 from resweep.jobs.options import JobOptions
-from resweep.jobs.resources import JobNeeds, at_once, scheduler_resources
+from resweep.jobs.resources import JobNeeds, scheduler_resources
 from resweep.machine.programs import running_in
 from resweep.paths import Layout
 from resweep.report.equal_trials import equal_trials_lines
@@ -207,7 +207,7 @@ def plan_command():
 
 def train_resources(phase, stage, pack):
     """The resources of a training: functions of its trials."""
-    named = scheduler_resources(phase.resources)
+    named = scheduler_resources(phase.resources, of_pack=not pack.is_alone)
     return {name: need(phase, stage, pack, what) for name, what in named.items()}
 
 
@@ -218,13 +218,13 @@ def train_content(phase, stage, pack, wildcards):
     return pack_id(phase, stage, pack)
 
 
-def train_job(study, phase, stage, pack, wildcards, threads):
+def train_job(study, phase, stage, pack, wildcards):
     """What a training's message and command have that never makes a finished one stale."""
     options = JobOptions(keep=phase.keep_at(stage), tracking=study.tracking.model_dump()).words()
     if not pack.is_alone:
-        workers = at_once(threads, phase.resources)
-        words = ["train_pack.py", "--pack", pack_path(phase, stage, pack), "--at-once", workers]
-        line = files.pack_line(pack, workers)
+        words = ["train_pack.py", "--pack", pack_path(phase, stage, pack)]
+        words += ["--cpus", phase.resources.cpus]
+        line = f"{len(pack.names)} trials"
     else:
         slot = stage.slot(wildcards.trial)
         folder = LAYOUT.phase(phase.study, phase.name)

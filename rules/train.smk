@@ -36,11 +36,9 @@ for study, phase, stage, pack in PACKS:
             **train_resources(phase, stage, pack),
         params:
             content=lambda wildcards, of=(phase, stage, pack): train_content(*of, wildcards),
-            job=lambda wildcards, input, threads, of=(study, phase, stage, pack): train_job(
-                *of, wildcards, threads
-            ),
+            job=lambda wildcards, input, of=(study, phase, stage, pack): train_job(*of, wildcards),
         message:
-            "{rule}: {params.job[line]}"
+            "{rule}: {params.job[line]}" + ("" if pack.is_alone else " on {threads} cores")
         shell:
             "exec python workflow/scripts/{params.job[command]} "
-            "--log {log} --memory-mb {resources.mem_mb}"
+            "--log {log} --memory-mb {resources.mem_mb} --cores {threads}"

@@ -44,7 +44,6 @@ from resweep.data.opened import Opened
 from resweep.errors import ResweepError, end_by_signal, run_command
 from resweep.jobs.job_log import log_in_store, report, show_log, text_of
 from resweep.jobs.options import JobOptions
-from resweep.jobs.train_by_hand import plan_by_hand, result_text, train_by_hand
 from resweep.jobs.train_trial import train_trial
 from resweep.machine.answer import answer_of, answer_of_error
 from resweep.machine.children import end_now
@@ -140,6 +139,9 @@ def train_together(train: Callable[..., bool], system: System, device_name: str)
 
 def train_parameters(words: list[str]) -> int:
     """Train a configuration by hand, or for a W&B agent."""
+    # With all that reads a study, which a job of a trial does without.
+    from resweep.jobs.train_by_hand import plan_by_hand, result_text, train_by_hand
+
     plan = plan_by_hand(words)
     signals = watch_signals()
     trial = plan.trial

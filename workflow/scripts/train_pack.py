@@ -35,7 +35,8 @@ def main() -> int:
     signals = watch_signals()
     file, options = read_pack(arguments.pack), JobOptions.of(arguments)
     show_log(f"{file.study}/{file.phase}: ", options.log_file)
-    pack = Pack(file, options, arguments.at_once, interrupted=lambda: bool(signals))
+    at_once = max(1, options.cores // arguments.cpus)
+    pack = Pack(file, options, at_once, interrupted=lambda: bool(signals))
     try:
         return 0 if pack.train() else 1
     except Interrupted as error:
@@ -48,7 +49,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("--pack", type=file_path, required=True, metavar="FILE", help="the trials")
-    add("--at-once", type=positive, default=1, metavar="N", help="trainings at the same time (1)")
+    add("--cpus", type=positive, default=1, metavar="N", help="cores of a training (1)")
     JobOptions.add_to(parser)
     return parser.parse_args()
 

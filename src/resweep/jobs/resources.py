@@ -197,11 +197,6 @@ def combine(trainings: Sequence[Estimate], wanted: Resources) -> Needs:
     )
 
 
-def at_once(threads: int, wanted: Resources) -> int:
-    """Return how many trainings of a pack may run at once on the cores that its job got."""
-    return max(1, threads // wanted.cpus)
-
-
 class JobNeeds:
     """What training jobs ask for, given what the store has.
 
@@ -280,14 +275,16 @@ class JobNeeds:
         return Trial(phase.study, phase.name, name, config=phase.config)
 
 
-def scheduler_resources(wanted: Resources) -> dict[str, str]:
+def scheduler_resources(wanted: Resources, *, of_pack: bool = False) -> dict[str, str]:
     """Return the fields of `Needs` by their names in Snakemake's executors.
 
     GPUs and a partition are included only if a study asks for any: a default would be requested
-    even to make a link.
+    even to make a link. What several nodes need is not included for a pack, which has one.
     """
-    names = {name: name for name in ("mem_mb", "runtime", "slurm_extra", "mpi", "tasks_per_gpu")}
-    names |= {"nodes": "several_nodes", "tasks": "several_nodes"}
+    names = {name: name for name in ("mem_mb", "runtime", "slurm_extra")}
+    if not of_pack:
+        names |= {"mpi": "mpi", "tasks_per_gpu": "tasks_per_gpu"}
+        names |= {"nodes": "several_nodes", "tasks": "several_nodes"}
     options = read_sbatch_options(wanted.slurm_extra or "")
     names |= {"gres": "gres"} if wanted.gpus or options.gres else {}
     names |= {"slurm_partition": "partition"} if wanted.partition else {}

@@ -11,7 +11,6 @@ from typing import Any
 from resweep.canonical import canonical_json
 from resweep.data.source import data_id
 from resweep.paths import Layout
-from resweep.plurals import counted
 from resweep.search.stages import Stage
 from resweep.study.packs import Pack
 from resweep.study.study import Phase, Study
@@ -163,11 +162,6 @@ def pack_files(phase: Phase) -> Iterator[PackFile]:
 def trial_line(phase: Phase, trial: str) -> str:
     """Return a trial's name and what it varies, as far as that is known before any job."""
     return Trial(phase.study, phase.name, trial, assignments=phase.assigned(trial)).line
-
-
-def pack_line(pack: Pack, workers: int) -> str:
-    """Return what the job of a pack does, for people."""
-    return f"{counted(len(pack.names), 'trial')}, {workers} at once"
 
 
 def trial_pattern(phase: Phase, stage: Stage, pack: Pack) -> str:

@@ -108,6 +108,8 @@ def test_gpus_and_a_partition_are_named_only_where_they_are_wanted() -> None:
     wanted = scheduler_resources(Resources(gpus=1, partition="fast"))
     assert wanted.keys() - plain.keys() == {"gres", "slurm_partition"}
     assert all(hasattr(LINK, field) for field in wanted.values())
+    packed = scheduler_resources(Resources(gpus=0), of_pack=True)
+    assert plain.keys() - packed.keys() == {"mpi", "nodes", "tasks", "tasks_per_gpu"}
 
 
 @pytest.mark.parametrize(
