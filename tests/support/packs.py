@@ -10,6 +10,7 @@ from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.config.nesting import nest
 from resweep.errors import Interrupted
+from resweep.jobs import forked_trainings
 from resweep.jobs.options import JobOptions
 from resweep.jobs.train_pack import Pack
 from resweep.jobs.train_trial import train_trial
@@ -42,6 +43,7 @@ class PackPlace:
 
     def __init__(self, path: Path, **changes: Any):
         self.path = path
+        self.received: list[int] = []  # in a child: the signals that it got
         self.layout = Layout(path / "results")
         text = path / "text.txt"
         text.write_text(TEXT)
@@ -114,6 +116,12 @@ class PackPlace:
     def _watch_steps(self, at_step: AtStep) -> None:
         """Write each step that is trained into a file, as: rate, process, step."""
         usual = GradientLearner.train_step
+
+        def watch() -> list[int]:
+            self.received = watch_signals()
+            return self.received
+
+        forked_trainings.watch_signals = watch  # type: ignore[attr-defined]
 
         def train_step(learner: GradientLearner, *more: Any) -> None:
             rate, step = learner.training.learning_rate, learner.step + 1
