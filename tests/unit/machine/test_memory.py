@@ -1,31 +1,37 @@
 """Memory of processes that share pages."""
 
-import mmap
 import os
+import subprocess
+import sys
 from pathlib import Path
 
-from resweep.machine.memory import EVENTS, JobMemory, memory_kills, shared_memory_mb
+from resweep.machine.memory import EVENTS, JobMemory, memory_kills
 from tests.support.in_fork import in_fork
 
 SIZE_MB = 64
 
 
-def test_shared_pages_count_once() -> None:
-    def work() -> list[float]:
-        before = shared_memory_mb([os.getpid()])
-        pages = mmap.mmap(-1, SIZE_MB * 2**20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        pages.write(b"x" * len(pages))
-        read, write = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.read(read, 1)
-            os._exit(0)
-        used = shared_memory_mb([os.getpid(), child])
-        os.write(write, b"x")
-        os.waitpid(child, 0)
-        return [used - before, shared_memory_mb([child])]
+SHARE = f"""
+import mmap, os
+from resweep.machine.memory import shared_memory_mb
+before = shared_memory_mb([os.getpid()])
+pages = mmap.mmap(-1, {SIZE_MB} * 2**20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+pages.write(b"x" * len(pages))
+read, write = os.pipe()
+child = os.fork()
+if child == 0:
+    os.read(read, 1)
+    os._exit(0)
+used = shared_memory_mb([os.getpid(), child])
+os.write(write, b"x")
+os.waitpid(child, 0)
+print(used - before, shared_memory_mb([child]))
+"""
 
-    added, ended = in_fork(work)
+
+def test_shared_pages_count_once() -> None:
+    done = subprocess.run([sys.executable, "-c", SHARE], capture_output=True, text=True, check=True)
+    added, ended = map(float, done.stdout.split())
     assert SIZE_MB <= added < 1.5 * SIZE_MB
     assert ended == 0
 
