@@ -171,7 +171,9 @@ class Pack:
             self._done += 1
             self._show(slot)
             self._serve_equals(job.run_id)
-        elif not self.interrupted():
+        elif self.interrupted():
+            log.info("trial %s: %s", slot.trial.trial, text)
+        else:
             self._retry(slot, job, end, error, text)
 
     def _serve_equals(self, run_id: str) -> None:
