@@ -11,7 +11,8 @@
 # `input` is not recorded: settings never make a finished training stale. What differs between rules
 # is in params, since shell commands are formatted when a job starts, after the loop. A trial's
 # content is passed as a file: one argument of a command ends at 128 kB. exec: a scheduler's signals
-# reach the trainer itself, and the job ends with it.
+# reach the trainer itself, and the job ends with it. $PPID: it saves and ends
+# when the process that started the job is killed.
 
 
 for study, phase, stage, pack in PACKS:
@@ -41,4 +42,4 @@ for study, phase, stage, pack in PACKS:
             "{rule}: {params.job[line]}" + ("" if pack.is_alone else " on {threads} cores")
         shell:
             "exec python workflow/scripts/{params.job[command]} "
-            "--log {log} --memory-mb {resources.mem_mb} --cores {threads}"
+            "--parent $PPID --log {log} --memory-mb {resources.mem_mb} --cores {threads}"

@@ -130,7 +130,7 @@ def test_ctrl_c_says_what_was_saved_and_what_continues(checkout: Checkout) -> No
     terminal.wait_for(lambda: len(list(checkout.path.glob("results/runs/*/metrics.jsonl"))) == 2)
     stopped = terminal.interrupt()
     assert terminal.process.returncode != 0 and len(stopped) <= 6, stopped
-    saved = [line for line in stopped if re.match(r"tiny/sweep/\w+: saved at step \d+ of", line)]
+    saved = [line for line in stopped if re.match(r"tiny/sweep: trial \w+: saved at", line)]
     assert len(saved) == 2 and stopped[-1].endswith(" ".join(command))
     assert not any("{" in line or "Exception" in line or "Error" in line for line in stopped)
     assert is_logged(checkout, "returned non-zero exit status 75")
