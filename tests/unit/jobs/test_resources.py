@@ -13,7 +13,6 @@ from resweep.jobs.resources import (
     Estimate,
     JobNeeds,
     Needs,
-    at_once,
     combine,
     estimate,
     scheduler_resources,
@@ -152,11 +151,6 @@ def test_a_pack_asks_for_its_workers_and_after_a_kill_for_fewer_with_more_memory
     wanted = Resources(workers=4, cpus=2)
     before, after = needs(9, wanted), needs(9, wanted, kills=1)
     assert (before.cpus, after.cpus) == (8, 4)
-    assert at_once(before.cpus, wanted) == 4 and at_once(after.cpus, wanted) == 2
     assert after.mem_mb / 2 > GROWTH * before.mem_mb / 4  # of each worker
     assert needs(9, wanted, kills=9).cpus == 2
     assert needs(2, wanted).cpus == 4 and before.runtime >= needs(4, wanted).runtime
-
-
-def test_fewer_cores_than_one_worker_needs_train_one_at_a_time() -> None:
-    assert [at_once(threads, Resources(cpus=4)) for threads in (1, 4, 7, 8)] == [1, 1, 1, 2]
