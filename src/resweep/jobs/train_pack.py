@@ -39,11 +39,16 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class _Slot:
-    """One trial of the pack."""
+    """One trial of the pack.
+
+    Attributes:
+        at_once: How many could run when its last try began.
+    """
 
     trial: Trial
     record: Path
     tries: int = 0
+    at_once: int = 1
 
 
 class Pack:
@@ -161,7 +166,7 @@ class Pack:
                 self.at_once = len(self._running)
                 log.warning("%s; at most %d at once from now on", error.strerror, self.at_once)
                 return
-            slot.tries += 1
+            slot.tries, slot.at_once = slot.tries + 1, self.at_once
             self._waiting.remove((slot, job))
             self._running[job.run_id] = slot, job
 
@@ -199,9 +204,10 @@ class Pack:
         """Train a trial once more after a fault of the machine."""
         if error in LACKS_MEMORY or self._was_killed_for_memory(job, end):
             text = f"{text}: out of memory"
-            if len(self._running) < self.at_once > 1:  # else it was lowered for another already
-                self.at_once //= 2
-                text += f"; at most {self.at_once} at once from now on"
+            half = max(1, slot.at_once // 2)
+            if half < self.at_once:  # else it was lowered already, for one that ran beside it
+                self.at_once = half
+                text += f"; at most {half} at once from now on"
             self._trainings.memory.forget()
         # A signal to it alone, which saved, is no fault.
         if slot.tries == TRIES or error in (*FINAL, Interrupted.__name__):
