@@ -76,11 +76,10 @@ class Checkout:
     def start(self, *command: str, env: Mapping[str, str] | None = None) -> Process:
         """Start a command in the checkout.
 
-        Scripts and Snakemake are run by a warm process, which has imported what is slow, unless
-        they get a path of their own.
+        Scripts and Snakemake are run by a warm process, which has imported what is slow.
         """
         full = {**self.env, **(env or {})}
-        if is_warm(command) and full["PYTHONPATH"] == self.env["PYTHONPATH"]:
+        if is_warm(command):
             return warm_process().start(command, self.path, full)
         return subprocess.Popen(
             command,

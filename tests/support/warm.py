@@ -19,13 +19,21 @@ from tests.support.warm_client import Call
 
 SERVER = Path(__file__).with_name("warm_server.py")
 CLIENT = Path(__file__).with_name("warm_client.py")
-# Where Snakemake calls `python`: with a script, the warm process; else a new one.
-PYTHON = """#!/bin/sh
+# Without Snakemake's plugins for clusters, which ask for a scheduler while they are imported.
+SLOW = ("optuna", "scipy.stats", "snakemake.cli", "torch")
+# What runs in place of these commands where the folder comes first in PATH: with a script, the warm
+# process; else a new one.
+COMMANDS = {
+    "python": """#!/bin/sh
 case "$1" in
-    *.py) exec "{python}" -IS "{client}" "{address}" "$@" ;;
+    *.py) exec "{python}" -IS "{client}" "{address}" python "$@" ;;
     *) exec "{python}" "$@" ;;
 esac
-"""
+""",
+    "snakemake": """#!/bin/sh
+exec "{python}" -IS "{client}" "{address}" snakemake "$@"
+""",
+}
 
 
 def is_warm(command: Sequence[str]) -> bool:
@@ -35,8 +43,8 @@ def is_warm(command: Sequence[str]) -> bool:
 
 @functools.cache
 def warm_process() -> "Warm":
-    """Start the warm process of this one, once."""
-    process = Warm(Path(tempfile.mkdtemp(prefix="warm-")))
+    """Return a warm process that ends with this one; it is started once."""
+    process = Warm(*SLOW)
     atexit.register(process.end)
     return process
 
@@ -86,35 +94,40 @@ class Running:
 
 
 class Warm:
-    """A warm process, which ends with this one.
+    """A warm process.
 
     Args:
-        folder: Of its socket and of its `python`.
+        modules: That it imports, beside the library.
+
+    Attributes:
+        commands: Folder with its `python` and `snakemake`, for PATH.
     """
 
-    def __init__(self, folder: Path):
-        self.address = str(folder / "socket")
-        self.python = folder / "python"
-        self.python.write_text(
-            PYTHON.format(python=sys.executable, client=CLIENT, address=self.address)
-        )
-        self.python.chmod(0o755)
+    def __init__(self, *modules: str):
+        self.commands = Path(tempfile.mkdtemp(prefix="warm-"))
+        self._address = str(self.commands / "socket")
+        for name, text in COMMANDS.items():
+            file = self.commands / name
+            file.write_text(
+                text.format(python=sys.executable, client=CLIENT, address=self._address)
+            )
+            file.chmod(0o755)
         one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         more = {"OMP_WAIT_POLICY": "PASSIVE", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
         env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | one_thread | more
         life, self._life = os.pipe()
         with socket.socket(socket.AF_UNIX) as listener, os.fdopen(life) as end:
-            listener.bind(self.address)
+            listener.bind(self._address)
             listener.listen()
             inherited = listener.fileno(), end.fileno()
-            words = [sys.executable, SERVER, *inherited, self.python]
+            words = [sys.executable, SERVER, *inherited, self.commands / "python", *modules]
             self._server = subprocess.Popen(list(map(str, words)), env=env, pass_fds=inherited)
 
     def end(self) -> None:
         """End it, and all that it runs."""
         os.close(self._life)
         self._server.wait()
-        shutil.rmtree(self.python.parent)
+        shutil.rmtree(self.commands)
 
     def start(self, command: Sequence[str], folder: Path, env: Mapping[str, str]) -> Running:
         """Start `snakemake ...` or `python SCRIPT.py ...`; its output has its errors."""
@@ -122,5 +135,5 @@ class Warm:
         with Path(os.devnull).open() as nothing, os.fdopen(writing, "w") as output:
             files = [(0, nothing.fileno()), (1, output.fileno()), (2, output.fileno())]
             call = Call(list(command), str(folder), dict(env), files)
-            server, process = warm_client.start(self.address, call)
+            server, process = warm_client.start(self._address, call)
         return Running(server, process, os.fdopen(reading))

@@ -1,6 +1,7 @@
-"""Calls a script by a warm process, in place of a new interpreter: see warm_server.py.
+"""Has a warm process run a script or Snakemake, in place of a new interpreter: see warm_server.py.
 
-    python -IS tests/support/warm_client.py SOCKET SCRIPT.py ...
+    python -IS tests/support/warm_client.py SOCKET python SCRIPT.py ...
+    python -IS tests/support/warm_client.py SOCKET snakemake ...
 
 Who calls has the signals and the exit code of a process of its own; where it dies, the script dies.
 It imports next to nothing, since it starts for each job of a workflow.
@@ -90,7 +91,7 @@ def main() -> None:
     address, *words = sys.argv[1:]
     # A shell passes what is in parentheses by further files: `program @<(echo text)`.
     files = [(number, number) for number in range(MOST_FILES) if _is_open(number)]
-    call = Call(["python", *words], os.getcwd(), dict(os.environ), files)  # noqa: PTH109
+    call = Call(words, os.getcwd(), dict(os.environ), files)  # noqa: PTH109
     server, process = start(address, call)
     for number in SIGNALS:
         signal.signal(number, lambda number, _: os.kill(process, number))

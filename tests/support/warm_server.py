@@ -1,11 +1,12 @@
 """Runs scripts and Snakemake from one process that has imported what is slow to import.
 
-    python tests/support/warm_server.py LISTENER LIFE PYTHON
+    python tests/support/warm_server.py LISTENER LIFE PYTHON MODULE...
 
 Each call is a forked child with the words, folder, environment and open files of who calls: see
 warm_client.py. Where its path leads to another state of the library, it imports that. Snakemake
 takes PYTHON for the interpreter that runs it, and so for the one of its jobs. LISTENER is the
 descriptor of a socket that listens; at the end of the pipe LIFE the server ends, and all calls.
+The library is imported whole, and each MODULE.
 """
 
 import atexit
@@ -28,8 +29,6 @@ from typing import NoReturn
 from warm_client import LENGTH, Call, receive
 
 LIBRARY = Path(__file__).resolve().parents[2] / "src"
-# Without Snakemake's plugins for clusters, which ask for a scheduler while they are imported.
-SLOW = ("optuna", "scipy.stats", "snakemake.cli", "torch")
 CRASHED = 1
 FREE = 200  # descriptors from here on are used by nobody
 
@@ -138,9 +137,12 @@ class Server:
         own = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         sys.path[:] = [str(file.parent), *filter(None, own), *self.path]
         sys.path_importer_cache.clear()
-        if not any(state_of(Path(entry)) == self.library for entry in own[:1]):
+        customized = any(Path(entry, "sitecustomize.py").exists() for entry in own)
+        if customized or not any(state_of(Path(entry)) == self.library for entry in own):
             for name in [name for name in sys.modules if name.partition(".")[0] == "resweep"]:
                 del sys.modules[name]
+        if customized:
+            importlib.import_module("sitecustomize")
         main = types.ModuleType("__main__")
         main.__file__ = str(file)
         sys.modules["__main__"] = main
@@ -177,9 +179,9 @@ def exit_code(ended: SystemExit) -> int:
 
 def main() -> None:
     """Import, and serve."""
-    listener, life, python = sys.argv[1:]
+    listener, life, python, *modules = sys.argv[1:]
     server = Server(int(listener), int(life), python)
-    for name in SLOW:
+    for name in modules:
         importlib.import_module(name)
     sys.path.insert(0, str(LIBRARY))
     for module in pkgutil.walk_packages([str(LIBRARY / "resweep")], "resweep."):

@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from resweep.study.load import load_study
 from resweep.training.metrics import read_metrics
 from tests.support import wandb_runs
 from tests.support.sweep_points import MACROS, RealAgent
+from tests.support.warm import warm_process
 
 ROOT = Path(__file__).resolve().parents[3]
 TRAIN = ROOT / "workflow/scripts/train.py"
@@ -219,15 +218,10 @@ def test_which_run_of_wandb():
 
 def train(results, *words, **environment):
     """Call the script; returns what it said and its exit code."""
-    done = subprocess.run(
-        [sys.executable, str(TRAIN), *tiny(results), "--keep=none", *words],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        text=True,
-        capture_output=True,
-        check=False,
-    )
-    return done.stdout + done.stderr, done.returncode
+    command = ["python", str(TRAIN), *tiny(results), "--keep=none", *words]
+    process = warm_process().start(command, ROOT, {**os.environ, **environment})
+    output, _ = process.communicate()
+    return output, process.returncode
 
 
 def tiny(results, **changes):
@@ -343,17 +337,15 @@ def test_other_runs_stay_out_of_the_agents(tmp_path):
         "config": plan(*tiny("x")).trial.config,
     }
     results = tmp_path / "results"
-    subprocess.run(
-        [
-            *(sys.executable, str(TRAIN), "--content", json.dumps(content), "--device", "cpu"),
-            *("--trial", str(tmp_path / "t.yaml"), "--record", str(results / "tiny/t.json")),
-            *("--results", str(results), "--tracking", '{"wandb": "offline"}'),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "WANDB_SWEEP_ID": "s", "WANDB_RUN_ID": "abc"},
-        check=True,
-        capture_output=True,
-    )
+    command = [
+        *("python", str(TRAIN), "--content", json.dumps(content), "--device", "cpu"),
+        *("--trial", str(tmp_path / "t.yaml"), "--record", str(results / "tiny/t.json")),
+        *("--results", str(results), "--tracking", '{"wandb": "offline"}'),
+    ]
+    env = {**os.environ, "WANDB_SWEEP_ID": "s", "WANDB_RUN_ID": "abc"}
+    process = warm_process().start(command, ROOT, env)
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
     (folder,) = (results / "runs").iterdir()
     (sent,) = wandb_runs.offline_runs(results / "tiny")
     assert (sent.run.run_id, sent.run.sweep_id) == (folder.name, "")

@@ -26,6 +26,7 @@ from resweep.store.run import Run
 from resweep.trials.trial import Trial, trial_from
 from tests.support import tiny, train_short_of_memory
 from tests.support.language import ensure
+from tests.support.warm import warm_process
 
 TRAINING = Training(max_steps=1, batch_size=4, distributed="ddp", processes=4)
 
@@ -58,7 +59,9 @@ def answer(monkeypatch, folder: Path, code: str) -> bool:
         "import os\nfrom resweep.errors import *\nfrom resweep.machine.answer import *\n"
         "from resweep.machine.launch import RankZero\n" + code
     )
-    monkeypatch.setattr(launch, "command", lambda *_: [sys.executable, str(script)])
+    monkeypatch.setattr(
+        launch, "command", lambda *_: [str(warm_process().commands / "python"), str(script)]
+    )
     return launch.launch(TRAINING, [], lambda: False)
 
 
