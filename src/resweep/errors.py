@@ -99,12 +99,16 @@ class LeaseLost(StoreError):
     """Another process took the run over while we were working on it."""
 
 
-def run_command(main: Callable[[], int | None]) -> None:
-    """Run a command's `main` and exit with its return code.
+def run_command(main: Callable[[], int | None], end: Callable[[int], object] = sys.exit) -> None:
+    """Run a command's `main` and end with its return code.
 
     A `ResweepError` becomes `error: ...` lines on stderr and exit code 1, and so does a file that
     cannot be read or written; anything else is a bug and keeps its stack trace. Ctrl-C ends it by
     the signal itself, so that a shell that runs it stops too.
+
+    Args:
+        main: The command.
+        end: Ends the process with an exit code.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # of scripts, while they import
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -126,7 +130,7 @@ def run_command(main: Callable[[], int | None]) -> None:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         end_by_signal(signal.SIGINT)
-    sys.exit(code or 0)
+    end(code or 0)
 
 
 def end_by_signal(number: int) -> None:

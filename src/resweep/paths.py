@@ -274,6 +274,16 @@ class RunFolder:
         return self.path / "micro_batch.json"
 
     @property
+    def sent_to_wandb(self) -> Path:
+        """Up to which step W&B has its metrics."""
+        return self.path / "wandb.json"
+
+    @property
+    def wandb_lock(self) -> Path:
+        """Locked by the process that sends its metrics to W&B."""
+        return self.path / "wandb.lock"
+
+    @property
     def added_metrics(self) -> Path:
         """Metrics that an analysis added later."""
         return self.path / "added_metrics.json"
@@ -441,9 +451,9 @@ def tracking_log(folder: Path, name: str) -> Path:
     return folder / "wandb" / f"{name}.log"
 
 
-def follower_log(folder: Path) -> Path:
-    """Log of what W&B printed, next to the metric files that it follows."""
-    return folder / "wandb.log"
+def follower_log(study: Path) -> Path:
+    """Log of what W&B printed while it was sent the metrics of a study's runs."""
+    return tracking_log(study, "follower")
 
 
 def phase_and_slot(record: Path) -> tuple[PhaseFolder, str]:

@@ -18,7 +18,7 @@ FOLDERS = (
 NAMES = re.compile(
     r"\b(scores|decisions|runs)\.csv|\b(study|sweep)\.yaml|_best_configs\.yaml|report\.html"
     r"|\b(metrics|timing)\.jsonl|\b(record|lease|micro_batch|added_metrics)\.json\b"
-    r"|\b(train|wandb)\.log\b|^(claims|final_checkpoint)$"
+    r"|\b(train|follower)\.log\b|\bwandb\.(json|lock)\b|^(claims|final_checkpoint)$"
     rf"|\b({'|'.join(FOLDERS)})/|/({'|'.join(FOLDERS)})\b"
 )
 

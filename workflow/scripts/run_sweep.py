@@ -19,8 +19,8 @@ import signal
 
 if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # while it imports: end without a trace
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# One thread a training; and libraries that begin theirs when they are imported could not fork.
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import argparse
 import logging
@@ -35,8 +35,9 @@ from resweep.agents.worker import Worker
 from resweep.command_help import HelpFormatter
 from resweep.command_line import file_path, plain_text, positive
 from resweep.errors import Interrupted, run_command
+from resweep.jobs.forked_trainings import ForkedTrainings
 from resweep.jobs.options import JobOptions, device
-from resweep.jobs.train_trial import train_trial
+from resweep.jobs.train_trial import ask_store
 from resweep.machine.gpus import lease_gpu
 from resweep.machine.launch import processes_of_a_node
 from resweep.machine.log_file import ScreenFormatter
@@ -47,6 +48,7 @@ from resweep.report.equal_trials import equal_trials_lines
 from resweep.study.find import find_named_study
 from resweep.sweep import load_sweep
 from resweep.trials.trial import Trial
+from resweep.wandb.follower import Follower
 
 OF_WORKERS = ("device",)
 OF_NEW_SWEEPS = (
@@ -148,9 +150,12 @@ def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> in
         lock_timeout=0.0,
     )
 
+    trainings = ForkedTrainings(lambda: bool(signals), shown=logging.INFO)
+    follower = Follower(options.tracking, layout.study(sweep.name))
+
     def train(trial: Trial, record: Path, keep: str) -> bool:
-        wanted = replace(options, keep=keep)
-        return train_trial(trial, record, wanted, interrupted=lambda: bool(signals))
+        job = ask_store(trial, record, replace(options, keep=keep), follower)
+        return job is not None and trainings.train(job)
 
     if not sweep.open_ended:
         log_warnings(sweep)
@@ -161,11 +166,14 @@ def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> in
         count=arguments.count,
         interrupted=lambda: bool(signals),
     )
-    # The same GPUs for all trials: torch keeps those that it found first.
+    # The same GPUs for all trials.
     name, automatic = f"sweep {sweep.id}", options.device in ("auto", "cuda")
     try:
         each = processes_of_a_node(sweep.training())
-        with lease_gpu(name, worker.interrupted, each) if automatic else nullcontext():
+        with (
+            lease_gpu(name, worker.interrupted, each) if automatic else nullcontext(),
+            follower,
+        ):
             done = worker.work()
     except Interrupted as error:
         log.info("%s", error)

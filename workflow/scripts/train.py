@@ -47,6 +47,7 @@ from resweep.jobs.options import JobOptions
 from resweep.jobs.train_by_hand import plan_by_hand, result_text, train_by_hand
 from resweep.jobs.train_trial import train_trial
 from resweep.machine.answer import answer_of, answer_of_error
+from resweep.machine.children import end_now
 from resweep.machine.launch import RankZero, end_with_parent, under_torchrun
 from resweep.machine.signals import SAVED_AND_STOPPED, watch_signals
 from resweep.systems.registry import system_of
@@ -189,4 +190,4 @@ def content_argument(text: str) -> Any:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, end_now)

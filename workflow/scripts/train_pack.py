@@ -29,19 +29,18 @@ from resweep.machine.signals import SAVED_AND_STOPPED, watch_signals
 from resweep.trials.pack import read_pack
 
 
-def main() -> None:
-    """Train; ends with the exit code."""
+def main() -> int:
+    """Train; returns the exit code."""
     arguments = parse_arguments()
     signals = watch_signals()
     file, options = read_pack(arguments.pack), JobOptions.of(arguments)
     show_log(f"{file.study}/{file.phase}: ", options.log_file)
     pack = Pack(file, options, arguments.at_once, interrupted=lambda: bool(signals))
     try:
-        code = 0 if pack.train() else 1
+        return 0 if pack.train() else 1
     except Interrupted as error:
         report(error)
-        code = SAVED_AND_STOPPED
-    end_now(code)
+        return SAVED_AND_STOPPED
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -55,4 +54,4 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, end_now)

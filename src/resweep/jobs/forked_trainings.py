@@ -17,10 +17,11 @@ from signal import SIGTERM
 from typing import Any
 
 from resweep.errors import ResweepError
-from resweep.jobs.job_log import log_in_store, report, show_log, text_of
-from resweep.jobs.train_trial import TrainingJob
-from resweep.machine.answer import Answer, answer_of, answer_of_error
+from resweep.jobs.job_log import log_in_store, show_log, text_of
+from resweep.jobs.train_trial import TrainingJob, retry_once
+from resweep.machine.answer import ANSWER, Answer, answer_of, answer_of_error, trained
 from resweep.machine.children import Children, End
+from resweep.machine.launch import Crashed
 from resweep.machine.log_file import add_log_file
 from resweep.machine.memory import JobMemory
 from resweep.machine.signals import watch_signals
@@ -36,12 +37,14 @@ class ForkedTrainings:
 
     Attributes:
         interrupted: Whether to ask all of them to save and stop.
-        log_file: Also gets the warnings of each.
+        shown: The lowest level of their log that stderr shows.
+        log_file: Also gets what stderr shows of each.
         logs: Folder of a log for each, by the trial's name; None: only its run has one.
         memory: Of this process and all of them together.
     """
 
     interrupted: Callable[[], bool]
+    shown: int = logging.WARNING
     log_file: Path | None = None
     logs: Path | None = None
     memory: JobMemory = field(default_factory=JobMemory)
@@ -53,6 +56,7 @@ class ForkedTrainings:
 
     def start(self, key: Any, job: TrainingJob) -> None:
         """Start a training in a child."""
+        job.follower.start()  # one for all children
         self._load(job)
         job.memory_mb = lambda: self.memory.mb
         self._children.start(key, lambda: self._train(job))
@@ -68,13 +72,31 @@ class ForkedTrainings:
         self.memory.measure([os.getpid(), *self._children.pids])
         return self._children.wait(SECONDS_BETWEEN_LOOKS)
 
+    def train(self, job: TrainingJob) -> bool:
+        """Train, and wait for the end; returns whether anything was trained.
+
+        Raises:
+            Crashed: The child was killed, twice.
+            ResweepError: What the training raised.
+        """
+        return retry_once(lambda: self._train_and_wait(job))
+
+    def _train_and_wait(self, job: TrainingJob) -> bool:
+        self.start(job.run_id, job)
+        while not (ended := self.wait()):
+            pass
+        (end,) = ended.values()
+        if end.answer is None:
+            raise Crashed(f"trial {job.trial.trial}: its process {end.text}")
+        return trained(ANSWER.validate_python(end.answer))
+
     def _load(self, job: TrainingJob) -> None:
         """Import what a training needs; what is imported already takes no time."""
         before = len(sys.modules)
-        import resweep.store.advance
-        import resweep.training.device  # noqa: F401
+        from resweep.training.clock import core_flops
 
         job.goal.system.load(job.goal.config)
+        core_flops()  # else each of them measures it
         if len(sys.modules) > before:
             gc.collect()
             gc.freeze()  # else the collector of each child copies the pages of all objects
@@ -83,19 +105,20 @@ class ForkedTrainings:
         """Be the child that trains."""
         trial = job.trial
         signals = watch_signals()
-        show_log(f"{trial.study}/{trial.phase}/{trial.trial}: ", level=logging.WARNING)
+        show_log(f"{trial.study}/{trial.phase}/{trial.trial}: ", level=self.shown)
         if self.log_file is not None:
             handler = add_log_file(self.log_file)
             if handler is not None:
-                handler.setLevel(logging.WARNING)
+                handler.setLevel(self.shown)
         if self.logs is not None:
             add_log_file(self.logs / f"{trial.trial}.log")
         log.info("%s", trial.line)
         try:
             return answer_of(job.run(interrupted=lambda: bool(signals), on_run=log_in_store))
         except (ResweepError, OSError) as error:
-            report(error)
-            return answer_of_error(error, text_of(error))
+            text = text_of(error)
+            log.log(self.shown - 1, "%s", text)  # stderr gets it from who started this
+            return answer_of_error(error, text)
         except Exception as error:
             log.exception("training failed")
             return answer_of_error(error, f"{type(error).__name__}: {error}")

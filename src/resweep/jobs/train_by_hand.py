@@ -12,7 +12,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,9 @@ from resweep.paths import BY_HAND, Layout
 from resweep.study.find import find_named_study
 from resweep.study.study_file import StudyFile, read_study_file
 from resweep.systems.registry import find_system, system_of
-from resweep.systems.stop_rules import stop_rules
 from resweep.systems.system import DEFAULT
 from resweep.trials.record import Record, read_record
 from resweep.trials.trial import Trial, write_trial
-from resweep.wandb.follow import follow
 
 log = logging.getLogger(__name__)
 
@@ -236,35 +234,20 @@ def train_by_hand(
         Interrupted: Asked to stop, after saving.
         ResweepError: A fault of the machine or of the data; the same call may succeed later.
     """
-    trial, layout = plan.trial, plan.layout
+    trial = plan.trial
     schema = system_of(trial.config).schema
     own = sorted(path for path in trial.assignments if not schema.is_known(path))
     if own:
         log.info("your own hyperparameters, which only tell runs apart: %s", ", ".join(own))
-    write_trial(layout.trial(trial.study, trial.phase, trial.trial), trial)
-    trained = train_trial(
+    write_trial(plan.layout.trial(trial.study, trial.phase, trial.trial), trial)
+    train_trial(
         trial,
         plan.record,
         plan.options,
         interrupted=interrupted,
         on_run=on_run,
     )
-    record = read_record(plan.record)
-    tracking = plan.options.tracking
-    run_id = record.run_id
-    if "agent_run" in tracking and run_id is not None and not trained:
-        rules = replace(stop_rules(trial.config), horizon=record.max_steps)
-        with follow(
-            layout.run(run_id),
-            0,
-            run_id=run_id,
-            trial=trial,
-            tracking=tracking,
-            layout=layout,
-            rules=rules,
-        ):
-            pass  # all metrics exist already, and are sent
-    return record
+    return read_record(plan.record)
 
 
 def result_text(record: Record, layout: Layout) -> str:

@@ -28,6 +28,7 @@ from resweep.systems.registry import system_of
 from resweep.trials.pack import PackFile
 from resweep.trials.record import read_record
 from resweep.trials.trial import Trial, read_trial, require_unchanged, write_trial
+from resweep.wandb.follower import Follower
 
 # What another try cannot change.
 FINAL = ("ConfigError", "DataError", "LockTimeout")
@@ -71,11 +72,12 @@ class Pack:
         self.at_once = at_once
         self.interrupted = interrupted
         self.failed: dict[str, str] = {}
+        self._follower = Follower(options.tracking, options.layout.study(file.study))
         self._done = 0
         self._waiting: list[tuple[_Slot, TrainingJob]] = []
         self._running: dict[str, tuple[_Slot, TrainingJob]] = {}  # by run
         logs = options.log_file.parent if options.log_file is not None else None
-        self._trainings = ForkedTrainings(interrupted, options.log_file, logs)
+        self._trainings = ForkedTrainings(interrupted, log_file=options.log_file, logs=logs)
 
     def train(self) -> bool:
         """Train them; returns whether each trial has a record.
@@ -83,6 +85,10 @@ class Pack:
         Raises:
             Interrupted: Asked to stop, after saving.
         """
+        with self._follower:
+            return self._train()
+
+    def _train(self) -> bool:
         total = len(self.file.trials)
         for slot in self._slots():
             self._ask(slot)
@@ -124,7 +130,7 @@ class Pack:
     def _ask(self, slot: _Slot) -> None:
         """Link the trial's record if the store has it; else let it wait for its training."""
         try:
-            job = ask_store(slot.trial, slot.record, self.options)
+            job = ask_store(slot.trial, slot.record, self.options, self._follower)
         except (ResweepError, OSError) as error:
             self.failed[slot.trial.trial] = text_of(error)
             return

@@ -36,7 +36,7 @@ from resweep.store.retention import claim
 from resweep.training.micro_batch_limit import MicroBatchLimit
 from resweep.trials.record import Status, link_record, read_record, write_own_record
 from resweep.trials.trial import Trial
-from resweep.wandb.follow import follow
+from resweep.wandb.follower import Follower
 
 if TYPE_CHECKING:
     from resweep.training.processes import Processes
@@ -70,21 +70,24 @@ def train_trial(
         on_run: Called with the run's folder once it is known, unless we may only read it.
 
     Returns:
-        Whether anything was trained here, and sent to W&B; otherwise the store answered.
+        Whether anything was trained here; otherwise the store answered.
 
     Raises:
         Interrupted: Asked to stop, after saving.
         ResweepError: A fault of the machine or of the data; the same call may succeed later.
         Exception: A training that failed twice, each time differently.
     """
-    job = ask_store(trial, record, options)
-    if job is None:
-        log.info("%s: in the store, %s", record, read_record(record).end_text)
-        return False
-    return job.run(processes=processes, interrupted=interrupted, on_run=on_run)
+    with Follower(options.tracking, options.layout.study(trial.study)) as follower:
+        job = ask_store(trial, record, options, follower)
+        if job is None:
+            log.info("%s: in the store, %s", record, read_record(record).end_text)
+            return False
+        return job.run(processes=processes, interrupted=interrupted, on_run=on_run)
 
 
-def ask_store(trial: Trial, record: Path, options: JobOptions) -> "TrainingJob | None":
+def ask_store(
+    trial: Trial, record: Path, options: JobOptions, follower: Follower
+) -> "TrainingJob | None":
     """Link a trial's record if nothing needs to be trained; else return what does.
 
     It imports no torch, takes no lock and waits for nobody, but prepares data that is missing.
@@ -93,6 +96,7 @@ def ask_store(trial: Trial, record: Path, options: JobOptions) -> "TrainingJob |
         trial: What to train.
         record: Where the trial's record goes.
         options: Of the job.
+        follower: Sends metrics to W&B.
 
     Raises:
         ResweepError: A fault of the machine or of the data; the same call may succeed later.
@@ -107,7 +111,7 @@ def ask_store(trial: Trial, record: Path, options: JobOptions) -> "TrainingJob |
         return None
     if options.keep != "none":  # before training, so that its weights are not pruned
         claim(found.run, trial.study, trial.phase, trial.trial)
-    job = TrainingJob(trial, record, options, found)
+    job = TrainingJob(trial, record, options, found, follower)
     served = found.record if isinstance(found, Served) else None
     if served is not None and is_sound(found.run, served):
         job.link(served)
@@ -141,6 +145,7 @@ class TrainingJob:
         record: Where its record goes.
         options: Of the job.
         found: The run, and its goal.
+        follower: Sends its metrics to W&B.
 
     Attributes:
         run_id: The run's name.
@@ -148,11 +153,19 @@ class TrainingJob:
             otherwise.
     """
 
-    def __init__(self, trial: Trial, record: Path, options: JobOptions, found: Served | ToTrain):
+    def __init__(
+        self,
+        trial: Trial,
+        record: Path,
+        options: JobOptions,
+        found: Served | ToTrain,
+        follower: Follower,
+    ):
         self.trial = trial
         self.record = record
         self.options = options
         self.found = found
+        self.follower = follower
         self.goal = found.goal
         self.run_id = found.run.run_id
         self.memory_mb: Callable[[], float] | None = None
@@ -192,6 +205,13 @@ class TrainingJob:
     def link(self, made: Path) -> None:
         """Link a record of the store, and name the weights if they were asked for."""
         link_record(self.record, made)
+        if self.follower.enabled and not self.trained:
+            self.follower.send_rest(
+                self.found.run.folder,
+                read_record(made).step,
+                trial=self.trial,
+                rules=self.goal.rules,
+            )
         if self.options.weights:
             folder = self.found.run.path / checkpoint.folder_name(read_record(made).step)
             if folder.is_dir():
@@ -250,15 +270,8 @@ class TrainingJob:
 
     def _follow(self, folder: Path, step: int) -> AbstractContextManager[None]:
         self.trained = True
-        options = self.options
-        return follow(
-            folder,
-            step,
-            run_id=self.run_id,
-            trial=self.trial,
-            tracking=options.tracking,
-            layout=options.layout,
-            rules=self.goal.rules,
+        return self.follower.follow(
+            folder, step, run=self.found.run.folder, trial=self.trial, rules=self.goal.rules
         )
 
     def _start_processes(self) -> bool:

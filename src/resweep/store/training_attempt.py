@@ -261,7 +261,7 @@ class TrainingAttempt:
                 writer.wait()
                 self.progress["step"] = learner.step
                 if outcome is LoopEnd.INTERRUPTED:
-                    end("interrupted")  # now: a follower may take longer than the grace period
+                    end("interrupted")  # before anything else can fail
             metrics.content()  # in place, whoever held the run before
             metrics.flush_to_disk()
             self.stop = self.stop or monitors.stop

@@ -88,7 +88,7 @@ class Resources(Part):
     """What one training asks a cluster for; null is estimated from the trial (docs/slurm.md)."""
 
     pack: Annotated[Size, Field(le=MOST_OF_A_PACK)] | Literal["auto"] = Field(
-        "auto", description="trials of one job: auto packs small trainings (docs/packs.md)"
+        "auto", description="trials of one job (packs.md); auto packs small trainings"
     )
     workers: Size = Field(8, description="trainings of a pack that run at once, if there are cores")
     gpus: Annotated[Count, Field(le=MOST_SIZE)] = Field(

@@ -119,7 +119,6 @@ def data_sheet(name: str) -> dict[str, float]:
     return next((p for key, p in PEAK_FLOPS.items() if key in name), PEAK_FLOPS["A100"])
 
 
-@functools.cache
 def peak_flops(device: torch.device, precision: str) -> float:
     """Peak FLOP/s of the device: from data sheets, or a CPU core's measured matmul rate.
 
@@ -127,6 +126,12 @@ def peak_flops(device: torch.device, precision: str) -> float:
     """
     if device.type == "cuda":
         return data_sheet(torch.cuda.get_device_name(device))[precision]
+    return core_flops()
+
+
+@functools.cache
+def core_flops() -> float:
+    """Measure the FLOP/s of float32 matrix products on a core, once in a process."""
     size, best = 256, math.inf
     a = torch.ones(size, size)
     for _ in range(8):

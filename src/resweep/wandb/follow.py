@@ -1,177 +1,177 @@
-"""W&B tracking of a training, in a separate process.
+"""The process that follows runs for `resweep.wandb.follower`: a thread for each run.
 
-    trainer -> metrics.jsonl, timing.jsonl -> follower process -> wandb (offline, online)
+    socket of the run -> what to follow -> its lock -> lines of its metric files -> a W&B run
+    socket closed     -> the last lines -> W&B run finished -> noted in the run's folder
 
-The trainer never imports wandb: a follower process reads the run's metric files as they grow and
-logs their lines. Failures of W&B never affect the training or its files.
+wandb serves any number of runs at once from one process: the first costs about a second of CPU
+time, each further one about 0.02 s.
 """
 
-import logging
-import subprocess
+import json
+import os
+import select
+import shutil
+import socket
 import sys
+import time
+import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from select import select
-from threading import Event, Thread
+from threading import Thread
 from typing import Any
 
-from resweep.config.compose import leaves
-from resweep.paths import Layout, RunFolder, follower_log
+from resweep.locks import FileLock
+from resweep.paths import RunFolder
 from resweep.training.metrics import parse
 from resweep.training.monitors import Monitors, StopRules
-from resweep.trials.trial import Trial
 from resweep.wandb import process as wandb_process
+from resweep.wandb import sent
+from resweep.wandb.follower import DONE
 
 SECONDS_BETWEEN_READS = 1.0
-# Online, a short run may still be connecting (wandb_process.SECONDS_TO_CONNECT) at its end.
-SECONDS_TO_FINISH = {"offline": 15.0, "online": 30.0}
-
-log = logging.getLogger(__name__)
+HEADER_BYTES = 7  # of an offline file to which W&B has not written any line
 
 
-@contextmanager
-def follow(
-    folder: Path,
-    from_step: int,
-    *,
-    run_id: str,
-    trial: Trial,
-    tracking: Mapping[str, Any],
-    layout: Layout,
-    rules: StopRules,
-) -> Iterator[None]:
-    """Send a run's metrics to W&B while the body runs, then wait briefly for the last ones.
+class Tail:
+    """Reads the lines added to an open metric file since the last call."""
 
-    Args:
-        folder: With the run's metric files, which hold nothing beyond `from_step` yet.
-        from_step: Lines up to this step were sent before.
-        run_id: Also its id in W&B, so that a resumed run continues there.
-        trial: The trial being trained, for names and groups.
-        tracking: wandb (offline, online or disabled), project, entity; or agent_run, the W&B run
-            that a sweep agent opened: it gets everything from the first step on, under the agent's
-            name and project.
-        layout: W&B's files go to `results/{study}/wandb`.
-        rules: The monitors of the trial.
-    """
-    mode = tracking.get("wandb", "disabled")
-    if mode == "disabled":
-        yield
-        return
-    directory = layout.study(trial.study).path.absolute()
-    agent = "agent_run" in tracking
-    own = {
-        "id": run_id,
-        "project": tracking.get("project") or "resweep",
-        "entity": tracking.get("entity"),
-        "group": f"{trial.study}/{trial.phase}",
-        "job_type": trial.phase,
-        "name": f"{trial.phase}/{trial.trial}",
-    }
-    order = {
-        "folder": str(folder),
-        "after_step": -1 if agent else _last_sent(folder, from_step, layout.run(run_id)),
-        "seconds_to_finish": SECONDS_TO_FINISH[mode],
-        "rules": rules.content(),
-        "init": {
-            "agent": agent,
-            "mode": mode,
-            "dir": str(directory),
-            "config": wandb_process.without_folders(dict(leaves(trial.config))),
-            "resume": "allow",
-            **({} if agent else own),
-        },
-    }
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        process = wandb_process.start("resweep.wandb.follow", order, follower_log(folder))
-    except OSError as error:
-        log.warning("W&B tracking could not start: %s; training continues without it", error)
-        yield
-        return
-    stopped = Event()
-    watcher = Thread(target=_watch, args=(process, follower_log(folder), stopped), daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        watcher.join(SECONDS_TO_FINISH[mode] + 2.0)  # it exits by itself before that
-        if watcher.is_alive():
-            stopped.set()
-            process.kill()
-            log.warning("W&B tracking hung and was stopped; the run's own files are complete")
-
-
-def _last_sent(folder: Path, from_step: int, run_folder: Path) -> int:
-    """Return the step up to which lines were sent before; -1 for none.
-
-    Retraining pruned weights in a separate folder repeats lines of the run's own file.
-    """
-    file = RunFolder(run_folder).metrics
-    known = parse(file.read_bytes()).lines if folder != run_folder and file.exists() else []
-    if known:
-        return int(known[-1]["step"])
-    return from_step if from_step > 0 else -1
-
-
-def _watch(process: subprocess.Popen[bytes], output: Path, stopped: Event) -> None:
-    """Warn as soon as the follower fails, not at the end of a long training."""
-    code = process.wait()
-    if code and not stopped.is_set():
-        log.warning(
-            "W&B tracking failed with exit code %d (%s); the training is not affected; details: %s",
-            code,
-            wandb_process.last_line(output),
-            output,
-        )
-
-
-class _Tail:
-    """Reads the lines added to a metric file since the last call."""
-
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, handle: int):
+        self.handle = handle
         self.end = 0
 
     def new_lines(self) -> Iterator[dict[str, Any]]:
         """Yield each new complete line."""
-        if not self.path.exists():
-            return
-        with self.path.open("rb") as file:
-            file.seek(self.end)
-            content = file.read()
+        content = os.pread(self.handle, os.fstat(self.handle).st_size - self.end, self.end)
         whole = content[: content.rfind(b"\n") + 1]
         self.end += len(whole)
         yield from parse(whole).lines
 
 
-def main(order: dict[str, Any]) -> None:
-    """Follow one run until standard input closes: the trainer has finished or died."""
-    folder, sent = Path(order["folder"]), order["after_step"]
-    run = wandb_process.init(**order["init"])
-    files = RunFolder(folder)
-    metrics, timing = _Tail(files.metrics), _Tail(files.timing)
-    monitors = Monitors(StopRules.from_content(order["rules"]))
-    speeds: dict[int, dict[str, Any]] = {}
-    ended = False
-    while not ended:
-        ended = bool(select([sys.stdin], [], [], SECONDS_BETWEEN_READS)[0])
-        if ended:
-            wandb_process.leave_after(order["seconds_to_finish"])
-        lines = list(metrics.new_lines())
-        # Read second: a step's timing is written before its metrics.
-        speeds |= {line.pop("step"): line for line in timing.new_lines()}
-        for line in lines:
-            monitors.see(line)
-            step = line.pop("step")
-            speed = {f"timing/{name}": value for name, value in speeds.pop(step, {}).items()}
-            if step > sent:
+class _Followed(Thread):
+    """Follows one run, until the process that trains it closes its end of the socket.
+
+    Args:
+        order: Of `main`.
+        channel: The run's socket.
+        metrics, timing: Handles of its metric files.
+
+    Attributes:
+        failure: What went wrong, if the process that trains the run is no longer there to know.
+    """
+
+    def __init__(self, order: Mapping[str, Any], channel: int, metrics: int, timing: int):
+        super().__init__()
+        self._channel = socket.socket(fileno=channel)
+        self._handles = (metrics, timing)
+        self._agent: bool = order["agent"]
+        self._directory = Path(order["directory"])
+        self.failure: str | None = None
+
+    def run(self) -> None:
+        """Follow the run; a failure of one does not affect the others."""
+        answer = DONE
+        try:
+            with self._channel.makefile("rb") as orders:
+                order = orders.readline()
+            if order.endswith(b"\n"):  # otherwise its sender was killed
+                self._follow(json.loads(order))
+        except Exception as error:
+            traceback.print_exc()
+            answer = wandb_process.line_about(error).encode()
+        try:
+            self._channel.sendall(answer)
+        except OSError:
+            self.failure = None if answer == DONE else answer.decode()
+        self._channel.close()
+        for handle in self._handles:
+            os.close(handle)
+
+    def _follow(self, order: Mapping[str, Any]) -> None:
+        run = RunFolder(Path(order["run"]))
+        if self._agent:
+            self._send(order, sent.NOTHING)
+            return
+        lock = FileLock(run.wandb_lock)
+        # Held by the follower of an earlier training until it has finished.
+        if not lock.take(None if order["wait"] else 0.0):
+            return
+        try:
+            before = sent.sent_step(run)
+            before = sent.NOTHING if before is None else before
+            drop_empty(self._directory, order["init"]["id"])
+            last = self._send(order, before)
+            if last > before:
+                sent.note(run, last)
+        finally:
+            lock.release()
+
+    def _send(self, order: Mapping[str, Any], before: int) -> int:
+        """Send the lines after a step; returns the step of the last one."""
+        metrics, timing = map(Tail, self._handles)
+        monitors = Monitors(StopRules.from_content(order["rules"]))
+        speeds: dict[int, dict[str, Any]] = {}
+        run, last, ended = None, before, False
+        while not ended:
+            ended = bool(select.select([self._channel], [], [], SECONDS_BETWEEN_READS)[0])
+            lines = list(metrics.new_lines())
+            # Read second: a step's timing is written before its metrics.
+            speeds |= {line.pop("step"): line for line in timing.new_lines()}
+            for line in lines:
+                monitors.see(line)
+                step = line.pop("step")
+                speed = {f"timing/{name}": value for name, value in speeds.pop(step, {}).items()}
+                if step <= before:
+                    continue
+                if run is None:
+                    run = self._begin(order["init"])
                 run.log(line | speed, step=step)
-    if monitors.stop is not None:
-        run.summary.update({"stop_rule": monitors.stop.rule, "stop_reason": monitors.stop.reason})
-    run.finish()
+                last = step
+        if run is None:
+            return last
+        if monitors.stop is not None:
+            stop = {"stop_rule": monitors.stop.rule, "stop_reason": monitors.stop.reason}
+            run.summary.update(stop)
+        run.finish()
+        return last
+
+    def _begin(self, init: Mapping[str, Any]) -> Any:
+        """Return a new W&B run."""
+        if not self._agent:
+            wait_for_new_name(self._directory, init["id"])
+        return wandb_process.init(agent=self._agent, dir=str(self._directory), **init)
+
+
+def drop_empty(directory: Path, run_id: str) -> None:
+    """Remove the folders of a run whose W&B process was killed: `wandb sync` fails to read them."""
+    for file in directory.glob(f"wandb/offline-run-*-{run_id}/*.wandb"):
+        if file.stat().st_size <= HEADER_BYTES:
+            shutil.rmtree(file.parent)
+
+
+def wait_for_new_name(directory: Path, run_id: str) -> None:
+    """Wait until W&B's name for a folder, which has the second and the run, is not taken."""
+    while any(directory.glob(f"wandb/*-{time.strftime('%Y%m%d_%H%M%S')}-{run_id}")):
+        time.sleep(0.1)
+
+
+def main(order: dict[str, Any]) -> None:
+    """Follow runs until nobody can order more: the trainings have ended, or were killed."""
+    runs: list[_Followed] = []
+    with socket.socket(fileno=os.dup(sys.stdin.fileno())) as orders:
+        while True:
+            message, handles, _, _ = socket.recv_fds(orders, 16, 3)
+            if not message:
+                break
+            channel, metrics, timing = handles
+            runs.append(_Followed(order, channel, metrics, timing))
+            runs[-1].start()
+    wandb_process.leave_after(order["seconds_to_finish"])
+    for run in runs:
+        run.join()
+    failures = [run.failure for run in runs if run.failure is not None]
+    if failures:
+        print(failures[-1], file=sys.stderr, flush=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

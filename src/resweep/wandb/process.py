@@ -39,16 +39,19 @@ SETTINGS = {
 AGENT_VARIABLES = ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH")
 
 
-def start(module: str, order: Mapping[str, Any], output: Path) -> subprocess.Popen[bytes]:
+def start(
+    module: str, order: Mapping[str, Any], output: Path, stdin: int | None = None
+) -> subprocess.Popen[bytes]:
     """Start a module as a child that reads its order from the command line.
 
-    Its standard input is a pipe that nothing is written to: it closes when this process ends, and
-    wandb cannot prompt for a key.
+    Its standard input closes when this process ends, and wandb cannot prompt for a key.
 
     Args:
         module: Ends with `run_child(main)`.
         order: Argument of `main`; no secrets, since command lines are public.
         output: The log; appended to.
+        stdin: Handle of its standard input, instead of a pipe that nothing is written to. Such a
+            child outlives this process, even if all of its group are killed, as long as it needs.
 
     Raises:
         OSError: The log cannot be opened, or the process cannot be started.
@@ -57,15 +60,22 @@ def start(module: str, order: Mapping[str, Any], output: Path) -> subprocess.Pop
     with output.open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", module, json.dumps(order)],
-            stdin=subprocess.PIPE,
+            stdin=subprocess.PIPE if stdin is None else stdin,
             stdout=log,
             stderr=log,
+            start_new_session=stdin is not None,
         )
 
 
-def last_line(output: Path) -> str:
-    """Return the last line of a log that is not blank."""
-    lines = output.read_text(errors="replace").split("\n") if output.exists() else []
+def last_line(output: Path, start: int = 0) -> str:
+    """Return the last line of a log that is not blank.
+
+    Args:
+        output: The log.
+        start: Size that it had before what is of interest.
+    """
+    content = output.read_bytes()[start:] if output.exists() else b""
+    lines = content.decode(errors="replace").split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "no output")
 
 
@@ -79,9 +89,13 @@ def run_child(main: Callable[[dict[str, Any]], None]) -> None:
         main(json.loads(sys.argv[1]))
     except Exception as error:
         traceback.print_exc()
-        reason = str(error).partition("\n")[0]
-        print(f"{type(error).__name__}: {reason}", file=sys.stderr, flush=True)
+        print(line_about(error), file=sys.stderr, flush=True)
         sys.exit(1)
+
+
+def line_about(error: Exception) -> str:
+    """Return one line about an error."""
+    return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
 def init(agent: bool = False, **arguments: Any) -> Any:

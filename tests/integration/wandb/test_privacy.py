@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from resweep.paths import METRICS, Layout
+from resweep.paths import METRICS, Layout, RunFolder
 from resweep.publish.artifacts import Content, Place, publish
 from resweep.trials.trial import Trial
-from resweep.wandb.follow import follow
+from resweep.wandb.follower import Follower
 from resweep.wandb.process import without_folders
 from tests.support import wandb_runs
 from tests.support.language import stop_rules
@@ -71,16 +71,13 @@ def track(mode: str, **tracking: Any) -> None:
         "rate": 0.5,
     }
     folder.mkdir(parents=True)
-    with follow(
-        folder,
-        0,
-        run_id="abc",
-        trial=Trial("tiny", "sweep", "t", config=config, assignments={}),
-        tracking={"wandb": mode, **tracking},
-        layout=layout,
-        rules=stop_rules(),
+    (folder / METRICS).write_text('{"step": 0, "x": 1.5}\n{"step": 5, "x": 2.5}\n')
+    trial = Trial("tiny", "sweep", "t", config=config, assignments={})
+    with (
+        Follower({"wandb": mode, **tracking}, layout.study("tiny")) as follower,
+        follower.follow(folder, 0, run=RunFolder(folder), trial=trial, rules=stop_rules()),
     ):
-        (folder / METRICS).write_text('{"step": 0, "x": 1.5}\n{"step": 5, "x": 2.5}\n')
+        pass
 
 
 def publish_configs() -> Content:

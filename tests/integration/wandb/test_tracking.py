@@ -4,10 +4,8 @@ import json
 import logging
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,15 +14,17 @@ import pytest
 from resweep.config.compose import leaves
 from resweep.jobs.options import JobOptions
 from resweep.jobs.train_trial import train_trial
-from resweep.paths import METRICS, TIMING, Layout, follower_log
+from resweep.paths import METRICS, TIMING, Layout, RunFolder
 from resweep.study.load import load_study
 from resweep.training.metrics import read_metrics
 from resweep.trials.record import read_record
 from resweep.trials.trial import Trial
-from resweep.wandb import follow as tracking
-from resweep.wandb.follow import follow
+from resweep.wandb import follower as tracking
+from resweep.wandb.follower import Follower
+from resweep.wandb.sent import NOTHING, begin, sent_step
 from tests.support import wandb_runs
 from tests.support.language import stop_rules
+from tests.support.wandb_pack import write_lines
 
 ROOT = Path(__file__).resolve().parents[3]
 FAKE_KEY = "0123456789abcdef" * 2 + "01234567"
@@ -82,17 +82,20 @@ def results(untracked, tmp_path):
     return tmp_path / "results"
 
 
+@contextmanager
 def following(folder, from_step, trial, layout, mode="offline"):
     """Follow the run abc, without monitors."""
-    return follow(
-        folder,
-        from_step,
-        run_id="abc",
-        trial=trial,
-        tracking={"wandb": mode},
-        layout=layout,
-        rules=stop_rules(),
-    )
+    with (
+        Follower({"wandb": mode}, layout.study(trial.study)) as follower,
+        follower.follow(
+            folder,
+            from_step,
+            run=RunFolder(layout.run("abc")),
+            trial=trial,
+            rules=stop_rules(),
+        ),
+    ):
+        yield
 
 
 def check_undisturbed(run, untracked):
@@ -141,8 +144,8 @@ def test_the_reason_of_a_stop_arrives(trial, results):
 
 
 def test_without_tracking_no_trace(untracked):
-    assert not follower_log(untracked).exists()
     assert not (untracked.parents[1] / "tiny/wandb").exists()
+    assert list(untracked.glob("wandb*")) == []
 
 
 def test_broken_installation(trial, results, untracked, caplog, tmp_path, monkeypatch):
@@ -171,14 +174,14 @@ def test_unreachable_server(trial, results, untracked, caplog, monkeypatch):
     check_undisturbed(train(trial, results, wandb="online"), untracked)
     assert time.monotonic() - start < 15
     (warning,) = warnings(caplog)
-    assert "hung" in warning
+    assert "did not finish" in warning
     told = [path for path in results.rglob("*") if path.is_file()]
     assert told and not any(FAKE_KEY.encode() in path.read_bytes() for path in told)
 
 
 def test_failure_is_reported_at_once(trial, tmp_path, caplog):
     folder = tmp_path / "runs/abc"
-    folder.mkdir(parents=True)
+    write_lines(folder / METRICS, [0])
     with following(folder, 0, trial, Layout(tmp_path), "online"):
         deadline = time.monotonic() + 120
         while not warnings(caplog) and time.monotonic() < deadline:
@@ -187,82 +190,45 @@ def test_failure_is_reported_at_once(trial, tmp_path, caplog):
     assert len(warnings(caplog)) == 1
 
 
-def write_lines(path, steps):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        file.writelines(json.dumps({"step": step, "x": step / 2}) + "\n" for step in steps)
-
-
-def test_resumed_run_goes_on(trial, tmp_path):
+@pytest.mark.parametrize(("noted", "first"), [(None, 15), (NOTHING, 0), (5, 10), (15, 20)])
+def test_resumed_run_continues_after_what_was_sent(noted, first, trial, tmp_path):
     layout = Layout(tmp_path)
-    folder = layout.run("abc")
-    write_lines(folder / METRICS, [0, 5, 10])
-    with following(folder, 10, trial, layout):
-        write_lines(folder / METRICS, [15, 20])
-    (run,) = wandb_runs.offline_runs(tmp_path / "tiny")
-    assert [(sent["_step"], sent["x"]) for sent in run.history] == [(15, 7.5), (20, 10.0)]
+    run = RunFolder(layout.run("abc"))
+    write_lines(run.metrics, [0, 5, 10])
+    if noted is not None:
+        begin(run, noted)
+    with following(run.path, 10, trial, layout):
+        write_lines(run.metrics, [15, 20])
+    (run_sent,) = wandb_runs.offline_runs(tmp_path / "tiny")
+    assert [line["_step"] for line in run_sent.history] == list(range(first, 25, 5))
+    assert run_sent.history[-1]["x"] == 10.0
 
 
-def test_retraining_beside_sends_only_what_is_new(tmp_path):
-    run = tmp_path / "abc"
-    write_lines(run / METRICS, [0, 5, 10])
-    assert tracking._last_sent(run / "again", 0, run) == 10
-    assert tracking._last_sent(run, 0, run) == -1  # begins anew: step 0 counts
-    assert tracking._last_sent(run, 5, run) == 5
+def test_retraining_beside_sends_only_what_is_new(trial, tmp_path):
+    """Also if it is put in the run's place before its last lines are read."""
+    layout = Layout(tmp_path)
+    run = RunFolder(layout.run("abc"))
+    write_lines(run.metrics, [0, 5, 10])
+    write_lines(run.again / METRICS, [0])
+    with following(run.again, 0, trial, layout):
+        write_lines(run.again / METRICS, [5, 10, 15])
+        (run.again / METRICS).replace(run.metrics)
+        run.again.rmdir()
+    (run_sent,) = wandb_runs.offline_runs(tmp_path / "tiny")
+    assert [line["_step"] for line in run_sent.history] == [15]
+    assert sent_step(run) == 15
 
 
-def test_lines_are_read_once_and_whole(tmp_path):
-    path = tmp_path / METRICS
-    tail = tracking._Tail(path)
-    assert list(tail.new_lines()) == []
-    path.write_text('{"step": 1}\n{"st')
-    assert list(tail.new_lines()) == [{"step": 1}]
-    assert list(tail.new_lines()) == []
-    with path.open("a") as file:
-        file.write('ep": 2}\n')
-    path.write_bytes(b"\0" * 12 + path.read_bytes()[12:])  # what was read is not read again
-    assert list(tail.new_lines()) == [{"step": 2}]
-
-
-TRAINER = """
-import sys, time
-from pathlib import Path
-from resweep.paths import Layout
-from resweep.trials.trial import Trial
-from tests.integration.wandb.test_tracking import following
-root = Path(sys.argv[1])
-with following(root / "runs/abc", 0, Trial("tiny", "sweep", "t"), Layout(root)):
-    print("following", flush=True)
-    time.sleep(60)
-"""
-
-
-def test_follower_of_a_killed_trainer_sends_the_rest_and_ends(tmp_path):
-    write_lines(tmp_path / "runs/abc" / METRICS, [0, 5])
-    trainer = subprocess.Popen(
-        [sys.executable, "-c", TRAINER, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
-    assert trainer.stdout.readline() == "following\n"
-    assert len(_processes_about(tmp_path)) == 2
-    write_lines(tmp_path / "runs/abc" / METRICS, [10])
-    trainer.send_signal(signal.SIGKILL)
-    trainer.wait()
-    deadline = time.monotonic() + 120
-    while _processes_about(tmp_path) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not _processes_about(tmp_path)
-    (run,) = wandb_runs.offline_runs(tmp_path / "tiny")
-    assert run.ended
-    assert [sent["_step"] for sent in run.history] == [0, 5, 10]
-
-
-def _processes_about(folder):
-    """Processes whose command line names the folder."""
-    found = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if str(folder).encode() in file.read_bytes():
-                found.append(file)
-        except OSError:  # it ended meanwhile
-            pass
-    return found
+@pytest.mark.parametrize("tracked", [True, False])
+def test_a_trial_of_the_store_sends_what_was_lost(tracked, trial, untracked, tmp_path):
+    shutil.copytree(untracked.parents[1], tmp_path / "results", symlinks=True)
+    run = RunFolder(tmp_path / "results/runs" / untracked.name)
+    if tracked:
+        begin(run, 5)
+    train(trial, tmp_path / "results", wandb="offline")
+    steps = [
+        [line["_step"] for line in run_sent.history]
+        for run_sent in wandb_runs.offline_runs(tmp_path / "results/tiny")
+    ]
+    assert steps == ([[10, 15, 20]] if tracked else [])
+    assert sent_step(run) == (20 if tracked else None)
