@@ -25,6 +25,9 @@ SLOW = ("optuna", "scipy.stats", "snakemake.cli", "torch")
 # process; else a new one.
 COMMANDS = {
     "python": """#!/bin/sh
+case "$1,$2" in
+    -u,*.py) shift ;;
+esac
 case "$1" in
     *.py) exec "{python}" -IS "{client}" "{address}" python "$@" ;;
     *) exec "{python}" "$@" ;;
@@ -101,10 +104,12 @@ class Warm:
 
     Attributes:
         commands: Folder with its `python` and `snakemake`, for PATH.
+        python: That of them, to run scripts with pipes of their own.
     """
 
     def __init__(self, *modules: str):
         self.commands = Path(tempfile.mkdtemp(prefix="warm-"))
+        self.python = str(self.commands / "python")
         self._address = str(self.commands / "socket")
         for name, text in COMMANDS.items():
             file = self.commands / name
@@ -120,7 +125,7 @@ class Warm:
             listener.bind(self._address)
             listener.listen()
             inherited = listener.fileno(), end.fileno()
-            words = [sys.executable, SERVER, *inherited, self.commands / "python", *modules]
+            words = [sys.executable, SERVER, *inherited, self.python, *modules]
             self._server = subprocess.Popen(list(map(str, words)), env=env, pass_fds=inherited)
 
     def end(self) -> None:

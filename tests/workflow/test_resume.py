@@ -13,6 +13,8 @@ from resweep.study.files import trial_content
 from resweep.study.load import load_study
 from tests.conftest import Checkout, Process
 
+pytestmark = pytest.mark.xdist_group("resume")  # they share an uninterrupted training
+
 STEPS = 400
 
 

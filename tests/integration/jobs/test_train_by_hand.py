@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -218,10 +219,15 @@ def test_which_run_of_wandb():
 
 def train(results, *words, **environment):
     """Call the script; returns what it said and its exit code."""
-    command = ["python", str(TRAIN), *tiny(results), "--keep=none", *words]
-    process = warm_process().start(command, ROOT, {**os.environ, **environment})
-    output, _ = process.communicate()
-    return output, process.returncode
+    done = subprocess.run(
+        [warm_process().python, str(TRAIN), *tiny(results), "--keep=none", *words],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    return done.stdout + done.stderr, done.returncode
 
 
 def tiny(results, **changes):
@@ -337,15 +343,24 @@ def test_other_runs_stay_out_of_the_agents(tmp_path):
         "config": plan(*tiny("x")).trial.config,
     }
     results = tmp_path / "results"
-    command = [
-        *("python", str(TRAIN), "--content", json.dumps(content), "--device", "cpu"),
-        *("--trial", str(tmp_path / "t.yaml"), "--record", str(results / "tiny/t.json")),
-        *("--results", str(results), "--tracking", '{"wandb": "offline"}'),
-    ]
-    env = {**os.environ, "WANDB_SWEEP_ID": "s", "WANDB_RUN_ID": "abc"}
-    process = warm_process().start(command, ROOT, env)
-    output, _ = process.communicate()
-    assert process.returncode == 0, output
+    subprocess.run(
+        [
+            *(
+                warm_process().python,
+                str(TRAIN),
+                "--content",
+                json.dumps(content),
+                "--device",
+                "cpu",
+            ),
+            *("--trial", str(tmp_path / "t.yaml"), "--record", str(results / "tiny/t.json")),
+            *("--results", str(results), "--tracking", '{"wandb": "offline"}'),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "WANDB_SWEEP_ID": "s", "WANDB_RUN_ID": "abc"},
+        check=True,
+        capture_output=True,
+    )
     (folder,) = (results / "runs").iterdir()
     (sent,) = wandb_runs.offline_runs(results / "tiny")
     assert (sent.run.run_id, sent.run.sweep_id) == (folder.name, "")
