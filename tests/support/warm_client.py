@@ -97,7 +97,8 @@ def main() -> None:
         signal.signal(number, lambda number, _: os.kill(process, number))
     code = wait(server)
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
+        if -code in SIGNALS:
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(code)
 
