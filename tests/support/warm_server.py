@@ -189,6 +189,7 @@ def main() -> None:
     assert len(list(Path("/proc/self/task").iterdir())) == 1, (
         "a process with threads cannot be forked"
     )
+    os.fsync = lambda _: None  # as in tests/conftest.py
     gc.collect()
     gc.freeze()  # children do not copy what they never collect
     server.serve()
