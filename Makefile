@@ -8,6 +8,7 @@
 #   make dag         the rule graph: results/dag.svg; as text without graphviz
 #   make picture     the README's screenshot of the quickstart report; needs Chromium
 #   make oracle      W&B's sweep engine, as a test reference, in its own environment
+#   make ray         Ray Tune, for a benchmark, in its own environment
 #   make bench       the benchmarks of docs/benchmarks.md
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ STUDY ?= quickstart
 JOBS ?= 2
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test test-long check dag picture bench env oracle
+.PHONY: help demo test test-long check dag picture bench env oracle ray
 
 env: .venv/ready
 
@@ -33,6 +34,13 @@ oracle: .venv-oracle/ready
 .venv-oracle/ready: envs/oracle.txt
 	$(PYTHON) -m venv .venv-oracle
 	.venv-oracle/bin/pip install --quiet --disable-pip-version-check -r envs/oracle.txt
+	touch $@
+
+ray: .venv-ray/ready
+
+.venv-ray/ready: envs/ray.txt
+	$(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/pip install --quiet --disable-pip-version-check -r envs/ray.txt
 	touch $@
 
 demo: env

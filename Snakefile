@@ -25,4 +25,4 @@ include: "rules/report.smk"
 rule all:
     default_target: True
     input:
-        [file for study in STUDIES for file in files.targets(LAYOUT, study)],
+        TARGETS,

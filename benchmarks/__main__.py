@@ -2,15 +2,16 @@
 
 import argparse
 
-from benchmarks import mup, saves, scale, throughput
+from benchmarks import mup, saves, throughput
 from benchmarks.gpu import command as gpu
+from benchmarks.packs import command as packs
 from benchmarks.search import command as search
 
 BENCHMARKS = {
     "throughput": throughput.measure_throughput,
     "start": throughput.measure_start,
     "saves": saves.measure,
-    "scale": scale.measure,
+    "packs": lambda: packs.main([]),
     "mup": mup.main,
     "gpu": gpu.measure,
     "search": lambda: search.main([]),

@@ -23,7 +23,7 @@ from resweep.errors import ResweepError, describe
 from resweep.imports import code_digest
 from resweep.jobs.initial_weights import check_initial_weights
 from resweep.jobs.options import JobOptions
-from resweep.jobs.resources import JobNeeds, at_once, scheduler_resources
+from resweep.jobs.resources import JobNeeds, scheduler_resources
 from resweep.machine.programs import running_in
 from resweep.paths import Layout
 from resweep.report.equal_trials import equal_trials_lines
@@ -32,7 +32,9 @@ from resweep.study.begin_build import begin_build
 from resweep.study.data_sets import data_sets
 from resweep.study.find import load_studies
 from resweep.study.lost import find_lost
-from resweep.study.removed import move_removed
+from resweep.study.removed import delete_old_packs, move_removed
+from resweep.study.rule_names import packs_meant
+from resweep.study.targets import targets
 from resweep.systems.registry import system_file
 from resweep.trials.pack import write_pack
 from snakemake.exceptions import WorkflowError
@@ -48,6 +50,7 @@ os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.ge
 
 LAYOUT = Layout()
 LOST = {}  # what is gone from the store, by study: only looked at, since --dry-run comes here too
+TARGETS = []  # what the whole call asks for; a cluster's jobs ask for their own files
 
 
 # Snakemake passes --config on to the jobs of a cluster through two shells, in the quotes of Python:
@@ -73,6 +76,7 @@ try:
     DATA = [(study, one) for study in STUDIES for one in data_sets(study, LAYOUT)]
     if workflow.is_main_process:
         LOST.update({study.name: find_lost(LAYOUT, study) for study in STUDIES})
+        TARGETS += [file for study in STUDIES for file in targets(LAYOUT, study)]
 except ResweepError as error:
     raise WorkflowError(*str(error).splitlines()) from None
 except OSError as error:
@@ -86,6 +90,7 @@ PACKS = [
     for stage in phase.stages
     for pack in phase.packs[stage.name]
 ]
+PACK_IDS = {}
 FILLS = [(study, phase, fill) for study, phase in PHASES for fill in phase.fills(LAYOUT)]
 
 if workflow.is_main_process:
@@ -114,6 +119,19 @@ else:
 rule_name = functools.partial(files.rule_name, several=len(STUDIES) > 1)
 
 
+def train_rule(study, phase, stage, pack):
+    """The name of the rule of a training job."""
+    return rule_name("train", study, phase, files.train_suffix(stage, pack))
+
+
+if workflow.is_main_process:
+    # Snakemake ignores names of resources that no rule has, and explains no other.
+    _set = workflow.resource_settings
+    _given = [*sys.argv, *_set.overwrite_resources, *_set.overwrite_threads]
+    for _line in packs_meant(_given, [train_rule(*of) for of in PACKS]):
+        print(f"warning: {_line}", file=sys.stderr)
+
+
 @functools.cache
 def code(script):
     """Digest of a script, or a file of the library, and its imports: reruns cheap rules."""
@@ -137,25 +155,32 @@ def training_inputs(phase, stage, pack, wildcards):
     names = trials_of(pack, wildcards)
     if phase.study in LOST:
         builds = workflow.executor_plugin is not None and not workflow.dryrun
-        records = files.training_outputs(LAYOUT, phase, stage, names)["records"]
-        stops = LOST[phase.study].stops(
-            records,
-            builds=builds,
-            plan=plan_command() if workflow.dryrun else None,
-        )
-        if stops:  # SystemExit ends Snakemake with this line alone
-            raise SystemExit(f"error: {stops}")
+        if LOST[phase.study].runs:
+            stops = LOST[phase.study].stops(
+                files.training_outputs(LAYOUT, phase, stage, names)["records"],
+                builds=builds,
+                plan=plan_command() if workflow.dryrun else None,
+            )
+            if stops:  # SystemExit ends Snakemake with this line alone
+                raise SystemExit(f"error: {stops}")
         if builds:
             begin()
             if not pack.is_alone:
-                write_pack(*pack_of(phase, stage, pack))
+                write_pack(pack_path(phase, stage, pack), files.pack_file(phase, stage, pack))
     return files.training_inputs(LAYOUT, phase, stage, names)
 
 
-def pack_of(phase, stage, pack):
-    """The file of a pack, and its content."""
-    content = files.pack_file(phase, stage, pack)
-    return LAYOUT.phase(phase.study, phase.name).pack(content.id), content
+def pack_id(phase, stage, pack):
+    """The digest of a pack."""
+    key = (phase.study, phase.name, stage.name, pack.number)
+    if key not in PACK_IDS:
+        PACK_IDS[key] = files.pack_file(phase, stage, pack).id
+    return PACK_IDS[key]
+
+
+def pack_path(phase, stage, pack):
+    """The file of a pack."""
+    return LAYOUT.phase(phase.study, phase.name).pack(pack_id(phase, stage, pack))
 
 
 @functools.cache
@@ -165,6 +190,7 @@ def begin():
         begin_build(LAYOUT, [study.name for study in STUDIES])
         for study in STUDIES:
             move_removed(LAYOUT, study)
+            delete_old_packs(LAYOUT, study)
     except ResweepError as error:
         raise SystemExit(f"error: {error}") from None
     except OSError as error:
@@ -181,7 +207,7 @@ def plan_command():
 
 def train_resources(phase, stage, pack):
     """The resources of a training: functions of its trials."""
-    named = scheduler_resources(phase.resources)
+    named = scheduler_resources(phase.resources, of_pack=not pack.is_alone)
     return {name: need(phase, stage, pack, what) for name, what in named.items()}
 
 
@@ -189,16 +215,16 @@ def train_content(phase, stage, pack, wildcards):
     """What makes a training stale: the content of its trial, or the digest of its pack."""
     if pack.is_alone:
         return files.trial_content(phase, stage, wildcards.trial)
-    return files.pack_file(phase, stage, pack).id
+    return pack_id(phase, stage, pack)
 
 
-def train_job(study, phase, stage, pack, wildcards, threads):
+def train_job(study, phase, stage, pack, wildcards):
     """What a training's message and command have that never makes a finished one stale."""
     options = JobOptions(keep=phase.keep_at(stage), tracking=study.tracking.model_dump()).words()
     if not pack.is_alone:
-        workers = at_once(threads, phase.resources)
-        words = ["train_pack.py", "--pack", pack_of(phase, stage, pack)[0], "--at-once", workers]
-        line = files.pack_line(pack, workers)
+        words = ["train_pack.py", "--pack", pack_path(phase, stage, pack)]
+        words += ["--cpus", phase.resources.cpus]
+        line = f"{len(pack.names)} trials"
     else:
         slot = stage.slot(wildcards.trial)
         folder = LAYOUT.phase(phase.study, phase.name)

@@ -11,14 +11,15 @@
 # `input` is not recorded: settings never make a finished training stale. What differs between rules
 # is in params, since shell commands are formatted when a job starts, after the loop. A trial's
 # content is passed as a file: one argument of a command ends at 128 kB. exec: a scheduler's signals
-# reach the trainer itself, and the job ends with it.
+# reach the trainer itself, and the job ends with it. $PPID: it saves and ends
+# when the process that started the job is killed.
 
 
 for study, phase, stage, pack in PACKS:
 
     rule:
         name:
-            rule_name("train", study, phase, files.train_suffix(stage, pack))
+            train_rule(study, phase, stage, pack)
         input:
             lambda wildcards, of=(phase, stage, pack): training_inputs(*of, wildcards),
         output:
@@ -36,11 +37,9 @@ for study, phase, stage, pack in PACKS:
             **train_resources(phase, stage, pack),
         params:
             content=lambda wildcards, of=(phase, stage, pack): train_content(*of, wildcards),
-            job=lambda wildcards, input, threads, of=(study, phase, stage, pack): train_job(
-                *of, wildcards, threads
-            ),
+            job=lambda wildcards, input, of=(study, phase, stage, pack): train_job(*of, wildcards),
         message:
-            "{rule}: {params.job[line]}"
+            "{rule}: {params.job[line]}" + ("" if pack.is_alone else " on {threads} cores")
         shell:
             "exec python workflow/scripts/{params.job[command]} "
-            "--log {log} --memory-mb {resources.mem_mb}"
+            "--parent $PPID --log {log} --memory-mb {resources.mem_mb} --cores {threads}"

@@ -7,7 +7,7 @@ written with an apostrophe before it, and read without. Numbers are never change
 import csv
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 MARK = "'"
@@ -29,6 +29,16 @@ def end_lines(text: str) -> str:
     parts = text.split('"')  # every second one is within quotes
     parts[::2] = [part.replace("\r\n", "\n") for part in parts[::2]]
     return '"'.join(parts)
+
+
+def csv_reader(lines: Iterable[str]) -> Iterator[list[str]]:
+    """Return a reader of rows, whose cells may be longer than csv's 128 kB.
+
+    Raises:
+        csv.Error: A quoted cell does not end, or text follows its quotes.
+    """
+    csv.field_size_limit(sys.maxsize)
+    return csv.reader(lines, strict=True)
 
 
 def dict_reader(lines: Iterable[str], restval: str | None = None) -> "csv.DictReader[str]":

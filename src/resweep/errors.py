@@ -95,6 +95,10 @@ class ProcessLost(ResweepError):
     """Another process of the same training died, because of the machine or of its own error."""
 
 
+class GpuFull(ResweepError):
+    """Other processes hold so much of a GPU's memory that a training lacks it."""
+
+
 class LeaseLost(StoreError):
     """Another process took the run over while we were working on it."""
 

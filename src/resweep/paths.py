@@ -19,6 +19,7 @@ RESERVED_PHASES = ("artifacts", "data", "wandb")
 STUDY = "study.yaml"
 SWEEP = "sweep.yaml"
 TABLE = "runs.csv"
+TRIALS = "trials"
 RECORDS = "records"
 CLAIMS = "claims"
 METRICS = "metrics.jsonl"
@@ -49,7 +50,7 @@ class PhaseFolder:
     @property
     def trials(self) -> Path:
         """Folder of the trial files."""
-        return self.path / "trials"
+        return self.path / TRIALS
 
     @property
     def records(self) -> Path:
@@ -73,11 +74,11 @@ class PhaseFolder:
 
     def trial(self, slot: str) -> Path:
         """Trial file of a slot: what it trains."""
-        return self.trials / f"{slot}.yaml"
+        return self.path / f"{TRIALS}/{slot}.yaml"
 
     def record(self, slot: str) -> Path:
         """Record of a slot: its result."""
-        return self.records / f"{slot}.json"
+        return self.path / f"{RECORDS}/{slot}.json"
 
     def models_kept(self) -> list[Path]:
         """Return the existing links to weights that are kept."""
@@ -86,6 +87,10 @@ class PhaseFolder:
     def pack(self, pack_id: str) -> Path:
         """What the job of a pack trains."""
         return self.path / "packs" / f"{pack_id}.json"
+
+    def all_packs(self) -> list[Path]:
+        """Return the existing files of packs."""
+        return sorted((self.path / "packs").glob("*.json"))
 
     @property
     def removed(self) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 from resweep import yaml12
 from resweep.paths import Layout
 from resweep.ranking.keep import keep_models
+from resweep.ranking.score_table import write_scores
 from resweep.ranking.scores import rank_trials
 from resweep.ranking.trial_result import SEED, TrialResult
 from resweep.store import checkpoints as checkpoint
@@ -59,7 +60,7 @@ class Ranked:
             self.trial(f"{n:02}", run, value) for n, (run, value) in enumerate(values.items())
         ]
         folder = self.layout.phase(self.study, self.phase)
-        rank_trials(results, self.score).to_csv(folder.scores, index=False)
+        write_scores(folder.scores, rank_trials(results, self.score))
         for link in folder.models.glob("*"):
             link.unlink()
         return keep_models(

@@ -16,8 +16,8 @@ from resweep.data.store import Prepared
 from resweep.errors import StoreError
 from resweep.json_files import write_json
 from resweep.paths import METRICS, Layout, trial_of
-from resweep.ranking.frames import write_frame
 from resweep.ranking.keep import keep_models
+from resweep.ranking.score_table import write_scores
 from resweep.ranking.scores import rank_trials
 from resweep.ranking.trial_result import read_result
 from resweep.report.tables import tabulate_study, write_runs_table
@@ -268,7 +268,7 @@ def rank_phase(layout: Layout, phase: Phase, records: list[Path]) -> None:
     """Write scores.csv, decisions.csv and models/ of a phase."""
     folder = layout.phase(phase.study, phase.name)
     results = [read_result(read_outcome(path), phase.score, layout) for path in records]
-    write_frame(folder.scores, rank_trials(results, phase.score))
+    write_scores(folder.scores, rank_trials(results, phase.score))
     decisions = keep_models(
         study=phase.study,
         phase=phase.name,

@@ -6,7 +6,7 @@ Each call is a forked child with the words, folder, environment and open files o
 warm_client.py. Where its path leads to another state of the library, it imports that. Snakemake
 takes PYTHON for the interpreter that runs it, and so for the one of its jobs. LISTENER is the
 descriptor of a socket that listens; at the end of the pipe LIFE the server ends, and all calls.
-The library is imported whole, and each MODULE.
+Most of the library is imported, and each MODULE.
 """
 
 import atexit
@@ -29,6 +29,8 @@ from typing import NoReturn
 from warm_client import LENGTH, Call, receive
 
 LIBRARY = Path(__file__).resolve().parents[2] / "src"
+# Few calls need transformers, peft and DeepSpeed, and all would pay for a fork with their memory.
+SELDOM = ("resweep.systems.language.hf", "resweep.systems.language.lora", "resweep.training.zero")
 CRASHED = 1
 FREE = 200  # descriptors from here on are used by nobody
 
@@ -185,7 +187,8 @@ def main() -> None:
         importlib.import_module(name)
     sys.path.insert(0, str(LIBRARY))
     for module in pkgutil.walk_packages([str(LIBRARY / "resweep")], "resweep."):
-        importlib.import_module(module.name)
+        if module.name not in SELDOM:
+            importlib.import_module(module.name)
     assert len(list(Path("/proc/self/task").iterdir())) == 1, (
         "a process with threads cannot be forked"
     )

@@ -1,11 +1,13 @@
 """What a script is made of: which modules are followed, and what its digest sees."""
 
+import ast
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from resweep.imports import FOUNDATIONS, LIBRARY, code_digest, imported_files
+from resweep.imports import FOUNDATIONS, LIBRARY, code_digest, imported_files, imported_names
+from tests.conftest import ROOT
 
 MODULES = {
     "__init__.py": "",
@@ -85,6 +87,25 @@ def test_a_digest_sees_the_script_and_what_it_imports(tmp_path: Path, library: P
     script.write_text("import resweep.ranking.scores  # edited\n")
     assert code_digest(script, library) not in seen
     assert all(len(digest) == 12 and int(digest, 16) >= 0 for digest in seen)
+
+
+def test_no_import_of_the_library_is_overlooked() -> None:
+    files = [*LIBRARY.rglob("*.py"), *(ROOT / "workflow/scripts").glob("*.py")]
+    for file in files:
+        source = file.read_text()
+        found = {
+            name
+            for node in ast.walk(ast.parse(source))
+            for name in (
+                [f"{node.module}.{alias.name}" for alias in node.names]
+                if isinstance(node, ast.ImportFrom)
+                else [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else []
+            )
+            if name.startswith("resweep.")
+        }
+        assert found <= set(imported_names(source)), file
 
 
 def test_the_foundations_are_rooms() -> None:

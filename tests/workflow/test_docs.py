@@ -29,6 +29,7 @@ TUTORIAL = ROOT / "docs/tutorial.md"
 # What troubleshooting.md quotes of our own messages.
 MESSAGES = (
     "saved at step",
+    "trials are done and stay in the store",
     "waiting: ",
     "held by ",
     "waiting for ",

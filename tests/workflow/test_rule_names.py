@@ -1,18 +1,98 @@
-"""The names that studies are compared by are those of Snakemake's rules."""
+"""Rules by their names: those that studies are compared by, and how options name packs."""
 
-from resweep.study.files import study_rules
+import re
+
+import pytest
+
 from resweep.study.load import load_study
+from resweep.study.rule_names import PACK, packs_meant, study_rules
 from tests.conftest import ROOT, Checkout
+
+PREPARE = "prepare_data_01cd8e17331f"
 
 
 def test_all_rules_are_known(checkout: Checkout) -> None:
     names = ("quickstart", "adaptive")
     listed = checkout.run("snakemake", "--list-rules", "--config", f"studies=[{','.join(names)}]")
     found = [line for line in listed.stdout.splitlines() if line.replace("_", "").isalnum()]
-    known = ["all"]
+    known = {"all"}
+    trainings = set[str]()
     for name in names:
         study = load_study(ROOT / f"config/studies/{name}.yaml", ROOT / "config")
-        known += study_rules(study, several=True)
+        rules = study_rules(study, several=True)
+        known |= rules.names
+        trainings |= rules.trainings
+    packs = {pack for pack in map(PACK.fullmatch, found) if pack is not None}
+    assert {pack[1] for pack in packs} <= trainings
+    numbered = {pack[0] for pack in packs}
     unused = {rule for rule in known if rule.startswith("publish_")} - set(found)
-    assert sorted(found) == sorted(set(known) - unused)
-    assert all("sweep" in rule or "rerun" in rule or "search" in rule for rule in unused)
+    unused |= trainings - set(found)  # all of their trials are in packs
+    assert sorted(set(found) - numbered) == sorted(known - unused)
+    assert trainings & unused <= {pack[1] for pack in packs}
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A study that nobody built: ten trials in packs of four, and their rerun in one."""
+    made = Checkout.new(tmp_path_factory.mktemp("packed") / "checkout")
+    made.write_study(resources={"pack": 4, "gpus": 0})
+    made.write_sweep(learning_rate=[round(1e-3 * number, 6) for number in range(1, 11)])
+    return made
+
+
+def plan(checkout: Checkout, options: str) -> str:
+    """Plan with options as they are typed into bash."""
+    return checkout.run("bash", "-c", f"snakemake -n --cores 8 {options}").stdout
+
+
+def jobs(output: str) -> dict[str, int]:
+    """Jobs of a plan, by their rules."""
+    table = output[output.index("Job stats:") :].partition("\n\n")[0]
+    return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.M)}
+
+
+def test_settings_of_all_packs_of_a_phase(packed: Checkout) -> None:
+    options = "-p --set-resources train_sweep_p{1..2}:mem_mb=4000 --set-threads train_sweep_p3=1"
+    output = plan(packed, options)
+    trainings = {name: count for name, count in jobs(output).items() if name.startswith("train_")}
+    packs = ("train_sweep_p1", "train_sweep_p2", "train_sweep_p3")
+    assert trainings == dict.fromkeys((*packs, "train_rerun"), 1)
+    memory = re.findall(r"train_pack\.py .*--at-once (\d+) .*--memory-mb (\d+)", output)
+    own = {(at_once, mb) for at_once, mb in memory if mb == "4000"}
+    assert own == {("4", "4000")} and len(memory) == 4
+    assert [at_once for at_once, mb in memory].count("1") == 1
+    assert re.search(r"train_sweep_p3: 2 trials, 1 at once", output)
+    assert "warning:" not in output
+
+
+@pytest.mark.parametrize(
+    ("options", "trained"),
+    [
+        ("--until train_sweep_p{1..2}", ["train_sweep_p1", "train_sweep_p2"]),
+        (
+            "-R train_sweep_p2 -- train_sweep_p2 results/tiny/sweep/records/7b120e9d38.json",
+            ["train_sweep_p2", "train_sweep_p3"],
+        ),
+    ],
+)
+def test_a_part_of_the_packs(options: str, trained: list[str], packed: Checkout) -> None:
+    planned = jobs(plan(packed, options))
+    assert planned.pop("total") == len(planned)
+    assert planned == dict.fromkeys([PREPARE, *trained], 1)
+
+
+def test_a_name_that_no_rule_has_any_more_is_reported(packed: Checkout) -> None:
+    output = plan(packed, "--omit-from train_sweep_p3 --set-threads train_sweep=1")
+    assert {"train_sweep_p1", "train_sweep_p2"} < jobs(output).keys()
+    assert "train_sweep_p3" not in jobs(output) and "score_sweep" not in jobs(output)
+    (warning,) = re.findall(r"^warning: (.*)$", output, re.M)
+    assert "train_sweep_p{1..3}" in warning
+
+
+def test_only_names_that_packs_have_with_a_number_are_reported() -> None:
+    rules = [
+        f"train_{name}" for name in ("sweep_p1", "sweep_p2", "fit_r01_b1", "mixed", "mixed_p1")
+    ]
+    assert list(packs_meant(["snakemake", "train_mixed", "train_rerun", *rules], rules)) == []
+    (line,) = packs_meant(["train_sweep"], rules)
+    assert "train_sweep_p{1..2}" in line

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from resweep import yaml12
-from resweep.ranking.selection import read_scores
 from tests.conftest import Checkout
+from tests.support.rankings import read_frame
 from tests.workflow.search_files import (
     audited,
     proposals,
@@ -192,7 +192,7 @@ def varied(searched: Built) -> Built:
 
 def scores(built: Built, phase: str) -> list[dict[str, Any]]:
     path = built.checkout.path / "results/varied" / phase / "scores.csv"
-    return list(read_scores(path).to_dict("records"))
+    return list(read_frame(path).to_dict("records"))
 
 
 @pytest.mark.long
@@ -264,13 +264,13 @@ def test_a_warm_start_reads_phases_of_other_studies_and_exports(varied: Built) -
     own = [(row["training.learning_rate"], row["final"]) for row in scores(varied, "bayes")]
     ends = [
         (row["training.learning_rate"], row["final"])
-        for row in read_scores(varied.checkout.path / SEARCH / "scores.csv").to_dict("records")
+        for row in read_frame(varied.checkout.path / SEARCH / "scores.csv").to_dict("records")
         if row["status"] == "finished"
     ]
     # Without what crashed or lies outside of this space.
     assert seen["finished"] == {*own[:2], *ends, (0.02, 2.5)}
     # What a rung stopped enters with an estimate of its end.
-    table = read_scores(varied.checkout.path / SEARCH / "scores.csv").to_dict("records")
+    table = read_frame(varied.checkout.path / SEARCH / "scores.csv").to_dict("records")
     rates = {row["training.learning_rate"] for row in table if row["status"] == "stopped"}
     assert {rate for rate, _ in seen["stopped"]} == rates
     assert told["sampler"] == "tpe"

@@ -3,7 +3,8 @@
     python workflow/scripts/audit.py quickstart
     python workflow/scripts/audit.py quickstart --set '{training.max_steps: 50}'
 
-The second form shows what a changed study would cost.
+The second form shows what a changed study would cost. Where a job serves several trials, only those
+that it lists are trained.
 """
 
 import argparse
@@ -15,7 +16,8 @@ from resweep.command_line import file_path, plain_text
 from resweep.errors import run_command
 from resweep.jobs.initial_weights import check_initial_weights
 from resweep.paths import Layout
-from resweep.report.audit import audit, audit_old_bests, audit_table
+from resweep.report.audit import audit, audit_old_bests
+from resweep.report.audit_text import audit_table, job_lines
 from resweep.report.equal_trials import equal_trials_lines
 from resweep.study.find import load_studies
 from resweep.study.lost import find_lost
@@ -32,6 +34,9 @@ def main() -> None:
         metavar="YAML",
         help="overrides, as in snakemake --config set=...",
     )
+    parser.add_argument(
+        "--trials", action="store_true", help="name all trials that train, not only the first"
+    )
     parser.add_argument("--results", type=file_path, default=Path("results"), help="results folder")
     arguments = parser.parse_args()
     settings = {"study": arguments.study, "set": arguments.set}
@@ -42,7 +47,10 @@ def main() -> None:
         lines = (*study.warnings, *equal_trials_lines(study), *find_lost(layout, study).lines())
         for warning in lines:
             print(f"warning: {warning}", file=sys.stderr)
-        print(audit_table(study, audit(study, layout), audit_old_bests(study, layout)))
+        costs = audit(study, layout)
+        print(audit_table(study, costs, audit_old_bests(study, layout)))
+        for line in job_lines(costs, shorten=not arguments.trials):
+            print(line)
 
 
 if __name__ == "__main__":

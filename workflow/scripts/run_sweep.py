@@ -37,7 +37,6 @@ from resweep.command_line import file_path, plain_text, positive
 from resweep.errors import Interrupted, run_command
 from resweep.jobs.forked_trainings import ForkedTrainings
 from resweep.jobs.options import JobOptions, device
-from resweep.jobs.train_trial import ask_store
 from resweep.machine.gpus import lease_gpu
 from resweep.machine.launch import processes_of_a_node
 from resweep.machine.log_file import ScreenFormatter
@@ -154,7 +153,7 @@ def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> in
     follower = Follower(options.tracking, layout.study(sweep.name))
 
     def train(trial: Trial, record: Path, keep: str) -> bool:
-        job = ask_store(trial, record, replace(options, keep=keep), follower)
+        job = trainings.ask(trial, record, replace(options, keep=keep), follower)
         return job is not None and trainings.train(job)
 
     if not sweep.open_ended:

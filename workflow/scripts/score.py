@@ -13,7 +13,7 @@ from resweep.command_help import HelpFormatter
 from resweep.command_line import JsonArgument, count, file_path, folder_name
 from resweep.errors import run_command
 from resweep.paths import Layout
-from resweep.ranking.frames import write_frame
+from resweep.ranking.score_table import write_scores
 from resweep.ranking.scores import check_rankable, code_warning, leader_by_final, rank_trials
 from resweep.ranking.trial_result import read_result
 from resweep.store.outcome import OutcomeReader
@@ -54,7 +54,7 @@ def main() -> None:
     leader = leader_by_final(ranking, score)
     if leader:
         print(f"note: {leader}", file=sys.stderr)
-    write_frame(arguments.scores, ranking)
+    write_scores(arguments.scores, ranking)
 
 
 if __name__ == "__main__":

@@ -39,17 +39,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from resweep.command_help import HelpFormatter
-from resweep.command_line import JsonArgument, file_path, text_argument
+from resweep.command_line import JsonArgument, file_path, positive, text_argument
 from resweep.data.opened import Opened
 from resweep.errors import ResweepError, end_by_signal, run_command
 from resweep.jobs.job_log import log_in_store, report, show_log, text_of
 from resweep.jobs.options import JobOptions
-from resweep.jobs.train_by_hand import plan_by_hand, result_text, train_by_hand
 from resweep.jobs.train_trial import train_trial
 from resweep.machine.answer import answer_of, answer_of_error
 from resweep.machine.children import end_now
-from resweep.machine.launch import RankZero, end_with_parent, under_torchrun
-from resweep.machine.signals import SAVED_AND_STOPPED, watch_signals
+from resweep.machine.launch import RankZero, under_torchrun
+from resweep.machine.signals import SAVED_AND_STOPPED, end_with_parent, watch_signals
 from resweep.systems.registry import system_of
 from resweep.systems.system import System
 from resweep.trials.trial import read_trial, require_unchanged, trial_from, write_trial
@@ -75,6 +74,8 @@ def train_one_trial(words: list[str]) -> int:
     """Train a trial of a study."""
     arguments = parse_arguments(words)
     signals = watch_signals()
+    if arguments.parent is not None:
+        end_with_parent(arguments.parent)
     if arguments.content is not None:
         trial = trial_from(arguments.content, "--content")
         if arguments.trial:
@@ -140,6 +141,9 @@ def train_together(train: Callable[..., bool], system: System, device_name: str)
 
 def train_parameters(words: list[str]) -> int:
     """Train a configuration by hand, or for a W&B agent."""
+    # With all that reads a study, which a job of a trial does without.
+    from resweep.jobs.train_by_hand import plan_by_hand, result_text, train_by_hand
+
     plan = plan_by_hand(words)
     signals = watch_signals()
     trial = plan.trial
@@ -176,6 +180,7 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
         type=content_argument,
         help="the trial as JSON, or @FILE; written to the trial file, if one is given",
     )
+    add("--parent", type=positive, metavar="PID", help="save and stop when this process ends")
     JobOptions.add_to(parser)
     arguments = parser.parse_args(words)
     if not arguments.trial and arguments.content is None:

@@ -25,7 +25,7 @@ from resweep.jobs.job_log import report, show_log
 from resweep.jobs.options import JobOptions
 from resweep.jobs.train_pack import Pack
 from resweep.machine.children import end_now
-from resweep.machine.signals import SAVED_AND_STOPPED, watch_signals
+from resweep.machine.signals import SAVED_AND_STOPPED, end_with_parent, watch_signals
 from resweep.trials.pack import read_pack
 
 
@@ -33,9 +33,12 @@ def main() -> int:
     """Train; returns the exit code."""
     arguments = parse_arguments()
     signals = watch_signals()
+    if arguments.parent is not None:
+        end_with_parent(arguments.parent)
     file, options = read_pack(arguments.pack), JobOptions.of(arguments)
     show_log(f"{file.study}/{file.phase}: ", options.log_file)
-    pack = Pack(file, options, arguments.at_once, interrupted=lambda: bool(signals))
+    at_once = max(1, options.cores // arguments.cpus)
+    pack = Pack(file, options, at_once, interrupted=lambda: bool(signals))
     try:
         return 0 if pack.train() else 1
     except Interrupted as error:
@@ -48,7 +51,8 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("--pack", type=file_path, required=True, metavar="FILE", help="the trials")
-    add("--at-once", type=positive, default=1, metavar="N", help="trainings at the same time (1)")
+    add("--cpus", type=positive, default=1, metavar="N", help="cores of a training (1)")
+    add("--parent", type=positive, metavar="PID", help="save and stop when this process ends")
     JobOptions.add_to(parser)
     return parser.parse_args()
 

@@ -97,6 +97,11 @@ def ensure(source: Source, settings: Mapping[str, Any], layout: Layout) -> Prepa
     return prepared
 
 
+def is_verified(source: Source, settings: Mapping[str, Any], layout: Layout) -> bool:
+    """Whether `ensure` has nothing to prepare, and no file to read."""
+    return _DataSet(source, settings, layout).find_verified() is not None
+
+
 def missing_sources_text(folder: Path) -> str:
     """Return what to say about data whose sources are not mounted."""
     return f"{folder}: its sources are not here; using what was prepared from them"

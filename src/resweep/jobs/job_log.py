@@ -44,3 +44,13 @@ def text_of(error: ResweepError | OSError) -> str:
     if error.filename is None:
         raise error
     return describe(error)
+
+
+def line_of(error: Exception) -> str:
+    """Return what ended a training, for users; logs the trace of a bug."""
+    if isinstance(error, ResweepError) or (isinstance(error, OSError) and error.filename):
+        return text_of(error)
+    if isinstance(error, MemoryError):
+        return str(error) or "out of memory"
+    log.error("training failed", exc_info=error)
+    return f"{type(error).__name__}: {error}"

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
-from resweep.command_line import JsonArgument, count, file_path, seconds
+from resweep.command_line import JsonArgument, count, file_path, positive, seconds
 from resweep.paths import Layout
 
 KEEP = ("best", "all", "none")
@@ -52,6 +52,7 @@ class JobOptions:
         tracking: Settings of W&B: wandb, project, entity.
         lock_timeout: Seconds to wait for another process that advances the run.
         memory_limit_mb: The scheduler's limit.
+        cores: That the scheduler gives; a pack uses them.
         log_file: A further log file for the processes of the training.
     """
 
@@ -62,6 +63,7 @@ class JobOptions:
     tracking: dict[str, Any] = field(default_factory=dict)
     lock_timeout: float = 3600.0
     memory_limit_mb: int | None = None
+    cores: int = 1
     log_file: Path | None = None
 
     @property
@@ -84,6 +86,7 @@ class JobOptions:
             "--tracking": (json.dumps(self.tracking, sort_keys=True), json.dumps(default.tracking)),
             "--lock-timeout": (self.lock_timeout, default.lock_timeout),
             "--memory-mb": (self.memory_limit_mb, default.memory_limit_mb),
+            "--cores": (self.cores, default.cores),
             "--log": (self.log_file, default.log_file),
         }
         words = [
@@ -122,6 +125,7 @@ class JobOptions:
             help="seconds to wait for another process that trains the same run (3600)",
         )
         add("--memory-mb", type=count, help="memory limit of the scheduler, in MB")
+        add("--cores", type=positive, default=default.cores, help="cores of the job (1)")
         add("--log", type=file_path, help="also log to this file")
 
     @classmethod
@@ -135,6 +139,7 @@ class JobOptions:
             tracking=arguments.tracking,
             lock_timeout=arguments.lock_timeout,
             memory_limit_mb=arguments.memory_mb,
+            cores=arguments.cores,
             log_file=arguments.log,
         )
 

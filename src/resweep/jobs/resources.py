@@ -39,7 +39,9 @@ from resweep.systems.registry import system_of
 from resweep.trials.trial import Trial, read_trial
 
 BASE_MB = 800
-FORK_MB = 150  # that each training of a pack adds to what they share, besides its own estimate
+# What each training of a pack adds to what they share, besides its own estimate: measured, 26 to 34
+# on a CPU; on a GPU it has a context of its own.
+FORK_MB = {"cpu": 50, "gpu": 400}
 GROWTH = 1.5
 START_MINUTES = 10
 MOST_MINUTES = 24 * 60  # a longer run saves at its limit, and its retry continues
@@ -182,7 +184,8 @@ def combine(trainings: Sequence[Estimate], wanted: Resources) -> Needs:
         mem_mb = per_node * (BASE_MB + trainings[0].process_mb) + trainings[0].snapshot_mb
     else:
         largest = sorted((one.own_mb for one in trainings), reverse=True)[:workers]
-        mem_mb = BASE_MB + sum(FORK_MB + own for own in largest)
+        each = FORK_MB["gpu" if wanted.gpus else "cpu"]
+        mem_mb = BASE_MB + sum(each + own for own in largest)
     minutes = START_MINUTES + sum(one.seconds for one in trainings) / workers / 60
     waves = -(-count // workers)
     return Needs(
@@ -195,11 +198,6 @@ def combine(trainings: Sequence[Estimate], wanted: Resources) -> Needs:
         partition=wanted.partition,
         sbatch=read_sbatch_options(wanted.slurm_extra or ""),
     )
-
-
-def at_once(threads: int, wanted: Resources) -> int:
-    """Return how many trainings of a pack may run at once on the cores that its job got."""
-    return max(1, threads // wanted.cpus)
 
 
 class JobNeeds:
@@ -224,6 +222,7 @@ class JobNeeds:
         self._asked: tuple[str, str, str, str, int] | None = None
         self._answer = LINK
         self._when = 0.0
+        self._known: dict[Hashable, Estimate] = {}
 
     def of(self, phase: Phase, stage: Stage, names: Sequence[str], attempt: int) -> Needs:
         """Return what the job of some trials asks for; never raises: that would stop all jobs.
@@ -248,18 +247,17 @@ class JobNeeds:
 
     def _planned(self, phase: Phase, names: Sequence[str]) -> list[Estimate]:
         """Return what trials need by their configuration alone."""
-        known: dict[Hashable, Estimate] = {}
         trainings = []
         for name in names:
             assigned = phase.assigned(name)
-            key = size_key(assigned)
-            if key not in known:
+            key = (phase.study, phase.name, size_key(assigned))
+            if key not in self._known:
                 try:
                     config = compose.assign(phase.config, assigned)
-                    known[key] = estimate(config, None, phase.resources)
+                    self._known[key] = estimate(config, None, phase.resources)
                 except ValueError:  # cannot be trained, as its record will say
-                    known[key] = estimate(phase.config, None, phase.resources)
-            trainings.append(known[key])
+                    self._known[key] = estimate(phase.config, None, phase.resources)
+            trainings.append(self._known[key])
         return trainings
 
     def _ask(self, phase: Phase, stage: Stage, names: Sequence[str]) -> Iterator[Estimate | None]:
@@ -280,14 +278,16 @@ class JobNeeds:
         return Trial(phase.study, phase.name, name, config=phase.config)
 
 
-def scheduler_resources(wanted: Resources) -> dict[str, str]:
+def scheduler_resources(wanted: Resources, *, of_pack: bool = False) -> dict[str, str]:
     """Return the fields of `Needs` by their names in Snakemake's executors.
 
     GPUs and a partition are included only if a study asks for any: a default would be requested
-    even to make a link.
+    even to make a link. What several nodes need is not included for a pack, which has one.
     """
-    names = {name: name for name in ("mem_mb", "runtime", "slurm_extra", "mpi", "tasks_per_gpu")}
-    names |= {"nodes": "several_nodes", "tasks": "several_nodes"}
+    names = {name: name for name in ("mem_mb", "runtime", "slurm_extra")}
+    if not of_pack:
+        names |= {"mpi": "mpi", "tasks_per_gpu": "tasks_per_gpu"}
+        names |= {"nodes": "several_nodes", "tasks": "several_nodes"}
     options = read_sbatch_options(wanted.slurm_extra or "")
     names |= {"gres": "gres"} if wanted.gpus or options.gres else {}
     names |= {"slurm_partition": "partition"} if wanted.partition else {}

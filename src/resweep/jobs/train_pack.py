@@ -9,20 +9,19 @@ other along; what the others saved stays in the store.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGKILL
 
-from resweep.errors import Interrupted, ResweepError
+from resweep.errors import GpuFull, Interrupted
 from resweep.jobs.forked_trainings import ForkedTrainings
-from resweep.jobs.job_log import text_of
+from resweep.jobs.job_log import line_of
 from resweep.jobs.options import JobOptions
-from resweep.jobs.train_trial import TrainingJob, ask_store
-from resweep.machine.answer import Answer
+from resweep.jobs.train_trial import TrainingJob
 from resweep.machine.children import End
 from resweep.machine.gpus import pool
-from resweep.store.attempts import Attempts, is_nearly_full
+from resweep.store.attempts import LACKED_MEMORY, Attempts, is_nearly_full
 from resweep.store.lock import RunLock
 from resweep.systems.registry import system_of
 from resweep.trials.pack import PackFile
@@ -32,7 +31,7 @@ from resweep.wandb.follower import Follower
 
 # What another try cannot change.
 FINAL = ("ConfigError", "DataError", "LockTimeout")
-OUT_OF_GPU_MEMORY = "OutOfMemoryError"
+LACKS_MEMORY = (MemoryError.__name__, GpuFull.__name__)
 TRIES = 2
 
 log = logging.getLogger(__name__)
@@ -58,6 +57,7 @@ class Pack:
 
     Attributes:
         failed: What stopped each trial that has no record, by its name.
+        total: How many trials there are.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class Pack:
         self.interrupted = interrupted
         self.failed: dict[str, str] = {}
         self._follower = Follower(options.tracking, options.layout.study(file.study))
+        self.total = len(file.trials)
         self._done = 0
         self._waiting: list[tuple[_Slot, TrainingJob]] = []
         self._running: dict[str, tuple[_Slot, TrainingJob]] = {}  # by run
@@ -86,14 +87,22 @@ class Pack:
             Interrupted: Asked to stop, after saving.
         """
         with self._follower:
-            return self._train()
+            try:
+                self._train()
+            finally:  # also after an error here
+                self._trainings.stop()
+        if self._done == self.total:
+            return True
+        state = f"{self._done} of {self.total} trials are done and stay in the store"
+        if self.interrupted():
+            raise Interrupted(f"saved and stopped: {state}; the same command continues")
+        for name, text in self.failed.items():
+            log.error("trial %s: %s", name, text)
+        log.error("%s; the same command links them again and trains the rest", state)
+        return False
 
-    def _train(self) -> bool:
-        total = len(self.file.trials)
-        for slot in self._slots():
-            self._ask(slot)
-        if self._done:
-            log.info("%d of %d in the store", self._done, total)
+    def _train(self) -> None:
+        self._ask_all()
         if self._waiting and self.options.device in ("auto", "cuda"):
             self.at_once = min(self.at_once, len(pool()) or self.at_once)  # one training on each
         while self._running or (self._waiting and not self.interrupted()):
@@ -101,38 +110,36 @@ class Pack:
                 self._start()
             for run_id, end in self._trainings.wait().items():
                 self._ended(*self._running.pop(run_id), end)
-        if self._done == total:
-            return True
-        state = f"{self._done} of {total} trials are done and stay in the store"
-        if self.interrupted():
-            raise Interrupted(f"saved and stopped: {state}; the same command continues")
-        for name, text in self.failed.items():
-            log.error("trial %s: %s", name, text)
-        log.error("%s; run the same command again for the rest", state)
-        return False
 
-    def _slots(self) -> Iterable[_Slot]:
-        """Return the trials with their records; writes the trial files that no other job writes."""
+    def _ask_all(self) -> None:
+        """Ask the store for each trial; writes the trial files that no other job writes."""
         file = self.file
         folder = self.options.layout.phase(file.study, file.phase)
-        known = list(file.known_trials())
-        for trial in known:
-            write_trial(folder.trial(file.slot(trial.trial)), trial)
-        for number, name in enumerate(file.trials):
-            slot = file.slot(name)
-            if known:
-                trial = known[number]
+        known = {trial.trial: trial for trial in file.known_trials()}
+        for name in file.trials:
+            path = folder.trial(file.slot(name))
+            if self.interrupted():
+                return
+            try:
+                if name in known:
+                    trial = known[name]
+                    write_trial(path, trial)
+                else:
+                    trial = read_trial(path)
+                    require_unchanged(trial, path)
+            except Exception as error:
+                self.failed[name] = line_of(error)
             else:
-                trial = read_trial(folder.trial(slot))
-                require_unchanged(trial, folder.trial(slot))
-            yield _Slot(trial, folder.record(slot))
+                self._ask(_Slot(trial, folder.record(file.slot(name))))
+        if self._done:
+            log.info("%d of %d in the store", self._done, self.total)
 
     def _ask(self, slot: _Slot) -> None:
         """Link the trial's record if the store has it; else let it wait for its training."""
         try:
-            job = ask_store(slot.trial, slot.record, self.options, self._follower)
-        except (ResweepError, OSError) as error:
-            self.failed[slot.trial.trial] = text_of(error)
+            job = self._trainings.ask(slot.trial, slot.record, self.options, self._follower)
+        except Exception as error:
+            self.failed[slot.trial.trial] = line_of(error)
             return
         if job is None:
             self._done += 1
@@ -142,21 +149,32 @@ class Pack:
     def _start(self) -> None:
         """Start the next trainings; a run that is already being trained waits for its record."""
         for slot, job in list(self._waiting):
-            if len(self._running) >= self.at_once:
+            if len(self._running) >= self.at_once or self.interrupted():
                 return
-            if job.run_id not in self._running:
-                self._waiting.remove((slot, job))
-                slot.tries += 1
+            if job.run_id in self._running:
+                continue
+            try:
                 self._trainings.start(job.run_id, job)
-                self._running[job.run_id] = slot, job
+            except OSError as error:
+                if not self._running:
+                    raise
+                self.at_once = len(self._running)
+                log.warning("%s; at most %d at once from now on", error.strerror, self.at_once)
+                return
+            slot.tries += 1
+            self._waiting.remove((slot, job))
+            self._running[job.run_id] = slot, job
 
     def _ended(self, slot: _Slot, job: TrainingJob, end: End) -> None:
-        if end.answer is not None and end.answer["error"] is None:
+        error, text = _error_of(end)
+        if error is None:
             self._done += 1
             self._show(slot)
             self._serve_equals(job.run_id)
+        elif self.interrupted():
+            log.info("trial %s: %s", slot.trial.trial, text)
         else:
-            self._retry(slot, job, end)
+            self._retry(slot, job, end, error, text)
 
     def _serve_equals(self, run_id: str) -> None:
         """Answer the trials that waited for the same run."""
@@ -174,42 +192,41 @@ class Pack:
         metric = system_of(slot.trial.config).metric
         value = record.metrics.get(metric)
         shown = "" if value is None else f", {metric} {value:.4g}"
-        total = len(self.file.trials)
         trial = slot.trial.line
-        log.info("%d of %d  %s  %s%s", self._done, total, trial, record.end_text, shown)
+        log.info("%d of %d  %s  %s%s", self._done, self.total, trial, record.end_text, shown)
 
-    def _retry(self, slot: _Slot, job: TrainingJob, end: End) -> None:
+    def _retry(self, slot: _Slot, job: TrainingJob, end: End, error: str, text: str) -> None:
         """Train a trial once more after a fault of the machine."""
-        error, text = _error_of(end)
-        if error == Interrupted.__name__ or self.interrupted():
-            return
-        again = slot.tries < TRIES and error not in FINAL
-        if error == OUT_OF_GPU_MEMORY or self._ran_out_of_memory(job, end):
-            self.at_once = max(1, self.at_once // 2)
+        if error in LACKS_MEMORY or self._was_killed_for_memory(job, end):
+            text = f"{text}: out of memory"
+            if len(self._running) < self.at_once > 1:  # else it was lowered for another already
+                self.at_once //= 2
+                text += f"; at most {self.at_once} at once from now on"
             self._trainings.memory.forget()
-            text = f"{text}: out of memory; at most {self.at_once} at once from now on"
-        if not again:
+        # A signal to it alone, which saved, is no fault.
+        if slot.tries == TRIES or error in (*FINAL, Interrupted.__name__):
             self.failed[slot.trial.trial] = text
             return
         log.warning("trial %s: %s; continuing it from its last checkpoint", slot.trial.trial, text)
         self._waiting.append((slot, job))
 
-    def _ran_out_of_memory(self, job: TrainingJob, end: End) -> bool:
+    def _was_killed_for_memory(self, job: TrainingJob, end: End) -> bool:
         """Whether the kernel killed a child for the pack's memory; its attempt then says so."""
-        lease = {
-            "memory_mb": self._trainings.memory.mb,
-            "memory_limit_mb": self.options.memory_limit_mb,
-        }
-        if end.signal != SIGKILL or not is_nearly_full(lease):
+        memory, run = self._trainings.memory, job.found.run
+        used = {"memory_mb": memory.mb, "memory_limit_mb": self.options.memory_limit_mb}
+        if end.signal != SIGKILL or not (memory.has_killed() or is_nearly_full(used)):
             return False
-        with RunLock(job.found.run.path, self.options.lock_timeout) as lock:
-            Attempts(job.found.run).close({**lock.previous, **lease})
+
+        def note() -> None:
+            with RunLock(run.path, timeout=0) as lock:
+                Attempts(run).close({**lock.previous, **used, LACKED_MEMORY: True})
+
+        self._trainings.call(job.trial, note)  # a lock has a thread
         return True
 
 
-def _error_of(end: End) -> tuple[str, str]:
-    """Return the type and the text of what ended a child without a record."""
+def _error_of(end: End) -> tuple[str | None, str]:
+    """Return the type and the text of what ended a child; no type where nothing did."""
     if end.answer is None:
         return "Killed", end.text
-    answer: Answer = end.answer  # type: ignore[assignment]
-    return answer["error"] or "", answer["text"]
+    return end.answer["error"], end.answer["text"]

@@ -17,13 +17,12 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from resweep.machine.launch import end_with_parent
-from resweep.machine.signals import STOP
+from resweep.machine.signals import STOP, end_with_parent
 
-MOST_READ = 65_536  # bytes: what a pipe holds without a reader
+MOST_READ = 65_536  # bytes: what a pipe holds
 CRASHED = 70  # exit code of a bug: EX_SOFTWARE
 
 log = logging.getLogger(__name__)
@@ -45,7 +44,7 @@ class End:
 
     @property
     def text(self) -> str:
-        """What killed it, for people."""
+        """What ended it before its answer, for people."""
         if self.signal is None:
             return f"ended with exit code {self.code}"
         with contextlib.suppress(ValueError):
@@ -53,11 +52,34 @@ class End:
         return f"was killed by signal {self.signal}"
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Child:
+    """A child that runs; only it can write to the pipe, which therefore ends with it."""
+
     pid: int
-    handle: int  # a pidfd: readable when the child has ended
     pipe: int
+    text: bytearray = field(default_factory=bytearray)
+
+    def read(self) -> bool:
+        """Read what it wrote; returns whether that was the last."""
+        with contextlib.suppress(BlockingIOError):
+            while part := os.read(self.pipe, MOST_READ):
+                self.text += part
+            return True
+        return False
+
+    def reap(self, wait: bool) -> End | None:
+        """Return how it ended; None while it runs, unless to wait for its end."""
+        pid, status = os.waitpid(self.pid, 0 if wait else os.WNOHANG)
+        if pid == 0:
+            return None
+        self.read()  # a process that it left behind may hold the pipe open
+        os.close(self.pipe)
+        answer = None
+        with contextlib.suppress(ValueError):  # it was killed while it wrote
+            answer = json.loads(self.text) if self.text else None
+        killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+        return End(answer, killed, 0 if killed else os.WEXITSTATUS(status))
 
 
 class Children:
@@ -81,12 +103,15 @@ class Children:
             key: Names it.
             work: Called in the child; its result, as JSON, is the child's answer. What it raises is
                 a bug: its trace is printed.
+
+        Raises:
+            OSError: The machine has no memory or no place for another process.
         """
         threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208 (names are not read)
         assert threads == 1, f"{threads} threads: a fork would copy their locks, but not them"
         parent = os.getpid()
         reader, writer = os.pipe()
-        os.set_blocking(reader, False)  # of a process that a child left
+        os.set_blocking(reader, False)
         sys.stdout.flush()
         sys.stderr.flush()
         # A signal in between would be handled by the parent's handlers, into its lists.
@@ -95,39 +120,35 @@ class Children:
             pid = os.fork()
             if pid == 0:
                 _be_child(parent, writer, work)
+        except OSError:
+            os.close(reader)
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
-        os.close(writer)
-        self._running[key] = _Child(pid, os.pidfd_open(pid), reader)
+            os.close(writer)
+        self._running[key] = _Child(pid, reader)
         return pid
 
     def wait(self, seconds: float) -> dict[Any, End]:
         """Wait until a child ends, at most for some seconds; returns those that have ended."""
-        by_handle = {child.handle: key for key, child in self._running.items()}
-        if not by_handle:
+        if not self._running:
             time.sleep(seconds)
             return {}
-        ready, _, _ = select.select(list(by_handle), [], [], seconds)
-        return {by_handle[handle]: self._reap(by_handle[handle]) for handle in ready}
+        pipes = [child.pipe for child in self._running.values()]
+        ready, _, _ = select.select(pipes, [], [], seconds)
+        ended = {}
+        for key, child in self._running.items():
+            end = child.reap(wait=child.pipe in ready and child.read())
+            if end is not None:
+                ended[key] = end
+        for key in ended:
+            del self._running[key]
+        return ended
 
     def signal(self, number: int) -> None:
         """Send a signal to all of them."""
-        for child in self._running.values():
-            signal.pidfd_send_signal(child.handle, number)
-
-    def _reap(self, key: Any) -> End:
-        child = self._running.pop(key)
-        _, status = os.waitpid(child.pid, 0)
-        text = b""
-        with contextlib.suppress(BlockingIOError):
-            text = os.read(child.pipe, MOST_READ)
-        os.close(child.pipe)
-        os.close(child.handle)
-        answer = None
-        with contextlib.suppress(ValueError):  # it was killed while it wrote
-            answer = json.loads(text) if text else None
-        killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
-        return End(answer, killed, 0 if killed else os.WEXITSTATUS(status))
+        for pid in self.pids:  # of none that has ended: each keeps its id until it is reaped
+            os.kill(pid, number)
 
 
 def _be_child(parent: int, pipe: int, work: Callable[[], Mapping[str, Any]]) -> None:
@@ -135,15 +156,14 @@ def _be_child(parent: int, pipe: int, work: Callable[[], Mapping[str, Any]]) -> 
     code = CRASHED
     try:
         for number in STOP:
-            signal.signal(number, signal.SIG_DFL)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as SIGHUP is under nohup
+                signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
-        end_with_parent()
-        if os.getppid() != parent:  # it died before the line above
-            os._exit(CRASHED)
+        end_with_parent(parent)
         for handler in logging.root.handlers[:]:
             logging.root.removeHandler(handler)
-        text = json.dumps(work())
-        os.write(pipe, text.encode())
+        with os.fdopen(pipe, "w") as answer:
+            json.dump(work(), answer)
         code = 0
     except BaseException:
         traceback.print_exc()

@@ -10,7 +10,6 @@ here only to rank 0: it saves, and stops the others.
 """
 
 import contextlib
-import ctypes
 import logging
 import os
 import shlex
@@ -27,6 +26,7 @@ from resweep.errors import ConfigError, Problem, ResweepError
 from resweep.files import write_atomically
 from resweep.json_files import read_json, write_json
 from resweep.machine.answer import ANSWER, Answer, trained
+from resweep.machine.signals import end_with_parent
 from resweep.plurals import counted
 
 FOLDER = "RESWEEP_LAUNCH"  # tells the processes where the answer goes
@@ -36,7 +36,6 @@ POLL_SECONDS = 0.2
 GRACE_SECONDS = 600
 SIGNALS = "SIGTERM,SIGINT,SIGUSR1,SIGHUP,SIGQUIT"
 SCRIPT = Path("workflow", "scripts", "train.py")
-PR_SET_PDEATHSIG = 1
 
 
 log = logging.getLogger(__name__)
@@ -132,11 +131,6 @@ def launch(
                 process.terminate()
                 process.wait()
         return _read_answer(folder, process.returncode)
-
-
-def end_with_parent() -> None:
-    """Have the kernel send SIGTERM when the parent process dies, so that rank 0 saves."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGTERM)
 
 
 def _signal(folder: Path) -> bool:

@@ -1,9 +1,12 @@
 """Signals that mean: save and stop."""
 
+import ctypes
+import os
 import signal
 
 SAVED_AND_STOPPED = 75  # EX_TEMPFAIL: the same command continues
 STOP = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)
+PR_SET_PDEATHSIG = 1
 
 
 def watch_signals() -> list[int]:
@@ -22,3 +25,14 @@ def ignore_signals() -> None:
     """Ignore the signals of `STOP`, in a process that ends when its parent lets it."""
     for number in STOP:
         signal.signal(number, signal.SIG_IGN)
+
+
+def end_with_parent(parent: int | None = None) -> None:
+    """Have the kernel send SIGTERM when the parent process dies, however it dies.
+
+    Args:
+        parent: The parent, if it may have died already: then the signal is sent at once.
+    """
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if parent is not None and os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -9,7 +9,8 @@ from resweep.errors import ConfigError, Problem, StoreError
 from resweep.paths import Layout, PhaseFolder
 from resweep.ranking.keep import how_to_restore, weights_command
 from resweep.ranking.old_bests import better_text, find_old_bests
-from resweep.ranking.selection import best_trials, read_ranking
+from resweep.ranking.score_row import best_rows
+from resweep.ranking.score_table import read_ranking
 from resweep.store import checkpoints as checkpoint
 from resweep.store.lasting_claims import (
     Standing,
@@ -85,12 +86,11 @@ def best_model(scores_path: Path, layout: Layout) -> tuple[dict[str, Path], dict
     """
     folder_of_phase = PhaseFolder(scores_path.parent)
     phase = folder_of_phase.path.name
-    scores = read_ranking(scores_path)
-    for trial in best_trials(scores, 1):
+    for row in best_rows(read_ranking(scores_path))[:1]:
+        trial, step = row.trial, row.step
         if folder_of_phase.record(trial).exists():
             OutcomeReader(layout).read(folder_of_phase.record(trial))
-        row = scores[scores["trial"] == trial].iloc[0]
-        run, step = Run(layout.run(row["run_id"])), int(row["step"])
+        run = Run(layout.run(str(row.run_id)))
         folder = run.path / checkpoint.folder_name(step)
         command = weights_command(folder_of_phase, trial)
         if not folder.is_dir():
@@ -103,7 +103,7 @@ def best_model(scores_path: Path, layout: Layout) -> tuple[dict[str, Path], dict
             "trial": trial,
             "run_id": run.run_id,
             "step": step,
-            "score": float(row["score"]),
+            "score": row.score,
         }
         return files, metadata
     return {}, {"phase": phase}

@@ -10,7 +10,6 @@ The best of the study's last phase is claimed for the study as well: its weights
 out of the ranking later (`resweep.ranking.keep_bests`).
 """
 
-import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,12 @@ from resweep.files import link_relative
 from resweep.paths import Layout, PhaseFolder
 from resweep.ranking.keep_bests import claim_best, release_bests
 from resweep.ranking.old_bests import OldBests, better_text, find_old_bests
-from resweep.ranking.scores import scores_are_finals
-from resweep.ranking.selection import read_ranking
+from resweep.ranking.score_row import scored, scores_are_finals
+from resweep.ranking.score_table import read_ranking
 from resweep.store import checkpoints as checkpoint
 from resweep.store.retention import release
 from resweep.store.run import Run
 from resweep.study.metric import PhaseScore
-from resweep.trials.record import has_result
 
 
 def keep_models(
@@ -58,46 +56,44 @@ def keep_models(
         One decision per trial, as rows of decisions.csv.
     """
     models.mkdir(parents=True, exist_ok=True)
-    scores = read_ranking(scores_path, trials)
-    limit = {"best": top, "all": len(scores), "none": 0}[policy]
+    rows = read_ranking(scores_path, trials)
+    limit = {"best": top, "all": len(rows), "none": 0}[policy]
     if policy == "none":
         release_bests(study, phase, layout)
     elif best_of_study is not None:
         claim_best(study, phase, scores_path, best_of_study, layout)
-    scored = scores[scores["score"].notna()]
-    column = "final_mean" if scores_are_finals(scores) else "score"
-    threshold = scored.loc[scored["rank"] <= limit, column].tail(1)
+    by_final = scores_are_finals(rows)
+    values = {row.trial: row.final_mean if by_final else row.score for row in scored(rows)}
+    threshold = [values[row.trial] for row in scored(rows) if row.rank <= limit][-1:]
     decisions, kept = [], set()
     lacking = False  # rows come best first
-    for row in scores.to_dict("records"):
-        run_id = row["run_id"] if isinstance(row["run_id"], str) else None
-        ranked_well = row["rank"] <= limit and not math.isnan(row["score"])
-        good = has_result(row["status"], row["rule"]) and (ranked_well or policy == "all")
-        decision, reason = "none", str(row["stop_reason"])
-        if run_id is not None:
-            run = Run(layout.run(run_id))
+    for row in rows:
+        good = row.has_result and (policy == "all" or (row.rank <= limit and row.trial in values))
+        decision, reason = "none", row.stop_reason or ""
+        if row.run_id is not None:
+            run = Run(layout.run(row.run_id))
             if good:
-                decision, reason = _link(run, int(row["step"]), models / row["trial"])
-                kept.add((run_id, row["trial"]))
+                decision, reason = _link(run, row.step, models / row.trial)
+                kept.add((row.run_id, row.trial))
                 lacking = lacking or decision == "missing"
             elif lacking:
                 decision, reason = "spare", "not pruned while one of the best has no weights"
-                kept.add((run_id, row["trial"]))
+                kept.add((row.run_id, row.trial))
             else:
-                release(run, study, phase, row["trial"])
+                release(run, study, phase, row.trial)
                 decision = "prune"
-                if has_result(row["status"], row["rule"]):
-                    reason = f"rank {row['rank']}, not among the best {limit}"
+                if row.has_result:
+                    reason = f"rank {row.rank}, not among the best {limit}"
         decisions.append(
             {
-                "trial": row["trial"],
-                "run_id": run_id,
-                "step": row["step"],
+                "trial": row.trial,
+                "run_id": row.run_id,
+                "step": row.step,
                 "decision": decision,
                 "rule": f"keep: {policy}, rank <= {limit}",
-                "value": None if math.isnan(row["score"]) else row[column],
-                "threshold": None if threshold.empty else threshold.item(),
-                "compared": len(scored),
+                "value": values.get(row.trial),
+                "threshold": threshold[0] if threshold else None,
+                "compared": len(values),
                 "reason": reason,
             }
         )

@@ -12,14 +12,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from resweep.errors import DamagedFile, LockTimeout
 from resweep.files import may_write
 from resweep.paths import Layout
 from resweep.ranking.old_bests import OldBest, OldBests, describe, find_old_bests
-from resweep.ranking.scores import best_rows, hyperparameters
-from resweep.ranking.selection import read_scores
+from resweep.ranking.score_row import best_rows
+from resweep.ranking.score_table import read_scores
 from resweep.ranking.trial_result import SEED
 from resweep.store.lasting_claims import (
     Claimed,
@@ -51,24 +49,23 @@ def claim_best(study: str, phase: str, scores: Path, score: PhaseScore, layout: 
         score: How it was ranked.
         layout: Of the results folder.
     """
-    table = read_scores(scores)
-    rows = best_rows(table).to_dict("records")
-    paths = [path for path in hyperparameters(table) if path != SEED]
+    rows = best_rows(read_scores(scores))
     for row in rows:
-        run = Run(layout.run(str(row["run_id"])))
+        run = Run(layout.run(str(row.run_id)))
         if not run.path.is_dir():
             continue
+        settings = row.hyperparameters.items()
         standing = Standing(
             study=study,
             phase=phase,
-            trial=row["trial"],
-            runs=sorted(str(other["run_id"]) for other in rows),
-            step=int(row["step"]),
+            trial=row.trial,
+            runs=sorted(str(other.run_id) for other in rows),
+            step=row.step,
             metric=score.metric,
             goal=score.goal,
-            value=float(row["final_mean"]),
-            final=float(row["final"]),
-            settings={path: row[path] for path in paths if pd.notna(row[path])},
+            value=row.final_mean,
+            final=row.final,
+            settings={k: v for k, v in settings if k != SEED and v is not None},
             evaluated_on=evaluated_on(run),
             since=now(),
         )

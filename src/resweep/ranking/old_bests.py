@@ -4,7 +4,6 @@
 
 A best may get worse: new trials take the slots of a rerun, and the best configuration falls out of
 the ranking. Its weights stay (`resweep.ranking.keep_bests`), and here is what is said about them.
-Without pandas: the audit of a plan takes a fraction of a second.
 """
 
 import csv

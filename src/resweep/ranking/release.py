@@ -1,8 +1,4 @@
-"""Releasing the weights of trials that stopped at a rung.
-
-Separate from `ranking/keep.py`, which imports pandas: a rung should be decided in a fraction of a
-second.
-"""
+"""Releasing the weights of trials that stopped at a rung."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

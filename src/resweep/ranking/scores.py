@@ -20,22 +20,16 @@ trials of one run count once.
 import math
 import statistics
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
-
-import pandas as pd
 
 from resweep.config.metric import sign_of
 from resweep.errors import StoreError
 from resweep.plurals import counted
+from resweep.ranking.score_row import ScoreRow, column_of, scored
 from resweep.ranking.ties import Estimate, compare, seed_error
 from resweep.ranking.trial_result import TrialResult
 from resweep.study.metric import PhaseScore
-from resweep.trials.record import Record, Status, has_result
+from resweep.trials.record import Record, Status
 
-SCORE_COLUMNS = (
-    "rank", "trial", "run_id", "status", "rule", "stop_reason", "score", "final_mean", "final_std",
-    "seeds", "standard_error", "tie", "early_slope", "final", "step", "parameters",
-)  # fmt: skip
 WORST_LAST = [
     Status.FINISHED,
     Status.STOPPED,
@@ -46,70 +40,27 @@ WORST_LAST = [
 ]
 
 
-def with_result(scores: pd.DataFrame) -> "pd.Series[bool]":
-    """Return for each row of scores.csv whether its trial has a result."""
-    found = map(has_result, scores["status"], scores["rule"])
-    return pd.Series(list(found), index=scores.index, dtype=bool)
-
-
-def column_of(path: str) -> str:
-    """Return the column of a hyperparameter: its path, unless a column of ours is called so."""
-    return f"config.{path}" if path in SCORE_COLUMNS else path
-
-
-def hyperparameters(scores: pd.DataFrame) -> list[str]:
-    """Return the columns of scores.csv that are paths of hyperparameters, the seed's included."""
-    return [column for column in scores.columns if column not in SCORE_COLUMNS]
-
-
-def best_rows(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the best configuration, best first; none if none has a score."""
-    scored = scores[scores["score"].notna()]
-    return scored[scored["rank"] == scored["rank"].min()]
-
-
-def scores_are_finals(scores: pd.DataFrame) -> bool:
-    """Return whether the scores of a ranking are its final values, but for their signs."""
-    scored = scores[scores["score"].notna()]
-    return bool(((scored["score"].abs() - scored["final_mean"].abs()).abs() < 1e-9).all())
-
-
-def spread_text(mean: float | None, spread: float | None) -> str:
-    """Format a mean and its standard deviation: `1.736 ± 0.008`, or the mean alone."""
-    if mean is None or math.isnan(mean):
-        return ""
-    if spread is None or math.isnan(spread):
-        return f"{mean:.4f}"
-    return f"{mean:.4f} ± {spread:.4f}"
-
-
-def final_text(row: "pd.Series[Any]") -> str:
-    """Format the final value of a row's configuration: `1.7360 ± 0.0080 over 2 seeds`."""
-    seeds = f" over {counted(row['seeds'], 'seed')}" if row["seeds"] > 1 else ""
-    return spread_text(row["final_mean"], row["final_std"]) + seeds
-
-
-def leader_by_final(scores: pd.DataFrame, score: PhaseScore) -> str | None:
+def leader_by_final(rows: Iterable[ScoreRow], score: PhaseScore) -> str | None:
     """Return a line about what the early slope changed: who would be rank 1 without it.
 
     Args:
-        scores: The ranking, best first.
+        rows: The ranking, best first.
         score: How it was ranked.
 
     Returns:
         None where the best final value is that of rank 1.
     """
-    scored = scores[scores["score"].notna()]
-    if score.by_final or scored.empty:
+    sign = sign_of(score.goal)
+    finals = [(row, row.final_mean) for row in scored(rows) if row.final_mean is not None]
+    if score.by_final or not finals:
         return None
-    signed = sign_of(score.goal) * scored["final_mean"]
-    if signed.iloc[0] == signed.min():
+    leader, best = min(finals, key=lambda pair: sign * pair[1])
+    _, first = finals[0]
+    if best == first:
         return None
-    leader = scored.iloc[int(signed.argmin())]
     return (
-        f"by the final {score.metric} alone, trial {leader['trial']} would be rank 1 with "
-        f"{leader['final_mean']:.4f}, before {scored['final_mean'].iloc[0]:.4f}; the score puts it "
-        f"at rank {leader['rank']}"
+        f"by the final {score.metric} alone, trial {leader.trial} would be rank 1 with "
+        f"{best:.4f}, before {first:.4f}; the score puts it at rank {leader.rank}"
     )
 
 
@@ -136,7 +87,7 @@ def check_rankable(results: Collection[TrialResult], tolerated: int, study: str)
         )
 
 
-def rank_trials(results: list[TrialResult], score: PhaseScore) -> pd.DataFrame:
+def rank_trials(results: list[TrialResult], score: PhaseScore) -> list[ScoreRow]:
     """Rank trials by their configurations.
 
     Args:
@@ -144,12 +95,9 @@ def rank_trials(results: list[TrialResult], score: PhaseScore) -> pd.DataFrame:
         score: Weights and normalisation.
 
     Returns:
-        One row per trial, best first: rank (of its configuration), trial, run_id, status, rule (the
-        monitor that stopped it), stop_reason, score and final_mean, final_std, seeds,
-        standard_error, tie (of its configuration), early_slope and final (its own), step,
-        parameters, then a column for each hyperparameter. A configuration with a trial that has no
-        result ranks last and has no score, unless a rung stopped that trial and the others have
-        results. Rank 1 has no `tie`, nor has a configuration without a score.
+        One row per trial, best first. A configuration with a trial that has no result ranks last
+        and has no score, unless a rung stopped that trial and the others have results. Rank 1 has
+        no `tie`, nor has a configuration without a score.
     """
     groups: dict[str, list[TrialResult]] = {}
     for result in results:
@@ -181,27 +129,29 @@ def rank_trials(results: list[TrialResult], score: PhaseScore) -> pd.DataFrame:
         tie = None if estimate is None or rank == 1 else compare(estimates[ordered[0]], estimate)
         for result in sorted(groups[key], key=lambda r: _best_first(r, sign)):
             rows.append(
-                {
-                    "rank": rank,
-                    "trial": result.trial,
-                    "run_id": result.record.run_id,
-                    "status": result.record.status.value,
-                    "rule": result.record.rule,
-                    "stop_reason": result.record.stop_reason,
-                    "score": None if result.cut else scores.get(key),
-                    "final_mean": _mean(done),
-                    "final_std": statistics.stdev(done) if len(done) > 1 else None,
-                    "seeds": len(counted[key]),
-                    "standard_error": None if estimate is None else estimate.error,
-                    "tie": None if result.cut or tie is None else tie.value,
-                    "early_slope": result.early_slope,
-                    "final": result.final,
-                    "step": result.record.step,
-                    "parameters": result.record.parameters,
-                    **{column_of(path): value for path, value in result.assignments.items()},
-                }
+                ScoreRow(
+                    rank=rank,
+                    trial=result.trial,
+                    run_id=result.record.run_id,
+                    status=result.record.status.value,
+                    rule=result.record.rule,
+                    stop_reason=result.record.stop_reason,
+                    score=None if result.cut else scores.get(key),
+                    final_mean=_mean(done),
+                    final_std=statistics.stdev(done) if len(done) > 1 else None,
+                    seeds=len(counted[key]),
+                    standard_error=None if estimate is None else estimate.error,
+                    tie=None if result.cut or tie is None else tie.value,
+                    early_slope=result.early_slope,
+                    final=result.final,
+                    step=result.record.step,
+                    parameters=result.record.parameters,
+                    hyperparameters={
+                        column_of(path): value for path, value in result.assignments.items()
+                    },
+                )
             )
-    return pd.DataFrame(rows)
+    return rows
 
 
 def code_warning(records: Iterable[Record]) -> str | None:

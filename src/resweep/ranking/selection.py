@@ -6,12 +6,10 @@ The best configurations are a plain list of mappings, `- {learning_rate: 0.004, 
 best first; a list written by hand works as well.
 """
 
-from collections.abc import Callable, Collection, Hashable, Mapping
-from itertools import pairwise
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NotRequired
 
-import pandas as pd
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
@@ -20,89 +18,15 @@ from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.config.nesting import PathError
 from resweep.config.schema import Schema
-from resweep.errors import ConfigError, DamagedFile, Problem
+from resweep.errors import ConfigError, Problem
 from resweep.paths import PhaseFolder
 from resweep.plurals import counted
-from resweep.ranking.frames import read_frame
-from resweep.ranking.scores import SCORE_COLUMNS, final_text, scores_are_finals
-from resweep.ranking.ties import TIE_TEXTS
+from resweep.ranking.score_row import configurations, final_text, scored, scores_are_finals
+from resweep.ranking.score_table import read_ranking
+from resweep.ranking.ties import TIE_TEXTS, Tie
 from resweep.ranking.trial_result import SEED
 from resweep.systems.registry import system_of
-from resweep.trials.decisions import MADE_AGAIN
-from resweep.trials.record import Record, read_record
 from resweep.trials.trial import Outcome, Trial, read_outcome
-
-READ_BACK = ("rank", "trial", "run_id", "status", "score", "step")  # in files of all versions
-
-
-def read_scores(path: Path) -> pd.DataFrame:
-    """Read scores.csv; columns that an older version did not write are empty.
-
-    Raises:
-        DamagedFile: It is not a ranking.
-    """
-    scores = read_frame(path)
-    lacking = [column for column in READ_BACK if column not in scores]
-    if lacking:
-        raise DamagedFile(path, f"has no column {lacking[0]}", MADE_AGAIN)
-    for column in ("rank", "step"):
-        if not pd.api.types.is_integer_dtype(scores[column]):
-            raise DamagedFile(path, f"has a row without a whole number as {column}", MADE_AGAIN)
-    for column in ("trial", "status"):
-        if scores[column].isna().any():
-            raise DamagedFile(path, f"has a row without {column}", MADE_AGAIN)
-    return scores.assign(**{column: None for column in SCORE_COLUMNS if column not in scores})
-
-
-def read_ranking(path: Path, trials: int | None = None) -> pd.DataFrame:
-    """Read scores.csv to decide by it: compared with the records that it was made from.
-
-    Args:
-        path: The ranking.
-        trials: How many the phase has; None: unknown.
-
-    Raises:
-        DamagedFile: It is not the ranking of these records.
-    """
-    scores = read_scores(path)
-    if trials is not None and len(scores) != trials:
-        raise DamagedFile(
-            path, f"has {counted(len(scores), 'row')} for {counted(trials, 'trial')}", MADE_AGAIN
-        )
-    ranks = scores["rank"].tolist()
-    if any(after - before not in (0, 1) for before, after in pairwise([0, *ranks])):
-        raise DamagedFile(path, "has ranks that do not rise one by one", MADE_AGAIN)
-    if not scores["score"].dropna().is_monotonic_decreasing:
-        raise DamagedFile(path, "has scores that do not fall with the rank", MADE_AGAIN)
-    folder = PhaseFolder(path.parent)
-    for row in scores.to_dict("records"):
-        try:
-            record = read_record(folder.record(row["trial"]))
-        except DamagedFile:  # those who read records say so
-            continue
-        other = _difference(row, record)
-        if other is not None:
-            what = f"has another {other} of trial {row['trial']} than its record"
-            raise DamagedFile(path, what, MADE_AGAIN)
-    return scores
-
-
-def _difference(row: Mapping[Hashable, Any], record: Record) -> str | None:
-    """Return a column of a row that is not as in the trial's record, or None."""
-    run_id = row["run_id"] if isinstance(row["run_id"], str) else None
-    found = {"run_id": run_id, "status": row["status"], "step": row["step"]}
-    for column, value in found.items():
-        if value != getattr(record, column):
-            return column
-    final = row.get("final")
-    known = final is None or pd.isna(final) or final in record.metrics.values()
-    return None if known else "final"
-
-
-def best_trials(scores: pd.DataFrame, top: int) -> list[str]:
-    """Return one trial of each of the `top` best configurations with a score, best first."""
-    complete = scores[scores["score"].notna()]
-    return complete.drop_duplicates("rank").sort_values("rank")["trial"].head(top).tolist()
 
 
 def best_configs_text(
@@ -122,26 +46,25 @@ def best_configs_text(
         read: Reads a trial by its record.
         trials: How many the phase has; None: unknown.
     """
-    scores = read_ranking(scores_path, trials)
+    rows = read_ranking(scores_path, trials)
     folder = PhaseFolder(scores_path.parent)
-    by_final = scores_are_finals(scores)
+    by_final = scores_are_finals(rows)
     rule = "final value" if by_final else "score, the highest first"
     first = "configuration" if top == 1 else f"{top} configurations"
     lines = [f"# The first {first} of {folder.path} by {rule}."]
-    for trial in best_trials(scores, top):
-        chosen = read(folder.record(trial)).trial
-        row = scores[scores["trial"] == trial].iloc[0]
+    for row in [group[0] for group in configurations(scored(rows))[:top]]:
+        chosen = read(folder.record(row.trial)).trial
         schema = system_of(chosen.config).schema
         ordered = schema.known_first(chosen.assignments)
         swept = {path: chosen.assignments[path] for path in ordered if path != SEED}
         named = {short_name(path, schema): value for path, value in swept.items()}
-        facts = [f"trial {trial}"]
+        facts = [f"trial {row.trial}"]
         if not by_final:
-            facts.append(f"score {row['score']:.4f}")
+            facts.append(f"score {row.score:.4f}")
         facts.append(f"final {final_text(row)}")
-        if row["tie"] in TIE_TEXTS:
-            facts.append(TIE_TEXTS[row["tie"]])
-        lines.append(f"# rank {row['rank']}: {', '.join(facts)}")
+        if row.tie in TIE_TEXTS:
+            facts.append(TIE_TEXTS[Tie(row.tie)])
+        lines.append(f"# rank {row.rank}: {', '.join(facts)}")
         lines.append(yaml12.dump([named]).rstrip())
     if len(lines) == 1:
         lines.append("[]")

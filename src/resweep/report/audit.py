@@ -1,8 +1,8 @@
-"""The cost of a study: how many trials it has, which are in the store, which must be trained."""
+"""The cost of a study: how many trials it has, which are in the store, which jobs train which."""
 
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,42 @@ from resweep.search.stages import Stage
 from resweep.store import checkpoints as checkpoint
 from resweep.store.answer import Infeasible, Served, Unknown, answer
 from resweep.store.run import Run
+from resweep.study.files import rule_name, train_suffix
 from resweep.study.fill import Fill
 from resweep.study.study import Phase, Study, distinct
-from resweep.systems.registry import find_system, system_of
+from resweep.systems.registry import system_of
 from resweep.trials.record import Status, read_record
 from resweep.trials.trial import Trial
 
 STORED, TO_TRAIN = "stored", "to train"
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleCost:
+    """What the jobs of one training rule would train.
+
+    Attributes:
+        rule: Its name.
+        is_pack: Whether one job serves all of its trials; otherwise each has one.
+        size: Number of its trials.
+        trains: The trials that would be trained or continued. One that waits for another with the
+            same run is not among them.
+        open_slots: Its slots that are decided later.
+    """
+
+    rule: str
+    is_pack: bool
+    size: int
+    trains: tuple[str, ...]
+    open_slots: int
+
+    @property
+    def jobs(self) -> int:
+        """How many jobs train, at most."""
+        trials = len(self.trains) + self.open_slots
+        return min(trials, 1) if self.is_pack else trials
 
 
 @dataclass(kw_only=True)
@@ -44,6 +71,7 @@ class PhaseCost:
         steps: Optimizer steps to train at most: open slots count as the longest training that they
             may get, and none stops early.
         units: What these steps train on, in the system's unit.
+        rules: What each training rule would train.
     """
 
     trials: int = 0
@@ -54,6 +82,7 @@ class PhaseCost:
     open_slots: int = 0
     steps: int = 0
     units: int = 0
+    rules: list[RuleCost] = field(default_factory=list)
 
 
 def audit(study: Study, layout: Layout) -> dict[str, PhaseCost]:
@@ -89,19 +118,41 @@ def _audit_phase(
     fills = {path: fill for fill in phase.fills(layout) for path in fill.outputs["trials"]}
     open_at: dict[int, int] = {}
     for position, stage in enumerate(phase.stages):
-        for trial, record in _trials(phase, stage, fills, layout, unchanged):
+        open_names: set[str] = set()
+        trains: set[str] = set()
+        for name, trial, record in _trials(phase, stage, fills, layout, unchanged):
             if trial is None:
-                open_at[position] = open_at.get(position, 0) + 1
+                open_names.add(name)
                 continue
+            before = cost.to_train, cost.steps
             state, stands = _audit_trial(trial, record, cost, layout, seen)
+            if (cost.to_train, cost.steps) != before:
+                trains.add(name)
             if state != Status.EMPTY:
                 states.setdefault(trial.trial, set()).add(state)
             if stands:
                 unchanged.add_record(record)
+        if open_names:
+            open_at[position] = len(open_names)
+        cost.rules += _rule_costs(study, phase, stage, trains, open_names)
     _add_open(cost, open_at, phase, layout)
     cost.stored = len([found for found in states.values() if found == {STORED}])
     cost.infeasible = len([found for found in states.values() if Status.INFEASIBLE in found])
     return cost
+
+
+def _rule_costs(
+    study: Study, phase: Phase, stage: Stage, trains: Collection[str], open_names: Collection[str]
+) -> Iterator[RuleCost]:
+    """Yield what each training rule of a stage would train."""
+    for pack in phase.packs[stage.name]:
+        yield RuleCost(
+            rule=rule_name("train", study, phase, train_suffix(stage, pack)),
+            is_pack=not pack.is_alone,
+            size=len(pack.names),
+            trains=tuple(name for name in pack.names if name in trains),
+            open_slots=sum(name in open_names for name in pack.names),
+        )
 
 
 def _trials(
@@ -110,8 +161,8 @@ def _trials(
     fills: Mapping[Path, Fill],
     layout: Layout,
     unchanged: Unchanged,
-) -> Iterator[tuple[Trial | None, Path]]:
-    """Yield the trial of each slot of a stage, None while that is open, and its record."""
+) -> Iterator[tuple[str, Trial | None, Path]]:
+    """Yield the name, trial and record of each slot of a stage; the trial is None if it is open."""
     files = {slot: layout.trial(phase.study, phase.name, slot) for slot in stage.slots}
     filled: dict[Path, Trial] | None = {}
     if not phase.is_known(stage):
@@ -119,9 +170,9 @@ def _trials(
     for name, slot in zip(stage.names, stage.slots, strict=True):
         record = layout.record(phase.study, phase.name, slot)
         if phase.is_known(stage):
-            yield phase.known_trial(name, stage), record
+            yield name, phase.known_trial(name, stage), record
         else:
-            yield None if filled is None else filled[files[slot]], record
+            yield name, None if filled is None else filled[files[slot]], record
 
 
 def _audit_trial(
@@ -211,37 +262,3 @@ def _horizon(config: dict[str, Any], layout: Layout) -> int:
 def _add_steps(cost: PhaseCost, config: dict[str, Any], steps: int) -> None:
     cost.steps += steps
     cost.units += steps * system_of(config).cost(config, None).step_units
-
-
-def audit_table(study: Study, costs: dict[str, PhaseCost], kept: str | None = None) -> str:
-    """Format the counts as a table: one line per phase, and a total.
-
-    Args:
-        study: What was counted.
-        costs: Counts by phase.
-        kept: A line about weights of the study that stay, to put first.
-    """
-    columns = [field.name for field in fields(PhaseCost)]
-    unit = find_system(study.system).unit
-    titles = [
-        "trials",
-        "in store",
-        "started",
-        "to train",
-        "infeasible",
-        "open",
-        "steps",
-        f"{unit}s",
-    ]
-    rows = [(name, [getattr(cost, column) for column in columns]) for name, cost in costs.items()]
-    rows.append(("total", [sum(row[1][i] for row in rows) for i in range(len(columns))]))
-    lines = [f"study {study.name} ({study.origin})"]
-    if kept is not None:
-        lines.append(kept)
-    lines.append(f"{'phase':<14}" + "".join(f"{title:>14}" for title in titles))
-    lines += [f"{name:<14}" + "".join(f"{count:>14,}" for count in row) for name, row in rows]
-    if any(cost.open_slots for cost in costs.values()):
-        lines.append(
-            "open: decided later, by an earlier phase, round or rung; counted at the most steps"
-        )
-    return "\n".join(lines)

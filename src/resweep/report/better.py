@@ -2,13 +2,12 @@
 
 import shlex
 
-import pandas as pd
-
 from resweep.errors import DamagedFile
 from resweep.json_files import read_json
 from resweep.paths import Layout
 from resweep.ranking.old_bests import OldBest, better_text
-from resweep.report.results import StudyResults, find_configuration
+from resweep.report.compare import find_configuration
+from resweep.report.results import StudyResults
 from resweep.study.files import model_artifact
 
 
@@ -69,4 +68,4 @@ def _place_in_source(results: StudyResults, old: OldBest) -> int | None:
     """Return the rank of a configuration in the phase that the last one reruns."""
     source = results.phase(results.phases[-1].source)
     found = None if source is None else find_configuration(source, old.standing["settings"])
-    return None if found is None or pd.isna(found["score"]) else int(found["rank"])
+    return None if found is None or found.score is None else found.rank

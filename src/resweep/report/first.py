@@ -1,10 +1,8 @@
 """What report and summary say of the first configuration of a ranking, and of those beside it."""
 
-import pandas as pd
-
-from resweep.ranking.scores import final_text, leader_by_final
+from resweep.ranking.score_row import ScoreRow, configurations, final_text, scored
+from resweep.ranking.scores import leader_by_final
 from resweep.ranking.ties import Tie
-from resweep.ranking.trial_result import SEED
 from resweep.report.results import PhaseResults
 
 MOST_NAMED = 8  # tied configurations
@@ -16,13 +14,12 @@ def first_lines(phase: PhaseResults) -> list[str]:
     What it is; which others cannot be told apart from it; which would be first without the early
     slope. None if no configuration has a score.
     """
-    if phase.best.empty:
+    if not phase.best:
         return []
-    first, others = phase.best.iloc[0], _others(phase)
-    swept = {path: first[path] for path in phase.hyperparameters if path != SEED}
-    chosen = phase.settings_text(swept)
+    first, others = phase.best[0], _others(phase)
+    chosen = phase.settings_text(phase.settings(first))
     leader = leader_by_final(phase.scores, phase.score)
-    alone = leader is None and bool((others["tie"] == Tie.NO).all())
+    alone = leader is None and all(row.tie == Tie.NO for row in others)
     lines = [
         f"{'best' if alone else 'rank 1'}: {phase.metric} {final_text(first)}"
         + (f" with {chosen}" if chosen else "")
@@ -31,19 +28,17 @@ def first_lines(phase: PhaseResults) -> list[str]:
     return [*lines, leader] if leader else lines
 
 
-def _others(phase: PhaseResults) -> pd.DataFrame:
+def _others(phase: PhaseResults) -> list[ScoreRow]:
     """Return a row of each configuration with a score but the first."""
-    scored = phase.scores[phase.scores["score"].notna()].drop_duplicates("rank")
-    return scored[scored["rank"] > 1]
+    return [trials[0] for trials in configurations(scored(phase.scores)) if trials[0].rank > 1]
 
 
-def _tie_lines(others: pd.DataFrame) -> list[str]:
+def _tie_lines(others: list[ScoreRow]) -> list[str]:
     lines = []
-    tied = others[others["tie"] == Tie.YES]
-    unknown = int((others["tie"] == Tie.UNKNOWN).sum())
-    if len(tied):
-        pairs = zip(tied["rank"], tied["trial"], strict=True)
-        named = ", ".join(f"rank {rank} ({trial})" for rank, trial in list(pairs)[:MOST_NAMED])
+    tied = [row for row in others if row.tie == Tie.YES]
+    unknown = sum(row.tie == Tie.UNKNOWN for row in others)
+    if tied:
+        named = ", ".join(f"rank {row.rank} ({row.trial})" for row in tied[:MOST_NAMED])
         more = f" and {len(tied) - MOST_NAMED} more" if len(tied) > MOST_NAMED else ""
         lines.append(
             f"cannot be told apart from rank 1 (less than two standard errors): {named}{more}"

@@ -1,39 +1,43 @@
-"""A readable rule graph: all rounds and rungs of a sweep become one node per rule.
+"""A readable rule graph: all rounds, rungs and packs of a phase become one node per rule.
 
 suggest_sweep_r01, suggest_sweep_r02 ...          ->  suggest_sweep (4 rounds)
 train_sweep_r01_b1, train_sweep_r01_b2 ...        ->  train_sweep (4 rounds, 3 rungs)
+train_sweep_p1, train_sweep_p2 ...                ->  train_sweep (8 packs)
 """
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+
+from resweep.plurals import counted
 
 NODE = re.compile(r'^\s*(\d+)\[label = "([^"]*)"(.*)$')
 EDGE = re.compile(r"^\s*(\d+) -> (\d+)\s*$")
-STAGE = re.compile(r"^(?P<rule>.+?)(?:_r(?P<round>\d{2,}))?(?:_b(?P<rung>\d+))?$")
+PART = re.compile(r"^(?P<rule>.+?)(?:_r(?P<round>\d{2,}))?(?:_b(?P<rung>\d+))?$")
+PACK = re.compile(r"^(?P<rule>train_.+)_p\d+$")
+RANKS = "score_"  # begins the name of the rule that each phase has
 
 
 def fold_rules(graph: str) -> str:
     """Fold a graph in the dot language; the result may have cycles."""
     folded: dict[str, str] = {}  # rule -> its node
     node_of: dict[str, str] = {}
-    rounds: dict[str, set[str]] = {}
-    rungs: dict[str, set[str]] = {}
+    parts: dict[str, dict[str, set[str]]] = {}  # rule -> round, rung or pack -> names
     lines: list[str] = []
     edges: dict[str, None] = {}
+    labels = [node[2] for node in map(NODE.match, graph.splitlines()) if node]
+    phases = {label.removeprefix(RANKS) for label in labels if label.startswith(RANKS)}
     for line in graph.splitlines():
         node, edge = NODE.match(line), EDGE.match(line)
         if node:
             number, label, style = node.groups()
-            parts = STAGE.match(label)
-            assert parts is not None  # it matches any text
-            rule = parts["rule"]
+            rule, found = _parts(label, phases)
             if rule not in folded:
                 folded[rule] = number
                 lines.append(f'    {number}[label = "{{{rule}}}"{style}')
             node_of[number] = folded[rule]
-            for found, seen in ((parts["round"], rounds), (parts["rung"], rungs)):
-                seen.setdefault(rule, set()).update([found] if found else [])
+            for what, name in found.items():
+                parts.setdefault(rule, {}).setdefault(what, set()).add(name)
         elif edge:
             edges[f"{edge[1]} {edge[2]}"] = None
         else:
@@ -46,8 +50,24 @@ def fold_rules(graph: str) -> str:
             lines.append(line)
     text = "\n".join([*lines, closing]) + "\n"
     for rule in folded:
-        text = text.replace(f"{{{rule}}}", _label(rule, len(rounds[rule]), len(rungs[rule])))
+        text = text.replace(f"{{{rule}}}", _label(rule, parts.get(rule, {})))
     return text
+
+
+def _parts(label: str, phases: Collection[str]) -> tuple[str, dict[str, str]]:
+    """Return a rule without its round, rung and pack, and the names of those that it has.
+
+    Args:
+        label: Name of the rule.
+        phases: Names of phases as they are in names of rules: one may end like a pack.
+    """
+    pack = PACK.match(label)
+    is_pack = pack is not None and label.removeprefix("train_") not in phases
+    whole = pack["rule"] if pack is not None and is_pack else label
+    match = PART.match(whole)
+    assert match is not None  # it matches any text
+    found = {"round": match["round"], "rung": match["rung"], "pack": label if is_pack else None}
+    return match["rule"], {what: name for what, name in found.items() if name}
 
 
 def outline(graph: str) -> str:
@@ -103,6 +123,6 @@ def _reached(start: str, needs: Mapping[str, Sequence[str]]) -> set[str]:
     return found
 
 
-def _label(rule: str, rounds: int, rungs: int) -> str:
-    counts = [f"{count} {what}" for count, what in ((rounds, "rounds"), (rungs, "rungs")) if count]
+def _label(rule: str, parts: Mapping[str, Collection[str]]) -> str:
+    counts = [counted(len(names), what) for what, names in parts.items()]
     return f"{rule}\\n{', '.join(counts)}" if counts else rule

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from html import escape
 from typing import Any
+
+from resweep.report.vega import chart_library
 
 STYLE = """
 :root { color-scheme: light dark; --page: #f7f7f4; --card: #ffffff; --ink: #14140f;
@@ -196,16 +197,7 @@ def page(title: str, body: str, charts: Charts) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}"
         "<noscript><p>The charts need JavaScript; the tables work without it.</p></noscript>\n"
-        f"</main>\n<script>{_library()}</script>\n"
+        f"</main>\n<script>{chart_library()}</script>\n"
         f"<script>const CHARTS = {specs};\n{SCRIPT}</script>\n"
         "</body>\n</html>\n"
     )
-
-
-@cache
-def _library() -> str:
-    """Return the JavaScript that draws the charts."""
-    import vl_convert  # slow to import
-
-    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    return bundle.replace("</script", "<\\/script")

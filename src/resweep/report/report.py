@@ -2,17 +2,14 @@
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-
-import pandas as pd
 
 from resweep.errors import DamagedFile
 from resweep.paths import Layout, RunFolder
 from resweep.plurals import counted
-from resweep.ranking.frames import read_frame
-from resweep.ranking.scores import has_result, spread_text, with_result
+from resweep.ranking.score_row import spread_text
 from resweep.ranking.ties import Tie
 from resweep.ranking.trial_result import SEED
 from resweep.replay.rung_summary import rung_table
@@ -25,15 +22,11 @@ from resweep.report.charts.trials import (
     hyperparameter_chart,
     rerun_chart,
 )
+from resweep.report.compare import Comparison, compare_rerun
 from resweep.report.first import first_lines
-from resweep.report.page import Cell, Charts, Column, card, escape, fold, page, table, tiles
-from resweep.report.results import (
-    Comparison,
-    PhaseResults,
-    StudyResults,
-    compare_rerun,
-    shown,
-)
+from resweep.report.page import Cell, Charts, Column, card, escape, fold, page, table
+from resweep.report.results import PhaseResults, StudyResults, shown
+from resweep.report.totals import totals
 from resweep.report.trained_by import TrainedBy
 from resweep.store.curve import record_curve
 from resweep.trials.record import Status
@@ -52,29 +45,10 @@ def render_report(results: StudyResults, layout: Layout) -> str:
     sections = [_phase_section(phase, results, layout, charts) for phase in results.phases]
     links = "".join(f'<a href="#phase-{p.name}">{escape(p.name)}</a>' for p in results.phases)
     header = (
-        f"<h1>{escape(results.name)}</h1>\n{_newest(results)}{_totals(results, layout)}"
-        f"{_better(results, layout)}<nav>{links}</nav>\n"
+        f"<h1>{escape(results.name)}</h1>\n{_newest(results)}{totals(results, layout)}"
+        f"{_warnings(results, layout)}<nav>{links}</nav>\n"
     )
     return page(f"{results.name}: report", header + "".join(sections), charts)
-
-
-def _totals(results: StudyResults, layout: Layout) -> str:
-    statuses = pd.concat([phase.scores["status"] for phase in results.phases])
-    figures = {"trials": f"{len(statuses):,}"}
-    counts = statuses.value_counts()
-    figures |= {status: f"{counts[status]:,}" for status in sorted(counts.index)}
-    file = layout.study(results.name).table
-    if file.exists():
-        runs = read_frame(file)
-        runs = runs[runs["run_id"].notna()].drop_duplicates("run_id")  # phases may share a run
-        figures |= {
-            "steps": f"{int(runs['total_steps'].sum()):,}",
-            "training time": duration(runs["seconds"].sum()),
-            "GPU time": duration(runs["gpu_seconds"].sum()),
-        }
-    figures |= {one.name: f"{one.value:.3f}" for one in results.references}
-    meanings = (f"<p>{escape(f'{one.name}: {one.meaning}')}</p>\n" for one in results.references)
-    return tiles(figures) + "".join(meanings)
 
 
 def _newest(results: StudyResults) -> str:
@@ -86,26 +60,16 @@ def _newest(results: StudyResults) -> str:
     return f"<p>last updated {moment:%Y-%m-%d %H:%M} UTC</p>\n"
 
 
-def _better(results: StudyResults, layout: Layout) -> str:
-    line = better_line(results, layout)
-    return "" if line is None else f'<p class="warning">{escape(line)}</p>\n'
-
-
-def duration(seconds: float) -> str:
-    """Format a duration by its two largest units."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600:,} h {whole % 3600 // 60} min"
+def _warnings(results: StudyResults, layout: Layout) -> str:
+    lines = [better_line(results, layout), *(one.line for one in results.unlinked)]
+    return "".join(f'<p class="warning">{escape(line)}</p>\n' for line in lines if line)
 
 
 def _phase_section(
     phase: PhaseResults, results: StudyResults, layout: Layout, charts: Charts
 ) -> str:
-    finished = int((phase.scores["status"] == Status.FINISHED).sum())
-    stopped = int(with_result(phase.scores).sum()) - finished
+    finished = sum(row.status == Status.FINISHED for row in phase.scores)
+    stopped = sum(row.has_result for row in phase.scores) - finished
     early = f", {stopped} stopped early" if stopped else ""
     origin = f" of {phase.source}" if phase.source else ""
     about = (
@@ -148,7 +112,7 @@ def _phase_section(
     parts.append(_grid(*scatter))
     figures = results.system.figures(phase.trained)
     parts.append(_grid(*(charts.place(f.title, figure_chart(f), f.caption) for f in figures)))
-    if len(phase.decisions):
+    if phase.decisions:
         parts.append(fold(f"Decisions ({len(phase.decisions)})", _decisions(phase.decisions)))
     return "".join(parts)
 
@@ -185,10 +149,20 @@ def _known(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def _number(value: Any, text: str | None = None) -> Cell:
-    if value is None or pd.isna(value):
+def _number(value: float | None, spec: str | None = None) -> Cell:
+    """Return the cell of a number, by a format specification or to a few digits."""
+    if value is None or math.isnan(value):
         return Cell("")
-    return Cell(shown(value) if text is None else text, float(value))
+    return Cell(shown(value) if spec is None else f"{value:{spec}}", float(value))
+
+
+def _are_numbers(values: Iterable[Any]) -> bool:
+    kinds = {type(value) for value in values} - {type(None)}
+    return kinds <= {int, float} or kinds == {bool}
+
+
+def _spread(mean: float | None, spread: float | None) -> Cell:
+    return Cell(spread_text(mean, spread), mean)
 
 
 def _setting(value: Any) -> Cell:
@@ -204,9 +178,9 @@ def _setup(by: TrainedBy) -> str:
 
 def _ranking(phase: PhaseResults) -> str:
     swept = phase.hyperparameters
-    numeric = [pd.api.types.is_numeric_dtype(phase.scores[path]) for path in swept]
-    repeated = bool((phase.scores["seeds"] > 1).any())
-    errors = bool(phase.scores["standard_error"].notna().any())
+    numeric = [_are_numbers(row.hyperparameters.get(p) for row in phase.scores) for p in swept]
+    repeated = any(row.seeds and row.seeds > 1 for row in phase.scores)
+    errors = any(row.standard_error is not None for row in phase.scores)
     columns = [
         Column("rank", number=True),
         Column("trial"),
@@ -223,26 +197,24 @@ def _ranking(phase: PhaseResults) -> str:
     ]
 
     def rows() -> Iterator[tuple[str, list[Cell]]]:
-        for row in phase.scores.to_dict("records"):
-            done = has_result(row["status"], row["rule"])
-            reason = f": {row['stop_reason']}" if isinstance(row["stop_reason"], str) else ""
-            mean = spread_text(row["final_mean"], row["final_std"])
-            first = row["rank"] == 1 or row["tie"] == Tie.YES
+        for row in phase.scores:
+            reason = f": {row.stop_reason}" if row.stop_reason is not None else ""
+            first = row.rank == 1 or row.tie == Tie.YES
             yield (
-                ("first" if first and done else "" if done else "lost"),
+                ("first" if first and row.has_result else "" if row.has_result else "lost"),
                 [
-                    _number(row["rank"]),
-                    Cell(row["trial"]),
-                    *(_setting(row[path]) for path in swept),
-                    _number(row["final"], f"{row['final']:.4f}"),
-                    *([_number(row["final_mean"], mean)] if repeated else []),
-                    *([_number(row["standard_error"])] if errors else []),
-                    Cell(shown(row["tie"])),
-                    _number(row["early_slope"]),
-                    *([] if phase.score.by_final else [_number(row["score"])]),
-                    _number(row["step"], f"{row['step']:,}"),
-                    Cell(f"{row['status']}{reason}"),
-                    Cell(row["run_id"] if isinstance(row["run_id"], str) else ""),
+                    _number(row.rank),
+                    Cell(row.trial),
+                    *(_setting(row.hyperparameters.get(path)) for path in swept),
+                    _number(row.final, ".4f"),
+                    *([_spread(row.final_mean, row.final_std)] if repeated else []),
+                    *([_number(row.standard_error)] if errors else []),
+                    Cell(row.tie or ""),
+                    _number(row.early_slope),
+                    *([] if phase.score.by_final else [_number(row.score)]),
+                    _number(row.step, ","),
+                    Cell(f"{row.status}{reason}"),
+                    Cell(row.run_id or ""),
                 ],
             )
 
@@ -277,13 +249,9 @@ def _comparison(source: PhaseResults, rerun: PhaseResults, compared: list[Compar
             [
                 Cell(source.settings_text(pair.hyperparameters)),
                 Cell(pair.source_trial),
-                _number(pair.source_final, f"{pair.source_final:.4f}"),
-                _number(pair.final, spread_text(pair.final, pair.spread)),
-                Cell("")
-                if pair.final is None
-                else _number(
-                    pair.final - pair.source_final, f"{pair.final - pair.source_final:+.4f}"
-                ),
+                _number(pair.source_final, ".4f"),
+                _spread(pair.final, pair.spread),
+                _number(None if pair.final is None else pair.final - pair.source_final, "+.4f"),
             ],
         )
         for pair in compared
@@ -291,17 +259,14 @@ def _comparison(source: PhaseResults, rerun: PhaseResults, compared: list[Compar
     return table(columns, rows)
 
 
-def _decisions(decisions: pd.DataFrame) -> str:
+def _decisions(decisions: Sequence[Mapping[str, Any]]) -> str:
+    names = list(decisions[0])
     columns = [
         Column(
             name.replace("_", " "),
-            number=pd.api.types.is_numeric_dtype(decisions[name]),
+            number=_are_numbers(row[name] for row in decisions if row[name] != ""),
             name="wide" if name == "reason" else "",
         )
-        for name in decisions.columns
+        for name in names
     ]
-    rows = [
-        ("", [_setting(row[name]) for name in decisions.columns])
-        for row in decisions.to_dict("records")
-    ]
-    return table(columns, rows)
+    return table(columns, [("", [_setting(row[name]) for name in names]) for row in decisions])

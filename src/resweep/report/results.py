@@ -7,11 +7,9 @@ import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from numbers import Real
+from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from resweep.config.metric import MetricGoal
 from resweep.config.nesting import OWN
@@ -19,10 +17,11 @@ from resweep.config.schema import Schema
 from resweep.errors import DamagedFile, ResweepError, StoreError, describe
 from resweep.json_files import read_json
 from resweep.paths import Layout
-from resweep.ranking.frames import read_frame
 from resweep.ranking.old_bests import OldBests, find_old_bests
-from resweep.ranking.scores import best_rows, code_warning, hyperparameters, with_result
-from resweep.ranking.selection import read_scores, short_name
+from resweep.ranking.score_row import ScoreRow, best_rows, hyperparameters
+from resweep.ranking.score_table import read_scores
+from resweep.ranking.scores import code_warning
+from resweep.ranking.selection import short_name
 from resweep.ranking.trial_result import SEED
 from resweep.replay.rung_summary import (
     RungRows,
@@ -33,11 +32,13 @@ from resweep.replay.rung_summary import (
 )
 from resweep.report.trained_by import TrainedBy, describe_training, trained_runs
 from resweep.store.outcome import OutcomeReader
+from resweep.store.unlinked import Unlinked, find_unlinked
 from resweep.study.described import read_described
 from resweep.study.metric import PhaseScore, read_score
 from resweep.systems.registry import find_system
 from resweep.systems.system import DEFAULT, System
 from resweep.systems.values import Reference, TrainedRun
+from resweep.trials.decisions import read_decisions, typed
 from resweep.trials.trial import Outcome
 
 log = logging.getLogger(__name__)
@@ -70,8 +71,8 @@ class PhaseResults:
     score: PhaseScore
     keep: str
     trained_by: TrainedBy | None
-    scores: pd.DataFrame
-    decisions: pd.DataFrame
+    scores: tuple[ScoreRow, ...]
+    decisions: tuple[Mapping[str, Any], ...]
     rounds: int | None
     rungs: tuple[RungRows, ...]
     newest: float | None
@@ -90,7 +91,7 @@ class PhaseResults:
         """Which direction of the metric is better."""
         return self.score.goal
 
-    @property
+    @cached_property
     def hyperparameters(self) -> list[str]:
         """Paths of the hyperparameters that vary, including the seed if it does; own ones last."""
         return self.schema.known_first(hyperparameters(self.scores))
@@ -106,20 +107,24 @@ class PhaseResults:
         named = {self.label(path): shown(value) for path, value in hyperparameters.items()}
         return ", ".join(f"{name} {text}" for name, text in named.items() if text)
 
-    @property
-    def with_result(self) -> pd.DataFrame:
-        """The trials with a result, best first; some of their configurations have no score."""
-        return self.scores[with_result(self.scores) & self.scores["final"].notna()]
+    def settings(self, row: ScoreRow) -> dict[str, Any]:
+        """Return the configuration of a row: path -> value, without the seed."""
+        values = {path: row.hyperparameters.get(path) for path in self.hyperparameters}
+        return {k: v for k, v in values.items() if k != SEED and v is not None}
+
+    @cached_property
+    def finals(self) -> dict[str, float]:
+        """Final values of the trials with a result, best first; not all are scored."""
+        rows = [row for row in self.scores if row.has_result]
+        return {row.trial: row.final for row in rows if row.final is not None}
 
     @property
     def rung_summaries(self) -> list[RungSummary]:
         """The rungs over all rounds, in order."""
-        known = self.with_result
-        finals = dict(zip(known["trial"], known["final"], strict=True))
-        return summarize_rungs(self.rungs, correlation_by_rung(self.rungs, finals))
+        return summarize_rungs(self.rungs, correlation_by_rung(self.rungs, self.finals))
 
     @property
-    def best(self) -> pd.DataFrame:
+    def best(self) -> list[ScoreRow]:
         """The trials of the best configuration, best first; empty if none has a score."""
         return best_rows(self.scores)
 
@@ -135,6 +140,7 @@ class StudyResults:
         references: Values to compare its results with.
         old_bests: Whose weights stay besides those of the best.
         tracking: Where it publishes its artifacts, as in study.yaml.
+        unlinked: What the store has of its phases without a record.
     """
 
     name: str
@@ -143,6 +149,7 @@ class StudyResults:
     references: tuple[Reference, ...]
     old_bests: OldBests
     tracking: Mapping[str, Any]
+    unlinked: tuple[Unlinked, ...] = ()
 
     def references_of(self, metric: str) -> list[Reference]:
         """Return the references for a metric."""
@@ -151,29 +158,6 @@ class StudyResults:
     def phase(self, name: str | None) -> PhaseResults | None:
         """Return a phase by name; None if it has no results."""
         return next((phase for phase in self.phases if phase.name == name), None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """A configuration before and after its rerun.
-
-    Attributes:
-        hyperparameters: Shared by both: path -> value.
-        source_trial: The configuration's best trial in the source phase.
-        source_final: The configuration's mean final value in the source phase.
-        trials: The rerun's trials, best first.
-        final: Their mean final value; None if one did not finish.
-        spread: Standard deviation over the seeds; None for a single seed.
-        error: Standard error of `final`; None if it is unknown.
-    """
-
-    hyperparameters: dict[str, Any]
-    source_trial: str
-    source_final: float
-    trials: tuple[str, ...]
-    final: float | None
-    spread: float | None
-    error: float | None
 
 
 def read_study(study: str, layout: Layout) -> StudyResults:
@@ -190,11 +174,15 @@ def read_study(study: str, layout: Layout) -> StudyResults:
         for part in described["phases"]
         if layout.phase(study, part["name"]).scores.exists()
     )
+    found = (find_unlinked(study, part["name"], layout) for part in described["phases"])
+    unlinked = tuple(one for one in found if one is not None)
     if not phases:
-        raise StoreError(
+        lines = [
             f"{layout.study(study).path}: the study has no results yet; build it with `snakemake "
-            f"--config study={study}`"
-        )
+            f"--config study={study}`",
+            *(one.line for one in unlinked),
+        ]
+        raise StoreError("\n".join(lines))
     return StudyResults(
         study,
         system,
@@ -202,6 +190,7 @@ def read_study(study: str, layout: Layout) -> StudyResults:
         _references(study, system, layout),
         find_old_bests(study, layout.phase(study, phases[-1].name).scores, layout),
         described["tracking"],
+        unlinked,
     )
 
 
@@ -209,10 +198,11 @@ def _read_phase(
     study: str, part: Mapping[str, Any], system: System, layout: Layout
 ) -> PhaseResults:
     folder = layout.phase(study, part["name"])
-    score, scores = read_score(part), read_scores(folder.scores)
-    paths = [layout.record(study, part["name"], trial) for trial in scores["trial"]]
+    score, scores = read_score(part), tuple(read_scores(folder.scores))
+    paths = [layout.record(study, part["name"], row.trial) for row in scores]
     outcomes = list(_sound_outcomes([path for path in paths if path.exists()], layout))
     trained = tuple(trained_runs(outcomes, layout))
+    decided = [folder.decisions] if folder.decisions.exists() else []
     return PhaseResults(
         name=part["name"],
         kind=part["kind"],
@@ -221,7 +211,7 @@ def _read_phase(
         keep=part["keep"],
         trained_by=describe_training(trained, outcomes, system, layout),
         scores=scores,
-        decisions=read_frame(folder.decisions) if folder.decisions.exists() else pd.DataFrame(),
+        decisions=tuple(map(typed, read_decisions(decided))),
         rounds=part.get("rounds"),
         rungs=read_rungs(folder, part.get("rounds"), len(part.get("rungs") or ()) - 1),
         newest=max((outcome.path.stat().st_mtime for outcome in outcomes), default=None),
@@ -240,57 +230,6 @@ def _sound_outcomes(records: Iterable[Path], layout: Layout) -> Iterator[Outcome
             yield reader.read(path)
         except ResweepError as error:
             log.warning("%s", error)
-
-
-def compare_rerun(source: PhaseResults, rerun: PhaseResults) -> list[Comparison]:
-    """Compare each configuration of a rerun with the same one in its source phase.
-
-    Configurations are matched by their hyperparameters, since the list of the best ones may be
-    written by hand. One that the source phase does not have is left out.
-    """
-    compared = []
-    for _, trials in rerun.scores.groupby("rank", sort=True):
-        first = trials.iloc[0]
-        paths = [path for path in rerun.hyperparameters if path != SEED and pd.notna(first[path])]
-        wanted = {path: first[path] for path in paths}
-        found = find_configuration(source, wanted)
-        if found is None:
-            continue
-        whole = pd.notna(first["score"])
-        compared.append(
-            Comparison(
-                hyperparameters=wanted,
-                source_trial=str(found["trial"]),
-                source_final=float(found["final_mean"]),
-                trials=tuple(trials["trial"]),
-                final=_known(first["final_mean"]) if whole else None,
-                spread=_known(first["final_std"]) if whole else None,
-                error=_known(first["standard_error"]) if whole else None,
-            )
-        )
-    return compared
-
-
-def _known(value: Any) -> float | None:
-    return float(value) if pd.notna(value) else None
-
-
-def find_configuration(source: PhaseResults, wanted: Mapping[str, Any]) -> "pd.Series[Any] | None":
-    """Return a phase's best trial of a configuration, whatever its seed; None if it has none."""
-    swept = [path for path in source.hyperparameters if path != SEED]
-    if not wanted:
-        return None
-    for _, row in source.with_result.iterrows():
-        own = {path: row[path] for path in swept if pd.notna(row[path])}
-        if own.keys() == wanted.keys() and all(_same(own[p], wanted[p]) for p in own):
-            return row
-    return None
-
-
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, Real) and isinstance(other, Real):
-        return math.isclose(one, other, rel_tol=1e-9)
-    return str(one) == str(other)
 
 
 def _references(study: str, system: System, layout: Layout) -> tuple[Reference, ...]:

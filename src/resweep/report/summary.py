@@ -1,22 +1,22 @@
 """The summary of a study for a terminal: rankings, reruns, paths of report and model."""
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from resweep.config.metric import sign_of
 from resweep.paths import Layout, PhaseFolder
 from resweep.plurals import counted
 from resweep.ranking.keep import how_to_restore
 from resweep.ranking.old_bests import kept_text
-from resweep.ranking.scores import spread_text, with_result
+from resweep.ranking.score_row import ScoreRow, configurations, spread_text
 from resweep.ranking.ties import Tie
 from resweep.ranking.trial_result import SEED
 from resweep.replay.rung_summary import rung_table
 from resweep.report.better import better_line
+from resweep.report.compare import compare_rerun
 from resweep.report.first import first_lines
-from resweep.report.results import PhaseResults, StudyResults, compare_rerun, shown
+from resweep.report.results import PhaseResults, StudyResults, shown
 from resweep.store import checkpoints as checkpoint
 from resweep.trials.record import Status, stopped_at_rung
 
@@ -49,6 +49,8 @@ def summarize(results: StudyResults, layout: Layout) -> str:
         source = results.phase(phase.source)
         if source is not None:
             lines += _rerun_lines(source, phase)
+    for one in results.unlinked:
+        lines += ["", *_wrapped(f"warning: {one.line}")]
     lines += ["", *_reference_lines(results), *_old_best_lines(results, layout)]
     report = layout.study(results.name).report
     lines.append(f"report: {report}" if report.exists() else f"report: {report} (not built yet)")
@@ -63,21 +65,20 @@ def _phase_lines(phase: PhaseResults) -> Iterator[str]:
     by = phase.trained_by
     if by is not None:
         yield from _wrapped("; ".join(f"{title}: {text}" for title, text in by.facts.items()))
-    ties = bool(phase.scores["tie"].isin([Tie.YES, Tie.NO]).any())
+    ties = any(row.tie in (Tie.YES, Tie.NO) for row in phase.scores)
     rows = []
-    for rank, trials in phase.scores.groupby("rank", sort=True):
-        first = trials.iloc[0]
-        undone = trials[trials["score"].isna() & ~with_result(trials)]
-        status = str(first["status"] if undone.empty else undone.iloc[-1]["status"])
+    for trials in configurations(phase.scores):
+        first = trials[0]
+        undone = [row for row in trials if row.score is None and not row.has_result]
         rows.append(
             [
-                str(rank),
-                _names(list(trials["trial"])),
-                *(shown(first[path]) for path in swept),
-                spread_text(first["final_mean"], first["final_std"]),
-                *([] if phase.score.by_final else [shown(first["score"], 3)]),
-                *([shown(first["tie"])] if ties else []),
-                status,
+                str(first.rank),
+                _names([row.trial for row in trials]),
+                *(shown(first.hyperparameters.get(path)) for path in swept),
+                spread_text(first.final_mean, first.final_std),
+                *([] if phase.score.by_final else [shown(first.score, 3)]),
+                *([shown(first.tie)] if ties else []),
+                [first, *undone][-1].status,
             ]
         )
     last = [
@@ -100,7 +101,7 @@ def _phase_lines(phase: PhaseResults) -> Iterator[str]:
 def _removed_lines(phase: PhaseResults, folder: PhaseFolder) -> Iterator[str]:
     """Yield where the results of trials are that are no longer part of the study."""
     records = folder.removed.glob(f"{folder.records.name}/*.json")
-    removed = {record.stem for record in records} - set(phase.scores["trial"])
+    removed = {record.stem for record in records} - {row.trial for row in phase.scores}
     if removed:
         trials = counted(len(removed), "trial")
         yield from _wrapped(f"{trials} no longer in the study: files in {folder.removed}")
@@ -123,16 +124,14 @@ def _rung_lines(phase: PhaseResults) -> Iterator[str]:
 
 def _reason_lines(phase: PhaseResults) -> Iterator[str]:
     """Yield why trials did not finish, each reason once; trials stopped at rungs are left out."""
-    unfinished = phase.scores[
-        (phase.scores["status"] != Status.FINISHED) & phase.scores["stop_reason"].notna()
-    ]
-    if phase.rungs:
-        at_rung = map(stopped_at_rung, unfinished["status"], unfinished["rule"])
-        unfinished = unfinished[[not stopped for stopped in at_rung]]
-    reasons = list(unfinished.groupby(["status", "stop_reason"], sort=False)["trial"])
-    for (status, reason), trials in reasons[:MOST_REASONS]:
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for row in phase.scores:
+        at_rung = bool(phase.rungs) and stopped_at_rung(row.status, row.rule)
+        if row.status != Status.FINISHED and row.stop_reason is not None and not at_rung:
+            reasons.setdefault((row.status, row.stop_reason), []).append(row.trial)
+    for (status, reason), trials in list(reasons.items())[:MOST_REASONS]:
         more = f" and {len(trials) - 1} more" if len(trials) > 1 else ""
-        yield from _wrapped(f"{status}: {trials.iloc[0]}{more}: {reason}")
+        yield from _wrapped(f"{status}: {trials[0]}{more}: {reason}")
     if len(reasons) > MOST_REASONS:
         yield f"  ... {len(reasons) - MOST_REASONS} more reasons in the report"
 
@@ -163,13 +162,10 @@ def _reference_lines(results: StudyResults) -> Iterator[str]:
 def _best_value(phases: Iterable[PhaseResults], metric: str) -> _BestValue | None:
     """Return the best final value of a metric, of a single trial; None if there is none."""
     found = [
-        (
-            sign_of(phase.goal) * row["final"],
-            _BestValue(f"{phase.name} trial {row['trial']}", row["final"]),
-        )
+        (sign_of(phase.goal) * final, _BestValue(f"{phase.name} trial {trial}", final))
         for phase in phases
-        if phase.metric == metric and not phase.best.empty
-        for row in phase.with_result.to_dict("records")
+        if phase.metric == metric and phase.best
+        for trial, final in phase.finals.items()
     ]
     return min(found, key=lambda pair: pair[0], default=(0.0, None))[1]
 
@@ -189,10 +185,9 @@ def _model_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
     last = results.phases[-1]
     folder = layout.phase(results.name, last.name)
     models = folder.models
-    rows = last.best.to_dict("records")
-    kept = [(row, models / row["trial"]) for row in rows if (models / row["trial"]).exists()]
+    kept = [(row, models / row.trial) for row in last.best if (models / row.trial).exists()]
     if not kept and last.keep != "none":  # restored weights have no link
-        paths = [(row, _weights(row, layout)) for row in rows]
+        paths = [(row, _weights(row, layout)) for row in last.best]
         kept = [(row, path) for row, path in paths if path.is_dir()]
     if not kept:
         yield f"model: none in {models}: {_why_no_model(last, folder, layout)}"
@@ -202,9 +197,9 @@ def _model_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
     # Without a reference, the phases may have other data.
     comparable = results.phases if results.references_of(last.metric) else [last]
     best = _best_value(comparable, last.metric)
-    if best is not None and row["final"] != best.value:
+    if best is not None and row.final != best.value:
         yield from _wrapped(
-            f"({last.name} trial {row['trial']}, {last.metric} {row['final']:.4f}; the best value, "
+            f"({last.name} trial {row.trial}, {last.metric} {row.final:.4f}; the best value, "
             f"{best.value:.4f}, is that of {best.trial})"
         )
     line = results.system.load_line(path)
@@ -212,18 +207,17 @@ def _model_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
         yield line
 
 
-def _weights(row: Mapping[Hashable, Any], layout: Layout) -> Path:
+def _weights(row: ScoreRow, layout: Layout) -> Path:
     """Return the weights folder of a row of scores.csv; it may have been deleted."""
-    return layout.run(row["run_id"]) / checkpoint.folder_name(int(row["step"]))
+    return layout.run(str(row.run_id)) / checkpoint.folder_name(row.step)
 
 
 def _why_no_model(phase: PhaseResults, folder: PhaseFolder, layout: Layout) -> str:
-    if phase.best.empty:
+    if not phase.best:
         return "no configuration has a result"
     if phase.keep == "none":
         return "the study keeps no weights of this phase"
-    trial, run_id = phase.best.iloc[0][["trial", "run_id"]]
-    run = layout.run(run_id)
+    trial, run = phase.best[0].trial, layout.run(str(phase.best[0].run_id))
     if not run.is_dir():
         return f"{run}: the run of the best trial, {trial}, is not there, or the store is away"
     return (

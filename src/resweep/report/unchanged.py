@@ -18,6 +18,10 @@ from resweep.canonical import canonical_json
 from resweep.config import compose
 from resweep.errors import ResweepError
 from resweep.paths import Layout
+from resweep.ranking.score_row import best_trials
+from resweep.ranking.score_table import read_ranking
+from resweep.ranking.scores import check_rankable, rank_trials
+from resweep.ranking.selection import plan_rerun, read_best_configs
 from resweep.ranking.trial_result import SEED, read_result
 from resweep.search.observe import histories
 from resweep.search.promote import promote, rung_plan_from
@@ -68,8 +72,6 @@ class Unchanged:
         files = fill.outputs["trials"]
         plan = {} if fill.plan is None else json.loads(fill.plan)
         if fill.script == "plan_rerun.py":
-            from resweep.ranking.selection import plan_rerun  # with pandas, which is slow to load
-
             (best,) = fill.inputs["best"]
             return plan_rerun(best, [path.stem for path in files], **plan)
         outcomes = list(map(self._reader.read, fill.records))
@@ -107,17 +109,12 @@ class Unchanged:
         return True
 
     def _is_ranking(self, phase: Phase, scores: Path) -> bool:
-        from resweep.ranking.selection import read_ranking  # as above
-
-        return set(read_ranking(scores, len(phase.trials))["trial"]) == set(phase.trials)
+        return {row.trial for row in read_ranking(scores, len(phase.trials))} == set(phase.trials)
 
     def _is_best(self, phase: Phase, file: Path, top: int | None) -> bool:
         """Whether a list of best configurations is the one that would be selected now."""
         if top is None:
             return False
-        from resweep.ranking.scores import check_rankable, rank_trials  # as above
-        from resweep.ranking.selection import best_trials, read_best_configs
-
         outcomes = {path.stem: self._reader.read(path) for path in records(self._layout, phase)}
         results = [read_result(one, phase.score, self._layout) for one in outcomes.values()]
         check_rankable(results, self._study.tolerate_failures, phase.study)

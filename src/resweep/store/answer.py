@@ -16,7 +16,7 @@ from resweep.data.store import Prepared
 from resweep.errors import ConfigError, DamagedFile, DataError, Problem, StoreError
 from resweep.paths import Layout
 from resweep.store.goal import Goal, goal_of
-from resweep.store.parent import fetch_parent
+from resweep.store.parent import fetch_parent, is_fetched
 from resweep.store.run import Run
 from resweep.systems.registry import system_of
 from resweep.trials.trial import WRITTEN_AGAIN, Trial
@@ -96,6 +96,16 @@ def answer(trial: Trial, layout: Layout, *, weights: bool = False) -> Answer:
         return _answer(trial, data, layout, weights)
     except StoreError as error:
         return Unknown(reason=str(error), data=data)
+
+
+def is_prepared(trial: Trial, layout: Layout) -> bool:
+    """Whether `prepare_and_answer` has neither data to prepare nor weights to download."""
+    system = system_of(trial.config)
+    _check_sections(trial, system.schema)
+    if infeasible(trial.config, system.schema) is not None:
+        return True
+    is_verified = data_store.is_verified(system, trial.config["data"], layout)
+    return is_verified and is_fetched(system, trial.config, layout)
 
 
 def prepare_and_answer(

@@ -19,6 +19,7 @@ MOST_WITHOUT_PROGRESS = 8
 # How an attempt ends after which the next one uses a smaller micro-batch; stored, so it stays.
 FEWER_ROWS = "out of GPU memory; the next attempt takes fewer sequences a forward"
 OUT_OF_MEMORY = "out of memory"  # main memory
+LACKED_MEMORY = "out_of_memory"  # in a lease: whether that is known to have ended its holder
 NEARLY_FULL = 0.85  # of the memory limit: a process killed above it ran out of memory
 
 
@@ -120,7 +121,8 @@ class Attempts:
         attempts = [dict(attempt) for attempt in self.run.state().get("attempts", [])]
         lease = read_lease(self.run.path) if lease is None else lease
         if attempts and attempts[-1]["end"] is None:
-            attempts[-1]["end"] = OUT_OF_MEMORY if is_nearly_full(lease) else "killed"
+            lacked = lease.get(LACKED_MEMORY) or is_nearly_full(lease)
+            attempts[-1]["end"] = OUT_OF_MEMORY if lacked else "killed"
             attempts[-1]["to_step"] = max(lease.get("step", 0), attempts[-1]["from_step"])
         return attempts
 

@@ -18,6 +18,7 @@ from resweep.paths import Layout, is_run_id, run_of_link
 from resweep.store.lock import RunLock
 from resweep.store.provenance import code_digest
 from resweep.store.run import Run
+from resweep.store.unlinked import find_unlinked
 from resweep.systems.registry import is_system
 from resweep.systems.system import DEFAULT
 from resweep.trials.record import Status
@@ -28,7 +29,8 @@ log = logging.getLogger(__name__)
 def runs_of_phase(study: str, phase: str | None, layout: Layout) -> list[str]:
     """Return the runs that the records of a study, or of one phase of it, link to.
 
-    Those at rungs are among them: the last record of a trial that a rung stopped is not a link.
+    Those at rungs are among them: the last record of a trial that a rung stopped is not a link. So
+    are those of a pack that failed, whose links are gone.
 
     Raises:
         StoreError: There are no records; names the folder.
@@ -39,6 +41,11 @@ def runs_of_phase(study: str, phase: str | None, layout: Layout) -> list[str]:
         run_id = run_of_link(record)
         if run_id is not None and phase in (None, record.relative_to(folder.path).parts[0]):
             found.add(run_id)
+    phases = (
+        [path.parent.name for path in folder.path.glob("*/packs")] if phase is None else [phase]
+    )
+    for unlinked in (find_unlinked(study, one, layout) for one in phases):
+        found.update(unlinked.runs if unlinked is not None else ())
     if not found:
         records = folder.phase(phase or "*").records
         raise StoreError(f"{records}: there are no records of runs")

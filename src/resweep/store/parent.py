@@ -237,12 +237,17 @@ def require_parent(system: System, resolved: Mapping[str, Any]) -> None:
         raise StoreError(f"{folder}: the weights to start from have changed since this was planned")
 
 
+def is_fetched(system: System, config: Mapping[str, Any], layout: Layout) -> bool:
+    """Whether no weights have to be downloaded before a training."""
+    key, name = system.weights_named(config)
+    return name is None or key == CHECKPOINT or _note(name, layout).is_file()
+
+
 def fetch_parent(system: System, config: Mapping[str, Any], layout: Layout) -> None:
     """Download weights that were never seen here.
 
     Raises:
         StoreError: They cannot be downloaded.
     """
-    key, name = system.weights_named(config)
-    if name is not None and key != CHECKPOINT and not _note(name, layout).is_file():
+    if not is_fetched(system, config, layout):
         system.fetch_weights(config)

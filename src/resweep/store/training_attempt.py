@@ -12,7 +12,7 @@ import torch
 
 from resweep.config.metric import Logged, Metric
 from resweep.data.opened import Opened
-from resweep.errors import Interrupted, LeaseLost, ProcessLost, ResweepError, StoreError
+from resweep.errors import GpuFull, Interrupted, LeaseLost, ProcessLost, ResweepError, StoreError
 from resweep.paths import METRICS, TIMING
 from resweep.store.attempts import FEWER_ROWS, OUT_OF_MEMORY, Attempts, is_nearly_full
 from resweep.store.goal import Goal
@@ -31,6 +31,8 @@ from resweep.training.micro_batch_limit import MicroBatchLimit
 from resweep.training.monitors import Monitors, Stop, StopRules
 from resweep.training.processes import ALONE, Processes
 from resweep.training.writer import Writer
+
+NO_MEMORY = "DefaultCPUAllocator: can't allocate memory"  # in a RuntimeError of torch
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +160,7 @@ class TrainingAttempt:
         except torch.OutOfMemoryError as error:
             if is_shared(device):
                 end("machine: other processes hold the GPU's memory")
-                raise
+                raise GpuFull(f"other processes hold the GPU's memory: {error}") from None
             if learner is not None and processes.together:
                 fewer = self.limit.read() != self.most_rows
                 end(FEWER_ROWS if fewer else "machine: out of GPU memory")
@@ -169,9 +171,13 @@ class TrainingAttempt:
         except (ResweepError, OSError, MemoryError) as error:
             # When memory is short, the kernel may kill just one of several processes.
             lost = isinstance(error, ProcessLost) and is_nearly_full(self.lock.details())
-            end(OUT_OF_MEMORY if lost else f"machine: {type(error).__name__}: {error}")
+            lacked = lost or isinstance(error, MemoryError)
+            end(OUT_OF_MEMORY if lacked else f"machine: {type(error).__name__}: {error}")
             raise
         except Exception as error:
+            if NO_MEMORY in str(error):
+                end(OUT_OF_MEMORY)
+                raise MemoryError(f"out of memory: {error}") from None
             damage = self.data.damage()
             if damage is not None:
                 end(f"machine: {type(damage).__name__}: {damage}")

@@ -3,74 +3,45 @@
 `resweep.paths` has the paths; this module says which of them a study, a phase or a stage has.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from resweep.canonical import canonical_json
 from resweep.data.source import data_id
 from resweep.paths import Layout
-from resweep.plurals import counted
 from resweep.search.stages import Stage
 from resweep.study.packs import Pack
 from resweep.study.study import Phase, Study
-from resweep.systems.registry import find_system, system_of
+from resweep.systems.registry import system_of
 from resweep.trials.pack import Asked, PackFile
 from resweep.trials.trial import Trial
 
 LOGS = Path("logs")
 TRIAL = "[A-Za-z0-9_-]+"
-# Of the rules that each phase and each study has, besides those of its stages.
-VERBS_OF_PHASES = ("score", "select", "keep", "publish_configs", "publish_model")
-VERBS_OF_STUDIES = ("write_study", "tabulate", "report")
 
 
 def rule_name(
     verb: str, study: Study, phase: Phase | None = None, stage: str = "", several: bool = False
 ) -> str:
-    """Return the name of a rule: `train_sweep`, `train_sweep_r02_b1`.
+    """Return the name of a rule: `train_sweep`, `train_sweep_r02_b1`, `train_sweep_p3`.
 
     Args:
         verb: What it does.
         study, phase: For what.
-        stage: Of the phase.
+        stage: Of the phase, or a pack of it.
         several: Whether there are several studies; the name is then included: `train_mine__sweep`.
     """
-    return _rule_name(verb, study if several else None, phase, stage)
+    names = [study.name] if several else []
+    names += [phase.name] if phase is not None else []
+    return join_rule_name(verb, names, stage)
 
 
-def _rule_name(verb: str, study: Study | None, phase: Phase | None, stage: str) -> str:
-    names = [part.name for part in (study, phase) if part is not None]
+def join_rule_name(verb: str, names: Iterable[str], stage: str = "") -> str:
+    """Return the name of a rule from its parts; names are those of its study and its phase."""
     parts = [verb, "__".join(names), stage]
     return "_".join(part for part in parts if part).replace("-", "_")
-
-
-def phase_rules(phase: Phase, study: Study | None = None) -> list[str]:
-    """Return the names of all rules of a phase.
-
-    Args:
-        phase: The phase.
-        study: Its study where there are several: its name is included.
-    """
-    parts = [
-        ("train", train_suffix(stage, pack))
-        for stage in phase.stages
-        for pack in phase.packs[stage.name]
-    ]
-    parts += [(fill.verb, fill.stage) for fill in phase.fills(Layout())]
-    parts += [(verb, "") for verb in VERBS_OF_PHASES]
-    return [_rule_name(verb, study, phase, stage) for verb, stage in parts]
-
-
-def study_rules(study: Study, several: bool) -> list[str]:
-    """Return the names of all rules of a study."""
-    system = find_system(study.system)
-    data = [data_id(system, settings) for settings in study.data_settings()]
-    rules = [rule_name(verb, study, several=several) for verb in VERBS_OF_STUDIES]
-    rules += [rule_name("prepare_data", study, None, name, several) for name in data]
-    for phase in study.phases:
-        rules += phase_rules(phase, study if several else None)
-    return rules
 
 
 def log_file(verb: str, study: Study, phase: Phase | None = None, *more: str) -> str:
@@ -93,6 +64,12 @@ def stage_records(layout: Layout, phase: Phase, stages: Iterable[Stage]) -> list
     return [folder.record(slot) for stage in stages for slot in stage.slots]
 
 
+def all_slots(phase: Phase) -> list[str]:
+    """Return the slots of all stages and all trials, each once."""
+    at_stages = (slot for stage in phase.stages for slot in stage.slots)
+    return list(dict.fromkeys([*at_stages, *phase.trials]))
+
+
 def rung_decisions(layout: Layout, phase: Phase, stages: Iterable[Stage]) -> list[Path]:
     """Return the decision files of the rungs of some stages; at last ones nothing is decided."""
     folder = layout.phase(phase.study, phase.name)
@@ -113,14 +90,11 @@ def records(layout: Layout, phase: Phase) -> list[Path]:
 
 def data_stamps(layout: Layout, phase: Phase) -> list[Path]:
     """Return the stamps of all data of a phase that is known before any job."""
-    study = layout.study(phase.study)
-    system = system_of(phase.config)
-    return [study.data_stamp(data_id(system, s)) for s in phase.data_settings()]
+    return [_data_stamp(layout, phase, settings) for settings in phase.data_settings()]
 
 
-def trial_data_stamp(layout: Layout, phase: Phase, trial: str) -> Path:
-    """Return the stamp of the data of one trial."""
-    data = data_id(system_of(phase.config), phase.trial_data(trial))
+def _data_stamp(layout: Layout, phase: Phase, settings: dict[str, Any]) -> Path:
+    data = data_id(system_of(phase.config), settings)
     return layout.study(phase.study).data_stamp(data)
 
 
@@ -132,9 +106,11 @@ def train_suffix(stage: Stage, pack: Pack) -> str:
 def training_inputs(layout: Layout, phase: Phase, stage: Stage, names: Iterable[str]) -> list[Path]:
     """Return what the training of trials waits for: their data, or their trial files."""
     folder = layout.phase(phase.study, phase.name)
-    if phase.is_known(stage):
-        return list(dict.fromkeys(trial_data_stamp(layout, phase, name) for name in names))
-    return [folder.trial(stage.slot(name)) for name in names]
+    if not phase.is_known(stage):
+        return [folder.trial(stage.slot(name)) for name in names]
+    # Without data in a sweep, the settings of all trials are one object.
+    settings = {id(data): data for data in map(phase.trial_data, names)}.values()
+    return list(dict.fromkeys(_data_stamp(layout, phase, data) for data in settings))
 
 
 def training_outputs(
@@ -142,8 +118,11 @@ def training_outputs(
 ) -> dict[str, list[Path]]:
     """Return what the training of trials writes; a name may be a wildcard."""
     folder, slots = layout.phase(phase.study, phase.name), [stage.slot(name) for name in names]
-    trials = {"trials": [folder.trial(slot) for slot in slots]} if phase.is_known(stage) else {}
-    return {**trials, "records": [folder.record(slot) for slot in slots]}
+    records = [folder.record(slot) for slot in slots]
+    if not phase.is_known(stage):
+        return {"records": records}
+    # Snakemake looks for a file's rule among the outputs one by one; it looks for records most.
+    return {"records": records, "trials": [folder.trial(slot) for slot in slots]}
 
 
 def training_log(study: Study, phase: Phase, stage: Stage, name: str) -> str:
@@ -172,14 +151,17 @@ def pack_file(phase: Phase, stage: Stage, pack: Pack) -> PackFile:
     return replace(names, config=phase.config, asked=tuple(asked))
 
 
+def pack_files(phase: Phase) -> Iterator[PackFile]:
+    """Yield what each pack of a phase trains."""
+    for stage in phase.stages:
+        for pack in phase.packs[stage.name]:
+            if not pack.is_alone:
+                yield pack_file(phase, stage, pack)
+
+
 def trial_line(phase: Phase, trial: str) -> str:
     """Return a trial's name and what it varies, as far as that is known before any job."""
     return Trial(phase.study, phase.name, trial, assignments=phase.assigned(trial)).line
-
-
-def pack_line(pack: Pack, workers: int) -> str:
-    """Return what the job of a pack does, for people."""
-    return f"{counted(len(pack.names), 'trial')}, {workers} at once"
 
 
 def trial_pattern(phase: Phase, stage: Stage, pack: Pack) -> str:
@@ -225,22 +207,3 @@ def artifacts(layout: Layout, study: Study) -> list[Path]:
     names = [configs_artifact(phase.name) for phase in configs_published(study)]
     names += [model_artifact(phase.name) for phase in model_published(study)]
     return [layout.study(study.name).artifact(name) for name in names]
-
-
-def targets(layout: Layout, study: Study) -> list[Path]:
-    """Return all final files of a study.
-
-    Every record and every trial file is among them: existing tables would not ask for a missing
-    one.
-    """
-    files: list[Path] = []
-    for phase in study.phases:
-        folder = layout.phase(study.name, phase.name)
-        files += [*records(layout, phase), *stage_records(layout, phase, phase.stages)]
-        files += [*trial_files(layout, phase), *stage_trials(layout, phase, phase.stages)]
-        files += rung_decisions(layout, phase, phase.stages)
-        files += [folder.scores, folder.decisions, folder.models]
-        files.append(folder.best_configs(phase.selects))
-    own = layout.study(study.name)
-    files += [own.described, own.table, own.report, *artifacts(layout, study)]
-    return list(dict.fromkeys(files))

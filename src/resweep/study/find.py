@@ -13,8 +13,8 @@ from resweep.config.spelling import nearest
 from resweep.errors import ConfigError, Problem
 from resweep.files import is_file
 from resweep.paths import Layout
-from resweep.study.files import study_rules
 from resweep.study.load import load_study
+from resweep.study.rule_names import RuleNames, study_rules
 from resweep.study.study import Study
 from resweep.study.study_file import StudyFile
 
@@ -170,18 +170,22 @@ def _unknown_setting(key: str) -> str:
 
 
 def _clashes(studies: list[Study]) -> list[Problem]:
-    """Return a problem for each study that has a name, or the name of a rule, of another one."""
-    problems = []
-    makers: dict[str, Study] = {}
+    """Return a problem for each study that has a name, or could have a rule, of another one."""
+    problems: list[Problem] = []
+    if len(studies) == 1:
+        return problems
+    rules: list[tuple[Study, RuleNames]] = []
     for study in studies:
-        for rule in study_rules(study, several=True) if len(studies) > 1 else ():
-            other = makers.setdefault(rule, study)
-            if other is not study:
-                hint = f"needs a rule {rule}, as study {other.name} does; build them one by one"
+        own = study_rules(study, several=True)
+        for other, theirs in rules:
+            rule = own.shared(theirs)
+            if rule is not None:
+                hint = f"{rule} would be a rule of study {other.name} too; build them one by one"
                 if other.name == study.name:
                     hint = f"two studies share this name: {other.origin} and {study.origin}"
                 problems.append(Problem(study.origin, "name", study.name, hint))
                 break
+        rules.append((study, own))
     return problems
 
 

@@ -25,9 +25,9 @@ from resweep.config.schema import Schema
 from resweep.config.unread import find_unread, warn_of_constants
 from resweep.errors import ConfigError, Problem
 from resweep.paths import RESERVED_PHASES, RESERVED_STUDIES
-from resweep.study.files import phase_rules
 from resweep.study.phase_file import PhaseFile, Surroundings
 from resweep.study.resolution_notes import resolution_notes
+from resweep.study.rule_names import RuleNames, phase_rules
 from resweep.study.study import Phase, Study
 from resweep.study.study_file import ReadStudy, StudyFile, read_study_file
 from resweep.systems.registry import find_system
@@ -149,15 +149,19 @@ class _Resolver:
                 self._problem(f"phases.{position}.name", name, "two phases share this name")
 
     def _check_rules(self, given: StudyFile, phases: Mapping[str, Phase]) -> None:
-        """Refuse phases whose rules would have one name: `sweep` with rungs, and `sweep_b1`."""
-        makers: dict[str, str] = {}
+        """Refuse phases whose rules could have one name: `sweep` with rungs, and `sweep_b1`."""
+        rules: dict[str, RuleNames] = {}
         for position, part in enumerate(given.phases):
-            for rule in phase_rules(phases[part.name]) if part.name in phases else ():
-                other = makers.setdefault(rule, part.name)
-                if other != part.name:
-                    hint = f"needs a rule {rule}, as phase {other} does; choose another name"
+            if part.name not in phases or part.name in rules:
+                continue
+            own = phase_rules(phases[part.name])
+            for other, theirs in rules.items():
+                rule = own.shared(theirs)
+                if rule is not None:
+                    hint = f"{rule} would be a rule of phase {other} too; choose another name"
                     self._problem(f"phases.{position}.name", part.name, hint)
                     break
+            rules[part.name] = own
 
     def _problem(self, key: str, value: Any, hint: str) -> None:
         self.problems.append(Problem(str(self.path), key, value, hint))

@@ -70,7 +70,8 @@ def find_lost(layout: Layout, study: Study) -> Lost:
     """
     lost: dict[Path, str] = {}
     found = False
-    for record in _records(layout, study):
+    folders = [(layout.phase(study.name, phase.name), phase) for phase in study.phases]
+    for record in (f.record(slot) for f, phase in folders for slot in files.all_slots(phase)):
         try:
             if record.exists():
                 found = found or record.is_symlink()
@@ -84,14 +85,6 @@ def find_lost(layout: Layout, study: Study) -> Lost:
     runs = set(lost.values())
     missing = bool(runs) and not found and _is_missing(layout, runs)
     return Lost(runs=lost, store_missing=_error(layout, study, runs) if missing else None)
-
-
-def _records(layout: Layout, study: Study) -> dict[Path, None]:
-    found: dict[Path, None] = {}
-    for phase in study.phases:
-        found |= dict.fromkeys(files.stage_records(layout, phase, phase.stages))
-        found |= dict.fromkeys(files.records(layout, phase))
-    return found
 
 
 def _is_missing(layout: Layout, runs: set[str]) -> bool:

@@ -1,8 +1,9 @@
-"""Trials that are no longer part of a study: their files are moved to where no results are.
+"""Trials and packs that are no longer part of a study.
 
     {phase}/records/{slot}.json, {phase}/trials/{slot}.yaml   ->   {phase}/removed/
+    {phase}/packs/{digest}.json                               ->   deleted: the study has all of it
 
-Nothing is deleted: the runs stay in the store, and a value that comes back is linked again.
+No result is deleted: the runs stay in the store, and a value that comes back is linked again.
 """
 
 import logging
@@ -41,15 +42,21 @@ def move_removed(layout: Layout, study: Study) -> None:
 def _removed(layout: Layout, phase: Phase) -> Iterator[Path]:
     """Yield the existing records and trial files of a phase that are not among its own."""
     folder = layout.phase(phase.study, phase.name)
-    own = {
-        *files.records(layout, phase),
-        *files.stage_records(layout, phase, phase.stages),
-        *files.trial_files(layout, phase),
-        *files.stage_trials(layout, phase, phase.stages),
-    }
+    slots = files.all_slots(phase)
+    own = {*map(folder.record, slots), *map(folder.trial, slots)}
     for file in (*folder.all_records(), *folder.all_trials()):
         if file not in own:
             yield file
+
+
+def delete_old_packs(layout: Layout, study: Study) -> None:
+    """Delete the files of packs that a study has no more, where we may."""
+    for phase in study.phases:
+        folder = layout.phase(study.name, phase.name)
+        known = {folder.pack(content.id) for content in files.pack_files(phase)}
+        for file in folder.all_packs():
+            if file not in known and may_write(file.parent):
+                file.unlink(missing_ok=True)
 
 
 def _move(file: Path, folder: PhaseFolder) -> None:

@@ -7,11 +7,15 @@ from resweep.canonical import canonical_json
 from resweep.config import compose
 from resweep.config.nesting import find
 from resweep.config.section import ReadWith
+from resweep.config.training_section import Training
+from resweep.machine.launch import is_wanted
+from resweep.study.packs import AUTO
 from resweep.study.study import Phase
 from resweep.systems.registry import system_of
 from resweep.training.schedule import explain_schedule
 
 SHOWN = 3
+PROCESSES = ("training.processes", "training.distributed")
 READ = ("warmup_steps", "pct_warmup", "max_steps", "scheduler", "decay_fraction")
 WARMUP = {"warmup_steps", "pct_warmup", "max_steps", "num_epochs"}
 RESTS_ON = {
@@ -46,7 +50,7 @@ def resolution_notes(phase: Phase, phases: Mapping[str, Phase]) -> list[str]:
     return [
         f"{where}: {'; '.join(texts[:SHOWN])}" + (" ..." if len(texts) > SHOWN else "")
         for texts in notes.values()
-    ] + [f"{where}: {text}" for text in _not_read(phase)]
+    ] + [f"{where}: {text}" for text in (*_not_read(phase), *_alone(phase))]
 
 
 def _not_read(phase: Phase) -> Iterator[str]:
@@ -76,6 +80,22 @@ def _not_read(phase: Phase) -> Iterator[str]:
                     f"{path} is only read with {mark.field}: {' or '.join(mark.values)}; with "
                     f"{', '.join(without)}, trials that differ in it alone train alike"
                 )
+
+
+def _alone(phase: Phase) -> Iterator[str]:
+    """Yield that trainings of several processes have a job each, where packs are asked for."""
+    pack = phase.resources.pack
+    if pack in (AUTO, 1):
+        return
+    for assigned in phase.possible():
+        swept = {path: assigned[path] for path in PROCESSES if path in assigned}
+        training = compose.assign({"training": phase.config["training"]}, swept)["training"]
+        if is_wanted(Training.model_construct(**training)):
+            yield (
+                f"resources.pack = {pack} does not count for trainings of several processes, or by "
+                "DeepSpeed: each has a job of its own"
+            )
+            return
 
 
 def _brought_along(phase: Phase, phases: Mapping[str, Phase]) -> Iterator[str]:

@@ -9,6 +9,7 @@ import random
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def conclude(root: Path) -> dict[str, Any]:
         rows = [{k: v for k, v in row.items() if k not in TIMES} for row in csv.DictReader(file)]
     runs = [layout.run(str(result.record.run_id)) for result in results]
     return {
-        "ranking": ranked.drop(columns=["run_id"]).to_csv(),
+        "ranking": [replace(row, run_id=None) for row in ranked],
         "table": sorted(map(str, rows)),
         "metrics": [(run / "metrics.jsonl").read_bytes() for run in runs],
         "records": [(r.record.metrics, r.record.weights, r.record.step) for r in results],

@@ -12,7 +12,7 @@ from resweep.jobs.options import JobOptions
 OPTIONS = [
     JobOptions(),
     JobOptions(results=Path("/some/where else/results"), device="cuda:1", keep="none"),
-    JobOptions(keep="all", weights=True, lock_timeout=0.1 + 0.2, memory_limit_mb=800),
+    JobOptions(keep="all", weights=True, lock_timeout=0.1 + 0.2, memory_limit_mb=800, cores=3),
     JobOptions(log_file=Path("results/study/logs/train 1.log")),
     JobOptions(tracking={"wandb": "offline", "project": "a 'b' \"c\"", "entity": None}),
 ]

@@ -8,9 +8,13 @@ import pytest
 from resweep.jobs import resources
 from resweep.jobs.resources import (
     CACHED_SECONDS,
+    GROWTH,
     LINK,
     Estimate,
     JobNeeds,
+    Needs,
+    at_once,
+    combine,
     estimate,
     scheduler_resources,
 )
@@ -108,6 +112,8 @@ def test_gpus_and_a_partition_are_named_only_where_they_are_wanted() -> None:
     wanted = scheduler_resources(Resources(gpus=1, partition="fast"))
     assert wanted.keys() - plain.keys() == {"gres", "slurm_partition"}
     assert all(hasattr(LINK, field) for field in wanted.values())
+    packed = scheduler_resources(Resources(gpus=0), of_pack=True)
+    assert plain.keys() - packed.keys() == {"mpi", "nodes", "tasks", "tasks_per_gpu"}
 
 
 @pytest.mark.parametrize(
@@ -134,3 +140,23 @@ def test_a_damaged_store_asks_for_the_estimate(study: Study, tmp_path: Path) -> 
         layout.data(name.id).mkdir(parents=True)
         (layout.data(name.id) / "data.json").write_text("{}")
     assert JobNeeds(layout, clock=Clock()).of(*sweep, 1) == expected
+
+
+def needs(count: int, wanted: Resources, kills: int = 0) -> Needs:
+    """What a pack of equal trainings asks for, after so many kills of one of them."""
+    one = estimate(CONFIG, None, wanted)
+    return combine([*[one] * (count - 1), replace(one, kills=kills)], wanted)
+
+
+def test_a_pack_asks_for_its_workers_and_after_a_kill_for_fewer_with_more_memory() -> None:
+    wanted = Resources(workers=4, cpus=2)
+    before, after = needs(9, wanted), needs(9, wanted, kills=1)
+    assert (before.cpus, after.cpus) == (8, 4)
+    assert at_once(before.cpus, wanted) == 4 and at_once(after.cpus, wanted) == 2
+    assert after.mem_mb / 2 > GROWTH * before.mem_mb / 4  # of each worker
+    assert needs(9, wanted, kills=9).cpus == 2
+    assert needs(2, wanted).cpus == 4 and before.runtime >= needs(4, wanted).runtime
+
+
+def test_fewer_cores_than_one_worker_needs_train_one_at_a_time() -> None:
+    assert [at_once(threads, Resources(cpus=4)) for threads in (1, 4, 7, 8)] == [1, 1, 1, 2]

@@ -17,14 +17,13 @@ from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.errors import StoreError
 from resweep.paths import Layout
-from resweep.ranking.frames import write_frame
+from resweep.ranking.score_row import best_trials
+from resweep.ranking.score_table import read_scores, write_scores
 from resweep.ranking.scores import check_rankable, code_warning, leader_by_final, rank_trials
 from resweep.ranking.selection import (
     best_configs_text,
-    best_trials,
     plan_rerun,
     read_best_configs,
-    read_scores,
     short_name,
 )
 from resweep.ranking.ties import Tie
@@ -33,6 +32,7 @@ from resweep.trials.record import Record, Status
 from resweep.trials.trial import Trial, read_outcome, write_trial
 from tests.support.language import score as made_score
 from tests.support.problems import assert_problem, problem_of
+from tests.support.rankings import frame, read_frame
 from tests.support.tiny import LANGUAGE
 
 LR = "training.learning_rate"
@@ -72,7 +72,7 @@ def seeds_of(configuration, *finals, **more) -> list[TrialResult]:
 
 
 def ranked(results, **score) -> pd.DataFrame:
-    return rank_trials(list(results), made_score(**score))
+    return frame(rank_trials(list(results), made_score(**score)))
 
 
 # Slopes and scores
@@ -99,7 +99,7 @@ def test_own_hyperparameters_called_like_our_columns_have_columns_of_their_own()
         result("a", 2.0, score=7, tie="x", mine=1),
         result("b", 1.0, score=8, tie="y", mine=2),
     ]
-    scores = rank_trials(results, made_score())
+    scores = frame(rank_trials(results, made_score()))
     assert list(scores["trial"]) == ["b", "a"] and list(scores["final"]) == [1.0, 2.0]
     assert list(scores["config.score"]) == [8, 7] and list(scores["config.tie"]) == ["y", "x"]
 
@@ -323,7 +323,7 @@ def test_seeds_that_a_rung_stopped_spoil_no_configuration():
     assert table["score"].isna().tolist() == [False, False, True, False, True, True]
     assert table["final_mean"].tolist()[:3] == pytest.approx([2.1] * 3)
     assert table["seeds"].tolist()[:3] == [2] * 3
-    assert best_trials(table, 3) == ["1.01", "3.01"]
+    assert table[table["score"].notna()]["trial"].tolist() == ["1.01", "1.02", "3.01"]
 
 
 def test_a_final_value_that_is_no_number_spoils_no_other():
@@ -417,12 +417,12 @@ def phase(tmp_path):
     return add
 
 
-def write_scores(phase, **score) -> Path:
+def rank_phase(phase, **score) -> Path:
     results = [
         read_result(read_outcome(path), made_score(**score), phase.layout)
         for path in sorted(phase.folder.glob("records/*.json"))
     ]
-    write_frame(phase.folder / "scores.csv", rank_trials(results, made_score(**score)))
+    write_scores(phase.folder / "scores.csv", rank_trials(results, made_score(**score)))
     return phase.folder / "scores.csv"
 
 
@@ -461,7 +461,7 @@ def test_what_a_monitor_stopped_is_among_the_best_configurations(phase):
     phase("a", 2.0, {LR: 4e-4}, status="stopped", rule="loss-flat")
     phase("b", 1.0, {LR: 4e-3}, status="stopped")
     phase("c", 3.0, {LR: 4e-2})
-    scores = write_scores(phase)
+    scores = rank_phase(phase)
     assert best_trials(read_scores(scores), 3) == ["a", "c"]
     assert yaml12.parse(best_configs_text(scores, 1)) == [{"learning_rate": 4e-4}]
 
@@ -471,7 +471,7 @@ def test_the_best_configurations_are_a_list_of_mappings_with_short_names(phase):
     phase("b", 2.2, {LR: 4e-4, "training.pct_warmup": 0.1, SEED: 2})
     phase("c", 1.0, {LR: 1e-3, "mine": "1e-4", "model.name": "x", "model.rope": True, SEED: 1})
     phase("d", None, {LR: 9.0}, status="diverged")
-    text = best_configs_text(write_scores(phase), 2)
+    text = best_configs_text(rank_phase(phase), 2)
     assert yaml12.parse(text) == [
         {"learning_rate": 1e-3, "mine": "1e-4", "model.name": "x", "model.rope": True},
         {"learning_rate": 4e-4, "pct_warmup": 0.1},
@@ -484,7 +484,7 @@ def test_the_best_configurations_are_a_list_of_mappings_with_short_names(phase):
 def test_the_best_configurations_name_the_score_where_it_is_more_than_the_final_value(phase):
     phase("a", 2.0, {LR: 4e-4}, [(10, 5.0), (20, 4.0)])
     phase("b", 2.2, {LR: 1e-3}, [(10, 5.0), (20, 3.0)])
-    text = best_configs_text(write_scores(phase, slope_weight=3.0), 2)
+    text = best_configs_text(rank_phase(phase, slope_weight=3.0), 2)
     assert "trial b, score -1.6000, final 2.2000" in text
 
 
@@ -493,24 +493,24 @@ def test_there_are_at_most_as_many_as_asked_for(top, count, phase):
     phase("a", 2.0, {LR: 1.0})
     phase("b", 3.0, {LR: 2.0})
     phase("c", None, {LR: 3.0}, status="failed")
-    assert len(yaml12.parse(best_configs_text(write_scores(phase), top))) == count
+    assert len(yaml12.parse(best_configs_text(rank_phase(phase), top))) == count
     assert len(best_trials(read_scores(phase.folder / "scores.csv"), top)) == count
 
 
 def test_nothing_finished_is_an_empty_list(phase):
     phase("a", None, {LR: 1.0}, status="diverged")
-    assert yaml12.parse(best_configs_text(write_scores(phase), 3)) == []
+    assert yaml12.parse(best_configs_text(rank_phase(phase), 3)) == []
 
 
 def test_text_that_a_spreadsheet_would_compute_comes_back(phase):
     phase("-1", 2.0, {LR: 1.0, "mine": "=1+1", "@other": "-0.5"})
     phase("b", 3.0, {LR: 0.5, "mine": "plain", "@other": "x"})
-    scores = write_scores(phase)
+    scores = rank_phase(phase)
     header, *rows = scores.read_text().splitlines()
     assert header.endswith(",mine,'@other")
     assert [row.split(",")[1] for row in rows] == ["'-1", "b"]
     assert rows[0].endswith(",'=1+1,'-0.5")
-    assert read_scores(scores)[["trial", "mine", "@other"]].values.tolist() == [
+    assert read_frame(scores)[["trial", "mine", "@other"]].values.tolist() == [
         ["-1", "=1+1", "-0.5"],
         ["b", "plain", "x"],
     ]
@@ -521,7 +521,7 @@ def test_text_that_a_spreadsheet_would_compute_comes_back(phase):
 
 def test_names_of_slots_stay_text_in_the_table(phase):
     phase("01", 2.0, {LR: 1.0})
-    assert read_scores(write_scores(phase))["trial"].tolist() == ["01"]
+    assert read_frame(rank_phase(phase))["trial"].tolist() == ["01"]
 
 
 @pytest.mark.parametrize("path", [LR, "model.n_layer", "mine", "model.name", "model.rope", "a.b"])

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from resweep.errors import DamagedFile
-from resweep.ranking.frames import write_frame
 from resweep.ranking.keep import keep_models
 from resweep.ranking.old_bests import find_old_bests
-from resweep.ranking.selection import best_configs_text, read_ranking, read_scores
+from resweep.ranking.score_table import read_ranking, read_scores
+from resweep.ranking.selection import best_configs_text
+from tests.support.rankings import frame, write_frame
 from tests.support.study import SWEEP, make_study
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
@@ -58,7 +59,7 @@ def test_a_ranking_that_is_not_of_its_records_decides_nothing(change, tmp_path):
     folder = layout.phase("made", "sweep")
     before = read_ranking(folder.scores, len(SWEEP))
     models = {path.name for path in folder.models.iterdir()}
-    write_frame(folder.scores, change(before))
+    write_frame(folder.scores, change(frame(before)))
     common = {"study": "made", "phase": "sweep", "scores_path": folder.scores, "layout": layout}
     with pytest.raises(DamagedFile):
         keep_models(**common, policy="none", top=1, models=folder.models, trials=len(SWEEP))

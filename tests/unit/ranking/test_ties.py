@@ -5,9 +5,9 @@ import random
 import statistics
 from dataclasses import replace
 
-import pandas as pd
 import pytest
 
+from resweep.ranking.score_row import configurations
 from resweep.ranking.scores import rank_trials
 from resweep.ranking.ties import (
     FEWEST_POINTS,
@@ -18,13 +18,14 @@ from resweep.ranking.ties import (
     seed_error,
 )
 from tests.support.language import score as made_score
+from tests.support.rankings import frame
 from tests.unit.ranking.test_scores import LR, result, seeds_of
 
 
 def ties(results, **score) -> list[str | None]:
     """Return the tie of each configuration, by rank."""
-    table = rank_trials(list(results), made_score(**score)).drop_duplicates("rank")
-    return [None if pd.isna(tie) else tie for tie in table["tie"]]
+    rows = rank_trials(list(results), made_score(**score))
+    return [group[0].tie for group in configurations(rows)]
 
 
 def single(trial, final, error):
@@ -85,7 +86,7 @@ def test_reruns_within_the_spread_of_their_seeds_tie(goal, sign):
         for rate, pair in enumerate(finals, 1)
         for result in seeds_of(float(rate), *(sign * value for value in pair))
     ]
-    table = rank_trials(results, made_score(goal=goal))
+    table = frame(rank_trials(results, made_score(goal=goal)))
     assert table["rank"].tolist() == [1, 1, 2, 2, 3, 3]
     assert table[LR].tolist() == [1.0, 1.0, 2.0, 2.0, 3.0, 3.0]
     assert table["standard_error"].tolist() == pytest.approx(
@@ -112,7 +113,7 @@ def test_two_trials_of_one_run_are_one_seed():
     """A random sweep may draw a configuration twice."""
     twice = seeds_of(1.0, 2.0, 2.0)
     twice = [replace(r, record=replace(r.record, run_id="same")) for r in twice]
-    table = rank_trials([*twice, result("b", 2.1)], made_score())
+    table = frame(rank_trials([*twice, result("b", 2.1)], made_score()))
     assert table["seeds"].tolist() == [1, 1, 1]
     assert table["final_std"].isna().all() and table["standard_error"].isna().all()
     assert table["tie"].tolist()[2] == "unknown (one seed)"
@@ -121,8 +122,8 @@ def test_two_trials_of_one_run_are_one_seed():
 def test_what_has_no_score_has_no_tie():
     spike = result("spike", None, status="diverged", training__learning_rate=2.0, training__seed=9)
     cut = result("cut", 0.5, status="stopped", step=50, training__learning_rate=1.0)
-    table = rank_trials(
-        [*seeds_of(1.0, 2.0, 2.2), cut, *seeds_of(2.0, 2.1, 2.1), spike], made_score()
+    table = frame(
+        rank_trials([*seeds_of(1.0, 2.0, 2.2), cut, *seeds_of(2.0, 2.1, 2.1), spike], made_score())
     )
     assert table["tie"].isna().all()
     assert table.set_index("trial")["seeds"]["1.01"] == 2
@@ -135,7 +136,7 @@ def test_a_tie_is_one_of_final_values_also_where_slopes_rank():
         replace(single("b", 2.05, 0.1), early_slope=-0.9),
         replace(single("c", 3.0, 0.1), early_slope=-0.5),
     ]
-    table = rank_trials(results, made_score(slope_weight=1.0))
+    table = frame(rank_trials(results, made_score(slope_weight=1.0)))
     assert table["trial"].tolist() == ["b", "a", "c"]
     assert ties(results, slope_weight=1.0) == [None, "yes", "no"]
 

@@ -11,7 +11,8 @@ import pytest
 from resweep import yaml12
 from resweep.paths import Layout
 from resweep.ranking.selection import best_configs_text, plan_rerun
-from resweep.report.audit import PhaseCost, audit, audit_table
+from resweep.report.audit import PhaseCost, audit
+from resweep.report.audit_text import audit_table, job_lines
 from resweep.search.promote import promote, rung_plan_from
 from resweep.search.rounds import plan_from, propose_round
 from resweep.store.recorder import REACHED
@@ -69,6 +70,42 @@ def test_trials_that_cannot_be_trained_are_counted_and_cost_nothing(tmp_path):
     header, line = (row.split() for row in audit_table(study, costs).splitlines()[1:3])
     assert [header[0], header[1], header[-4]] == ["phase", "trials", "infeasible"]
     assert line[1:6] == ["10", "0", "0", "6", "4"]
+
+
+def jobs(costs: dict[str, PhaseCost]) -> dict[str, tuple[int, tuple[str, ...], int]]:
+    """Jobs, trials that train, and open slots of each training rule."""
+    rules = [rule for cost in costs.values() for rule in cost.rules]
+    return {rule.rule: (rule.jobs, rule.trains, rule.open_slots) for rule in rules}
+
+
+def test_each_pack_names_what_it_trains(tmp_path):
+    packed = FILES["studies/heads.yaml"] + "resources: {pack: 4}\n"
+    study = load(tmp_path, FILES | {"studies/heads.yaml": packed})
+    costs = audit(study, Layout(tmp_path / "results"))
+    names = study.phases[0].trials
+    found = jobs(costs)
+    assert list(found) == ["train_sweep_p1", "train_sweep_p2", "train_sweep_p3", "train_rerun"]
+    trains = [name for _, names, _ in found.values() for name in names]
+    assert [name for name in names if name in trains] == trains and len(trains) == 6
+    assert found["train_rerun"] == (1, (), 4)
+    assert all(count == (1 if trained or later else 0) for count, trained, later in found.values())
+    short, whole = list(job_lines(costs)), list(job_lines(costs, shorten=False))
+    assert short == whole and short[0].startswith("at most ")
+    assert [line.split()[0] for line in short[1:]] == [rule for rule in found if found[rule][0]]
+
+
+def test_trials_with_a_job_each_are_as_many_jobs(tmp_path):
+    alone = FILES["studies/heads.yaml"] + "resources: {pack: 1}\n"
+    study = load(tmp_path, FILES | {"studies/heads.yaml": alone})
+    costs = audit(study, Layout(tmp_path / "results"))
+    assert {rule: count for rule, (count, *_) in jobs(costs).items()} == {
+        "train_sweep": 6,
+        "train_rerun": 4,
+    }
+    (_, line, _) = job_lines(costs)
+    assert line.split()[1:4] == ["6", "of", "10"] and line.endswith("and 2 more")
+    (_, line, _) = job_lines(costs, shorten=False)
+    assert all(name in line for name in jobs(costs)["train_sweep"][1])
 
 
 def test_rounds_and_rungs_cost_no_more_than_their_slots(tmp_path):

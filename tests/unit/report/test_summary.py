@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 
 from resweep.paths import Layout
-from resweep.ranking.frames import write_frame
 from resweep.ranking.keep_bests import claim_best
-from resweep.ranking.selection import read_scores
 from resweep.report.report import render_report
 from resweep.report.results import read_study
 from resweep.report.summary import WIDTH, summarize
@@ -17,6 +15,7 @@ from resweep.store.run import Run
 from resweep.study.metric import choose_metric
 from resweep.study.schema import Score
 from resweep.systems.registry import find_system
+from tests.support.rankings import read_frame, write_frame
 from tests.support.study import (
     PART,
     RATE,
@@ -187,7 +186,7 @@ def test_a_ranking_of_an_older_version_has_no_ties(tmp_path: Path) -> None:
     layout = make_study(tmp_path)
     for phase in ("sweep", "rerun"):
         table = layout.phase("made", phase).scores
-        scores = read_scores(table).drop(columns=["standard_error", "tie"])
+        scores = read_frame(table).drop(columns=["standard_error", "tie"])
         write_frame(table, scores)
     lines = summary(layout)
     assert "1.5000 ± 0.0283" in line(lines, "1  02, 01")
@@ -239,7 +238,7 @@ def test_a_better_run_is_named_with_its_size_and_what_publishes_it(tmp_path: Pat
     file = layout.run(name) / "checkpoint_40/model.safetensors"
     file.write_bytes(bytes(12_000_000))
     now = layout.phase("made", "rerun").scores
-    scores = read_scores(now)
+    scores = read_frame(now)
     before = tmp_path / now.name
     scores = scores[scores["rank"] == 2].assign(rank=1, run_id=name, final_mean=1.4)
     scores.to_csv(before, index=False)

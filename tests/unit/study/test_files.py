@@ -54,34 +54,6 @@ def test_logs_mirror_results(quickstart: Study) -> None:
     assert log == "logs/quickstart/sweep/train/r01/b1/{trial}.log"
 
 
-def test_a_study_ends_in_every_record_trial_file_and_table(quickstart: Study) -> None:
-    targets = names(files.targets(LAYOUT, quickstart))
-    assert len(targets) == len(set(targets))
-    for phase in quickstart.phases:
-        folder = f"results/quickstart/{phase.name}"
-        assert {f"{folder}/records/{trial}.json" for trial in phase.trials} <= set(targets)
-        assert {f"{folder}/trials/{trial}.yaml" for trial in phase.trials} <= set(targets)
-        assert {f"{folder}/{name}" for name in ("scores.csv", "decisions.csv", "models")} <= set(
-            targets
-        )
-        assert f"{folder}/top{phase.selects}_best_configs.yaml" in targets
-    own = ("study.yaml", "runs.csv", "report.html", "artifacts/rerun-configs.json")
-    assert {f"results/quickstart/{name}" for name in own} <= set(targets)
-    assert not any("/decisions/" in name for name in targets)
-
-
-def test_rungs_add_their_records_trial_files_and_decisions(adaptive: Study) -> None:
-    targets = set(names(files.targets(LAYOUT, adaptive)))
-    phase = adaptive.phase("search")
-    rungs = [stage for stage in phase.stages if not stage.last]
-    assert rungs
-    for stage in rungs:
-        assert f"results/adaptive/search/decisions/{stage.name}.csv" in targets
-        for slot in stage.slots:
-            assert f"results/adaptive/search/records/{slot}.json" in targets
-            assert f"results/adaptive/search/trials/{slot}.yaml" in targets
-
-
 def test_what_is_published_follows_the_study(quickstart: Study) -> None:
     stamps = names(files.artifacts(LAYOUT, quickstart))
     assert stamps == [

@@ -490,8 +490,43 @@ def test_no_two_studies_need_one_rule(config):
     found = problem_of(load_studies, {"studies": ["a", "a__b"]}, folder)
     assert_problem(found, "name", "a__b", "train_a__b__c", file="a__b.yaml")
     found = problem_of(load_studies, {"studies": ["x-y", "x_y"]}, folder)
-    assert_problem(found, "name", "x_y", "write_study_x_y", file="x_y.yaml")
+    assert_problem(found, "name", "x_y", "_x_y", "x-y", file="x_y.yaml")
     assert len(load_studies({"studies": ["a", "x_y", "z"]}, folder)) == 3
+
+
+PACKS = {"name": "sweep", "kind": "sweep", "sweep": "lr", "resources": {"pack": 2}}
+RUNGS = {
+    "early_terminate": {"type": "hyperband", "min_iter": 1, "eta": 2},
+    "set": {"training.eval_steps": 10},
+}
+
+
+@pytest.mark.parametrize("values", [2, 5], ids=["one pack", "three packs"])
+@pytest.mark.parametrize(
+    ("changes", "other"),
+    [
+        ({}, "sweep-p1"),
+        ({}, "sweep_p12"),
+        ({"resources": {"pack": 1}}, "sweep_p1"),
+        (RUNGS, "sweep-b1"),
+        (RUNGS, "sweep_b1_p3"),
+    ],
+)
+def test_no_two_phases_could_need_one_rule_however_many_trials(changes, other, values, config):
+    rates = [round(1e-3 * (number + 1), 6) for number in range(values)]
+    phases = [PACKS | changes, PACKS | {"name": other}]
+    for order in (phases, phases[::-1]):
+        files = study_text(phases=order) | with_sweep(f"learning_rate: {{values: {rates}}}")
+        found = problem_of(load, config(files))
+        name, hint = order[1]["name"], (f"train_{other.replace('-', '_')}", order[0]["name"])
+        assert_problem(found, "phases.1.name", name, *hint)
+
+
+def test_phases_may_be_numbered_like_packs(config):
+    names = ("lr-p1", "lr-p2", "lr-p1x", "p1")
+    phases = [PACKS | {"name": name} for name in names]
+    study = load(config(study_text(phases=phases)))
+    assert tuple(phase.name for phase in study.phases) == names
 
 
 # What is wrong with a study
@@ -532,6 +567,15 @@ PLAIN_BASE = {"model": "small", "data": "docs", "training": "short"}
         ({"phases": [3]}, ("phases.0", 3)),
         ({"phases": [phase(resources={"gpu": 1})]}, ("phases.0.resources.gpu", 1, "gpus?")),
         ({"phases": [phase(resources={"top": 1})]}, ("phases.0.resources.top", 1)),
+        ({"phases": [phase(resources={"pack": 2000})]}, ("phases.0.resources.pack", 2000, "1000")),
+        ({"phases": [phase(resources={"workers": 0})]}, ("phases.0.resources.workers", 0)),
+        ({"resources": {"pack": 0}}, ("resources.pack", 0, "auto")),
+        ({"resources": {"pack": "many"}}, ("resources.pack", "many", "auto")),
+        ({"resources": {"pack": "16"}}, ("resources.pack", "16", "quotes", "auto")),
+        ({"resources": {"pack": 1.5}}, ("resources.pack", 1.5, "auto")),
+        ({"resources": {"pack": True}}, ("resources.pack", True, "auto")),
+        ({"resources": {"packs": 4}}, ("resources.packs", 4, "pack?")),
+        ({"resources": {"workers": "auto"}}, ("resources.workers", "auto")),
         ({"phases": [phase(nonsense=1)]}, ("phases.0.nonsense", 1, "early_terminate", "keep")),
         ({"phases": [phase(sweeps="lr")]}, ("phases.0.sweeps", "lr", "sweep?")),
         ({"phasse": []}, ("phasse", [], "phases?")),

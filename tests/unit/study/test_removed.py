@@ -8,8 +8,9 @@ import pytest
 from resweep.paths import Layout
 from resweep.study import files
 from resweep.study.load import load_study
-from resweep.study.removed import move_removed
+from resweep.study.removed import delete_old_packs, move_removed
 from resweep.study.study import Study
+from resweep.trials.pack import write_pack
 from resweep.trials.record import Status, link_record, read_record, write_own_record
 from tests.conftest import ROOT
 
@@ -86,3 +87,19 @@ def test_nothing_is_moved_out_of_a_folder_that_is_not_ours(
     monkeypatch.setattr("resweep.study.removed.may_write", lambda path: path != folder.records)
     move_removed(layout, study)
     assert all_files(layout) == before
+
+
+def test_packs_that_a_study_has_no_more_are_deleted(study: Study, layout: Layout) -> None:
+    known = set()
+    for phase in study.phases:
+        folder = layout.phase(study.name, phase.name)
+        for pack in files.pack_files(phase):
+            write_pack(folder.pack(pack.id), pack)
+            known.add(folder.pack(pack.id))
+        write_pack(folder.pack("old"), pack)
+    assert known
+    delete_old_packs(layout, study)
+    found = {
+        file for phase in study.phases for file in layout.phase(study.name, phase.name).all_packs()
+    }
+    assert found == known

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import altair as alt
-
-from resweep.report.results import Comparison, PhaseResults
+from resweep.report.charts.spec import CROSS, DOT, Spec, chart, field, layer, rounded
+from resweep.report.compare import Comparison
+from resweep.report.results import PhaseResults
 from resweep.systems.values import Reference
 
 MOST_POINTS = 40_000  # of all lines in one chart: a few megabytes of text
@@ -20,7 +20,6 @@ FEWEST_POINTS_A_LINE = 24
 LOG_RATIO = 30.0  # positive hyperparameters that span more than this get a log axis
 MOST_CATEGORIES = 20
 CROWD = 40  # more lines than this are drawn translucent
-HEIGHT = 260
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def thin(points: Sequence[tuple[int, float]], limit: int) -> list[tuple[int, flo
 
 def curves_chart(
     phase: PhaseResults, curves: Iterable[Curve], references: Sequence[Reference] = ()
-) -> dict[str, Any] | None:
+) -> Spec | None:
     """Draw one line per trial over the steps; None without any point.
 
     Args:
@@ -69,8 +68,7 @@ def curves_chart(
         for trial, points in known
         for step, value in thin(points, limit)
     ]
-    good = set(phase.with_result["trial"])
-    top = [v for trial, points in known if trial in good for _, v in points]
+    top = [v for trial, points in known if trial in phase.finals for _, v in points]
     # Diverged trials would squash all others into one line.
     ceiling = max(top) if top else max(row["y"] for row in lines)
     bottom = min(row["y"] for row in lines)
@@ -78,104 +76,96 @@ def curves_chart(
     ceiling = max([ceiling, *(reference.value for reference in references)])
     margin = 0.04 * (ceiling - bottom) or 0.1
     fields, tooltip = trial_tooltip(phase)
-    hover = alt.selection_point(
-        name="hover", fields=["t"], on="pointerover", clear="pointerout", empty=False
-    )
-    base = (
-        alt.Chart(alt.NamedData("lines"))
-        .transform_lookup(lookup="t", from_=alt.LookupData(alt.NamedData("trials"), "t", fields))
-        .encode(
-            x=alt.X("x:Q", title="step", axis=alt.Axis(tickCount=6)),
-            y=alt.Y("y:Q", title=None).scale(
-                domain=[bottom - margin, ceiling + margin], nice=False, zero=False
-            ),
-            detail="t:N",
-        )
-    )
-    crowded = len(known) > CROWD
-    drawn = base.mark_line(clip=True, opacity=0.6 if crowded else 1.0).encode(
-        color=rank_colour(phase, _legend(phase)),
-        strokeWidth=alt.condition(hover, alt.value(3.5), alt.value(1.5)),
-    )
+    domain = [bottom - margin, ceiling + margin]
+    place = {
+        "x": field("x:Q", title="step", axis={"tickCount": 6}),
+        "y": field("y:Q", title=None, scale={"domain": domain, "nice": False, "zero": False}),
+        "detail": field("t:N"),
+    }
+    joined = {"data": {"name": "trials"}, "key": "t", "fields": fields}
+    with_trials = {"transform": [{"lookup": "t", "from": joined}]}
+    look = {
+        "color": rank_colour(phase, _legend(phase)),
+        "strokeWidth": {
+            "condition": {"param": "hover", "empty": False, "value": 3.5},
+            "value": 1.5,
+        },
+    }
+    line = {"type": "line", "clip": True}
+    drawn = line | {"opacity": 0.6 if len(known) > CROWD else 1.0}
     # Lines are thin: wider, invisible ones catch the pointer.
-    target = (
-        base.mark_line(clip=True, strokeWidth=10, opacity=0)
-        .encode(tooltip=tooltip)
-        .properties(name="target")
-        .add_params(hover)
-    )
-    layers: list[Any] = [drawn]
+    target = line | {"strokeWidth": 10, "opacity": 0}
+    on = {"on": "pointerover", "clear": "pointerout"}
+    hover = {"name": "hover", "views": ["target"]}
+    layers = [
+        layer("lines", drawn, place | look, **with_trials),
+        *(_reference_layers() if references else []),
+        layer("lines", target, place | {"tooltip": tooltip}, name="target", **with_trials),
+    ]
     data = {"lines": lines, "trials": trial_data(phase)}
     if references:
-        layers += _reference_layers()
         data["references"] = [
             {"y": one.value, "label": f"{one.name} {one.value:.3f}"} for one in references
         ]
-    return finish(alt.layer(*layers, target), data)
+    select = {"type": "point", "fields": ["t"], **on}
+    return chart(layers, data, params=[hover | {"select": select}])
 
 
-def _reference_layers() -> list[Any]:
-    data = alt.NamedData("references")
-    rule = alt.Chart(data).mark_rule(strokeDash=[5, 4], style="note").encode(y="y:Q")
+def _reference_layers() -> list[Spec]:
+    rule = {"type": "rule", "strokeDash": [5, 4], "style": "note"}
+    words = {"type": "text", "align": "left", "baseline": "bottom", "dx": 4, "dy": -4}
+    text = {"x": {"value": 0}, "y": field("y:Q"), "text": field("label:N")}
     # A rim in the page colour keeps labels readable over curves.
-    words = [
-        alt.Chart(data)
-        .mark_text(align="left", baseline="bottom", dx=4, dy=-4, style=style)
-        .encode(y="y:Q", x=alt.value(0), text="label:N")
-        for style in ("note-rim", "note-text")
+    return [
+        layer("references", rule, {"y": field("y:Q")}),
+        *(layer("references", words | {"style": s}, text) for s in ("note-rim", "note-text")),
     ]
-    return [rule, *words]
 
 
-def hyperparameter_chart(phase: PhaseResults, path: str) -> dict[str, Any] | None:
+def hyperparameter_chart(phase: PhaseResults, path: str) -> Spec | None:
     """Draw a swept hyperparameter against the final metric, one mark per trial.
 
     Trials without a final value are crosses at the upper edge. None if all values are equal, or if
     there are too many categories.
     """
-    values = phase.scores[path]
-    present = values[values.notna()]
-    numeric = present.map(lambda v: isinstance(v, int | float)).all() and values.dtype != bool
-    if present.nunique() < 2 or (not numeric and present.nunique() > MOST_CATEGORIES):
+    values = [row.hyperparameters.get(path) for row in phase.scores]
+    present = [value for value in values if value is not None]
+    numeric = not any(isinstance(value, str | bool) for value in present)
+    if len(set(present)) < 2 or (not numeric and len(set(present)) > MOST_CATEGORIES):
         return None
-    rows = [row for row in trial_data(phase) if row[_key(phase, path)] is not None]
-    field = _key(phase, path)
+    key = _key(phase, path)
+    rows = [row for row in trial_data(phase) if row[key] is not None]
+    title = phase.label(path)
     if numeric:
-        scale = alt.Scale(type=_axis_type(path, present), zero=False, nice=False, padding=14)
-        axis = alt.Axis(format="~g", tickCount=5, labelOverlap=True)
-        x = alt.X(f"{field}:Q", title=phase.label(path), scale=scale, axis=axis)
+        scale = {"type": _axis_type(path, present), "zero": False, "nice": False, "padding": 14}
+        axis = {"format": "~g", "tickCount": 5, "labelOverlap": True}
+        x = field(f"{key}:Q", title=title, scale=scale, axis=axis)
     else:
-        rows = [{**row, field: str(row[field])} for row in rows]
-        x = alt.X(f"{field}:N", title=phase.label(path), axis=alt.Axis(labelAngle=0))
+        rows = [{**row, key: str(row[key])} for row in rows]
+        x = field(f"{key}:N", title=title, axis={"labelAngle": 0})
     _, tooltip = trial_tooltip(phase)
     # The best come last, so that they are drawn on top.
     done = [row for row in rows[::-1] if row["final"] is not None]
     lost = [row for row in rows if row["final"] is None]
     layers = []
     if done:
-        y = alt.Y("final:Q", title=f"final {phase.metric}").scale(zero=False, padding=10)
-        layers.append(
-            alt.Chart(alt.NamedData("done"))
-            .mark_circle(size=85, opacity=1, style="dot")
-            .encode(x=x, y=y, color=rank_colour(phase, None), tooltip=tooltip)
-        )
+        scale = {"zero": False, "padding": 10}
+        y = field("final:Q", title=f"final {phase.metric}", scale=scale)
+        colour = rank_colour(phase, None)
+        layers.append(layer("done", DOT, {"x": x, "y": y, "color": colour, "tooltip": tooltip}))
     if lost:
-        layers.append(
-            alt.Chart(alt.NamedData("lost"))
-            .mark_point(shape="cross", angle=45, size=60, filled=True, style="lost")
-            .encode(x=x, y=alt.value(6), tooltip=tooltip)
-        )
-    return finish(alt.layer(*layers), {"done": done, "lost": lost})
+        layers.append(layer("lost", CROSS, {"x": x, "y": {"value": 6}, "tooltip": tooltip}))
+    return chart(layers, {"done": done, "lost": lost})
 
 
 def rerun_chart(
     source: PhaseResults, rerun: PhaseResults, compared: Sequence[Comparison]
-) -> dict[str, Any] | None:
+) -> Spec | None:
     """Draw final values of the rerun over those of the sweep.
 
     A dot for each seed, a bar at the mean, and a line over its standard error.
     """
-    finals = dict(zip(rerun.scores["trial"], rerun.scores["final"], strict=True))
+    finals = {row.trial: row.final for row in rerun.scores}
     dots, means = [], []
     for pair in compared:
         about = {
@@ -186,7 +176,7 @@ def rerun_chart(
         dots += [
             {**about, "t": trial, "y": rounded(finals[trial])}
             for trial in pair.trials
-            if math.isfinite(finals[trial])
+            if rounded(finals[trial]) is not None
         ]
         if pair.final is not None:
             error = pair.error or 0.0
@@ -194,37 +184,37 @@ def rerun_chart(
             means.append({**about, "y": rounded(pair.final), **ends})
     if not dots:
         return None
-    x = alt.X("x:Q", title=f"final {source.metric} in {source.name}").scale(zero=False, padding=30)
-    x = x.axis(tickCount=4, labelOverlap=True)
+    axis = {"tickCount": 4, "labelOverlap": True}
+    scale = {"zero": False, "padding": 30}
+    x = field("x:Q", title=f"final {source.metric} in {source.name}", scale=scale, axis=axis)
     title = f"final {rerun.metric} in {rerun.name}"
-    y = alt.Y("y:Q", title=title).scale(zero=False, padding=20)
+    y = field("y:Q", title=title, scale={"zero": False, "padding": 20})
     about_both = [
-        alt.Tooltip("source:N", title=f"{source.name} trial"),
-        alt.Tooltip("config:N", title="configuration"),
-        alt.Tooltip("x:Q", title=f"{source.metric} in {source.name}", format=".4f"),
-        alt.Tooltip("y:Q", title=f"{rerun.metric} in {rerun.name}", format=".4f"),
+        field("source:N", title=f"{source.name} trial"),
+        field("config:N", title="configuration"),
+        field("x:Q", title=f"{source.metric} in {source.name}", format=".4f"),
+        field("y:Q", title=f"{rerun.metric} in {rerun.name}", format=".4f"),
     ]
-    points = (
-        alt.Chart(alt.NamedData("dots"))
-        .mark_circle(size=85, opacity=1, style="dot")
-        .encode(x=x, y=y, tooltip=[alt.Tooltip("t:N", title="trial"), *about_both])
-    )
-    ticks = (
-        alt.Chart(alt.NamedData("means"))
-        .mark_tick(orient="horizontal", size=30, thickness=2, style="mean")
-        .encode(x=x, y=y, tooltip=about_both)
-    )
-    errors = (
-        alt.Chart(alt.NamedData("means"))
-        .mark_rule(strokeWidth=2, style="mean")
-        .encode(x=x, y=alt.Y("low:Q", title=title), y2="high:Q")
-    )
-    return finish(alt.layer(errors, ticks, points), {"dots": dots, "means": means})
+    about_dot = [field("t:N", title="trial"), *about_both]
+    bar = {"type": "rule", "strokeWidth": 2, "style": "mean"}
+    tick = {
+        "type": "tick",
+        "orient": "horizontal",
+        "size": 30,
+        "thickness": 2,
+        "style": "mean",
+    }
+    layers = [
+        layer("means", bar, {"x": x, "y": field("low:Q", title=title), "y2": {"field": "high"}}),
+        layer("means", tick, {"x": x, "y": y, "tooltip": about_both}),
+        layer("dots", DOT, {"x": x, "y": y, "tooltip": about_dot}),
+    ]
+    return chart(layers, {"dots": dots, "means": means})
 
 
-def _axis_type(path: str, values: Any) -> Literal["log", "linear"]:
-    positive = values.min() > 0
-    wide = positive and values.max() / values.min() >= LOG_RATIO
+def _axis_type(path: str, values: Sequence[float]) -> Literal["log", "linear"]:
+    positive = min(values) > 0
+    wide = positive and max(values) / min(values) >= LOG_RATIO
     return "log" if positive and (wide or path.endswith("learning_rate")) else "linear"
 
 
@@ -235,66 +225,52 @@ def _key(phase: PhaseResults, path: str) -> str:
 
 def trial_data(phase: PhaseResults) -> list[dict[str, Any]]:
     """Return the data of each trial that charts show."""
+    keys = [_key(phase, path) for path in phase.hyperparameters]
     return [
         {
-            "t": row["trial"],
-            "rank": int(row["rank"]),
-            "status": row["status"],
-            "final": rounded(row["final"]),
-            **{_key(phase, path): _plain(row[path]) for path in phase.hyperparameters},
+            "t": row.trial,
+            "rank": row.rank,
+            "status": row.status,
+            "final": rounded(row.final),
+            **{
+                key: _finite(row.hyperparameters.get(path))
+                for key, path in zip(keys, phase.hyperparameters, strict=True)
+            },
         }
-        for row in phase.scores.to_dict("records")
+        for row in phase.scores
     ]
 
 
-def trial_tooltip(phase: PhaseResults) -> tuple[list[str], list[alt.Tooltip]]:
+def trial_tooltip(phase: PhaseResults) -> tuple[list[str], list[Spec]]:
     """Return the fields of `trial_data` that a tooltip shows besides the name, and the tooltip."""
     keys = {_key(phase, path): phase.label(path) for path in phase.hyperparameters}
     tooltip = [
-        alt.Tooltip("t:N", title="trial"),
-        alt.Tooltip("rank:Q", title="rank"),
-        alt.Tooltip("status:N", title="status"),
-        alt.Tooltip("final:Q", title=f"final {phase.metric}", format=".4f"),
-        *(alt.Tooltip(f"{key}:N", title=name) for key, name in keys.items()),
+        field("t:N", title="trial"),
+        field("rank:Q", title="rank"),
+        field("status:N", title="status"),
+        field("final:Q", title=f"final {phase.metric}", format=".4f"),
+        *(field(f"{key}:N", title=name) for key, name in keys.items()),
     ]
     return ["rank", "status", "final", *keys], tooltip
 
 
-def _legend(phase: PhaseResults) -> alt.Legend:
+def _legend(phase: PhaseResults) -> Spec:
     """Return a legend with the best rank on top, as in the table."""
     last = _last_rank(phase)
     values = sorted({1, (last + 1) // 2, last})
-    return alt.Legend(title="rank", format="d", values=values, gradientLength=120)
+    return {"title": "rank", "format": "d", "values": values, "gradientLength": 120}
 
 
-def rank_colour(phase: PhaseResults, legend: alt.Legend | None) -> alt.Color:
+def rank_colour(phase: PhaseResults, legend: Spec | None) -> Spec:
     """Return the colour of a trial by its rank."""
     # Reversed, since the first value of a scale is at the bottom of its legend.
-    scale = alt.Scale(domain=[_last_rank(phase), 1], range="ramp")
-    return alt.Color("rank:Q", scale=scale, legend=legend)
+    scale = {"domain": [_last_rank(phase), 1], "range": "ramp"}
+    return field("rank:Q", scale=scale, legend=legend)
 
 
 def _last_rank(phase: PhaseResults) -> int:
-    return max(2, int(phase.scores["rank"].max()))
+    return max(2, max(row.rank for row in phase.scores))
 
 
-def finish(chart: Any, data: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Return a chart's specification, with its data by name.
-
-    Adding the data afterwards saves Altair's check of each value: half a minute for a few hundred
-    trials.
-    """
-    content: dict[str, Any] = chart.properties(width="container", height=HEIGHT).to_dict()
-    content.pop("config")  # the page has its own
-    return content | {"datasets": data}
-
-
-def _plain(value: Any) -> Any:
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return None
-    return value.item() if hasattr(value, "item") else value
-
-
-def rounded(value: float) -> float | None:
-    """Round a value to six digits; None if it is not finite."""
-    return float(f"{value:.6g}") if math.isfinite(value) else None
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,1 @@
+"""A system for the tests: language models that note each step that is trained."""
