@@ -23,14 +23,19 @@ import sys
 import threading
 import traceback
 import types
+import weakref
 from pathlib import Path
 from typing import NoReturn
 
 from warm_client import LENGTH, Call, receive
 
 LIBRARY = Path(__file__).resolve().parents[2] / "src"
-# Few calls need transformers, peft and DeepSpeed, and all would pay for a fork with their memory.
-SELDOM = ("resweep.systems.language.hf", "resweep.systems.language.lora", "resweep.training.zero")
+# What imports transformers, peft and DeepSpeed: few calls need them, all would fork their memory.
+LANGUAGE = "resweep.systems.language"
+SELDOM = (
+    *(f"{LANGUAGE}.{name}" for name in ("hf", "lora", "masked_attention")),
+    "resweep.training.zero",
+)
 CRASHED = 1
 FREE = 200  # descriptors from here on are used by nobody
 
@@ -138,7 +143,6 @@ class Server:
             sys.argv = words
         own = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         sys.path[:] = [str(file.parent), *filter(None, own), *self.path]
-        sys.path_importer_cache.clear()
         customized = any(Path(entry, "sitecustomize.py").exists() for entry in own)
         if customized or not any(state_of(Path(entry)) == self.library for entry in own):
             for name in [name for name in sys.modules if name.partition(".")[0] == "resweep"]:
@@ -193,6 +197,8 @@ def main() -> None:
         "a process with threads cannot be forked"
     )
     os.fsync = lambda _: None  # as in tests/conftest.py
+    for finalizer in list(weakref.finalize._registry):  # type: ignore[attr-defined]
+        finalizer.atexit = False  # what this process made is not for children to clean up
     gc.collect()
     gc.freeze()  # children do not copy what they never collect
     server.serve()

@@ -22,7 +22,6 @@ from types import ModuleType
 import pytest
 
 from tests.conftest import ROOT, Checkout
-from tests.support.warm import warm_process
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TUTORIAL = ROOT / "docs/tutorial.md"
@@ -279,8 +278,6 @@ def test_tutorial(tmp_path: Path) -> None:
     (home / "my-text.txt").write_text(
         "\n\n".join(text for _, text in sorted(topics.topics.items()))
     )
-    path = os.pathsep.join([str(warm_process().commands), made.env["PATH"]])
-    env = {"HOME": str(home), "PATH": path}
     text = TUTORIAL.read_text()
     outputs = []
     for language, block in re.findall(r"^```(\w+)\n(.*?)^```$", text, re.M | re.S):
@@ -292,7 +289,7 @@ def test_tutorial(tmp_path: Path) -> None:
             if "snakemake --quiet" in block:
                 shorten(made)
             command = ("bash", "-euo", "pipefail", "-c", block)
-            outputs.append(made.run(*command, env=env).stdout)
+            outputs.append(made.run(*command, env={"HOME": str(home)}).stdout)
         elif language == "python":
             outputs.append(made.run("python", "-c", block).stdout)
         elif "Job stats:" in block or "Nothing to be done" in block:
