@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from resweep import yaml12
+from tests.support.warm import Running, is_warm, warm_process
 
 ROOT = Path(__file__).resolve().parent.parent
 # Of commands that tests start: this checkout's library, and what the tests share.
@@ -20,7 +21,10 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 # Of trainings here and in commands alike: sums of several threads differ in their last bits.
 os.environ["OMP_NUM_THREADS"] = "1"
+# No test cuts the power: waiting for disks was half of the time of those that write files.
+os.fsync = lambda _: None
 WORKFLOW = ("Snakefile", "rules", "workflow", "config", "profiles", "envs", "src")
+Process = Running | subprocess.Popen[str]
 
 
 class Checkout:
@@ -36,7 +40,8 @@ class Checkout:
         for name in WORKFLOW:
             source = ROOT / name
             if source.is_dir():
-                ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+                # Compiled modules too, which have the dates of their sources.
+                ignore = shutil.ignore_patterns("*.pyc.*", "*.egg-info")
                 shutil.copytree(source, path / name, ignore=ignore)
             else:
                 shutil.copy(source, path / name)
@@ -62,18 +67,32 @@ class Checkout:
         self, *command: str, env: Mapping[str, str] | None = None, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in the checkout; shows its output when it fails."""
-        done = subprocess.run(
+        process = self.start(*command, env=env)
+        output, _ = process.communicate()
+        code = process.returncode
+        assert code is not None
+        if check and code:
+            pytest.fail(f"{' '.join(command)} ended with {code}:\n{output[-6000:]}")
+        return subprocess.CompletedProcess(command, code, output)
+
+    def start(self, *command: str, env: Mapping[str, str] | None = None) -> Process:
+        """Start a command in the checkout.
+
+        Scripts and Snakemake are run by a warm process, which has imported what is slow; so are
+        those that the command calls.
+        """
+        full = {**self.env, **(env or {})}
+        if is_warm(command):
+            return warm_process().start(command, self.path, full)
+        full["PATH"] = os.pathsep.join([str(warm_process().commands), full["PATH"]])
+        return subprocess.Popen(
             command,
             cwd=self.path,
-            env={**self.env, **(env or {})},
+            env=full,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            check=False,
         )
-        if check and done.returncode:
-            pytest.fail(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-6000:]}")
-        return done
 
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Call Snakemake with one core."""

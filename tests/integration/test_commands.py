@@ -1,14 +1,13 @@
 """The commands of the rules, called by hand: they say how they are used, and what is wrong."""
 
-import io
-import runpy
-import sys
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
 from tests.support.study import make_study, run_id
+from tests.support.warm import warm_process
 
 SCRIPTS = sorted((ROOT / "workflow/scripts").glob("*.py"))
 BY_HAND = {"train.py", "tabulate_runs.py"}  # which need no arguments
@@ -93,18 +92,20 @@ UNFIT = [
 
 
 @pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
-    """Call a script in an empty folder and in this process; gives its exit code and output."""
+def call(tmp_path: Path):
+    """Call a script in an empty folder; gives its exit code and output."""
 
     def run(script: str, *arguments: str) -> tuple[int, str, str]:
-        path = str(ROOT / "workflow/scripts" / script)
-        monkeypatch.setattr(sys, "argv", [path, *arguments])
-        with pytest.raises(SystemExit) as left:
-            runpy.run_path(path, run_name="__main__")
-        return int(left.value.code or 0), *capfd.readouterr()
+        done = subprocess.run(
+            [warm_process().python, str(ROOT / "workflow/scripts" / script), *arguments],
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
 
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "stdin", io.StringIO())
     return run
 
 

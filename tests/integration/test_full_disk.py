@@ -3,7 +3,6 @@
 import errno
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from tests.support.asked import ask, run_of
 from tests.support.disks import small_disk
 from tests.support.study import make_study
 from tests.support.tiny import configure, prepare
+from tests.support.warm import warm_process
 
 
 def leave(disk: Path, kilobytes: int) -> Path:
@@ -41,7 +41,7 @@ def test_commands_name_what_they_could_not_write(tmp_path: Path) -> None:
         before = {file: file.read_bytes() for file in commands if file.exists()}
         for file, command in commands.items():
             script, *arguments = map(str, command)
-            words = [sys.executable, ROOT / "workflow/scripts" / script, *arguments]
+            words = [warm_process().python, ROOT / "workflow/scripts" / script, *arguments]
             done = subprocess.run(
                 [*map(str, words), "--results", str(layout.root)],
                 capture_output=True,

@@ -3,13 +3,14 @@
 import json
 import random
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from wandb.wandb_agent import Agent
+
+from tests.support.warm import warm_process
 
 MACROS = {
     "args": "${args}",
@@ -95,7 +96,7 @@ class RealAgent:
             patch.setenv(name, "")
         patch.setenv("WANDB_DIR", str(folder))
         patch.setenv("WANDB_SWEEP_ID", "sweep1")
-        patch.setenv("PATH", f"{Path(sys.executable).parent}:/usr/bin:/bin")
+        patch.setenv("PATH", f"{warm_process().commands}:/usr/bin:/bin")
         self.agent = Agent(api=None, queue=None, sweep_id="sweep1")
         self.folder = folder
         self.runs = 0

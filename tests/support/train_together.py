@@ -1,4 +1,4 @@
-"""Trains what it is told, by as many processes as torchrun starts: for test_processes.py.
+"""Trains what it is told, as one of several processes: for test_processes.py.
 
 torchrun --standalone --nproc-per-node=2 train_together.py FOLDER '[{"engine": "zero2", ...}, ...]'
 

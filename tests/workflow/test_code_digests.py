@@ -10,6 +10,8 @@ from resweep.imports import FOUNDATIONS, code_digest
 from tests.conftest import ROOT, Checkout, tiny_study
 from tests.workflow.test_rebuild import planned, trained_by
 
+pytestmark = pytest.mark.xdist_group("digests")  # they share what they build
+
 # What these make is named by content: other code does not make it again.
 NAMED_BY_CONTENT = {"train.py", "prepare_data.py"}
 TRACE = """

@@ -257,14 +257,22 @@ def test_picture_is_the_top_of_a_report(tmp_path: Path) -> None:
         assert size == (script.SCALE * script.WIDTH, script.SCALE * script.HEIGHT)
 
 
-def test_tutorial(tmp_path: Path) -> None:
-    """Follow it, file by file and command by command, with 20 steps of one layer a training."""
-    made = Checkout.new(tmp_path / "checkout")
-    for module, key in (("model/gpt-tiny", "n_layer"), ("training/quick", "eval_sequences")):
+def shorten(made: Checkout) -> None:
+    """Make the tutorial's trainings 20 steps of one layer."""
+    for module, key, value, count in (
+        ("model/gpt-tiny", "n_layer", 1, 1),
+        ("training/quick", "eval_sequences", 1, 1),
+        ("studies/mine", "max_steps", 20, 2),
+    ):
         file = made.path / f"config/{module}.yaml"
-        shorter, changed = re.subn(rf"{key}: \d+", f"{key}: 1", file.read_text())
-        assert changed == 1
+        shorter, changed = re.subn(rf"{key}: \d+", f"{key}: {value}", file.read_text())
+        assert changed == count
         file.write_text(shorter)
+
+
+def test_tutorial(tmp_path: Path) -> None:
+    """Follow it, file by file and command by command; what it plans is shortened to be trained."""
+    made = Checkout.new(tmp_path / "checkout")
     home = tmp_path / "home"
     home.mkdir()
     (home / "my-text.txt").write_text(
@@ -276,17 +284,16 @@ def test_tutorial(tmp_path: Path) -> None:
         if language == "yaml":
             name = re.match(r"# (config/\S+\.yaml)\n", block)
             assert name, block
-            (made.path / name[1]).write_text(re.sub(r"max_steps: \d+", "max_steps: 20", block))
+            (made.path / name[1]).write_text(block)
         elif language == "sh" and ".venv" not in block:
+            if "snakemake --quiet" in block:
+                shorten(made)
             command = ("bash", "-euo", "pipefail", "-c", block)
             outputs.append(made.run(*command, env={"HOME": str(home)}).stdout)
         elif language == "python":
             outputs.append(made.run("python", "-c", block).stdout)
-        elif "Nothing to be done" in block:
-            assert block in outputs[-1]
-        elif "Job stats:" in block:  # shorter trainings share more jobs
-            rows = [line for line in block.splitlines() if not re.match("train_rerun|total", line)]
-            assert [row for row in rows if row not in outputs[-1].splitlines()] == []
+        elif "Job stats:" in block or "Nothing to be done" in block:
+            assert block in outputs[-1]  # the same for any text
     records = list((made.path / "results/mine").glob("*/records/*.json"))
     assert [path.stem for path in records if not re.search(rf"\b{path.stem}\b", text)] == []
     assert set(made.trainings().values()) == {1}  # nothing twice

@@ -2,14 +2,13 @@
 
 import json
 import signal
-import subprocess
 from typing import Any
 
 import psutil
 import pytest
 from test_resume import Training
 
-from tests.conftest import Checkout
+from tests.conftest import Checkout, Process
 
 STEPS = 150
 BEYOND = 30  # steps after which something happens
@@ -36,7 +35,7 @@ def training(checkout_of_two: Checkout, request: pytest.FixtureRequest) -> Train
     return Training(checkout_of_two, f"results-{request.node.name}", STEPS)
 
 
-def rank(process: subprocess.Popen[str], number: int) -> psutil.Process:
+def rank(process: Process, number: int) -> psutil.Process:
     """The process of a rank, below a training."""
     for child in psutil.Process(process.pid).children(recursive=True):
         if child.environ().get("RANK") == str(number):

@@ -2,8 +2,8 @@
 
 import json
 import random
+import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -11,7 +11,9 @@ import pytest
 
 from resweep.study.files import trial_content
 from resweep.study.load import load_study
-from tests.conftest import Checkout
+from tests.conftest import Checkout, Process
+
+pytestmark = pytest.mark.xdist_group("resume")  # they share an uninterrupted training
 
 STEPS = 400
 
@@ -27,20 +29,13 @@ class Training:
         phase = study.phase("sweep")
         self.content = trial_content(phase, phase.stages[0], phase.trials[0])
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self) -> Process:
         """Start the trainer."""
         folder = self.results / "tiny/sweep"
-        return subprocess.Popen(
-            [
-                *("python", "workflow/scripts/train.py", "--content", self.content),
-                *("--trial", str(folder / "trials/t.yaml")),
-                *("--record", str(folder / "records/t.json"), "--results", str(self.results)),
-            ],
-            cwd=self.checkout.path,
-            env=self.checkout.env,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+        return self.checkout.start(
+            *("python", "workflow/scripts/train.py", "--content", self.content),
+            *("--trial", str(folder / "trials/t.yaml")),
+            *("--record", str(folder / "records/t.json"), "--results", str(self.results)),
         )
 
     def finish(self) -> str:
@@ -64,7 +59,7 @@ class Training:
         except (OSError, ValueError, IndexError):
             return -1
 
-    def wait_beyond(self, step: int, process: subprocess.Popen[str]) -> None:
+    def wait_beyond(self, step: int, process: Process) -> None:
         """Wait until the training is beyond a step, or has ended."""
         while process.poll() is None and self.last_step() <= step:
             time.sleep(0.002)
@@ -77,28 +72,33 @@ class Training:
         return {name: (self.run / name).read_bytes() for name in names}
 
 
-@pytest.fixture
-def long_checkout(checkout: Checkout) -> Checkout:
+@pytest.fixture(scope="module")
+def long_checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A study whose trials take seconds, and what the first of them gives undisturbed."""
+    made = Checkout.new(tmp_path_factory.mktemp("long") / "checkout")
+    made.write_sweep(learning_rate=[1e-5, 1e-3])
     study = {"training.max_steps": STEPS, "training.save_steps": 10, "training.log_steps": 3}
     study |= {"model.dropout": 0.1, "model.n_layer": 2, "model.n_embd": 32, "model.n_head": 2}
     study |= {"training.eval_sequences": 16, "training.eval_steps": 50}
-    checkout.write_study(set=study, phases=[{"name": "sweep", "kind": "sweep", "sweep": "rates"}])
-    return checkout
+    made.write_study(set=study, phases=[{"name": "sweep", "kind": "sweep", "sweep": "rates"}])
+    Training(made, "uninterrupted").finish()
+    return made
+
+
+@pytest.fixture
+def training(long_checkout: Checkout, request: pytest.FixtureRequest) -> Training:
+    """A training of that trial, in results of its own."""
+    return Training(long_checkout, f"results-{request.node.name}")
 
 
 @pytest.fixture
 def expected(long_checkout: Checkout) -> dict[str, bytes]:
     """What an uninterrupted training gives."""
-    training = Training(long_checkout, "uninterrupted")
-    training.finish()
-    return training.bytes_of_result()
+    return Training(long_checkout, "uninterrupted").bytes_of_result()
 
 
 @pytest.mark.parametrize("count", [6, pytest.param(80, marks=pytest.mark.long)])
-def test_kills_change_nothing(
-    long_checkout: Checkout, expected: dict[str, bytes], count: int
-) -> None:
-    training = Training(long_checkout)
+def test_kills_change_nothing(training: Training, expected: dict[str, bytes], count: int) -> None:
     chance = random.Random(0)
     kills = 0
     while kills < count:
@@ -122,9 +122,8 @@ def test_kills_change_nothing(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_and_leaves(
-    long_checkout: Checkout, expected: dict[str, bytes], number: signal.Signals
+    training: Training, expected: dict[str, bytes], number: signal.Signals
 ) -> None:
-    training = Training(long_checkout)
     process = training.start()
     training.wait_beyond(30, process)
     process.send_signal(number)
@@ -139,9 +138,8 @@ def test_a_signal_saves_and_leaves(
 
 
 def test_a_damaged_checkpoint_is_noticed_and_the_one_before_used(
-    long_checkout: Checkout, expected: dict[str, bytes]
+    training: Training, expected: dict[str, bytes]
 ) -> None:
-    training = Training(long_checkout)
     process = training.start()
     training.wait_beyond(60, process)
     process.kill()
@@ -155,8 +153,7 @@ def test_a_damaged_checkpoint_is_noticed_and_the_one_before_used(
     assert training.bytes_of_result() == expected
 
 
-def test_two_trainers_of_one_run_take_turns(long_checkout: Checkout) -> None:
-    training = Training(long_checkout)
+def test_two_trainers_of_one_run_take_turns(training: Training) -> None:
     first = training.start()
     training.wait_beyond(0, first)
     second = training.start()
@@ -166,15 +163,14 @@ def test_two_trainers_of_one_run_take_turns(long_checkout: Checkout) -> None:
     assert len(json.loads((training.run / "record.json").read_text())["attempts"]) == 1
 
 
-def test_pruned_weights_are_trained_again_beside_the_run(long_checkout: Checkout) -> None:
-    training = Training(long_checkout)
+def test_pruned_weights_are_trained_again_beside_the_run(training: Training) -> None:
     training.finish()
     before = training.bytes_of_result()
     metrics = (training.run / "metrics.jsonl").stat()
     for folder in training.run.glob("checkpoint_*"):
-        long_checkout.run("rm", "-r", str(folder))
+        shutil.rmtree(folder)
     folder = training.results / "tiny/sweep"
-    output = long_checkout.run(
+    output = training.checkout.run(
         *("python", "workflow/scripts/train.py", "--trial", str(folder / "trials/t.yaml")),
         *("--record", str(folder / "records/t.json"), "--results", str(training.results)),
         "--weights",

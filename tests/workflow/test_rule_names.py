@@ -57,11 +57,10 @@ def test_settings_of_all_packs_of_a_phase(packed: Checkout) -> None:
     trainings = {name: count for name, count in jobs(output).items() if name.startswith("train_")}
     packs = ("train_sweep_p1", "train_sweep_p2", "train_sweep_p3")
     assert trainings == dict.fromkeys((*packs, "train_rerun"), 1)
-    memory = re.findall(r"train_pack\.py .*--at-once (\d+) .*--memory-mb (\d+)", output)
-    own = {(at_once, mb) for at_once, mb in memory if mb == "4000"}
-    assert own == {("4", "4000")} and len(memory) == 4
-    assert [at_once for at_once, mb in memory].count("1") == 1
-    assert re.search(r"train_sweep_p3: 2 trials, 1 at once", output)
+    given = re.findall(r"train_pack\.py .*--memory-mb (\d+) --cores (\d+)", output)
+    assert {cores for mb, cores in given if mb == "4000"} == {"4"} and len(given) == 4
+    assert [cores for _, cores in given].count("1") == 1
+    assert re.search(r"train_sweep_p3: 2 trials on 1 core", output)
     assert "warning:" not in output
 
 

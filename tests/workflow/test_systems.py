@@ -15,6 +15,8 @@ import yaml
 
 from tests.conftest import ROOT, Checkout
 
+pytestmark = pytest.mark.xdist_group("systems")  # they share what they build
+
 BLOBS = ROOT / "tests/support/blobs"
 PATIENCE = 2
 STUDY: dict[str, Any] = {

@@ -14,7 +14,7 @@ import pytest
 
 from resweep.agents.sweep_study import find_sweep
 from resweep.paths import Layout
-from tests.conftest import Checkout
+from tests.conftest import Checkout, Process
 
 RUN_SWEEP = "workflow/scripts/run_sweep.py"
 BAYES: dict[str, Any] = {
@@ -51,19 +51,12 @@ def create(place: Checkout, file: str, *more: str) -> str:
     return done.stdout.splitlines()[-1]
 
 
-def start(place: Checkout, *arguments: str) -> "subprocess.Popen[str]":
+def start(place: Checkout, *arguments: str) -> Process:
     """Start a worker."""
-    return subprocess.Popen(
-        [sys.executable, RUN_SWEEP, *arguments],
-        cwd=place.path,
-        env=place.env,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+    return place.start("python", RUN_SWEEP, *arguments)
 
 
-def finish(worker: "subprocess.Popen[str]") -> str:
+def finish(worker: Process) -> str:
     """Wait for a worker; returns what it said."""
     output, _ = worker.communicate()
     assert worker.returncode == 0, output

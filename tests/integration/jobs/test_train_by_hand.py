@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from resweep.study.load import load_study
 from resweep.training.metrics import read_metrics
 from tests.support import wandb_runs
 from tests.support.sweep_points import MACROS, RealAgent
+from tests.support.warm import warm_process
 
 ROOT = Path(__file__).resolve().parents[3]
 TRAIN = ROOT / "workflow/scripts/train.py"
@@ -220,7 +220,7 @@ def test_which_run_of_wandb():
 def train(results, *words, **environment):
     """Call the script; returns what it said and its exit code."""
     done = subprocess.run(
-        [sys.executable, str(TRAIN), *tiny(results), "--keep=none", *words],
+        [warm_process().python, str(TRAIN), *tiny(results), "--keep=none", *words],
         cwd=ROOT,
         env={**os.environ, **environment},
         text=True,
@@ -345,7 +345,14 @@ def test_other_runs_stay_out_of_the_agents(tmp_path):
     results = tmp_path / "results"
     subprocess.run(
         [
-            *(sys.executable, str(TRAIN), "--content", json.dumps(content), "--device", "cpu"),
+            *(
+                warm_process().python,
+                str(TRAIN),
+                "--content",
+                json.dumps(content),
+                "--device",
+                "cpu",
+            ),
             *("--trial", str(tmp_path / "t.yaml"), "--record", str(results / "tiny/t.json")),
             *("--results", str(results), "--tracking", '{"wandb": "offline"}'),
         ],

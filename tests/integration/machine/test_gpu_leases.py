@@ -12,6 +12,7 @@ import pytest
 from resweep.machine import gpus
 from resweep.machine.gpus import default_folder, pool
 from tests.integration.jobs.test_train_by_hand import ROOT, TRAIN, tiny
+from tests.support.warm import warm_process
 
 HOLD = """
 import logging, os, sys
@@ -155,13 +156,13 @@ def test_within_a_lease_it_is_the_same(names, monkeypatch):
         assert [gpu.name for gpu in pool()] == [names[0]]
 
 
-def train(tmp_path, names, *words, **more):
-    """Start a training in a folder of its own."""
+def train(tmp_path, names, *words, python=None, **more):
+    """Start a training in a folder of its own, by a warm process or another."""
     (tmp_path / "config").exists() or (tmp_path / "config").symlink_to(ROOT / "config")
     given = {name: value for name, value in {"max_steps": 20, **more}.items()}
     flags = [flag for flag in tiny("results", **given) if not flag.startswith("--device")]
     return subprocess.Popen(
-        [sys.executable, str(TRAIN), *flags, "--keep=none", *words],
+        [python or warm_process().python, str(TRAIN), *flags, "--keep=none", *words],
         cwd=tmp_path,
         env=environment(names, HOME=str(tmp_path)),
         stdout=subprocess.PIPE,
@@ -195,7 +196,7 @@ def test_only_what_trains_waits(names, tmp_path):
     states = [json.loads(p.read_text()) for p in tmp_path.glob("results/runs/*/record.json")]
     assert [state["attempts"][0]["gpu"] for state in states] == [None, None]
 
-    waiting = train(tmp_path, names[:1], seed=8)
+    waiting = train(tmp_path, names[:1], python=sys.executable, seed=8)
     assert ": trial " in waiting.stdout.readline()
     assert "waiting for a GPU" in waiting.stdout.readline()
     maps = Path(f"/proc/{waiting.pid}/maps").read_text()

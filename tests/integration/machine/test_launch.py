@@ -26,6 +26,7 @@ from resweep.store.run import Run
 from resweep.trials.trial import Trial, trial_from
 from tests.support import tiny, train_short_of_memory
 from tests.support.language import ensure
+from tests.support.warm import warm_process
 
 TRAINING = Training(max_steps=1, batch_size=4, distributed="ddp", processes=4)
 
@@ -58,7 +59,7 @@ def answer(monkeypatch, folder: Path, code: str) -> bool:
         "import os\nfrom resweep.errors import *\nfrom resweep.machine.answer import *\n"
         "from resweep.machine.launch import RankZero\n" + code
     )
-    monkeypatch.setattr(launch, "command", lambda *_: [sys.executable, str(script)])
+    monkeypatch.setattr(launch, "command", lambda *_: [warm_process().python, str(script)])
     return launch.launch(TRAINING, [], lambda: False)
 
 
@@ -124,6 +125,7 @@ def test_where_one_of_them_lacks_memory_all_take_fewer_sequences(
     monkeypatch, tmp_path, lacking, most, status, ends
 ):
     monkeypatch.setattr(launch, "SCRIPT", Path(train_short_of_memory.__file__))
+    monkeypatch.setenv("PYTHON_EXEC", warm_process().python)  # for torchrun
     monkeypatch.setenv("LACKING", lacking)
     monkeypatch.setenv("MOST_SEQUENCES", str(most))
     trial, layout = trial_of_two(), Layout(tmp_path)

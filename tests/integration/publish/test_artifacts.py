@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +29,7 @@ from resweep.store.lasting_claims import Why
 from resweep.wandb import process as wandb_process
 from tests.support import wandb_runs
 from tests.support.bests import Ranked
+from tests.support.warm import warm_process
 
 ROOT = Path(__file__).resolve().parents[3]
 OFFLINE = Place("offline", "some-project", "some-team")
@@ -351,7 +351,7 @@ def test_what_is_published_without_a_claim_of_the_best_stays_too(ranked):
 
 def run_script(name, *arguments, cwd):
     env = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    command = [sys.executable, str(ROOT / "workflow/scripts" / name), *arguments]
+    command = [warm_process().python, str(ROOT / "workflow/scripts" / name), *arguments]
     return subprocess.run(command, cwd=cwd, env=env, text=True, capture_output=True, check=False)
 
 

@@ -2,8 +2,9 @@
 
 import json
 import math
-import subprocess
-import sys
+import os
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from safetensors.torch import load_file
 
 from tests.support import train_together
 from tests.support.train_together import STEPS
+from tests.support.warm import Warm
 
 SCRIPT = Path(train_together.__file__)
 pytestmark = pytest.mark.xdist_group("processes")  # what they share takes a minute to make
@@ -20,30 +22,37 @@ ENGINES = ("ddp", "zero1", "zero2", "zero3")
 SPOILT = {"spoil": 2, "until": 3}
 
 
-def run(count: int, folder: Path, jobs: list[dict[str, Any]]) -> None:
-    """Do jobs by so many processes."""
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-            *(f"--nproc-per-node={count}", "--", str(SCRIPT), str(folder), json.dumps(jobs)),
-        ],
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-4000:]
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Warm]:
+    """A process that has imported DeepSpeed, which takes seconds."""
+    process = Warm("deepspeed")
+    yield process
+    process.end()
+
+
+def run(warm: Warm, count: int, folder: Path, jobs: list[dict[str, Any]]) -> None:
+    """Do jobs by so many processes, started as torchrun would."""
+    command = ["python", str(SCRIPT), str(folder), json.dumps(jobs)]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    common |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+    own = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
+    running = [warm.start(command, folder, {**os.environ, **common, **more}) for more in own]
+    outputs = [process.communicate()[0] for process in running]
+    assert [process.returncode for process in running] == [0] * count, outputs
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where one process, two and four have trained the same run, with each engine."""
     made: Path = tmp_path_factory.mktemp("together")
     train_together.train(made, {"engine": "none", "out": "one"})
     train_together.train(made, {"engine": "none", "out": "one-spoilt", **SPOILT})
     jobs = [{"engine": name, "out": f"{name}-2", "saves": [20]} for name in ENGINES]
-    run(2, made, jobs)
-    run(4, made, [{"engine": name, "out": f"{name}-4"} for name in ("ddp", "zero2")])
+    run(warm, 2, made, jobs)
+    run(warm, 4, made, [{"engine": name, "out": f"{name}-4"} for name in ("ddp", "zero2")])
     # On from two processes by one, and on from that by two.
     for name in ENGINES:
         train_together.train(
@@ -58,7 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"engine": name, "out": f"{name}-2-1-2", "start": f"{name}-2-1/checkpoint_35"}
         for name in ENGINES
     ]
-    run(2, made, jobs)
+    run(warm, 2, made, jobs)
     return made
 
 

@@ -16,8 +16,7 @@ from tests.support.language import score as made_score
 
 
 @pytest.fixture
-def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ranked:
-    monkeypatch.setattr("os.fsync", lambda file: None)  # the slowest of it, and nothing crashes
+def mine(tmp_path: Path) -> Ranked:
     return Ranked(tmp_path)
 
 
