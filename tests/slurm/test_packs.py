@@ -9,7 +9,7 @@ from test_workflow import SlurmStudy
 
 from tests.conftest import Checkout
 
-STEPS = 4000  # long enough: SLURM looks at limits every half minute
+STEPS = 8000  # long enough: SLURM looks at limits every half minute
 RATES = [1e-4, 5e-4, 1e-3, 2e-3]
 
 
@@ -33,16 +33,19 @@ def test_a_pack_at_its_time_limit_saves_and_its_retry_continues(
     checkout.write_sweep(learning_rate=RATES)
     study.train_for(STEPS)
     process = study.start()
-    study.wait(process, lambda: len(trained(study)) == 4 and min(trained(study)) > 5)
+    study.wait(process, lambda: sum(lines > 5 for lines in trained(study)) >= 2)
     lease = next(checkout.path.glob("results/runs/*/lease.json"))
     job = json.loads(lease.read_text())["job"]
+    # Whatever this machine has, for all that it has waiting.
+    assert f"NumCPUs={len(RATES)} " in study.slurm("scontrol", "show", "job", job)
     study.slurm("scontrol", "update", f"JobId={job}", "EndTime=now+1")
     study.finish(process)
     attempts = [state["attempts"] for state in states(study)]
-    assert [[one["end"] for one in pair] for pair in attempts] == [["interrupted", "completed"]] * 4
-    for first, second in attempts:
-        assert 0 < first["to_step"] == second["from_step"] < STEPS
-    jobs = [{pair[number]["job"] for pair in attempts} for number in (0, 1)]
-    assert jobs[0] == {job} and len(jobs[1]) == 1 and jobs[1] != jobs[0]
+    for *before, last in attempts:
+        assert [(one["end"], one["job"]) for one in before] in ([], [("interrupted", job)])
+        assert last["end"] == "completed"
+        assert last["from_step"] == sum(one["to_step"] for one in before) < STEPS
+    assert len({last["job"] for *_, last in attempts} - {job}) == 1
+    assert sum(len(each) == 2 for each in attempts) >= 2
     (record, *_) = checkout.path.glob("results/tiny/sweep/records/*.json")
     assert len(list(record.parent.glob("*.json"))) == 4 and record.is_symlink()

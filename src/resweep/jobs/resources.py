@@ -285,6 +285,8 @@ def scheduler_resources(wanted: Resources, *, of_pack: bool = False) -> dict[str
     even to make a link. What several nodes need is not included for a pack, which has one.
     """
     names = {name: name for name in ("mem_mb", "runtime", "slurm_extra")}
+    # Like threads, which Snakemake limits by the cores of the machine where it is called.
+    names |= {"cpus_per_task": "cpus"}
     if not of_pack:
         names |= {"mpi": "mpi", "tasks_per_gpu": "tasks_per_gpu"}
         names |= {"nodes": "several_nodes", "tasks": "several_nodes"}
