@@ -153,8 +153,8 @@ def need(phase, stage, pack, what):
 def training_inputs(phase, stage, pack, wildcards):
     """What a training waits for. Stops a call that what is gone of its study stands against."""
     names = trials_of(pack, wildcards)
+    builds = workflow.executor_plugin is not None and not workflow.dryrun
     if phase.study in LOST:
-        builds = workflow.executor_plugin is not None and not workflow.dryrun
         if LOST[phase.study].runs:
             stops = LOST[phase.study].stops(
                 files.training_outputs(LAYOUT, phase, stage, names)["records"],
@@ -165,9 +165,17 @@ def training_inputs(phase, stage, pack, wildcards):
                 raise SystemExit(f"error: {stops}")
         if builds:
             begin()
-            if not pack.is_alone:
-                write_pack(pack_path(phase, stage, pack), files.pack_file(phase, stage, pack))
+    if builds and not pack.is_alone:
+        write_pack_file(phase, stage, pack)
     return files.training_inputs(LAYOUT, phase, stage, names)
+
+
+def write_pack_file(phase, stage, pack):
+    """Write what a pack trains; a cluster's job too, for a study edited while it was queued."""
+    try:
+        write_pack(pack_path(phase, stage, pack), files.pack_file(phase, stage, pack))
+    except OSError as error:
+        raise SystemExit(f"error: {describe(error)}") from None
 
 
 def pack_id(phase, stage, pack):

@@ -39,7 +39,7 @@ for study, phase, stage, pack in PACKS:
             content=lambda wildcards, of=(phase, stage, pack): train_content(*of, wildcards),
             job=lambda wildcards, input, of=(study, phase, stage, pack): train_job(*of, wildcards),
         message:
-            "{rule}: {params.job[line]}" + ("" if pack.is_alone else " on {threads} cores")
+            "{rule}: {params.job[line]}" + ("" if pack.is_alone else ", cores: {threads}")
         shell:
             "exec python workflow/scripts/{params.job[command]} "
             "--parent $PPID --log {log} --memory-mb {resources.mem_mb} --cores {threads}"

@@ -188,3 +188,14 @@ def assert_only_unsaved_again(packed: PackCheckout, rate: float) -> None:
         assert reached - 2 * SAVED_EACH <= steps[0] - 1 <= reached
         reached = steps[-1]
     assert reached == STEPS
+
+
+def test_a_queued_pack_of_a_study_that_was_edited_is_trained(built: Checkout) -> None:
+    """A cluster's job plans the study again when it starts: another pack than was submitted."""
+    before = len(built.trainings())
+    built.write_sweep(learning_rate=[1e-5, 1e-3, 1e-2])
+    built.snakemake("--mode", "remote", "--nolock", "--force", "--target-jobs", "train_sweep:")
+    assert len(built.trainings()) == before + 1
+    assert len(list((built.path / "results/tiny/sweep/packs").iterdir())) == 2
+    plan = built.snakemake("--until", "train_sweep").stdout
+    assert "train_sweep" not in plan.partition("Job stats:")[2]

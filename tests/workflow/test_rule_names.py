@@ -60,7 +60,7 @@ def test_settings_of_all_packs_of_a_phase(packed: Checkout) -> None:
     given = re.findall(r"train_pack\.py .*--memory-mb (\d+) --cores (\d+)", output)
     assert {cores for mb, cores in given if mb == "4000"} == {"4"} and len(given) == 4
     assert [cores for _, cores in given].count("1") == 1
-    assert re.search(r"train_sweep_p3: 2 trials on 1 core", output)
+    assert re.search(r"train_sweep_p3: 2 trials, cores: 1\b", output)
     assert "warning:" not in output
 
 
@@ -93,5 +93,10 @@ def test_only_names_that_packs_have_with_a_number_are_reported() -> None:
         f"train_{name}" for name in ("sweep_p1", "sweep_p2", "fit_r01_b1", "mixed", "mixed_p1")
     ]
     assert list(packs_meant(["snakemake", "train_mixed", "train_rerun", *rules], rules)) == []
-    (line,) = packs_meant(["train_sweep"], rules)
-    assert "train_sweep_p{1..2}" in line
+    for name in ("train_sweep", "train_sweep_p3", "train_sweep_p12"):
+        (line,) = packs_meant([name], rules)
+        assert name in line and "train_sweep_p{1..2}" in line
+    (line,) = packs_meant(["train_mixed_p2"], rules)
+    assert "train_mixed_p1" in line and "{" not in line
+    (line,) = packs_meant(["train_rerun_p1"], [*rules, "train_rerun"])
+    assert line.count("train_rerun") == 2

@@ -127,12 +127,6 @@ class Estimate:
         return self.process_mb + self.snapshot_mb
 
 
-def trial_needs(trial: Trial, wanted: Resources, keep: str, layout: Layout) -> Needs:
-    """Return what a job that trains one trial asks for; arguments of `ask`."""
-    estimate = ask(trial, wanted, keep, layout)
-    return LINK if estimate is None else combine([estimate], wanted)
-
-
 def ask(trial: Trial, wanted: Resources, keep: str, layout: Layout) -> Estimate | None:
     """Return what a trial needs, given what the store has of its run; None for a link.
 

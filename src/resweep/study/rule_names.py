@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from resweep.data.source import data_id
 from resweep.paths import Layout
+from resweep.plurals import counted
 from resweep.study.files import join_rule_name, rule_name
 from resweep.study.study import Phase, Study
 from resweep.systems.registry import find_system
@@ -74,7 +75,7 @@ def study_rules(study: Study, several: bool) -> RuleNames:
 
 
 def packs_meant(given: Iterable[str], rules: Collection[str]) -> Iterator[str]:
-    """Yield a line for each name that no rule has, but packs with a number behind it.
+    """Yield a line for each name that no rule has, but a phase with other packs: `_p9` of three.
 
     Args:
         given: Names on a command line, and whatever else stands there.
@@ -82,9 +83,13 @@ def packs_meant(given: Iterable[str], rules: Collection[str]) -> Iterator[str]:
     """
     packs = [pack for pack in map(PACK.fullmatch, rules) if pack is not None]
     for name in sorted(set(given).difference(rules)):
-        count = sum(pack[1] == name for pack in packs)
+        numbered = PACK.fullmatch(name)
+        stage = name if numbered is None else numbered[1]
+        count = sum(pack[1] == stage for pack in packs)
         if count:
-            yield (
-                f"there is no rule {name}: its trials are in {count} packs, "
-                f"{name}_p1 to {name}_p{count}; in bash: {name}_p{{1..{count}}}"
-            )
+            shown = f"{stage}_p1"
+            if count > 1:
+                shown += f" to {stage}_p{count}; in bash: {stage}_p{{1..{count}}}"
+            yield f"there is no rule {name}: the phase has {counted(count, 'pack')}, {shown}"
+        elif numbered is not None and stage in rules:
+            yield f"there is no rule {name}: the phase has {stage}, without numbers"

@@ -4,8 +4,8 @@
         where the trials belong; for each its name; and where no other job writes their trial files:
         the configuration that they share, and what each assigns and where it stops
 
-The file is named by its content and never changes: a job that waited in a queue trains what it was
-submitted for. It is written before the job is started.
+The file is named by its content and never changes. It is written by the process that starts the
+job; a cluster's job writes it again where the study was edited while it was queued.
 """
 
 from collections.abc import Iterator, Mapping

@@ -12,7 +12,7 @@ from resweep.config.section import LABEL
 from resweep.data.store import Prepared
 from resweep.errors import Interrupted
 from resweep.jobs.options import JobOptions
-from resweep.jobs.resources import LINK, trial_needs
+from resweep.jobs.resources import LINK
 from resweep.jobs.train_trial import train_trial
 from resweep.paths import METRICS, Layout
 from resweep.store.advance import advance
@@ -26,6 +26,7 @@ from resweep.training.monitors import first_stop
 from resweep.trials.trial import Trial
 from tests.support.asked import Asked, ask, run_of
 from tests.support.learners import make_learner
+from tests.support.needs import trial_needs
 from tests.support.problems import assert_problem, problem_of, problems_of
 from tests.support.tiny import configure, prepare
 

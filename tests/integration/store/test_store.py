@@ -17,7 +17,6 @@ import torch
 from resweep.data.store import Prepared
 from resweep.errors import Interrupted, LeaseLost, LockTimeout, ProcessLost, StoreError
 from resweep.files import link_relative, write_atomically
-from resweep.jobs.resources import trial_needs
 from resweep.paths import Layout
 from resweep.store import lock as lock_module
 from resweep.store.advance import advance
@@ -30,6 +29,7 @@ from resweep.study.schema import Resources
 from resweep.training.gradient_learner import GradientLearner
 from resweep.trials.trial import Trial
 from tests.support.asked import Asked, ask, run_of
+from tests.support.needs import trial_needs
 from tests.support.tiny import LANGUAGE, configure, prepare
 
 

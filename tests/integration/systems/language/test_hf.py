@@ -19,7 +19,6 @@ from resweep.config.nesting import nest
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, StoreError
 from resweep.jobs.options import JobOptions
-from resweep.jobs.resources import trial_needs
 from resweep.jobs.train_trial import train_trial
 from resweep.json_files import read_json, write_json
 from resweep.paths import Layout
@@ -40,6 +39,7 @@ from resweep.trials.trial import Trial
 from tests.support.asked import ask, run_of
 from tests.support.language import SYSTEM
 from tests.support.learners import make_learner
+from tests.support.needs import trial_needs
 from tests.support.tiny import BASE, LANGUAGE, prepare
 
 SMALL = {
