@@ -16,7 +16,7 @@ from tests.support.warm import warm_process
 ECHO = """
 import os, sys
 from pathlib import Path
-print(Path.cwd().name, os.environ["GIVEN"], sys.argv[1:], sys.stdin.read(), __name__)
+print(Path.cwd().name, os.environ["GIVEN"], sys.argv[1:], sys.stdin.read(), os.getppid())
 print("an error", file=sys.stderr)
 """
 WAIT = """
@@ -50,7 +50,7 @@ def test_it_has_the_arguments_folder_environment_and_streams_of_who_calls(
         text=True,
         check=True,
     )
-    assert done.stdout == f"{tmp_path.name} é ['a b', ''] given __main__\n"
+    assert done.stdout == f"{tmp_path.name} é ['a b', ''] given {os.getpid()}\n"
     assert done.stderr == "an error\n"
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 from cluster import Cluster
-from test_workflow import SlurmStudy
+from test_workflow import DEADLINE, SlurmStudy
 
 from tests.conftest import Checkout
 
-STEPS = 8000  # long enough: SLURM looks at limits every half minute
+STEPS = 6000  # long enough: SLURM looks at limits every half minute
 RATES = [1e-4, 5e-4, 1e-3, 2e-3]
 
 
@@ -31,7 +31,7 @@ def test_a_pack_at_its_time_limit_saves_and_its_retry_continues(
 ) -> None:
     study = SlurmStudy(checkout, cluster)
     checkout.write_sweep(learning_rate=RATES)
-    study.train_for(STEPS)
+    study.train_for(STEPS, pack=len(RATES))
     process = study.start()
     study.wait(process, lambda: sum(lines > 5 for lines in trained(study)) >= 2)
     lease = next(checkout.path.glob("results/runs/*/lease.json"))
@@ -39,7 +39,7 @@ def test_a_pack_at_its_time_limit_saves_and_its_retry_continues(
     # Whatever this machine has, for all that it has waiting.
     assert f"NumCPUs={len(RATES)} " in study.slurm("scontrol", "show", "job", job)
     study.slurm("scontrol", "update", f"JobId={job}", "EndTime=now+1")
-    study.finish(process)
+    assert process.wait(2 * DEADLINE) == 0, study.output()[-4000:]
     attempts = [state["attempts"] for state in states(study)]
     for *before, last in attempts:
         assert [(one["end"], one["job"]) for one in before] in ([], [("interrupted", job)])

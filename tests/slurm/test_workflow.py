@@ -23,8 +23,8 @@ class SlurmStudy:
         self.checkout = checkout
         self.env = {**checkout.env, **cluster.env}
 
-    def train_for(self, steps: int, **settings: Any) -> None:
-        """Make the study one trial of so many steps."""
+    def train_for(self, steps: int, pack: int | str = "auto", **settings: Any) -> None:
+        """Make the study trials of so many steps."""
         self.checkout.write_study(
             set={
                 **{"model.n_layer": 2, "model.n_embd": 32, "model.n_head": 2},
@@ -34,7 +34,7 @@ class SlurmStudy:
                 **settings,
             },
             phases=[{"name": "sweep", "kind": "sweep", "sweep": "rates"}],
-            resources={"gpus": 1, "runtime": 30},
+            resources={"gpus": 1, "runtime": 30, "pack": pack},
         )
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:

@@ -139,6 +139,6 @@ class Warm:
         reading, writing = os.pipe()
         with Path(os.devnull).open() as nothing, os.fdopen(writing, "w") as output:
             files = [(0, nothing.fileno()), (1, output.fileno()), (2, output.fileno())]
-            call = Call(list(command), str(folder), dict(env), files)
+            call = Call(list(command), str(folder), os.getpid(), dict(env), files)
             server, process = warm_client.start(self._address, call)
         return Running(server, process, os.fdopen(reading))

@@ -25,12 +25,14 @@ class Call(NamedTuple):
     Attributes:
         words: The program and its arguments.
         folder: Where.
+        parent: The process that started who calls.
         env: All of its environment.
         files: Its open files: the descriptor that it has there, and the one here.
     """
 
     words: list[str]
     folder: str
+    parent: int
     env: dict[str, str]
     files: list[tuple[int, int]]
 
@@ -39,7 +41,7 @@ def start(address: str, call: Call) -> tuple[socket.socket, int]:
     """Start a call; returns what `wait` takes, and its process."""
     env = [f"{name}={value}" for name, value in call.env.items()]
     numbers = " ".join(str(number) for number, _ in call.files)
-    parts = [call.folder, numbers, str(len(call.words)), *call.words, *env]
+    parts = [call.folder, str(call.parent), numbers, str(len(call.words)), *call.words, *env]
     text = os.fsencode("\0".join(parts))
     server = socket.socket(socket.AF_UNIX)
     server.connect(address)
@@ -62,10 +64,11 @@ def receive(caller: socket.socket) -> Call:
     head, rights, _, _ = caller.recvmsg(LENGTH, size)
     files.frombytes(rights[0][2])
     text = os.fsdecode(_read(caller, int.from_bytes(head, "big")))
-    folder, numbers, count, *parts = text.split("\0")
+    folder, parent, numbers, count, *parts = text.split("\0")
     words, env = parts[: int(count)], parts[int(count) :]
     variables = dict(entry.split("=", 1) for entry in env)
-    return Call(words, folder, variables, list(zip(map(int, numbers.split()), files, strict=True)))
+    places = list(zip(map(int, numbers.split()), files, strict=True))
+    return Call(words, folder, int(parent), variables, places)
 
 
 def _read(connection: socket.socket, size: int) -> bytes:
@@ -91,7 +94,7 @@ def main() -> None:
     address, *words = sys.argv[1:]
     # A shell passes what is in parentheses by further files: `program @<(echo text)`.
     files = [(number, number) for number in range(MOST_FILES) if _is_open(number)]
-    call = Call(words, os.getcwd(), dict(os.environ), files)  # noqa: PTH109
+    call = Call(words, os.getcwd(), os.getppid(), dict(os.environ), files)  # noqa: PTH109
     server, process = start(address, call)
     for number in SIGNALS:
         signal.signal(number, lambda number, _: os.kill(process, number))

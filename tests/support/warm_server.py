@@ -121,17 +121,10 @@ class Server:
 
     def run(self, call: Call) -> int:
         """Take the place of a new process; returns its exit code."""
-        moved = {number: fcntl.fcntl(file, fcntl.F_DUPFD, FREE) for number, file in call.files}
-        for _, file in call.files:
-            os.close(file)
-        for number, file in moved.items():
-            os.dup2(file, number)
-            os.close(file)
-        sys.stdin = os.fdopen(0, closefd=False)
-        sys.stdout = os.fdopen(1, "w", closefd=False)
-        sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
-        sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+        take_files(call.files)
         os.chdir(call.folder)
+        this, getppid = os.getpid(), os.getppid
+        os.getppid = lambda: call.parent if os.getpid() == this else getppid()
         os.environ.clear()
         os.environ.update(call.env)
         program, *words = call.words
@@ -141,29 +134,48 @@ class Server:
         else:
             file = Path(call.folder, words[0])
             sys.argv = words
-        own = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-        sys.path[:] = [str(file.parent), *filter(None, own), *self.path]
+        own = list(filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))
+        sys.path[:] = [str(file.parent), *own, *self.path]
         customized = any(Path(entry, "sitecustomize.py").exists() for entry in own)
         if customized or not any(state_of(Path(entry)) == self.library for entry in own):
             for name in [name for name in sys.modules if name.partition(".")[0] == "resweep"]:
                 del sys.modules[name]
         if customized:
             importlib.import_module("sitecustomize")
-        main = types.ModuleType("__main__")
-        main.__file__ = str(file)
-        sys.modules["__main__"] = main
-        code = 0
-        try:
-            exec(compile(file.read_text(), main.__file__, "exec"), vars(main))
-        except SystemExit as ended:
-            code = exit_code(ended)
-        except BaseException:
-            sys.excepthook(*sys.exc_info())
-            code = 1
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        return code
+        return run_main(file)
+
+
+def take_files(files: list[tuple[int, int]]) -> None:
+    """Give open files the descriptors that they have where a call comes from."""
+    moved = {number: fcntl.fcntl(file, fcntl.F_DUPFD, FREE) for number, file in files}
+    for _, file in files:
+        os.close(file)
+    for number, file in moved.items():
+        os.dup2(file, number)
+        os.close(file)
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+
+
+def run_main(file: Path) -> int:
+    """Run a script as the main one, and what follows its end; returns the exit code."""
+    main = types.ModuleType("__main__")
+    main.__file__ = str(file)
+    sys.modules["__main__"] = main
+    code = 0
+    try:
+        exec(compile(file.read_text(), main.__file__, "exec"), vars(main))
+    except SystemExit as ended:
+        code = exit_code(ended)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    return code
 
 
 def state_of(library: Path) -> dict[str, tuple[int, int]]:

@@ -9,6 +9,7 @@ import pytest
 from test_resume import Training
 
 from tests.conftest import Checkout, Process
+from tests.support.warm import warm_process
 
 STEPS = 150
 BEYOND = 30  # steps after which something happens
@@ -23,10 +24,17 @@ def checkout_of_two(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     settings = {"training.max_steps": STEPS, "training.save_steps": 20, "training.log_steps": 3}
     settings |= {"model.dropout": 0.1, "model.n_layer": 2, "model.n_embd": 32, "model.n_head": 2}
     settings |= {"training.eval_sequences": 16, "training.eval_steps": 50}
+    settings |= {"training.batch_size": 4, "model.context_length": 32}
     phases = [{"name": "sweep", "kind": "sweep", "sweep": "rates"}]
     made.write_study(set={**settings, **TWO}, phases=phases)
-    Training(made, "uninterrupted", STEPS).finish()
+    finish(Training(made, "uninterrupted", STEPS))
     return made
+
+
+def finish(training: Training) -> str:
+    """Train to the end, by ranks that are forks of the warm process; returns what was said."""
+    training.env = {"PYTHON_EXEC": warm_process().python}  # for torchrun
+    return training.finish()
 
 
 @pytest.fixture
@@ -65,7 +73,7 @@ def test_a_signal_to_the_job_saves_and_the_same_command_goes_on(
     output = process.communicate()[0]
     assert process.returncode == 75, output
     assert "saved at step" in output
-    assert "continues from step" in training.finish()
+    assert "continues from step" in finish(training)
     first, second = attempts(training)
     assert first["end"] == "interrupted" and first["to_step"] == second["from_step"] > BEYOND
     assert_as_undisturbed(training)
@@ -81,7 +89,7 @@ def test_a_process_that_dies_ends_the_job_and_the_next_goes_on(
     output = process.communicate()[0]
     # Of rank 1 the others tell, and the scheduler tries again; without rank 0 it is tried here.
     assert process.returncode == (1 if number else 0), output
-    assert "continues from step" in training.finish() + output
+    assert "continues from step" in finish(training) + output
     first, *_, last = attempts(training)
     assert ("another process" if number else "killed") in first["end"]
     assert last["end"] == "completed" and last["from_step"] >= 20
@@ -104,5 +112,5 @@ def test_processes_save_and_leave_when_the_job_is_killed(
     rank_0.wait(timeout=120)
     (attempt,) = attempts(training)
     assert attempt["end"] == "interrupted" and attempt["to_step"] > BEYOND
-    training.finish()
+    finish(training)
     assert_as_undisturbed(training)

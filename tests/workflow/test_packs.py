@@ -22,7 +22,7 @@ TRAIN = ("snakemake", "--cores", "2", "--until", "train_sweep")
 STEPS, SAVED_EACH = 80, 10
 CRASHES_AT = 3
 RATES = [1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 3e-3, 5e-3, 8e-3]
-KILLED = 5.0  # seconds after which nothing of what was killed is left
+KILLED = 20.0  # seconds after which nothing of what was killed is left; one on an idle machine
 
 
 class PackCheckout:
@@ -163,6 +163,9 @@ def test_kills_change_nothing(count: int, calm: PackCheckout, tmp_path: Path) ->
         while left := packed.processes():
             assert time.monotonic() < deadline, left
             time.sleep(0.01)
+        if kill % 3 == 2:
+            log = (packed.path / "logs/tiny/sweep/train/p1.log").read_text()
+            assert "saved and stopped" in log or "8 of 8" in log
         shutil.rmtree(
             packed.path / ".snakemake/locks", ignore_errors=True
         )  # as `snakemake --unlock` does

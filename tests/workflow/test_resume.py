@@ -24,6 +24,7 @@ class Training:
     def __init__(self, checkout: Checkout, results: str = "results", steps: int = STEPS):
         self.checkout = checkout
         self.steps = steps
+        self.env: dict[str, str] = {}
         self.results = checkout.path / results
         study = load_study(checkout.path / "config/studies/tiny.yaml", checkout.path / "config")
         phase = study.phase("sweep")
@@ -36,6 +37,7 @@ class Training:
             *("python", "workflow/scripts/train.py", "--content", self.content),
             *("--trial", str(folder / "trials/t.yaml")),
             *("--record", str(folder / "records/t.json"), "--results", str(self.results)),
+            env=self.env,
         )
 
     def finish(self) -> str:
@@ -79,7 +81,8 @@ def long_checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     made.write_sweep(learning_rate=[1e-5, 1e-3])
     study = {"training.max_steps": STEPS, "training.save_steps": 10, "training.log_steps": 3}
     study |= {"model.dropout": 0.1, "model.n_layer": 2, "model.n_embd": 32, "model.n_head": 2}
-    study |= {"training.eval_sequences": 16, "training.eval_steps": 50}
+    study |= {"training.eval_sequences": 16, "training.eval_steps": 50, "training.batch_size": 4}
+    study |= {"model.context_length": 32}
     made.write_study(set=study, phases=[{"name": "sweep", "kind": "sweep", "sweep": "rates"}])
     Training(made, "uninterrupted").finish()
     return made

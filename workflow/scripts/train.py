@@ -39,7 +39,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from resweep.command_help import HelpFormatter
-from resweep.command_line import JsonArgument, file_path, positive, text_argument
+from resweep.command_line import JsonArgument, count, file_path, text_argument
 from resweep.data.opened import Opened
 from resweep.errors import ResweepError, end_by_signal, run_command
 from resweep.jobs.job_log import log_in_store, report, show_log, text_of
@@ -74,7 +74,7 @@ def train_one_trial(words: list[str]) -> int:
     """Train a trial of a study."""
     arguments = parse_arguments(words)
     signals = watch_signals()
-    if arguments.parent is not None:
+    if arguments.parent:  # 0 where it is outside of a container
         end_with_parent(arguments.parent)
     if arguments.content is not None:
         trial = trial_from(arguments.content, "--content")
@@ -180,7 +180,7 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
         type=content_argument,
         help="the trial as JSON, or @FILE; written to the trial file, if one is given",
     )
-    add("--parent", type=positive, metavar="PID", help="save and stop when this process ends")
+    add("--parent", type=count, metavar="PID", help="save and stop when this process ends")
     JobOptions.add_to(parser)
     arguments = parser.parse_args(words)
     if not arguments.trial and arguments.content is None:

@@ -19,7 +19,7 @@ os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
 import argparse
 
 from resweep.command_help import HelpFormatter
-from resweep.command_line import file_path, positive
+from resweep.command_line import count, file_path, positive
 from resweep.errors import Interrupted, run_command
 from resweep.jobs.job_log import report, show_log
 from resweep.jobs.options import JobOptions
@@ -33,7 +33,7 @@ def main() -> int:
     """Train; returns the exit code."""
     arguments = parse_arguments()
     signals = watch_signals()
-    if arguments.parent is not None:
+    if arguments.parent:  # 0 where it is outside of a container
         end_with_parent(arguments.parent)
     file, options = read_pack(arguments.pack), JobOptions.of(arguments)
     show_log(f"{file.study}/{file.phase}: ", options.log_file)
@@ -52,7 +52,7 @@ def parse_arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--pack", type=file_path, required=True, metavar="FILE", help="the trials")
     add("--cpus", type=positive, default=1, metavar="N", help="cores of a training (1)")
-    add("--parent", type=positive, metavar="PID", help="save and stop when this process ends")
+    add("--parent", type=count, metavar="PID", help="save and stop when this process ends")
     JobOptions.add_to(parser)
     return parser.parse_args()
 

@@ -31,13 +31,27 @@ def running_in(folder: Path, name: str) -> list[int]:
     return found
 
 
+def is_running(process: int) -> bool:
+    """Whether a process runs; one that has ended, and was not waited for, does not."""
+    fields = _status(process)
+    return fields is not None and fields[0] not in ("Z", "X")
+
+
 def _with_ancestors(process: int) -> set[int]:
     found = set()
     while process > 0:
         found.add(process)
-        try:
-            status = (PROC / str(process) / "stat").read_text()
-        except OSError:
+        fields = _status(process)
+        if fields is None:
             break
-        process = int(status.rpartition(")")[2].split()[1])  # after its name: state, parent
+        process = int(fields[1])
     return found
+
+
+def _status(process: int) -> list[str] | None:
+    """Return the fields of proc(5) after a process's name: state, parent; None if it is gone."""
+    try:
+        text = (PROC / str(process) / "stat").read_text()
+    except OSError:
+        return None
+    return text.rpartition(")")[2].split()

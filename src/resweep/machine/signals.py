@@ -4,6 +4,8 @@ import ctypes
 import os
 import signal
 
+from resweep.machine.programs import is_running
+
 SAVED_AND_STOPPED = 75  # EX_TEMPFAIL: the same command continues
 STOP = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)
 PR_SET_PDEATHSIG = 1
@@ -31,8 +33,9 @@ def end_with_parent(parent: int | None = None) -> None:
     """Have the kernel send SIGTERM when the parent process dies, however it dies.
 
     Args:
-        parent: The parent, if it may have died already: then the signal is sent at once.
+        parent: The parent, or a process above it, if that may have died already: then the signal is
+            sent at once.
     """
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if parent is not None and os.getppid() != parent:
+    if parent is not None and os.getppid() != parent and not is_running(parent):
         os.kill(os.getpid(), signal.SIGTERM)

@@ -1,12 +1,13 @@
 """Which programs run in a folder."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from resweep.machine.programs import running_in
+from resweep.machine.programs import is_running, running_in
 
 
 @contextmanager
@@ -37,3 +38,15 @@ def test_this_process_and_the_shell_above_it_do_not_count() -> None:
     line = f"{sys.executable} -c '{check.replace(chr(39), chr(34))}'; true"
     done = subprocess.run(["sh", "-c", line], cwd="/", capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_what_has_ended_does_not_run() -> None:
+    process = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None and process.stdout is not None
+    assert is_running(process.pid)
+    process.stdin.close()
+    process.stdout.read()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert not is_running(process.pid)  # nobody has waited for it
+    process.wait()
+    assert not is_running(process.pid)
