@@ -121,6 +121,7 @@ class Pack:
         file = self.file
         folder = self.options.layout.phase(file.study, file.phase)
         known = {trial.trial: trial for trial in file.known_trials()}
+        stored = 0
         for name in file.trials:
             path = folder.trial(file.slot(name))
             if self.interrupted():
@@ -135,21 +136,27 @@ class Pack:
             except Exception as error:
                 self.failed[name] = line_of(error)
             else:
-                self._ask(_Slot(trial, folder.record(file.slot(name))))
-        if self._done:
-            log.info("%d of %d in the store", self._done, self.total)
+                slot = _Slot(trial, folder.record(file.slot(name)))
+                # Others have a record of their own: they cannot be trained.
+                stored += self._ask(slot) and slot.record.is_symlink()
+        if stored:
+            log.info("%d of %d in the store", stored, self.total)
 
-    def _ask(self, slot: _Slot) -> None:
-        """Link the trial's record if the store has it; else let it wait for its training."""
+    def _ask(self, slot: _Slot) -> bool:
+        """Link the trial's record if the store has it; else let it wait for its training.
+
+        Returns whether it has its record.
+        """
         try:
             job = self._trainings.ask(slot.trial, slot.record, self.options, self._follower)
         except Exception as error:
             self.failed[slot.trial.trial] = line_of(error)
-            return
+            return False
         if job is None:
             self._done += 1
-        else:
-            self._waiting.append((slot, job))
+            return True
+        self._waiting.append((slot, job))
+        return False
 
     def _start(self) -> None:
         """Start the next trainings; a run that is already being trained waits for its record."""
@@ -186,9 +193,7 @@ class Pack:
         equals = [one for one in self._waiting if one[1].run_id == run_id]
         for slot, job in equals:
             self._waiting.remove((slot, job))
-            before = self._done
-            self._ask(slot)
-            if self._done > before:
+            if self._ask(slot):
                 self._show(slot)
 
     def _show(self, slot: _Slot) -> None:

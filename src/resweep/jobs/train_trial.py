@@ -107,7 +107,7 @@ def ask_store(
     _require_store(record, options.layout)
     found = prepare_and_answer(trial, options.layout, weights=options.wants_weights)
     if isinstance(found, Infeasible):
-        _infeasible(record, found.reason)
+        _infeasible(trial, record, found.reason)
         return None
     if options.keep != "none":  # before training, so that its weights are not pruned
         claim(found.run, trial.study, trial.phase, trial.trial)
@@ -131,8 +131,8 @@ def _require_store(record: Path, layout: Layout) -> None:
         )
 
 
-def _infeasible(record: Path, reason: str) -> bool:
-    log.warning("infeasible: %s", reason)
+def _infeasible(trial: Trial, record: Path, reason: str) -> bool:
+    log.warning("%s: infeasible: %s", trial.line, reason)
     write_own_record(record, Status.INFEASIBLE, reason)
     return False
 
@@ -258,7 +258,7 @@ class TrainingJob:
             # Several processes cannot start again after one of them failed.
             made = work() if processes else retry_once(work)
         except ConfigError as error:  # some errors are only found by building the model
-            return _infeasible(self.record, str(error))
+            return _infeasible(self.trial, self.record, str(error))
         return self._end(made)
 
     def _end(self, made: Path) -> bool:

@@ -1,6 +1,7 @@
 """Packs of real trainings: equal to trainings alone, whatever happens to some of them."""
 
 import json
+import logging
 import os
 import resource
 import signal
@@ -16,11 +17,12 @@ import torch
 
 from resweep.jobs.train_pack import Pack
 from resweep.machine.gpus import default_folder
+from resweep.machine.log_file import add_log_file
 from resweep.machine.signals import STOP
 from resweep.store import training_attempt
 from resweep.store.attempts import OUT_OF_MEMORY
 from resweep.systems.language.system import LanguageSystem
-from resweep.trials.pack import write_pack
+from resweep.trials.pack import Asked, write_pack
 from resweep.trials.trial import write_trial
 from tests.conftest import ROOT
 from tests.support.packs import STEPS, PackPlace
@@ -334,6 +336,25 @@ def test_a_bug_takes_no_other_along(
     failed = {"cost": [], "load": []}.get(where, [place.name(SIX[1])])
     assert list(ended["failed"]) == failed and ended["done"] == (not failed)
     assert place.steps_of(SIX[2]) == WHOLE
+
+
+def test_one_that_cannot_be_trained_is_named_and_not_in_the_store(place: PackPlace) -> None:
+    log_file = place.path / "p1.log"
+
+    def before(pack: Pack) -> None:
+        logging.getLogger().setLevel(logging.INFO)
+        add_log_file(log_file)
+
+    place.train(place.pack(SIX[0]))
+    pack = place.pack(*SIX[:3])
+    misfit = Asked(assignments={"model.n_head": 7}, stop=None)
+    pack = replace(pack, asked=(pack.asked[0], misfit, pack.asked[2]))
+    ended = place.train(pack, before=before)
+    assert ended["done"] and place.record(SIX[1])["status"] == "infeasible"
+    lines = log_file.read_text().splitlines()
+    (warning,) = [line for line in lines if " WARNING " in line]
+    assert place.name(SIX[1]) in warning and "n_head 7" in warning
+    assert [line.split()[3:6] for line in lines if "in the" in line] == [["1", "of", "3"]]
 
 
 def test_equal_trials_are_trained_once(place: PackPlace) -> None:

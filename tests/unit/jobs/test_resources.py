@@ -154,3 +154,28 @@ def test_a_pack_asks_for_its_workers_and_after_a_kill_for_fewer_with_more_memory
     assert after.mem_mb / 2 > GROWTH * before.mem_mb / 4  # of each worker
     assert needs(9, wanted, kills=9).cpus == 2
     assert needs(2, wanted).cpus == 4 and before.runtime >= needs(4, wanted).runtime
+
+
+def test_a_dry_run_does_not_ask_the_store(study: Study, asked: list, tmp_path: Path) -> None:
+    for phase in study.phases:
+        stage = phase.stages[0]
+        names = [name for pack in phase.packs[stage.name] for name in pack.names]
+        planned = JobNeeds(Layout(tmp_path), planning=lambda: True, clock=Clock())
+        assert planned.of(phase, stage, names, 1).cpus == min(len(names), phase.resources.workers)
+    assert asked == []
+
+
+@pytest.mark.parametrize(("trains", "gpus"), [([], 0), ([3], 1), ([0, 5], 1)])
+def test_a_pack_asks_for_what_trains(
+    trains: list[int], gpus: int, study: Study, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    phase, wanted = study.phase("sweep"), Resources(gpus=1)
+    names = phase.trials
+    one = estimate(CONFIG, None, wanted)
+    training = {names[position] for position in trains}
+    monkeypatch.setattr(
+        resources, "ask", lambda trial, *more: one if trial.trial in training else None
+    )
+    found = JobNeeds(Layout(tmp_path), clock=Clock()).of(phase, phase.stages[0], names, 1)
+    assert (found.gpus, found.cpus) == (gpus, max(1, len(trains)))
+    assert found == (combine([one] * len(trains), phase.resources) if trains else LINK)
