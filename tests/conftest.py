@@ -79,12 +79,13 @@ class Checkout:
         """Start a command in the checkout.
 
         Scripts and Snakemake are run by a warm process, which has imported what is slow; so are
-        those that the command calls.
+        those that a shell calls.
         """
         full = {**self.env, **(env or {})}
         if is_warm(command):
             return warm_process().start(command, self.path, full)
-        full["PATH"] = os.pathsep.join([str(warm_process().commands), full["PATH"]])
+        if command[0] == "bash":
+            full["PATH"] = os.pathsep.join([str(warm_process().commands), full["PATH"]])
         return subprocess.Popen(
             command,
             cwd=self.path,

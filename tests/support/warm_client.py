@@ -62,6 +62,8 @@ def receive(caller: socket.socket) -> Call:
     files = array.array("i")
     size = socket.CMSG_LEN(MOST_FILES * files.itemsize)
     head, rights, _, _ = caller.recvmsg(LENGTH, size)
+    if not head:
+        raise EOFError("the other side has ended")
     files.frombytes(rights[0][2])
     text = os.fsdecode(_read(caller, int.from_bytes(head, "big")))
     folder, parent, numbers, count, *parts = text.split("\0")

@@ -58,7 +58,8 @@ class Server:
         self.ready = selectors.DefaultSelector()
         self.ready.register(self.listener, selectors.EVENT_READ)
         self.ready.register(life, selectors.EVENT_READ)
-        self.running: dict[int, tuple[int, socket.socket]] = {}  # by handle: process, caller
+        self.running: dict[int, int] = {}  # handle -> process
+        self.callers: dict[int, socket.socket] = {}  # handle -> who called
 
     def serve(self) -> None:
         """Serve until the end of its life."""
@@ -70,30 +71,35 @@ class Server:
                     return
                 if key.fileobj is self.listener:
                     self.start(self.listener.accept()[0])
-                elif key.data is not None:  # who called is gone
+                elif key.data is None:
+                    self.end(key.fd)
+                elif self.callers.get(key.data) is key.fileobj:  # who called is gone
                     self.ready.unregister(key.fileobj)
                     signal.pidfd_send_signal(key.data, signal.SIGKILL)
-                else:
-                    self.end(key.fd)
 
     def start(self, caller: socket.socket) -> None:
         """Start a call."""
-        call = receive(caller)
+        try:
+            call = receive(caller)
+        except EOFError:  # who called was killed
+            caller.close()
+            return
         child = os.fork()
         if child == 0:
             caller.close()
             self.be_child(call)
         for _, file in call.files:
             os.close(file)
-        caller.sendall(child.to_bytes(LENGTH, "big"))
+        with contextlib.suppress(OSError):
+            caller.sendall(child.to_bytes(LENGTH, "big"))
         handle = os.pidfd_open(child)
-        self.running[handle] = child, caller
+        self.running[handle], self.callers[handle] = child, caller
         self.ready.register(handle, selectors.EVENT_READ)
         self.ready.register(caller, selectors.EVENT_READ, data=handle)
 
     def end(self, handle: int) -> None:
         """Report the end of a call."""
-        child, caller = self.running.pop(handle)
+        child, caller = self.running.pop(handle), self.callers.pop(handle)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         self.ready.unregister(handle)
         with contextlib.suppress(KeyError):
@@ -110,7 +116,7 @@ class Server:
             self.listener.close()
             os.close(self.life)
             self.ready.close()
-            for handle, (_, caller) in self.running.items():
+            for handle, caller in self.callers.items():
                 os.close(handle)
                 caller.close()
             code = self.run(call)

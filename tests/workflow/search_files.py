@@ -62,8 +62,8 @@ def audited(checkout: Checkout, study: str) -> dict[str, dict[str, int]]:
     """Return the counts of audit.py by phase and title."""
     output = checkout.run("python", "workflow/scripts/audit.py", study).stdout
     titles = ["trials", "in store", "started", "to train", "infeasible", "open", "steps", "tokens"]
-    table = output.replace(",", "").partition("tokens\n")[2]
-    rows = [line.split() for line in table.splitlines()[:-1]]
+    table = output.replace(",", "").partition("tokens\n")[2].partition("\ntotal ")[0]
+    rows = [line.split() for line in table.splitlines()]
     return {name: dict(zip(titles, map(int, counts), strict=True)) for name, *counts in rows}
 
 

@@ -13,7 +13,7 @@ from tests.workflow.test_rebuild import planned, trained_by
 pytestmark = pytest.mark.xdist_group("digests")  # they share what they build
 
 # What these make is named by content: other code does not make it again.
-NAMED_BY_CONTENT = {"train.py", "prepare_data.py"}
+NAMED_BY_CONTENT = {"train.py", "train_pack.py", "prepare_data.py"}
 TRACE = """
 import atexit, builtins, json, os, pathlib, sys
 
@@ -34,8 +34,13 @@ def write():
         file = pathlib.Path(os.environ["TRACE"], f"{script}-{os.getpid()}.json")
         file.write_text(json.dumps(sorted(found)))
 
+def leave(code, end=os._exit):
+    write()
+    end(code)
+
 builtins.__import__ = trace
 atexit.register(write)
+os._exit = leave  # how trainings end
 """
 Traced = tuple[Checkout, dict[str, set[str]]]
 
