@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGKILL
 
-from resweep.errors import GpuFull, Interrupted
+from resweep.errors import ConfigError, DataError, GpuFull, Interrupted, LockTimeout
 from resweep.jobs.forked_trainings import ForkedTrainings
 from resweep.jobs.job_log import line_of
 from resweep.jobs.options import JobOptions
@@ -30,7 +30,7 @@ from resweep.trials.trial import Trial, read_trial, require_unchanged, write_tri
 from resweep.wandb.follower import Follower
 
 # What another try cannot change.
-FINAL = ("ConfigError", "DataError", "LockTimeout")
+FINAL = tuple(kind.__name__ for kind in (ConfigError, DataError, LockTimeout))
 LACKS_MEMORY = (MemoryError.__name__, GpuFull.__name__)
 TRIES = 2
 
