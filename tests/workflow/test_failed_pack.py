@@ -32,3 +32,19 @@ def test_a_failed_pack_loses_links_and_no_result(built: Checkout) -> None:
     built.snakemake("--until", "train_sweep")
     assert {run for run, count in built.trainings().items() if count != before[run]} == {run_id}
     assert {path.stem for path in folder.glob("records/*") if path.exists()} == {good, bad}
+
+
+def test_a_pack_that_cannot_be_written_is_named(built: Checkout) -> None:
+    folder = built.path / "results/tiny/sweep"
+    shutil.rmtree(folder / "packs")
+    (folder / "packs").touch()  # a file where the folder should be
+    next(folder.glob("records/*")).unlink()
+
+    failed = built.snakemake(check=False)
+    assert failed.returncode != 0 and "Traceback" not in failed.stdout
+    errors = [line for line in failed.stdout.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and "results/tiny/sweep/packs" in errors[0]
+
+    (folder / "packs").unlink()
+    built.snakemake()
+    assert len(list(folder.glob("packs/*.json"))) == 1

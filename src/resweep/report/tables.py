@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from resweep.config import compose
+from resweep.config.nesting import split_path
 from resweep.errors import ConfigError, DamagedFile, Problem, ResweepError, StoreError
 from resweep.files import file_lock, write_atomically
 from resweep.json_files import read_json, write_json
@@ -160,10 +161,14 @@ def _filled(config: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, An
     """Return the leaves of a configuration, with gaps filled from another.
 
     Resolving a trial's configuration fills in some fields and empties those that it replaced (a
-    warmup fraction becomes steps), which may be the swept ones: neither has all values.
+    warmup fraction becomes steps), which may be the swept ones: neither has all values. A section
+    that is empty in one may have fields in the other, as that of a pretrained model's own settings.
     """
     known = {path: value for path, value in config.items() if value is not None}
-    return {**config, **other, **known}
+    filled = {**config, **other, **known}
+    inner = {tuple(split_path(path)[:-1]) for path in filled}
+    sections = {".".join(parts[:end]) for parts in inner for end in range(1, len(parts) + 1)}
+    return {path: value for path, value in filled.items() if path not in sections}
 
 
 def _store_rows(layout: Layout) -> list[Row]:

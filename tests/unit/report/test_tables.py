@@ -238,6 +238,16 @@ def test_what_resolving_fills_in_and_what_it_replaced_are_both_there(layout: Lay
         assert found["mine.extra"] == 1, table
 
 
+def test_a_section_that_resolving_fills_has_its_fields(tmp_path: Path) -> None:
+    llama = {f"model.{name}": Model.model_fields[name].default for name in GPT}
+    llama |= {"model.kind": "hf", "model.config": {"model_type": "llama", "rope": {}}}
+    layout = make_study(tmp_path, sweep=[Made("lll", llama, 2.0)], rerun=[])
+    run = Run(layout.run(run_id(layout, "sweep", "lll")))
+    write_config(run, {"model": {"kind": "hf", "config": {"rope": {"theta": 5}}}})
+    found = row(read(write_runs_table(layout)), "lll")
+    assert found["model.config.rope.theta"] == 5 and "model.config.rope" not in found
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"status": 5}'])
 def test_a_run_with_a_damaged_state_is_left_out_and_named(
     text: str, layout: Layout, caplog: pytest.LogCaptureFixture
