@@ -109,9 +109,9 @@ def test_kills_change_nothing(training: Training, expected: dict[str, bytes], co
         before = training.last_step() if kills else -1
         # Some are killed while they start, most at a random moment of the training.
         if kills % 5:
-            training.wait_beyond(max(before, 360 * kills // count) + chance.randrange(9), process)
+            training.wait_beyond(max(before, 300 * kills // count) + chance.randrange(9), process)
         else:
-            time.sleep(chance.random())
+            time.sleep(chance.random() / 20)
         assert process.poll() is None, "it ended before it was killed"
         process.kill()
         process.communicate()

@@ -49,10 +49,11 @@ def test_in_a_pack_they_are_what_they_are_alone(place: PackPlace, tmp_path: Path
 
 def test_two_train_at_once_and_never_three(place: PackPlace) -> None:
     def at_step(rate: float, step: int) -> None:
-        """Let the first two wait for each other."""
-        (place.path / f"begun-{rate}").touch()
-        while len(list(place.path.glob("begun-*"))) < 2:
-            os.sched_yield()
+        """Let the first two wait for each other, also after their first step."""
+        if step <= 2:
+            (place.path / f"begun-{step}-{rate}").touch()
+            while len(list(place.path.glob(f"begun-{step}-*"))) < 2:
+                os.sched_yield()
 
     assert place.train(place.pack(*SIX), at_step)["done"]
     order = [process for _, process, _ in place.steps()]
