@@ -147,6 +147,7 @@ class Server:
             for name in [name for name in sys.modules if name.partition(".")[0] == "resweep"]:
                 del sys.modules[name]
         if customized:
+            sys.modules.pop("sitecustomize", None)  # that of the system, as Debian has one
             importlib.import_module("sitecustomize")
         return run_main(file)
 
