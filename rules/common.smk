@@ -239,7 +239,7 @@ def train_job(study, phase, stage, pack, wildcards):
         words = ["train.py", "--trial", folder.trial(slot), "--record", folder.record(slot)]
         line = files.trial_line(phase, wildcards.trial)
     command = shlex.join(map(str, [*words, *options]))
-    content = train_content(phase, stage, pack, wildcards) if pack.is_alone else ""
-    if content:
+    if pack.is_alone and phase.is_known(stage):
+        content = files.trial_content(phase, stage, wildcards.trial)
         command += f" --content=@<(printf %s {shlex.quote(content)})"
     return {"line": line, "command": command}

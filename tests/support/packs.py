@@ -12,7 +12,7 @@ from resweep.config.nesting import nest
 from resweep.errors import Interrupted
 from resweep.jobs import forked_trainings
 from resweep.jobs.options import JobOptions
-from resweep.jobs.train_pack import Pack
+from resweep.jobs.train_pack import PackJob
 from resweep.jobs.train_trial import train_trial
 from resweep.machine.memory import JobMemory
 from resweep.machine.signals import watch_signals
@@ -77,7 +77,7 @@ class PackPlace:
         pack: PackFile,
         at_step: AtStep = _nothing,
         at_once: int = 2,
-        before: Callable[[Pack], None] = lambda pack: None,
+        before: Callable[[PackJob], None] = lambda pack: None,
         events: Path | None = None,
         **options: Any,
     ) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class PackPlace:
         def work() -> dict[str, Any]:
             signals = watch_signals()
             self._watch_steps(at_step)
-            job = Pack(pack, self.options(**options), at_once, lambda: bool(signals))
+            job = PackJob(pack, self.options(**options), at_once, lambda: bool(signals))
             if events is not None:
                 job._trainings.memory = JobMemory(events)
             before(job)

@@ -23,7 +23,7 @@ from resweep.command_line import count, file_path, positive
 from resweep.errors import Interrupted, run_command
 from resweep.jobs.job_log import report, show_log
 from resweep.jobs.options import JobOptions
-from resweep.jobs.train_pack import Pack
+from resweep.jobs.train_pack import PackJob
 from resweep.machine.children import end_now
 from resweep.machine.signals import SAVED_AND_STOPPED, end_with_parent, watch_signals
 from resweep.trials.pack import read_pack
@@ -38,7 +38,7 @@ def main() -> int:
     file, options = read_pack(arguments.pack), JobOptions.of(arguments)
     show_log(f"{file.study}/{file.phase}: ", options.log_file)
     at_once = max(1, options.cores // arguments.cpus)
-    pack = Pack(file, options, at_once, interrupted=lambda: bool(signals))
+    pack = PackJob(file, options, at_once, interrupted=lambda: bool(signals))
     try:
         return 0 if pack.train() else 1
     except Interrupted as error:

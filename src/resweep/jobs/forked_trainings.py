@@ -57,9 +57,6 @@ class ForkedTrainings:
     _children: Children = field(default_factory=Children)
     _asked_to_stop: bool = False
 
-    def __len__(self) -> int:
-        return len(self._children)
-
     def ask(
         self, trial: Trial, record: Path, options: JobOptions, follower: Follower
     ) -> TrainingJob | None:
@@ -140,6 +137,7 @@ class ForkedTrainings:
     def _load(self, job: TrainingJob) -> None:
         """Import what a training needs; what is imported already takes no time."""
         before = len(sys.modules)
+        import resweep.store.advance  # noqa: F401
         from resweep.training.clock import core_flops
 
         with contextlib.suppress(Exception):  # raised again in its child, and reported there

@@ -157,8 +157,7 @@ def estimate(config: Mapping[str, Any], data: Prepared | None, wanted: Resources
     """
     system = system_of(config)
     cost = system.cost(config, data)
-    training = system.schema.sections["training"].model_validate(config["training"])
-    assert isinstance(training, Training), "systems share the section, or subclass it"
+    training = system.training_of(config)
     flops = FLOPS["gpu" if wanted.gpus else "cpu"] * training.processes
     return Estimate(
         training=training,

@@ -51,7 +51,7 @@ class _Slot:
     at_once: int = 1
 
 
-class Pack:
+class PackJob:
     """Trains the trials of a pack.
 
     Args:

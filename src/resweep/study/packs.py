@@ -16,7 +16,6 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass
 from typing import Any
 
-from resweep.config.training_section import Training
 from resweep.machine.launch import is_wanted
 from resweep.systems.registry import system_of
 
@@ -125,9 +124,7 @@ def work_of(config: dict[str, Any], steps_of: Callable[[int], int]) -> Work:
     """
     system = system_of(config)
     try:
-        training = system.schema.sections["training"].model_validate(config["training"])
-        assert isinstance(training, Training), "systems share the section, or subclass it"
-        starts_processes = is_wanted(training)
+        starts_processes = is_wanted(system.training_of(config))
         horizon = system.steps_of(config, None)
         if not horizon:
             return Work(None, starts_processes)

@@ -25,6 +25,7 @@ from pydantic import TypeAdapter
 from resweep.config.metric import Logged, Metric
 from resweep.config.schema import Schema
 from resweep.config.section import Misfit, Section
+from resweep.config.training_section import Training
 from resweep.config.training_synonyms import TRAINING_SYNONYMS
 from resweep.data.store import Prepared
 from resweep.errors import DataError
@@ -221,6 +222,12 @@ class System(ABC):
     def count_parameters(self, config: Mapping[str, Any]) -> int | None:
         """Return the exact size of a resolved configuration's model; None if it must be built."""
         return None
+
+    def training_of(self, config: Mapping[str, Any]) -> Training:
+        """Return the `training` section of a configuration; raises ValueError."""
+        training = self.schema.sections["training"].model_validate(config["training"])
+        assert isinstance(training, Training), "systems share the section, or subclass it"
+        return training
 
     def steps_of(self, config: Mapping[str, Any], data: Prepared | None) -> int:
         """Return the horizon in optimizer steps; 0 if it depends on data not prepared yet."""

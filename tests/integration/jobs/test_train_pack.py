@@ -15,7 +15,7 @@ from threading import Event, Thread
 import pytest
 import torch
 
-from resweep.jobs.train_pack import Pack
+from resweep.jobs.train_pack import PackJob
 from resweep.machine.gpus import default_folder
 from resweep.machine.log_file import add_log_file
 from resweep.machine.signals import STOP
@@ -190,7 +190,7 @@ def test_a_gpu_that_others_fill_is_waited_for(
 
 
 def test_a_fork_that_fails_waits_for_one_that_ends(place: PackPlace) -> None:
-    def before(pack: Pack) -> None:
+    def before(pack: PackJob) -> None:
         usual = os.fork
 
         def fork() -> int:
@@ -223,7 +223,7 @@ def test_a_signal_to_the_pack_has_all_save(number: int, count: int, place: PackP
 
 
 def test_a_signal_during_a_fork_has_all_save(place: PackPlace) -> None:
-    def before(pack: Pack) -> None:
+    def before(pack: PackJob) -> None:
         own = os.getpid()
 
         def at_fork() -> None:
@@ -263,7 +263,7 @@ def test_a_signal_while_data_is_prepared_ends_that(
 def test_under_nohup_a_closed_terminal_stops_nothing(place: PackPlace) -> None:
     """It is sent to the children too."""
 
-    def before(pack: Pack) -> None:
+    def before(pack: PackJob) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def at_step(rate: float, step: int) -> None:
@@ -285,7 +285,7 @@ def test_the_parent_forks_without_threads_and_locks(
     monkeypatch.setattr(LanguageSystem, "prepare_data", prepare)
     seen = place.path / "forks"
 
-    def before(pack: Pack) -> None:
+    def before(pack: PackJob) -> None:
         own = os.getpid()
 
         def at_fork() -> None:
@@ -342,7 +342,7 @@ def test_a_bug_takes_no_other_along(
 def test_one_that_cannot_be_trained_is_named_and_not_in_the_store(place: PackPlace) -> None:
     log_file = place.path / "p1.log"
 
-    def before(pack: Pack) -> None:
+    def before(pack: PackJob) -> None:
         logging.getLogger().setLevel(logging.INFO)
         add_log_file(log_file)
 
@@ -380,7 +380,7 @@ def test_two_packs_that_want_the_same_runs_do_not_block_each_other(place: PackPl
 def test_without_a_scheduler_each_has_its_gpu(place: PackPlace) -> None:
     names = [f"test-{os.getpid()}-{index}" for index in "ab"]
 
-    def before(pack: Pack) -> None:
+    def before(pack: PackJob) -> None:
         os.environ.pop("SLURM_JOB_ID", None)
         os.environ.pop("CUDA_VISIBLE_DEVICES", None)
         os.environ["RESWEEP_GPUS"] = ",".join(names)
@@ -431,7 +431,6 @@ def fail(*arguments):
 for name in ("is_available", "device_count", "_lazy_init", "init", "current_device"):
     setattr(torch.cuda, name, fail)
 from resweep.jobs.forked_trainings import ForkedTrainings
-from resweep.store.advance import advance
 from resweep.systems.registry import find_system
 
 class Job:
@@ -440,8 +439,8 @@ class Job:
         config = {"model": eval(sys.argv[1])}
 
 job = Job()
-job.goal.system.load(job.goal.config)
 ForkedTrainings(lambda: False)._load(job)
+assert {"resweep.store.advance", "resweep.training.loop", "numpy.random"} <= sys.modules.keys()
 print(len(os.listdir("/proc/self/task")), "transformers" in sys.modules, "peft" in sys.modules)
 """
 HF = {"kind": "hf", "config": {"model_type": "llama"}}

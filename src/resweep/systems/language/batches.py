@@ -6,6 +6,7 @@ reads the same batches, with any number of processes.
 """
 
 import numpy as np
+from numpy.random import Generator, Philox
 
 from resweep.plurals import counted
 
@@ -50,7 +51,7 @@ class TrainBatches:
 
     def _epoch_starts(self, epoch: int) -> np.ndarray:
         if epoch != self._epoch:
-            random = np.random.Generator(np.random.Philox(key=[self.seed, epoch]))
+            random = Generator(Philox(key=[self.seed, epoch]))
             spare = len(self.tokens) - 1 - self.windows * self.context_length
             offset = random.integers(0, spare, endpoint=True)
             self._starts = random.permutation(self.windows) * self.context_length + offset
