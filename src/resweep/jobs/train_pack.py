@@ -214,7 +214,7 @@ class PackJob:
                 self.at_once = half
                 text += f"; at most {half} at once from now on"
             self._trainings.memory.forget()
-        # A signal to it alone, which saved, is no fault.
+        # A child that got a signal of its own has saved: the machine has no fault.
         if slot.tries == TRIES or error in (*FINAL, Interrupted.__name__):
             self.failed[slot.trial.trial] = text
             return

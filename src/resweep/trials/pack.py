@@ -18,11 +18,12 @@ from typing_extensions import TypedDict
 
 from resweep.canonical import digest
 from resweep.config import compose
+from resweep.errors import DamagedFile
 from resweep.json_files import read_json, write_json
 from resweep.trials.trial import Trial
 
 ID_LENGTH = 16
-_FIX = "delete it and run snakemake: it is written again"
+_FIX = "run snakemake: it is written again"
 
 
 class Asked(TypedDict):
@@ -103,9 +104,13 @@ class PackFile:
 
 
 def write_pack(path: Path, pack: PackFile) -> None:
-    """Write a pack's file, unless it is there."""
-    if not path.exists():
-        write_json(path, pack.content())
+    """Write a pack's file, unless it is there and undamaged."""
+    try:
+        if read_pack(path).id == pack.id:
+            return
+    except (FileNotFoundError, DamagedFile):
+        pass
+    write_json(path, pack.content())
 
 
 def read_pack(path: Path) -> PackFile:

@@ -1,6 +1,7 @@
 """The file of a pack: what is common once, and every trial as it was."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,15 @@ def test_what_is_not_a_pack_is_refused(text: str, tmp_path: Path) -> None:
     file.write_text(text)
     with pytest.raises(DamagedFile):
         read_pack(file)
+
+
+@pytest.mark.parametrize("damage", [lambda text: text[: len(text) // 2], lambda text: "{}"])
+def test_a_damaged_file_is_written_again(damage: Callable[[str], str], tmp_path: Path) -> None:
+    file = tmp_path / "pack.json"
+    write_pack(file, PACK)
+    before = file.stat().st_ino
+    write_pack(file, PACK)
+    assert file.stat().st_ino == before
+    file.write_text(damage(file.read_text()))
+    write_pack(file, PACK)
+    assert read_pack(file) == PACK
