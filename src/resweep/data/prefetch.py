@@ -1,4 +1,8 @@
-"""Batches prepared in the background while the previous step is computed."""
+"""Batches for a GPU prepared in the background while it computes the previous step.
+
+On a CPU there is no background: a thread would take its time from the cores that compute the step,
+and switching between the two costs more than making a small batch.
+"""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,7 +13,7 @@ from torch import Tensor
 
 
 class Prefetch:
-    """The batches of successive steps, each prepared while the previous one is trained on.
+    """The batches of successive steps; for a GPU each is prepared during the step before it.
 
     Args:
         batch_at: Returns the batch of a step, int64.
@@ -23,25 +27,23 @@ class Prefetch:
         self._batch_at = batch_at
         self._device = device
         self._most_steps = most_steps
-        self._thread = ThreadPoolExecutor(1, "prefetch", _choose_gpu, (device,))
+        self._thread: ThreadPoolExecutor | None = None
+        if device.type == "cuda":
+            # By default each thread pins memory through the first GPU.
+            self._thread = ThreadPoolExecutor(1, "prefetch", torch.cuda.set_device, (device,))
         self._ready: tuple[int, Future[Tensor]] | None = None
 
     def at(self, step: int) -> Tensor:
         """Return the batch of a step, on the device; without waiting if steps are in order."""
+        if self._thread is None:
+            return torch.from_numpy(self._batch_at(step)).to(self._device)
         if self._ready is None or self._ready[0] != step:
-            self._ready = (step, self._thread.submit(self._make, step))
+            self._ready = (step, self._thread.submit(self._pin, step))
         batch = self._ready[1].result()
         self._ready = None
         if step + 1 < self._most_steps:
-            self._ready = (step + 1, self._thread.submit(self._make, step + 1))
+            self._ready = (step + 1, self._thread.submit(self._pin, step + 1))
         return batch.to(self._device, non_blocking=True)
 
-    def _make(self, step: int) -> Tensor:
-        batch = torch.from_numpy(self._batch_at(step))
-        return batch.pin_memory() if self._device.type == "cuda" else batch
-
-
-def _choose_gpu(device: torch.device) -> None:
-    """Make a thread pin memory through its GPU: by default each thread uses the first one."""
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
+    def _pin(self, step: int) -> Tensor:
+        return torch.from_numpy(self._batch_at(step)).pin_memory()

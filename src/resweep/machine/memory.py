@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _VALUE = struct.Struct("d")
-PART_OF_TIME = 0.01  # that measuring may take: walking the pages of a process takes milliseconds
+PART_OF_TIME = 0.005  # that measuring may take: walking the pages of a process takes milliseconds
 EVENTS = Path("/proc/vmstat")
 
 

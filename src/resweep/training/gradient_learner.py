@@ -152,14 +152,16 @@ class GradientLearner:
 
     def _accumulate(self, rows: Tensor, first_row: int, count: int) -> Tensor:
         self.engine.begin()
-        seed = derive_seed(self.training.seed, "dropout", self.step)
-        keys = to_device(sample_keys(seed, first_row, len(rows)), self.device)
+        dropout = self.objective.sample_keys
+        if dropout is not None:
+            seed = derive_seed(self.training.seed, "dropout", self.step)
+            keys = to_device(sample_keys(seed, first_row, len(rows)), self.device)
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         with matmul_precision(self.device, self.training.precision):
             for first in range(0, len(rows), self.micro_batch):
                 part = rows[first : first + self.micro_batch]
-                if self.objective.sample_keys is not None:
-                    self.objective.sample_keys.set(keys[first : first + self.micro_batch])
+                if dropout is not None:
+                    dropout.set(keys[first : first + self.micro_batch])
                 last = first + len(part) == len(rows)
                 total += self.engine.accumulate(part, len(part) / count, last)
         return total

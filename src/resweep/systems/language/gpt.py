@@ -170,7 +170,8 @@ class GPT(LanguageModel):
         self.section = section
         self.vocab_size = vocab_size
         self.context_length = section.context_length
-        self.sample_keys = SampleKeys()
+        keys = SampleKeys()
+        self.sample_keys = keys if section.dropout else None
         self.transformer = Transformer(
             vocab_size,
             section.context_length,
@@ -179,7 +180,7 @@ class GPT(LanguageModel):
             section.n_head,
             section.dropout,
             section.bias,
-            self.sample_keys,
+            keys,
         )
         self.note_shapes()
 

@@ -33,7 +33,6 @@ from resweep.systems.language.initialization_section import Initialization
 from resweep.systems.language.language_model import LanguageModel
 from resweep.systems.language.masked_attention import DROPPING, require_no_other_dropout, use_keys
 from resweep.systems.language.model_section import Model
-from resweep.training.dropout import SampleKeys
 
 # Names that config classes accept although they are not fields.
 ALSO_KNOWN = frozenset({"rope_theta", "rope_scaling", "partial_rotary_factor", "n_ctx"})
@@ -131,7 +130,7 @@ class HfModel(LanguageModel):
                 raise _problem("config.model_type", kind, hint) from None
         self.add_adapters()
         self.note_shapes()
-        self.sample_keys = SampleKeys()
+        self.sample_keys = None
         if max(section.dropout, section.lora_dropout) > 0:
             self.sample_keys = use_keys(self.hf, section.dropout)
             require_no_other_dropout(self.hf, self.sample_keys)

@@ -18,13 +18,13 @@ class LanguageModel(nn.Module, ABC):
     Attributes:
         vocab_size: Number of tokens.
         context_length: Tokens per sequence.
-        sample_keys: Keys of the dropout masks of the next forward.
+        sample_keys: Keys of the dropout masks of the next forward; None without dropout.
         shapes: Of all parameters by name, as built; an engine may shard them.
     """
 
     vocab_size: int
     context_length: int
-    sample_keys: SampleKeys
+    sample_keys: SampleKeys | None
     shapes: dict[str, torch.Size]
 
     def note_shapes(self) -> None:
