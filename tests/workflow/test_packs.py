@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from tests.conftest import ROOT, Checkout, tiny_study
 from tests.support.packs import MEASURED
 
 COUNTED = ROOT / "tests/support/counted"
+PACKS = ("train_sweep_p1", "train_sweep_p2")
 TRAIN = ("snakemake", "--cores", "2", "--until", "train_sweep")
 STEPS, SAVED_EACH = 80, 10
+SOME = 2 * STEPS  # lines of the first two trainings, if they run together
 CRASHES_AT = 3
 RATES = [1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 3e-3, 5e-3, 8e-3]
 KILLED = 20.0  # seconds after which nothing of what was killed is left; one on an idle machine
@@ -33,7 +36,7 @@ class PackCheckout:
         self.path = checkout.path
 
     @classmethod
-    def new(cls, path: Path) -> "PackCheckout":
+    def new(cls, path: Path, **resources: Any) -> "PackCheckout":
         """An untrained one in a folder."""
         made = Checkout.new(path / "checkout")
         shutil.copytree(COUNTED, made.path / "src/resweep/systems/counted")
@@ -44,7 +47,7 @@ class PackCheckout:
             | {f"training.{name}": value for name, value in changes.items()}
             | {"model.dropout": 0.1},
             phases=[{"name": "sweep", "kind": "sweep", "sweep": "rates"}],
-            resources={"gpus": 0},
+            resources={"gpus": 0, **resources},
         )
         packed = cls(made)
         packed.sweep(RATES)
@@ -110,10 +113,43 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> PackCheckout:
 
 def test_eight_trials_on_two_cores_run_two_at_once(calm: PackCheckout) -> None:
     order = [process for _, process, _ in calm.steps()]
+    assert (len(set(order)), most_at_once(order), len(order)) == (8, 2, 8 * STEPS)
+
+
+def most_at_once(order: Sequence[int]) -> int:
+    """Return how many processes trained at once, given those of all steps in their order."""
     first = {process: order.index(process) for process in order}
     last = {process: position for position, process in enumerate(order)}
-    most = max(sum(first[p] <= at <= last[p] for p in first) for at in range(len(order)))
-    assert (len(first), most, len(order)) == (8, 2, 8 * STEPS)
+    return max(sum(first[p] <= at <= last[p] for p in first) for at in range(len(order)))
+
+
+@pytest.mark.parametrize("workers", [1, 8])
+def test_two_packs_of_one_call_share_its_cores(workers: int, tmp_path: Path) -> None:
+    """Two packs of one worker each run at once; two of many workers one after the other."""
+    packed = PackCheckout.new(tmp_path, pack=4, workers=workers)
+    (packed.path / "together").write_text("2")
+    done = packed.checkout.run("snakemake", "--cores", "2", "--until", *PACKS)
+    order = [process for _, process, _ in packed.steps()]
+    assert (len(set(order)), most_at_once(order), len(order)) == (8, 2, 8 * STEPS), done.stdout
+    halves = [
+        {rate for rate, *_ in packed.steps()[:SOME]} & set(RATES[at : at + 4]) for at in (0, 4)
+    ]
+    assert all(halves) == (workers == 1)
+
+
+def test_a_full_store_has_the_packs_of_an_empty_one(tmp_path: Path) -> None:
+    empty = PackCheckout.new(tmp_path, pack=3)
+    rules = empty.checkout.run("snakemake", "--list-rules").stdout.split()
+    packs = [rule for rule in rules if rule.startswith("train_sweep")]
+    assert packs == ["train_sweep_p1", "train_sweep_p2", "train_sweep_p3"]
+    done = empty.checkout.run("snakemake", "--cores", "2", "--until", *packs)
+    files = sorted((empty.path / "results/tiny/sweep/packs").iterdir())
+    assert len(empty.records()) == 8 and len(files) == 3, done.stdout
+    assert empty.checkout.run("snakemake", "--list-rules").stdout.split() == rules
+    shutil.rmtree(empty.path / "results/tiny")  # the store stays, and is full
+    empty.checkout.run("snakemake", "--cores", "2", "--until", *packs)
+    assert sorted((empty.path / "results/tiny/sweep/packs").iterdir()) == files
+    assert len(empty.steps()) == 8 * STEPS
 
 
 def test_what_the_store_lacks_is_trained_alone(calm: PackCheckout, tmp_path: Path) -> None:
