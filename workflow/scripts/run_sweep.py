@@ -30,6 +30,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from resweep.agents.base_study import find_base_study
 from resweep.agents.sweep_study import SweepStudy, create_sweep, find_sweep, read_changes
 from resweep.agents.worker import Worker
 from resweep.command_help import HelpFormatter
@@ -44,8 +45,8 @@ from resweep.machine.signals import SAVED_AND_STOPPED, watch_signals
 from resweep.paths import Layout
 from resweep.plurals import counted
 from resweep.report.equal_trials import equal_trials_lines
-from resweep.study.find import find_named_study
 from resweep.sweep import load_sweep
+from resweep.systems.registry import system_names
 from resweep.trials.trial import Trial
 from resweep.wandb.follower import Follower
 
@@ -53,6 +54,7 @@ OF_WORKERS = ("device",)
 OF_NEW_SWEEPS = (
     "create_only",
     "study",
+    "system",
     "set",
     "project",
     "entity",
@@ -97,7 +99,7 @@ def create(arguments: argparse.Namespace, layout: Layout) -> SweepStudy:
     given = {"project": arguments.project, "entity": arguments.entity, "wandb": arguments.wandb}
     return create_sweep(
         arguments.sweep_config,
-        find_named_study(arguments.study, arguments.config_dir),
+        find_base_study(arguments.sweep_config, arguments.study, arguments.config_dir),
         arguments.config_dir,
         layout,
         changes=read_changes(arguments.set),
@@ -110,6 +112,7 @@ def create(arguments: argparse.Namespace, layout: Layout) -> SweepStudy:
         own=arguments.own,
         round_size=arguments.round_size,
         trials=arguments.count,
+        system=arguments.system,
     )
 
 
@@ -218,8 +221,10 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     add(
         "--study",
         type=plain_text,
-        help="study whose base and settings to use (that of config/config.yaml)",
+        help="study whose base and settings to use (that of the folder of the sweep file's "
+        "program, else of config/config.yaml)",
     )
+    add("--system", choices=system_names(), help="what to train (what that study trains)")
     add(
         "--set",
         type=plain_text,
