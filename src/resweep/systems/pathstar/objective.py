@@ -45,7 +45,7 @@ class PathStarObjective(Objective):
         self.training = training
         self.parent = parent
         rows = [data.rows("edges"), data.rows("paths")]
-        self.rows = np.concatenate(rows).astype(np.int64)
+        self.rows = np.concatenate(rows)
         examples = Examples.of(self.format.data)
         seen = np.repeat([1, examples.repeats], [len(part) for part in rows])
         self.order = np.repeat(np.arange(len(self.rows)), seen)  # of an epoch, before shuffling
@@ -83,7 +83,8 @@ class PathStarObjective(Objective):
         positions = np.arange(step * self.rows_per_step, (step + 1) * self.rows_per_step)
         epochs, within = np.divmod(positions, len(self.order))
         parts = [(int(epoch), within[epochs == epoch]) for epoch in np.unique(epochs)]
-        return self.rows[np.concatenate([self._order_of(epoch)[part] for epoch, part in parts])]
+        chosen = np.concatenate([self._order_of(epoch)[part] for epoch, part in parts])
+        return self.rows[chosen].astype(np.int64)
 
     def _draw_order(self, epoch: int) -> np.ndarray:
         random = np.random.Generator(np.random.Philox(key=[self.training.seed, epoch]))

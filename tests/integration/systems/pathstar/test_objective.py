@@ -30,7 +30,7 @@ def plain_targets(row, objective):
 def test_over_an_epoch_the_loss_is_the_mean_over_counted_tokens(loss_on, smoothing, tmp_path):
     changes = {"training__loss_on": loss_on, "training__label_smoothing": smoothing}
     _, objective = make_learner(tmp_path, training__batch_size=None, **changes)
-    rows = objective.rows[objective.order]
+    rows = objective.rows[objective.order].astype(np.int64)
     targets = torch.tensor([plain_targets(row, objective) for row in rows])
     logits = objective.model(torch.from_numpy(rows[:, :-1]))
     plain = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), label_smoothing=smoothing)
