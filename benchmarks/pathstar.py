@@ -46,8 +46,9 @@ class BareBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(rows, tokens, width) -> the same."""
         rows, tokens, _ = x.shape
-        heads = self.qkv(self.norms[0](x)).view(rows, tokens, 3, HEADS, -1).permute(2, 0, 3, 1, 4)
-        y = F.scaled_dot_product_attention(*heads, is_causal=True)
+        heads = self.qkv(self.norms[0](x)).view(rows, tokens, 3, HEADS, -1)
+        q, k, v = heads.permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.out(y.transpose(1, 2).flatten(2))
         return x + self.down(F.gelu(self.up(self.norms[1](x)), approximate="tanh"))
 
