@@ -186,6 +186,12 @@ def test_the_system_of_the_study_may_be_said_twice_and_no_other_be_set(config):
     assert_problem(problem, "system", "blobs", "language")
 
 
+def test_a_field_by_two_of_its_names_is_refused(config):
+    folder = config(study_text(set={"max_steps": 5, "training.max_steps": 6}))
+    problem = problem_of(load, folder)
+    assert problem.key == "training.max_steps" and "max_steps" in problem.hint
+
+
 def test_a_sweep_over_systems_is_refused(config):
     for key in ("system", "system.name"):
         problem = problem_of(load, config(with_sweep(f"{key}: {{value: language}}")))

@@ -8,6 +8,7 @@ to it, and guessing is right once in `graph_d`.
 import math
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from resweep.config.metric import Logged, Metric, MetricGoal
 from resweep.config.run_section import RunSection
 from resweep.config.section import MOST_SIZE, Misfit
 from resweep.data.store import Prepared
-from resweep.systems.language.cost import BYTES_PER_PARAMETER, BYTES_PER_SNAPSHOT
+from resweep.systems.language.cost import estimate_cost
 from resweep.systems.language.size import count_parameters
 from resweep.systems.language.synonyms import SYNONYMS
 from resweep.systems.language.system import DROPOUT_RECIPE
@@ -183,26 +184,15 @@ class PathStarSystem(System):
         return Examples.of(Data.model_validate(config["data"]))
 
     def cost(self, config: Mapping[str, Any], data: Prepared | None) -> Cost:
-        """Estimate the cost from the settings alone."""
+        """Estimate it as of a language model, from the settings alone."""
         known = Format(Data.model_validate(config["data"]))
         section = language_model(Model.model_validate(config["model"]), known)
-        training = config["training"]
-        parameters = count_parameters(section, known.vocab_size)
-        batch = self._batch_size(config)
-        rows = batch * training["gradient_accumulation_steps"]
-        micro = min(n for n in (batch, training["max_gpu_batch_size"]) if n)
-        # As for language models: 16 vectors of the width per token and layer, logits twice.
-        floats = 16 * section.n_layer * section.n_embd + 3 * known.vocab_size
-        activations = 4 * floats * micro * section.context_length
-        snapshot = BYTES_PER_SNAPSHOT
-        if training["save_gradients"]:
-            snapshot += 4 * (1 + 2 * (training["gradient_samples"] or 0))
-        return Cost(
-            step_flops=6.0 * parameters * rows * section.context_length,
-            step_units=rows,
-            process_bytes=BYTES_PER_PARAMETER * parameters + activations,
-            snapshot_bytes=snapshot * parameters,
-        )
+        given = {**config["training"], "batch_size": self._batch_size(config)}
+        training = PathStarTraining.model_validate(given)
+        cost = estimate_cost(section, training, known.vocab_size)
+        rows = training.examples_per_step
+        assert rows is not None, "the batch size was filled in"
+        return replace(cost, step_units=rows)
 
     def count_parameters(self, config: Mapping[str, Any]) -> int | None:
         """Return the size of the model."""
