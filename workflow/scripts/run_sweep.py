@@ -35,7 +35,7 @@ from resweep.agents.sweep_study import SweepStudy, create_sweep, find_sweep, rea
 from resweep.agents.worker import Worker
 from resweep.command_help import HelpFormatter
 from resweep.command_line import file_path, plain_text, positive
-from resweep.errors import Interrupted, run_command
+from resweep.errors import ConfigError, Interrupted, Problem, run_command
 from resweep.jobs.forked_trainings import ForkedTrainings
 from resweep.jobs.options import JobOptions, device
 from resweep.machine.gpus import lease_gpu
@@ -56,8 +56,6 @@ OF_NEW_SWEEPS = (
     "study",
     "system",
     "set",
-    "project",
-    "entity",
     "wandb",
     "metric",
     "goal",
@@ -144,6 +142,11 @@ def log_warnings(sweep: SweepStudy) -> None:
 
 def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> int:
     """Be a worker; returns the exit code."""
+    for name in ("project", "entity"):
+        given, known = getattr(arguments, name), sweep.tracking[name]
+        if given is not None and given != known:
+            hint = f"sweep {sweep.id} has {known or 'none'}; leave the option out"
+            raise ConfigError(Problem("command line", f"--{name}", given, hint))
     signals = watch_signals()
     options = JobOptions(
         results=layout.root,
@@ -233,8 +236,8 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
         metavar="NAME=VALUE",
         help="values that override that base, and what the sweep file has under value:",
     )
-    add("--project", type=plain_text, help="W&B project")
-    add("--entity", type=plain_text, help="W&B user or team")
+    add("--project", type=plain_text, help="W&B project; of a sweep to join, the one it has")
+    add("--entity", type=plain_text, help="W&B user or team; the same")
     add("--wandb", choices=("offline", "online", "disabled"), help="W&B mode (the study's)")
     add("--metric", type=plain_text, help="rank by this metric instead of the sweep file's")
     add("--goal", choices=("minimize", "maximize"), help="direction of that metric")

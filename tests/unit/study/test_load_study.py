@@ -258,6 +258,15 @@ def test_the_command_line_overrides_a_constant_of_a_sweep(config):
     assert load(folder, {"beta2": 0.75}).phase("sweep").config["training"]["beta2"] == 0.75
 
 
+def test_a_length_that_is_set_above_a_sweep_replaces_its_other_length(config):
+    folder = config(with_sweep("learning_rate: {values: [0.1, 0.2]}, num_epochs: {value: 7}"))
+    study = load(folder, {"training.max_steps": 5})
+    assert study.phases[0].config["training"]["max_steps"] == 5
+    swept = config(with_sweep("num_epochs: {values: [7, 8]}"))
+    problem = problem_of(load, swept, {"training.max_steps": 5})
+    assert_problem(problem, "training.num_epochs", None, "training.max_steps", file="lr.yaml")
+
+
 def test_unknown_hyperparameters_reach_the_trials(config):
     swept = with_sweep("my_gain: {values: [1, 2]}, model.rope: {values: [true]}")
     phases = yaml12.parse(FILES["studies/mine.yaml"])["phases"][:1]

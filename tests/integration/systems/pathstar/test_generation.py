@@ -10,8 +10,10 @@ from tests.support.pathstar import make_learner
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("layers", [1, 3])
 def test_kept_keys_and_values_do_not_change_what_is_generated(layers, bias, tmp_path):
-    learner, objective = make_learner(tmp_path, model__n_layer=layers, model__bias=bias)
-    for _ in range(80):
+    learner, objective = make_learner(
+        tmp_path, model__n_layer=layers, model__bias=bias, training__max_steps=900
+    )
+    for _ in range(150):
         learner.train_step()
     objective.model.eval()
     known = objective.format
