@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import mup, saves, throughput
+from benchmarks import mup, pathstar, saves, throughput
 from benchmarks.gpu import command as gpu
 from benchmarks.packs import command as packs
 from benchmarks.search import command as search
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "saves": saves.measure,
     "packs": lambda: packs.main([]),
     "mup": mup.main,
+    "pathstar": pathstar.measure,
     "gpu": gpu.measure,
     "search": lambda: search.main([]),
 }

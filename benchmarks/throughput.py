@@ -41,7 +41,12 @@ def train(max_steps: int, log_steps: int, folder: Path) -> dict[int, float]:
         *("--trial", str(folder / "t.yaml"), "--record", str(folder / "t.json")),
     ]
     subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
-    (timing,) = folder.glob("runs/*/timing.jsonl")
+    return cpu_by_step(folder)
+
+
+def cpu_by_step(results: Path) -> dict[int, float]:
+    """CPU seconds of the process by step, of the one run in a results folder."""
+    (timing,) = results.glob("runs/*/timing.jsonl")
     lines = [json.loads(line) for line in timing.read_text().splitlines()]
     return {line["step"]: line["cpu_seconds"] for line in lines}
 

@@ -1,8 +1,9 @@
-"""The tables of fields in docs/configuration.md, made of the pydantic models.
+"""The tables of fields in the pages of docs/, made of the pydantic models.
 
 python docs/fields.py
 
-rewrites them between their marks; a test fails while they are out of date.
+rewrites them between their marks; a test fails while they are out of date. Of a kind of phase, or a
+system's section of training, a table has what is not in the shared one.
 """
 
 import json
@@ -15,13 +16,15 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from resweep.config.section import LABEL, LARGEST, MOST, MOST_SIZE
+from resweep.config.training_section import Training
 from resweep.study.kinds.registry import KINDS, kind_name
 from resweep.study.phase_file import PhaseFile
 from resweep.study.schema import Publish, Resources, Score, Tracking
 from resweep.study.study_file import StudyFile
 from resweep.systems.registry import find_system
 
-PAGE = Path(__file__).parent / "configuration.md"
+PAGES = sorted(Path(__file__).parent.glob("*.md"))
+PATHSTAR = find_system("pathstar").sections
 MODELS: dict[str, type[BaseModel]] = {
     "study": StudyFile,
     "phase": PhaseFile,
@@ -31,6 +34,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "publish": Publish,
     "resources": Resources,
     **find_system().sections,
+    **{f"pathstar_{name}": PATHSTAR[name] for name in ("data", "model", "training")},
 }
 BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 NAMES = {
@@ -54,14 +58,15 @@ def with_tables(text: str) -> str:
 
 
 def table(model: type[BaseModel]) -> str:
-    """Lay the fields of a model out: name, type, default, meaning; of a kind of phase its own."""
+    """Lay the fields of a model out: name, type, default, meaning."""
     schema = model.model_json_schema()
     lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
     common = PhaseFile.model_fields if model in KINDS else {}
+    shared = Training.model_fields if model is not Training and issubclass(model, Training) else {}
     for name, field in schema["properties"].items():
-        if name in common:
-            continue
         info = model.model_fields[name]
+        if name in common or repr(shared.get(name)) == repr(info):
+            continue
         label = " *" if LABEL in info.metadata else ""
         kind = ", ".join([_type(field), *dict.fromkeys(_bounds(info.annotation, info.metadata))])
         default = "required"
@@ -104,4 +109,5 @@ def _bounds(annotation: Any, marks: Iterable[Any]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(with_tables(PAGE.read_text()))
+    for page in PAGES:
+        page.write_text(with_tables(page.read_text()))

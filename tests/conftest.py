@@ -23,7 +23,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 os.environ["OMP_NUM_THREADS"] = "1"
 # No test cuts the power: waiting for disks was half of the time of those that write files.
 os.fsync = lambda _: None
-WORKFLOW = ("Snakefile", "rules", "workflow", "config", "profiles", "envs", "src")
+WORKFLOW = ("Snakefile", "rules", "workflow", "config", "profiles", "envs", "src", "examples")
+GENERATED = ("results", "logs", ".snakemake")  # in a folder of examples/
 Process = Running | subprocess.Popen[str]
 
 
@@ -41,8 +42,8 @@ class Checkout:
             source = ROOT / name
             if source.is_dir():
                 # Compiled modules too, which have the dates of their sources.
-                ignore = shutil.ignore_patterns("*.pyc.*", "*.egg-info")
-                shutil.copytree(source, path / name, ignore=ignore)
+                ignore = shutil.ignore_patterns("*.pyc.*", "*.egg-info", *GENERATED)
+                shutil.copytree(source, path / name, symlinks=True, ignore=ignore)
             else:
                 shutil.copy(source, path / name)
         return cls(path)

@@ -22,6 +22,7 @@ from types import ModuleType
 import pytest
 
 from tests.conftest import ROOT, Checkout
+from tests.support.home import Home
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TUTORIAL = ROOT / "docs/tutorial.md"
@@ -62,8 +63,13 @@ def commands() -> list[str]:
         if page == TUTORIAL:
             continue
         for block in blocks(page, "sh"):
+            home: list[str] = []
             for line in block.replace("\\\n", " ").splitlines():
                 words = shlex.split(line, comments=True)
+                if words[:1] == ["cd"]:  # the rest of the block is run there
+                    home = [*words, "&&"]
+                    continue
+                words = [*home, *words] if words else []
                 if words == ["snakemake"]:
                     words.append("-n")  # as it would be planned
                 if words:
@@ -153,7 +159,19 @@ def check_pytest(place: Checkout, words: list[str]) -> None:
     """Its paths are checked with all others."""
 
 
+def check_home(place: Checkout, words: list[str]) -> None:
+    """A command in a folder of examples/, which has tests of its own: what it calls is there."""
+    _, folder, _, *called = words
+    home = Home.of(place, Path(folder).name)
+    if called[0] == "snakemake":
+        assert "Job stats:" in home.run(*called, "--dry-run").stdout
+    else:
+        script = called[1] if called[0].startswith("python") else called[0]
+        assert (home.path / script).is_file()
+
+
 KINDS = {
+    r"cd examples/\w+ ": check_home,
     r"snakemake\b": check_snakemake,
     r"python (workflow/scripts|docs)/\w+\.py\b": check_script,
     r"python tests/slurm/cluster\.py\b": check_script,
@@ -216,10 +234,11 @@ def script_of_docs(name: str) -> ModuleType:
 
 def test_tables_of_fields_are_those_of_the_models() -> None:
     fields = script_of_docs("fields")
-    page = fields.PAGE.read_text()
-    assert page.splitlines() == fields.with_tables(page).splitlines(), "python docs/fields.py"
+    pages = [page.read_text() for page in fields.PAGES]
+    for page in pages:
+        assert page.splitlines() == fields.with_tables(page).splitlines(), "python docs/fields.py"
     for model in fields.MODELS:
-        assert f"<!-- fields: {model} -->" in page
+        assert any(f"<!-- fields: {model} -->" in page for page in pages)
 
 
 def test_every_script_says_how_it_is_called() -> None:

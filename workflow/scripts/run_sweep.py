@@ -30,11 +30,12 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from resweep.agents.base_study import find_base_study
 from resweep.agents.sweep_study import SweepStudy, create_sweep, find_sweep, read_changes
 from resweep.agents.worker import Worker
 from resweep.command_help import HelpFormatter
 from resweep.command_line import file_path, plain_text, positive
-from resweep.errors import Interrupted, run_command
+from resweep.errors import ConfigError, Interrupted, Problem, run_command
 from resweep.jobs.forked_trainings import ForkedTrainings
 from resweep.jobs.options import JobOptions, device
 from resweep.machine.gpus import lease_gpu
@@ -44,8 +45,8 @@ from resweep.machine.signals import SAVED_AND_STOPPED, watch_signals
 from resweep.paths import Layout
 from resweep.plurals import counted
 from resweep.report.equal_trials import equal_trials_lines
-from resweep.study.find import find_named_study
 from resweep.sweep import load_sweep
+from resweep.systems.registry import system_names
 from resweep.trials.trial import Trial
 from resweep.wandb.follower import Follower
 
@@ -53,9 +54,8 @@ OF_WORKERS = ("device",)
 OF_NEW_SWEEPS = (
     "create_only",
     "study",
+    "system",
     "set",
-    "project",
-    "entity",
     "wandb",
     "metric",
     "goal",
@@ -97,7 +97,7 @@ def create(arguments: argparse.Namespace, layout: Layout) -> SweepStudy:
     given = {"project": arguments.project, "entity": arguments.entity, "wandb": arguments.wandb}
     return create_sweep(
         arguments.sweep_config,
-        find_named_study(arguments.study, arguments.config_dir),
+        find_base_study(arguments.sweep_config, arguments.study, arguments.config_dir),
         arguments.config_dir,
         layout,
         changes=read_changes(arguments.set),
@@ -110,6 +110,7 @@ def create(arguments: argparse.Namespace, layout: Layout) -> SweepStudy:
         own=arguments.own,
         round_size=arguments.round_size,
         trials=arguments.count,
+        system=arguments.system,
     )
 
 
@@ -141,6 +142,11 @@ def log_warnings(sweep: SweepStudy) -> None:
 
 def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> int:
     """Be a worker; returns the exit code."""
+    for name in ("project", "entity"):
+        given, known = getattr(arguments, name), sweep.tracking[name]
+        if given is not None and given != known:
+            hint = f"sweep {sweep.id} has {known or 'none'}; leave the option out"
+            raise ConfigError(Problem("command line", f"--{name}", given, hint))
     signals = watch_signals()
     options = JobOptions(
         results=layout.root,
@@ -218,8 +224,10 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     add(
         "--study",
         type=plain_text,
-        help="study whose base and settings to use (that of config/config.yaml)",
+        help="study whose base and settings to use (that of the folder of the sweep file's "
+        "program, else of config/config.yaml)",
     )
+    add("--system", choices=system_names(), help="what to train (what that study trains)")
     add(
         "--set",
         type=plain_text,
@@ -228,8 +236,8 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
         metavar="NAME=VALUE",
         help="values that override that base, and what the sweep file has under value:",
     )
-    add("--project", type=plain_text, help="W&B project")
-    add("--entity", type=plain_text, help="W&B user or team")
+    add("--project", type=plain_text, help="W&B project; of a sweep to join, the one it has")
+    add("--entity", type=plain_text, help="W&B user or team; the same")
     add("--wandb", choices=("offline", "online", "disabled"), help="W&B mode (the study's)")
     add("--metric", type=plain_text, help="rank by this metric instead of the sweep file's")
     add("--goal", choices=("minimize", "maximize"), help="direction of that metric")

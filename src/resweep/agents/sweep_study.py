@@ -31,6 +31,7 @@ from resweep.study.study_file import read_study_file
 from resweep.sweep import load_sweep
 from resweep.sweep.load import read_content
 from resweep.systems.registry import system_of
+from resweep.systems.system import DEFAULT
 
 PHASE = "sweep"
 KEPT = (
@@ -45,6 +46,7 @@ KEPT = (
     "resources",
     "tolerate_failures",
 )
+OF_SYSTEM = ("system", "base", "set", "own", "score")
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,7 @@ def create_sweep(
     own: Sequence[str],
     round_size: int | None,
     trials: int | None,
+    system: str | None = None,
 ) -> SweepStudy:
     """Make the study around a sweep file, or find it again.
 
@@ -167,6 +170,8 @@ def create_sweep(
         own: Names of the user's own hyperparameters, besides the base study's.
         round_size: Trials of a round of a Bayesian sweep, or None.
         trials: How many; None: the sweep file's number.
+        system: What is trained; None: what the base study trains. Of a study that trains another
+            one, only what does not depend on the system is used.
 
     Raises:
         ConfigError: All errors of the sweep file and of what it builds on; no files remain then.
@@ -177,7 +182,11 @@ def create_sweep(
         raise ConfigError(problems)
     base = yaml12.load_mapping(base_study)
     content = {key: base[key] for key in KEPT if key in base}
-    content["set"] = {**content.get("set", {}), **changes}
+    if system is not None and system != base.get("system", DEFAULT):
+        content = {key: value for key, value in content.items() if key not in OF_SYSTEM}
+        content["system"] = system
+    below = content.get("set", {})
+    content["set"] = {**below, **changes}
     of_file = {"project": sweep.project, "entity": sweep.entity}
     content["tracking"] = {
         **content.get("tracking", {}),
@@ -195,7 +204,7 @@ def create_sweep(
     label = sweep_label(sweep.name or sweep_file.stem)
     phase["sweep"] = str(made.folder.sweep)
     if changes:  # above the sweep file's constants, as on the command line of snakemake
-        content["set"] = base.get("set", {})
+        content["set"] = below
         phase["set"] = dict(changes)
     with file_lock(made.folder.lock):
         new = not made.folder.study.exists()

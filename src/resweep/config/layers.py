@@ -51,6 +51,7 @@ def named(
 ) -> tuple[Layer, list[Problem]]:
     """Give each leaf of a layer its full path; the study's own system says nothing new."""
     flat: dict[str, Any] = {}
+    given: dict[str, str] = {}
     problems: list[Problem] = []
     for name, value in compose.leaves(layer.content):
         if (name, value) == (SYSTEM, schema.system):
@@ -58,7 +59,11 @@ def named(
         if name in schema.sections and value == {}:
             continue  # it sets nothing
         try:
-            flat[resolve_name(layer.origin, name, config, schema, own)] = value
+            path = resolve_name(layer.origin, name, config, schema, own)
+            if path in given:
+                hint = f"sets {path}, which {given[path]} sets too; remove one"
+                problems.append(Problem(layer.origin, name, value, hint))
+            given[path], flat[path] = name, value
         except ConfigError as error:
             problems += error.problems
     while True:

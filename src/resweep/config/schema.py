@@ -36,6 +36,7 @@ class Schema:
         sections: Their models by name, in the order of files and tables.
         open: Paths of mappings with foreign keys (`model.config`): each key is set by itself.
         synonyms: What other trainers call a field: path -> names.
+        aliases: Other short names that fields are given by: name -> path.
         check: Raises Misfit for values of several sections that do not fit together.
     """
 
@@ -44,15 +45,18 @@ class Schema:
     sections: Mapping[str, type[Section]]
     open: tuple[str, ...] = ()
     synonyms: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
     check: Callable[[Any], None] = _all_fit
 
     @cached_property
     def fields(self) -> dict[str, list[str]]:
-        """The paths of each field by its flat name."""
+        """The paths of each field by its short name, or by another one that it has."""
         found: dict[str, list[str]] = {}
         for name, section in self.sections.items():
             for field in section.model_fields:
                 found.setdefault(field, []).append(f"{name}.{field}")
+        for alias, path in self.aliases.items():
+            found.setdefault(alias, []).append(path)
         return found
 
     @cached_property

@@ -99,6 +99,11 @@ class Training(Section):
         False, description="keep only each block's input, and recompute the rest in backward"
     )
 
+    @property
+    def examples_per_step(self) -> int | None:
+        """Examples of an optimizer step; a subclass returns None until the data is known."""
+        return self.batch_size * self.gradient_accumulation_steps
+
     @model_validator(mode="after")
     def _processes_share_the_batch(self) -> "Training":
         if self.distributed == "none" and self.processes * self.nodes > 1:
@@ -115,8 +120,8 @@ class Training(Section):
                 "processes",
                 "nodes",
             )
-        examples = self.batch_size * self.gradient_accumulation_steps
-        if examples % self.processes:
+        examples = self.examples_per_step
+        if examples is not None and examples % self.processes:
             raise Misfit(
                 f"batch_size * gradient_accumulation_steps = {examples} should be a multiple of "
                 f"processes = {self.processes}",
@@ -153,8 +158,8 @@ class Training(Section):
                 "gradient_samples",
                 "distributed",
             )
-        examples = self.batch_size * self.gradient_accumulation_steps
-        if examples % (self.gradient_samples * self.processes):
+        examples = self.examples_per_step
+        if examples is not None and examples % (self.gradient_samples * self.processes):
             raise Misfit(
                 f"batch_size * gradient_accumulation_steps = {examples} should be a multiple of "
                 f"gradient_samples * processes = {self.gradient_samples * self.processes}",

@@ -6,7 +6,7 @@ constant                     named once for each file
 listed in own:               nothing
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from resweep.config import compose
 from resweep.config.compose import Composed
@@ -37,16 +37,26 @@ def find_unread(composed: Composed, schema: Schema, own: Collection[str]) -> dic
     return found
 
 
-def warn_of_constants(unread: Mapping[str, Iterable[str]], schema: Schema) -> list[str]:
+def warn_of_constants(
+    unread: Mapping[str, Iterable[str]],
+    schema: Schema,
+    others: Callable[[str, str], list[str]],
+) -> list[str]:
     """Return a line for each file that sets what nothing reads.
 
     Args:
         unread: Paths by file.
         schema: The known fields.
+        others: Returns what a name means in other systems than the given one.
     """
+
+    def meant(path: str) -> str:
+        elsewhere = " or ".join(others(path, schema.system))
+        return describe_meant(path, schema) or (f" ({elsewhere}?)" if elsewhere else "")
+
     lines = []
     for origin, paths in unread.items():
-        named = ", ".join(f"{path}{describe_meant(path, schema)}" for path in paths)
+        named = ", ".join(f"{path}{meant(path)}" for path in paths)
         if named:
             lines.append(f"{origin}: nothing in resweep reads {named}; {own_hint(paths)}")
     return lines

@@ -31,7 +31,7 @@ from resweep.jobs.train_trial import train_trial
 from resweep.paths import BY_HAND, Layout
 from resweep.study.find import find_named_study
 from resweep.study.study_file import StudyFile, read_study_file
-from resweep.systems.registry import find_system, system_of
+from resweep.systems.registry import find_system, other_systems, system_of
 from resweep.systems.system import DEFAULT
 from resweep.trials.record import Record, read_record
 from resweep.trials.trial import Trial, write_trial
@@ -183,7 +183,12 @@ def _check_name(one: Given, schema: Schema, own: Collection[str]) -> list[Proble
     known = "." not in one.name and is_taken(one.name, schema)
     meant = () if known else fields_meant(one.name, schema)
     if not meant:
-        return []
+        elsewhere = () if known else other_systems(one.name, schema.system)
+        if not elsewhere:
+            return []
+        hint = f"is {' or '.join(elsewhere)}, and the study trains {schema.system}; choose a study "
+        hint += f"of that by --study, or {_own(one.name)}"
+        return [Problem(one.origin, one.name, one.value, hint)]
     hint = f"is not a field; did you mean {' or '.join(meant)}? Or {_own(one.name)}"
     return [Problem(one.origin, one.name, one.value, hint)]
 

@@ -62,6 +62,7 @@ def resolve(config: Mapping[str, Any], data: Prepared, layout: Layout = RESULTS)
     for path in system.unused(resolved):
         section, _, name = path.partition(".")
         del resolved[section][name]
+    system.derive(resolved)
     parent = find_parent(system, resolved, layout)
     note_parent(resolved, parent)
     system.resolve(resolved, data, parent)
@@ -129,6 +130,7 @@ def identity_without_data(config: Mapping[str, Any]) -> dict[str, Any]:
     for path in system.unused(known):
         section, _, name = path.partition(".")
         del known[section][name]
+    system.derive(known)
     training = known["training"]
     if training["max_steps"] is None:
         training["warmup_steps"] = None

@@ -30,7 +30,7 @@ from resweep.study.resolution_notes import resolution_notes
 from resweep.study.rule_names import RuleNames, phase_rules
 from resweep.study.study import Phase, Study
 from resweep.study.study_file import ReadStudy, StudyFile, read_study_file
-from resweep.systems.registry import find_system
+from resweep.systems.registry import find_system, other_systems
 from resweep.systems.system import DEFAULT, System
 
 
@@ -104,7 +104,7 @@ class _Resolver:
             tolerate_failures=given.tolerate_failures,
             warnings=(
                 *_say_own(given.own, phases.values(), self.system.schema, str(self.path)),
-                *warn_of_constants(self.unread, self.system.schema),
+                *warn_of_constants(self.unread, self.system.schema, other_systems),
                 *self.warnings,
                 *(line for phase in phases.values() for line in resolution_notes(phase, phases)),
             ),

@@ -10,6 +10,7 @@ from typing import Any
 
 from resweep.canonical import canonical_json, digest
 from resweep.config import compose, nesting
+from resweep.config.compose import ALTERNATIVES
 from resweep.config.schema import Schema
 from resweep.errors import ConfigError, Problem
 from resweep.study.fit_fields import hint_for
@@ -29,8 +30,8 @@ def resolve_parameters(
     Args:
         sweep: The search space.
         config: The configuration that its names are resolved in.
-        fixed: Paths that are set above the sweep: they override its constants, and must not be
-            swept.
+        fixed: Paths that are set above the sweep: they override its constants, also those that set
+            the same in another way, and must not be swept.
         schema: The known fields.
         own: Names of the user's own hyperparameters.
 
@@ -42,17 +43,19 @@ def resolve_parameters(
         ConfigError: All errors of the sweep's names and values, but for what nothing reads.
     """
     paths, problems = find_paths(sweep, config, schema, own)
+    replaced = {ALTERNATIVES[path]: path for path in fixed if path in ALTERNATIVES}
     for parameter in sweep.parameters:
         path = paths.get(parameter.name)
         if path is None:
             continue
         problems += _check_values(sweep, parameter, path, schema)
-        if path in fixed and parameter.swept:
-            problems.append(
-                Problem(sweep.origin, path, None, "is both swept and set; remove one of the two")
-            )
+        if path in (*fixed, *replaced) and parameter.swept:
+            instead = f", by {replaced[path]}" if path not in fixed else ""
+            hint = f"is both swept and set{instead}; remove one of the two"
+            problems.append(Problem(sweep.origin, path, None, hint))
     problems += _check_inside(sweep, paths, schema)
-    free = {paths[p.name]: p for p in sweep.parameters if paths.get(p.name, "") not in (*fixed, "")}
+    taken = {*fixed, *replaced, ""}
+    free = {paths[p.name]: p for p in sweep.parameters if paths.get(p.name, "") not in taken}
     try:
         compose.assign(dict(config), {path: p.extremes[0] for path, p in free.items()})
     except nesting.PathError as error:
@@ -67,7 +70,7 @@ def resolve_parameters(
     constants = {
         paths[parameter.name]: compose.coerce(paths[parameter.name], parameter.values[0], schema)
         for parameter in sweep.parameters
-        if not parameter.swept and paths[parameter.name] not in fixed
+        if not parameter.swept and paths[parameter.name] not in taken
     }
     constants |= _room(constants, (parameter.name for parameter in swept.values()), config)
     return swept, constants

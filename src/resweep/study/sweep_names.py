@@ -24,6 +24,7 @@ from resweep.config.synonyms import fields_meant
 from resweep.config.unread import describe_meant
 from resweep.errors import Problem
 from resweep.sweep import Parameter, Sweep
+from resweep.systems.registry import other_systems
 
 
 def find_paths(
@@ -69,7 +70,7 @@ def check_names(
     refused = [
         name
         for name, parameter in given.items()
-        if (name in unread and fields_meant(name, schema))
+        if (name in unread and (fields_meant(name, schema) or _elsewhere(name, schema)))
         or _is_ambiguous(parameter, paths[name], schema)
         or (not parameter.swept and _is_misspelt(name, paths[name], schema, own))
     ]
@@ -119,6 +120,11 @@ def _is_ambiguous(parameter: Parameter, path: str, schema: Schema) -> bool:
     )
 
 
+def _elsewhere(name: str, schema: Schema) -> list[str]:
+    """Return what a name that nothing reads means in other systems."""
+    return [] if fields_meant(name, schema) else other_systems(name, schema.system)
+
+
 def _is_misspelt(name: str, path: str, schema: Schema, own: Collection[str]) -> bool:
     content = nesting.with_value({}, path, None)
     return not is_own(name, own) and any(misspellings(content, schema, own))
@@ -132,9 +138,14 @@ def _refuse(
     def meant(name: str) -> str:
         fields = meaning_of(name, schema) if is_taken(name, schema) else None
         fields = f"{fields}: {name}.FIELD" if name in schema.sections else fields
+        fields = fields or " or ".join(() if name not in paths else _elsewhere(name, schema))
         return f" ({fields}?)" if fields else describe_meant(paths[name], schema)
 
     why = "; nothing else is swept, so all trials would be the same training" if alike else ""
+    others = {found.rpartition(" ")[2] for name in names for found in _elsewhere(name, schema)}
+    if others:
+        why += f"; this study trains {schema.system}, and system: {' or '.join(sorted(others))} "
+        why += "in the study, or run_sweep.py --system, another one"
     hint = f"{why}; write the fields that you mean (docs/sweeps.md#names); {own_hint(names)}"
     if len(names) > 1:
         named = ", ".join(f"{name}{meant(name)}" for name in names)

@@ -1,5 +1,6 @@
 """The available systems: folders beside this module with a module `system`."""
 
+import contextlib
 import functools
 import importlib
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from resweep.errors import ConfigError, Problem
 from resweep.files import is_file
 from resweep.systems.system import DEFAULT, System
 
+SHARED = ("training", "early_stopping", "run")  # sections of every system
 _FOLDER = Path(__file__).parent
 
 
@@ -73,6 +75,24 @@ def all_systems() -> list[System]:
     return [find_system(name) for name in system_names()]
 
 
+def other_systems(name: str, system: str) -> list[str]:
+    """Return what a name means in other systems: `data.graph_d of pathstar`.
+
+    Args:
+        name: That no part of `system` reads. Sections that all systems have are not looked at:
+            what one of them adds there has a common name.
+        system: The name of the system that is trained.
+    """
+    found = []
+    for other in system_names():
+        with contextlib.suppress(ConfigError):  # it cannot be loaded
+            schema = find_system(other).schema
+            paths = [*schema.fields.get(name, ()), *({name} & schema.paths)]
+            known = [path for path in paths if path.partition(".")[0] not in SHARED]
+            found += [f"{path} of {other}" for path in known if other != system]
+    return found
+
+
 def metric_of(config: Mapping[str, Any], name: str, where: str = "study") -> Metric:
     """Return a metric of a configuration's system.
 
@@ -82,12 +102,14 @@ def metric_of(config: Mapping[str, Any], name: str, where: str = "study") -> Met
         where: The file that names it, for the error.
 
     Raises:
-        ConfigError: The system logs no such metric; lists those that it does.
+        ConfigError: Its trainings log no such metric; lists those that they do.
     """
     system = system_of(config)
     metric = system.find_metric(name)
-    if metric is None:
+    if metric is None or not system.logs(name, config):
         known = ", ".join(metric.name for metric in system.metrics)
-        hint = f"is not logged by {system.name}; there are: {known}"
+        hint = f"is not logged by {system.name}"
+        hint += " with these settings" if metric is not None else ""
+        hint += f"; there are: {known}"
         raise ConfigError(Problem(where, "metric", name, hint))
     return metric

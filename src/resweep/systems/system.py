@@ -52,6 +52,8 @@ class System(ABC):
         sections: Its own sections and the shared ones (training, early_stopping, run) by name, in
             the order of files and tables; a shared one may be a subclass.
         open: Paths of mappings with arbitrary keys, like `model.config`.
+        aliases: Other short names of fields, under which a study or sweep may give them: name ->
+            path.
         synonyms: What other trainers call the fields of its own sections: path -> names. A sweep of
             one of them is an error, unless it is a field here or the user's own.
         metrics: All metrics that trainings log.
@@ -68,6 +70,7 @@ class System(ABC):
     unit: ClassVar[str]
     sections: ClassVar[Mapping[str, type[Section]]]
     open: ClassVar[tuple[str, ...]] = ()
+    aliases: ClassVar[Mapping[str, str]] = {}
     synonyms: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     metrics: ClassVar[tuple[Metric, ...]]
     metric: ClassVar[str]
@@ -86,12 +89,21 @@ class System(ABC):
             sections=self.sections,
             open=self.open,
             synonyms={**TRAINING_SYNONYMS, **self.synonyms},
+            aliases=self.aliases,
             check=self._check,
         )
 
     def find_metric(self, name: str) -> Metric | None:
-        """Return a metric by name; None if trainings do not log it."""
+        """Return a metric by name; None if no training logs it.
+
+        A system whose metrics depend on the configuration, as one for each token of a path, finds
+        more here than `metrics` lists.
+        """
         return next((metric for metric in self.metrics if metric.name == name), None)
+
+    def logs(self, name: str, config: Mapping[str, Any]) -> bool:
+        """Whether trainings of a complete configuration log a metric."""
+        return self.find_metric(name) is not None
 
     def metrics_logged(self, when: Logged) -> list[str]:
         """Return the names of the metrics that are logged then."""
@@ -100,8 +112,9 @@ class System(ABC):
     def _check(self, config: Any) -> None:
         stopping = config.early_stopping
         name = stopping.plateau_metric
-        known = self.metrics_logged(Logged.EVALUATION)
-        if name is not None and name not in known:
+        metric = None if name is None else self.find_metric(name)
+        if name is not None and (metric is None or metric.logged is not Logged.EVALUATION):
+            known = self.metrics_logged(Logged.EVALUATION)
             hint = f"plateau_metric = {name!r} should be one of {', '.join(known)}"
             raise Misfit(hint, "plateau_metric")
         for switch in ("loss_patience", "divergence_factor"):
@@ -183,9 +196,18 @@ class System(ABC):
 
     # Identity
 
+    def derive(self, config: dict[str, Any]) -> None:  # noqa: B027 (as above)
+        """Fill in, in place, what other settings determine, without the data.
+
+        Args:
+            config: Complete; its empty fields are what this fills in.
+        """
+
     @abstractmethod
     def resolve(self, config: dict[str, Any], data: Prepared, weights: Weights | None) -> None:
         """Fill in, in place, what data and weights determine: vocabulary size, steps of epochs.
+
+        `derive` was called before.
 
         Afterwards `training.max_steps` is a number.
 

@@ -25,7 +25,6 @@ from resweep.training.micro_batch_limit import MicroBatchLimit
 from resweep.training.objective import Objective
 from resweep.training.optimizer import parameter_groups
 from resweep.training.processes import ALONE, Processes, together
-from resweep.training.schedule import learning_rate
 from resweep.training.seeds import derive_seed
 from resweep.training.snapshot import (
     GradientSnapshot,
@@ -118,7 +117,7 @@ class GradientLearner:
         self.kept_samples = self._sample_gradients(samples) if samples else None
         self.loss_sum += self._compute_gradients(rows, self.first_row, self.rows_per_step)
         self.kept_gradients = self._copy_gradients() if keep_gradients else None
-        rate = learning_rate(self.step, self.training, self.max_steps)
+        rate = self.objective.learning_rate(self.step, self.training, self.max_steps)
         self.grad_norm = self.engine.update(rate, self.training.grad_clip)
         self.objective.after_step()
         self.loss_count += 1
@@ -206,7 +205,7 @@ class GradientLearner:
         loss = self.processes.sum(self.loss_sum).item() / max(1, self.loss_count)
         metrics = {
             self.objective.loss_name: loss,
-            "lr": learning_rate(self.step - 1, self.training, self.max_steps),
+            "lr": self.objective.learning_rate(self.step - 1, self.training, self.max_steps),
             "grad_norm": self.grad_norm.item(),
             **self.objective.interval_metrics(self.step),
         }

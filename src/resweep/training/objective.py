@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from resweep.config.training_section import Training
+from resweep.training import schedule
 from resweep.training.dropout import SampleKeys
 
 
@@ -51,6 +53,10 @@ class Objective(ABC):
     def lr_scales(self) -> dict[str, float]:
         """Return learning-rate multipliers by parameter name; others use the schedule's rate."""
         return {}
+
+    def learning_rate(self, step: int, training: Training, max_steps: int) -> float:
+        """Return the learning rate of optimizer step `step` (from 0): of the shared schedules."""
+        return schedule.learning_rate(step, training, max_steps)
 
     def recompute_blocks(self, on: bool) -> None:  # noqa: B027 (nothing, unless there are blocks)
         """Turn activation checkpointing on or off."""

@@ -186,6 +186,12 @@ def test_the_system_of_the_study_may_be_said_twice_and_no_other_be_set(config):
     assert_problem(problem, "system", "blobs", "language")
 
 
+def test_a_field_by_two_of_its_names_is_refused(config):
+    folder = config(study_text(set={"max_steps": 5, "training.max_steps": 6}))
+    problem = problem_of(load, folder)
+    assert problem.key == "training.max_steps" and "max_steps" in problem.hint
+
+
 def test_a_sweep_over_systems_is_refused(config):
     for key in ("system", "system.name"):
         problem = problem_of(load, config(with_sweep(f"{key}: {{value: language}}")))
@@ -250,6 +256,15 @@ def test_constants_of_a_sweep_are_configuration_and_not_assignments(config):
 def test_the_command_line_overrides_a_constant_of_a_sweep(config):
     folder = config(with_sweep("learning_rate: {values: [1e-3, 2e-3]}, beta2: {value: 0.5}"))
     assert load(folder, {"beta2": 0.75}).phase("sweep").config["training"]["beta2"] == 0.75
+
+
+def test_a_length_that_is_set_above_a_sweep_replaces_its_other_length(config):
+    folder = config(with_sweep("learning_rate: {values: [0.1, 0.2]}, num_epochs: {value: 7}"))
+    study = load(folder, {"training.max_steps": 5})
+    assert study.phases[0].config["training"]["max_steps"] == 5
+    swept = config(with_sweep("num_epochs: {values: [7, 8]}"))
+    problem = problem_of(load, swept, {"training.max_steps": 5})
+    assert_problem(problem, "training.num_epochs", None, "training.max_steps", file="lr.yaml")
 
 
 def test_unknown_hyperparameters_reach_the_trials(config):

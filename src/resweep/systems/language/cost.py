@@ -23,10 +23,14 @@ FROZEN_BYTES, FROZEN_SNAPSHOT = 8, 4
 BYTES_PER_GRADIENT = 4  # samples count twice, while they are stacked
 
 
-def estimate_cost(model: Model, training: Training, data: TokenData | None) -> Cost:
-    """Return the estimate from two sections and, if prepared, the data."""
-    vocab_size = model.vocab_size or model.config.get("vocab_size")
-    vocab_size = vocab_size or (data.vocab_size if data else BYTE_TOKENS)
+def find_vocab_size(model: Model, data: TokenData | None) -> int:
+    """Return the number of tokens, as far as it is known before weights and data are."""
+    given = model.vocab_size or model.config.get("vocab_size")
+    return int(given or (data.vocab_size if data else BYTE_TOKENS))
+
+
+def estimate_cost(model: Model, training: Training, vocab_size: int) -> Cost:
+    """Return the estimate from two sections and the number of tokens."""
     parameters = count_parameters(model, vocab_size)
     sequences = training.batch_size * training.gradient_accumulation_steps
     limits = (

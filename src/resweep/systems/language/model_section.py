@@ -81,13 +81,15 @@ class Model(Section):
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> "Model":
-        if self.n_embd % self.n_head:
-            raise Misfit(
-                f"n_embd = {self.n_embd} should be a multiple of n_head = {self.n_head}",
-                "n_embd",
-                "n_head",
-            )
+        require_heads_divide_width(self.n_embd, self.n_head)
         return self
+
+
+def require_heads_divide_width(n_embd: int, n_head: int) -> None:
+    """Raise Misfit where a width cannot be split into heads."""
+    if n_embd % n_head:
+        hint = f"n_embd = {n_embd} should be a multiple of n_head = {n_head}"
+        raise Misfit(hint, "n_embd", "n_head")
 
 
 def fields_of_other_kinds(kind: str) -> list[str]:

@@ -16,7 +16,7 @@ from resweep.systems.language import folder as model_folder
 from resweep.systems.language import weights as language_weights
 from resweep.systems.language.batches import steps_for_epochs
 from resweep.systems.language.corpus import SPLITS, source_files, source_folders
-from resweep.systems.language.cost import estimate_cost
+from resweep.systems.language.cost import estimate_cost, find_vocab_size
 from resweep.systems.language.data_section import Data
 from resweep.systems.language.initialization_section import Initialization
 from resweep.systems.language.model_section import Model, fields_of_other_kinds
@@ -155,7 +155,8 @@ class LanguageSystem(System):
         """Estimate from the sizes of matrices."""
         model = Model.model_validate(config["model"])
         training = Training.model_validate(config["training"])
-        return estimate_cost(model, training, None if data is None else TokenData(data))
+        vocab_size = find_vocab_size(model, None if data is None else TokenData(data))
+        return estimate_cost(model, training, vocab_size)
 
     def count_parameters(self, config: Mapping[str, Any]) -> int | None:
         """Return the size of our own GPT."""

@@ -1,0 +1,1 @@
+../run_multi_gpu_sweep.sh

@@ -1,0 +1,41 @@
+"""The study that a sweep file is run with: whose system, values and settings it takes.
+
+--study NAME                     that one
+program: train.py                the script, beside the sweep file or below this folder; where
+command: [python, train.py]      its folder has a config/ of its own, the study of that
+otherwise                        the study of config/config.yaml
+"""
+
+from pathlib import Path
+
+from resweep.files import is_file
+from resweep.study.find import find_named_study
+from resweep.sweep import Sweep, load_sweep
+
+SCRIPTS = (".py", ".sh")
+
+
+def find_base_study(sweep_file: Path, study: str | None, config_dir: Path) -> Path:
+    """Return the file of the study to take.
+
+    Args:
+        sweep_file: In W&B's format.
+        study: A name, or None.
+        config_dir: Where studies are.
+
+    Raises:
+        ConfigError: There is no such study; or the sweep file cannot be read.
+    """
+    if study is None:
+        for script in _scripts(load_sweep(sweep_file)):
+            for folder in (sweep_file.parent, Path()):
+                config = (folder / script).parent / "config"
+                if is_file(folder / script) and is_file(config / "config.yaml"):
+                    return find_named_study(None, config)
+    return find_named_study(study, config_dir)
+
+
+def _scripts(sweep: Sweep) -> list[str]:
+    """Return the scripts that a sweep file names: its program, else those of its command."""
+    words = [sweep.program] if sweep.program else list(sweep.command or ())
+    return [word for word in words if word.endswith(SCRIPTS)]

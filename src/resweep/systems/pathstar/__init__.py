@@ -1,0 +1,1 @@
+"""Path-star graphs in the weights of a small GPT: `system: pathstar`."""

@@ -1,0 +1,37 @@
+"""Pictures for the report."""
+
+import re
+from collections.abc import Iterable
+
+from resweep.paths import METRICS
+from resweep.systems.values import Figure, TrainedRun
+from resweep.training.metrics import read_metrics
+
+ACCURACY = re.compile(r"val/accuracy/token_([0-9]+)")
+
+
+def accuracy_by_token(runs: Iterable[TrainedRun]) -> list[Figure]:
+    """Return how often each token of a held-out path is right, over the steps of the best trial."""
+    best = next(iter(runs), None)
+    if best is None:
+        return []
+    series: dict[int, list[tuple[float | str, float]]] = {}
+    for line in read_metrics(best.folder / METRICS, best.step):
+        for name, value in line.items():
+            found = ACCURACY.fullmatch(name)
+            if found is not None:
+                series.setdefault(int(found[1]), []).append((line["step"], value))
+    if not series:
+        return []
+    return [
+        Figure(
+            title="Accuracy by token",
+            caption=f"Held-out paths of the best trial, {best.trial}, generated from their leaf. "
+            "Token 1 is the root, token 2 the choice among its neighbours; the last is in the "
+            "prompt.",
+            kind="lines",
+            x="step",
+            y="accuracy",
+            series={f"token {token}": series[token] for token in sorted(series)},
+        )
+    ]
