@@ -86,6 +86,10 @@ class PhaseFile(Part, ABC):
         """Return what is wrong with the files that it names, whatever is trained."""
         return []
 
+    def sample(self, around: Surroundings) -> Layer | None:
+        """Return what one of its trials is assigned; None if that is nothing, or unknown."""
+        return None
+
     @abstractmethod
     def load(self, around: Surroundings) -> Loaded:
         """Load the phase; raises ConfigError with all its errors."""

@@ -11,7 +11,8 @@ from pydantic import Field
 
 from resweep.canonical import canonical_json
 from resweep.config import compose
-from resweep.config.nesting import OWN
+from resweep.config.compose import Layer
+from resweep.config.nesting import OWN, nest
 from resweep.config.own_names import own_path
 from resweep.config.section import Positive, Seed, Text
 from resweep.config.spelling import nearest
@@ -20,8 +21,10 @@ from resweep.paths import Layout
 from resweep.search.stages import numbers
 from resweep.study.files import data_stamps, trial_files
 from resweep.study.fill import Fill
+from resweep.study.metric import check_logged_by_all
 from resweep.study.phase_file import Loaded, PhaseFile, Surroundings
 from resweep.study.study import Phase
+from resweep.systems.registry import system_of
 
 SEED = "training.seed"
 
@@ -40,6 +43,21 @@ class RerunFile(PhaseFile):
     def builds_on(self) -> str | None:
         """It builds on the phase that it reruns."""
         return self.of
+
+    def sample(self, around: Surroundings) -> Layer | None:
+        """Return what its source assigns in a trial that can be rerun."""
+        source = around.earlier.get(self.of or "")
+        if source is None:
+            return None
+        for assigned in source.varied():
+            given = {**assigned, **around.overrides}
+            try:
+                config = compose.assign(source.config, given)
+                if compose.infeasible(config, around.system.schema) is None:
+                    return Layer(source.name, nest(given))
+            except ValueError:  # reported when it is loaded
+                return None
+        return None
 
     def load(self, around: Surroundings) -> Loaded:
         """Load the phase; raises ConfigError with all its errors."""
@@ -76,6 +94,8 @@ class RerunFile(PhaseFile):
             seeds=tuple(seeds),
             **around.common,
         )
+        again = ({**assigned, **phase.overrides} for assigned in source.varied())
+        check_logged_by_all(phase.score, phase.config, again, around.study_path)
         return Loaded(phase=phase, warnings=[])
 
     def _check_seeds(self, around: Surroundings) -> list[Problem]:
@@ -148,6 +168,13 @@ class RerunPhase(Phase):
         yield {}
         for assigned in self.source_phase.possible():
             yield {**assigned, **self.overrides}
+
+    def data_settings(self) -> list[dict[str, Any]]:
+        """Return its own, unless these are of no trial: what its source has swept is missing."""
+        schema = system_of(self.config).schema
+        if self.sweeps_data and compose.infeasible(self.config, schema) is not None:
+            return []
+        return super().data_settings()
 
     @property
     def asks(self) -> Mapping[str, int]:

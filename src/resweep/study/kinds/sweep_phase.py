@@ -27,7 +27,7 @@ from resweep.study.files import (
 from resweep.study.fill import Fill
 from resweep.study.study import Phase, distinct
 from resweep.sweep import EarlyTerminate, Parameter
-from resweep.systems.registry import metric_of
+from resweep.systems.registry import metric_of, system_of
 from resweep.trials.trial import Trial
 
 
@@ -130,17 +130,29 @@ class SweepPhase(Phase):
             return self.assignments.values()
         return [{p.name: value} for p in self.search.parameters for value in p.extremes]
 
-    def trial_data(self, trial: str) -> dict[str, Any]:
-        """Return the data settings of a trial, as far as they are known."""
-        assigned = self.assignments.get(trial, {})
-        swept = {path: value for path, value in assigned.items() if path.startswith("data.")}
-        return dict(compose.assign(self.config, swept)["data"]) if swept else self.config["data"]
+    def trial_data(self, trial: str) -> dict[str, Any] | None:
+        """Return the data settings of a trial, as far as they are known; None: infeasible."""
+        if self.search is None and not self.sweeps_data:
+            return self.config["data"] if self._trains else None
+        if self.search is not None:
+            return self.config["data"] if not self.sweeps_data or self._is_feasible() else None
+        return dict(self.trial_config(trial)["data"]) if self._is_feasible(trial) else None
 
     def data_settings(self) -> list[dict[str, Any]]:
         """Return the different data settings of the trials, as far as they are known."""
-        if not any(path.startswith("data.") for a in self.assignments.values() for path in a):
-            return [self.config["data"]]
-        return distinct(self.trial_data(trial) for trial in self.trials)
+        trials = self.trials if self.search is None and self.sweeps_data else self.trials[:1]
+        settings = (self.trial_data(trial) for trial in trials)
+        return distinct(data for data in settings if data is not None)
+
+    @cached_property
+    def _trains(self) -> bool:
+        """Whether any named trial is feasible."""
+        return any(map(self._is_feasible, self.assignments))
+
+    def _is_feasible(self, trial: str | None = None) -> bool:
+        """Whether a trial can be trained; None: the configuration without what is swept."""
+        config = self.config if trial is None else self.trial_config(trial)
+        return compose.infeasible(config, system_of(config).schema) is None
 
     def is_known(self, stage: Stage) -> bool:
         """Whether it is the first rung of a grid or random sweep."""
