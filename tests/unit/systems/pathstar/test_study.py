@@ -110,6 +110,13 @@ def test_values_below_a_sweep_need_only_fit_together_with_its_own(
     assert len(list(phase.varied())) == 2
 
 
+def test_an_alias_is_no_field_of_the_section(tmp_path: Path) -> None:
+    study = load(tmp_path, {"epochs": {"values": [1, 2]}}, {"training": {"epochs": 3}})
+    assert [list(assigned) for assigned in study.phases[0].varied()] == [
+        ["training.num_epochs"]
+    ] * 2
+
+
 @pytest.mark.parametrize(
     ("parameters", "below", "key"),
     [
