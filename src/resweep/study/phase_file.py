@@ -8,7 +8,9 @@ from typing import Any
 
 from pydantic import Field
 
+from resweep.config import compose
 from resweep.config.compose import Layer
+from resweep.config.nesting import nest
 from resweep.errors import Problem
 from resweep.study.names import Name
 from resweep.study.schema import Keep, Part, Resources, Score
@@ -87,7 +89,21 @@ class PhaseFile(Part, ABC):
         return []
 
     def sample(self, around: Surroundings) -> Layer | None:
-        """Return what one of its trials is assigned; None if that is nothing, or unknown."""
+        """Return what one of its trials is assigned; None if that is nothing, or unknown.
+
+        By default, it is what is assigned in a feasible trial of the phase that it builds on.
+        """
+        source = around.earlier.get(self.builds_on or "")
+        if source is None:
+            return None
+        for assigned in source.varied():
+            given = {**assigned, **around.overrides}
+            try:
+                config = compose.assign(source.config, given)
+                if compose.infeasible(config, around.system.schema) is None:
+                    return Layer(source.name, nest(given))
+            except ValueError:  # reported when it is loaded
+                return None
         return None
 
     @abstractmethod

@@ -11,8 +11,7 @@ from pydantic import Field
 
 from resweep.canonical import canonical_json
 from resweep.config import compose
-from resweep.config.compose import Layer
-from resweep.config.nesting import OWN, nest
+from resweep.config.nesting import OWN
 from resweep.config.own_names import own_path
 from resweep.config.section import Positive, Seed, Text
 from resweep.config.spelling import nearest
@@ -43,21 +42,6 @@ class RerunFile(PhaseFile):
     def builds_on(self) -> str | None:
         """It builds on the phase that it reruns."""
         return self.of
-
-    def sample(self, around: Surroundings) -> Layer | None:
-        """Return what its source assigns in a trial that can be rerun."""
-        source = around.earlier.get(self.of or "")
-        if source is None:
-            return None
-        for assigned in source.varied():
-            given = {**assigned, **around.overrides}
-            try:
-                config = compose.assign(source.config, given)
-                if compose.infeasible(config, around.system.schema) is None:
-                    return Layer(source.name, nest(given))
-            except ValueError:  # reported when it is loaded
-                return None
-        return None
 
     def load(self, around: Surroundings) -> Loaded:
         """Load the phase; raises ConfigError with all its errors."""

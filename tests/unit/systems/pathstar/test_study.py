@@ -145,9 +145,10 @@ def test_graphs_of_trials_that_cannot_be_trained_are_not_prepared(tmp_path: Path
 def test_no_graph_is_prepared_for_values_that_a_search_replaces(tmp_path: Path) -> None:
     graphs = {"graph_d": {"min": 5, "max": 9}, "graph_vocab_size": {"value": 60}}
     again = {"name": "rerun", "kind": "rerun", "of": "sweep", "set": {"max_steps": 8}}
+    near = {"name": "near", "kind": "resample", "of": ["sweep"], "trials": 4}
     for swept in (graphs, {**graphs, "graph_d": {"values": [5, 9]}}):
         for method in ("bayes", "random"):
-            study = load(tmp_path, swept, phases=(again,), method=method)
+            study = load(tmp_path, swept, phases=(again, near), method=method)
             for settings in study.data_settings():
                 assert Data.model_validate(settings).vertices <= 60
 
