@@ -17,14 +17,13 @@ from resweep.report.better import better_line
 from resweep.report.compare import compare_rerun
 from resweep.report.first import first_lines
 from resweep.report.results import PhaseResults, StudyResults, shown
+from resweep.report.text_table import LONGEST_CELL, WIDTH, text_table
 from resweep.store import checkpoints as checkpoint
 from resweep.trials.record import Status, stopped_at_rung
 
-WIDTH = 100
 MOST_ROWS = 12  # per phase; the report has all
 MOST_NAMES = 3  # of trials of one configuration
 MOST_REASONS = 4
-LONGEST_CELL = 24
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def _phase_lines(phase: PhaseResults) -> Iterator[str]:
         *(["tie"] if ties else []),
     ]
     titles = ["rank", "trial", *map(phase.label, swept), *last, "status"]
-    yield from _table(titles, rows[:MOST_ROWS], fixed=len(last))
+    yield from text_table(titles, rows[:MOST_ROWS], fixed=len(last))
     if not phase.score.by_final:
         yield from _wrapped(f"{phase.score.rule}; the highest is rank 1")
     if len(rows) > MOST_ROWS:
@@ -118,7 +117,7 @@ def _names(trials: Sequence[str]) -> str:
 def _rung_lines(phase: PhaseResults) -> Iterator[str]:
     """Yield a line for each rung."""
     if phase.rungs:
-        yield from _table(*rung_table(phase.rung_summaries))
+        yield from text_table(*rung_table(phase.rung_summaries))
         yield "  rank correlation: values at the rung vs. final values, survivors only"
 
 
@@ -224,29 +223,6 @@ def _why_no_model(phase: PhaseResults, folder: PhaseFolder, layout: Layout) -> s
         f"the weights of the best trial, {trial}, were deleted or never saved; restore them with "
         f"{how_to_restore(folder, trial)}"
     )
-
-
-def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], fixed: int = 2) -> Iterator[str]:
-    """Yield a table's lines; long cells are cut, and the last column takes the remaining width.
-
-    If the columns do not fit into a line, some are left out: the last ones but for the first two,
-    those of `fixed`, and the last column.
-    """
-    cells = [[_cut(cell, LONGEST_CELL) for cell in row[:-1]] + [row[-1]] for row in (titles, *rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(titles) - 1)]
-    shown_columns = list(range(len(widths)))
-    while sum(widths[c] + 2 for c in shown_columns) > WIDTH - 12 and len(shown_columns) > 3 + fixed:
-        shown_columns.pop(-1 - fixed)  # the last hyperparameter
-    for row in cells:
-        line = "  " + "  ".join(
-            row[c].ljust(widths[c]) if titles[c] == "trial" else row[c].rjust(widths[c])
-            for c in shown_columns
-        )
-        yield _cut(f"{line}  {row[-1]}", WIDTH).rstrip()
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 3] + "..."
 
 
 def _wrapped(text: str) -> Iterator[str]:
