@@ -238,7 +238,7 @@ class PathStarSystem(System):
         """Describe the model and the graph."""
         data = Data.model_validate(run.config["data"])
         examples = Examples.of(data)
-        edges = "each edge both ways" if data.use_undirected else "each edge away from the root"
+        edges = "in both directions" if data.use_undirected else "away from the root only"
         return {
             "model": "gpt",
             "graph": f"{data.graph_d:,} paths of {data.graph_l} vertices, "
