@@ -1,6 +1,7 @@
 """PathStar beside a bare loop that shares neither batches nor model with it.
 
 python -m benchmarks.pathstar STEPS     prints CPU seconds of STEPS steps of the bare loop
+python -m benchmarks.pathstar picture   draws docs/pathstar.svg from examples/pathstar's question
 
 Both train three layers of width 96 on a graph of 100 paths of 5 vertices, 128 examples a step, on
 one thread. The bare loop has torch's own layers, optimizer and clipping, and reports its loss every
@@ -143,5 +144,68 @@ def measure() -> None:
         print(f"| {name} | {statistics.median(values):.2f} | {listed} |", flush=True)
 
 
+def draw(study: Path, path: Path) -> None:
+    """Draw the accuracy of each vertex over steps, from the first seed of each kind of study.
+
+    Args:
+        study: Results of the study `question`.
+        path: The picture.
+    """
+    import altair as alt
+
+    from resweep.training.metrics import read_metrics
+    from resweep.trials.trial import read_outcome
+
+    titles = {
+        "sweep": {True: "edges both ways", False: "no edges in training"},
+        "one-way": {True: "edges away from the root only"},
+    }
+    lines = []
+    for phase, kinds in titles.items():
+        for record in sorted((study / phase / "records").glob("*.json")):
+            outcome = read_outcome(record)
+            config = outcome.trial.config
+            data = config["data"]
+            if config["training"]["seed"] != 1:
+                continue
+            run = study.parent / "runs" / str(outcome.record.run_id) / "metrics.jsonl"
+            for line in read_metrics(run):
+                for token in range(1, data["graph_l"] + 1):
+                    value = line.get(f"val/accuracy/token_{token}")
+                    if value is not None:
+                        lines.append(
+                            {
+                                "step": line["step"],
+                                "accuracy": value,
+                                "token": token,
+                                "edges": kinds[data["train_on_edges"]],
+                                "paths": f"paths of {data['graph_l']} vertices",
+                            }
+                        )
+    chart = (
+        alt.Chart(alt.Data(values=lines))
+        .mark_line()
+        .encode(
+            x=alt.X("step:Q"),
+            y=alt.Y("accuracy:Q", title="accuracy on held-out paths"),
+            color=alt.Color("token:O", title="vertex").scale(scheme="tableau10"),
+            column=alt.Column(
+                "edges:N", title=None, sort=[t for k in titles.values() for t in k.values()]
+            ),
+            row=alt.Row("paths:N", title=None),
+        )
+        .properties(width=210, height=140)
+    )
+    chart.save(path)
+
+
+def main(word: str) -> None:
+    """Run one of the two commands."""
+    if word == "picture":
+        draw(ROOT / "examples/pathstar/results/question", ROOT / "docs/pathstar.svg")
+    else:
+        print(bare(int(word)))
+
+
 if __name__ == "__main__":
-    print(bare(int(sys.argv[1])))
+    main(sys.argv[1])

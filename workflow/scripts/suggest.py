@@ -1,4 +1,4 @@
-r"""Fill a round of a Bayesian sweep from the results of all rounds before it.
+r"""Fill a round of a Bayesian sweep, or of a resample, from the results of all before it.
 
     ls results/STUDY/PHASE/records/r01-*.json | python workflow/scripts/suggest.py --records - \
         --plan '{"study": ..., "phase": ..., "round": 2, ...}' \
@@ -19,6 +19,7 @@ from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.search.rounds import RoundPlan, plan_from, propose_round
 from resweep.store.outcome import OutcomeReader
+from resweep.store.progress import progress_for
 from resweep.trials.record import record_paths
 from resweep.trials.trial import write_trial
 
@@ -45,7 +46,9 @@ def main() -> None:
     layout = Layout(arguments.results)
     reader = OutcomeReader(layout)
     outcomes = reader.read_all(record_paths(arguments.records))
-    trials = propose_round(plan, outcomes, arguments.warm_start, layout, reader.read)
+    tables = arguments.warm_start
+    progress = progress_for(plan, layout)
+    trials = propose_round(plan, outcomes, tables, layout, reader.read, progress)
     for path, trial in zip(arguments.trials, trials, strict=True):
         write_trial(path, trial)
 

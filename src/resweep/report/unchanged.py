@@ -27,6 +27,7 @@ from resweep.search.observe import histories
 from resweep.search.promote import promote, rung_plan_from
 from resweep.search.rounds import foresee_round, plan_from
 from resweep.store.outcome import OutcomeReader
+from resweep.store.progress import progress_for
 from resweep.study.files import records, stage_records
 from resweep.study.fill import Fill
 from resweep.study.study import Phase, Study
@@ -78,8 +79,10 @@ class Unchanged:
         if fill.script == "promote.py":
             return promote(rung_plan_from(plan), outcomes)[0]
         if fill.script == "suggest.py":
-            tables = fill.inputs["warm_start"]
-            return foresee_round(plan_from(plan), outcomes, tables, self._layout, self._reader.read)
+            tables, of_round = fill.inputs["warm_start"], plan_from(plan)
+            progress = progress_for(of_round, self._layout)
+            read = self._reader.read
+            return foresee_round(of_round, outcomes, tables, self._layout, read, progress)
         written = list(map(read_trial, files))
         return written if all(_is_of(phase, trial) for trial in written) else None
 

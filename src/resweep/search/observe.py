@@ -30,7 +30,12 @@ from resweep.search.suggest import Observation
 from resweep.trials.record import Status, has_result
 from resweep.trials.trial import Outcome, read_outcome
 
+Progress = Callable[[Outcome], float | None]  # see `Observation.progress`
 FINAL = "final"  # the metric's column in scores.csv
+
+
+def no_progress(outcome: Outcome) -> None:
+    """Return that it is unknown."""
 
 
 def histories(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
@@ -46,12 +51,15 @@ def _asked(outcome: Outcome) -> float:
     return math.inf if outcome.trial.stop is None else outcome.trial.stop
 
 
-def observe(outcomes: Iterable[Outcome], metric: str) -> list[Observation]:
+def observe(
+    outcomes: Iterable[Outcome], metric: str, progress: Progress = no_progress
+) -> list[Observation]:
     """Turn the outcomes of a search into observations.
 
     Args:
         outcomes: Of all trials, at all their rungs.
         metric: The metric to optimise.
+        progress: Returns how much a training still improved in its second half.
     """
     tried = histories(outcomes)
     changes = _changes(tried.values(), metric)
@@ -62,7 +70,7 @@ def observe(outcomes: Iterable[Outcome], metric: str) -> list[Observation]:
         point = last.trial.assignments
         if status in (Status.FINISHED, Status.STOPPED) and value is not None:
             if last.record.has_result:
-                observations.append(Observation(point, value))
+                observations.append(Observation(point, value, progress=progress(last)))
             else:
                 estimate = value + changes.get(len(history), 0.0)
                 observations.append(Observation(point, estimate, Status.STOPPED))
@@ -102,6 +110,7 @@ def read_table(
     names: Sequence[str],
     schema: Schema,
     read: Callable[[Path], Outcome] = read_outcome,
+    progress: Progress = no_progress,
 ) -> list[Observation]:
     """Read tried points from a CSV: scores.csv of a phase, or W&B's export of a runs table.
 
@@ -114,6 +123,7 @@ def read_table(
         names: Paths of the parameters; rows that lack one are left out.
         schema: The known fields.
         read: Reads the trials of a phase by their records.
+        progress: As of `observe`.
 
     Raises:
         ConfigError: No such table, or no column for the metric or for a parameter.
@@ -121,7 +131,7 @@ def read_table(
     rows, column, by_path = _read_rows(path, metric, names, schema)
     phase = PhaseFolder(path.parent)
     if column == FINAL and phase.records.is_dir():
-        return _observe_phase(phase, metric, names, read)
+        return _observe_phase(phase, metric, names, read, progress)
     found = []
     for row in rows:
         point = {name: _cell(row[by_path[name]]) for name in names}
@@ -137,7 +147,11 @@ def read_table(
 
 
 def _observe_phase(
-    phase: PhaseFolder, metric: str, names: Collection[str], read: Callable[[Path], Outcome]
+    phase: PhaseFolder,
+    metric: str,
+    names: Collection[str],
+    read: Callable[[Path], Outcome],
+    progress: Progress,
 ) -> list[Observation]:
     """Observe the trials of a ranked phase, at all their rungs if it has any.
 
@@ -151,7 +165,7 @@ def _observe_phase(
         point = {name: values[name] for name in names if name in values}
         if len(point) == len(names) and None not in point.values():
             outcomes.append(replace(outcome, trial=replace(outcome.trial, assignments=point)))
-    return observe(outcomes, metric)
+    return observe(outcomes, metric, progress)
 
 
 def check_tables(

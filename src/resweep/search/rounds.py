@@ -29,7 +29,8 @@ from resweep.files import file_lock
 from resweep.json_files import read_json, set_aside, write_json
 from resweep.paths import Layout
 from resweep.plurals import counted
-from resweep.search.observe import observe, reached, read_table
+from resweep.search.focus import Focus, propose_focused
+from resweep.search.observe import Progress, no_progress, observe, reached, read_table
 from resweep.search.rungs import step_of
 from resweep.search.space import Space
 from resweep.search.suggest import Observation, Point, suggest
@@ -70,6 +71,7 @@ class RoundPlan:
         metric, goal: What is optimised.
         target: Value of the metric that ends the search, or None.
         band: The first rung, in logged values of the metric; None: train to the end.
+        focus: Of a resample: how it is focused; None: by the sampler.
     """
 
     study: str
@@ -85,21 +87,35 @@ class RoundPlan:
     goal: str
     target: float | None = None
     band: int | None = None
+    focus: Focus | None = None
 
     @property
     def derived_seed(self) -> int:
         """The round's seed, below 2^32: each round starts a new sampler, which must not repeat."""
         return int(digest([self.seed, self.study, self.phase, self.round], 8), 16)
 
+    def focused(self, focus: Focus) -> "RoundPlan":
+        """Return the plan of a round that is proposed near the best."""
+        return dataclasses.replace(self, focus=focus)
+
     def content(self) -> dict[str, Any]:
-        """Return the plan as plain values."""
-        return dataclasses.asdict(self)
+        """Return the plan as plain values; without `focus` as before there was one."""
+        content = dataclasses.asdict(self)
+        return content if self.focus is not None else without(content, "focus")
 
 
 def plan_from(content: dict[str, Any]) -> RoundPlan:
     """Make a plan from plain values, as `RoundPlan.content` returns them."""
     parameters = tuple(Parameter(**parameter) for parameter in content["parameters"])
-    return RoundPlan(**{**content, "slots": tuple(content["slots"]), "parameters": parameters})
+    focus = content.get("focus")
+    return RoundPlan(
+        **{
+            **content,
+            "slots": tuple(content["slots"]),
+            "parameters": parameters,
+            "focus": None if focus is None else Focus(**focus),
+        }
+    )
 
 
 def propose_round(
@@ -108,6 +124,7 @@ def propose_round(
     tables: Sequence[Path],
     layout: Layout,
     read: Callable[[Path], Outcome] = read_outcome,
+    progress: Progress = no_progress,
 ) -> list[Trial]:
     """Fill a round.
 
@@ -117,6 +134,7 @@ def propose_round(
         tables: CSVs of a warm start.
         layout: Of the results folder.
         read: Reads the trials of phases in these tables by their records.
+        progress: Returns how much a training still improved in its second half.
 
     Returns:
         One trial per slot; unfilled slots are empty, with the reason.
@@ -129,8 +147,8 @@ def propose_round(
     if ended is not None:
         return ended
     observations = [
-        *_warm_start(plan, tables, read),
-        *observe(outcomes, plan.metric),
+        *_warm_start(plan, tables, read, progress),
+        *observe(outcomes, plan.metric, progress),
     ]
     file = layout.phase(plan.study, plan.phase).round(plan.round)
     with file_lock(file.with_name(f".{file.name}.lock")):
@@ -150,6 +168,7 @@ def foresee_round(
     tables: Sequence[Path],
     layout: Layout,
     read: Callable[[Path], Outcome] = read_outcome,
+    progress: Progress = no_progress,
 ) -> list[Trial] | None:
     """Return what `propose_round` would, and change nothing; None for a round that is new."""
     outcomes = list(outcomes)
@@ -163,7 +182,10 @@ def foresee_round(
         return None
     except DamagedFile:
         known = None
-    observations = [*_warm_start(plan, tables, read), *observe(outcomes, plan.metric)]
+    observations = [
+        *_warm_start(plan, tables, read, progress),
+        *observe(outcomes, plan.metric, progress),
+    ]
     return _trials(plan, known if _is_same(known, plan, observations) else _new(plan, observations))
 
 
@@ -194,7 +216,10 @@ def _trials(plan: RoundPlan, proposed: Mapping[str, Any]) -> list[Trial]:
 
 
 def _warm_start(
-    plan: RoundPlan, tables: Sequence[Path], read: Callable[[Path], Outcome]
+    plan: RoundPlan,
+    tables: Sequence[Path],
+    read: Callable[[Path], Outcome],
+    progress: Progress,
 ) -> list[Observation]:
     if not tables:
         return []
@@ -202,8 +227,10 @@ def _warm_start(
     names = [parameter.name for parameter in space.parameters]
     found: list[Observation] = []
     for table in tables:
-        tried = read_table(table, plan.metric, names, system_of(plan.config).schema, read)
-        inside = [seen for seen in tried if space.holds(seen.point)]
+        schema = system_of(plan.config).schema
+        tried = read_table(table, plan.metric, names, schema, read, progress)
+        # Points near the best count wherever they lie.
+        inside = [seen for seen in tried if plan.focus is not None or space.holds(seen.point)]
         outside = len(tried) - len(inside)
         log.info(
             "%s: warm start from %s; %d outside the space",
@@ -238,15 +265,33 @@ def _is_same(
 def _new(plan: RoundPlan, observations: Sequence[Observation]) -> dict[str, Any]:
     """Propose a round; returns the content of its file."""
     started = time.monotonic()
-    made = suggest(
-        plan.parameters,
-        observations,
-        plan.size,
-        seed=plan.derived_seed,
-        goal=plan.goal,
-        sampler=plan.sampler,
-        feasible=lambda point: _fits(plan, point),
-    )
+
+    def fits(point: Point) -> bool:
+        return _fits(plan, point)
+
+    seed = plan.derived_seed
+    if plan.focus is None:
+        made = suggest(
+            plan.parameters,
+            observations,
+            plan.size,
+            seed=seed,
+            goal=plan.goal,
+            sampler=plan.sampler,
+            feasible=fits,
+        )
+    else:
+        made, lines = propose_focused(
+            plan.parameters,
+            observations,
+            plan.size,
+            plan.focus,
+            seed=seed,
+            goal=plan.goal,
+            feasible=fits,
+        )
+        for line in lines:
+            log.warning("%s", line)
     schema = system_of(plan.config).schema
     points = [_assigned(point, schema) for point in made.points]
     log.info(
@@ -273,7 +318,17 @@ def _new(plan: RoundPlan, observations: Sequence[Observation]) -> dict[str, Any]
 
 
 def _plain(observations: Sequence[Observation]) -> list[dict[str, Any]]:
-    return [dataclasses.asdict(seen) | {"status": seen.status.value} for seen in observations]
+    """Return observations as plain values, without what they do not have."""
+    plain = []
+    for seen in observations:
+        one = dataclasses.asdict(seen) | {"status": seen.status.value}
+        plain.append(one if seen.progress is not None else without(one, "progress"))
+    return plain
+
+
+def without(content: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a mapping without a key."""
+    return {key: value for key, value in content.items() if key != name}
 
 
 def _source(plan: RoundPlan, observed: list[dict[str, Any]]) -> str:

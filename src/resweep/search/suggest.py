@@ -39,11 +39,14 @@ class Observation:
         value: Of the metric, or None.
         status: finished, stopped (the value is an estimate), diverged, infeasible, or failed,
             which only counts as tried.
+        progress: Share of its improvement that came in the second half of its training; None if
+            unknown.
     """
 
     point: Mapping[str, Any]
     value: float | None
     status: Status = Status.FINISHED
+    progress: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """The kinds of phase that a study can have, one line each."""
 
 from resweep.study.kinds.rerun import RerunFile
+from resweep.study.kinds.resample import ResampleFile
 from resweep.study.kinds.sweep import SweepFile
 from resweep.study.phase_file import PhaseFile
 
 KINDS: tuple[type[PhaseFile], ...] = (
     SweepFile,
+    ResampleFile,
     RerunFile,
 )
 

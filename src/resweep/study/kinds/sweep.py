@@ -98,7 +98,7 @@ class SweepFile(PhaseFile):
         except ConfigError as error:
             raise ConfigError([*error.problems, *problems]) from None
         layer = Layer(sweep.origin, nest(constants))
-        filled: dict[str, Any] = {}
+        filled: dict[str, Any] = {"space": tuple(swept.values())}
         try:
             if sweep.method == "bayes":
                 search = filled["search"] = _search(self, sweep, swept, around)

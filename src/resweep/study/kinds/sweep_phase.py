@@ -77,6 +77,7 @@ class SweepPhase(Phase):
     """A sweep.
 
     Attributes:
+        space: What is swept; names are full paths.
         assignments: Of grid and random: for each trial, path -> value of what is swept.
         search: Of bayes: how it is filled.
         rungs: How its trials are stopped early, or None.
@@ -84,6 +85,7 @@ class SweepPhase(Phase):
 
     kind: ClassVar[str] = "sweep"
 
+    space: tuple[Parameter, ...] = ()
     assignments: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     search: Search | None = None
     rungs: Rungs | None = None

@@ -1,0 +1,60 @@
+"""A resample in a study: rounds near the best of a sweep, and a rerun of what came out."""
+
+import csv
+from typing import Any
+
+import pytest
+
+from tests.conftest import Checkout
+
+PHASES: list[dict[str, Any]] = [
+    {"name": "sweep", "kind": "sweep", "sweep": "rates"},
+    {"name": "focus", "kind": "resample", "of": "sweep", "top": 2, "trials": 4, "rounds": 2},
+    {"name": "rerun", "kind": "rerun", "of": "focus", "top": 1, "seeds": [1, 2]},
+]
+RATES = [1e-5, 1e-3, 3e-3]
+
+
+@pytest.fixture(scope="module")
+def resampled(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """The study, built; not to be changed."""
+    made = Checkout.new(tmp_path_factory.mktemp("resample") / "checkout")
+    made.write_sweep(learning_rate=RATES)
+    made.write_study(phases=PHASES)
+    made.snakemake()
+    return made
+
+
+def rates(checkout: Checkout, phase: str) -> dict[str, float]:
+    """The learning rate of each trial of a phase, the best first."""
+    file = checkout.path / f"results/tiny/{phase}/scores.csv"
+    with file.open() as lines:
+        return {row["trial"]: float(row["training.learning_rate"]) for row in csv.DictReader(lines)}
+
+
+def test_its_trials_lie_around_the_best(resampled: Checkout) -> None:
+    tried, focused = rates(resampled, "sweep"), rates(resampled, "focus")
+    assert sorted(focused) == ["r01-01", "r01-02", "r02-01", "r02-02"]
+    centres = list(tried.values())[:2]
+    for rate in focused.values():
+        assert rate not in RATES
+        assert any(centre / 2 <= rate <= 2 * centre for centre in (*centres, *focused.values()))
+    assert set(rates(resampled, "rerun").values()) == {next(iter(focused.values()))}
+
+
+def test_a_second_call_runs_nothing(resampled: Checkout) -> None:
+    assert "Nothing to be done" in resampled.snakemake().stdout
+
+
+def test_a_change_of_it_leaves_the_sweep_alone(resampled: Checkout, tmp_path: Any) -> None:
+    made = resampled.copy(tmp_path / "checkout")
+    before = made.trainings()
+    focus = {**PHASES[1], "factors": {"learning_rate": [0.8, 1.25]}, "adaptive": True}
+    made.write_study(phases=[PHASES[0], focus, PHASES[2]])
+    made.snakemake()
+    new = made.trainings().keys() - before.keys()
+    assert 0 < len(new) <= 6  # four of the resample, and the rerun of its best
+    assert all(made.trainings()[run] == count for run, count in before.items())
+    best = next(iter(rates(made, "sweep").values()))
+    first = [rate for trial, rate in rates(made, "focus").items() if trial == "r01-01"]
+    assert 0.8 * best <= first[0] <= 1.25 * best
