@@ -184,7 +184,7 @@ def create_sweep(
     content = {key: base[key] for key in KEPT if key in base}
     if system is not None and system != base.get("system", DEFAULT):
         content = {key: value for key, value in content.items() if key not in OF_SYSTEM}
-        content["system"] = system
+        content |= {"system": system, "base": {}}
     below = content.get("set", {})
     content["set"] = {**below, **changes}
     of_file = {"project": sweep.project, "entity": sweep.entity}

@@ -98,8 +98,8 @@ class Phase(ABC):
         """Yield what trials assign, as far as it is known: path -> value; at least once nothing."""
         return [{}]
 
-    def trial_data(self, trial: str) -> dict[str, Any]:
-        """Return the data settings of a trial, as far as they are known."""
+    def trial_data(self, trial: str) -> dict[str, Any] | None:
+        """Return the data settings of a trial, as far as they are known; None if it needs none."""
         data: dict[str, Any] = self.config["data"]
         return data
 

@@ -27,7 +27,7 @@ from resweep.study.files import (
 from resweep.study.fill import Fill
 from resweep.study.study import Phase, distinct
 from resweep.sweep import EarlyTerminate, Parameter
-from resweep.systems.registry import metric_of
+from resweep.systems.registry import metric_of, system_of
 from resweep.trials.trial import Trial
 
 
@@ -132,17 +132,28 @@ class SweepPhase(Phase):
             return self.assignments.values()
         return [{p.name: value} for p in self.search.parameters for value in p.extremes]
 
-    def trial_data(self, trial: str) -> dict[str, Any]:
-        """Return the data settings of a trial, as far as they are known."""
-        assigned = self.assignments.get(trial, {})
-        swept = {path: value for path, value in assigned.items() if path.startswith("data.")}
-        return dict(compose.assign(self.config, swept)["data"]) if swept else self.config["data"]
+    def trial_data(self, trial: str) -> dict[str, Any] | None:
+        """Return the data settings of a trial; None if it is infeasible, or a job chooses them."""
+        if not self._sweeps_data:
+            return self.config["data"]  # one object for all
+        if self.search is not None:
+            return None
+        config = self.trial_config(trial)
+        if compose.infeasible(config, system_of(self.config).schema) is not None:
+            return None
+        return dict(config["data"])
 
     def data_settings(self) -> list[dict[str, Any]]:
         """Return the different data settings of the trials, as far as they are known."""
-        if not any(path.startswith("data.") for a in self.assignments.values() for path in a):
+        if not self._sweeps_data:
             return [self.config["data"]]
-        return distinct(self.trial_data(trial) for trial in self.trials)
+        known = map(self.trial_data, self.trials)
+        return distinct(settings for settings in known if settings is not None)
+
+    @cached_property
+    def _sweeps_data(self) -> bool:
+        varied = self.assignments.values() if self.search is None else self.varied()
+        return any(path.startswith("data.") for assigned in varied for path in assigned)
 
     def is_known(self, stage: Stage) -> bool:
         """Whether it is the first rung of a grid or random sweep."""

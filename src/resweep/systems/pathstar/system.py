@@ -105,8 +105,9 @@ class PathStarSystem(System):
         return int(found[2]) <= config["data"]["graph_l"]
 
     def check(self, config: Any) -> None:
-        """Check that there are names for all vertices, and something to train on."""
+        """Check that there are names, something to train on, and a batch that can be split."""
         data: Data = config.data
+        training: PathStarTraining = config.training
         if data.names < data.vertices:
             raise Misfit(
                 f"vocab_size must be >= d * (l-1) + 1 = {data.vertices:,}, the number of "
@@ -131,6 +132,10 @@ class PathStarSystem(System):
                 "graph_holdout_percentage",
                 "train_on_edges",
             )
+        if training.batch_size is None:
+            batch = Examples.of(data).batch_size
+            examples = batch * training.gradient_accumulation_steps
+            training.require_shares(examples, *Data.model_fields)
 
     def source_files(self, settings: Mapping[str, Any]) -> list[Path]:
         """Return no files: graphs are drawn."""
@@ -233,7 +238,7 @@ class PathStarSystem(System):
         """Describe the model and the graph."""
         data = Data.model_validate(run.config["data"])
         examples = Examples.of(data)
-        edges = "each edge both ways" if data.use_undirected else "each edge away from the root"
+        edges = "in both directions" if data.use_undirected else "away from the root only"
         return {
             "model": "gpt",
             "graph": f"{data.graph_d:,} paths of {data.graph_l} vertices, "
