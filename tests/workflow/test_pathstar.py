@@ -109,9 +109,12 @@ def test_each_gpu_trains_its_count_and_has_a_log(home: Home) -> None:
         CUDA_VISIBLE_DEVICES="0,1",
     )
     assert len(home.records()) == 50, said[-2000:]
+    trained = []
     for gpu in (0, 1):
         log = (home.path / f"gpu_{gpu}_sweep.log").read_text()
-        assert len(re.findall("finished at step 4", log)) == 25
+        # Not those that the other one finished meanwhile, which are "in the store".
+        trained.append(set(re.findall(r"(\w+)\.json: finished at step 4", log)))
+    assert [*map(len, trained)] == [25, 25] and not trained[0] & trained[1]
 
 
 def test_a_file_of_another_folder_and_a_count_that_is_none(home: Home) -> None:
@@ -185,7 +188,7 @@ def test_each_graph_is_drawn_once(home: Home) -> None:
     said = home.snakemake().stdout
     assert len(home.records()) == 4
     assert len(list(home.path.glob("results/data/*/data.json"))) == 2
-    assert len(re.findall(r"^rule prepare_data\w*:", said, re.M)) == 2
+    assert len(re.findall(r"^Job \d+: prepare_data_\w+: ", said, re.M)) == 2
     assert "prepare_data" not in home.snakemake().stdout
 
 
@@ -206,8 +209,8 @@ def test_the_graphs_of_a_round_are_there_before_its_trainings(home: Home) -> Non
     )
     home.snakemake()
     scores = table(home, "search/sweep/scores.csv")
-    assert len(scores) == 6 and all(row["final_value"] for row in scores)
-    spokes = {row["graph_d"] for row in table(home, "search/runs.csv")}
+    assert len(scores) == 6 and all(row["final"] for row in scores)
+    spokes = {row["data.graph_d"] for row in table(home, "search/runs.csv")}
     assert len(spokes) > 2
     assert len(list(home.path.glob("results/data/*/data.json"))) == len(spokes)
 

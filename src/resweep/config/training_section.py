@@ -120,16 +120,37 @@ class Training(Section):
                 "processes",
                 "nodes",
             )
-        examples = self.examples_per_step
-        if examples is not None and examples % self.processes:
+        if self.examples_per_step is not None:
+            self.require_shares(self.examples_per_step)
+        return self
+
+    def require_shares(self, examples: int, *fields: str) -> None:
+        """Raise Misfit where the examples of a step cannot be split evenly over the processes.
+
+        Args:
+            examples: Of an optimizer step.
+            fields: Others that determine them.
+        """
+        if examples % self.processes:
             raise Misfit(
                 f"batch_size * gradient_accumulation_steps = {examples} should be a multiple of "
                 f"processes = {self.processes}",
+                *fields,
                 "batch_size",
                 "gradient_accumulation_steps",
                 "processes",
             )
-        return self
+        samples = self.gradient_samples
+        if samples is not None and examples % (samples * self.processes):
+            raise Misfit(
+                f"batch_size * gradient_accumulation_steps = {examples} should be a multiple of "
+                f"gradient_samples * processes = {samples * self.processes}",
+                *fields,
+                "batch_size",
+                "gradient_accumulation_steps",
+                "gradient_samples",
+                "processes",
+            )
 
     @model_validator(mode="after")
     def _graphs_need_compile(self) -> "Training":
@@ -157,16 +178,6 @@ class Training(Section):
                 f"{samples} needs distributed: none or ddp, not {self.distributed}",
                 "gradient_samples",
                 "distributed",
-            )
-        examples = self.examples_per_step
-        if examples is not None and examples % (self.gradient_samples * self.processes):
-            raise Misfit(
-                f"batch_size * gradient_accumulation_steps = {examples} should be a multiple of "
-                f"gradient_samples * processes = {self.gradient_samples * self.processes}",
-                "batch_size",
-                "gradient_accumulation_steps",
-                "gradient_samples",
-                "processes",
             )
         return self
 

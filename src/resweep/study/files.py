@@ -110,7 +110,8 @@ def training_inputs(layout: Layout, phase: Phase, stage: Stage, names: Iterable[
         return [folder.trial(stage.slot(name)) for name in names]
     # Without data in a sweep, the settings of all trials are one object.
     settings = {id(data): data for data in map(phase.trial_data, names)}.values()
-    return list(dict.fromkeys(_data_stamp(layout, phase, data) for data in settings if data))
+    known = (_data_stamp(layout, phase, data) for data in settings if data is not None)
+    return list(dict.fromkeys(known))
 
 
 def training_outputs(

@@ -98,13 +98,8 @@ class Phase(ABC):
         """Yield what trials assign, as far as it is known: path -> value; at least once nothing."""
         return [{}]
 
-    @cached_property
-    def sweeps_data(self) -> bool:
-        """Whether its trials may have different data settings."""
-        return any(path.startswith("data.") for given in self.possible() for path in given)
-
     def trial_data(self, trial: str) -> dict[str, Any] | None:
-        """Return the data settings of a trial, as far as they are known; None: it needs none."""
+        """Return the data settings of a trial, as far as they are known; None if it needs none."""
         data: dict[str, Any] = self.config["data"]
         return data
 

@@ -156,7 +156,8 @@ class RerunPhase(Phase):
     def data_settings(self) -> list[dict[str, Any]]:
         """Return its own, unless these are of no trial: what its source has swept is missing."""
         schema = system_of(self.config).schema
-        if self.sweeps_data and compose.infeasible(self.config, schema) is not None:
+        swept = {path.partition(".")[0] for given in self.possible() for path in given}
+        if "data" in swept and compose.infeasible(self.config, schema) is not None:
             return []
         return super().data_settings()
 

@@ -4,16 +4,19 @@ keys of the phase + sweep file + configuration below it  ->  SweepPhase
 """
 
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from resweep.config import compose
 from resweep.config.compose import Layer
 from resweep.config.nesting import nest
-from resweep.config.section import Positive, Seed, Text
+from resweep.config.schema import Schema
+from resweep.config.section import Misfit, Positive, Seed, Text
 from resweep.config.spelling import nearest
 from resweep.errors import ConfigError, Problem
 from resweep.files import is_file
@@ -31,8 +34,10 @@ from resweep.study.sweep_names import check_names
 from resweep.sweep import EarlyTerminate, Parameter, Sweep, load_sweep
 from resweep.sweep.points import MOST_POINTS
 from resweep.systems.registry import metric_of, system_of
+from resweep.violations import violations
 
 ROUND_SIZE = 8
+MOST_CHECKED = 10_000  # trials of which a study says that they are infeasible: 30 us each
 
 
 class SweepFile(PhaseFile):
@@ -133,6 +138,9 @@ class SweepFile(PhaseFile):
             return Loaded(phase=None, layer=layer, warnings=warnings)
         assert score is not None, "else there are problems"
         complete = compose.assign(around.complete, constants)
+        problems += _misfits(complete, swept, sweep, schema)
+        if problems:
+            raise ConfigError(problems)
         rungs, found = load_rungs(
             rule,
             sweep,
@@ -220,16 +228,37 @@ def _search(
     )
 
 
+def _misfits(
+    config: Mapping[str, Any], swept: Collection[str], sweep: Sweep, schema: Schema
+) -> list[Problem]:
+    """Return which constants fit in no trial: what they have to fit is not swept either."""
+    try:
+        schema.validate(config)
+    except ValidationError as error:
+        names = {path.rpartition(".")[2] for path in swept}
+        return [
+            Problem(sweep.origin, one.key, one.value, one.hint)
+            for one in violations(error, config)
+            if isinstance(one.error, Misfit) and names.isdisjoint(one.error.fields)
+        ]
+    return []
+
+
 def _warn_of_infeasible(phase: SweepPhase, sweep: Sweep) -> list[str]:
-    """Warn if none of the named trials can be trained; stops at the first one that can."""
-    first, schema = None, system_of(phase.config).schema
-    for trial in phase.assignments:
-        why = compose.infeasible(phase.trial_config(trial), schema)
-        if why is None:
-            return []
-        first = first or why
-    warning = f"of {counted(len(phase.assignments), 'trial')} none can be trained: {first}"
-    return [f"{sweep.origin}: {warning}"] if first else []
+    """Warn of named trials that cannot be trained; of a large sweep, the first ones are checked."""
+    schema = system_of(phase.config).schema
+    checked = list(islice(phase.assignments, MOST_CHECKED))
+    found = (compose.infeasible(phase.trial_config(trial), schema) for trial in checked)
+    reasons = [why for why in found if why is not None]
+    if not reasons:
+        return []
+    every = counted(len(checked), "trial")
+    if len(checked) < len(phase.assignments):
+        every = f"the first {every}"
+    number = f"{len(reasons)} of {every} cannot be trained"
+    if len(reasons) == len(checked):
+        number = f"none of {every} can be trained"
+    return [f"{sweep.origin}: {number}: {reasons[0]}"]
 
 
 def _warn_of_idle(phase: SweepPhase, sweep: Sweep) -> list[str]:

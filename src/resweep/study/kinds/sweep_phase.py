@@ -133,28 +133,27 @@ class SweepPhase(Phase):
         return [{p.name: value} for p in self.search.parameters for value in p.extremes]
 
     def trial_data(self, trial: str) -> dict[str, Any] | None:
-        """Return the data settings of a trial, as far as they are known; None: infeasible."""
-        if self.search is None and not self.sweeps_data:
-            return self.config["data"] if self._trains else None
+        """Return the data settings of a trial; None if it is infeasible, or a job chooses them."""
+        if not self._sweeps_data:
+            return self.config["data"]  # one object for all
         if self.search is not None:
-            return self.config["data"] if not self.sweeps_data or self._is_feasible() else None
-        return dict(self.trial_config(trial)["data"]) if self._is_feasible(trial) else None
+            return None
+        config = self.trial_config(trial)
+        if compose.infeasible(config, system_of(self.config).schema) is not None:
+            return None
+        return dict(config["data"])
 
     def data_settings(self) -> list[dict[str, Any]]:
         """Return the different data settings of the trials, as far as they are known."""
-        trials = self.trials if self.search is None and self.sweeps_data else self.trials[:1]
-        settings = (self.trial_data(trial) for trial in trials)
-        return distinct(data for data in settings if data is not None)
+        if not self._sweeps_data:
+            return [self.config["data"]]
+        known = map(self.trial_data, self.trials)
+        return distinct(settings for settings in known if settings is not None)
 
     @cached_property
-    def _trains(self) -> bool:
-        """Whether any named trial is feasible."""
-        return any(map(self._is_feasible, self.assignments))
-
-    def _is_feasible(self, trial: str | None = None) -> bool:
-        """Whether a trial can be trained; None: the configuration without what is swept."""
-        config = self.config if trial is None else self.trial_config(trial)
-        return compose.infeasible(config, system_of(config).schema) is None
+    def _sweeps_data(self) -> bool:
+        varied = self.assignments.values() if self.search is None else self.varied()
+        return any(path.startswith("data.") for assigned in varied for path in assigned)
 
     def is_known(self, stage: Stage) -> bool:
         """Whether it is the first rung of a grid or random sweep."""

@@ -72,7 +72,9 @@ class PathStarTraining(Training):
     """The shared section, with a batch size from the data, and a schedule that can end early."""
 
     batch_size: Size | None = Field(  # type: ignore[assignment]  # null until the data is known
-        None, description="examples per accumulated batch; null: an eighth of them, 16 to 1024"
+        None,
+        description="examples per accumulated batch; null: the largest power of two up to an "
+        "eighth of an epoch, 16 to 1024",
     )
     loss_on: Literal["all", "target"] = Field(
         "all", description="which tokens count: all, or what follows from the prompt"

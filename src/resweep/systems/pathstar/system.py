@@ -106,8 +106,9 @@ class PathStarSystem(System):
         return int(found[2]) <= config["data"]["graph_l"]
 
     def check(self, config: Any) -> None:
-        """Check that there are names for all vertices, and something to train on."""
+        """Check that there are names, something to train on, and a batch that can be split."""
         data: Data = config.data
+        training: PathStarTraining = config.training
         if data.names < data.vertices:
             raise Misfit(
                 f"vocab_size must be >= d * (l-1) + 1 = {data.vertices:,}, the number of "
@@ -124,16 +125,16 @@ class PathStarSystem(System):
                 "graph_d",
                 "graph_l",
             )
-        examples, length = Examples.of(data), Format(data).length
-        if (examples.edges + data.graph_d) * length > MOST_TOKENS:
+        all_of, length = Examples.of(data), Format(data).length
+        if (all_of.edges + data.graph_d) * length > MOST_TOKENS:
             raise Misfit(
-                f"{examples.edges:,} edges and {data.graph_d:,} paths, of {length:,} tokens each, "
+                f"{all_of.edges:,} edges and {data.graph_d:,} paths, of {length:,} tokens each, "
                 f"are more than {MOST_TOKENS:,} tokens",
                 "graph_d",
                 "graph_l",
                 "num_pause_tokens",
             )
-        if examples.train == 0:
+        if all_of.train == 0:
             raise Misfit(
                 "graph_holdout_percentage = "
                 f"{data.graph_holdout_percentage:g} holds out all {data.graph_d} paths, and "
@@ -141,6 +142,10 @@ class PathStarSystem(System):
                 "graph_holdout_percentage",
                 "train_on_edges",
             )
+        if training.batch_size is None:
+            batch = Examples.of(data).batch_size
+            examples = batch * training.gradient_accumulation_steps
+            training.require_shares(examples, *Data.model_fields)
 
     def source_files(self, settings: Mapping[str, Any]) -> list[Path]:
         """Return no files: graphs are drawn."""
@@ -243,7 +248,7 @@ class PathStarSystem(System):
         """Describe the model and the graph."""
         data = Data.model_validate(run.config["data"])
         examples = Examples.of(data)
-        edges = "each edge both ways" if data.use_undirected else "each edge away from the root"
+        edges = "in both directions" if data.use_undirected else "away from the root only"
         return {
             "model": "gpt",
             "graph": f"{data.graph_d:,} paths of {data.graph_l} vertices, "

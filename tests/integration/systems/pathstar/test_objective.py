@@ -48,6 +48,18 @@ def test_the_gradients_are_the_same_for_every_cut_of_a_batch(cut, tmp_path):
         torch.testing.assert_close(found[cut][name], gradient, atol=1e-7, rtol=1e-4)
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+def test_recomputed_blocks_have_the_same_gradients(dropout, tmp_path):
+    found = []
+    for on in (False, True):
+        learner, _ = make_learner(
+            tmp_path, model__dropout=dropout, training__gradient_checkpointing=on
+        )
+        learner.train_step(True)
+        found.append(learner.kept_gradients)
+    assert all(torch.equal(found[1][name], gradient) for name, gradient in found[0].items())
+
+
 def test_each_epoch_has_every_example_as_often_as_it_counts(tmp_path):
     _, objective = make_learner(tmp_path, training__batch_size=10)
     epoch = len(objective.order)

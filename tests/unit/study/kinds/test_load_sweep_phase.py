@@ -403,10 +403,12 @@ def test_names_that_cannot_both_have_a_value_are_kept_apart(
     assert compose.assign({}, {"own.z.y": 1, "own.z": 2}) == {"own": {"z.y": 1, "z": 2}}
 
 
-def test_a_sweep_in_which_no_trial_can_be_trained_is_warned_of(tmp_path: Path) -> None:
+def test_trials_that_cannot_be_trained_are_warned_of(tmp_path: Path) -> None:
     line = warning_of(tmp_path, grid(n_head=[3, 5], seed=[1, 2]))
     assert_said(line, "sweep/file.yaml", "4 trials", "n_embd = 16", "n_head = 3")
-    assert warnings_of(tmp_path, grid(n_head=[3, 4])) == []
+    line = warning_of(tmp_path, grid(n_head=[3, 4]))
+    assert_said(line, "sweep/file.yaml", "1 of 2 trials", "n_head = 3")
+    assert warnings_of(tmp_path, grid(n_head=[2, 4])) == []
 
 
 # What is wrong

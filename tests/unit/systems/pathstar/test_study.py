@@ -7,8 +7,6 @@ import pytest
 
 from resweep import yaml12
 from resweep.errors import ConfigError
-from resweep.paths import Layout
-from resweep.study.files import training_inputs
 from resweep.study.load import load_study
 from resweep.study.study import Study
 from resweep.systems.pathstar.sections import Data
@@ -132,16 +130,6 @@ def test_what_no_sweep_makes_right_stays_an_error_of_the_study(
     assert (where, found) == ("s.yaml", key)
 
 
-def test_graphs_of_trials_that_cannot_be_trained_are_not_prepared(tmp_path: Path) -> None:
-    graphs = {"graph_d": {"values": [5, 100]}, "graph_vocab_size": {"value": 60}}
-    phase = load(tmp_path, {**graphs, "n_head": {"values": [4, 5]}}).phases[0]
-    assert [data["graph_d"] for data in phase.data_settings()] == [5]
-    known = [phase.trial_data(trial) for trial in phase.trials]
-    assert sum(data is not None for data in known) == 1
-    waits = [training_inputs(Layout(), phase, phase.stages[0], [name]) for name in phase.trials]
-    assert sorted(map(len, waits)) == [0, 0, 0, 1]
-
-
 def test_no_graph_is_prepared_for_values_that_a_search_replaces(tmp_path: Path) -> None:
     graphs = {"graph_d": {"min": 5, "max": 9}, "graph_vocab_size": {"value": 60}}
     again = {"name": "rerun", "kind": "rerun", "of": "sweep", "set": {"max_steps": 8}}
@@ -151,8 +139,3 @@ def test_no_graph_is_prepared_for_values_that_a_search_replaces(tmp_path: Path) 
             study = load(tmp_path, swept, phases=(again, near), method=method)
             for settings in study.data_settings():
                 assert Data.model_validate(settings).vertices <= 60
-
-
-def test_a_sweep_in_which_nothing_can_be_trained_prepares_nothing(tmp_path: Path) -> None:
-    graphs = {"graph_d": {"value": 100}, "graph_vocab_size": {"value": 60}}
-    assert load(tmp_path, {**graphs, "seed": {"values": [1, 2]}}).data_settings() == []

@@ -45,6 +45,11 @@ def test_as_many_names_as_vertices_are_enough():
             {"data__train_on_edges": False, "data__graph_holdout_percentage": 1.0},
             ["nothing to train on"],
         ),
+        ({"training__distributed": "ddp", "training__processes": 3}, ["64", "processes = 3"]),
+        (
+            {"training__save_gradients": True, "training__gradient_samples": 7},
+            ["64", "gradient_samples"],
+        ),
         ({"training__loss_on": "leaf"}, ["all", "target"]),
         ({"training__label_smoothing": 1.0}, ["1"]),
     ],
