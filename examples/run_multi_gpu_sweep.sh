@@ -3,6 +3,9 @@
 #
 #     ./run_multi_gpu_sweep.sh sweep_config_minimal.yaml COUNT_PER_GPU PROJECT
 set -euo pipefail
+if [ -f "${1-}" ]; then
+    set -- "$(realpath "$1")" "${@:2}" # it may be somewhere else than this folder
+fi
 cd "$(dirname "$0")"
 read -ra gpus < <(python3 -c 'from resweep.machine.gpus import pool; print(*[gpu.name for gpu in pool()])')
 for gpu in "${gpus[@]}"; do

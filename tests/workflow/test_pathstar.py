@@ -117,6 +117,18 @@ def test_each_gpu_trains_its_count_and_has_a_log(home: Home) -> None:
     assert [*map(len, trained)] == [25, 25] and not trained[0] & trained[1]
 
 
+def test_a_file_of_another_folder_and_a_count_that_is_none(home: Home) -> None:
+    root = Checkout(home.path.parent.parent)
+    root.write("elsewhere/sweep.yaml", without(open_sweep(), "program"))
+    call = f"../examples/{home.path.name}/run_multi_gpu_sweep.sh sweep.yaml"
+    for count, code in (("x", 2), ("0", 2), ("1", 0)):
+        line = f"cd ../../elsewhere && {call} {count} p --wandb disabled {SET}"
+        done = home.run("bash", "-c", line, env={"RESWEEP_GPUS": "0"}, check=False)
+        assert done.returncode == code, done.stdout
+        made = list(home.path.glob("results/sweeps/*/study.yaml"))
+        assert (len(made), len(home.records())) == ((1, 1) if code == 0 else (0, 0))
+
+
 def test_one_training_by_hand(home: Home) -> None:
     quick = "--max_steps=2 --device=cpu"
     said = home.shell(

@@ -14,6 +14,10 @@ fi
 file=$1 count=$2 project=$3
 shift 3
 scripts=$(dirname "$0")
+if ! [[ $count =~ ^[1-9][0-9]*$ ]]; then
+    echo "error: COUNT_PER_GPU = '$count' should be a whole number above 0" >&2
+    exit 2
+fi
 
 read -ra gpus < <(python -c 'from resweep.machine.gpus import pool; print(*[gpu.visible for gpu in pool()])')
 if [ "${#gpus[@]}" -eq 0 ]; then

@@ -75,6 +75,8 @@ def resolve_name(
         if isinstance(fields, Mapping) and name in fields
     }
     candidates |= {path for path, _ in leaves(config, entries=True) if path.endswith(f".{name}")}
+    if name in schema.aliases:  # `training.epochs` is not a field, and is reported by itself
+        candidates.discard(f"{schema.aliases[name].partition('.')[0]}.{name}")
     if len(candidates) > 1:
         raise ValueError(f"could mean {' or '.join(sorted(candidates))}; write the full path")
     return candidates.pop() if candidates else name

@@ -180,7 +180,12 @@ def _check_name(one: Given, schema: Schema, own: Collection[str]) -> list[Proble
             f"could be {path}, or a hyperparameter of your own; write {path}, or {_own(one.name)}"
         )
         return [Problem(one.origin, one.name, one.value, hint)]
-    known = "." not in one.name and is_taken(one.name, schema)
+    if isinstance(one.value, Mapping) and one.name in schema.fields:
+        try:  # its leaves would be hyperparameters of one's own
+            compose.coerce(schema.fields[one.name][0], one.value, schema)
+        except ValueError as error:
+            return [Problem(one.origin, one.name, one.value, str(error))]
+    known = schema.is_known(one.name) or ("." not in one.name and is_taken(one.name, schema))
     meant = () if known else fields_meant(one.name, schema)
     if not meant:
         elsewhere = () if known else other_systems(one.name, schema.system)

@@ -178,7 +178,6 @@ class _Resolver:
         complete, config, wrong, unread = layers.complete(
             found, str(self.path), self.system.schema, given.own, sound
         )
-        self.problems += wrong
         self._note_unread(unread)
         around = Surroundings(
             study_path=str(self.path),
@@ -200,6 +199,12 @@ class _Resolver:
             },
         )
         schema = self.system.schema
+        sample = part.sample(around) if wrong and _is_between_fields(wrong, schema) else None
+        if sample is not None:  # what does not fit together may not be what its trials train
+            again = layers.complete([*found, sample], str(self.path), schema, given.own, sound)
+            if not again.problems:
+                wrong, around = [], dataclasses.replace(around, complete=again.config)
+        self.problems += wrong
         try:
             loaded = part.load(around)
         except ConfigError as error:
@@ -241,6 +246,11 @@ class _Resolver:
             layer, _ = layers.named(Layer("set", content), config, self.system.schema, own)
             found |= compose.leaves(layer.content)
         return found
+
+
+def _is_between_fields(problems: Iterable[Problem], schema: Schema) -> bool:
+    """Whether each value is right, and only some do not fit together."""
+    return all(problem.key in ("", *schema.sections) for problem in problems)
 
 
 def _say_own(own: list[str], phases: Iterable[Phase], schema: Schema, where: str) -> list[str]:

@@ -1,11 +1,12 @@
 """What the trials of a phase are compared by: the study's `score`, else the sweep's `metric`."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
+from resweep.config import compose
 from resweep.config.metric import Logged, MetricGoal, sign_of
 from resweep.errors import ConfigError, Problem
 from resweep.study.schema import Score
@@ -81,6 +82,35 @@ def choose_metric(score: Score, sweep: Sweep | None, study_path: str, system: Sy
     if problems:
         raise ConfigError(problems)
     return _complete({**score.model_dump(), "metric": name, "goal": goal}, system)
+
+
+def check_logged_by_all(
+    score: PhaseScore,
+    config: Mapping[str, Any],
+    varied: Iterable[Mapping[str, Any]],
+    where: str,
+) -> None:
+    """Check that each training of a phase logs what it is ranked by.
+
+    Args:
+        score: How the phase is ranked.
+        config: Its complete configuration.
+        varied: What its trials are assigned on top.
+        where: The file that names the metric.
+
+    Raises:
+        ConfigError: One does not.
+    """
+    system = system_of(config)
+    for assigned in varied:
+        trained = compose.assign(dict(config), assigned)
+        for name in (score.metric, score.early_metric):
+            if not system.logs(name, trained):
+                values = ", ".join(f"{path} {value}" for path, value in assigned.items())
+                known = ", ".join(metric.name for metric in system.metrics)
+                trial = f"the trial of {values}" if values else "trials of these settings"
+                hint = f"is not logged by {trial}; all log {known}"
+                raise ConfigError(Problem(where, "metric", name, hint))
 
 
 def read_score(described: Mapping[str, Any]) -> PhaseScore:

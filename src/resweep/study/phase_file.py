@@ -8,7 +8,9 @@ from typing import Any
 
 from pydantic import Field
 
+from resweep.config import compose
 from resweep.config.compose import Layer
+from resweep.config.nesting import nest
 from resweep.errors import Problem
 from resweep.study.names import Name
 from resweep.study.schema import Keep, Part, Resources, Score
@@ -85,6 +87,24 @@ class PhaseFile(Part, ABC):
     def check_files(self, config_dir: Path) -> list[Problem]:
         """Return what is wrong with the files that it names, whatever is trained."""
         return []
+
+    def sample(self, around: Surroundings) -> Layer | None:
+        """Return what one of its trials is assigned; None if that is nothing, or unknown.
+
+        By default, it is what is assigned in a feasible trial of the phase that it builds on.
+        """
+        source = around.earlier.get(self.builds_on or "")
+        if source is None:
+            return None
+        for assigned in source.varied():
+            given = {**assigned, **around.overrides}
+            try:
+                config = compose.assign(source.config, given)
+                if compose.infeasible(config, around.system.schema) is None:
+                    return Layer(source.name, nest(given))
+            except ValueError:  # reported when it is loaded
+                return None
+        return None
 
     @abstractmethod
     def load(self, around: Surroundings) -> Loaded:

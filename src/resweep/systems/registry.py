@@ -94,7 +94,7 @@ def other_systems(name: str, system: str) -> list[str]:
 
 
 def metric_of(config: Mapping[str, Any], name: str, where: str = "study") -> Metric:
-    """Return a metric of a configuration's system.
+    """Return a metric of a configuration's system, whether its own training logs it or not.
 
     Args:
         config: The configuration.
@@ -102,14 +102,12 @@ def metric_of(config: Mapping[str, Any], name: str, where: str = "study") -> Met
         where: The file that names it, for the error.
 
     Raises:
-        ConfigError: Its trainings log no such metric; lists those that they do.
+        ConfigError: The system has no such metric; lists those that it has.
     """
     system = system_of(config)
     metric = system.find_metric(name)
-    if metric is None or not system.logs(name, config):
+    if metric is None:
         known = ", ".join(metric.name for metric in system.metrics)
-        hint = f"is not logged by {system.name}"
-        hint += " with these settings" if metric is not None else ""
-        hint += f"; there are: {known}"
+        hint = f"is not logged by {system.name}; there are: {known}"
         raise ConfigError(Problem(where, "metric", name, hint))
     return metric

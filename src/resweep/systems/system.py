@@ -117,6 +117,9 @@ class System(ABC):
             known = self.metrics_logged(Logged.EVALUATION)
             hint = f"plateau_metric = {name!r} should be one of {', '.join(known)}"
             raise Misfit(hint, "plateau_metric")
+        if name is not None and not self.logs(name, config.model_dump()):
+            hint = f"plateau_metric = {name!r} is not logged with the other settings"
+            raise Misfit(hint, "plateau_metric")
         for switch in ("loss_patience", "divergence_factor"):
             if self.training_loss is None and getattr(stopping, switch) is not None:
                 raise Misfit(f"{switch} needs a training loss, but {self.name} logs none", switch)

@@ -87,6 +87,11 @@ def test_values_of_nested_mappings_are_leaves():
     assert config["training"]["pct_warmup"] == 0.2
 
 
+def test_a_mapping_is_not_the_value_of_a_field():
+    (line,) = problems("--learning_rate={'a': 1}")
+    assert line.startswith("command line: learning_rate = ")
+
+
 def test_of_two_ways_to_say_one_thing_the_one_given_counts():
     training = plan("--num_epochs=2", "--warmup_steps=5").trial.config["training"]
     assert (training["max_steps"], training["num_epochs"]) == (None, 2)

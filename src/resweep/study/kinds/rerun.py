@@ -20,8 +20,10 @@ from resweep.paths import Layout
 from resweep.search.stages import numbers
 from resweep.study.files import data_stamps, trial_files
 from resweep.study.fill import Fill
+from resweep.study.metric import check_logged_by_all
 from resweep.study.phase_file import Loaded, PhaseFile, Surroundings
 from resweep.study.study import Phase
+from resweep.systems.registry import system_of
 
 SEED = "training.seed"
 
@@ -76,6 +78,8 @@ class RerunFile(PhaseFile):
             seeds=tuple(seeds),
             **around.common,
         )
+        again = ({**assigned, **phase.overrides} for assigned in source.varied())
+        check_logged_by_all(phase.score, phase.config, again, around.study_path)
         return Loaded(phase=phase, warnings=[])
 
     def _check_seeds(self, around: Surroundings) -> list[Problem]:
@@ -148,6 +152,14 @@ class RerunPhase(Phase):
         yield {}
         for assigned in self.source_phase.possible():
             yield {**assigned, **self.overrides}
+
+    def data_settings(self) -> list[dict[str, Any]]:
+        """Return its own, unless these are of no trial: what its source has swept is missing."""
+        schema = system_of(self.config).schema
+        swept = {path.partition(".")[0] for given in self.possible() for path in given}
+        if "data" in swept and compose.infeasible(self.config, schema) is not None:
+            return []
+        return super().data_settings()
 
     @property
     def asks(self) -> Mapping[str, int]:

@@ -27,7 +27,7 @@ from resweep.search.stages import round_names
 from resweep.study.fit_fields import fit_fields
 from resweep.study.kinds.sweep_phase import Search, SweepPhase
 from resweep.study.kinds.sweep_rungs import load_rungs, read_rule
-from resweep.study.metric import PhaseScore, choose_metric, warn_of_unused
+from resweep.study.metric import PhaseScore, check_logged_by_all, choose_metric, warn_of_unused
 from resweep.study.name_trials import name_trials, resolve_parameters, warn_of_repeats
 from resweep.study.phase_file import Loaded, PhaseFile, Surroundings
 from resweep.study.sweep_names import check_names
@@ -67,6 +67,23 @@ class SweepFile(PhaseFile):
             except ConfigError as error:
                 return list(error.problems)
         return []
+
+    def sample(self, around: Surroundings) -> Layer | None:
+        """Return the constants of its sweep file, and the first value of all else."""
+        own, schema = around.common["own"], around.system.schema
+        try:
+            sweep = load_sweep(_sweep_path(self.sweep or "", around))
+            sweep = fit_fields(sweep, around.config, schema, own)
+            swept, constants = resolve_parameters(
+                sweep, around.config, around.overrides, schema, own
+            )
+            first = {
+                parameter.name: compose.coerce(parameter.name, parameter.extremes[0], schema)
+                for parameter in swept.values()
+            }
+        except (ConfigError, ValueError):  # reported when it is loaded
+            return None
+        return Layer(sweep.origin, nest({**constants, **first}))
 
     def load(self, around: Surroundings) -> Loaded:
         """Load the phase; raises ConfigError with all errors of it and of its sweep file."""
@@ -133,6 +150,9 @@ class SweepFile(PhaseFile):
             around,
         )
         phase = SweepPhase(config=complete, score=score, rungs=rungs, **filled, **around.common)
+        by_study = around.score.metric is not None or sweep.metric is None
+        where = around.study_path if by_study else sweep.origin
+        check_logged_by_all(score, complete, phase.varied(), where)
         warnings += [*found, *_warn_of_infeasible(phase, sweep), *_warn_of_idle(phase, sweep)]
         return Loaded(phase=phase, layer=layer, warnings=warnings)
 

@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 from resweep.canonical import canonical_json
 from resweep.data.description import FIX
 from resweep.data.store import Prepared
-from resweep.errors import DamagedFile
+from resweep.errors import DamagedFile, DataError
 from resweep.systems.pathstar.graph import Format, draw_spokes
 from resweep.systems.pathstar.sections import Data
 
@@ -79,9 +79,14 @@ def prepare_graph(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Draw a graph and write its examples into a folder; returns the content of data.json.
 
     Without held-out paths, validation is on the paths of training.
+
+    Raises:
+        DataError: There are fewer names than vertices.
     """
     data = Data.model_validate(settings)
     known = Format(data)
+    if data.names < data.vertices:
+        raise DataError(f"graph_vocab_size = {data.names:,} names for {data.vertices:,} vertices")
     spokes, held_out = draw_spokes(data)
     val = spokes[held_out] if held_out.any() else spokes
     examples = {

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 # curve in tests/integration/systems/pathstar/test_reference_curve.py fails.
 RECIPE = "pathstar/1"
 BY_TOKEN = re.compile(r"val/(loss|accuracy)/token_([1-9][0-9]*|l)")
+MOST_TOKENS = 10**9  # of all examples, which have to fit in memory
 OF_MODEL = ("n_layer", "n_head", "n_embd", "dropout", "bias")
 
 
@@ -124,7 +125,16 @@ class PathStarSystem(System):
                 "graph_d",
                 "graph_l",
             )
-        if Examples.of(data).train == 0:
+        all_of, length = Examples.of(data), Format(data).length
+        if (all_of.edges + data.graph_d) * length > MOST_TOKENS:
+            raise Misfit(
+                f"{all_of.edges:,} edges and {data.graph_d:,} paths, of {length:,} tokens each, "
+                f"are more than {MOST_TOKENS:,} tokens",
+                "graph_d",
+                "graph_l",
+                "num_pause_tokens",
+            )
+        if all_of.train == 0:
             raise Misfit(
                 "graph_holdout_percentage = "
                 f"{data.graph_holdout_percentage:g} holds out all {data.graph_d} paths, and "

@@ -6,9 +6,8 @@ from pydantic import ValidationError
 from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.config.metric import Logged
-from resweep.errors import ConfigError
 from resweep.store.identity import identity_without_data
-from resweep.systems.registry import find_system, metric_of, other_systems
+from resweep.systems.registry import find_system, other_systems
 from tests.support.pathstar import SYSTEM, configure
 
 LANGUAGE = find_system("language")
@@ -98,15 +97,21 @@ def test_others_are_not_logged(name):
 
 def test_a_token_beyond_the_path_is_not_logged():
     config = configure(data__graph_l=4)
-    assert metric_of(config, "val/loss/token_4").name == "val/loss/token_4"
-    with pytest.raises(ConfigError, match=r"val/loss/token_5.*token_l"):
-        metric_of(config, "val/loss/token_5")
+    assert SYSTEM.logs("val/loss/token_4", config)
+    assert not SYSTEM.logs("val/loss/token_5", config)
 
 
 def test_a_plateau_of_a_token_can_be_watched():
     configure(early_stopping__plateau_metric="val/loss/token_3")
-    with pytest.raises(AssertionError):
-        configure(early_stopping__plateau_metric="train/loss/overall")
+    for other in ("train/loss/overall", "val/loss/token_5"):
+        with pytest.raises(AssertionError):
+            configure(early_stopping__plateau_metric=other)
+
+
+@pytest.mark.parametrize(("name", "value"), [("graph_l", 10**5), ("num_pause_tokens", 10**8)])
+def test_examples_that_no_memory_holds_are_refused(name, value):
+    with pytest.raises(AssertionError, match="tokens"):
+        configure(**{f"data__{name}": value})
 
 
 @pytest.mark.parametrize(("batch", "steps"), [(None, 81), (100, 26)])
