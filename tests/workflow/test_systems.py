@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conftest import ROOT, Checkout
+from tests.conftest import ROOT, Checkout, tiny_study
 
 pytestmark = pytest.mark.xdist_group("systems")  # they share what they build
 
@@ -80,7 +80,8 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """The study of blobs, built by a library without language models."""
     made = Checkout.new(tmp_path_factory.mktemp("shapes") / "checkout")
     add_blobs(made)
-    shutil.rmtree(made.path / "src/resweep/systems/language")
+    for system in ("language", "pathstar"):  # the latter trains the GPT of the former
+        shutil.rmtree(made.path / f"src/resweep/systems/{system}")
     made.snakemake()
     return made
 
@@ -248,6 +249,7 @@ def test_a_configuration_that_names_no_system_needs_the_default_one(shapes: Chec
 
 def test_it_stands_beside_language_models(checkout: Checkout) -> None:
     add_blobs(checkout)
+    checkout.write("config/studies/tiny.yaml", tiny_study("tiny") | {"own": ["inertia"]})
     checkout.write(
         "config/studies/bad.yaml",
         STUDY | {"name": "bad", "set": {"n_layer": 3, "system": "language", "max_steps": 4}},

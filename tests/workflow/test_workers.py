@@ -98,7 +98,7 @@ def test_bad_calls_are_reported_in_one_line(place: Checkout) -> None:
         (["--sweep-id", "0123abcd"], ["error: results/sweeps: --sweep-id = '0123abcd': "]),
         (["--sweep-id", "../../etc"], ["--sweep-id = '../../etc': "]),
         (["--sweep-id", ""], ["--sweep-id", "empty"]),
-        (["--sweep-id", "0123abcd", "--project", "p"], ["--project", "--sweep-config"]),
+        (["--sweep-id", "0123abcd", "--metric", "p"], ["--metric", "--sweep-config"]),
         ([*new, "--device", "cpu"], ["--device", "--sweep-id"]),
         (["--sweep-config", "missing.yaml"], ["missing.yaml"]),
         ([*new, "--set", "learning_rate"], ["--set", "NAME=VALUE"]),
