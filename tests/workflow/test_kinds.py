@@ -92,7 +92,7 @@ from pathlib import Path
 
 from resweep.config import compose
 from resweep.command_line import JsonArgument
-from resweep.ranking.selection import read_best_configs
+from resweep.trials.best_configs import read_best_configs
 from resweep.systems.registry import system_of
 from resweep.trials.trial import Trial, write_trial
 

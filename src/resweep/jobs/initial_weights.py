@@ -48,15 +48,24 @@ def _configs(phase: Phase, study: Study) -> Iterator[Mapping[str, Any]]:
 def _swept_texts(phase: Phase, study: Study) -> dict[str, list[Any]]:
     """Return the swept values that may be names of weights, by their paths."""
     if isinstance(phase, RerunPhase):  # it trains what its source found, with its own values above
-        found_there = _swept_texts(study.phase(phase.source), study)
+        if phase.file is None:
+            found_there = _swept_texts(study.phase(phase.source), study)
+        else:
+            found_there = _texts(phase.possible_values)
         return {path: v for path, v in found_there.items() if path not in phase.overrides}
-    found: dict[str, dict[Any, None]] = {}
+    points: list[Mapping[str, Any]] = []
     if isinstance(phase, SweepPhase):
-        points = [dict(assigned) for assigned in phase.assignments.values()]
+        points += phase.assignments.values()
         for parameter in phase.search.parameters if phase.search else ():
             points += [{parameter.name: value} for value in parameter.values]
-        for point in points:
-            for path, value in point.items():
-                if value is None or isinstance(value, str):
-                    found.setdefault(path, {})[value] = None
+    return _texts(points)
+
+
+def _texts(points: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return the different texts that points assign, and null, by path."""
+    found: dict[str, dict[Any, None]] = {}
+    for point in points:
+        for path, value in point.items():
+            if value is None or isinstance(value, str):
+                found.setdefault(path, {})[value] = None
     return {path: list(values) for path, values in found.items()}

@@ -26,6 +26,7 @@ from resweep.ranking.score_table import read_ranking
 from resweep.ranking.ties import TIE_TEXTS, Tie
 from resweep.ranking.trial_result import SEED
 from resweep.systems.registry import system_of
+from resweep.trials.best_configs import read_best_configs
 from resweep.trials.trial import Outcome, Trial, read_outcome
 
 
@@ -78,32 +79,6 @@ def short_name(path: str, schema: Schema) -> str:
         return leaf if compose.resolve_name(leaf, {}, schema) == path else path
     except ValueError:
         return path
-
-
-def read_best_configs(
-    path: Path, schema: Schema, own: Collection[str] = ()
-) -> list[dict[str, Any]]:
-    """Read best configurations as path -> value.
-
-    Raises:
-        ConfigError: The file is not a list of mappings, or a name is ambiguous or unknown.
-    """
-    content = yaml12.load(path)
-    if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
-        raise ConfigError(
-            Problem(str(path), "", None, "should be a list of mappings, best configuration first")
-        )
-    return [
-        {_full_path(name, path, schema, own): value for name, value in compose.leaves(entry)}
-        for entry in content
-    ]
-
-
-def _full_path(name: str, file: Path, schema: Schema, own: Collection[str]) -> str:
-    try:
-        return compose.resolve_name(name, {}, schema, own)
-    except ValueError as error:
-        raise ConfigError(Problem(str(file), name, None, str(error))) from None
 
 
 @with_config(ConfigDict(extra="forbid"))

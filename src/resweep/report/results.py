@@ -194,6 +194,13 @@ def read_study(study: str, layout: Layout) -> StudyResults:
     )
 
 
+def _source(part: Mapping[str, Any]) -> str | None:
+    """Return the phase that a phase reruns; None if it is no rerun, or one of a file."""
+    if part["kind"] != "rerun" or part["of"].endswith((".yaml", ".yml")):
+        return None
+    return str(part["of"])
+
+
 def _read_phase(
     study: str, part: Mapping[str, Any], system: System, layout: Layout
 ) -> PhaseResults:
@@ -206,7 +213,7 @@ def _read_phase(
     return PhaseResults(
         name=part["name"],
         kind=part["kind"],
-        source=part.get("of"),
+        source=_source(part),
         score=score,
         keep=part["keep"],
         trained_by=describe_training(trained, outcomes, system, layout),

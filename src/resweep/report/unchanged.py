@@ -21,7 +21,7 @@ from resweep.paths import Layout
 from resweep.ranking.score_row import best_trials
 from resweep.ranking.score_table import read_ranking
 from resweep.ranking.scores import check_rankable, rank_trials
-from resweep.ranking.selection import plan_rerun, read_best_configs
+from resweep.ranking.selection import plan_rerun
 from resweep.ranking.trial_result import SEED, read_result
 from resweep.search.observe import histories
 from resweep.search.promote import promote, rung_plan_from
@@ -32,6 +32,7 @@ from resweep.study.files import records, stage_records
 from resweep.study.fill import Fill
 from resweep.study.study import Phase, Study
 from resweep.systems.registry import system_of
+from resweep.trials.best_configs import read_best_configs
 from resweep.trials.record import read_record
 from resweep.trials.trial import Trial, read_trial
 

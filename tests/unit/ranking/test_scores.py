@@ -23,11 +23,11 @@ from resweep.ranking.scores import check_rankable, code_warning, leader_by_final
 from resweep.ranking.selection import (
     best_configs_text,
     plan_rerun,
-    read_best_configs,
     short_name,
 )
 from resweep.ranking.ties import Tie
 from resweep.ranking.trial_result import SEED, TrialResult, early_slope, read_result
+from resweep.trials.best_configs import read_best_configs
 from resweep.trials.record import Record, Status
 from resweep.trials.trial import Trial, read_outcome, write_trial
 from tests.support.language import score as made_score

@@ -1,10 +1,13 @@
 """A rerun: the best configurations of an earlier phase, trained from scratch with several seeds.
 
 top{k}_best_configs.yaml of the earlier phase  ->  numbered slots, configurations outermost
+
+Instead of a phase, `of` may name a list of best configurations: written by hand, or by an analysis.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -20,10 +23,11 @@ from resweep.paths import Layout
 from resweep.search.stages import numbers
 from resweep.study.files import data_stamps, trial_files
 from resweep.study.fill import Fill
-from resweep.study.metric import check_logged_by_all
+from resweep.study.metric import PhaseScore, check_logged_by_all, choose_metric
 from resweep.study.phase_file import Loaded, PhaseFile, Surroundings
 from resweep.study.study import Phase
 from resweep.systems.registry import system_of
+from resweep.trials.best_configs import read_best_configs
 
 SEED = "training.seed"
 
@@ -32,8 +36,12 @@ class RerunFile(PhaseFile):
     """A rerun, as written."""
 
     kind: Literal["rerun"] = Field(description="the best of an earlier phase, from scratch")
-    of: Text | None = Field(None, description="the earlier phase that is rerun")
-    top: Positive | None = Field(None, description="how many of its best; null: 1")
+    of: Text | None = Field(
+        None, description="the earlier phase that is rerun, or a YAML file of best configurations"
+    )
+    top: Positive | None = Field(
+        None, description="how many of its best; null: 1, or all that the file has"
+    )
     seeds: Annotated[list[Seed], Field(min_length=1)] | None = Field(
         None, description="each of them is trained with all seeds; null: training.seed"
     )
@@ -41,11 +49,18 @@ class RerunFile(PhaseFile):
     @property
     def builds_on(self) -> str | None:
         """It builds on the phase that it reruns."""
-        return self.of
+        return None if self._file else self.of
+
+    @property
+    def _file(self) -> Path | None:
+        """The list of best configurations that it takes, or None."""
+        return Path(self.of) if self.of and self.of.endswith((".yaml", ".yml")) else None
 
     def load(self, around: Surroundings) -> Loaded:
         """Load the phase; raises ConfigError with all its errors."""
         problems = self._check_seeds(around)
+        if self._file is not None:
+            return self._load_file(self._file, around, problems)
         if self.of not in (*around.earlier, *around.broken):
             known = list(around.earlier)
             meant = nearest(self.of or "", known)
@@ -73,13 +88,52 @@ class RerunFile(PhaseFile):
                 for path, value in around.overrides.items()
             },
             source=source.name,
-            source_phase=source,
+            possible_values=tuple(source.possible()),
             top=top,
             seeds=tuple(seeds),
             **around.common,
         )
         again = ({**assigned, **phase.overrides} for assigned in source.varied())
         check_logged_by_all(phase.score, phase.config, again, around.study_path)
+        return Loaded(phase=phase, warnings=[])
+
+    def _load_file(self, file: Path, around: Surroundings, problems: list[Problem]) -> Loaded:
+        """Load a rerun of a list of best configurations."""
+        listed: list[dict[str, Any]] = []
+        try:
+            listed = read_best_configs(file, around.system.schema, around.common["own"])
+            if not listed:
+                problems.append(Problem(str(file), "", None, "lists no configuration"))
+        except ConfigError as error:
+            problems += error.problems
+        top = self.top or len(listed)
+        if listed and top > len(listed):
+            hint = f"should be at most {len(listed)}, the configurations of {file}"
+            problems.append(around.problem("top", top, hint))
+        score: PhaseScore | None = None
+        try:
+            score = choose_metric(around.score, None, around.study_path, around.system)
+        except ConfigError as error:
+            problems += error.problems
+        if problems:
+            raise ConfigError(problems)
+        if not around.complete:
+            return Loaded(phase=None, warnings=[])
+        assert score is not None, "else there are problems"
+        phase = RerunPhase(
+            config=around.complete,
+            score=score,
+            overrides={
+                path: compose.coerce(path, value, around.system.schema)
+                for path, value in around.overrides.items()
+            },
+            source=str(file),
+            file=file,
+            possible_values=tuple(listed),
+            top=top,
+            seeds=tuple(self.seeds or [around.complete["training"]["seed"]]),
+            **around.common,
+        )
         return Loaded(phase=phase, warnings=[])
 
     def _check_seeds(self, around: Surroundings) -> list[Problem]:
@@ -98,7 +152,7 @@ class RerunFile(PhaseFile):
 def _check_set(around: Surroundings, source: Phase) -> list[Problem]:
     """Refuse values that leave no place for what the phase that is rerun has swept."""
     root = source
-    while isinstance(root, RerunPhase):
+    while isinstance(root, RerunPhase) and root.file is None:
         root = around.earlier[root.source]
     swept: dict[str, Any] = {}
     for assigned in root.varied():
@@ -127,8 +181,9 @@ class RerunPhase(Phase):
 
     Attributes:
         overrides: path -> value, set on top of the best trial's assignments.
-        source: Name of the phase whose best trials are rerun.
-        source_phase: That phase.
+        source: Name of the phase whose best trials are rerun, or the file.
+        file: The list of best configurations that is rerun; None: that of the phase.
+        possible_values: What these may assign, as far as it is known.
         top: How many of them.
         seeds: Seeds that each of them is trained with.
     """
@@ -138,7 +193,8 @@ class RerunPhase(Phase):
 
     overrides: Mapping[str, Any]
     source: str
-    source_phase: Phase = field(repr=False)
+    file: Path | None = None
+    possible_values: tuple[Mapping[str, Any], ...] = field(repr=False)
     top: int
     seeds: tuple[int, ...]
 
@@ -147,10 +203,14 @@ class RerunPhase(Phase):
         """Numbers of the slots."""
         return list(numbers(self.top * len(self.seeds)))
 
+    def varied(self) -> Iterable[Mapping[str, Any]]:
+        """Yield what the configurations of a file assign; of a phase, nothing is known."""
+        return [{}] if self.file is None else self.possible_values
+
     def possible(self) -> Iterator[Mapping[str, Any]]:
         """Yield what its source may assign, with the overrides on top."""
         yield {}
-        for assigned in self.source_phase.possible():
+        for assigned in self.possible_values:
             yield {**assigned, **self.overrides}
 
     def data_settings(self) -> list[dict[str, Any]]:
@@ -164,7 +224,7 @@ class RerunPhase(Phase):
     @property
     def asks(self) -> Mapping[str, int]:
         """The best trials of its source."""
-        return {self.source: self.top}
+        return {} if self.file is not None else {self.source: self.top}
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -178,7 +238,7 @@ class RerunPhase(Phase):
 
     def fills(self, layout: Layout) -> list[Fill]:
         """One job fills all slots."""
-        best = layout.phase(self.study, self.source).best_configs(self.top)
+        best = self.file or layout.phase(self.study, self.source).best_configs(self.top)
         plan = Fill(
             verb="plan",
             script="plan_rerun.py",
