@@ -110,7 +110,9 @@ def as_text(rows: list[AnalysedRun], schema: Schema) -> tuple[list[str], list[li
     """Return the titles and cells of the ranking that is printed, without empty columns."""
     columns = as_columns(rows)
     swept = [name for name in columns if name not in OF_RUN]
-    shown = ["rank", *swept, *OF_RUN[2:], "name"]
+    of_run = ["final", "early_slope", "raw", "zscore", "tie"]
+    of_run[-1:-1] = ["seeds"] if any(row.seeds != 1 for row in rows) else []
+    shown = ["rank", *swept, *of_run, "name"]
     shown = [name for name in shown if any(value is not None for value in columns[name])]
     titles = [short_name(name, schema) if name in swept else name for name in shown]
     return titles, [[cell(columns[name][row]) for name in shown] for row in range(len(rows))]

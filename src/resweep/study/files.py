@@ -172,9 +172,7 @@ def trial_pattern(phase: Phase, stage: Stage, pack: Pack) -> str:
 
 def asked_configs(layout: Layout, phase: Phase) -> list[Path]:
     """Return the lists of best configurations that a phase takes its trials from."""
-    return [
-        layout.phase(phase.study, source).best_configs(top) for source, top in phase.asks.items()
-    ]
+    return phase.best_lists(layout)
 
 
 def configs_artifact(phase: str) -> str:

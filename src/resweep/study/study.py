@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import repeat
+from pathlib import Path
 from typing import Any, ClassVar
 
 from resweep.canonical import canonical_json
@@ -68,6 +69,10 @@ class Phase(ABC):
     def asks(self) -> Mapping[str, int]:
         """How many best configurations it takes from each earlier phase, by name."""
         return {}
+
+    def best_lists(self, layout: Layout) -> list[Path]:
+        """Return the lists of best configurations that it takes its trials from."""
+        return [layout.phase(self.study, of).best_configs(top) for of, top in self.asks.items()]
 
     def fills(self, layout: Layout) -> list[Fill]:
         """Return the jobs that write the trial files that the configuration alone does not fill."""

@@ -5,7 +5,7 @@ top{k}_best_configs.yaml of the earlier phase  ->  numbered slots, configuration
 Instead of a phase, `of` may name a list of best configurations: written by hand, or by an analysis.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -15,9 +15,10 @@ from pydantic import Field
 from resweep.canonical import canonical_json
 from resweep.config import compose
 from resweep.config.nesting import OWN
-from resweep.config.own_names import own_path
+from resweep.config.own_names import is_own, own_path
 from resweep.config.section import Positive, Seed, Text
 from resweep.config.spelling import nearest
+from resweep.config.synonyms import fields_meant
 from resweep.errors import ConfigError, Problem
 from resweep.paths import Layout
 from resweep.search.stages import numbers
@@ -104,6 +105,7 @@ class RerunFile(PhaseFile):
             listed = read_best_configs(file, around.system.schema, around.common["own"])
             if not listed:
                 problems.append(Problem(str(file), "", None, "lists no configuration"))
+            problems += _check_names(file, listed, around)
         except ConfigError as error:
             problems += error.problems
         top = self.top or len(listed)
@@ -147,6 +149,20 @@ class RerunFile(PhaseFile):
             except ValueError as error:
                 problems.append(around.problem(f"seeds.{position}", seed, str(error)))
         return problems
+
+
+def _check_names(
+    file: Path, listed: Sequence[Mapping[str, Any]], around: Surroundings
+) -> list[Problem]:
+    """Refuse names that nothing reads, but that mean a field: its default would be trained."""
+    schema, own = around.system.schema, around.common["own"]
+    names = dict.fromkeys(name for one in listed for name in one if not is_own(name, own))
+    meant = {name: fields_meant(name, schema) for name in names}
+    return [
+        Problem(str(file), name, None, f"is not a field; did you mean {' or '.join(fields)}?")
+        for name, fields in meant.items()
+        if fields
+    ]
 
 
 def _check_set(around: Surroundings, source: Phase) -> list[Problem]:
@@ -236,14 +252,17 @@ class RerunPhase(Phase):
             "overrides": dict(self.overrides),
         }
 
+    def best_lists(self, layout: Layout) -> list[Path]:
+        """Return the list that is rerun."""
+        return super().best_lists(layout) if self.file is None else [self.file]
+
     def fills(self, layout: Layout) -> list[Fill]:
         """One job fills all slots."""
-        best = self.file or layout.phase(self.study, self.source).best_configs(self.top)
         plan = Fill(
             verb="plan",
             script="plan_rerun.py",
             plan=canonical_json(self.plan()),
-            inputs={"best": [best], "data": data_stamps(layout, self)},
+            inputs={"best": self.best_lists(layout), "data": data_stamps(layout, self)},
             outputs={"trials": trial_files(layout, self)},
             passes=("best", "trials"),
         )

@@ -1,0 +1,1 @@
+../workflow/scripts/sweep_analysis.py

@@ -1,0 +1,1 @@
+../workflow/scripts/rerun_best_hyperparams.py

@@ -1,0 +1,1 @@
+../workflow/scripts/upload_rerun_configs.py

@@ -1,0 +1,1 @@
+../workflow/scripts/sweep_resample_focused.py
