@@ -121,6 +121,11 @@ class PhaseFolder:
         """The best configurations; `top` may be a wildcard."""
         return self.path / f"top{top}_best_configs.yaml"
 
+    @property
+    def chosen(self) -> Path:
+        """The best configurations of several phases, which this one reruns."""
+        return self.path / "chosen_configs.yaml"
+
     def round(self, number: int) -> Path:
         """The points of a round of a Bayesian sweep, and what they were proposed from."""
         return self.path / "rounds" / f"r{number:02d}.json"

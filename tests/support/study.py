@@ -109,7 +109,7 @@ def make_study(
     common = {"study": name, "config": full, "keep": "best", "resources": Resources()}
     phases: list[Phase] = [SweepPhase(name="sweep", score=ranked, **common)]
     if rerun:
-        own = {"source": "sweep", "possible_values": (), "top": 1, "seeds": (1,)}
+        own = {"sources": ("sweep",), "possible_values": (), "top": 1, "seeds": (1,)}
         own |= {"overrides": {}}
         phases.append(RerunPhase(name="rerun", score=ranked, **own, **common))
     study = Study(

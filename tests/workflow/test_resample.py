@@ -1,6 +1,7 @@
 """A resample in a study: rounds near the best of a sweep, and a rerun of what came out."""
 
 import csv
+import re
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from tests.conftest import Checkout
 PHASES: list[dict[str, Any]] = [
     {"name": "sweep", "kind": "sweep", "sweep": "rates"},
     {"name": "focus", "kind": "resample", "of": "sweep", "top": 2, "trials": 4, "rounds": 2},
-    {"name": "rerun", "kind": "rerun", "of": "focus", "top": 1, "seeds": [1, 2]},
+    {"name": "rerun", "kind": "rerun", "of": ["sweep", "focus"], "top": 2, "seeds": [1, 2]},
 ]
 RATES = [1e-5, 1e-3, 3e-3]
 
@@ -25,11 +26,15 @@ def resampled(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     return made
 
 
+def rows(checkout: Checkout, phase: str) -> list[dict[str, str]]:
+    """The ranking of a phase."""
+    with (checkout.path / f"results/tiny/{phase}/scores.csv").open() as lines:
+        return list(csv.DictReader(lines))
+
+
 def rates(checkout: Checkout, phase: str) -> dict[str, float]:
     """The learning rate of each trial of a phase, the best first."""
-    file = checkout.path / f"results/tiny/{phase}/scores.csv"
-    with file.open() as lines:
-        return {row["trial"]: float(row["training.learning_rate"]) for row in csv.DictReader(lines)}
+    return {row["trial"]: float(row["training.learning_rate"]) for row in rows(checkout, phase)}
 
 
 def test_its_trials_lie_around_the_best(resampled: Checkout) -> None:
@@ -54,9 +59,17 @@ def test_a_change_of_it_and_a_rerun_leave_the_sweep_alone(
     made.write_study(phases=[PHASES[0], focus, PHASES[2]])
     made.snakemake()
     new = made.trainings().keys() - before.keys()
-    assert 0 < len(new) <= 6  # four of the resample, and the rerun of its best
+    assert 0 < len(new) <= 8  # four of the resample, and the two best of all with two seeds
     assert all(made.trainings()[run] == count for run, count in before.items())
     best = next(iter(rates(made, "sweep").values()))
     focused = rates(made, "focus")
     assert 0.8 * best <= focused["r01-01"] <= 1.25 * best
-    assert set(rates(made, "rerun").values()) == {next(iter(focused.values()))}
+    finals = {
+        rate: float(row["final"])
+        for phase in ("sweep", "focus")
+        for rate, row in zip(rates(made, phase).values(), rows(made, phase), strict=True)
+    }
+    assert set(rates(made, "rerun").values()) == set(sorted(finals, key=finals.__getitem__)[:2])
+    assert "Nothing to be done" in made.snakemake().stdout
+    audit = made.run("python", "workflow/scripts/audit.py", "tiny").stdout
+    assert re.search(r"^total +11 +11 +0 +0 ", audit, re.M), audit

@@ -12,8 +12,10 @@ from resweep.command_help import HelpFormatter
 from resweep.command_line import JsonArgument, file_path
 from resweep.data.store import ensure
 from resweep.errors import run_command
+from resweep.files import write_atomically
 from resweep.paths import Layout
-from resweep.ranking.selection import RerunPlan, plan_rerun
+from resweep.ranking.selection import RerunPlan, best_of_phases_text, plan_rerun
+from resweep.store.outcome import OutcomeReader
 from resweep.systems.registry import system_of
 from resweep.trials.trial import write_trial
 
@@ -24,6 +26,13 @@ def main() -> None:
     add = parser.add_argument
     add("--best", type=file_path, required=True, help="list of best configurations")
     add(
+        "--scores",
+        type=file_path,
+        nargs="+",
+        default=[],
+        help="rankings of several phases, from which the list is written first",
+    )
+    add(
         "--plan",
         type=JsonArgument(RerunPlan),
         required=True,
@@ -32,6 +41,11 @@ def main() -> None:
     add("--trials", type=file_path, nargs="+", required=True, help="trial files to write")
     add("--results", type=file_path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
+    if arguments.scores:
+        read = OutcomeReader(Layout(arguments.results)).read
+        top = len(arguments.trials) // len(arguments.plan["seeds"])
+        text = best_of_phases_text(arguments.scores, top, read)
+        write_atomically(arguments.best, text)
     names = [path.stem for path in arguments.trials]
     planned = plan_rerun(arguments.best, names, **arguments.plan)
     for path, trial in zip(arguments.trials, planned, strict=True):

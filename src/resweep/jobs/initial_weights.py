@@ -49,7 +49,10 @@ def _swept_texts(phase: Phase, study: Study) -> dict[str, list[Any]]:
     """Return the swept values that may be names of weights, by their paths."""
     if isinstance(phase, RerunPhase):  # it trains what its source found, with its own values above
         if phase.file is None:
-            found_there = _swept_texts(study.phase(phase.source), study)
+            there = [_swept_texts(study.phase(source), study) for source in phase.sources]
+            found_there = _texts(
+                {path: value} for one in there for path, v in one.items() for value in v
+            )
         else:
             found_there = _texts(phase.possible_values)
         return {path: v for path, v in found_there.items() if path not in phase.overrides}

@@ -6,7 +6,7 @@ The best configurations are a plain list of mappings, `- {learning_rate: 0.004, 
 best first; a list written by hand works as well.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NotRequired
 
@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from resweep import yaml12
+from resweep.canonical import canonical_json
 from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.config.nesting import PathError
@@ -21,7 +22,13 @@ from resweep.config.schema import Schema
 from resweep.errors import ConfigError, Problem
 from resweep.paths import PhaseFolder
 from resweep.plurals import counted
-from resweep.ranking.score_row import configurations, final_text, scored, scores_are_finals
+from resweep.ranking.score_row import (
+    ScoreRow,
+    configurations,
+    final_text,
+    scored,
+    scores_are_finals,
+)
 from resweep.ranking.score_table import read_ranking
 from resweep.ranking.ties import TIE_TEXTS, Tie
 from resweep.ranking.trial_result import SEED
@@ -51,25 +58,65 @@ def best_configs_text(
     folder = PhaseFolder(scores_path.parent)
     by_final = scores_are_finals(rows)
     rule = "final value" if by_final else "score, the highest first"
-    first = "configuration" if top == 1 else f"{top} configurations"
-    lines = [f"# The first {first} of {folder.path} by {rule}."]
+    lines = [f"# The first {_count(top)} of {folder.path} by {rule}."]
     for row in [group[0] for group in configurations(scored(rows))[:top]]:
-        chosen = read(folder.record(row.trial)).trial
-        schema = system_of(chosen.config).schema
-        ordered = schema.known_first(chosen.assignments)
-        swept = {path: chosen.assignments[path] for path in ordered if path != SEED}
-        named = {short_name(path, schema): value for path, value in swept.items()}
+        named = _configuration(folder, row, read)[1]
         facts = [f"trial {row.trial}"]
         if not by_final:
             facts.append(f"score {row.score:.4f}")
         facts.append(f"final {final_text(row)}")
         if row.tie in TIE_TEXTS:
             facts.append(TIE_TEXTS[Tie(row.tie)])
-        lines.append(f"# rank {row.rank}: {', '.join(facts)}")
-        lines.append(yaml12.dump([named]).rstrip())
+        lines += [f"# rank {row.rank}: {', '.join(facts)}", yaml12.dump([named]).rstrip()]
     if len(lines) == 1:
         lines.append("[]")
     return "\n".join(lines) + "\n"
+
+
+def best_of_phases_text(
+    tables: Sequence[Path], top: int, read: Callable[[Path], Outcome] = read_outcome
+) -> str:
+    """Return the list of the best configurations of several phases, compared by their scores.
+
+    A configuration that several phases have counts once, where it is best.
+
+    Args:
+        tables: Their rankings.
+        top: Number of configurations.
+        read: Reads a trial by its record.
+    """
+    found = []
+    for position, table in enumerate(tables):
+        for group in configurations(scored(read_ranking(table))):
+            found.append((-(group[0].score or 0.0), position, group[0]))
+    lines = [f"# The first {_count(top)} of {', '.join(str(path.parent) for path in tables)}."]
+    seen: set[str] = set()
+    for _, position, row in sorted(found, key=lambda one: one[:2]):
+        folder = PhaseFolder(tables[position].parent)
+        swept, named = _configuration(folder, row, read)
+        if len(seen) < top and canonical_json(swept) not in seen:
+            seen.add(canonical_json(swept))
+            where = f"{folder.path.name} trial {row.trial}"
+            lines.append(f"# {where}: rank {row.rank} there, final {final_text(row)}")
+            lines.append(yaml12.dump([named]).rstrip())
+    if len(lines) == 1:
+        lines.append("[]")
+    return "\n".join(lines) + "\n"
+
+
+def _count(top: int) -> str:
+    return "configuration" if top == 1 else f"{top} configurations"
+
+
+def _configuration(
+    folder: PhaseFolder, row: ScoreRow, read: Callable[[Path], Outcome]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a trial's configuration without its seed: by path, and under short names."""
+    chosen = read(folder.record(row.trial)).trial
+    schema = system_of(chosen.config).schema
+    ordered = schema.known_first(chosen.assignments)
+    swept = {path: chosen.assignments[path] for path in ordered if path != SEED}
+    return swept, {short_name(path, schema): value for path, value in swept.items()}
 
 
 def short_name(path: str, schema: Schema) -> str:

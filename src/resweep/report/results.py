@@ -195,10 +195,9 @@ def read_study(study: str, layout: Layout) -> StudyResults:
 
 
 def _source(part: Mapping[str, Any]) -> str | None:
-    """Return the phase that a phase reruns; None if it is no rerun, or one of a file."""
-    if part["kind"] != "rerun" or part["of"].endswith((".yaml", ".yml")):
-        return None
-    return str(part["of"])
+    """Return the phase that a phase reruns; None if it is no rerun, or one of several or a file."""
+    of = part["of"] if part["kind"] == "rerun" else None
+    return of if isinstance(of, str) and not of.endswith((".yaml", ".yml")) else None
 
 
 def _read_phase(

@@ -21,7 +21,7 @@ from resweep.paths import Layout
 from resweep.ranking.score_row import best_trials
 from resweep.ranking.score_table import read_ranking
 from resweep.ranking.scores import check_rankable, rank_trials
-from resweep.ranking.selection import plan_rerun
+from resweep.ranking.selection import best_of_phases_text, plan_rerun
 from resweep.ranking.trial_result import SEED, read_result
 from resweep.search.observe import histories
 from resweep.search.promote import promote, rung_plan_from
@@ -74,7 +74,12 @@ class Unchanged:
         files = fill.outputs["trials"]
         plan = {} if fill.plan is None else json.loads(fill.plan)
         if fill.script == "plan_rerun.py":
-            (best,) = fill.inputs["best"]
+            (best,) = (fill.inputs if "best" in fill.inputs else fill.outputs)["best"]
+            if "scores" in fill.inputs:
+                top = len(files) // len(plan["seeds"])
+                text = best_of_phases_text(fill.inputs["scores"], top, self._reader.read)
+                if best.read_text() != text:
+                    return None
             return plan_rerun(best, [path.stem for path in files], **plan)
         outcomes = list(map(self._reader.read, fill.records))
         if fill.script == "promote.py":

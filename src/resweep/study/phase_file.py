@@ -4,18 +4,27 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from resweep.config import compose
 from resweep.config.compose import Layer
 from resweep.config.nesting import nest
+from resweep.config.section import Text, as_tuple
 from resweep.errors import Problem
 from resweep.study.names import Name
 from resweep.study.schema import Keep, Part, Resources, Score
 from resweep.study.study import Phase
 from resweep.systems.system import System
+
+
+def _as_names(value: Any) -> Any:
+    """Read a name, a list of names, or nothing, as a tuple."""
+    return () if value is None else as_tuple(value)
+
+
+Names = Annotated[tuple[Text, ...], BeforeValidator(_as_names)]  # of earlier phases
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -151,7 +151,7 @@ def test_a_rerun_has_a_slot_for_each_best_configuration_and_seed(config):
     assert rerun.trials == ["01", "02", "03", "04", "05", "06"]
     assert rerun.overrides == {"training.max_steps": 40}
     assert rerun.config["training"]["max_steps"] == 40
-    assert (rerun.source, rerun.top, rerun.seeds) == ("sweep", 2, (1, 2, 3))
+    assert (rerun.sources, rerun.top, rerun.seeds) == (("sweep",), 2, (1, 2, 3))
 
 
 def test_a_rerun_without_seeds_uses_the_one_of_its_configuration(config):

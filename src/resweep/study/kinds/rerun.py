@@ -16,7 +16,7 @@ from resweep.canonical import canonical_json
 from resweep.config import compose
 from resweep.config.nesting import OWN
 from resweep.config.own_names import is_own, own_path
-from resweep.config.section import Positive, Seed, Text
+from resweep.config.section import Positive, Seed
 from resweep.config.spelling import nearest
 from resweep.config.synonyms import fields_meant
 from resweep.errors import ConfigError, Problem
@@ -25,7 +25,7 @@ from resweep.search.stages import numbers
 from resweep.study.files import data_stamps, trial_files
 from resweep.study.fill import Fill
 from resweep.study.metric import PhaseScore, check_logged_by_all, choose_metric
-from resweep.study.phase_file import Loaded, PhaseFile, Surroundings
+from resweep.study.phase_file import Loaded, Names, PhaseFile, Surroundings
 from resweep.study.study import Phase
 from resweep.systems.registry import system_of
 from resweep.trials.best_configs import read_best_configs
@@ -37,8 +37,10 @@ class RerunFile(PhaseFile):
     """A rerun, as written."""
 
     kind: Literal["rerun"] = Field(description="the best of an earlier phase, from scratch")
-    of: Text | None = Field(
-        None, description="the earlier phase that is rerun, or a YAML file of best configurations"
+    of: Names = Field(
+        (),
+        description="the earlier phase that is rerun, a list of phases, or a YAML file of best "
+        "configurations",
     )
     top: Positive | None = Field(
         None, description="how many of its best; null: 1, or all that the file has"
@@ -49,54 +51,70 @@ class RerunFile(PhaseFile):
 
     @property
     def builds_on(self) -> str | None:
-        """It builds on the phase that it reruns."""
-        return None if self._file else self.of
+        """It builds on the first phase that it reruns."""
+        return self.of[0] if self.of and self._file is None else None
 
     @property
     def _file(self) -> Path | None:
         """The list of best configurations that it takes, or None."""
-        return Path(self.of) if self.of and self.of.endswith((".yaml", ".yml")) else None
+        if len(self.of) == 1 and self.of[0].endswith((".yaml", ".yml")):
+            return Path(self.of[0])
+        return None
 
     def load(self, around: Surroundings) -> Loaded:
         """Load the phase; raises ConfigError with all its errors."""
         problems = self._check_seeds(around)
         if self._file is not None:
             return self._load_file(self._file, around, problems)
-        if self.of not in (*around.earlier, *around.broken):
-            known = list(around.earlier)
-            meant = nearest(self.of or "", known)
-            there = (
-                f"did you mean {meant}?" if meant else f"there are: {', '.join(known) or 'none'}"
-            )
-            problems.append(around.problem("of", self.of, f"should name an earlier phase; {there}"))
-        source = around.earlier.get(self.of or "")
+        problems += self._check_of(around)
+        sources = [around.earlier[name] for name in self.of if name in around.earlier]
         top = self.top or 1
-        if source is not None and top > len(source.trials):
-            hint = f"should be at most {len(source.trials)}, the trials of phase {source.name}"
+        known = sum(len(source.trials) for source in sources)
+        if len(sources) == len(self.of) and top > known > 0:
+            of = f"phase {self.of[0]}" if len(sources) == 1 else f"phases {', '.join(self.of)}"
+            hint = f"should be at most {known}, the trials of {of}"
             problems.append(around.problem("top", top, hint))
-        if source is not None:
+        for source in sources:
             problems += _check_set(around, source)
+        problems += _check_comparable(around, sources)
         if problems:
             raise ConfigError(problems)
-        if source is None or not around.complete:
+        if len(sources) < len(self.of) or not around.complete:
             return Loaded(phase=None, warnings=[])
         seeds = self.seeds or [around.complete["training"]["seed"]]
         phase = RerunPhase(
             config=around.complete,
-            score=source.score,
+            score=sources[0].score,
             overrides={
                 path: compose.coerce(path, value, around.system.schema)
                 for path, value in around.overrides.items()
             },
-            source=source.name,
-            possible_values=tuple(source.possible()),
+            sources=self.of,
+            possible_values=tuple(one for source in sources for one in source.possible()),
             top=top,
             seeds=tuple(seeds),
             **around.common,
         )
-        again = ({**assigned, **phase.overrides} for assigned in source.varied())
+        varied = (assigned for source in sources for assigned in source.varied())
+        again = ({**assigned, **phase.overrides} for assigned in varied)
         check_logged_by_all(phase.score, phase.config, again, around.study_path)
         return Loaded(phase=phase, warnings=[])
+
+    def _check_of(self, around: Surroundings) -> list[Problem]:
+        problems = []
+        known = list(around.earlier)
+        for name in self.of or ("",):
+            if name in around.earlier or name in around.broken:
+                continue
+            meant = nearest(name, known)
+            there = (
+                f"did you mean {meant}?" if meant else f"there are: {', '.join(known) or 'none'}"
+            )
+            hint = f"should name an earlier phase; {there}"
+            problems.append(around.problem("of", name or None, hint))
+        if len(set(self.of)) < len(self.of):
+            problems.append(around.problem("of", list(self.of), "has a phase twice; remove one"))
+        return problems
 
     def _load_file(self, file: Path, around: Surroundings, problems: list[Problem]) -> Loaded:
         """Load a rerun of a list of best configurations."""
@@ -129,7 +147,7 @@ class RerunFile(PhaseFile):
                 path: compose.coerce(path, value, around.system.schema)
                 for path, value in around.overrides.items()
             },
-            source=str(file),
+            sources=self.of,
             file=file,
             possible_values=tuple(listed),
             top=top,
@@ -165,11 +183,25 @@ def _check_names(
     ]
 
 
+def _check_comparable(around: Surroundings, sources: Sequence[Phase]) -> list[Problem]:
+    """Refuse several phases whose scores say nothing of each other."""
+    if len(sources) < 2:
+        return []
+    names = ", ".join(source.name for source in sources)
+    if len({(source.metric, source.goal) for source in sources}) > 1:
+        hint = "are ranked by different metrics; set score: {metric: NAME} in the study"
+        return [around.problem("of", names, hint)]
+    if any(not one.score.by_final and one.score.normalize == "zscore" for one in sources):
+        hint = "are ranked by scores that are standardised within each; use normalize: raw"
+        return [around.problem("of", names, hint)]
+    return []
+
+
 def _check_set(around: Surroundings, source: Phase) -> list[Problem]:
     """Refuse values that leave no place for what the phase that is rerun has swept."""
     root = source
     while isinstance(root, RerunPhase) and root.file is None:
-        root = around.earlier[root.source]
+        root = around.earlier[root.sources[0]]
     swept: dict[str, Any] = {}
     for assigned in root.varied():
         swept |= assigned
@@ -197,8 +229,8 @@ class RerunPhase(Phase):
 
     Attributes:
         overrides: path -> value, set on top of the best trial's assignments.
-        source: Name of the phase whose best trials are rerun, or the file.
-        file: The list of best configurations that is rerun; None: that of the phase.
+        sources: Names of the phases whose best trials are rerun, or the file.
+        file: The list of best configurations that is rerun; None: that of the phases.
         possible_values: What these may assign, as far as it is known.
         top: How many of them.
         seeds: Seeds that each of them is trained with.
@@ -208,7 +240,7 @@ class RerunPhase(Phase):
     publishes_configs: ClassVar[bool] = True
 
     overrides: Mapping[str, Any]
-    source: str
+    sources: tuple[str, ...]
     file: Path | None = None
     possible_values: tuple[Mapping[str, Any], ...] = field(repr=False)
     top: int
@@ -239,14 +271,16 @@ class RerunPhase(Phase):
 
     @property
     def asks(self) -> Mapping[str, int]:
-        """The best trials of its source."""
-        return {} if self.file is not None else {self.source: self.top}
+        """The best trials of its source; those of several are compared by its own job."""
+        if self.file is not None or len(self.sources) > 1:
+            return {}
+        return {self.sources[0]: self.top}
 
     @property
     def settings(self) -> dict[str, Any]:
         """What a rerun adds to the phase."""
         return {
-            "of": self.source,
+            "of": self.sources[0] if len(self.sources) == 1 else list(self.sources),
             "top": self.top,
             "seeds": list(self.seeds),
             "overrides": dict(self.overrides),
@@ -254,19 +288,37 @@ class RerunPhase(Phase):
 
     def best_lists(self, layout: Layout) -> list[Path]:
         """Return the list that is rerun."""
-        return super().best_lists(layout) if self.file is None else [self.file]
+        if self.file is not None:
+            return [self.file]
+        if len(self.sources) > 1:
+            return [layout.phase(self.study, self.name).chosen]
+        return super().best_lists(layout)
 
     def fills(self, layout: Layout) -> list[Fill]:
-        """One job fills all slots."""
-        plan = Fill(
-            verb="plan",
-            script="plan_rerun.py",
-            plan=canonical_json(self.plan()),
-            inputs={"best": self.best_lists(layout), "data": data_stamps(layout, self)},
-            outputs={"trials": trial_files(layout, self)},
-            passes=("best", "trials"),
-        )
-        return [plan]
+        """One job fills all slots; of several phases, it chooses their best first."""
+        best, data = self.best_lists(layout), data_stamps(layout, self)
+        trials = trial_files(layout, self)
+        plan = canonical_json(self.plan())
+        if len(self.sources) == 1:
+            fill = Fill(
+                verb="plan",
+                script="plan_rerun.py",
+                plan=plan,
+                inputs={"best": best, "data": data},
+                outputs={"trials": trials},
+                passes=("best", "trials"),
+            )
+        else:
+            scores = [layout.phase(self.study, source).scores for source in self.sources]
+            fill = Fill(
+                verb="plan",
+                script="plan_rerun.py",
+                plan=plan,
+                inputs={"scores": scores, "data": data},
+                outputs={"best": best, "trials": trials},
+                passes=("scores", "best", "trials"),
+            )
+        return [fill]
 
     def plan(self) -> dict[str, Any]:
         """Return what the slots are filled from, besides the best configurations."""

@@ -12,14 +12,14 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from resweep.config import compose
-from resweep.config.section import Above0, Positive, Seed, Text, as_tuple
+from resweep.config.section import Above0, Positive, Seed
 from resweep.config.spelling import nearest
 from resweep.errors import ConfigError, Problem
 from resweep.search.focus import FACTORS, Focus, scale_of
 from resweep.search.rounds import RoundPlan
 from resweep.search.stages import Stage, round_names
 from resweep.study.kinds.sweep_phase import Search, SweepPhase
-from resweep.study.phase_file import Loaded, PhaseFile, Surroundings
+from resweep.study.phase_file import Loaded, Names, PhaseFile, Surroundings
 from resweep.sweep import Parameter
 from resweep.sweep.points import MOST_POINTS
 
@@ -30,9 +30,7 @@ class ResampleFile(PhaseFile):
     """A resample, as written."""
 
     kind: Literal["resample"] = Field(description="more trials near the best of earlier phases")
-    of: Annotated[tuple[Text, ...], BeforeValidator(as_tuple)] = Field(
-        (), description="the earlier sweep or resample, or a list of them"
-    )
+    of: Names = Field((), description="the earlier sweep or resample, or a list of them")
     top: Positive | None = Field(None, description="how many of the best have a region; null: 1")
     trials: Annotated[Positive, Field(le=MOST_POINTS)] | None = Field(
         None, description="how many, in all regions together; required"

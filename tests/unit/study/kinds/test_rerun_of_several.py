@@ -1,0 +1,60 @@
+"""A rerun of the best of several phases, and of a list."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from resweep import yaml12
+from resweep.paths import Layout
+from resweep.study.load import load_study
+from tests.support.problems import problem_of
+
+SWEEP = {"method": "grid", "parameters": {"learning_rate": {"values": [1e-3, 2e-3]}}}
+OTHER = {"method": "grid", "parameters": {"beta2": {"values": [0.9, 0.99]}}}
+RERUN = {"name": "rerun", "kind": "rerun", "of": ["one", "two"], "top": 3, "seeds": [1, 2]}
+
+
+def load(folder: Path, rerun: dict[str, Any], other: dict[str, Any] = OTHER, **study: Any):
+    """Load a study of two sweeps and a rerun."""
+    sweeps = [{"name": name, "kind": "sweep", "sweep": name} for name in ("one", "two")]
+    content = {"name": "mine", "base": {}, "set": {"max_steps": 5}, "phases": [*sweeps, rerun]}
+    files = {"sweep/one": SWEEP, "sweep/two": other, "studies/mine": content | study}
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / f"{name}.yaml").write_text(yaml12.dump(text))
+    return load_study(folder / "studies/mine.yaml", folder)
+
+
+def test_its_job_reads_the_rankings_and_chooses(tmp_path):
+    phase = load(tmp_path, RERUN).phase("rerun")
+    layout = Layout(tmp_path / "results")
+    (fill,) = phase.fills(layout)
+    scores = [layout.phase("mine", name).scores for name in ("one", "two")]
+    assert fill.inputs["scores"] == scores and phase.asks == {}
+    assert fill.outputs["best"] == phase.best_lists(layout)
+    assert len(fill.outputs["trials"]) == 6
+    assert [dict(one) for one in phase.possible()][1:] == [
+        *({}, {"training.learning_rate": 1e-3}, {"training.learning_rate": 2e-3}),
+        *({}, {"training.beta2": 0.9}, {"training.beta2": 0.99}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "study", "hint"),
+    [
+        ({"of": ["one", "one"]}, {}, "twice"),
+        ({"of": ["one", "three"]}, {}, "one, two"),
+        ({"top": 5}, {}, "at most 4"),
+        ({}, {"score": {"normalize": "zscore", "slope_weight": 1.0}}, "standardised"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(changes, study, hint, tmp_path):
+    problem = problem_of(load, tmp_path, RERUN | changes, **study)
+    assert problem.key.startswith("phases.2.") and hint in problem.hint
+
+
+def test_phases_of_different_metrics_are_refused(tmp_path):
+    other = OTHER | {"metric": {"name": "train/loss", "goal": "minimize"}}
+    assert "different metrics" in problem_of(load, tmp_path, RERUN, other).hint
+    load(tmp_path, RERUN, other, score={"metric": "val/loss"})
