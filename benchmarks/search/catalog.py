@@ -10,11 +10,12 @@ from optuna.samplers import GPSampler, QMCSampler, TPESampler
 from benchmarks.search.functions import FUNCTIONS
 from benchmarks.search.interpolate import objective_from
 from benchmarks.search.measure import Method
-from benchmarks.search.methods import Bayes, OptunaLoop, Random, Sobol, WandbEngine
+from benchmarks.search.methods import Bayes, OptunaLoop, Random, Resampled, Sobol, WandbEngine
 from benchmarks.search.objective import Objective
 from resweep.canonical import digest, file_digest
 from resweep.config.metric import MetricGoal
-from resweep.search import observe, rungs, space, suggest
+from resweep.search import focus, observe, rungs, space, suggest
+from resweep.search.focus import Focus
 from resweep.sweep import EarlyTerminate
 
 TABLE = Path(__file__).with_name("tiny-gpt.csv")
@@ -24,7 +25,7 @@ BRACKET = 27  # trials of one halving, where nothing is learned between rounds
 
 def _code() -> str:
     """Digest of resweep's code for proposing and stopping: changes are measured again."""
-    files = [Path(str(module.__file__)) for module in (suggest, space, observe, rungs)]
+    files = [Path(str(module.__file__)) for module in (suggest, space, observe, rungs, focus)]
     return digest([[file.name, file_digest(file)] for file in files], 8)
 
 
@@ -73,7 +74,16 @@ WITH_RUNGS = (
     Method("bayes, gp, rung 10", GP, batch=ROUND, rule=LATE_RUNG, version=OURS),
     Method("bayes, tpe, rung 10", TPE, batch=ROUND, rule=LATE_RUNG, version=OURS),
 )
-METHODS = {method.name: method for method in (*ALONE, *ROUND_SIZES, *WITH_RUNGS)}
+RESAMPLED = tuple(
+    Method(
+        f"{first} random, resampled near the best {top}{', adaptive' if adaptive else ''}",
+        functools.partial(Resampled, first=first, focus=Focus(top=top, adaptive=adaptive)),
+        batch=ROUND,
+        version=OURS,
+    )
+    for first, top, adaptive in ((16, 1, False), (16, 2, False), (16, 2, True))
+)
+METHODS = {method.name: method for method in (*ALONE, *ROUND_SIZES, *WITH_RUNGS, *RESAMPLED)}
 
 
 def named(table: Path, goal: MetricGoal, objective: str, method: str) -> tuple[Objective, Method]:

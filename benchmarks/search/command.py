@@ -1,4 +1,4 @@
-"""Measure searches: `python -m benchmarks.search [functions] [curves] [rungs] [real] [cost]`.
+"""Measure searches: `python -m benchmarks.search [functions] [curves] [resample] ...`.
 
     --table FILE --goal minimize   curves from a table of your own (`benchmarks.search.table`)
 
@@ -12,13 +12,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.search import cost, report
-from benchmarks.search.catalog import ALONE, FUNCTIONS, ROUND_SIZES, TABLE, WITH_RUNGS, named
+from benchmarks.search.catalog import (
+    ALONE,
+    FUNCTIONS,
+    RESAMPLED,
+    ROUND_SIZES,
+    TABLE,
+    WITH_RUNGS,
+    named,
+)
 from benchmarks.search.interpolate import Accuracy, interpolation, objective_from
 from benchmarks.search.measure import Method, Repetition, measure
 from benchmarks.search.objective import Objective
 from benchmarks.search.verify import verify
 
-PARTS = ("functions", "curves", "rungs", "real", "cost")
+PARTS = ("functions", "curves", "resample", "rungs", "real", "cost")
 CACHE = Path(__file__).with_name(".cache")
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -32,7 +40,11 @@ def run(given: argparse.Namespace) -> None:
         for function in FUNCTIONS:
             print(report.regret_table(found, function.name, 1, given.budget), end="\n\n")
         _draw(found, FUNCTIONS, "search-functions.svg", "trainings", given)
-    for part, methods in (("curves", (*ALONE, *ROUND_SIZES)), ("rungs", (*ALONE[:3], *WITH_RUNGS))):
+    for part, methods in (
+        ("curves", (*ALONE, *ROUND_SIZES)),
+        ("resample", (*ALONE[:3], *RESAMPLED)),
+        ("rungs", (*ALONE[:3], *WITH_RUNGS)),
+    ):
         if part not in parts:
             continue
         _section(part)
@@ -40,6 +52,8 @@ def run(given: argparse.Namespace) -> None:
         print(describe(interpolation(given.table, given.goal).accuracy(), curves), end="\n\n")
         found = _measure([curves], methods, given)
         print(report.regret_table(found, curves.name, len(curves.steps), given.budget), end="\n\n")
+        if part == "resample":
+            continue
         unit = "trainings" if part == "curves" else "trained steps, in full trainings"
         _draw(found, [curves], f"search-{part}.svg", unit, given)
     if "real" in parts:

@@ -18,6 +18,8 @@ import optuna
 from benchmarks.search.objective import Objective, Point
 from resweep.canonical import digest
 from resweep.errors import ResweepError
+from resweep.search.focus import Focus, propose_focused
+from resweep.search.space import Space
 from resweep.search.suggest import Observation, suggest
 from resweep.sweep import Parameter, uniform
 from resweep.sweep.points import sobol_points
@@ -94,6 +96,38 @@ class Bayes(Proposer):
             goal=self.goal,
             sampler=self.sampler,
         ).points
+
+
+class Resampled(Random):
+    """Independent draws, then `kind: resample` near the best, within the space.
+
+    Args:
+        objective, seed: As of all.
+        first: Number of draws.
+        focus: How the others are focused.
+    """
+
+    def __init__(self, objective: Objective, seed: int, first: int, focus: Focus):
+        super().__init__(objective, seed)
+        self.first = first
+        self.focus = focus
+        self.space = Space(self.parameters)
+
+    def propose(self, count: int, observations: Sequence[Observation]) -> list[Point]:
+        """Draw, or propose a round; where its regions are used up, draw again."""
+        if len(observations) < self.first:
+            return super().propose(count, observations)
+        made, _ = propose_focused(
+            self.parameters,
+            observations,
+            count,
+            self.focus,
+            seed=int(digest([self.seed, len(observations)], 8), 16),
+            goal=self.goal,
+            feasible=self.space.holds,
+        )
+        missing = count - len(made.points)
+        return [*made.points, *(super().propose(missing, observations) if missing else ())]
 
 
 class OptunaLoop(Proposer):
