@@ -8,7 +8,7 @@ import argparse
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,6 +22,12 @@ from resweep.violations import MISSING, violations
 
 MOST = 10**12  # of whole numbers
 MOST_SHOWN = 60  # characters of a wrong text
+
+
+def split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the words of a command, and those after `--`, which are for what it starts."""
+    at = words.index("--") if "--" in words else len(words)
+    return list(words[:at]), list(words[at + 1 :])
 
 
 def positive(text: str) -> int:

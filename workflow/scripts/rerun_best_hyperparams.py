@@ -14,12 +14,11 @@ import logging
 import os
 import shlex
 import sys
-from pathlib import Path
 
+from resweep.agents.rerun_options import add_rerun_options, changes_of
 from resweep.agents.rerun_study import create_rerun
-from resweep.agents.sweep_study import read_changes
 from resweep.command_help import HelpFormatter
-from resweep.command_line import count, file_path, plain_text, positive
+from resweep.command_line import count, file_path, positive, split_words
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.plurals import counted
@@ -32,9 +31,6 @@ def main() -> int:
     """Write the study, and build it; returns the exit code."""
     given, for_snakemake = parse_arguments()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    changes = read_changes(given.set)
-    if given.max_train_steps is not None:
-        changes["training.max_steps"] = given.max_train_steps
     made = create_rerun(
         given.best_yaml,
         find_named_study(given.study, given.config_dir),
@@ -43,7 +39,7 @@ def main() -> int:
         Layout(given.results),
         top=given.top_k,
         seeds=given.seeds,
-        changes=changes,
+        changes=changes_of(given),
     )
     for warning in made.study.warnings:
         log.warning("warning: %s", warning)
@@ -60,10 +56,7 @@ def main() -> int:
 
 def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     """Read the command line; what follows `--` is for Snakemake."""
-    words = sys.argv[1:]
-    own, rest = words, []
-    if "--" in words:
-        own, rest = words[: words.index("--")], words[words.index("--") + 1 :]
+    own, rest = split_words(sys.argv[1:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("--best-yaml", "--best_yaml", type=file_path, required=True, help="the list")
@@ -73,14 +66,9 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
         type=file_path,
         help="where rerun configs are written (the folder of the list)",
     )
-    add("--max-train-steps", "--max_train_steps", type=positive, help="(the study's)")
     add("--top-k", "--top_k", type=positive, help="how many of the list (all)")
     add("--seeds", type=count, nargs="+", default=[], help="for each configuration (the study's)")
-    add("--study", type=plain_text, help="study whose base to use (that of config/config.yaml)")
-    add("--set", type=plain_text, nargs="*", default=[], metavar="NAME=VALUE", help="other values")
-    add("--create-only", "--create_only", action="store_true", help="write the files and exit")
-    add("--config-dir", type=file_path, default=Path("config"), help="studies (config)")
-    add("--results", type=file_path, default=Path("results"), help="results folder (results)")
+    add_rerun_options(parser)
     return parser.parse_args(own), rest
 
 

@@ -34,7 +34,7 @@ from resweep.agents.base_study import find_base_study
 from resweep.agents.sweep_study import SweepStudy, create_sweep, find_sweep, read_changes
 from resweep.agents.worker import Worker
 from resweep.command_help import HelpFormatter
-from resweep.command_line import file_path, plain_text, positive
+from resweep.command_line import file_path, plain_text, positive, split_words
 from resweep.errors import ConfigError, Interrupted, Problem, run_command
 from resweep.jobs.forked_trainings import ForkedTrainings
 from resweep.jobs.options import JobOptions, device
@@ -192,10 +192,7 @@ def work(sweep: SweepStudy, arguments: argparse.Namespace, layout: Layout) -> in
 
 def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     """Read the command line; what follows `--` is for Snakemake."""
-    words = sys.argv[1:]
-    own, rest = words, []
-    if "--" in words:
-        own, rest = words[: words.index("--")], words[words.index("--") + 1 :]
+    own, rest = split_words(sys.argv[1:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(

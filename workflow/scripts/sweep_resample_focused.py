@@ -14,13 +14,12 @@ import logging
 import os
 import shlex
 import sys
-from pathlib import Path
 
 from resweep.agents.focused_list import focused_list, list_text
+from resweep.agents.rerun_options import add_rerun_options, changes_of
 from resweep.agents.rerun_study import create_rerun
-from resweep.agents.sweep_study import read_changes
 from resweep.command_help import HelpFormatter
-from resweep.command_line import count, file_path, plain_text, positive
+from resweep.command_line import count, file_path, positive, split_words
 from resweep.errors import run_command
 from resweep.files import write_atomically
 from resweep.paths import Layout
@@ -56,10 +55,7 @@ def main() -> int:
     what = f"{counted(given.n_points_per_best, 'point')} near each of {given.best_yaml}"
     write_atomically(listed, list_text(points, schema, what))
     log.info("%s: %s", listed, counted(len(points), "configuration"))
-    changes = read_changes(given.set)
-    if given.max_train_steps is not None:
-        changes["training.max_steps"] = given.max_train_steps
-    folder, layout = listed.with_suffix(""), Layout(given.results)
+    folder, layout, changes = listed.with_suffix(""), Layout(given.results), changes_of(given)
     made = create_rerun(
         listed, base, given.config_dir, folder, layout, top=None, seeds=(), changes=changes
     )
@@ -86,10 +82,7 @@ def pair(text: str) -> tuple[str, tuple[float, float]]:
 
 def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     """Read the command line; what follows `--` is for Snakemake."""
-    words = sys.argv[1:]
-    own, rest = words, []
-    if "--" in words:
-        own, rest = words[: words.index("--")], words[words.index("--") + 1 :]
+    own, rest = split_words(sys.argv[1:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("--best-yaml", "--best_yaml", type=file_path, required=True, help="the list")
@@ -98,12 +91,7 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     add("--factors", type=pair, nargs="+", default=[], metavar="NAME=LOW,HIGH", help="of regions")
     add("--clip", type=pair, nargs="+", default=[], metavar="NAME=LOW,HIGH", help="hard bounds")
     add("--seed", type=count, default=0, help="of random draws (0)")
-    add("--max-train-steps", "--max_train_steps", type=positive, help="(the study's)")
-    add("--study", type=plain_text, help="study whose base to use (that of config/config.yaml)")
-    add("--set", type=plain_text, nargs="*", default=[], metavar="NAME=VALUE", help="other values")
-    add("--create-only", "--create_only", action="store_true", help="write the files and exit")
-    add("--config-dir", type=file_path, default=Path("config"), help="studies (config)")
-    add("--results", type=file_path, default=Path("results"), help="results folder (results)")
+    add_rerun_options(parser)
     return parser.parse_args(own), rest
 
 
