@@ -15,7 +15,7 @@ from resweep.canonical import digest
 from resweep.errors import ConfigError
 from resweep.files import write_atomically
 from resweep.jobs.initial_weights import check_initial_weights
-from resweep.paths import Layout
+from resweep.paths import STUDY, Layout
 from resweep.ranking.selection import plan_rerun
 from resweep.study.find_results import sweep_label
 from resweep.study.kinds.rerun import RerunPhase
@@ -77,8 +77,7 @@ def create_rerun(
     phase |= {"set": changes} if changes else {}
     content = {**{key: base[key] for key in KEPT if key in base}, "phases": [phase]}
     name = f"{sweep_label(best.stem)}-{digest([yaml12.load(best), content], 8)}"
-    file = folder / "study.yaml"
-    draft = folder / ".study.yaml"
+    file, draft = folder / STUDY, folder / f".{STUDY}"
     write_atomically(draft, yaml12.dump({"name": name, **content}))
     try:
         study = load_study(draft, config_dir)

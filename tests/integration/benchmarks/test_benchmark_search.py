@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.search import make_table, report
-from benchmarks.search.catalog import ALONE, METHODS, ROUND_SIZES, TABLE, WITH_RUNGS
+from benchmarks.search.catalog import ALONE, METHODS, RESAMPLED, ROUND_SIZES, TABLE, WITH_RUNGS
 from benchmarks.search.functions import FUNCTIONS
 from benchmarks.search.interpolate import Interpolation, objective_from
 from benchmarks.search.measure import Method, measure, read_cache, search
@@ -272,7 +272,7 @@ def test_tables_and_pictures_show_every_method(tmp_path):
 
 
 def test_methods_have_names_of_their_own():
-    assert len(METHODS) == len(ALONE) + len(ROUND_SIZES) + len(WITH_RUNGS)
+    assert len(METHODS) == sum(map(len, (ALONE, ROUND_SIZES, WITH_RUNGS, RESAMPLED)))
 
 
 def test_a_table_goes_on_where_it_was_interrupted(tmp_path, monkeypatch):
