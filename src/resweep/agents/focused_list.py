@@ -1,6 +1,6 @@
 """A list of configurations near those of another list: a focused resample by hand.
 
-There is no search space to look at: rates and decays are resampled on a log scale, other numbers on
+Without a search space to look at, rates and decays are resampled on a log scale, other numbers on
 a linear one, whole numbers as such, and all else stays (`resweep.search.focus`).
 """
 

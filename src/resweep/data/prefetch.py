@@ -1,7 +1,7 @@
 """Batches for a GPU prepared in the background while it computes the previous step.
 
-On a CPU there is no background: a thread would take its time from the cores that compute the step,
-and switching between the two costs more than making a small batch.
+On a CPU the training itself makes them: a thread would take its time from the cores that compute
+the step, and switching between the two costs more than making a small batch.
 """
 
 from collections.abc import Callable

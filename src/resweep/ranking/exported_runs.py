@@ -97,7 +97,7 @@ def read_exports(paths: Sequence[Path], wanted: Columns) -> Exported:
         wanted: Which columns to read.
 
     Raises:
-        ConfigError: One of them is no export of several runs, or what is wanted is not there.
+        ConfigError: One of them is not an export of several runs, or lacks what is wanted.
     """
     first = read_export(paths[0], wanted)
     settings: dict[str, Mapping[str, Any]] = {}

@@ -195,7 +195,7 @@ def read_study(study: str, layout: Layout) -> StudyResults:
 
 
 def _source(part: Mapping[str, Any]) -> str | None:
-    """Return the phase that a phase reruns; None if it is no rerun, or one of several or a file."""
+    """Return the phase that a phase reruns; None if it reruns several, a file, or nothing."""
     of = part["of"] if part["kind"] == "rerun" else None
     return of if isinstance(of, str) and not of.endswith((".yaml", ".yml")) else None
 
