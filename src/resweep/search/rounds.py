@@ -101,7 +101,7 @@ class RoundPlan:
     def content(self) -> dict[str, Any]:
         """Return the plan as plain values; without `focus` as before there was one."""
         content = dataclasses.asdict(self)
-        return content if self.focus is not None else without(content, "focus")
+        return content if self.focus is not None else _without(content, "focus")
 
 
 def plan_from(content: dict[str, Any]) -> RoundPlan:
@@ -322,11 +322,11 @@ def _plain(observations: Sequence[Observation]) -> list[dict[str, Any]]:
     plain = []
     for seen in observations:
         one = dataclasses.asdict(seen) | {"status": seen.status.value}
-        plain.append(one if seen.progress is not None else without(one, "progress"))
+        plain.append(one if seen.progress is not None else _without(one, "progress"))
     return plain
 
 
-def without(content: dict[str, Any], name: str) -> dict[str, Any]:
+def _without(content: dict[str, Any], name: str) -> dict[str, Any]:
     """Return a mapping without a key."""
     return {key: value for key, value in content.items() if key != name}
 

@@ -56,7 +56,7 @@ class System(ABC):
             path.
         synonyms: What other trainers call the fields of its own sections: path -> names. A sweep of
             one of them is an error, unless it is a field here or the user's own.
-        metrics: All metrics that trainings log.
+        metrics: The metrics that all trainings log; `find_metric` may know more.
         metric: Name of the metric that compares trials by default.
         training_loss: Name of the loss that training minimizes and that is in each line of metrics,
             or None. Its monitors watch it, and early slopes are computed from it.

@@ -37,7 +37,7 @@ from resweep.systems.registry import metric_of, system_of
 from resweep.violations import violations
 
 ROUND_SIZE = 8
-MOST_CHECKED = 10_000  # trials of which a study says that they are infeasible: 30 us each
+MOST_CHECKED = 1_000  # trials of which a study says that they are infeasible: 30 us each
 
 
 class SweepFile(PhaseFile):
