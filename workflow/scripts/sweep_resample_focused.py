@@ -4,9 +4,10 @@ r"""Train more configurations near the best ones of a list.
         --n-points-per-best 4
 
 Around each configuration, learning rates are drawn from half of it to twice as much, evenly in the
-logarithm, other numbers from half of it to 1.5 times as much; warmups stay within 0.02 and 0.3. The
-points are written as a list beside the given one, and trained like a rerun of it. In a study, a
-phase of `kind: resample` does the same, and more.
+logarithm, and other real numbers from half of it to 1.5 times as much; fractional warmups stay
+within 0.02 and 0.3. Whole numbers, as sizes and steps, are kept. The points are written as a list
+beside the given one, and trained like a rerun of it. In a study, a phase of `kind: resample` does
+the same, and more.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """A list of configurations near those of another list: a focused resample by hand.
 
-Without a search space to look at, rates and decays are resampled on a log scale, other numbers on
-a linear one, whole numbers as such, and all else stays (`resweep.search.focus`).
+Without a search space to look at, rates and decays are resampled on a log scale and other real
+numbers on a linear one (`resweep.search.focus`). All else stays: sizes have to fit each other.
 """
 
 from collections.abc import Collection, Mapping
@@ -62,7 +62,7 @@ def focused_list(
     for position, centre in enumerate(centres):
         parameters = [_parameter(path, value) for path, value in centre.items()]
         if not any(parameter.swept for parameter in parameters):
-            hint = f"entry {position + 1} has no number to resample"
+            hint = f"entry {position + 1} has no real number to resample"
             raise ConfigError(Problem(str(best), "", None, hint))
         made, _ = propose_focused(
             parameters,
@@ -71,9 +71,7 @@ def focused_list(
             Focus(factors=by_path),
             seed=seed + position,
             goal="minimize",
-            feasible=lambda point: all(
-                low <= point[path] <= high for path, (low, high) in bounds.items() if path in point
-            ),
+            feasible=lambda point: _is_allowed(point, bounds, schema),
         )
         found = [{**centre, **point} for point in made.points]
         if len(found) < count:
@@ -104,10 +102,18 @@ def _path(name: str, names: Collection[str], schema: Schema, best: Path) -> str:
     return path
 
 
+def _is_allowed(point: Point, bounds: Bounds, schema: Schema) -> bool:
+    """Whether each value is one that its field takes, and within its bounds."""
+    try:
+        for path, value in point.items():
+            compose.coerce(path, value, schema)
+    except ValueError:
+        return False
+    return all(low <= point[path] <= high for path, (low, high) in bounds.items() if path in point)
+
+
 def _parameter(path: str, value: Any) -> Parameter:
     """Return a space without bounds around a value, on its scale."""
-    if type(value) is int and value > 0:
-        return Parameter(path, "int_uniform", low=1, high=4 * value)
     if type(value) is float and value != 0:
         is_log = path.rpartition(".")[2] in ON_LOG_SCALE and value > 0
         return Parameter(path, "log_normal" if is_log else "normal")

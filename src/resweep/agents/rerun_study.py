@@ -54,6 +54,8 @@ def create_rerun(
 ) -> RerunStudy:
     """Write the study of a list of best configurations, and what its trials train.
 
+    Files of an earlier call in the folder are replaced.
+
     Args:
         best: The list.
         base_study: Study whose modules, values and settings are used, but not its phases.
@@ -88,6 +90,8 @@ def create_rerun(
         draft.rename(file)
     finally:
         draft.unlink(missing_ok=True)
+    for old in folder.glob("rank*_seed*.yaml"):  # of a longer list, or other seeds
+        old.unlink()
     configs = []
     for position, trial in enumerate(trials):
         rank, seed = divmod(position, len(rerun.seeds))

@@ -28,7 +28,7 @@ def test_each_configuration_has_points_near_it(best):
     assert len(found) == 12
     for point in found[:6]:
         assert 2e-3 <= point[LR] <= 8e-3 and 0.05 <= point[WARMUP] <= 0.15
-        assert 2 <= point["model.n_layer"] <= 6 and point["model.bias"] is True
+        assert point["model.n_layer"] == 4 and point["model.bias"] is True
     for point in found[6:]:
         assert list(point) == [LR] and 5e-4 <= point[LR] <= 2e-3
     assert len({point[LR] for point in found}) == 12
@@ -38,6 +38,11 @@ def test_factors_and_clips_are_kept(best):
     found = points(best, factors={"learning_rate": (0.9, 1.1)}, clip={"pct_warmup": (0.08, 0.09)})
     assert all(3.6e-3 <= point[LR] <= 4.4e-3 for point in found[:6])
     assert all(0.08 <= point[WARMUP] <= 0.09 for point in found[:6])
+
+
+def test_no_point_has_a_value_that_its_field_refuses(best):
+    best.write_text("- {dropout: 0.8}\n")
+    assert all(0.4 <= point["model.dropout"] < 1 for point in points(best, 20))
 
 
 def test_the_seed_decides(best):
@@ -55,8 +60,8 @@ def test_the_new_list_is_one_of_configurations(best):
 @pytest.mark.parametrize(
     ("text", "given", "hint"),
     [
-        ("- {bias: true}\n", {}, "no number"),
-        ("- {n_layer: 1}\n", {}, "only"),
+        ("- {bias: true, n_layer: 2}\n", {}, "no real number"),
+        (BEST, {"clip": {"pct_warmup": (0.5, 0.6)}}, "only"),
         (BEST, {"factors": {"beta1": (0.5, 2)}}, "is not in"),
         ("{}\n", {}, "list of mappings"),
     ],

@@ -54,8 +54,10 @@ def test_the_same_call_makes_the_same_study_and_another_list_another(tmp_path):
 
 
 def test_the_first_of_a_list_can_be_chosen(tmp_path):
+    create(tmp_path, seeds=(1, 2))  # of which nothing stays
     made = create(tmp_path, top=1)
     assert [path.name for path in made.configs] == ["rank1_seed4.yaml"]
+    assert sorted(tmp_path.glob("configs/rank*")) == list(made.configs)
 
 
 @pytest.mark.parametrize(
