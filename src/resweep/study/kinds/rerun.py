@@ -17,20 +17,23 @@ from resweep.config import compose
 from resweep.config.nesting import OWN
 from resweep.config.own_names import is_own, own_path
 from resweep.config.section import Positive, Seed
-from resweep.config.spelling import nearest
 from resweep.config.synonyms import fields_meant
 from resweep.errors import ConfigError, Problem
 from resweep.paths import Layout
 from resweep.search.stages import numbers
 from resweep.study.files import data_stamps, trial_files
 from resweep.study.fill import Fill
+from resweep.study.kinds.sources import (
+    check_comparable,
+    check_names,
+    check_seeds,
+    check_top,
+)
 from resweep.study.metric import PhaseScore, check_logged_by_all, choose_metric
 from resweep.study.phase_file import Loaded, Names, PhaseFile, Surroundings
 from resweep.study.study import Phase
 from resweep.systems.registry import system_of
 from resweep.trials.best_configs import read_best_configs
-
-SEED = "training.seed"
 
 
 class RerunFile(PhaseFile):
@@ -63,20 +66,17 @@ class RerunFile(PhaseFile):
 
     def load(self, around: Surroundings) -> Loaded:
         """Load the phase; raises ConfigError with all its errors."""
-        problems = self._check_seeds(around)
+        problems = check_seeds(self.seeds, around)
         if self._file is not None:
             return self._load_file(self._file, around, problems)
-        problems += self._check_of(around)
+        problems += check_names(self.of, around)
         sources = [around.earlier[name] for name in self.of if name in around.earlier]
         top = self.top or 1
-        known = sum(len(source.trials) for source in sources)
-        if len(sources) == len(self.of) and top > known > 0:
-            of = f"phase {self.of[0]}" if len(sources) == 1 else f"phases {', '.join(self.of)}"
-            hint = f"should be at most {known}, the trials of {of}"
-            problems.append(around.problem("top", top, hint))
+        if len(sources) == len(self.of):
+            problems += check_top(top, sources, around)
         for source in sources:
             problems += _check_set(around, source)
-        problems += _check_comparable(around, sources)
+        problems += check_comparable(sources, around)
         if problems:
             raise ConfigError(problems)
         if len(sources) < len(self.of) or not around.complete:
@@ -99,22 +99,6 @@ class RerunFile(PhaseFile):
         again = ({**assigned, **phase.overrides} for assigned in varied)
         check_logged_by_all(phase.score, phase.config, again, around.study_path)
         return Loaded(phase=phase, warnings=[])
-
-    def _check_of(self, around: Surroundings) -> list[Problem]:
-        problems = []
-        known = list(around.earlier)
-        for name in self.of or ("",):
-            if name in around.earlier or name in around.broken:
-                continue
-            meant = nearest(name, known)
-            there = (
-                f"did you mean {meant}?" if meant else f"there are: {', '.join(known) or 'none'}"
-            )
-            hint = f"should name an earlier phase; {there}"
-            problems.append(around.problem("of", name or None, hint))
-        if len(set(self.of)) < len(self.of):
-            problems.append(around.problem("of", list(self.of), "has a phase twice; remove one"))
-        return problems
 
     def _load_file(self, file: Path, around: Surroundings, problems: list[Problem]) -> Loaded:
         """Load a rerun of a list of best configurations."""
@@ -156,18 +140,6 @@ class RerunFile(PhaseFile):
         )
         return Loaded(phase=phase, warnings=[])
 
-    def _check_seeds(self, around: Surroundings) -> list[Problem]:
-        seeds = self.seeds or []
-        if len(set(seeds)) < len(seeds):
-            return [around.problem("seeds", seeds, "has a seed twice; remove one")]
-        problems = []
-        for position, seed in enumerate(seeds):
-            try:
-                compose.coerce(SEED, seed, around.system.schema)
-            except ValueError as error:
-                problems.append(around.problem(f"seeds.{position}", seed, str(error)))
-        return problems
-
 
 def _check_names(
     file: Path, listed: Sequence[Mapping[str, Any]], around: Surroundings
@@ -181,20 +153,6 @@ def _check_names(
         for name, fields in meant.items()
         if fields
     ]
-
-
-def _check_comparable(around: Surroundings, sources: Sequence[Phase]) -> list[Problem]:
-    """Refuse several phases whose scores say nothing of each other."""
-    if len(sources) < 2:
-        return []
-    names = ", ".join(source.name for source in sources)
-    if len({(source.metric, source.goal) for source in sources}) > 1:
-        hint = "are ranked by different metrics; set score: {metric: NAME} in the study"
-        return [around.problem("of", names, hint)]
-    if any(not one.score.by_final and one.score.normalize == "zscore" for one in sources):
-        hint = "are ranked by scores that are standardised within each; use normalize: raw"
-        return [around.problem("of", names, hint)]
-    return []
 
 
 def _check_set(around: Surroundings, source: Phase) -> list[Problem]:

@@ -40,10 +40,9 @@ ROUND_SIZE = 8
 MOST_CHECKED = 1_000  # trials of which a study says that they are infeasible: 30 us each
 
 
-class SweepFile(PhaseFile):
-    """A sweep, as written."""
+class SweepKeys(PhaseFile):
+    """The keys of a phase whose trials are those of a sweep file."""
 
-    kind: Literal["sweep"] = Field(description="the trials of a sweep file")
     sweep: Text | None = Field(None, description="name in config/sweep/, or a path")
     trials: Annotated[Positive, Field(le=MOST_POINTS)] | None = Field(
         None, description="at most N trials; null: run_cap"
@@ -85,8 +84,8 @@ class SweepFile(PhaseFile):
             return None
         return Layer(sweep.origin, nest({**constants, **first}))
 
-    def load(self, around: Surroundings) -> Loaded:
-        """Load the phase; raises ConfigError with all errors of it and of its sweep file."""
+    def load_sweep_phase(self, around: Surroundings) -> Loaded:
+        """Load them; raises ConfigError with all errors of the phase and of its sweep file."""
         if self.sweep is None:
             hint = "is missing: name a file of config/sweep/"
             raise ConfigError(around.problem("sweep", None, hint))
@@ -157,6 +156,16 @@ class SweepFile(PhaseFile):
         return Loaded(phase=phase, layer=layer, warnings=warnings)
 
 
+class SweepFile(SweepKeys):
+    """A sweep, as written."""
+
+    kind: Literal["sweep"] = Field(description="the trials of a sweep file")
+
+    def load(self, around: Surroundings) -> Loaded:
+        """Load the phase; raises ConfigError with all errors of it and of its sweep file."""
+        return self.load_sweep_phase(around)
+
+
 def _sweep_path(name: str, around: Surroundings) -> Path:
     """Return the file of a sweep; raises ConfigError if there is none."""
     path = sweep_file(name, around.config_dir)
@@ -175,7 +184,7 @@ def sweep_file(name: str, config_dir: Path) -> Path:
     return config_dir / "sweep" / f"{name}.yaml"
 
 
-def _check_adaptive_keys(part: SweepFile, sweep: Sweep, around: Surroundings) -> list[Problem]:
+def _check_adaptive_keys(part: SweepKeys, sweep: Sweep, around: Surroundings) -> list[Problem]:
     problems = []
     if sweep.method != "bayes":
         hint = f"needs a sweep of method: bayes, but {sweep.origin} has method: {sweep.method}"
@@ -202,7 +211,7 @@ def _check_adaptive_keys(part: SweepFile, sweep: Sweep, around: Surroundings) ->
 
 
 def _search(
-    part: SweepFile, sweep: Sweep, swept: dict[str, Parameter], around: Surroundings
+    part: SweepKeys, sweep: Sweep, swept: dict[str, Parameter], around: Surroundings
 ) -> Search:
     trials = part.trials or sweep.run_cap
     if trials is None:
