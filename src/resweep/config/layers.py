@@ -14,6 +14,8 @@ from resweep.config.schema import SYSTEM, Schema
 from resweep.config.unread import find_unread
 from resweep.errors import ConfigError, Problem
 
+KIND = "kind"  # the field that chooses a kind of model
+
 
 class Completed(NamedTuple):
     """Layers, merged.
@@ -94,10 +96,37 @@ def complete(
     first = compose.merge([named(layer, {}, schema, own)[0] for layer in layers])
     both = [named(layer, first.content, schema, own) for layer in layers]
     problems = [problem for _, wrong in both for problem in wrong]
-    merged = compose.merge([layer for layer, _ in both])
+    merged = compose.merge(_without_other_kinds([layer for layer, _ in both], schema))
     if not sound:
         return Completed({}, merged.content, problems, {})
     config, wrong = compose.validate(merged, where, schema)
     problems += compose.check_spelling(merged, where, schema, own) + wrong
     unread = find_unread(merged, schema, own)
     return Completed({} if problems else config, merged.content, problems, unread)
+
+
+def _without_other_kinds(layers: Sequence[Layer], schema: Schema) -> list[Layer]:
+    """Leave out what layers say of another kind of model than a later one chooses.
+
+    A layer that chooses a kind replaces those below, though it merges with the rest of them: else
+    no module for one kind could be laid over one for another.
+    """
+    found = list(layers)
+    for section in schema.sections:
+        choices = [
+            (position, layer.content[section][KIND])
+            for position, layer in enumerate(layers)
+            if isinstance(layer.content.get(section), Mapping) and KIND in layer.content[section]
+        ]
+        if not choices:
+            continue
+        last, kind = choices[-1]
+        if len(choices) > 1 and all(chosen == kind for _, chosen in choices):
+            continue
+        lost = schema.of_other_kinds(section, kind)
+        for position, layer in enumerate(found[:last]):
+            content = layer.content.get(section)
+            if lost and isinstance(content, Mapping):
+                kept = {name: value for name, value in content.items() if name not in lost}
+                found[position] = Layer(layer.origin, {**layer.content, section: kept})
+    return found

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
 
-from resweep.config.section import LABEL, PATH_ONLY, AsBefore, Section
+from resweep.config.section import LABEL, PATH_ONLY, AsBefore, OnlyFor, Section
 
 SYSTEM = "system"  # the key that names the system
 
@@ -108,6 +108,14 @@ class Schema:
     def is_known(self, path: str) -> bool:
         """Whether a training reads the value at a path."""
         return path in self.paths or path.startswith(tuple(f"{open}." for open in self.open))
+
+    def of_other_kinds(self, section: str, kind: Any) -> set[str]:
+        """Return the names of the fields of a section that a kind of model does not have."""
+        return {
+            name
+            for name, field in self.sections[section].model_fields.items()
+            if any(isinstance(mark, OnlyFor) and mark.kind != kind for mark in field.metadata)
+        }
 
     def known_first(self, paths: Iterable[str]) -> list[str]:
         """Return paths in their order, those that a training reads before all others."""

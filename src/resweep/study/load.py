@@ -68,6 +68,7 @@ class _Resolver:
         self.warnings: dict[str, None] = {}
         self.unread: dict[str, dict[str, None]] = {}
         self.layers_of: dict[str, list[Layer]] = {}
+        self.own_layers: dict[str, list[Layer]] = {}  # of a phase by itself
 
     def resolve(self) -> Study:
         read = read_study_file(self.path)
@@ -187,6 +188,7 @@ class _Resolver:
             config=config,
             complete=complete,
             score=given.score,
+            given=self._given([*self.own_layers[part.name], self.overrides], config, given.own),
             overrides=self._set_above(part, config, given.own),
             earlier=before,
             broken={other.name for other in given.phases[:position]} - before.keys(),
@@ -226,10 +228,12 @@ class _Resolver:
         if below is None:
             system = Layer(str(self.path), self.system.schema.identity)
             below = [system, *self._modules(given, given.base), Layer(str(self.path), given.set)]
+        implied = Layer(str(self.path), part.implied(given.name))
         modules = self._modules(given, part.base, f"phases.{position}.base")
-        own = [*below, *modules, Layer(str(self.path), part.set)]
-        self.layers_of[part.name] = own
-        return [*own, self.overrides]
+        own = [*modules, Layer(str(self.path), part.set)]
+        self.own_layers[part.name] = own
+        self.layers_of[part.name] = [*below, implied, *own]
+        return [*self.layers_of[part.name], self.overrides]
 
     def _modules(self, given: StudyFile, base: dict[str, Any], key: str = "base") -> list[Layer]:
         modules, wrong = load_modules(
@@ -240,11 +244,15 @@ class _Resolver:
 
     def _set_above(self, part: PhaseFile, config: dict[str, Any], own: list[str]) -> dict[str, Any]:
         """Return what the phase and the command line set by path, without ambiguous names."""
+        return self._given([Layer("set", part.set), self.overrides], config, own)
+
+    def _given(
+        self, given: Iterable[Layer], config: dict[str, Any], own: list[str]
+    ) -> dict[str, Any]:
+        """Return what layers set by path; what is wrong with them is reported elsewhere."""
         found: dict[str, Any] = {}
-        for content in (part.set, self.overrides.content):
-            # What is wrong is reported with its layer.
-            layer, _ = layers.named(Layer("set", content), config, self.system.schema, own)
-            found |= compose.leaves(layer.content)
+        for layer in given:
+            found |= compose.leaves(layers.named(layer, config, self.system.schema, own)[0].content)
         return found
 
 

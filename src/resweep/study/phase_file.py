@@ -39,6 +39,7 @@ class Surroundings:
         config: The configuration as written, to resolve names in.
         complete: The same with defaults; empty where it has errors.
         score: The study's.
+        given: Paths that the phase's own modules, its `set` and the command line set.
         overrides: What the phase and the command line set: path -> value. Ambiguous names are left
             out: they are reported with their layer.
         earlier: The phases before, by name, without those that have errors.
@@ -53,6 +54,7 @@ class Surroundings:
     config: dict[str, Any]
     complete: dict[str, Any]
     score: Score
+    given: Collection[str]
     overrides: Mapping[str, Any]
     earlier: Mapping[str, Phase]
     broken: Collection[str]
@@ -92,6 +94,14 @@ class PhaseFile(Part, ABC):
     def builds_on(self) -> str | None:
         """Name of the phase whose configuration is below this one's; None: the study's is."""
         return None
+
+    def implied(self, study: str) -> dict[str, Any]:
+        """Return what its kind sets in its configuration, below its own base and set.
+
+        Args:
+            study: The study's name.
+        """
+        return {}
 
     def check_files(self, config_dir: Path) -> list[Problem]:
         """Return what is wrong with the files that it names, whatever is trained."""

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import TypeAdapter
 
 from resweep.config.metric import Logged, Metric
+from resweep.config.nesting import assign_paths, leaves
 from resweep.config.schema import Schema
 from resweep.config.section import Misfit, Section
 from resweep.config.training_section import Training
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "language"  # of configurations that do not name a system
 CHECKPOINT = "run.checkpoint"
+SHARED = frozenset({"data", "training", "early_stopping", "run"})  # sections beside the model's
 
 
 class System(ABC):
@@ -293,6 +295,52 @@ class System(ABC):
     def compare_weights(self, config: Mapping[str, Any], data: Prepared) -> str | None:
         """Return a warning if the initial weights were made for other data; None if they fit."""
         return None
+
+    def fit_to_run(
+        self,
+        config: dict[str, Any],
+        trained: Mapping[str, Any],
+        *,
+        given: Collection[str],
+        data: Path | None,
+        forgetting: bool,
+    ) -> list[str]:
+        """Fit a fine-tuning, in place, to the run whose weights it starts from.
+
+        By default its model is that of the run, apart from what the fine-tuning sets itself: all
+        sections but the data's and those that every system has.
+
+        Args:
+            config: Of the fine-tuning, complete.
+            trained: Of the run's trial, complete.
+            given: Paths that the fine-tuning sets itself.
+            data: Folder of the run's prepared data; None while the run is only planned.
+            forgetting: Whether to measure how much worse it becomes on the run's data, if the
+                system can.
+
+        Returns:
+            Warnings.
+
+        Raises:
+            ConfigError: They do not fit together.
+        """
+        for section in self.sections:
+            if section in SHARED or section not in trained:
+                continue
+            lost = self.schema.of_other_kinds(section, config[section].get("kind"))
+            own = {
+                path: value
+                for path, value in leaves({section: config[section]})
+                if any(path == name or path.startswith(f"{name}.") for name in given)
+            }
+            theirs = {
+                path: value
+                for path, value in leaves({section: trained[section]})
+                if path.split(".")[1] not in lost and path not in own
+            }
+            fitted = assign_paths({section: config[section]}, {**theirs, **own})
+            config[section] = fitted[section]
+        return []
 
     # Training
 

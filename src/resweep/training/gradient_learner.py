@@ -215,8 +215,11 @@ class GradientLearner:
 
     @together
     def evaluate(self) -> dict[str, float]:
-        """Return the metrics of the validation split; changes nothing."""
-        return self._evaluate("val")
+        """Return the metrics of the objective's `eval_splits`; changes nothing."""
+        metrics: dict[str, float] = {}
+        for split in self.objective.eval_splits:
+            metrics |= self._evaluate(split)
+        return metrics
 
     @together
     def conclude(self) -> dict[str, float]:

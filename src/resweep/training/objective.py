@@ -32,6 +32,7 @@ class Objective(ABC):
         loss_name: The training loss's name in metrics.jsonl.
         step_units: Number of the system's units per optimizer step.
         step_flops: Floating-point operations that the model needs per optimizer step.
+        eval_splits: What each evaluation measures.
     """
 
     model: nn.Module
@@ -40,6 +41,7 @@ class Objective(ABC):
     loss_name: str
     step_units: int
     step_flops: float | None = None
+    eval_splits: tuple[str, ...] = ("val",)
 
     @property
     def size(self) -> int:
@@ -81,7 +83,7 @@ class Objective(ABC):
         """Return the batches of an evaluation, always the same; none without examples.
 
         Args:
-            split: val, or test (only measured at the end).
+            split: One of `eval_splits`, or test (only measured at the end).
             most_rows: Maximum number of examples per batch.
         """
 
@@ -90,7 +92,7 @@ class Objective(ABC):
         """Return the metrics of an evaluation.
 
         Args:
-            split: val or test.
+            split: As of `eval_batches`.
             sums: Of `measure`, over all examples; on the CPU, float64.
             rows: Number of examples.
         """

@@ -14,6 +14,7 @@ from typing import Any
 
 from resweep.errors import DataError
 from resweep.plurals import counted
+from resweep.systems.language.data_section import first_data_of
 from resweep.systems.language.hub import dataset_files, dataset_folder, read_dataset
 from resweep.systems.language.text_files import (
     expand_home,
@@ -33,7 +34,9 @@ def source_files(settings: Mapping[str, Any]) -> list[Path]:
         DataError: A path or glob matches no file.
     """
     texts = dataset_files(settings) if settings["source"] == "hub" else _text_files(settings)
-    return sorted({*texts, *tokenizer_sources(settings)})
+    first = first_data_of(settings)
+    of_first = [] if first is None else source_files(first)
+    return sorted({*texts, *of_first, *tokenizer_sources(settings)})
 
 
 def source_folders(settings: Mapping[str, Any]) -> list[Path]:
@@ -43,7 +46,8 @@ def source_folders(settings: Mapping[str, Any]) -> list[Path]:
         folders.append(dataset_folder(settings))
     if settings["tokens"] == "tokenizer":
         folders.append(expand_home(settings["tokenizer"]))
-    return folders
+    first = first_data_of(settings)
+    return folders if first is None else [*folders, *source_folders(first)]
 
 
 def _text_files(settings: Mapping[str, Any]) -> list[Path]:

@@ -1,8 +1,9 @@
 """The data section: source and tokens of the text."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from resweep.config.section import (
     MOST_SIZE,
@@ -15,9 +16,25 @@ from resweep.config.section import (
     Text,
     as_tuple,
 )
+from resweep.violations import violations
 
 OF_HUB = ReadWith("source", ("hub",))
 BYTE_TOKENS = 257  # 256 bytes and end-of-text: the smallest vocabulary
+
+# Settings that first_data may have: its text is cut into the tokens of the data beside it.
+FIRST_DATA = (
+    "source",
+    "paths",
+    "dataset",
+    "dataset_config",
+    "dataset_split",
+    "dataset_revision",
+    "text_field",
+    "documents",
+    "split",
+    "val_fraction",
+    "test_fraction",
+)
 
 
 class Data(Section):
@@ -75,6 +92,28 @@ class Data(Section):
         None, min_length=1, description="tokenizer: folder, or name on the hub"
     )
 
+    first_data: Annotated[dict[str, Any], AsBefore({}), PATH_ONLY] = Field(
+        {},
+        description="settings of other data, as here but for its tokens; its validation split is "
+        "measured too, as `first_data/loss`. A fine-tuning sets it to what its weights were "
+        "trained on, to see what they forget",
+    )
+
+    @model_validator(mode="after")
+    def _first_data_is_data(self) -> "Data":
+        if self.first_data:
+            for name in self.first_data:
+                if name not in FIRST_DATA:
+                    known = ", ".join(FIRST_DATA)
+                    raise Misfit(f"first_data.{name} is not among {known}", "first_data", name)
+            try:
+                Data(**self.first_data)
+            except ValidationError as error:
+                first = violations(error, self.first_data)[0]
+                place = f"first_data.{first.key}" if first.key else "first_data"
+                raise Misfit(f"{place} {first.hint}", "first_data") from None
+        return self
+
     @model_validator(mode="after")
     def _paths_fit_source(self) -> "Data":
         if self.source == "python-docs" and self.paths:
@@ -100,3 +139,9 @@ class Data(Section):
             hint = f"tokenizer is for tokens: tokenizer, not {self.tokens}"
             raise Misfit(hint, "tokens", "tokenizer")
         return self
+
+
+def first_data_of(settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the complete settings of the first data; None without any."""
+    given = settings.get("first_data")
+    return Data(**given).model_dump(mode="json") if given else None

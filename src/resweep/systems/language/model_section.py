@@ -90,12 +90,3 @@ def require_heads_divide_width(n_embd: int, n_head: int) -> None:
     if n_embd % n_head:
         hint = f"n_embd = {n_embd} should be a multiple of n_head = {n_head}"
         raise Misfit(hint, "n_embd", "n_head")
-
-
-def fields_of_other_kinds(kind: str) -> list[str]:
-    """Return the names of the fields that a kind of model does not have."""
-    return [
-        name
-        for name, field in Model.model_fields.items()
-        if any(isinstance(mark, OnlyFor) and mark.kind != kind for mark in field.metadata)
-    ]

@@ -17,7 +17,7 @@ from resweep.systems.language.folder import CONFIG
 from resweep.systems.language.initialization_section import Initialization
 from resweep.systems.language.language_model import LanguageModel
 from resweep.systems.language.model_section import Model
-from resweep.systems.language.token_data import TokenData
+from resweep.systems.language.token_data import FIRST_DATA, TokenData
 from resweep.training.objective import Objective
 from resweep.training.seeds import derive_seed
 
@@ -46,6 +46,8 @@ class LanguageObjective(Objective):
         self.initialization = initialization
         # Opened once: the folder may be prepared again from other text during training.
         self.splits = {name: data.split(name) for name in data.tokens}
+        if FIRST_DATA in self.splits:
+            self.eval_splits = ("val", FIRST_DATA)
         self.tokenizer = {file.name: file.read_bytes() for file in data.tokenizer_files()}
         self.context_length = model.context_length
         self.eval_sequences = training.eval_sequences
@@ -92,10 +94,10 @@ class LanguageObjective(Objective):
         return eval_batches(self.splits[split], self.context_length, most_rows, self.eval_sequences)
 
     def summarize(self, split: str, sums: Tensor, rows: int) -> dict[str, float]:
-        """Return `val/loss` (nats per token) and `val/perplexity`, or `test/loss`."""
+        """Return `val/loss` (nats per token) and `val/perplexity`; of other splits the loss."""
         mean = sums.item() / (rows * self.context_length)
-        if split == "test":
-            return {"test/loss": mean}
+        if split != "val":
+            return {f"{split}/loss": mean}
         return {"val/loss": mean, "val/perplexity": math.exp(min(mean, 700.0))}
 
     def interval_metrics(self, step: int) -> dict[str, float]:

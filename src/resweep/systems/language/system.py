@@ -18,8 +18,9 @@ from resweep.systems.language.batches import steps_for_epochs
 from resweep.systems.language.corpus import SPLITS, source_files, source_folders
 from resweep.systems.language.cost import estimate_cost, find_vocab_size
 from resweep.systems.language.data_section import Data
+from resweep.systems.language.fine_tuning import fit_data
 from resweep.systems.language.initialization_section import Initialization
-from resweep.systems.language.model_section import Model, fields_of_other_kinds
+from resweep.systems.language.model_section import Model
 from resweep.systems.language.size import count_parameters
 from resweep.systems.language.synonyms import SYNONYMS
 from resweep.systems.language.token_data import (
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 # Increased by hand when equal configurations give different numbers; until then, the reference loss
 # curve in tests/integration/systems/language/test_reference_curve.py fails.
 RECIPES = {"gpt": "gpt/1", "hf": "hf/1"}
+OF_FIRST_DATA = Metric(name="first_data/loss", logged=Logged.EVALUATION)
 DROPOUT_RECIPE = "per-sample/1"  # resweep.training.dropout
 
 
@@ -95,7 +97,9 @@ class LanguageSystem(System):
     def unused(self, config: Mapping[str, Any]) -> Collection[str]:
         """Return the paths of fields for other kinds of models."""
         kind = config.get("model", {}).get("kind")
-        return {f"model.{name}" for name in fields_of_other_kinds(kind)} if kind else ()
+        if not kind:
+            return ()
+        return {f"model.{name}" for name in self.schema.of_other_kinds("model", kind)}
 
     def source_files(self, settings: Mapping[str, Any]) -> list[Path]:
         """Return the files that text and tokenizer are read from."""
@@ -197,6 +201,31 @@ class LanguageSystem(System):
     def compare_weights(self, config: Mapping[str, Any], data: Prepared) -> str | None:
         """Return a warning if the weights were made with another tokenizer."""
         return language_weights.compare_tokens(config, TokenData(data))
+
+    def fit_to_run(
+        self,
+        config: dict[str, Any],
+        trained: Mapping[str, Any],
+        *,
+        given: Collection[str],
+        data: Path | None,
+        forgetting: bool,
+    ) -> list[str]:
+        """Take the model of the run, and the tokens that its weights know."""
+        super().fit_to_run(config, trained, given=given, data=data, forgetting=forgetting)
+        return fit_data(
+            config["data"], trained["data"], given=given, folder=data, forgetting=forgetting
+        )
+
+    def find_metric(self, name: str) -> Metric | None:
+        """Return a metric by name; the loss on first data is logged where there is some."""
+        return OF_FIRST_DATA if name == OF_FIRST_DATA.name else super().find_metric(name)
+
+    def logs(self, name: str, config: Mapping[str, Any]) -> bool:
+        """Whether trainings of a configuration log a metric."""
+        if name == OF_FIRST_DATA.name:
+            return bool(config["data"]["first_data"])
+        return super().logs(name, config)
 
     def load(self, config: Mapping[str, Any]) -> None:
         """Import the objective and the learner, and transformers for its models only."""

@@ -1,6 +1,7 @@
 """Text as token files: writing a folder of the data store, and reading it in trainings.
 
 train.bin val.bin test.bin    tokens, little-endian uint16 (uint32 above 65536 tokens)
+first_data.bin                those of the validation split of data.first_data, if that is set
 tokenizer.json ...            for transformers.AutoTokenizer; not for bytes
 """
 
@@ -19,6 +20,7 @@ from resweep.errors import DamagedFile, DataError
 from resweep.files import naming
 from resweep.systems.language.bigram import bigram_floor
 from resweep.systems.language.corpus import SPLITS, read_documents, split_documents
+from resweep.systems.language.data_section import first_data_of
 from resweep.systems.language.tokens import (
     Tokenizer,
     load_tokenizer,
@@ -28,6 +30,7 @@ from resweep.systems.language.tokens import (
 )
 
 END_OF_TEXT = 256  # of bytes
+FIRST_DATA = "first_data"  # a split of its own, only validated on
 
 
 class Counts(TypedDict):
@@ -36,6 +39,7 @@ class Counts(TypedDict):
     train: int
     val: int
     test: int
+    first_data: NotRequired[int]
 
 
 @with_config(ConfigDict(extra="allow"))
@@ -108,13 +112,16 @@ def prepare_tokens(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         DataError: The source is missing, empty or cannot be split, or the tokenizer is missing.
     """
     splits = split_documents(read_documents(settings), settings)
+    first = first_data_of(settings)
+    if first is not None:
+        splits[FIRST_DATA] = split_documents(read_documents(first), first)["val"]
     tokenizer = make_tokenizer(settings, splits["train"])
     tokenizer.save(folder)
     counts = {
         name: _write_tokens(
             folder / f"{name}.bin", token_batches(tokenizer, splits[name], f"tokens of {name}")
         )
-        for name in SPLITS
+        for name in splits
     }
     tokens = _read_splits(folder, tokenizer.vocab_size, counts)
     val_bytes = sum(len(document.encode()) for document in splits["val"])
@@ -162,7 +169,10 @@ def _write_tokens(path: Path, batches: Iterable[np.ndarray]) -> int:
 
 
 def _read_splits(folder: Path, vocab_size: int, counts: Mapping[str, int]) -> dict[str, np.ndarray]:
-    return {name: _read_tokens(folder / f"{name}.bin", vocab_size, counts[name]) for name in SPLITS}
+    return {
+        name: _read_tokens(folder / f"{name}.bin", vocab_size, count)
+        for name, count in counts.items()
+    }
 
 
 def _read_tokens(path: Path, vocab_size: int, count: int) -> np.ndarray:
@@ -181,7 +191,8 @@ def _digest(tokenizer: Tokenizer, tokens: Mapping[str, np.ndarray]) -> str:
     so such runs must not be shared.
     """
     total = hashlib.sha256(f"vocab {tokenizer.vocab_size}{tokenizer.vocabulary}".encode())
-    for name in SPLITS:
-        total.update(f"{name} {len(tokens[name])}".encode())
-        total.update(tokens[name].data)
+    for name in (*SPLITS, FIRST_DATA):
+        if name in tokens:
+            total.update(f"{name} {len(tokens[name])}".encode())
+            total.update(tokens[name].data)
     return total.hexdigest()

@@ -1,0 +1,68 @@
+"""Fitting a fine-tuning to the run whose weights it starts from: model, tokens, first data."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from resweep.errors import ConfigError, Problem
+from resweep.systems.language.data_section import FIRST_DATA
+
+TOKENS = ("tokens", "bpe_vocab_size", "tokenizer")
+
+
+def fit_data(
+    data: dict[str, Any],
+    before: Mapping[str, Any],
+    *,
+    given: Collection[str],
+    folder: Path | None,
+    forgetting: bool,
+) -> list[str]:
+    """Give text the tokens that the weights know, and name the data that they were trained on.
+
+    Args:
+        data: The section of the fine-tuning, complete; changed in place.
+        before: That of the run that it starts from, complete.
+        given: Paths that the fine-tuning sets itself.
+        folder: The run's prepared data, with its tokenizer; None while it is only planned.
+        forgetting: Whether to measure the loss on the first data too.
+
+    Returns:
+        Warnings.
+
+    Raises:
+        ConfigError: The weights do not know its tokens.
+    """
+    chosen = any(path.startswith("data.first_data") for path in given)
+    if not chosen:
+        data["first_data"] = {}
+    if all(data[name] == before[name] for name in data if name != "first_data"):
+        return []
+    if forgetting and not chosen:
+        data["first_data"] = {name: before[name] for name in FIRST_DATA}
+    return _fit_tokens(data, before, given, folder)
+
+
+def _fit_tokens(
+    data: dict[str, Any], before: Mapping[str, Any], given: Collection[str], folder: Path | None
+) -> list[str]:
+    if before["tokens"] == "bytes":
+        if data["tokens"] != "bytes":
+            hint = "the weights were trained on bytes; set data.tokens: bytes"
+            raise ConfigError(Problem("trial", "data.tokens", data["tokens"], hint))
+        return []
+    if data["tokens"] == "tokenizer":  # whether it is theirs is seen when both are there
+        return []
+    warnings = []
+    if "data.tokens" in given:
+        warnings.append(
+            f"data.tokens = {data['tokens']} is not used: the text is cut into tokens by the "
+            "tokenizer of the weights"
+        )
+    if before["tokens"] == "tokenizer":
+        data |= {name: before[name] for name in TOKENS}
+    elif folder is not None:
+        data |= {"tokens": "tokenizer", "tokenizer": str(folder)}
+    else:
+        data |= {name: before[name] for name in TOKENS}
+    return warnings
