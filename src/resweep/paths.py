@@ -126,6 +126,11 @@ class PhaseFolder:
         """The best configurations of several phases, which this one reruns."""
         return self.path / "chosen_configs.yaml"
 
+    @property
+    def starts(self) -> Path:
+        """What a fine-tuning starts from: runs of earlier phases."""
+        return self.path / "starts.yaml"
+
     def round(self, number: int) -> Path:
         """The points of a round of a Bayesian sweep, and what they were proposed from."""
         return self.path / "rounds" / f"r{number:02d}.json"

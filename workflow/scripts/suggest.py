@@ -17,6 +17,7 @@ from resweep.command_help import HelpFormatter
 from resweep.command_line import JsonArgument, file_path
 from resweep.errors import run_command
 from resweep.paths import Layout
+from resweep.ranking.fine_tuning import read_starts, start_round
 from resweep.search.rounds import RoundPlan, plan_from, propose_round
 from resweep.store.outcome import OutcomeReader
 from resweep.store.progress import progress_for
@@ -36,6 +37,7 @@ def main() -> None:
         required=True,
         help="the round's settings as JSON, or @FILE",
     )
+    add("--starts", type=file_path, help="of a fine-tuning: what it starts from")
     add("--trials", type=file_path, nargs="+", required=True, help="trial files to write")
     add("--results", type=file_path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
@@ -46,9 +48,14 @@ def main() -> None:
     layout = Layout(arguments.results)
     reader = OutcomeReader(layout)
     outcomes = reader.read_all(record_paths(arguments.records))
-    tables = arguments.warm_start
-    progress = progress_for(plan, layout)
-    trials = propose_round(plan, outcomes, tables, layout, reader.read, progress)
+    if arguments.starts is not None:
+        plan = start_round(plan, read_starts(arguments.starts))
+    if isinstance(plan, RoundPlan):
+        progress = progress_for(plan, layout)
+        tables = arguments.warm_start
+        trials = propose_round(plan, outcomes, tables, layout, reader.read, progress)
+    else:
+        trials = plan
     for path, trial in zip(arguments.trials, trials, strict=True):
         write_trial(path, trial)
 

@@ -115,7 +115,7 @@ def _audit_phase(
     """
     cost = PhaseCost(trials=len(phase.trials))
     states: dict[str, set[str]] = {}
-    fills = {path: fill for fill in phase.fills(layout) for path in fill.outputs["trials"]}
+    fills = {path: fill for fill in phase.fills(layout) for path in fill.outputs.get("trials", ())}
     open_at: dict[int, int] = {}
     for position, stage in enumerate(phase.stages):
         open_names: set[str] = set()

@@ -90,6 +90,7 @@ def _phase_section(
         ),
         card("Training setup", _setup(phase.trained_by)) if phase.trained_by else "",
         card("Ranking", _ranking(phase)),
+        "".join(f"<p>{escape(line)}</p>\n" for line in results.system.remarks(phase.trained)),
         card("Rungs", _rungs(phase)) if phase.rungs else "",
         _grid(
             charts.place("Rank at each rung", rungs_chart(phase)),

@@ -44,6 +44,8 @@ def summarize(results: StudyResults, layout: Layout) -> str:
     lines = [f"study {results.name}"]
     for phase in results.phases:
         lines += ["", *_phase_lines(phase)]
+        for line in results.system.remarks(phase.trained):
+            lines += _wrapped(line)
         lines += _removed_lines(phase, layout.phase(results.name, phase.name))
         source = results.phase(phase.source)
         if source is not None:

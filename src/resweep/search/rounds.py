@@ -11,7 +11,7 @@ continues the same search. Otherwise the round is proposed again.
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -72,6 +72,7 @@ class RoundPlan:
         target: Value of the metric that ends the search, or None.
         band: The first rung, in logged values of the metric; None: train to the end.
         focus: Of a resample: how it is focused; None: by the sampler.
+        fixed: Of a fine-tuning: what all trials are assigned besides their points: path -> value.
     """
 
     study: str
@@ -88,6 +89,7 @@ class RoundPlan:
     target: float | None = None
     band: int | None = None
     focus: Focus | None = None
+    fixed: dict[str, Any] | None = None
 
     @property
     def derived_seed(self) -> int:
@@ -99,9 +101,16 @@ class RoundPlan:
         return dataclasses.replace(self, focus=focus)
 
     def content(self) -> dict[str, Any]:
-        """Return the plan as plain values; without `focus` as before there was one."""
+        """Return the plan as plain values; without `focus` and `fixed` as before there were any."""
         content = dataclasses.asdict(self)
-        return content if self.focus is not None else _without(content, "focus")
+        for later in ("focus", "fixed"):
+            if content[later] is None:
+                content = _without(content, later)
+        return content
+
+    def starting_from(self, config: dict[str, Any], fixed: dict[str, Any]) -> "RoundPlan":
+        """Return the plan for another configuration, of which the trials say what is fixed."""
+        return dataclasses.replace(self, config=config, fixed=fixed)
 
 
 def plan_from(content: dict[str, Any]) -> RoundPlan:
@@ -148,7 +157,7 @@ def propose_round(
         return ended
     observations = [
         *_warm_start(plan, tables, read, progress),
-        *observe(outcomes, plan.metric, progress),
+        *_observe(plan, outcomes, progress),
     ]
     file = layout.phase(plan.study, plan.phase).round(plan.round)
     with file_lock(file.with_name(f".{file.name}.lock")):
@@ -184,9 +193,21 @@ def foresee_round(
         known = None
     observations = [
         *_warm_start(plan, tables, read, progress),
-        *observe(outcomes, plan.metric, progress),
+        *_observe(plan, outcomes, progress),
     ]
     return _trials(plan, known if _is_same(known, plan, observations) else _new(plan, observations))
+
+
+def _observe(
+    plan: RoundPlan, outcomes: Iterable[Outcome], progress: Progress
+) -> Iterator[Observation]:
+    """Yield what was observed, at points without what is fixed."""
+    names = {parameter.name for parameter in plan.parameters}
+    for seen in observe(outcomes, plan.metric, progress):
+        if plan.fixed is not None:
+            point = {path: value for path, value in seen.point.items() if path in names}
+            seen = dataclasses.replace(seen, point=point)
+        yield seen
 
 
 def _reached_target(plan: RoundPlan, outcomes: Sequence[Outcome]) -> list[Trial] | None:
@@ -370,7 +391,8 @@ def _fits(plan: RoundPlan, point: Point) -> bool:
 def _trial(plan: RoundPlan, slot: str, point: Point) -> Trial:
     config = compose.assign(plan.config, point)
     stop = step_of(plan.band, metric_of(config, plan.metric), config["training"])
-    return Trial(plan.study, plan.phase, slot, config=config, assignments=dict(point), stop=stop)
+    assignments = {**(plan.fixed or {}), **point}
+    return Trial(plan.study, plan.phase, slot, config=config, assignments=assignments, stop=stop)
 
 
 def _prepare(system: System, settings: dict[str, Any], layout: Layout) -> None:

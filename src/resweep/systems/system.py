@@ -392,6 +392,13 @@ class System(ABC):
         """
         return []
 
+    def remarks(self, runs: Iterable[TrainedRun]) -> list[str]:
+        """Return sentences about a phase besides its ranking, from its trained trials, best first.
+
+        Report and summary show them.
+        """
+        return []
+
     def figures(self, runs: Iterable[TrainedRun]) -> list[Figure]:
         """Return additional figures for a phase, from its trained trials, best first."""
         return []

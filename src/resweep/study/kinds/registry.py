@@ -1,5 +1,6 @@
 """The kinds of phase that a study can have, one line each."""
 
+from resweep.study.kinds.finetune import FinetuneFile
 from resweep.study.kinds.rerun import RerunFile
 from resweep.study.kinds.resample import ResampleFile
 from resweep.study.kinds.sweep import SweepFile
@@ -9,6 +10,7 @@ KINDS: tuple[type[PhaseFile], ...] = (
     SweepFile,
     ResampleFile,
     RerunFile,
+    FinetuneFile,
 )
 
 

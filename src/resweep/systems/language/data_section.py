@@ -141,6 +141,18 @@ class Data(Section):
         return self
 
 
+def first_data_from(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return complete settings as first data: without tokens, and without defaults."""
+    default = {name: Data.model_fields[name].default for name in FIRST_DATA}
+    given = {name: settings[name] for name in FIRST_DATA if name in settings}
+    kept = {
+        name: value
+        for name, value in given.items()
+        if value != (list(default[name]) if isinstance(default[name], tuple) else default[name])
+    }
+    return {"source": settings["source"], **kept}
+
+
 def first_data_of(settings: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the complete settings of the first data; None without any."""
     given = settings.get("first_data")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from resweep.errors import ConfigError, Problem
-from resweep.systems.language.data_section import FIRST_DATA
+from resweep.systems.language.data_section import first_data_from
 
 TOKENS = ("tokens", "bpe_vocab_size", "tokenizer")
 
@@ -39,7 +39,7 @@ def fit_data(
     if all(data[name] == before[name] for name in data if name != "first_data"):
         return []
     if forgetting and not chosen:
-        data["first_data"] = {name: before[name] for name in FIRST_DATA}
+        data["first_data"] = first_data_from(before)
     return _fit_tokens(data, before, given, folder)
 
 

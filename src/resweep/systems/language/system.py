@@ -1,6 +1,6 @@
 """Causal language models over text: `system: language`, the default."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,11 @@ from resweep.systems.language.corpus import SPLITS, source_files, source_folders
 from resweep.systems.language.cost import estimate_cost, find_vocab_size
 from resweep.systems.language.data_section import Data
 from resweep.systems.language.fine_tuning import fit_data
+from resweep.systems.language.forgetting import (
+    FIRST_LOSS,
+    forgetting_figures,
+    forgetting_lines,
+)
 from resweep.systems.language.initialization_section import Initialization
 from resweep.systems.language.model_section import Model
 from resweep.systems.language.size import count_parameters
@@ -30,7 +35,7 @@ from resweep.systems.language.token_data import (
     recompute_digest,
 )
 from resweep.systems.system import System
-from resweep.systems.values import Cost, Reference, TrainedRun, Weights
+from resweep.systems.values import Cost, Figure, Reference, TrainedRun, Weights
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +47,7 @@ if TYPE_CHECKING:
 # Increased by hand when equal configurations give different numbers; until then, the reference loss
 # curve in tests/integration/systems/language/test_reference_curve.py fails.
 RECIPES = {"gpt": "gpt/1", "hf": "hf/1"}
-OF_FIRST_DATA = Metric(name="first_data/loss", logged=Logged.EVALUATION)
+OF_FIRST_DATA = Metric(name=FIRST_LOSS, logged=Logged.EVALUATION)
 DROPOUT_RECIPE = "per-sample/1"  # resweep.training.dropout
 
 
@@ -59,7 +64,7 @@ class LanguageSystem(System):
         "early_stopping": EarlyStopping,
         "run": RunSection,
     }
-    open = ("model.config",)
+    open = ("model.config", "data.first_data")
     synonyms = SYNONYMS
     metrics = (
         Metric(name="train/loss", logged=Logged.LINE),
@@ -295,6 +300,14 @@ class LanguageSystem(System):
             "loss of a model that only sees the previous token; trained models should be below"
         )
         return [Reference(metric=self.metric, name=name, value=floor, meaning=meaning)]
+
+    def remarks(self, runs: Iterable[TrainedRun]) -> list[str]:
+        """Say what fine-tunings forgot."""
+        return forgetting_lines(runs)
+
+    def figures(self, runs: Iterable[TrainedRun]) -> list[Figure]:
+        """Draw what fine-tunings learnt and forgot."""
+        return forgetting_figures(runs)
 
     def load_line(self, folder: Path) -> str:
         """Return a line that loads it with transformers."""
