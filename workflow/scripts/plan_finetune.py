@@ -9,7 +9,6 @@ Without --trials, the rounds of a Bayesian sweep are filled from the starts.
 """
 
 import argparse
-import logging
 from pathlib import Path
 
 from resweep.command_help import HelpFormatter
@@ -38,7 +37,6 @@ def main() -> None:
     add("--trials", type=file_path, nargs="*", default=[], help="trial files to write")
     add("--results", type=file_path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     layout, plan = Layout(arguments.results), arguments.plan
     starts = find_starts(arguments.scores, plan, layout, OutcomeReader(layout).read)
     trials = plan_trials([path.stem for path in arguments.trials], plan, starts)

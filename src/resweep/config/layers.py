@@ -14,8 +14,6 @@ from resweep.config.schema import SYSTEM, Schema
 from resweep.config.unread import find_unread
 from resweep.errors import ConfigError, Problem
 
-KIND = "kind"  # the field that chooses a kind of model
-
 
 class Completed(NamedTuple):
     """Layers, merged.
@@ -106,27 +104,31 @@ def complete(
 
 
 def _without_other_kinds(layers: Sequence[Layer], schema: Schema) -> list[Layer]:
-    """Leave out what layers say of another kind of model than a later one chooses.
+    """Leave out what layers say of another kind of model, or source of data, than a later one.
 
-    A layer that chooses a kind replaces those below, though it merges with the rest of them: else
-    no module for one kind could be laid over one for another.
+    A layer that chooses another kind replaces what those below say of theirs: else no module for
+    one kind could be laid over one for another.
     """
     found = list(layers)
     for section in schema.sections:
-        choices = [
-            (position, layer.content[section][KIND])
-            for position, layer in enumerate(layers)
-            if isinstance(layer.content.get(section), Mapping) and KIND in layer.content[section]
-        ]
-        if not choices:
-            continue
-        last, kind = choices[-1]
-        if len(choices) > 1 and all(chosen == kind for _, chosen in choices):
-            continue
-        lost = schema.of_other_kinds(section, kind)
-        for position, layer in enumerate(found[:last]):
-            content = layer.content.get(section)
-            if lost and isinstance(content, Mapping):
-                kept = {name: value for name, value in content.items() if name not in lost}
-                found[position] = Layer(layer.origin, {**layer.content, section: kept})
+        for chooser in schema.choosers(section):
+            choices = [
+                (position, layer.content[section][chooser])
+                for position, layer in enumerate(layers)
+                if chooser in _section(layer, section)
+            ]
+            if not choices or (len(choices) > 1 and len({str(one) for _, one in choices}) == 1):
+                continue
+            last, chosen = choices[-1]
+            lost = schema.of_other_kinds(section, {chooser: chosen})
+            for position, layer in enumerate(found[:last]):
+                content = _section(layer, section)
+                if lost & content.keys():
+                    kept = {name: value for name, value in content.items() if name not in lost}
+                    found[position] = Layer(layer.origin, {**layer.content, section: kept})
     return found
+
+
+def _section(layer: Layer, name: str) -> Mapping[str, Any]:
+    content = layer.content.get(name)
+    return content if isinstance(content, Mapping) else {}

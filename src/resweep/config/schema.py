@@ -109,13 +109,27 @@ class Schema:
         """Whether a training reads the value at a path."""
         return path in self.paths or path.startswith(tuple(f"{open}." for open in self.open))
 
-    def of_other_kinds(self, section: str, kind: Any) -> set[str]:
-        """Return the names of the fields of a section that a kind of model does not have."""
+    def of_other_kinds(self, section: str, chosen: Mapping[str, Any]) -> set[str]:
+        """Return the names of the fields of a section that cannot be set beside others.
+
+        Args:
+            section: Its name.
+            chosen: Values of its fields that choose a kind; others are not looked at.
+        """
         return {
             name
             for name, field in self.sections[section].model_fields.items()
-            if any(isinstance(mark, OnlyFor) and mark.kind != kind for mark in field.metadata)
+            for mark in field.metadata
+            if isinstance(mark, OnlyFor)
+            and mark.field in chosen
+            and chosen[mark.field] not in mark.values
         }
+
+    def choosers(self, section: str) -> set[str]:
+        """Return the names of the fields of a section that choose which others can be set."""
+        fields = self.sections[section].model_fields.values()
+        marks = (mark for field in fields for mark in field.metadata)
+        return {mark.field for mark in marks if isinstance(mark, OnlyFor)}
 
     def known_first(self, paths: Iterable[str]) -> list[str]:
         """Return paths in their order, those that a training reads before all others."""

@@ -21,11 +21,17 @@ class AsBefore:
     value: Any
 
 
-@dataclass(frozen=True)
 class OnlyFor:
-    """The one kind of model that has this field."""
+    """The values of another field of the section without which this one cannot be set.
 
-    kind: str
+    Args:
+        values: These values.
+        field: The other field.
+    """
+
+    def __init__(self, *values: str, field: str = "kind"):
+        self.values = values
+        self.field = field
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ model and its tokens are taken; everything else is what the fine-tuning says its
 """
 
 import copy
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,8 +37,6 @@ from resweep.systems.registry import metric_of, system_of
 from resweep.trials.trial import Outcome, Trial, read_outcome
 
 MADE_AGAIN = "delete it and run snakemake: it is written again"
-
-log = logging.getLogger(__name__)
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -211,14 +208,13 @@ def _fitted(
     where = f"{folder.path.name} trial {outcome.trial.trial}"
     system = system_of(plan["config"])
     config = copy.deepcopy(plan["config"])
-    for line in system.fit_to_run(
+    system.fit_to_run(
         config,
         trained,
         given=plan["given"],
         data=layout.data(data_id(system, trained["data"])),
         forgetting=plan["forgetting"],
-    ):
-        log.warning("%s: %s", where, line)
+    )
     config["run"]["checkpoint"] = f"{record.run_id}/{record.step}"
     config, problems = compose.validate(Composed(config, {}), where, system.schema)
     if problems:

@@ -90,7 +90,7 @@ def records(layout: Layout, phase: Phase) -> list[Path]:
 
 def data_stamps(layout: Layout, phase: Phase) -> list[Path]:
     """Return the stamps of all data of a phase that is known before any job."""
-    return [_data_stamp(layout, phase, settings) for settings in phase.data_settings()]
+    return [_data_stamp(layout, phase, settings) for settings in phase.data_prepared_first()]
 
 
 def _data_stamp(layout: Layout, phase: Phase, settings: dict[str, Any]) -> Path:

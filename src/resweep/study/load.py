@@ -228,6 +228,9 @@ class _Resolver:
         if below is None:
             system = Layer(str(self.path), self.system.schema.identity)
             below = [system, *self._modules(given, given.base), Layer(str(self.path), given.set)]
+        replaced = [{section} for section in part.replaces if section in part.base]
+        of_study = str(self.path)
+        below = [one for one in below if one.origin == of_study or set(one.content) not in replaced]
         implied = Layer(str(self.path), part.implied(given.name))
         modules = self._modules(given, part.base, f"phases.{position}.base")
         own = [*modules, Layer(str(self.path), part.set)]

@@ -95,6 +95,11 @@ class PhaseFile(Part, ABC):
         """Name of the phase whose configuration is below this one's; None: the study's is."""
         return None
 
+    @property
+    def replaces(self) -> Collection[str]:
+        """Sections of which its own module replaces those below, instead of overriding them."""
+        return ()
+
     def implied(self, study: str) -> dict[str, Any]:
         """Return what its kind sets in its configuration, below its own base and set.
 

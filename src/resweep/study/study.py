@@ -22,8 +22,11 @@ from resweep.study.fill import Fill
 from resweep.study.metric import PhaseScore
 from resweep.study.packs import Pack, Work, divide, most_of, size_key, work_of
 from resweep.study.schema import Publish, Resources, Score, Tracking
-from resweep.systems.registry import metric_of
+from resweep.systems.registry import metric_of, system_of
+from resweep.systems.system import System
 from resweep.trials.trial import Trial
+
+RESULTS = Layout()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +114,11 @@ class Phase(ABC):
     def data_settings(self) -> list[dict[str, Any]]:
         """Return the distinct data settings of the phase's trials, as far as they are known."""
         return [self.config["data"]]
+
+    def data_prepared_first(self) -> list[dict[str, Any]]:
+        """Return the data settings of the phase whose sources are there before any job."""
+        system = system_of(self.config)
+        return [one for one in self.data_settings() if not is_made_here(system, one)]
 
     def possible(self) -> Iterable[Mapping[str, Any]]:
         """Yield what a slot may be assigned, as far as that is known; at least once nothing."""
@@ -220,8 +228,8 @@ class Study:
     warnings: tuple[str, ...] = ()
 
     def data_settings(self) -> list[dict[str, Any]]:
-        """Return the distinct data settings of all phases."""
-        return distinct(s for phase in self.phases for s in phase.data_settings())
+        """Return the distinct data settings of all phases with sources before any job."""
+        return distinct(s for phase in self.phases for s in phase.data_prepared_first())
 
     def phase(self, name: str) -> Phase:
         """Return a phase by name; raises KeyError."""
@@ -238,6 +246,13 @@ class Study:
             "tolerate_failures": self.tolerate_failures,
             "phases": [phase.resolved() for phase in self.phases],
         }
+
+
+def is_made_here(system: System, settings: Mapping[str, Any]) -> bool:
+    """Whether data is prepared from other prepared data, as with the tokenizer of a phase."""
+    made = RESULTS.data("").absolute()
+    folders = system.source_folders(settings)
+    return any(folder.absolute().is_relative_to(made) for folder in folders)
 
 
 def distinct(settings: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -302,7 +302,7 @@ class System(ABC):
         trained: Mapping[str, Any],
         *,
         given: Collection[str],
-        data: Path | None,
+        data: Path,
         forgetting: bool,
     ) -> list[str]:
         """Fit a fine-tuning, in place, to the run whose weights it starts from.
@@ -314,7 +314,7 @@ class System(ABC):
             config: Of the fine-tuning, complete.
             trained: Of the run's trial, complete.
             given: Paths that the fine-tuning sets itself.
-            data: Folder of the run's prepared data; None while the run is only planned.
+            data: Folder of the run's prepared data, whether it is there yet or not.
             forgetting: Whether to measure how much worse it becomes on the run's data, if the
                 system can.
 
@@ -327,7 +327,7 @@ class System(ABC):
         for section in self.sections:
             if section in SHARED or section not in trained:
                 continue
-            lost = self.schema.of_other_kinds(section, config[section].get("kind"))
+            lost = self.schema.of_other_kinds(section, config[section])
             own = {
                 path: value
                 for path, value in leaves({section: config[section]})

@@ -8,7 +8,7 @@ the beginning, with what the phase itself says of them. In between, it is a swee
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -20,6 +20,7 @@ from resweep.config import compose
 from resweep.config.compose import Composed, Layer
 from resweep.config.nesting import leaves, nest
 from resweep.config.section import Positive, Seed
+from resweep.data.source import data_id
 from resweep.errors import ConfigError, DataError, Problem
 from resweep.paths import Layout
 from resweep.search.stages import numbers
@@ -36,7 +37,7 @@ from resweep.study.kinds.sweep import SweepKeys
 from resweep.study.kinds.sweep_phase import SweepPhase
 from resweep.study.metric import check_logged_by_all, choose_metric
 from resweep.study.phase_file import Loaded, Names, Surroundings
-from resweep.study.study import Phase
+from resweep.study.study import Phase, is_made_here
 from resweep.systems.system import CHECKPOINT, SHARED
 
 RESULTS = Layout()
@@ -60,6 +61,11 @@ class FinetuneFile(SweepKeys):
     def builds_on(self) -> str | None:
         """It builds on the first phase whose runs it fine-tunes."""
         return self.of[0] if self.of else None
+
+    @property
+    def replaces(self) -> Collection[str]:
+        """Other data is not a mixture of both."""
+        return ("data",)
 
     def implied(self, study: str) -> dict[str, Any]:
         """Say that weights will be there: of which run, a job decides."""
@@ -164,37 +170,34 @@ def _fit(
     """Fit a configuration to the runs of a phase, as far as they are known before any job.
 
     Returns:
-        The configuration, whether its data is known, and warnings.
+        The configuration, whether this is its data whichever runs are chosen, and warnings.
 
     Raises:
         ConfigError: It fits none of them.
     """
     system = around.system
-    fits = []
-    for folder in (None, Path("data")):
-        fitted = copy.deepcopy(config)
-        try:
-            warnings = system.fit_to_run(
-                fitted, source.config, given=given, data=folder, forgetting=forgetting
-            )
-        except ConfigError as error:
-            raise ConfigError(
-                Problem(around.study_path, f"{around.where}.{one.key}", one.value, one.hint)
-                for one in error.problems
-            ) from None
-        fits.append(fitted)
+    fitted = copy.deepcopy(config)
+    folder = RESULTS.data(data_id(system, source.config["data"]))
+    try:
+        warnings = system.fit_to_run(
+            fitted, source.config, given=given, data=folder, forgetting=forgetting
+        )
+    except ConfigError as error:
+        raise ConfigError(
+            Problem(around.study_path, f"{around.where}.{one.key}", one.value, one.hint)
+            for one in error.problems
+        ) from None
     swept = any(path.startswith("data.") for assigned in source.varied() for path in assigned)
-    is_known = canonical_json(fits[0]) == canonical_json(fits[1]) and not swept
-    if not is_known:
+    if swept or is_made_here(system, fitted["data"]):  # nothing else looks before the job
         try:
             system.source_files(config["data"])
         except DataError as error:
             raise ConfigError(around.problem("base", None, str(error))) from None
-    fitted, problems = compose.validate(Composed(fits[0], {}), around.study_path, system.schema)
+    fitted, problems = compose.validate(Composed(fitted, {}), around.study_path, system.schema)
     if problems:
         raise ConfigError(problems)
     where = f"{around.study_path}: {around.where}"
-    return fitted, is_known, [f"{where}: {line}" for line in warnings]
+    return fitted, not swept, [f"{where}: {line}" for line in warnings]
 
 
 def _of_models(sources: list[Phase], given: list[str]) -> Iterator[dict[str, Any]]:
@@ -232,7 +235,7 @@ class FinetunePhase(SweepPhase):
         seeds: Of each fine-tuning; none for that of the configuration.
         given: Paths that the phase sets itself.
         forgetting: Whether the loss on the first data is measured.
-        data_is_known: Whether its data follows from the configuration alone.
+        data_is_known: Whether its data is the same whichever runs are chosen.
         model_values: What its runs may set of the model: path -> value.
     """
 
@@ -288,7 +291,7 @@ class FinetunePhase(SweepPhase):
         return self.config["data"] if self.data_is_known else None
 
     def data_settings(self) -> list[dict[str, Any]]:
-        """Return its data, if it is known; else the job that chooses the runs prepares it."""
+        """Return its data; none if it depends on which runs are chosen."""
         return [self.config["data"]] if self.data_is_known and not self._sweeps_data else []
 
     def possible(self) -> Iterator[Mapping[str, Any]]:

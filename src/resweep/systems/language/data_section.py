@@ -11,6 +11,7 @@ from resweep.config.section import (
     AsBefore,
     Int,
     Misfit,
+    OnlyFor,
     ReadWith,
     Section,
     Text,
@@ -45,11 +46,14 @@ class Data(Section):
         description="Python's own documentation, text files, JSON lines, or a data set of the "
         "Hugging Face hub",
     )
-    paths: Annotated[tuple[Text, ...], BeforeValidator(as_tuple), PATH_ONLY] = Field(
-        (), description="files or globs, for text and jsonl"
-    )
-    dataset: Annotated[str | None, AsBefore(None), PATH_ONLY] = Field(
-        None, min_length=1, description="hub: name of the data set, or path of a local copy"
+    paths: Annotated[
+        tuple[Text, ...],
+        BeforeValidator(as_tuple),
+        PATH_ONLY,
+        OnlyFor("text", "jsonl", field="source"),
+    ] = Field((), description="files or globs, for text and jsonl")
+    dataset: Annotated[str | None, AsBefore(None), PATH_ONLY, OnlyFor("hub", field="source")] = (
+        Field(None, min_length=1, description="hub: name of the data set, or path of a local copy")
     )
     dataset_config: Annotated[Text | None, AsBefore(None), OF_HUB] = Field(
         None, description="hub: configuration of the data set"
@@ -88,9 +92,9 @@ class Data(Section):
         AsBefore(4096),
         ReadWith("tokens", ("bpe",)),
     ] = Field(4096, description="bpe: vocabulary size; smaller if there is too little text")
-    tokenizer: Annotated[str | None, AsBefore(None), PATH_ONLY] = Field(
-        None, min_length=1, description="tokenizer: folder, or name on the hub"
-    )
+    tokenizer: Annotated[
+        str | None, AsBefore(None), PATH_ONLY, OnlyFor("tokenizer", field="tokens")
+    ] = Field(None, min_length=1, description="tokenizer: folder, or name on the hub")
 
     first_data: Annotated[dict[str, Any], AsBefore({}), PATH_ONLY] = Field(
         {},

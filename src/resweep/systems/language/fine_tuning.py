@@ -7,15 +7,13 @@ from typing import Any
 from resweep.errors import ConfigError, Problem
 from resweep.systems.language.data_section import first_data_from
 
-TOKENS = ("tokens", "bpe_vocab_size", "tokenizer")
-
 
 def fit_data(
     data: dict[str, Any],
     before: Mapping[str, Any],
     *,
     given: Collection[str],
-    folder: Path | None,
+    folder: Path,
     forgetting: bool,
 ) -> list[str]:
     """Give text the tokens that the weights know, and name the data that they were trained on.
@@ -24,7 +22,7 @@ def fit_data(
         data: The section of the fine-tuning, complete; changed in place.
         before: That of the run that it starts from, complete.
         given: Paths that the fine-tuning sets itself.
-        folder: The run's prepared data, with its tokenizer; None while it is only planned.
+        folder: Of the run's prepared data, with its tokenizer.
         forgetting: Whether to measure the loss on the first data too.
 
     Returns:
@@ -44,7 +42,7 @@ def fit_data(
 
 
 def _fit_tokens(
-    data: dict[str, Any], before: Mapping[str, Any], given: Collection[str], folder: Path | None
+    data: dict[str, Any], before: Mapping[str, Any], given: Collection[str], folder: Path
 ) -> list[str]:
     if before["tokens"] == "bytes":
         if data["tokens"] != "bytes":
@@ -59,10 +57,6 @@ def _fit_tokens(
             f"data.tokens = {data['tokens']} is not used: the text is cut into tokens by the "
             "tokenizer of the weights"
         )
-    if before["tokens"] == "tokenizer":
-        data |= {name: before[name] for name in TOKENS}
-    elif folder is not None:
-        data |= {"tokens": "tokenizer", "tokenizer": str(folder)}
-    else:
-        data |= {name: before[name] for name in TOKENS}
+    theirs = before["tokenizer"] if before["tokens"] == "tokenizer" else str(folder)
+    data |= {"tokens": "tokenizer", "tokenizer": theirs}
     return warnings

@@ -66,8 +66,10 @@ class Model(Section):
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
             for mark in field.metadata:
-                if isinstance(mark, OnlyFor) and mark.kind != self.kind and value != field.default:
-                    raise Misfit(f"{name} = {value!r} is for kind: {mark.kind}", "kind", name)
+                if not isinstance(mark, OnlyFor) or self.kind in mark.values:
+                    continue
+                if value != field.default:
+                    raise Misfit(f"{name} = {value!r} is for kind: {mark.values[0]}", "kind", name)
         return self
 
     @model_validator(mode="after")

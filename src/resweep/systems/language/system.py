@@ -104,7 +104,7 @@ class LanguageSystem(System):
         kind = config.get("model", {}).get("kind")
         if not kind:
             return ()
-        return {f"model.{name}" for name in self.schema.of_other_kinds("model", kind)}
+        return {f"model.{name}" for name in self.schema.of_other_kinds("model", {"kind": kind})}
 
     def source_files(self, settings: Mapping[str, Any]) -> list[Path]:
         """Return the files that text and tokenizer are read from."""
@@ -213,7 +213,7 @@ class LanguageSystem(System):
         trained: Mapping[str, Any],
         *,
         given: Collection[str],
-        data: Path | None,
+        data: Path,
         forgetting: bool,
     ) -> list[str]:
         """Take the model of the run, and the tokens that its weights know."""
