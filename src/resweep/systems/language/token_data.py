@@ -91,13 +91,13 @@ class TokenData:
         return [self.folder / name for name in self.files if not name.endswith(".bin")]
 
     def require_tokens(self, context_length: int) -> None:
-        """Check that the train and val splits have at least one full sequence.
+        """Check that what is trained and validated on has at least one full sequence.
 
         Raises:
             DataError: Names the split and the lengths.
         """
-        for name in ("train", "val"):
-            if self.tokens[name] < context_length + 1:
+        for name in ("train", "val", FIRST_DATA):
+            if self.tokens.get(name, context_length + 1) < context_length + 1:
                 raise DataError(
                     f"{self.folder}: the {name} split has {self.tokens[name]} tokens, fewer than "
                     f"model.context_length = {context_length} + 1; add more text, or "

@@ -1,0 +1,146 @@
+"""Which runs a fine-tuning starts from, and what its trials are."""
+
+from typing import Any
+
+import pytest
+
+from resweep.config.compose import assign
+from resweep.config.nesting import find
+from resweep.ranking.fine_tuning import (
+    FineTuningPlan,
+    Start,
+    _changed,
+    choose_rows,
+    plan_trials,
+    read_starts,
+    start_round,
+    write_starts,
+)
+from resweep.ranking.score_row import ScoreRow
+from resweep.search.rounds import RoundPlan, plan_from
+from resweep.sweep import Parameter
+from tests.support.problems import problem_of
+from tests.support.rankings import frame, write_frame
+from tests.support.study import make_study
+
+
+def row(rank: int, trial: str, score: float | None, **settings: Any) -> ScoreRow:
+    """A row of a ranking; one without a score diverged."""
+    status = "diverged" if score is None else "finished"
+    scored = {"score": score, "final": score and -score, "final_mean": score and -score}
+    kept = {"training.learning_rate": 0.1, **settings}
+    ends = {"status": status, "run_id": f"run{trial}", "step": 10}
+    return ScoreRow(rank=rank, trial=trial, hyperparameters=kept, **scored, **ends)
+
+
+def ranking(folder: Any, *rows: ScoreRow) -> Any:
+    """Write a ranking."""
+    folder.mkdir()
+    write_frame(folder / "scores.csv", frame(rows))
+    return folder / "scores.csv"
+
+
+def test_each_configuration_gives_its_best_seed(tmp_path):
+    seeds = [row(1, "b", -1.0, **{"training.seed": 2}), row(1, "a", -1.5, **{"training.seed": 1})]
+    other = row(2, "c", -2.0, **{"training.learning_rate": 0.2, "training.seed": 1})
+    lost = row(3, "d", None, **{"training.learning_rate": 0.3, "training.seed": 1})
+    table = ranking(tmp_path / "one", *seeds, other, lost)
+    assert [chosen.trial for _, chosen in choose_rows([table], 5)] == ["b", "c"]
+    assert [chosen.trial for _, chosen in choose_rows([table], 1)] == ["b"]
+
+
+def test_phases_are_compared_and_equal_configurations_count_once(tmp_path):
+    first = ranking(tmp_path / "one", row(1, "a", -2.0), row(2, "b", -3.0, **{"model.n_layer": 2}))
+    second = ranking(tmp_path / "two", row(1, "c", -1.0))
+    found = [(folder.path.name, chosen.trial) for folder, chosen in choose_rows([first, second], 3)]
+    assert found[0] == ("two", "c")
+    assert ("one", "b") in found
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "paths"),
+    [
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}, ["a.c"]),
+        ({"a": {"b": {}}}, {"a": {"b": {"x": 1}}}, ["a.b.x"]),
+        ({"a": {"b": {"x": 1, "y": 2}}}, {"a": {"b": {"x": 3}}}, ["a.b"]),
+        ({"a": {"b": [1, 2]}}, {"a": {"b": [1]}}, ["a.b"]),
+        ({"a": {"b": None}}, {"a": {"b": None}}, []),
+    ],
+)
+def test_setting_what_changed_gives_the_other_configuration(before, after, paths):
+    changed = _changed(before, after)
+    assert changed == paths
+    assert assign(before, {path: find(after, path) for path in changed}) == after
+
+
+CONFIG = {"training": {"max_steps": 10, "eval_steps": 5, "seed": 0}, "model": {"n_layer": 1}}
+
+
+def plan(**changes: Any) -> FineTuningPlan:
+    """A plan over two points."""
+    points = [{"training.learning_rate": 0.1}, {"training.learning_rate": 0.2}]
+    content = {"study": "s", "phase": "tune", "config": CONFIG, "fitted": CONFIG, "given": []}
+    rest = {"forgetting": True, "top": 2, "points": points, "seeds": [], "metric": "val/loss"}
+    return FineTuningPlan(**{**content, **rest, "band": None, **changes})
+
+
+def start(trial: str, layers: int) -> Start:
+    assigned = {"run.checkpoint": f"{trial}/10", "model.n_layer": layers}
+    return Start(study="s", phase="sweep", trial=trial, final="1.0", assignments=assigned)
+
+
+def test_slots_are_filled_starts_outermost_then_points_then_seeds():
+    names = [f"{slot:02d}" for slot in range(1, 9)]
+    trials = plan_trials(names, plan(seeds=[1, 2]), [start("a", 2), start("b", 3)])
+    got = [
+        (trial.assignments["run.checkpoint"], *list(trial.assignments.values())[2:])
+        for trial in trials
+    ]
+    assert got == [
+        (run, rate, seed) for run in ("a/10", "b/10") for rate in (0.1, 0.2) for seed in (1, 2)
+    ]
+    assert [trial.config["model"]["n_layer"] for trial in trials] == [2] * 4 + [3] * 4
+
+
+def test_slots_without_a_run_are_empty():
+    trials = plan_trials(["01", "02", "03", "04"], plan(), [start("a", 2)])
+    assert [trial.empty is None for trial in trials] == [True, True, False, False]
+    assert "only 1 configuration" in str(trials[-1].empty)
+
+
+def test_starts_are_read_as_they_were_written(tmp_path):
+    starts = [start("a", 2), start("b", 3)]
+    write_starts(tmp_path / "starts.yaml", starts)
+    assert read_starts(tmp_path / "starts.yaml") == starts
+    (tmp_path / "starts.yaml").write_text("- {phase: sweep}\n")
+    assert "not a list of starts" in problem_of(read_starts, tmp_path / "starts.yaml").hint
+
+
+def test_a_round_starts_from_the_best_run():
+    space = (Parameter("training.learning_rate", "uniform", low=0.0, high=1.0),)
+    of_round = RoundPlan(
+        study="s",
+        phase="tune",
+        round=1,
+        slots=("r01-01", "r01-02"),
+        size=2,
+        config=CONFIG,
+        parameters=space,
+        sampler="tpe",
+        seed=1,
+        metric="val/loss",
+        goal="minimize",
+    )
+    fitted = start_round(of_round, [start("a", 2)])
+    assert fitted.fixed == {"run.checkpoint": "a/10", "model.n_layer": 2}
+    assert fitted.config["run"]["checkpoint"] == "a/10"
+    assert plan_from(fitted.content()) == fitted
+    assert "fixed" not in of_round.content()
+    empty = start_round(of_round, [])
+    assert [trial.empty for trial in empty] == ["nothing to fine-tune"] * 2
+
+
+def test_a_real_ranking_gives_runs_of_the_store(tmp_path):
+    layout = make_study(tmp_path)
+    folder, best = choose_rows([layout.phase("made", "sweep").scores], 1)[0]
+    assert folder.record(best.trial).exists() and best.rank == 1
