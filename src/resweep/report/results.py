@@ -50,7 +50,8 @@ class PhaseResults:
 
     Attributes:
         name, kind: As in the study.
-        source: For a rerun, the phase whose best configurations were rerun.
+        sources: For a rerun, the phases whose best configurations were rerun.
+        overridden: Paths that a rerun sets for all of its trials.
         score: How its trials are ranked.
         keep: Whose weights are kept: best, all or none.
         trained_by: The training setup; None if nothing was trained.
@@ -67,7 +68,8 @@ class PhaseResults:
 
     name: str
     kind: str
-    source: str | None
+    sources: tuple[str, ...]
+    overridden: tuple[str, ...]
     score: PhaseScore
     keep: str
     trained_by: TrainedBy | None
@@ -194,10 +196,12 @@ def read_study(study: str, layout: Layout) -> StudyResults:
     )
 
 
-def _source(part: Mapping[str, Any]) -> str | None:
-    """Return the phase that a phase reruns; None if it reruns several, a file, or nothing."""
-    of = part["of"] if part["kind"] == "rerun" else None
-    return of if isinstance(of, str) and not of.endswith((".yaml", ".yml")) else None
+def _sources(part: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the phases that a phase takes configurations from; none if they are from a file."""
+    if part.get("overrides") is None:  # it has its own
+        return ()
+    names = [part["of"]] if isinstance(part["of"], str) else part["of"]
+    return tuple(name for name in names if not name.endswith((".yaml", ".yml")))
 
 
 def _read_phase(
@@ -212,7 +216,8 @@ def _read_phase(
     return PhaseResults(
         name=part["name"],
         kind=part["kind"],
-        source=_source(part),
+        sources=_sources(part),
+        overridden=tuple(part.get("overrides") or ()),
         score=score,
         keep=part["keep"],
         trained_by=describe_training(trained, outcomes, system, layout),
