@@ -33,6 +33,7 @@ from resweep.config.metric import MetricGoal, sign_of
 from resweep.ranking.score_row import ScoreRow, column_of, configurations, scored
 from resweep.ranking.ties import Estimate, seed_error
 from resweep.ranking.trial_result import SEED
+from resweep.systems.system import CHECKPOINT
 from resweep.trials.record import Status
 
 FEWEST = 3  # two configurations are always in the same order, or reversed
@@ -129,8 +130,9 @@ def compare_rankings(
 ) -> Held:
     """Compare the configurations of a rerun with the same ones of the phases they come from.
 
-    Configurations are matched by their hyperparameters. One that no source has a score of is left
-    out; one that several have is compared where it is best.
+    Configurations are matched by their hyperparameters, or by the run whose weights they start
+    from. One that no source has a score of is left out; one that several have is compared where it
+    is best.
 
     Args:
         sources: What was rerun.
@@ -147,6 +149,7 @@ def compare_rankings(
         places = []
         for position, source in enumerate(sources):
             place = find_configuration(source.rows, wanted, ignored)
+            place = place or _find_start(source.rows, wanted)
             if place and place[0].score is not None:
                 places.append((-place[0].score, position, place))
         if places:
@@ -190,6 +193,13 @@ def find_configuration(
         if own.keys() == wanted.keys() and all(_same(own[path], wanted[path]) for path in own):
             return group
     return []
+
+
+def _find_start(rows: Iterable[ScoreRow], wanted: Mapping[str, Any]) -> list[ScoreRow]:
+    """Return the rows of the configuration whose run a configuration starts from."""
+    run_id = str(wanted.get(CHECKPOINT, "")).partition("/")[0]
+    groups = configurations(scored(rows))
+    return next((group for group in groups if run_id in {row.run_id for row in group}), [])
 
 
 def kendall_tau(pairs: Iterable[tuple[float, float]]) -> float | None:

@@ -11,10 +11,10 @@ from resweep.ranking.held import FEWEST, Held, Pair, Ranked, compare_rankings
 from resweep.ranking.trial_result import SEED
 from resweep.report.results import PhaseResults, StudyResults, shown
 from resweep.systems.registry import system_of
+from resweep.systems.system import CHECKPOINT
 
 BATCH, ACCUMULATION = "training.batch_size", "training.gradient_accumulation_steps"
 LENGTHS = ("training.max_steps", "training.num_epochs")
-WEIGHTS = "run.checkpoint"  # a label, since a run is named by their digest
 MOST_NAMED = 4  # settings
 LONGEST_VALUE = 40  # letters
 
@@ -45,7 +45,8 @@ def trained_with(config: Mapping[str, Any]) -> dict[str, Any]:
         section, _, name = path.partition(".")
         fields = system.schema.sections.get(section)
         is_label = fields is not None and not is_in_identity(fields, name, value)
-        if path != SEED and path not in unused and (not is_label or path == WEIGHTS):
+        # The weights are a label, since a run is named by their digest.
+        if path != SEED and path not in unused and (not is_label or path == CHECKPOINT):
             found[path] = value
     found[BATCH] *= found.pop(ACCUMULATION)
     return found

@@ -50,7 +50,7 @@ class PhaseResults:
 
     Attributes:
         name, kind: As in the study.
-        sources: For a rerun, the phases whose best configurations were rerun.
+        sources: The phases that it builds on: for a rerun, those whose best were rerun.
         overridden: Paths that a rerun sets for all of its trials.
         score: How its trials are ranked.
         keep: Whose weights are kept: best, all or none.
@@ -197,10 +197,9 @@ def read_study(study: str, layout: Layout) -> StudyResults:
 
 
 def _sources(part: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the phases that a phase takes configurations from; none if they are from a file."""
-    if part.get("overrides") is None:  # it has its own
-        return ()
-    names = [part["of"]] if isinstance(part["of"], str) else part["of"]
+    """Return the phases that a phase builds on; none if it takes configurations from a file."""
+    of = part.get("of") or ()
+    names = [of] if isinstance(of, str) else of
     return tuple(name for name in names if not name.endswith((".yaml", ".yml")))
 
 

@@ -217,3 +217,13 @@ def test_scores_with_slopes_order_the_source():
     )
     held = compare_rankings([source], rerun((2.3,), (2.2,)))
     assert values_of(held) == [("s1", 1, 2, 2.3), ("s2", 2, 1, 2.2)]
+
+
+def test_a_fine_tuning_is_compared_with_the_run_that_it_starts_from():
+    starts = {"runs2": 2.0, "runs1": 2.2, "strange": 1.0}
+    tuned = [
+        result(f"f{n}", final, run__checkpoint=f"{run_id}/100")
+        for n, (run_id, final) in enumerate(starts.items())
+    ]
+    held = compare_rankings([sweep(3.0, 3.1)], of("finetune", tuned))
+    assert values_of(held) == [("s1", 1, 2, 2.2), ("s2", 2, 1, 2.0)]
