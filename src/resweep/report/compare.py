@@ -2,16 +2,28 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
+from resweep.canonical import canonical_json
 from resweep.config.nesting import leaves
 from resweep.config.schema import is_in_identity
 from resweep.plurals import counted
-from resweep.ranking.held import FEWEST, Held, Pair, Ranked, compare_rankings
+from resweep.ranking.held import (
+    FEWEST,
+    Held,
+    Pair,
+    Ranked,
+    compare_rankings,
+    configuration_of,
+)
+from resweep.ranking.score_row import column_of
 from resweep.ranking.trial_result import SEED
 from resweep.report.results import PhaseResults, StudyResults, shown
+from resweep.search.distance import crowded_line
 from resweep.systems.registry import system_of
 from resweep.systems.system import CHECKPOINT
+from resweep.trials.record import Status
 
 BATCH, ACCUMULATION = "training.batch_size", "training.gradient_accumulation_steps"
 LENGTHS = ("training.max_steps", "training.num_epochs")
@@ -23,6 +35,22 @@ def compare_rerun(results: StudyResults, rerun: PhaseResults) -> Held:
     """Compare the configurations of a phase with the same ones of its sources."""
     sources = [phase for phase in map(results.phase, rerun.sources) if phase is not None]
     return compare_rankings(list(map(_ranked, sources)), _ranked(rerun), rerun.overridden)
+
+
+def copies_line(results: StudyResults, rerun: PhaseResults) -> str | None:
+    """Return a warning if what was rerun is nearly one configuration, else None."""
+    sources = [results.phase(name) for name in rerun.sources]
+    if not rerun.takes_copies or not all(phase and phase.space for phase in sources):
+        return None
+    space = [
+        replace(parameter, name=column_of(parameter.name))
+        for phase in sources
+        for parameter in (phase.space if phase else ())
+    ]
+    filled = (row for row in rerun.scores if row.status != Status.EMPTY)
+    points = [configuration_of(row) for row in sorted(filled, key=lambda row: row.trial)]
+    distinct = list({canonical_json(point): point for point in points}.values())
+    return crowded_line(space, distinct, {column_of(path) for path in rerun.overridden})
 
 
 def _ranked(phase: PhaseResults) -> Ranked:
@@ -96,20 +124,25 @@ def _curse_lines(held: Held, rerun: PhaseResults) -> Iterator[str]:
 
 def _changes_text(pairs: Iterable[Pair], rerun: PhaseResults) -> str:
     """Return what differs: `800 steps instead of 400, n_layer 4 instead of 2`."""
-    texts: dict[str, None] = {}
+    texts: dict[str, dict[str, None]] = {}  # one for each different value
     for pair in pairs:
         longer = pair.steps != pair.source_steps
         if longer:
-            texts[f"{_span(pair.steps)} steps instead of {_span(pair.source_steps)}"] = None
+            text = f"{_span(pair.steps)} steps instead of {_span(pair.source_steps)}"
+            texts.setdefault("number of steps", {})[text] = None
         for path, (now, before) in (pair.changes or {}).items():
             if not (longer and path in LENGTHS):
-                values = f"{_value(now)} instead of {_value(before)}"
-                texts[f"{rerun.label(path)} {values}"] = None
+                label = rerun.label(path)
+                text = f"{label} {_value(now)} instead of {_value(before)}"
+                texts.setdefault(label, {})[text] = None
         if pair.changes is None:
-            texts["unknown, without sound records"] = None
-    more = len(texts) - MOST_NAMED
-    named = ", ".join(list(texts)[:MOST_NAMED])
-    return f"{named} and {more} more" if more > 0 else named
+            texts.setdefault("unknown", {})["unknown, without sound records"] = None
+    named = [
+        next(iter(own)) if len(own) == 1 else f"another {label}" for label, own in texts.items()
+    ]
+    more = len(named) - MOST_NAMED
+    listed = ", ".join(named[:MOST_NAMED])
+    return f"{listed} and {more} more" if more > 0 else listed
 
 
 def _span(steps: tuple[int, ...]) -> str:

@@ -23,7 +23,7 @@ from resweep.report.charts.trials import (
     hyperparameter_chart,
     rerun_chart,
 )
-from resweep.report.compare import compare_rerun, held_lines
+from resweep.report.compare import compare_rerun, copies_line, held_lines
 from resweep.report.first import first_lines
 from resweep.report.page import Cell, Charts, Column, card, escape, fold, page, table
 from resweep.report.results import PhaseResults, StudyResults, shown
@@ -82,7 +82,11 @@ def _phase_section(
     references = results.references_of(phase.metric)
     parts = [
         f'<h2 id="phase-{escape(phase.name)}">{escape(phase.name)}</h2>\n<p>{escape(about)}</p>\n',
-        f'<p class="warning">{escape(phase.warning)}</p>\n' if phase.warning else "",
+        *(
+            f'<p class="warning">{escape(line)}</p>\n'
+            for line in (phase.warning, copies_line(results, phase))
+            if line
+        ),
         _grid(
             charts.place(phase.metric, curves_chart(phase, final, references)),
             charts.place(early_metric, curves_chart(phase, train))

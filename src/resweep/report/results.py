@@ -35,6 +35,7 @@ from resweep.store.outcome import OutcomeReader
 from resweep.store.unlinked import Unlinked, find_unlinked
 from resweep.study.described import read_described
 from resweep.study.metric import PhaseScore, read_score
+from resweep.sweep import Parameter
 from resweep.systems.registry import find_system
 from resweep.systems.system import DEFAULT, System
 from resweep.systems.values import Reference, TrainedRun
@@ -52,6 +53,8 @@ class PhaseResults:
         name, kind: As in the study.
         sources: The phases that it builds on: for a rerun, those whose best were rerun.
         overridden: Paths that a rerun sets for all of its trials.
+        space: What it searched; empty if that is unknown.
+        takes_copies: Whether it took the best of its sources even if they were nearly equal.
         score: How its trials are ranked.
         keep: Whose weights are kept: best, all or none.
         trained_by: The training setup; None if nothing was trained.
@@ -70,6 +73,8 @@ class PhaseResults:
     kind: str
     sources: tuple[str, ...]
     overridden: tuple[str, ...]
+    space: tuple[Parameter, ...]
+    takes_copies: bool
     score: PhaseScore
     keep: str
     trained_by: TrainedBy | None
@@ -217,6 +222,8 @@ def _read_phase(
         kind=part["kind"],
         sources=_sources(part),
         overridden=tuple(part.get("overrides") or ()),
+        space=tuple(Parameter(**content) for content in part.get("space") or ()),
+        takes_copies=part.get("distinct", 0) is None,
         score=score,
         keep=part["keep"],
         trained_by=describe_training(trained, outcomes, system, layout),

@@ -14,7 +14,7 @@ from resweep.ranking.ties import Tie
 from resweep.ranking.trial_result import SEED
 from resweep.replay.rung_summary import rung_table
 from resweep.report.better import better_line
-from resweep.report.compare import compare_rerun, held_lines
+from resweep.report.compare import compare_rerun, copies_line, held_lines
 from resweep.report.first import first_lines
 from resweep.report.results import PhaseResults, StudyResults, shown
 from resweep.report.text_table import LONGEST_CELL, WIDTH, text_table
@@ -145,6 +145,9 @@ def _rerun_lines(results: StudyResults, rerun: PhaseResults) -> Iterator[str]:
         )
     for line in held_lines(held, rerun):
         yield from _wrapped(line)
+    copies = copies_line(results, rerun)
+    if copies is not None:
+        yield from _wrapped(f"warning: {copies}")
 
 
 def _reference_lines(results: StudyResults) -> Iterator[str]:

@@ -1,6 +1,9 @@
 """What summary and report say of how a ranking held."""
 
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from resweep import yaml12
 from resweep.paths import Layout
@@ -8,6 +11,7 @@ from resweep.report.compare import compare_rerun, held_lines, trained_with
 from resweep.report.report import render_report
 from resweep.report.results import StudyResults, read_study
 from resweep.report.summary import summarize
+from resweep.sweep import Parameter
 from tests.support.study import RATE, SEED, Made, make_study
 from tests.support.tiny import LANGUAGE
 
@@ -68,6 +72,20 @@ def test_other_settings_are_named_instead_of_a_curse(tmp_path: Path) -> None:
     assert "max_steps" not in other
 
 
+def test_a_setting_that_changes_from_several_values_is_named_alone(tmp_path: Path) -> None:
+    layout = make_study(tmp_path, sweep=SWEEP, rerun=again(RATES[:2]))
+    results = read_study("made", layout)
+    changes = {"training.weight_decay": (0.5, 0.1)}
+    held = compare_rerun(results, results.phases[1])
+    pairs = [
+        replace(pair, changes=changes | {RATE: (1e-5, rate)})
+        for pair, rate in zip(held.pairs, RATES, strict=False)
+    ]
+    held = replace(held, pairs=tuple(pairs), curse=None, repeats=0)
+    other = held_lines(held, results.phases[1])[1]
+    assert "another learning_rate" in other and "weight_decay 0.5 instead of 0.1" in other
+
+
 def test_reruns_that_are_runs_of_the_sweep_are_counted_out(tmp_path: Path) -> None:
     rerun = [Made("01", {RATE: RATES[0]}, 2.0), *again(RATES[1:])]
     layout = make_study(tmp_path, sweep=SWEEP, rerun=rerun)
@@ -108,3 +126,26 @@ def test_reruns_that_come_out_better_are_no_curse(tmp_path: Path) -> None:
     better = [Made(one.name, one.assignments, (one.final or 0) - 0.5) for one in again()]
     curse = lines_of(make_study(tmp_path, sweep=SWEEP, rerun=better))[1]
     assert curse.startswith("no winner's curse: 0.3000 ± 0.0000 better")
+
+
+@pytest.mark.parametrize(
+    ("width", "changes", "warned"),
+    [
+        (1e40, {"distinct": None}, True),
+        (1e3, {"distinct": None}, False),
+        (1e40, {"distinct": 0.01}, False),
+        (1e40, {}, False),
+        (1e40, {"distinct": None, "overrides": {RATE: 1e-3}}, False),
+    ],
+)
+def test_a_rerun_of_near_copies_is_warned_of(width, changes, warned, tmp_path: Path) -> None:
+    layout = make_study(tmp_path, sweep=SWEEP, rerun=again())
+    file = layout.study("made").described
+    described = yaml12.load_mapping(file)
+    space = Parameter(RATE, "log_uniform_values", low=1e-3 / width, high=1e-3 * width)
+    described["phases"][0]["space"] = [space.content]
+    del described["phases"][1]["distinct"]
+    described["phases"][1] |= changes
+    file.write_text(yaml12.dump(described))
+    for text in both(layout):
+        assert ("distinct: 0.05" in text) == warned
