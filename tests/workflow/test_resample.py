@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from resweep import yaml12
 from tests.conftest import Checkout
 
 PHASES: list[dict[str, Any]] = [
@@ -73,3 +74,22 @@ def test_a_change_of_it_and_a_rerun_leave_the_sweep_alone(
     assert "Nothing to be done" in made.snakemake().stdout
     audit = made.run("python", "workflow/scripts/audit.py", "tiny").stdout
     assert re.search(r"^total +11 +11 +0 +0 ", audit, re.M), audit
+
+
+def test_a_rerun_of_distinct_configurations_is_planned_from_the_ranking(
+    resampled: Checkout, tmp_path: Any
+) -> None:
+    made = resampled.copy(tmp_path / "checkout")
+    rerun = {**PHASES[2], "of": "sweep", "distinct": 0.6, "seeds": [1]}
+    made.write_study(phases=[PHASES[0], rerun])
+    jobs = made.snakemake("-n").stdout
+    assert re.search(r"^plan_rerun +1$", jobs, re.M)
+    trials = [f"results/tiny/rerun/trials/{slot}.yaml" for slot in ("01", "02")]
+    made.snakemake(*trials)
+    # On the log scale, the two larger rates are 0.19 apart, and both far from the smallest.
+    first, *others = rates(made, "sweep").values()
+    second = next(rate for rate in others if (rate < 1e-4) != (first < 1e-4))
+    planned = [yaml12.load_mapping(made.path / trial)["assignments"] for trial in trials]
+    assert [trial["training.learning_rate"] for trial in planned] == [first, second]
+    chosen = yaml12.load(made.path / "results/tiny/rerun/chosen_configs.yaml")
+    assert [one["learning_rate"] for one in chosen] == [first, second]

@@ -30,7 +30,7 @@ def main() -> None:
         type=file_path,
         nargs="+",
         default=[],
-        help="rankings of several phases, from which the list is written first",
+        help="rankings of phases, from which the list is written first",
     )
     add(
         "--plan",
@@ -44,7 +44,7 @@ def main() -> None:
     if arguments.scores:
         read = OutcomeReader(Layout(arguments.results)).read
         top = len(arguments.trials) // len(arguments.plan["seeds"])
-        text = best_of_phases_text(arguments.scores, top, read)
+        text = best_of_phases_text(arguments.scores, top, arguments.plan, read)
         write_atomically(arguments.best, text)
     names = [path.stem for path in arguments.trials]
     planned = plan_rerun(arguments.best, names, **arguments.plan)

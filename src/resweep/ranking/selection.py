@@ -6,11 +6,12 @@ The best configurations are a plain list of mappings, `- {learning_rate: 0.004, 
 best first; a list written by hand works as well.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NotRequired
 
-from pydantic import ConfigDict, Field, with_config
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from resweep import yaml12
@@ -32,9 +33,43 @@ from resweep.ranking.score_row import (
 from resweep.ranking.score_table import read_ranking
 from resweep.ranking.ties import TIE_TEXTS, Tie
 from resweep.ranking.trial_result import SEED
+from resweep.search.distance import crowded_line, is_apart
+from resweep.sweep import Parameter
 from resweep.systems.registry import system_of
 from resweep.trials.best_configs import read_best_configs
 from resweep.trials.trial import Outcome, Trial, read_outcome
+
+log = logging.getLogger(__name__)
+
+
+def _parameter(content: dict[str, Any]) -> dict[str, Any]:
+    """Check the content of a parameter; raises ValueError."""
+    _PARAMETER.validate_python(content)
+    return content
+
+
+_PARAMETER = TypeAdapter(Parameter)
+
+
+@with_config(ConfigDict(extra="forbid"))
+class RerunPlan(TypedDict):
+    """What the slots of a rerun are filled from, besides the best configurations.
+
+    Attributes:
+        overrides: path -> value, applied last.
+        own: Names of user-defined hyperparameters.
+        distinct: How far apart its configurations have to be; without it, they may be equal.
+        space: What its sources searched, as `Parameter.content`; without it, distances are unknown.
+    """
+
+    study: str
+    phase: str
+    config: dict[str, Any]
+    overrides: dict[str, Any]
+    seeds: Annotated[list[int], Field(min_length=1)]
+    own: NotRequired[list[str]]
+    distinct: NotRequired[Annotated[float, Field(gt=0, lt=1)]]
+    space: NotRequired[list[Annotated[dict[str, Any], AfterValidator(_parameter)]]]
 
 
 def best_configs_text(
@@ -74,34 +109,53 @@ def best_configs_text(
 
 
 def best_of_phases_text(
-    tables: Sequence[Path], top: int, read: Callable[[Path], Outcome] = read_outcome
+    tables: Sequence[Path],
+    top: int,
+    plan: RerunPlan,
+    read: Callable[[Path], Outcome] = read_outcome,
 ) -> str:
-    """Return the list of the best configurations of several phases, compared by their scores.
+    """Return the list of the best configurations of phases, compared by their scores.
 
-    A configuration that several phases have counts once, where it is best.
+    A configuration that several phases have counts once, where it is best. With `distinct` in the
+    plan, one that is nearer than that to one that is better is left out.
 
     Args:
         tables: Their rankings.
         top: Number of configurations.
+        plan: Of the rerun.
         read: Reads a trial by its record.
     """
+    least, space = plan.get("distinct"), _space(plan.get("space", ()))
     found = []
     for position, table in enumerate(tables):
         for group in configurations(scored(read_ranking(table))):
             found.append((-(group[0].score or 0.0), position, group[0]))
-    lines = [f"# The first {_count(top)} of {', '.join(str(path.parent) for path in tables)}."]
-    seen: set[str] = set()
+    apart = "" if least is None else f", at least {least:g} apart"
+    lines = [
+        f"# The first {_count(top)} of {', '.join(str(path.parent) for path in tables)}{apart}."
+    ]
+    taken: dict[str, dict[str, Any]] = {}
     for _, position, row in sorted(found, key=lambda one: one[:2]):
+        if len(taken) == top:
+            break
         folder = PhaseFolder(tables[position].parent)
         swept, named = _configuration(folder, row, read)
-        if len(seen) < top and canonical_json(swept) not in seen:
-            seen.add(canonical_json(swept))
+        key = canonical_json(swept)
+        near = least is not None and not is_apart(
+            least, space, swept, taken.values(), plan["overrides"]
+        )
+        if key not in taken and not near:
+            taken[key] = swept
             where = f"{folder.path.name} trial {row.trial}"
             lines.append(f"# {where}: rank {row.rank} there, final {final_text(row)}")
             lines.append(yaml12.dump([named]).rstrip())
     if len(lines) == 1:
         lines.append("[]")
     return "\n".join(lines) + "\n"
+
+
+def _space(contents: Iterable[Mapping[str, Any]]) -> list[Parameter]:
+    return [Parameter(**content) for content in contents]
 
 
 def _count(top: int) -> str:
@@ -128,18 +182,6 @@ def short_name(path: str, schema: Schema) -> str:
         return path
 
 
-@with_config(ConfigDict(extra="forbid"))
-class RerunPlan(TypedDict):
-    """What the slots of a rerun are filled from, besides the best configurations."""
-
-    study: str
-    phase: str
-    config: dict[str, Any]
-    overrides: dict[str, Any]
-    seeds: Annotated[list[int], Field(min_length=1)]
-    own: NotRequired[list[str]]
-
-
 def plan_rerun(
     best_file: Path,
     trials: list[str],
@@ -150,8 +192,12 @@ def plan_rerun(
     overrides: Mapping[str, Any],
     seeds: list[int],
     own: Collection[str] = (),
+    distinct: float | None = None,
+    space: Iterable[Mapping[str, Any]] = (),
 ) -> list[Trial]:
     """Fill the slots of a rerun: each of the best configurations with each seed, from scratch.
+
+    Warns if they are nearly one configuration and were not chosen to be apart.
 
     Args:
         best_file: top{k}_best_configs.yaml.
@@ -161,6 +207,8 @@ def plan_rerun(
         overrides: path -> value, applied last.
         seeds: For each configuration.
         own: Names of user-defined hyperparameters, exempt from the spelling check.
+        distinct: How far apart the best configurations were chosen to be, if they were.
+        space: What they were searched in, as `Parameter.content`.
 
     Returns:
         One trial per slot; slots beyond the list are empty, with the reason.
@@ -176,6 +224,7 @@ def plan_rerun(
         index, seed = divmod(position, len(seeds))
         if index >= len(best):
             reason = f"{best_file.name} has only {counted(len(best), 'configuration')}"
+            reason += "" if distinct is None else f" at least {distinct:g} apart"
             planned.append(Trial(study, phase, name, empty=reason))
             continue
         values = {path: overrides.get(path, value) for path, value in best[index].items()}
@@ -194,4 +243,8 @@ def plan_rerun(
         planned.append(Trial(study, phase, name, config=checked, assignments=assignments))
     if problems:
         raise ConfigError({str(problem): problem for problem in problems}.values())
+    used = best[: len(trials) // len(seeds)]
+    crowded = crowded_line(_space(space), used, overrides) if distinct is None else None
+    if crowded is not None:
+        log.warning("%s/%s: %s", study, phase, crowded)
     return planned

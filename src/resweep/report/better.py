@@ -5,8 +5,8 @@ import shlex
 from resweep.errors import DamagedFile
 from resweep.json_files import read_json
 from resweep.paths import Layout
+from resweep.ranking.held import find_configuration
 from resweep.ranking.old_bests import OldBest, better_text
-from resweep.report.compare import find_configuration
 from resweep.report.results import StudyResults
 from resweep.study.files import model_artifact
 
@@ -65,7 +65,10 @@ def _publish_command(results: StudyResults, layout: Layout) -> list[str]:
 
 
 def _place_in_source(results: StudyResults, old: OldBest) -> int | None:
-    """Return the rank of a configuration in the phase that the last one reruns."""
-    source = results.phase(results.phases[-1].source)
-    found = None if source is None else find_configuration(source, old.standing["settings"])
-    return None if found is None or found.score is None else found.rank
+    """Return the rank of a configuration in the one phase that the last one reruns."""
+    last = results.phases[-1]
+    source = results.phase(last.sources[0]) if len(last.sources) == 1 else None
+    if source is None:
+        return None
+    found = find_configuration(source.scores, old.standing["settings"])
+    return found[0].rank if found else None

@@ -9,6 +9,7 @@ from typing import Any
 from resweep.errors import DamagedFile
 from resweep.paths import Layout, RunFolder
 from resweep.plurals import counted
+from resweep.ranking.held import Held
 from resweep.ranking.score_row import spread_text
 from resweep.ranking.ties import Tie
 from resweep.ranking.trial_result import SEED
@@ -22,7 +23,7 @@ from resweep.report.charts.trials import (
     hyperparameter_chart,
     rerun_chart,
 )
-from resweep.report.compare import Comparison, compare_rerun
+from resweep.report.compare import compare_rerun, copies_line, held_lines
 from resweep.report.first import first_lines
 from resweep.report.page import Cell, Charts, Column, card, escape, fold, page, table
 from resweep.report.results import PhaseResults, StudyResults, shown
@@ -71,7 +72,7 @@ def _phase_section(
     finished = sum(row.status == Status.FINISHED for row in phase.scores)
     stopped = sum(row.has_result for row in phase.scores) - finished
     early = f", {stopped} stopped early" if stopped else ""
-    origin = f" of {phase.source}" if phase.source else ""
+    origin = f" of {', '.join(phase.sources)}" if phase.sources else ""
     about = (
         f"{phase.kind}{origin}: {counted(len(phase.scores), 'trial')}, {finished} finished{early}; "
         f"ranked by {phase.score.rule}"
@@ -81,7 +82,11 @@ def _phase_section(
     references = results.references_of(phase.metric)
     parts = [
         f'<h2 id="phase-{escape(phase.name)}">{escape(phase.name)}</h2>\n<p>{escape(about)}</p>\n',
-        f'<p class="warning">{escape(phase.warning)}</p>\n' if phase.warning else "",
+        *(
+            f'<p class="warning">{escape(line)}</p>\n'
+            for line in (phase.warning, copies_line(results, phase))
+            if line
+        ),
         _grid(
             charts.place(phase.metric, curves_chart(phase, final, references)),
             charts.place(early_metric, curves_chart(phase, train))
@@ -104,12 +109,13 @@ def _phase_section(
         for path in phase.hyperparameters
         if path != SEED
     ]
-    source = results.phase(phase.source)
-    compared = compare_rerun(source, phase) if source else []
-    if source and compared:
-        parts.append(card(f"Rerun of {source.name}", _comparison(source, phase, compared)))
-        title = f"{phase.name} vs. {source.name} (bars: mean over seeds ± its standard error)"
-        scatter.insert(0, charts.place(title, rerun_chart(source, phase, compared)))
+    held = compare_rerun(results, phase)
+    if held.pairs:
+        sources = ", ".join(phase.sources)
+        title = f"{phase.kind.capitalize()} of {sources}"
+        parts.append(card(title, _comparison(held, phase)))
+        title = f"{phase.name} vs. {sources} (bars: mean over seeds ± its standard error)"
+        scatter.insert(0, charts.place(title, rerun_chart(held, phase)))
     parts.append(_grid(*scatter))
     figures = results.system.figures(phase.trained)
     parts.append(_grid(*(charts.place(f.title, figure_chart(f), f.caption) for f in figures)))
@@ -236,28 +242,38 @@ def _rungs(phase: PhaseResults) -> str:
     )
 
 
-def _comparison(source: PhaseResults, rerun: PhaseResults, compared: list[Comparison]) -> str:
+def _comparison(held: Held, rerun: PhaseResults) -> str:
+    errors = any(pair.error is not None for pair in held.pairs)
     columns = [
         Column("configuration", name="wide"),
-        Column(f"{source.name} trial"),
-        Column(f"{source.metric} in {source.name}", number=True),
+        Column("source"),
+        Column("trial"),
+        Column("rank in source", number=True),
+        Column("value in source", number=True),
+        Column(f"rank in {rerun.name}", number=True),
         Column(f"{rerun.metric} in {rerun.name}", number=True),
+        *([Column("standard error", number=True)] if errors else []),
         Column("change", number=True),
     ]
     rows = [
         (
-            "",
+            "" if pair.value is not None else "lost",
             [
-                Cell(source.settings_text(pair.hyperparameters)),
+                Cell(rerun.settings_text(pair.hyperparameters)),
+                Cell(pair.source),
                 Cell(pair.source_trial),
-                _number(pair.source_final, ".4f"),
-                _spread(pair.final, pair.spread),
-                _number(None if pair.final is None else pair.final - pair.source_final, "+.4f"),
+                _number(pair.source_rank),
+                _number(pair.source_value, ".4f"),
+                _number(pair.rank),
+                Cell(pair.lost) if pair.lost else _spread(pair.value, pair.spread),
+                *([_number(pair.error)] if errors else []),
+                _number(None if pair.value is None else pair.value - pair.source_value, "+.4f"),
             ],
         )
-        for pair in compared
+        for pair in held.pairs
     ]
-    return table(columns, rows)
+    said = "".join(f"<p>{escape(line)}</p>" for line in held_lines(held, rerun))
+    return f"{table(columns, rows)}{said}"
 
 
 def _decisions(decisions: Sequence[Mapping[str, Any]]) -> str:

@@ -35,6 +35,7 @@ from resweep.store.outcome import OutcomeReader
 from resweep.store.unlinked import Unlinked, find_unlinked
 from resweep.study.described import read_described
 from resweep.study.metric import PhaseScore, read_score
+from resweep.sweep import Parameter
 from resweep.systems.registry import find_system
 from resweep.systems.system import DEFAULT, System
 from resweep.systems.values import Reference, TrainedRun
@@ -50,7 +51,10 @@ class PhaseResults:
 
     Attributes:
         name, kind: As in the study.
-        source: For a rerun, the phase whose best configurations were rerun.
+        sources: The phases that it builds on: for a rerun, those whose best were rerun.
+        overridden: Paths that a rerun sets for all of its trials.
+        space: What it searched; empty if that is unknown.
+        takes_copies: Whether it took the best of its sources even if they were nearly equal.
         score: How its trials are ranked.
         keep: Whose weights are kept: best, all or none.
         trained_by: The training setup; None if nothing was trained.
@@ -67,7 +71,10 @@ class PhaseResults:
 
     name: str
     kind: str
-    source: str | None
+    sources: tuple[str, ...]
+    overridden: tuple[str, ...]
+    space: tuple[Parameter, ...]
+    takes_copies: bool
     score: PhaseScore
     keep: str
     trained_by: TrainedBy | None
@@ -194,10 +201,11 @@ def read_study(study: str, layout: Layout) -> StudyResults:
     )
 
 
-def _source(part: Mapping[str, Any]) -> str | None:
-    """Return the phase that a phase reruns; None if it reruns several, a file, or nothing."""
-    of = part["of"] if part["kind"] == "rerun" else None
-    return of if isinstance(of, str) and not of.endswith((".yaml", ".yml")) else None
+def _sources(part: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the phases that a phase builds on; none if it takes configurations from a file."""
+    of = part.get("of") or ()
+    names = [of] if isinstance(of, str) else of
+    return tuple(name for name in names if not name.endswith((".yaml", ".yml")))
 
 
 def _read_phase(
@@ -212,7 +220,10 @@ def _read_phase(
     return PhaseResults(
         name=part["name"],
         kind=part["kind"],
-        source=_source(part),
+        sources=_sources(part),
+        overridden=tuple(part.get("overrides") or ()),
+        space=tuple(Parameter(**content) for content in part.get("space") or ()),
+        takes_copies=part.get("distinct", 0) is None,
         score=score,
         keep=part["keep"],
         trained_by=describe_training(trained, outcomes, system, layout),

@@ -14,7 +14,7 @@ from resweep.ranking.ties import Tie
 from resweep.ranking.trial_result import SEED
 from resweep.replay.rung_summary import rung_table
 from resweep.report.better import better_line
-from resweep.report.compare import compare_rerun
+from resweep.report.compare import compare_rerun, copies_line, held_lines
 from resweep.report.first import first_lines
 from resweep.report.results import PhaseResults, StudyResults, shown
 from resweep.report.text_table import LONGEST_CELL, WIDTH, text_table
@@ -47,9 +47,7 @@ def summarize(results: StudyResults, layout: Layout) -> str:
         for line in results.system.remarks(phase.trained):
             lines += _wrapped(line)
         lines += _removed_lines(phase, layout.phase(results.name, phase.name))
-        source = results.phase(phase.source)
-        if source is not None:
-            lines += _rerun_lines(source, phase)
+        lines += _rerun_lines(results, phase)
     for one in results.unlinked:
         lines += ["", *_wrapped(f"warning: {one.line}")]
     lines += ["", *_reference_lines(results), *_old_best_lines(results, layout)]
@@ -137,13 +135,19 @@ def _reason_lines(phase: PhaseResults) -> Iterator[str]:
         yield f"  ... {len(reasons) - MOST_REASONS} more reasons in the report"
 
 
-def _rerun_lines(source: PhaseResults, rerun: PhaseResults) -> Iterator[str]:
-    for pair in compare_rerun(source, rerun):
-        final = spread_text(pair.final, pair.spread) or "not finished"
+def _rerun_lines(results: StudyResults, rerun: PhaseResults) -> Iterator[str]:
+    held = compare_rerun(results, rerun)
+    for pair in held.pairs:
+        final = spread_text(pair.value, pair.spread) or pair.lost
         yield from _wrapped(
-            f"{source.name} trial {pair.source_trial}: {pair.source_final:.4f} in {source.name}, "
-            f"{final} in {rerun.name} ({source.settings_text(pair.hyperparameters)})"
+            f"{pair.source} trial {pair.source_trial}: {pair.source_value:.4f} in {pair.source}, "
+            f"{final} in {rerun.name} ({rerun.settings_text(pair.hyperparameters)})"
         )
+    for line in held_lines(held, rerun):
+        yield from _wrapped(line)
+    copies = copies_line(results, rerun)
+    if copies is not None:
+        yield from _wrapped(f"warning: {copies}")
 
 
 def _reference_lines(results: StudyResults) -> Iterator[str]:

@@ -87,7 +87,7 @@ class Unchanged:
             (best,) = (fill.inputs if "best" in fill.inputs else fill.outputs)["best"]
             if "scores" in fill.inputs:
                 top = len(files) // len(plan["seeds"])
-                text = best_of_phases_text(fill.inputs["scores"], top, self._reader.read)
+                text = best_of_phases_text(fill.inputs["scores"], top, plan, self._reader.read)
                 if best.read_text() != text:
                     return None
             return plan_rerun(best, [path.stem for path in files], **plan)

@@ -7,7 +7,7 @@ wandb/sweeps 0.3.0, `params.py`.
 
 import math
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass, fields, replace
 from functools import cached_property
 from statistics import NormalDist
 from typing import Any
@@ -61,6 +61,16 @@ class Parameter:
         object.__setattr__(self, "values", tuple(self.values))
         if self.probabilities is not None:
             object.__setattr__(self, "probabilities", tuple(self.probabilities))
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """Its plain values without defaults: `Parameter(**content)` is equal to it."""
+        values = ((one, getattr(self, one.name)) for one in fields(self))
+        return {
+            one.name: list(value) if isinstance(value, tuple) else value
+            for one, value in values
+            if value != one.default
+        }
 
     @property
     def swept(self) -> bool:

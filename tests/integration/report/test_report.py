@@ -203,24 +203,24 @@ def test_header_sums_up(html: str) -> None:
 
 def test_reruns_stand_beside_their_sweep_trials(html: str) -> None:
     rows = rows_of(html, "Rerun of sweep")
-    assert [row[1] for row in rows] == ["bbb", "ccc"]
-    assert rows[0][2:] == ["2.1000", "1.5000 ± 0.0283", "-0.6000"]
+    assert [row[1:3] for row in rows] == [["sweep", "bbb"], ["sweep", "ccc"]]
+    assert rows[0][3:] == ["1", "2.1000", "1", "1.5000 ± 0.0283", "0.02", "-0.6000"]
 
 
 def test_rerun_is_compared_by_hyperparameters_alone(results: StudyResults) -> None:
-    sweep, rerun = results.phases
-    first, second = compare_rerun(sweep, rerun)
+    first, second = compare_rerun(results, results.phases[1]).pairs
     assert (first.source_trial, first.trials) == ("bbb", ("02", "01"))
-    assert first.final == pytest.approx(1.5)
-    assert second.source_final == pytest.approx(2.4)
+    assert first.value == pytest.approx(1.5)
+    assert second.source_value == pytest.approx(2.4)
     assert SEED not in first.hyperparameters
 
 
 def test_a_configuration_that_the_sweep_does_not_have_is_not_compared(tmp_path: Path) -> None:
     other = [Made("01", {RATE: 0.5, "optimizer_name": "adam", SEED: 1}, 1.0)]
     layout = make_study(tmp_path, rerun=other)
-    sweep, rerun = read_study("made", layout).phases
-    assert compare_rerun(sweep, rerun) == []
+    results = read_study("made", layout)
+    assert compare_rerun(results, results.phases[1]).pairs == ()
+    assert "<h3>Rerun of sweep" not in render_report(results, layout)
 
 
 def test_a_rerun_that_failed_has_no_final_value(tmp_path: Path) -> None:
@@ -229,10 +229,12 @@ def test_a_rerun_that_failed_has_no_final_value(tmp_path: Path) -> None:
         Made("02", RERUN[1].assignments, None, status="diverged", reason="at step 40"),
     ]
     layout = make_study(tmp_path, rerun=half)
-    sweep, rerun = read_study("made", layout).phases
-    (pair,) = compare_rerun(sweep, rerun)
-    assert pair.final is None
-    assert "diverged: at step 40" in render_report(read_study("made", layout), layout)
+    results = read_study("made", layout)
+    (pair,) = compare_rerun(results, results.phases[1]).pairs
+    assert pair.value is None
+    html = render_report(results, layout)
+    assert "diverged: at step 40" in html
+    assert rows_of(html, "Rerun of sweep")[0][5:] == ["", "diverged", ""]
 
 
 def test_phase_in_which_nothing_finished_is_shown(tmp_path: Path) -> None:

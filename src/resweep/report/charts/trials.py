@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from resweep.ranking.held import Held
 from resweep.report.charts.spec import CROSS, DOT, Spec, chart, field, layer, rounded
-from resweep.report.compare import Comparison
 from resweep.report.results import PhaseResults
 from resweep.systems.values import Reference
 
@@ -158,41 +158,35 @@ def hyperparameter_chart(phase: PhaseResults, path: str) -> Spec | None:
     return chart(layers, {"done": done, "lost": lost})
 
 
-def rerun_chart(
-    source: PhaseResults, rerun: PhaseResults, compared: Sequence[Comparison]
-) -> Spec | None:
-    """Draw final values of the rerun over those of the sweep.
+def rerun_chart(held: Held, rerun: PhaseResults) -> Spec | None:
+    """Draw final values of a rerun over those of its sources.
 
     A dot for each seed, a bar at the mean, and a line over its standard error.
     """
     finals = {row.trial: row.final for row in rerun.scores}
     dots, means = [], []
-    for pair in compared:
+    for pair in held.compared:
         about = {
-            "x": rounded(pair.source_final),
-            "source": pair.source_trial,
-            "config": source.settings_text(pair.hyperparameters),
+            "x": rounded(pair.source_value),
+            "source": f"{pair.source} trial {pair.source_trial}",
+            "config": rerun.settings_text(pair.hyperparameters),
         }
-        dots += [
-            {**about, "t": trial, "y": rounded(finals[trial])}
-            for trial in pair.trials
-            if rounded(finals[trial]) is not None
-        ]
-        if pair.final is not None:
+        dots += [{**about, "t": trial, "y": rounded(finals[trial])} for trial in pair.trials]
+        if pair.value is not None:
             error = pair.error or 0.0
-            ends = {"low": rounded(pair.final - error), "high": rounded(pair.final + error)}
-            means.append({**about, "y": rounded(pair.final), **ends})
+            ends = {"low": rounded(pair.value - error), "high": rounded(pair.value + error)}
+            means.append({**about, "y": rounded(pair.value), **ends})
     if not dots:
         return None
     axis = {"tickCount": 4, "labelOverlap": True}
     scale = {"zero": False, "padding": 30}
-    x = field("x:Q", title=f"final {source.metric} in {source.name}", scale=scale, axis=axis)
+    x = field("x:Q", title=f"final value in {', '.join(rerun.sources)}", scale=scale, axis=axis)
     title = f"final {rerun.metric} in {rerun.name}"
     y = field("y:Q", title=title, scale={"zero": False, "padding": 20})
     about_both = [
-        field("source:N", title=f"{source.name} trial"),
+        field("source:N", title="source"),
         field("config:N", title="configuration"),
-        field("x:Q", title=f"{source.metric} in {source.name}", format=".4f"),
+        field("x:Q", title="value in source", format=".4f"),
         field("y:Q", title=f"{rerun.metric} in {rerun.name}", format=".4f"),
     ]
     about_dot = [field("t:N", title="trial"), *about_both]

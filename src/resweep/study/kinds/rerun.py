@@ -5,7 +5,7 @@ top{k}_best_configs.yaml of the earlier phase  ->  numbered slots, configuration
 Instead of a phase, `of` may name a list of best configurations: written by hand, or by an analysis.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -15,9 +15,8 @@ from pydantic import Field
 from resweep.canonical import canonical_json
 from resweep.config import compose
 from resweep.config.nesting import OWN
-from resweep.config.own_names import is_own, own_path
+from resweep.config.own_names import own_path
 from resweep.config.section import Positive, Seed
-from resweep.config.synonyms import fields_meant
 from resweep.errors import ConfigError, Problem
 from resweep.paths import Layout
 from resweep.search.stages import numbers
@@ -25,13 +24,17 @@ from resweep.study.files import data_stamps, trial_files
 from resweep.study.fill import Fill
 from resweep.study.kinds.sources import (
     check_comparable,
+    check_listed,
     check_names,
     check_seeds,
     check_top,
+    join_spaces,
+    space_of,
 )
 from resweep.study.metric import PhaseScore, check_logged_by_all, choose_metric
 from resweep.study.phase_file import Loaded, Names, PhaseFile, Surroundings
 from resweep.study.study import Phase
+from resweep.sweep import Parameter
 from resweep.systems.registry import system_of
 from resweep.trials.best_configs import read_best_configs
 
@@ -50,6 +53,13 @@ class RerunFile(PhaseFile):
     )
     seeds: Annotated[list[Seed], Field(min_length=1)] | None = Field(
         None, description="each of them is trained with all seeds; null: training.seed"
+    )
+
+    distinct: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="near-copies are left out: how far a configuration has to be from each better "
+        "one that is rerun, at least. The distance is the largest difference over the parameters, "
+        "each as a fraction of its range (of the logarithm on log scales); choices differ by 1",
     )
 
     @property
@@ -76,6 +86,9 @@ class RerunFile(PhaseFile):
             problems += check_top(top, sources, around)
         for source in sources:
             problems += _check_set(around, source)
+            if self.distinct is not None and not space_of(source):
+                hint = f"needs a search space, and {source.name} has none: name sweeps"
+                problems.append(around.problem("distinct", self.distinct, hint))
         problems += check_comparable(sources, around)
         if problems:
             raise ConfigError(problems)
@@ -93,6 +106,8 @@ class RerunFile(PhaseFile):
             possible_values=tuple(one for source in sources for one in source.possible()),
             top=top,
             seeds=tuple(seeds),
+            distinct=self.distinct,
+            space=join_spaces(sources),
             **around.common,
         )
         varied = (assigned for source in sources for assigned in source.varied())
@@ -107,13 +122,16 @@ class RerunFile(PhaseFile):
             listed = read_best_configs(file, around.system.schema, around.common["own"])
             if not listed:
                 problems.append(Problem(str(file), "", None, "lists no configuration"))
-            problems += _check_names(file, listed, around)
+            problems += check_listed(file, listed, around)
         except ConfigError as error:
             problems += error.problems
         top = self.top or len(listed)
         if listed and top > len(listed):
             hint = f"should be at most {len(listed)}, the configurations of {file}"
             problems.append(around.problem("top", top, hint))
+        if self.distinct is not None:
+            hint = f"needs a search space, and {file} has none; remove it"
+            problems.append(around.problem("distinct", self.distinct, hint))
         score: PhaseScore | None = None
         try:
             score = choose_metric(around.score, None, around.study_path, around.system)
@@ -139,20 +157,6 @@ class RerunFile(PhaseFile):
             **around.common,
         )
         return Loaded(phase=phase, warnings=[])
-
-
-def _check_names(
-    file: Path, listed: Sequence[Mapping[str, Any]], around: Surroundings
-) -> list[Problem]:
-    """Refuse names that nothing reads, but that mean a field: its default would be trained."""
-    schema, own = around.system.schema, around.common["own"]
-    names = dict.fromkeys(name for one in listed for name in one if not is_own(name, own))
-    meant = {name: fields_meant(name, schema) for name in names}
-    return [
-        Problem(str(file), name, None, f"is not a field; did you mean {' or '.join(fields)}?")
-        for name, fields in meant.items()
-        if fields
-    ]
 
 
 def _check_set(around: Surroundings, source: Phase) -> list[Problem]:
@@ -192,6 +196,8 @@ class RerunPhase(Phase):
         possible_values: What these may assign, as far as it is known.
         top: How many of them.
         seeds: Seeds that each of them is trained with.
+        distinct: How far apart they have to be, if they have to.
+        space: What its sources searched; empty if one of them has no space.
     """
 
     kind: ClassVar[str] = "rerun"
@@ -203,6 +209,8 @@ class RerunPhase(Phase):
     possible_values: tuple[Mapping[str, Any], ...] = field(repr=False)
     top: int
     seeds: tuple[int, ...]
+    distinct: float | None = None
+    space: tuple[Parameter, ...] = ()
 
     @property
     def trials(self) -> list[str]:
@@ -228,9 +236,14 @@ class RerunPhase(Phase):
         return super().data_settings()
 
     @property
+    def _chooses(self) -> bool:
+        """Whether its own job chooses its configurations from the rankings of its sources."""
+        return self.file is None and (len(self.sources) > 1 or self.distinct is not None)
+
+    @property
     def asks(self) -> Mapping[str, int]:
-        """The best trials of its source; those of several are compared by its own job."""
-        if self.file is not None or len(self.sources) > 1:
+        """The best trials of its source, unless its own job chooses them."""
+        if self.file is not None or self._chooses:
             return {}
         return {self.sources[0]: self.top}
 
@@ -241,6 +254,7 @@ class RerunPhase(Phase):
             "of": self.sources[0] if len(self.sources) == 1 else list(self.sources),
             "top": self.top,
             "seeds": list(self.seeds),
+            "distinct": self.distinct,
             "overrides": dict(self.overrides),
         }
 
@@ -248,16 +262,16 @@ class RerunPhase(Phase):
         """Return the list that is rerun."""
         if self.file is not None:
             return [self.file]
-        if len(self.sources) > 1:
+        if self._chooses:
             return [layout.phase(self.study, self.name).chosen]
         return super().best_lists(layout)
 
     def fills(self, layout: Layout) -> list[Fill]:
-        """One job fills all slots; of several phases, it chooses their best first."""
+        """One job fills all slots; where a list is not enough, it chooses from rankings first."""
         best, data = self.best_lists(layout), data_stamps(layout, self)
         trials = trial_files(layout, self)
         plan = canonical_json(self.plan())
-        if len(self.sources) == 1:
+        if not self._chooses:
             fill = Fill(
                 verb="plan",
                 script="plan_rerun.py",
@@ -280,7 +294,7 @@ class RerunPhase(Phase):
 
     def plan(self) -> dict[str, Any]:
         """Return what the slots are filled from, besides the best configurations."""
-        return {
+        plan: dict[str, Any] = {
             "study": self.study,
             "phase": self.name,
             "config": self.config,
@@ -288,3 +302,8 @@ class RerunPhase(Phase):
             "seeds": list(self.seeds),
             "own": list(self.own),
         }
+        if self.distinct is not None:
+            plan["distinct"] = self.distinct
+        if self.space and self.top > 1:  # one configuration has no near-copies
+            plan["space"] = [parameter.content for parameter in self.space]
+        return plan

@@ -1,12 +1,18 @@
-"""Checks of the keys with which phases build on earlier ones: `of`, `top`, `seeds`."""
+"""What phases build on: earlier ones and lists, checked, and the spaces that were searched."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from resweep.config import compose
+from resweep.config.own_names import is_own
 from resweep.config.spelling import nearest
+from resweep.config.synonyms import fields_meant
 from resweep.errors import Problem
+from resweep.study.kinds.sweep_phase import SweepPhase
 from resweep.study.phase_file import Surroundings
 from resweep.study.study import Phase
+from resweep.sweep import Parameter
 
 SEED = "training.seed"
 
@@ -63,3 +69,28 @@ def check_comparable(sources: Sequence[Phase], around: Surroundings) -> list[Pro
         hint = "are ranked by scores that are standardised within each; use normalize: raw"
         return [around.problem("of", names, hint)]
     return []
+
+
+def check_listed(
+    file: Path, listed: Sequence[Mapping[str, Any]], around: Surroundings
+) -> list[Problem]:
+    """Refuse names that nothing reads, but that mean a field: its default would be trained."""
+    schema, own = around.system.schema, around.common["own"]
+    names = dict.fromkeys(name for one in listed for name in one if not is_own(name, own))
+    meant = {name: fields_meant(name, schema) for name in names}
+    return [
+        Problem(str(file), name, None, f"is not a field; did you mean {' or '.join(fields)}?")
+        for name, fields in meant.items()
+        if fields
+    ]
+
+
+def space_of(source: Phase) -> tuple[Parameter, ...]:
+    """Return what a phase searched; nothing if it has no search space."""
+    return source.space if isinstance(source, SweepPhase) else ()
+
+
+def join_spaces(sources: Sequence[Phase]) -> tuple[Parameter, ...]:
+    """Return the parameters of all sources; none if one has no space."""
+    spaces = list(map(space_of, sources))
+    return tuple(parameter for space in spaces for parameter in space) if all(spaces) else ()

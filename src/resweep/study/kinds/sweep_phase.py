@@ -101,6 +101,7 @@ class SweepPhase(Phase):
     def settings(self) -> dict[str, Any]:
         """What a sweep adds to the phase."""
         return {
+            "space": [parameter.content for parameter in self.space],
             "rounds": len(self.search.rounds) if self.search else None,
             "early_terminate": self.rungs.settings if self.rungs else None,
             "rungs": [list(pair) for pair in self.rung_sizes] or None,

@@ -8,6 +8,7 @@ import pytest
 from resweep import yaml12
 from resweep.paths import Layout
 from resweep.study.load import load_study
+from resweep.sweep import Parameter
 from tests.support.problems import problem_of
 
 SWEEP = {"method": "grid", "parameters": {"learning_rate": {"values": [1e-3, 2e-3]}}}
@@ -58,3 +59,44 @@ def test_phases_of_different_metrics_are_refused(tmp_path):
     other = OTHER | {"metric": {"name": "train/loss", "goal": "minimize"}}
     assert "different metrics" in problem_of(load, tmp_path, RERUN, other).hint
     load(tmp_path, RERUN, other, score={"metric": "val/loss"})
+
+
+def test_distinct_configurations_are_chosen_by_its_job_also_from_one_phase(tmp_path):
+    apart = RERUN | {"of": "one", "top": 2, "distinct": 0.3}
+    phase = load(tmp_path, apart).phase("rerun")
+    layout = Layout(tmp_path / "results")
+    (fill,) = phase.fills(layout)
+    assert fill.inputs["scores"] == [layout.phase("mine", "one").scores] and phase.asks == {}
+    assert (
+        fill.outputs["best"] == phase.best_lists(layout) == [layout.phase("mine", "rerun").chosen]
+    )
+    assert phase.plan()["distinct"] == phase.settings["distinct"] == 0.3
+    (rate,) = phase.plan()["space"]
+    assert Parameter(**rate) == Parameter(
+        "training.learning_rate", "categorical", values=(1e-3, 2e-3)
+    )
+
+
+def test_a_plan_has_the_spaces_of_all_sources_where_they_say_something(tmp_path):
+    several = load(tmp_path, RERUN).phase("rerun").plan()
+    assert [one["name"] for one in several["space"]] == ["training.learning_rate", "training.beta2"]
+    assert "distinct" not in several
+    assert "space" not in load(tmp_path, RERUN | {"top": 1}).phase("rerun").plan()
+
+
+@pytest.mark.parametrize("distinct", [0, 1, -0.1, 1.5, "far"])
+def test_a_least_distance_is_a_fraction(distinct, tmp_path):
+    problem = problem_of(load, tmp_path, RERUN | {"distinct": distinct})
+    assert problem.key == "phases.2.distinct"
+
+
+def test_without_a_search_space_there_is_no_distance(tmp_path):
+    best = tmp_path / "best.yaml"
+    best.write_text("- {learning_rate: 1e-3}\n- {learning_rate: 2e-3}\n")
+    problem = problem_of(load, tmp_path, RERUN | {"of": str(best), "top": 2, "distinct": 0.1})
+    assert problem.key == "phases.2.distinct" and str(best) in problem.hint
+    again = {"name": "again", "kind": "rerun", "of": ["one", "rerun"], "distinct": 0.1}
+    sweep = {"name": "one", "kind": "sweep", "sweep": "one"}
+    phases = [sweep, RERUN | {"of": "one", "top": 1}, again]
+    problem = problem_of(load, tmp_path, RERUN, phases=phases)
+    assert problem.key == "phases.2.distinct" and "rerun has none" in problem.hint
