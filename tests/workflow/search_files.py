@@ -60,7 +60,11 @@ def steps_trained(checkout: Checkout) -> int:
 
 def audited(checkout: Checkout, study: str) -> dict[str, dict[str, int]]:
     """Return the counts of audit.py by phase and title."""
-    output = checkout.run("python", "workflow/scripts/audit.py", study).stdout
+    return counts_of(checkout.run("python", "workflow/scripts/audit.py", study).stdout)
+
+
+def counts_of(output: str) -> dict[str, dict[str, int]]:
+    """Return the table of counts that audit.py printed, by phase and title."""
     titles = ["trials", "in store", "started", "to train", "infeasible", "open", "steps", "tokens"]
     table = output.replace(",", "").partition("tokens\n")[2].partition("\ntotal ")[0]
     rows = [line.split() for line in table.splitlines()]

@@ -273,11 +273,12 @@ def _warn_of_infeasible(phase: SweepPhase, sweep: Sweep) -> list[str]:
 def _warn_of_idle(phase: SweepPhase, sweep: Sweep) -> list[str]:
     """Warn about rounds that learn nothing, and about rungs at which no trial stops."""
     found = []
-    if phase.search is not None and len(phase.search.rounds) == 1:
+    search = phase.search
+    if search is not None and len(search.rounds) == 1 and not search.warm_start:
         count = len(phase.trials)
         found.append(
             f"{sweep.origin}: {counted(count, 'trial')} fit in one round of "
-            f"{phase.search.round_size}, so none is proposed from results; set a smaller "
+            f"{search.round_size}, so none is proposed from results; set a smaller "
             "round_size in the study's phase (run_sweep.py --round-size)"
         )
     sizes = {size for _, size in phase.rung_sizes}

@@ -623,6 +623,11 @@ def test_rounds_that_learn_nothing_and_rungs_that_stop_nobody_are_warned_of(
     assert_said(line, "sweep/file.yaml", "early_terminate", "round_size", "eta")
 
 
+def test_a_round_that_learns_from_a_warm_start_is_not_warned_of(tmp_path: Path) -> None:
+    one_round = BAYES.replace("run_cap: 12", "run_cap: 8")
+    assert warnings_of(tmp_path, one_round, {"warm_start": ["other/sweep"]}) == []
+
+
 @pytest.mark.parametrize(
     ("sweep", "names", "rule"),
     [
