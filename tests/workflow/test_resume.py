@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 import signal
 import time
@@ -182,3 +183,19 @@ def test_pruned_weights_are_trained_again_beside_the_run(training: Training) -> 
     assert training.bytes_of_result() == before
     assert metrics.st_size == (training.run / "metrics.jsonl").stat().st_size
     assert not (training.run / "again").exists()
+
+
+def test_a_rerun_continues_the_best_run_for_more_steps(checkout: Checkout) -> None:
+    checkout.write_sweep(learning_rate=[1e-5, 3e-3])
+    sweep = {"name": "sweep", "kind": "sweep", "sweep": "rates"}
+    longer = {"name": "longer", "kind": "rerun", "of": "sweep", "resume": True}
+    longer["set"] = {"training.max_steps": 30}
+    checkout.write_study(phases=[sweep, longer])
+    checkout.snakemake()
+    record = checkout.record("tiny", "longer", "01")
+    state = checkout.path / "results/runs" / record["run_id"] / "record.json"
+    (segment,) = json.loads(state.read_text())["segments"]
+    assert (segment["from_step"], segment["to_step"]) == (20, 30)
+    audit = checkout.run("python", "workflow/scripts/audit.py", "tiny").stdout
+    assert re.search(r"^total +3 +3 +0 +0 ", audit, re.M), audit
+    assert "Nothing to be done" in checkout.snakemake().stdout

@@ -14,7 +14,12 @@ from resweep.data.store import ensure
 from resweep.errors import run_command
 from resweep.files import write_atomically
 from resweep.paths import Layout
-from resweep.ranking.selection import RerunPlan, best_of_phases_text, plan_rerun
+from resweep.ranking.selection import (
+    RerunPlan,
+    best_of_phases_text,
+    plan_rerun,
+    runs_to_continue,
+)
 from resweep.store.outcome import OutcomeReader
 from resweep.systems.registry import system_of
 from resweep.trials.trial import write_trial
@@ -41,13 +46,15 @@ def main() -> None:
     add("--trials", type=file_path, nargs="+", required=True, help="trial files to write")
     add("--results", type=file_path, default=Path("results"), help="results folder (results)")
     arguments = parser.parse_args()
+    plan, resumed = arguments.plan, []
     if arguments.scores:
         read = OutcomeReader(Layout(arguments.results)).read
-        top = len(arguments.trials) // len(arguments.plan["seeds"])
-        text = best_of_phases_text(arguments.scores, top, arguments.plan, read)
-        write_atomically(arguments.best, text)
+        top = len(arguments.trials) // len(plan["seeds"])
+        write_atomically(arguments.best, best_of_phases_text(arguments.scores, top, plan, read))
+        if plan.get("resume"):
+            resumed = runs_to_continue(arguments.scores, top, plan, read)
     names = [path.stem for path in arguments.trials]
-    planned = plan_rerun(arguments.best, names, **arguments.plan)
+    planned = plan_rerun(arguments.best, names, resumed=resumed, **plan)
     for path, trial in zip(arguments.trials, planned, strict=True):
         if not trial.empty:
             ensure(system_of(trial.config), trial.config["data"], Layout(arguments.results))

@@ -3,9 +3,9 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from resweep.config.section import LABEL, PATH_ONLY, AsBefore, Section
+from resweep.config.section import LABEL, PATH_ONLY, AsBefore, Misfit, Section
 
 
 def _digest(value: str) -> str:
@@ -24,6 +24,18 @@ class RunSection(Section):
     checkpoint: Annotated[str | None, LABEL, PATH_ONLY] = Field(
         None, min_length=1, description="weights to start from: a folder, RUN_ID or RUN_ID/STEP"
     )
+    resume: Annotated[bool, AsBefore(False), PATH_ONLY] = Field(
+        False,
+        description="continue the run of this checkpoint with its optimizer, from its step on; "
+        "false: take its weights alone",
+    )
     weights: Annotated[Digest | None, AsBefore(None), PATH_ONLY] = Field(
         None, description="digest of these weights: filled in; if given, they must match it"
     )
+
+    @model_validator(mode="after")
+    def _resume_needs_a_checkpoint(self) -> "RunSection":
+        if self.resume and self.checkpoint is None:
+            hint = "resume: true needs checkpoint: RUN_ID or RUN_ID/STEP"
+            raise Misfit(hint, "resume", "checkpoint")
+        return self

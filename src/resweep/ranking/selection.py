@@ -36,8 +36,11 @@ from resweep.ranking.trial_result import SEED
 from resweep.search.distance import crowded_line, is_apart
 from resweep.sweep import Parameter
 from resweep.systems.registry import system_of
+from resweep.systems.system import CHECKPOINT
 from resweep.trials.best_configs import read_best_configs
 from resweep.trials.trial import Outcome, Trial, read_outcome
+
+RESUME = "run.resume"
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +63,7 @@ class RerunPlan(TypedDict):
         own: Names of user-defined hyperparameters.
         distinct: How far apart its configurations have to be; without it, they may be equal.
         space: What its sources searched, as `Parameter.content`; without it, distances are unknown.
+        resume: Whether the runs of the best trials are continued.
     """
 
     study: str
@@ -70,6 +74,7 @@ class RerunPlan(TypedDict):
     own: NotRequired[list[str]]
     distinct: NotRequired[Annotated[float, Field(gt=0, lt=1)]]
     space: NotRequired[list[Annotated[dict[str, Any], AfterValidator(_parameter)]]]
+    resume: NotRequired[bool]
 
 
 def best_configs_text(
@@ -125,33 +130,59 @@ def best_of_phases_text(
         plan: Of the rerun.
         read: Reads a trial by its record.
     """
-    least, space = plan.get("distinct"), _space(plan.get("space", ()))
-    found = []
-    for position, table in enumerate(tables):
-        for group in configurations(scored(read_ranking(table))):
-            found.append((-(group[0].score or 0.0), position, group[0]))
+    least = plan.get("distinct")
     apart = "" if least is None else f", at least {least:g} apart"
     lines = [
         f"# The first {_count(top)} of {', '.join(str(path.parent) for path in tables)}{apart}."
     ]
+    for folder, row in choose_of_phases(tables, top, plan, read):
+        where = f"{folder.path.name} trial {row.trial}"
+        lines.append(f"# {where}: rank {row.rank} there, final {final_text(row)}")
+        lines.append(yaml12.dump([_configuration(folder, row, read)[1]]).rstrip())
+    if len(lines) == 1:
+        lines.append("[]")
+    return "\n".join(lines) + "\n"
+
+
+def choose_of_phases(
+    tables: Sequence[Path],
+    top: int,
+    plan: RerunPlan,
+    read: Callable[[Path], Outcome] = read_outcome,
+) -> list[tuple[PhaseFolder, ScoreRow]]:
+    """Return the best trial of each of these configurations; arguments of `best_of_phases_text`."""
+    least, space = plan.get("distinct"), _space(plan.get("space", ()))
+    found = []
+    for position, table in enumerate(tables):
+        for group in configurations(scored(read_ranking(table))):
+            best = next(row for row in group if row.has_result)
+            found.append((-(group[0].score or 0.0), position, best))
     taken: dict[str, dict[str, Any]] = {}
+    chosen = []
     for _, position, row in sorted(found, key=lambda one: one[:2]):
         if len(taken) == top:
             break
         folder = PhaseFolder(tables[position].parent)
-        swept, named = _configuration(folder, row, read)
+        swept = _configuration(folder, row, read)[0]
         key = canonical_json(swept)
         near = least is not None and not is_apart(
             least, space, swept, taken.values(), plan["overrides"]
         )
         if key not in taken and not near:
             taken[key] = swept
-            where = f"{folder.path.name} trial {row.trial}"
-            lines.append(f"# {where}: rank {row.rank} there, final {final_text(row)}")
-            lines.append(yaml12.dump([named]).rstrip())
-    if len(lines) == 1:
-        lines.append("[]")
-    return "\n".join(lines) + "\n"
+            chosen.append((folder, row))
+    return chosen
+
+
+def runs_to_continue(
+    tables: Sequence[Path],
+    top: int,
+    plan: RerunPlan,
+    read: Callable[[Path], Outcome] = read_outcome,
+) -> list[Outcome]:
+    """Return the trials whose runs a rerun continues, as `choose_of_phases` chooses them."""
+    chosen = choose_of_phases(tables, top, plan, read)
+    return [read(folder.record(row.trial)) for folder, row in chosen]
 
 
 def _space(contents: Iterable[Mapping[str, Any]]) -> list[Parameter]:
@@ -194,8 +225,12 @@ def plan_rerun(
     own: Collection[str] = (),
     distinct: float | None = None,
     space: Iterable[Mapping[str, Any]] = (),
+    resume: bool = False,
+    resumed: Sequence[Outcome] = (),
 ) -> list[Trial]:
     """Fill the slots of a rerun: each of the best configurations with each seed, from scratch.
+
+    Or each continues the run of its best trial, with the seed of that.
 
     Warns if they are nearly one configuration and were not chosen to be apart.
 
@@ -209,12 +244,14 @@ def plan_rerun(
         own: Names of user-defined hyperparameters, exempt from the spelling check.
         distinct: How far apart the best configurations were chosen to be, if they were.
         space: What they were searched in, as `Parameter.content`.
+        resume: Whether runs are continued.
+        resumed: Of each of the best configurations, the trial whose run is continued.
 
     Returns:
         One trial per slot; slots beyond the list are empty, with the reason.
 
     Raises:
-        ConfigError: A configuration has invalid values.
+        ConfigError: A configuration has invalid values, or does not continue its run.
     """
     schema = system_of(config).schema
     best = read_best_configs(best_file, schema, own)
@@ -228,11 +265,14 @@ def plan_rerun(
             planned.append(Trial(study, phase, name, empty=reason))
             continue
         values = {path: overrides.get(path, value) for path, value in best[index].items()}
-        assignments = {**values, SEED: seeds[seed]}
+        last: dict[str, Any] = {SEED: seeds[seed]}
         full = config
         try:
-            for layer in (best[index], overrides, {SEED: seeds[seed]}):
+            for layer in (best[index], overrides, last):
                 full = compose.assign(full, layer)
+            if resume:
+                last = _continued(full, resumed[index])
+                full = compose.assign(full, last)
         except PathError as error:
             problems.append(Problem(str(best_file), error.path, None, error.hint))
             continue
@@ -240,6 +280,7 @@ def plan_rerun(
         composed = Composed(full, origins)
         checked, wrong = compose.validate(composed, str(best_file), schema)
         problems += compose.check_spelling(composed, str(best_file), schema, own) + wrong
+        assignments = {**values, **last}
         planned.append(Trial(study, phase, name, config=checked, assignments=assignments))
     if problems:
         raise ConfigError({str(problem): problem for problem in problems}.values())
@@ -248,3 +289,20 @@ def plan_rerun(
     if crowded is not None:
         log.warning("%s/%s: %s", study, phase, crowded)
     return planned
+
+
+def _continued(config: dict[str, Any], outcome: Outcome) -> dict[str, Any]:
+    """Return what is set to continue a run: path -> value.
+
+    With the settings of the run itself that is its seed: the store continues it. With others, as
+    more steps, another run takes over its checkpoint.
+
+    Args:
+        config: Of the rerun, with its own seed.
+        outcome: The trial whose run it is.
+    """
+    before, record = outcome.trial.config, outcome.record
+    seed = {SEED: before["training"]["seed"]}
+    if canonical_json(compose.assign(config, seed)) == canonical_json(before):
+        return seed
+    return {**seed, CHECKPOINT: f"{record.run_id}/{record.step}", RESUME: True}

@@ -28,7 +28,7 @@ from resweep.ranking.fine_tuning import (
 from resweep.ranking.score_row import best_trials
 from resweep.ranking.score_table import read_ranking
 from resweep.ranking.scores import check_rankable, rank_trials
-from resweep.ranking.selection import best_of_phases_text, plan_rerun
+from resweep.ranking.selection import best_of_phases_text, plan_rerun, runs_to_continue
 from resweep.ranking.trial_result import SEED, read_result
 from resweep.search.observe import histories
 from resweep.search.promote import promote, rung_plan_from
@@ -41,7 +41,7 @@ from resweep.study.study import Phase, Study
 from resweep.systems.registry import system_of
 from resweep.trials.best_configs import read_best_configs
 from resweep.trials.record import read_record
-from resweep.trials.trial import Trial, read_trial
+from resweep.trials.trial import Outcome, Trial, read_trial
 
 STARTS = "starts"  # what rounds of a fine-tuning are filled from
 
@@ -85,12 +85,14 @@ class Unchanged:
         plan: Any = {} if fill.plan is None else json.loads(fill.plan)
         if fill.script == "plan_rerun.py":
             (best,) = (fill.inputs if "best" in fill.inputs else fill.outputs)["best"]
+            resumed: list[Outcome] = []
             if "scores" in fill.inputs:
-                top = len(files) // len(plan["seeds"])
-                text = best_of_phases_text(fill.inputs["scores"], top, plan, self._reader.read)
-                if best.read_text() != text:
+                of = (fill.inputs["scores"], len(files) // len(plan["seeds"]), plan)
+                if best.read_text() != best_of_phases_text(*of, self._reader.read):
                     return None
-            return plan_rerun(best, [path.stem for path in files], **plan)
+                if plan.get("resume"):
+                    resumed = runs_to_continue(*of, self._reader.read)
+            return plan_rerun(best, [path.stem for path in files], resumed=resumed, **plan)
         if fill.script == "plan_finetune.py":
             starts = choose_starts(fill.inputs["scores"], plan, self._layout, self._reader.read)
             return plan_trials([path.stem for path in files], plan, starts)

@@ -113,7 +113,7 @@ def _advance(
     if known and run.has_wanted(ends.until, goal):
         return recorder.replay(ends.until, ends.stop)
     start = choose_start(run, goal, ends.until)
-    if start.checkpoint is None or goal.system.rereads_weights(goal.config):
+    if start.begins or goal.system.rereads_weights(goal.config):
         require_parent(goal.system, goal.config)
         warning = goal.system.compare_weights(goal.config, goal.data)
         if warning is not None:

@@ -143,6 +143,12 @@ def set_aside_unlisted(folder: Path) -> None:
             set_aside(place, f"{error.path.name} {error.what}")
 
 
+def step_of(name: str) -> int | None:
+    """Return the step of a checkpoint folder by its name; None for another one."""
+    found = _NAME.fullmatch(name)
+    return None if found is None else int(found[1])
+
+
 def steps_of(folder: Path) -> list[int]:
     """Steps of all checkpoint folders in `folder`, in ascending order."""
     found = (_NAME.fullmatch(child.name) for child in _children(folder) if child.is_dir())

@@ -16,7 +16,7 @@ from resweep.config.schema import SYSTEM, Schema, is_always_in_identity, is_in_i
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, Problem
 from resweep.paths import Layout
-from resweep.store.parent import find_parent, note_parent
+from resweep.store.parent import find_parent, note_parent, resumed_step
 from resweep.systems.registry import is_system, system_of
 from resweep.systems.system import DEFAULT
 from resweep.training.schedule import resolve_warmup
@@ -70,6 +70,10 @@ def resolve(config: Mapping[str, Any], data: Prepared, layout: Layout = RESULTS)
     steps, share = training["warmup_steps"], training["pct_warmup"]
     training["warmup_steps"] = resolve_warmup(steps, share, training["max_steps"])
     training["pct_warmup"] = None
+    step = resumed_step(resolved)
+    if step is not None and step >= training["max_steps"]:
+        hint = f"should be more than {step}, the step that it continues from"
+        raise ConfigError(Problem("trial", "training.max_steps", training["max_steps"], hint))
     return resolved
 
 

@@ -216,6 +216,26 @@ def note_parent(resolved: dict[str, Any], parent: Weights | None) -> None:
         run |= {"checkpoint": str(parent.folder), "weights": parent.digest}
 
 
+def resumed_step(resolved: Mapping[str, Any]) -> int | None:
+    """Return the step at which a run continues another one; None if it starts at step 0.
+
+    Args:
+        resolved: Its configuration, with the folder of its initial weights.
+
+    Raises:
+        ConfigError: They are not a checkpoint of a run of the store.
+    """
+    run = resolved["run"]
+    if not run["resume"]:
+        return None
+    folder = Path(run["checkpoint"])
+    step = checkpoints.step_of((folder.resolve() if folder.is_symlink() else folder).name)
+    if step is None:
+        hint = "continues a run; run.checkpoint should be RUN_ID or RUN_ID/STEP"
+        raise ConfigError(Problem("trial", "run.resume", True, hint))
+    return step
+
+
 def require_parent(system: System, resolved: Mapping[str, Any]) -> None:
     """Refuse to train without the weights to start from, or with others than planned.
 

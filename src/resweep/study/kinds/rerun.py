@@ -38,6 +38,8 @@ from resweep.sweep import Parameter
 from resweep.systems.registry import system_of
 from resweep.trials.best_configs import read_best_configs
 
+MAX_STEPS = "training.max_steps"
+
 
 class RerunFile(PhaseFile):
     """A rerun, as written."""
@@ -54,7 +56,11 @@ class RerunFile(PhaseFile):
     seeds: Annotated[list[Seed], Field(min_length=1)] | None = Field(
         None, description="each of them is trained with all seeds; null: training.seed"
     )
-
+    resume: bool | None = Field(
+        None,
+        description="continue the run of each best trial, with its optimizer and seed, from where "
+        "it ended, for more steps; null: false, from scratch",
+    )
     distinct: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,
         description="near-copies are left out: how far a configuration has to be from each better "
@@ -90,6 +96,8 @@ class RerunFile(PhaseFile):
                 hint = f"needs a search space, and {source.name} has none: name sweeps"
                 problems.append(around.problem("distinct", self.distinct, hint))
         problems += check_comparable(sources, around)
+        if self.resume:
+            problems += self._check_resume(sources, around)
         if problems:
             raise ConfigError(problems)
         if len(sources) < len(self.of) or not around.complete:
@@ -108,12 +116,40 @@ class RerunFile(PhaseFile):
             seeds=tuple(seeds),
             distinct=self.distinct,
             space=join_spaces(sources),
+            resume=bool(self.resume),
             **around.common,
         )
         varied = (assigned for source in sources for assigned in source.varied())
         again = ({**assigned, **phase.overrides} for assigned in varied)
         check_logged_by_all(phase.score, phase.config, again, around.study_path)
         return Loaded(phase=phase, warnings=[])
+
+    def _check_resume(self, sources: list[Phase], around: Surroundings) -> list[Problem]:
+        """Refuse what a run that is continued cannot have: another seed, other steps of lines."""
+        problems = []
+        if self.seeds:
+            hint = "a run is continued with its own seed; remove seeds, or resume"
+            problems.append(around.problem("seeds", self.seeds, hint))
+        for source in sources:
+            if source.keep == "none" or (self.distinct is not None and source.keep != "all"):
+                kept = "all" if self.distinct is not None else "best"
+                hint = f"needs the weights of {source.name}; set keep: {kept} there"
+                problems.append(around.problem("resume", True, hint))
+            for name in ("log_steps", "eval_steps"):
+                theirs, ours = (
+                    one["training"][name] if one else None
+                    for one in (source.config, around.complete)
+                )
+                if around.complete and ours != theirs:
+                    hint = f"should be {theirs}, as in {source.name}, whose runs are continued"
+                    problems.append(around.problem(f"set.training.{name}", ours, hint))
+            horizon = around.complete["training"]["max_steps"] if around.complete else None
+            before = source.config["training"]["max_steps"]
+            swept = any(MAX_STEPS in assigned for assigned in source.varied())
+            if horizon is not None and before is not None and horizon <= before and not swept:
+                hint = f"should be more than {before}, where the runs of {source.name} end"
+                problems.append(around.problem(f"set.{MAX_STEPS}", horizon, hint))
+        return problems
 
     def _load_file(self, file: Path, around: Surroundings, problems: list[Problem]) -> Loaded:
         """Load a rerun of a list of best configurations."""
@@ -132,6 +168,9 @@ class RerunFile(PhaseFile):
         if self.distinct is not None:
             hint = f"needs a search space, and {file} has none; remove it"
             problems.append(around.problem("distinct", self.distinct, hint))
+        if self.resume:
+            hint = f"continues runs, and {file} lists settings: name a phase"
+            problems.append(around.problem("resume", True, hint))
         score: PhaseScore | None = None
         try:
             score = choose_metric(around.score, None, around.study_path, around.system)
@@ -198,6 +237,7 @@ class RerunPhase(Phase):
         seeds: Seeds that each of them is trained with.
         distinct: How far apart they have to be, if they have to.
         space: What its sources searched; empty if one of them has no space.
+        resume: Whether it continues the runs of the best trials.
     """
 
     kind: ClassVar[str] = "rerun"
@@ -211,6 +251,7 @@ class RerunPhase(Phase):
     seeds: tuple[int, ...]
     distinct: float | None = None
     space: tuple[Parameter, ...] = ()
+    resume: bool = False
 
     @property
     def trials(self) -> list[str]:
@@ -238,11 +279,14 @@ class RerunPhase(Phase):
     @property
     def _chooses(self) -> bool:
         """Whether its own job chooses its configurations from the rankings of its sources."""
-        return self.file is None and (len(self.sources) > 1 or self.distinct is not None)
+        several = len(self.sources) > 1
+        return self.file is None and (several or self.resume or self.distinct is not None)
 
     @property
     def asks(self) -> Mapping[str, int]:
-        """The best trials of its source, unless its own job chooses them."""
+        """The best trials of its source, unless its own job chooses among results alone."""
+        if self.resume:
+            return dict.fromkeys(self.sources, self.top)
         if self.file is not None or self._chooses:
             return {}
         return {self.sources[0]: self.top}
@@ -255,6 +299,7 @@ class RerunPhase(Phase):
             "top": self.top,
             "seeds": list(self.seeds),
             "distinct": self.distinct,
+            "resume": self.resume,
             "overrides": dict(self.overrides),
         }
 
@@ -306,4 +351,6 @@ class RerunPhase(Phase):
             plan["distinct"] = self.distinct
         if self.space and self.top > 1:  # one configuration has no near-copies
             plan["space"] = [parameter.content for parameter in self.space]
+        if self.resume:
+            plan["resume"] = True
         return plan

@@ -98,6 +98,9 @@ class LanguageSystem(System):
         if config.model.lora_rank is not None and not weights:
             hint = "model.lora_rank needs weights: model.name_or_path or run.checkpoint"
             raise Misfit(hint, "lora_rank", "name_or_path", "checkpoint")
+        if config.model.lora_rank is not None and config.run.resume:
+            hint = "run.resume continues a run with all of its weights, without model.lora_rank"
+            raise Misfit(hint, "lora_rank", "resume")
 
     def unused(self, config: Mapping[str, Any]) -> Collection[str]:
         """Return the paths of fields for other kinds of models."""
