@@ -2,7 +2,6 @@
 
 import csv
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,40 +9,9 @@ import pytest
 
 from resweep import yaml12
 from tests.conftest import Checkout
+from tests.support.all_phases import AFTER, PHASES, make_files, write_study
 
 pytestmark = pytest.mark.xdist_group("all-phases")
-
-SEARCH = {
-    "method": "bayes",
-    "run_cap": 6,
-    "seed": 1,
-    "metric": {"name": "val/loss", "goal": "minimize"},
-    "parameters": {
-        "learning_rate": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1e-2},
-        "n_layer": {"values": [1, 2]},
-    },
-    "early_terminate": {"type": "hyperband", "min_iter": 1, "eta": 2},
-}
-PHASES: dict[str, dict[str, Any]] = {
-    "search": {"kind": "sweep", "sweep": "search", "round_size": 3},
-    "focus": {"kind": "resample", "of": "search", "top": 2, "trials": 2, "adaptive": True},
-    "rerun": {"kind": "rerun", "of": ["search", "focus"], "top": 1, "seeds": [1, 2, 3]},
-    "tune": {
-        "kind": "finetune",
-        "of": "rerun",
-        "base": {"data": "code"},
-        "set": {"training.max_steps": 8},
-        "sweep": "tune",
-    },
-}
-AFTER = {"search": 4, "focus": 3, "rerun": 2, "tune": 1}  # a phase, and those that follow from it
-
-
-def write_study(checkout: Checkout, **changes: Mapping[str, Any]) -> None:
-    """Write the study, with keys of phases changed."""
-    phases = [{"name": name, **keys, **changes.get(name, {})} for name, keys in PHASES.items()]
-    publish = {"configs": True, "models": "best"}
-    checkout.write_study(phases=phases, publish=publish, score={})
 
 
 def records(checkout: Checkout, phase: str) -> dict[str, dict[str, Any]]:
@@ -67,10 +35,7 @@ def scores(checkout: Checkout, phase: str) -> list[dict[str, str]]:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """The study after one call; not to be changed."""
     made = Checkout.new(tmp_path_factory.mktemp("all-phases") / "checkout")
-    made.write("config/sweep/search.yaml", SEARCH)
-    made.write_sweep("tune", learning_rate=[1e-4, 1e-3])
-    made.write("config/data/code.yaml", {"source": "text", "paths": ["src/resweep/training/*.py"]})
-    write_study(made)
+    make_files(made)
     made.snakemake()
     return made
 
