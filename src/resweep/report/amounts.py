@@ -88,7 +88,7 @@ def amounts_of(
     system = system_of(config)
     training = system.training_of(config)
     cost = system.cost(config, data)
-    speed = measured.step_seconds(config, cost.step_flops)
+    seconds = measured.seconds(config, cost.step_flops, steps)
     bounds, disk = cost.bounds, None
     if bounds is not None:
         disk = find_disk_bound(training, bounds, begin, until, policies)
@@ -99,5 +99,5 @@ def amounts_of(
         disk=None if disk is None else disk.training,
         weights=None if disk is None else disk.weights,
         metrics=None if disk is None else disk.metrics,
-        seconds=None if speed is None else steps * speed * training.processes,
+        seconds=None if seconds is None else seconds * training.processes,
     )

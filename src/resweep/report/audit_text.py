@@ -4,12 +4,14 @@ one column for each count and bound that is not zero everywhere; estimates begin
 lines of at most 100 characters: what does not fit goes into a second table below
 """
 
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from resweep.plurals import counted
 from resweep.report.amounts import total
+from resweep.report.nearest import MOST_FIELDS
 from resweep.report.phase_cost import PhaseCost, RuleCost, StudyCost
 from resweep.report.text_table import WIDTH
 from resweep.report.why_trains import Reason
@@ -121,7 +123,10 @@ def _notes(cost: StudyCost) -> Iterator[str]:
         yield "open: decided later, by an earlier phase, round or rung; counted at the most steps"
     if not cost.trains:
         return
-    yield "disk: at most, in the run store, until each phase is ranked; kept: what stays after that"
+    if cost.bound.disk != 0:
+        yield "disk: of runs, at most, until their phase is ranked; kept: what stays after that"
+    if cost.hours == 0:
+        return
     if not cost.measured:
         yield f"~{hours_title(cost)}: {UNKNOWN}, since the store has no runs like these"
         return
@@ -209,11 +214,16 @@ def reason_lines(cost: StudyCost, shorten: bool = True) -> Iterator[str]:
     yield "why they train:"
     groups: dict[tuple[str, str], list[Reason]] = {}
     for reason in cost.reasons:
-        text = reason.text_for_people() if shorten else reason.text_for_people(None)
+        text = reason.text
+        if reason.nearest is not None:
+            text = reason.nearest.fields(MOST_FIELDS if shorten else None)
         groups.setdefault((reason.phase, text), []).append(reason)
     for (phase, text), reasons in groups.items():
         names = ", ".join(reason.trial for reason in reasons)
-        yield f"  {phase}: {names}: {text}"
+        runs = dict.fromkeys(one.nearest.run_id for one in reasons if one.nearest is not None)
+        like = f"like {'run' if len(runs) == 1 else 'runs'} {', '.join(runs)}, but " if runs else ""
+        line = f"{phase}: {names}: {like}{text}"
+        yield from textwrap.wrap(line, WIDTH, initial_indent="  ", subsequent_indent="    ")
     left = sum(one.trainings for one in cost.phases.values()) - len(cost.reasons)
     if left > 0:
         yield f"  ... and {_counted(left, 'more training')}; --why says it of all"

@@ -9,9 +9,9 @@ A build beyond a limit does not start; one that trains nothing always does.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from resweep.errors import ConfigError, DamagedFile, Problem
+from resweep.files import size_of
 from resweep.json_files import read_json
 from resweep.paths import Layout, RunFolder, run_of_link
 from resweep.report.audit import audit
@@ -86,7 +86,7 @@ def _limits(cost: StudyCost, layout: Layout) -> Iterator[Limit]:
         yield Limit(
             key="disk_gb",
             limit=budget.disk_gb,
-            spent=sum(map(_size_of, _runs_of(cost.study, layout))) / GB,
+            spent=sum(size_of(run.path) for run in _runs_of(cost.study, layout)) / GB,
             more=None if disk is None else disk / GB,
             rests_on="at most" if disk is not None else "its models have to be built to know",
             unit="GB",
@@ -154,8 +154,3 @@ def _spent(folder: RunFolder) -> float:
         return spent_seconds(read_json(folder.state, ""))
     except (OSError, DamagedFile, LookupError, TypeError, ValueError):
         return 0.0
-
-
-def _size_of(folder: RunFolder) -> int:
-    """Return the bytes of a run's files."""
-    return sum(file.lstat().st_size for file in Path(folder.path).rglob("*") if file.is_file())

@@ -33,14 +33,12 @@ class Nearest:
     step: int
     differs: tuple[tuple[str, Any, Any], ...]
 
-    def text(self, most: int | None = MOST_FIELDS) -> str:
-        """Return a line of it, for people: at most so many fields."""
+    def fields(self, most: int | None = MOST_FIELDS) -> str:
+        """Return what differs, for people, at most so many fields: `training.seed 2 (not 1)`."""
         shown = self.differs[:most]
-        fields = ", ".join(
-            f"{path} {_shown(own)} (it has {_shown(its)})" for path, own, its in shown
-        )
+        named = ", ".join(f"{path} {_shown(own)} (not {_shown(its)})" for path, own, its in shown)
         more = len(self.differs) - len(shown)
-        return f"nearest run {self.run_id}: {fields}" + (f" and {more} more" if more else "")
+        return named + (f" and {more} more" if more else "")
 
 
 class StoredIdentities:

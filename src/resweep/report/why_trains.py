@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from resweep.errors import DamagedFile
-from resweep.report.nearest import MOST_FIELDS, Nearest, StoredIdentities
+from resweep.report.nearest import Nearest, StoredIdentities
 from resweep.store.answer import ToTrain, Unknown
 from resweep.trials.trial import Trial
 
@@ -22,10 +22,6 @@ class Reason:
     trial: str
     text: str
     nearest: Nearest | None = None
-
-    def text_for_people(self, most: int | None = MOST_FIELDS) -> str:
-        """Return the reason, with at most so many of the fields that differ."""
-        return self.text if self.nearest is None else self.nearest.text(most)
 
 
 def why_trains(trial: Trial, found: ToTrain | Unknown, stored: StoredIdentities) -> Reason:
@@ -49,6 +45,8 @@ def _state_text(found: ToTrain) -> str:
     except DamagedFile as error:
         return f"run {run.run_id}: {error.path.name} {error.what}"
     if step >= goal.until:
-        lacks = "its weights" if goal.weights else "its gradients, or sound files,"
-        return f"run {run.run_id} lacks {lacks} at step {goal.until}"
+        lacks = "its record"
+        if not run.has_wanted(goal.until, goal):
+            lacks = "its weights" if goal.weights else "its gradients"
+        return f"run {run.run_id} is at step {step}, but lacks {lacks} of step {goal.until}"
     return f"run {run.run_id} is at step {step} of {goal.until}" if step else ""

@@ -85,16 +85,15 @@ def _size_of_hf(model: Model, vocab_size: int) -> _Size | None:
         return None  # the family's own defaults
     layers, width, _ = shape_of(model)
     heads = max(width, (given.get("num_attention_heads") or 0) * (given.get("head_dim") or 0))
+    vectors = layers * VECTORS * heads + 2 * width
+    used = count_parameters(model, vocab_size) + layers * 4 * (heads - width) * width + vectors
     positions = max(given.get("n_positions") or 1024, model.context_length)
-    floats = (
-        count_parameters(model, vocab_size)
-        + layers * (4 * (heads - width) * width + VECTORS * heads)
-        + 2 * width
-        + (positions * width if family == "gpt2" else 0)
-    )
+    floats = used + (positions * width if family == "gpt2" else 0)
+    if not given.get("tie_word_embeddings", False):
+        used -= vocab_size * width  # counted twice, and only one of them is multiplied
     return _Size(
         stored=floats,
         trained=floats,
         tensors=OF_LAYER * layers + OUTSIDE,
-        token_flops=6 * floats + 12 * layers * heads * model.context_length,
+        token_flops=6 * used + 12 * layers * heads * model.context_length,
     )
