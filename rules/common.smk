@@ -26,7 +26,6 @@ from resweep.jobs.options import JobOptions
 from resweep.jobs.resources import JobNeeds, scheduler_resources
 from resweep.machine.programs import running_in
 from resweep.paths import Layout
-from resweep.report.budget import check_budget
 from resweep.report.equal_trials import equal_trials_lines
 from resweep.study import files
 from resweep.study.begin_build import begin_build
@@ -196,8 +195,12 @@ def pack_path(phase, stage, pack):
 def begin():
     """Take the studies for this call; only known to build once the graph is made."""
     try:
-        for study in STUDIES:
-            check_budget(study, LAYOUT)
+        if any(study.budget.has_limits for study in STUDIES):
+            # Only where it is needed: it imports what an audit does.
+            from resweep.report.budget import check_budget
+
+            for study in STUDIES:
+                check_budget(study, LAYOUT)
         begin_build(LAYOUT, [study.name for study in STUDIES])
         for study in STUDIES:
             move_removed(LAYOUT, study)
