@@ -34,9 +34,12 @@ from resweep.study.find import load_studies
 from resweep.study.lost import find_lost
 from resweep.study.removed import delete_old_packs, move_removed
 from resweep.study.rule_names import packs_meant
+from resweep.study.stage_targets import stage_targets
 from resweep.study.targets import targets
+from resweep.study.unknown_target import unknown_target
 from resweep.systems.registry import system_file
 from resweep.trials.pack import write_pack
+from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 from snakemake.io import contains_wildcard
 from snakemake.utils import update_config
@@ -130,6 +133,14 @@ if workflow.is_main_process:
     _given = [*sys.argv, *_set.overwrite_resources, *_set.overwrite_threads]
     for _line in packs_meant(_given, [train_rule(*of) for of in PACKS]):
         print(f"warning: {_line}", file=sys.stderr)
+
+
+def targets_given():
+    """What this call asks for by name; nothing in jobs. Snakemake itself says it later."""
+    words = [word for word in sys.argv[1:] if not word.startswith("-") and "=" not in word]
+    if not words or not workflow.is_main_process:
+        return []
+    return get_argument_parser().parse_known_args(sys.argv[1:])[0].targets
 
 
 @functools.cache
