@@ -24,6 +24,6 @@ include: "rules/targets.smk"
 
 
 rule all:
-    default_target: True
+    default_target: not IS_MODULE
     input:
         TARGETS,
