@@ -16,8 +16,8 @@ from resweep.command_help import HelpFormatter
 from resweep.command_line import file_path
 from resweep.errors import run_command
 
-COPIES = ("config", "profiles")
-LINKS = ("Snakefile", "rules", "workflow", "envs")
+COPIES = ("config", "profiles", ".vscode")
+LINKS = ("Snakefile", "rules", "workflow", "envs", "schemas")
 IGNORED = "/results/\n/logs/\n/.snakemake/\n/wandb/\n"
 
 
