@@ -131,7 +131,7 @@ GOOD_SWEEPS = [
 ]
 BAD_SWEEPS = [
     "name: x",
-    "method: gird",
+    "method: grids",
     "{method: grid, sampler: sobol}",
     "{method: bayes, run_cap: 4, sampler: sobol}",
     "{strategy: random}",
@@ -144,7 +144,7 @@ BAD_SWEEPS = [
     "{method: grid, parameters: {lr: {vlaues: [1]}}}",
     "{method: grid, parameters: {'l r': {value: 1}}}",
     "{method: random, run_cap: 4, parameters: {lr: {min: 1}}}",
-    "{method: random, run_cap: 4, parameters: {lr: {distribution: unifrom, min: 1, max: 2}}}",
+    "{method: random, run_cap: 4, parameters: {lr: {distribution: uniformly, min: 1, max: 2}}}",
     "{method: random, run_cap: 4, parameters: {lr: {distribution: uniform, min: 1}}}",
     "{method: random, run_cap: 4, parameters: {lr: {distribution: normal, min: 1}}}",
     "{method: random, run_cap: 4, parameters: {lr: {min: a, max: 2}}}",
