@@ -124,6 +124,11 @@ class Held:
         """The pairs that have a value."""
         return [pair for pair in self.pairs if pair.value is not None]
 
+    @property
+    def is_of_one(self) -> bool:
+        """Whether several come from one configuration, as fine-tunings of one run: no order."""
+        return len({(pair.source, pair.source_trial) for pair in self.pairs}) == 1 < len(self.pairs)
+
 
 def compare_rankings(
     sources: Sequence[Ranked], again: Ranked, overridden: Collection[str] = ()

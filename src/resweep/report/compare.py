@@ -84,7 +84,8 @@ def held_lines(held: Held, rerun: PhaseResults) -> list[str]:
     """Return sentences on how the order held, and on the winner's curse; none without pairs."""
     if not held.pairs:
         return []
-    return [_order_line(held, rerun), *_curse_lines(held, rerun), *_same_run_lines(held)]
+    order = [] if held.is_of_one else [_order_line(held, rerun)]
+    return [*order, *_curse_lines(held, rerun), *_same_run_lines(held)]
 
 
 def _order_line(held: Held, rerun: PhaseResults) -> str:

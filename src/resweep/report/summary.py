@@ -137,7 +137,11 @@ def _reason_lines(phase: PhaseResults) -> Iterator[str]:
 
 def _rerun_lines(results: StudyResults, rerun: PhaseResults) -> Iterator[str]:
     held = compare_rerun(results, rerun)
-    for pair in held.pairs:
+    if held.is_of_one:
+        first = held.pairs[0]
+        value = f"{first.source_value:.4f} in {first.source}"
+        yield from _wrapped(f"all come from {first.source} trial {first.source_trial}: {value}")
+    for pair in () if held.is_of_one else held.pairs:
         final = spread_text(pair.value, pair.spread) or pair.lost
         yield from _wrapped(
             f"{pair.source} trial {pair.source_trial}: {pair.source_value:.4f} in {pair.source}, "

@@ -12,7 +12,7 @@ from resweep.report.report import render_report
 from resweep.report.results import StudyResults, read_study
 from resweep.report.summary import summarize
 from resweep.sweep import Parameter
-from tests.support.study import RATE, SEED, Made, make_study
+from tests.support.study import RATE, SEED, Made, make_study, run_id
 from tests.support.tiny import LANGUAGE
 
 RATES = (1e-3, 2e-3, 4e-3)
@@ -149,3 +149,12 @@ def test_a_rerun_of_near_copies_is_warned_of(width, changes, warned, tmp_path: P
     file.write_text(yaml12.dump(described))
     for text in both(layout):
         assert ("distinct: 0.05" in text) == warned
+
+
+def test_fine_tunings_of_one_run_are_listed_once(tmp_path: Path) -> None:
+    run = f"{run_id(make_study(tmp_path / 'before', sweep=SWEEP), 'sweep', 's1')}/40"
+    tuned = [Made(f"0{n}", {"run.checkpoint": run, RATE: n / 100}, 2 + n / 10) for n in (1, 2)]
+    layout = make_study(tmp_path / "after", sweep=SWEEP, rerun=tuned)
+    assert not any(line.startswith("order") for line in lines_of(layout))
+    summary = both(layout)[0]
+    assert summary.count("sweep trial s1") == 1 and "2.1000 in sweep" in summary
