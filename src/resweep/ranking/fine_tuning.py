@@ -26,7 +26,7 @@ from resweep.files import write_atomically
 from resweep.paths import Layout, PhaseFolder
 from resweep.plurals import counted
 from resweep.ranking.best_of_phases import choose_best
-from resweep.ranking.keep import weights_command
+from resweep.ranking.lost_weights import Lost, refuse_lost
 from resweep.ranking.score_row import final_text
 from resweep.ranking.trial_result import SEED
 from resweep.search.rounds import RoundPlan
@@ -107,8 +107,14 @@ def find_starts(
         DataError: Its data cannot be prepared.
     """
     starts = choose_starts(tables, plan, layout, read)
+    lost = []
     for start in starts:
-        _check(start, plan, layout)
+        try:
+            _check(start, plan, layout)
+        except StoreError as error:
+            folder = layout.phase(start["study"], start["phase"])
+            lost.append(Lost(folder, start["trial"], error))
+    refuse_lost(lost)
     return starts
 
 
@@ -163,10 +169,6 @@ def _check(start: Start, plan: FineTuningPlan, layout: Layout) -> None:
     except ConfigError as error:
         hints = [Problem(where, one.key, one.value, one.hint) for one in error.problems]
         raise ConfigError(hints) from None
-    except StoreError as error:
-        folder = layout.phase(start["study"], start["phase"])
-        restore = weights_command(folder, start["trial"])
-        raise StoreError(f"{where}: {error}; to restore them: `{restore}`") from None
     unlike = system.compare_weights(resolved, data)
     if unlike is not None:
         raise ConfigError(Problem(where, "data", None, unlike))
