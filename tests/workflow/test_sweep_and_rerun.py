@@ -73,7 +73,7 @@ def test_an_export_is_analysed(home: Home) -> None:
 
 
 def test_so_is_what_was_trained_here(home: Home) -> None:
-    home.shell(
+    shown = home.shell(
         "python analysis/sweep_analysis.py --study lr-warmup --top-k 2 --early-max-step 4 "
         "--output-yaml own.yaml --output-csv own.csv"
     )
@@ -83,6 +83,7 @@ def test_so_is_what_was_trained_here(home: Home) -> None:
     trial = scores.split(",")[1]
     row = (home.path / "own.csv").read_text().splitlines()[1]
     assert row.startswith(f"1,{trial},")
+    assert trial in shown.split()
 
 
 def test_the_best_are_trained_from_scratch_and_their_configurations_saved(home: Home) -> None:
