@@ -227,14 +227,3 @@ def test_a_fine_tuning_is_compared_with_the_run_that_it_starts_from():
     ]
     held = compare_rankings([sweep(3.0, 3.1)], of("finetune", tuned))
     assert values_of(held) == [("s1", 1, 2, 2.2), ("s2", 2, 1, 2.0)]
-    assert not held.is_of_one
-
-
-@pytest.mark.parametrize(("rates", "is_of_one"), [((1,), False), ((1, 2), True)])
-def test_fine_tunings_of_one_run_have_no_order_between_their_sources(rates, is_of_one):
-    tuned = [
-        result(f"f{n}", 2.0 + n, run__checkpoint="runs2/100", training__learning_rate=n)
-        for n in rates
-    ]
-    held = compare_rankings([sweep(3.0, 3.1)], of("finetune", tuned))
-    assert {pair.source_trial for pair in held.pairs} == {"s2"} and held.is_of_one == is_of_one
