@@ -8,7 +8,7 @@ model and its tokens are taken; everything else is what the fine-tuning says its
 """
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -147,17 +147,38 @@ def choose_starts(
     configs = [
         _fitted(folder, read(folder.record(row.trial)), plan, layout) for folder, row in rows
     ]
-    changed = [path for config in configs for path in _changed(plan["fitted"], config)]
+    changed = _changed_by_any(plan["fitted"], configs)
     return [
         Start(
             study=folder.path.parent.name,
             phase=folder.path.name,
             trial=row.trial,
             final=final_text(row),
-            assignments={path: find(config, path) for path in dict.fromkeys(changed)},
+            assignments={path: find(config, path) for path in changed},
         )
         for (folder, row), config in zip(rows, configs, strict=True)
     ]
+
+
+def _changed_by_any(before: Mapping[str, Any], configs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the paths whose values are not the same in all; each configuration has all of them.
+
+    A mapping whose keys only some of them have is one value.
+    """
+    configs = list(configs)
+    found = dict.fromkeys(path for config in configs for path in _changed(before, config))
+    whole: dict[str, None] = {}
+    for path in found:
+        while "." in path and any(not _has(config, path) for config in configs):
+            path = path.rpartition(".")[0]
+        whole[path] = None
+    return [path for path in whole if not any(path.startswith(f"{one}.") for one in whole)]
+
+
+def _has(config: Mapping[str, Any], path: str) -> bool:
+    parent, _, key = path.rpartition(".")
+    place = find(config, parent)
+    return isinstance(place, Mapping) and key in place
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
