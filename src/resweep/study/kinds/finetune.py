@@ -8,7 +8,7 @@ the beginning, with what the phase itself says of them. In between, it is a swee
 """
 
 import copy
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -40,6 +40,7 @@ from resweep.study.phase_file import Loaded, Names, Surroundings
 from resweep.study.study import Phase, is_made_here
 from resweep.systems.system import CHECKPOINT, SHARED
 
+RESUME = "run.resume"
 RESULTS = Layout()
 
 
@@ -84,6 +85,9 @@ class FinetuneFile(SweepKeys):
         if CHECKPOINT in around.overrides:
             hint = "is that of the run that is fine-tuned; remove it"
             problems.append(around.problem(f"set.{CHECKPOINT}", None, hint))
+        if around.overrides.get(RESUME):
+            hint = "a fine-tuning begins at step 0; to continue runs, use a rerun with resume: true"
+            problems.append(around.problem(f"set.{RESUME}", True, hint))
         loaded = None
         try:
             loaded = self._load_points(around)
@@ -100,6 +104,7 @@ class FinetuneFile(SweepKeys):
         assert isinstance(phase, SweepPhase), "both ways to load points give one"
         constants = dict(leaves(loaded.layer.content)) if loaded.layer is not None else {}
         given = sorted({*around.given, *constants, *(p.name for p in phase.space)})
+        _check_fixed(phase, sources[0], given, around)
         fitted, is_known, warnings = _fit(
             phase.config, sources[0], given, self.forgetting is not False, around
         )
@@ -164,6 +169,27 @@ def _check_sources(sources: list[Phase], around: Surroundings) -> list[Problem]:
     return [*lacking, *check_comparable(sources, around)]
 
 
+def _check_fixed(phase: SweepPhase, source: Phase, given: list[str], around: Surroundings) -> None:
+    """Refuse what a phase sets, in all trials, that no run of its source can have.
+
+    Raises:
+        ConfigError: Names all of it.
+    """
+    fixed = {*given}.difference(*source.possible(), *phase.varied())
+    misfits = around.system.run_misfits(phase.config, source.config, fixed)
+    problems = _placed(misfits, around)
+    if problems:
+        raise ConfigError(problems)
+
+
+def _placed(problems: Iterable[Problem], around: Surroundings) -> list[Problem]:
+    """Return problems of a configuration as those of the phase in the study's file."""
+    return [
+        Problem(around.study_path, f"{around.where}.{one.key}", one.value, one.hint)
+        for one in problems
+    ]
+
+
 def _fit(
     config: dict[str, Any], source: Phase, given: list[str], forgetting: bool, around: Surroundings
 ) -> tuple[dict[str, Any], bool, list[str]]:
@@ -183,10 +209,7 @@ def _fit(
             fitted, source.config, given=given, data=folder, forgetting=forgetting
         )
     except ConfigError as error:
-        raise ConfigError(
-            Problem(around.study_path, f"{around.where}.{one.key}", one.value, one.hint)
-            for one in error.problems
-        ) from None
+        raise ConfigError(_placed(error.problems, around)) from None
     swept = any(path.startswith("data.") for assigned in source.varied() for path in assigned)
     if swept or is_made_here(system, fitted["data"]):  # nothing else looks before the job
         try:
