@@ -345,12 +345,12 @@ class System(ABC):
     def run_misfits(
         self, config: Mapping[str, Any], trained: Mapping[str, Any], given: Collection[str]
     ) -> Iterable[Problem]:
-        """Return what a fine-tuning sets that no weights of such a run can fit.
+        """Return what a phase sets that no weights of an earlier one can fit.
 
         Args:
-            config: Of the fine-tuning, complete.
-            trained: Of runs that it may start from, complete.
-            given: Paths that the fine-tuning sets itself, with one value in all its trials.
+            config: Of the phase that starts from weights, complete.
+            trained: Of the runs that have them, complete.
+            given: Paths that the phase sets itself, and that neither of the two varies.
         """
         return ()
 

@@ -8,7 +8,7 @@ the beginning, with what the phase itself says of them. In between, it is a swee
 """
 
 import copy
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -32,6 +32,8 @@ from resweep.study.kinds.sources import (
     check_names,
     check_seeds,
     check_top,
+    check_weights,
+    placed,
 )
 from resweep.study.kinds.sweep import SweepKeys
 from resweep.study.kinds.sweep_phase import SweepPhase
@@ -104,7 +106,10 @@ class FinetuneFile(SweepKeys):
         assert isinstance(phase, SweepPhase), "both ways to load points give one"
         constants = dict(leaves(loaded.layer.content)) if loaded.layer is not None else {}
         given = sorted({*around.given, *constants, *(p.name for p in phase.space)})
-        _check_fixed(phase, sources[0], given, around)
+        varied = {path for assigned in phase.varied() for path in assigned}
+        misfits = check_weights(phase.config, sources[0], {*given} - varied, around)
+        if misfits:
+            raise ConfigError(misfits)
         fitted, is_known, warnings = _fit(
             phase.config, sources[0], given, self.forgetting is not False, around
         )
@@ -169,27 +174,6 @@ def _check_sources(sources: list[Phase], around: Surroundings) -> list[Problem]:
     return [*lacking, *check_comparable(sources, around)]
 
 
-def _check_fixed(phase: SweepPhase, source: Phase, given: list[str], around: Surroundings) -> None:
-    """Refuse what a phase sets, in all trials, that no run of its source can have.
-
-    Raises:
-        ConfigError: Names all of it.
-    """
-    fixed = {*given}.difference(*source.possible(), *phase.varied())
-    misfits = around.system.run_misfits(phase.config, source.config, fixed)
-    problems = _placed(misfits, around)
-    if problems:
-        raise ConfigError(problems)
-
-
-def _placed(problems: Iterable[Problem], around: Surroundings) -> list[Problem]:
-    """Return problems of a configuration as those of the phase in the study's file."""
-    return [
-        Problem(around.study_path, f"{around.where}.{one.key}", one.value, one.hint)
-        for one in problems
-    ]
-
-
 def _fit(
     config: dict[str, Any], source: Phase, given: list[str], forgetting: bool, around: Surroundings
 ) -> tuple[dict[str, Any], bool, list[str]]:
@@ -209,7 +193,7 @@ def _fit(
             fitted, source.config, given=given, data=folder, forgetting=forgetting
         )
     except ConfigError as error:
-        raise ConfigError(_placed(error.problems, around)) from None
+        raise ConfigError(placed(error.problems, around)) from None
     swept = any(path.startswith("data.") for assigned in source.varied() for path in assigned)
     if swept or is_made_here(system, fitted["data"]):  # nothing else looks before the job
         try:

@@ -28,6 +28,7 @@ from resweep.study.kinds.sources import (
     check_names,
     check_seeds,
     check_top,
+    check_weights,
     join_spaces,
     space_of,
 )
@@ -143,6 +144,8 @@ class RerunFile(PhaseFile):
                 if around.complete and ours != theirs:
                     hint = f"should be {theirs}, as in {source.name}, whose runs are continued"
                     problems.append(around.problem(f"set.training.{name}", ours, hint))
+            if around.complete:
+                problems += check_weights(around.complete, source, around.given, around)
             horizon = around.complete["training"]["max_steps"] if around.complete else None
             before = source.config["training"]["max_steps"]
             swept = any(MAX_STEPS in assigned for assigned in source.varied())

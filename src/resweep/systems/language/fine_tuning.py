@@ -17,25 +17,25 @@ def model_misfits(
     """Yield what weights cannot fit, as far as settings say so: the shape of our GPT.
 
     Args:
-        model: The section of the fine-tuning, complete.
-        before: That of the run that it starts from, complete.
-        given: Paths that the fine-tuning sets itself.
+        model: The section of what is trained, complete.
+        before: That of runs that it may start from, complete.
+        given: Paths that are set for it.
     """
     if before["kind"] != "gpt":
         return
     if model["kind"] == "hf":
         kind = model["config"].get("model_type", GPT2)
         if kind != GPT2:
-            hint = f"should be {GPT2}, as in what is fine-tuned; remove it"
+            hint = f"should be {GPT2}, as in the runs whose weights it takes; remove it"
             yield Problem("trial", "model.config.model_type", kind, hint)
         return
     for key in SHAPE:
         if f"model.{key}" in given and model[key] != before[key]:
-            hint = f"should be {before[key]}, as in what is fine-tuned; remove it"
+            hint = f"should be {before[key]}, as in the runs whose weights it takes; remove it"
             yield Problem("trial", f"model.{key}", model[key], hint)
     longest = before["context_length"]
     if "model.context_length" in given and model["context_length"] > longest:
-        hint = f"should be at most {longest}, that of what is fine-tuned"
+        hint = f"should be at most {longest}, that of the runs whose weights it takes"
         yield Problem("trial", "model.context_length", model["context_length"], hint)
 
 

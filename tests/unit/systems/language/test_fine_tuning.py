@@ -130,6 +130,15 @@ def test_too_little_of_it_is_named():
     assert "the first_data split has 64 tokens" in data_error(data.require_tokens, 64)
 
 
+def test_first_data_that_cannot_be_split_is_named(tmp_path):
+    short, new = tmp_path / "short.txt", tmp_path / "new.txt"
+    short.write_text("one document")
+    new.write_text("new text\n" * 200)
+    first = {"source": "text", "paths": [str(short)]}
+    wanted = text_settings(new, split="contiguous", first_data=first)
+    assert data_error(ensure, wanted, Layout(tmp_path)).startswith("data.first_data: ")
+
+
 def run(folder: Path, name: str, before: float, after: float) -> TrainedRun:
     """A fine-tuning of ten steps."""
     (folder / name).mkdir()
