@@ -23,6 +23,7 @@ from resweep.search.stages import numbers
 from resweep.study.files import data_stamps, trial_files
 from resweep.study.fill import Fill
 from resweep.study.kinds.sources import (
+    SEED,
     check_comparable,
     check_listed,
     check_names,
@@ -131,6 +132,10 @@ class RerunFile(PhaseFile):
         if self.seeds:
             hint = "a run is continued with its own seed; remove seeds, or resume"
             problems.append(around.problem("seeds", self.seeds, hint))
+        seed, seeds = around.overrides.get(SEED), {s.config["training"]["seed"] for s in sources}
+        if not self.seeds and seed is not None and seeds != {seed}:
+            hint = "a run is continued with its own seed; remove it, or resume"
+            problems.append(around.problem(f"set.{SEED}", seed, hint))
         for source in sources:
             if source.keep == "none" or (self.distinct is not None and source.keep != "all"):
                 kept = "all" if self.distinct is not None else "best"

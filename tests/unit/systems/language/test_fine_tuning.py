@@ -6,6 +6,7 @@ import pytest
 
 from resweep.errors import ConfigError
 from resweep.paths import Layout
+from resweep.systems.language.corpus import source_files
 from resweep.systems.language.data_section import Data, first_data_from, first_data_of
 from resweep.systems.language.fine_tuning import fit_data
 from resweep.systems.language.forgetting import forgetting_figures, forgetting_lines
@@ -137,6 +138,8 @@ def test_first_data_that_cannot_be_split_is_named(tmp_path):
     first = {"source": "text", "paths": [str(short)]}
     wanted = text_settings(new, split="contiguous", first_data=first)
     assert data_error(ensure, wanted, Layout(tmp_path)).startswith("data.first_data: ")
+    short.unlink()
+    assert data_error(source_files, wanted).startswith("data.first_data: ")
 
 
 def run(folder: Path, name: str, before: float, after: float) -> TrainedRun:
