@@ -46,6 +46,7 @@ GROUPS: dict[str, dict[str, Command]] = {  # by what a user wants
         "forget": Command("forget.py", "remove runs, so that they are trained again"),
         "publish": Command("publish_model.py", "publish the best model"),
         "publish-configs": Command("upload_rerun_configs.py", "publish a folder of configurations"),
+        "publish-study": Command("publish_study.py", "publish its scores, its report or its code"),
         "send": Command("send.py", "send what was published offline"),
         "prepare-data": Command("prepare_data.py", "prepare data, once for equal settings"),
     },

@@ -58,13 +58,13 @@ def test_schemas_are_those_of_the_readers() -> None:
     written = {path.name: path.read_text() for path in (ROOT / "schemas").glob("*.json")}
     made = {name: script.text(schema) for name, schema in script.schemas().items()}
     assert written == made, "python docs/schemas.py"
-    assert set(FOLDERS) == {f"schemas/{name}" for name in made}
+    assert set(FOLDERS) == {f"./schemas/{name}" for name in made}
 
 
 def test_all_that_is_shipped_is_valid() -> None:
     files = shipped()
     assert {schema_of(path) for path, _ in files} >= {
-        f"schemas/{name}.json" for name in ("config", "study", "sweep", "model", "data", "training")
+        f"./schemas/{name}.json" for name in ("config", "study", "sweep", "model", "data", "training")
     }
     for path, text in files:
         name = schema_of(path)
