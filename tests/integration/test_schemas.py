@@ -64,7 +64,8 @@ def test_schemas_are_those_of_the_readers() -> None:
 def test_all_that_is_shipped_is_valid() -> None:
     files = shipped()
     assert {schema_of(path) for path, _ in files} >= {
-        f"./schemas/{name}.json" for name in ("config", "study", "sweep", "model", "data", "training")
+        f"./schemas/{name}.json"
+        for name in ("config", "study", "sweep", "model", "data", "training")
     }
     for path, text in files:
         name = schema_of(path)

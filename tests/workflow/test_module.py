@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Checkout
+from resweep import yaml12
+from tests.conftest import ROOT, Checkout
 
 OUTER = """
 configfile: "settings.yaml"
@@ -73,3 +74,11 @@ def test_wrong_settings_of_a_module(outer: Checkout) -> None:
     (outer.path / "Snakefile").write_text(text)
     ended = outer.snakemake("--dry-run", check=False)
     assert ended.returncode == 1 and "prefix" in ended.stdout
+
+
+def test_the_catalog_is_told_what_is_there() -> None:
+    usage = yaml12.load_mapping(ROOT / ".snakemake-workflow-catalog.yml")["usage"]
+    assert set(usage) == {"mandatory-flags", "software-stack-deployment", "report"}
+    assert usage["software-stack-deployment"]["conda"] and (ROOT / "envs/resweep.yaml").is_file()
+    rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    assert usage["report"] == (" report(" in rules)
