@@ -23,6 +23,7 @@ from resweep.report.measured import Measured
 from resweep.report.nearest import StoredIdentities
 from resweep.report.phase_cost import PhaseCost, RuleCost, StudyCost
 from resweep.report.possible import possible_configs
+from resweep.report.stops import observed_stops
 from resweep.report.unchanged import Unchanged
 from resweep.report.why_trains import Reason, why_trains
 from resweep.search.stages import Stage
@@ -37,11 +38,13 @@ from resweep.study.fill import Fill
 from resweep.study.packs import size_key
 from resweep.study.study import Phase, Study
 from resweep.systems.registry import system_of
+from resweep.systems.stop_rules import stop_rules
 from resweep.trials.record import Status, read_record
 from resweep.trials.trial import Trial
 
 STORED, TO_TRAIN = "stored", "to train"
 MOST_EXPLAINED = 4
+MAX_STEPS = "training.max_steps"
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +93,11 @@ class _Audit:
         )
 
     def _count(self, phase: Phase) -> PhaseCost:
-        cost = PhaseCost(phase=phase, device=self.measured.device_of(phase.config))
+        cost = PhaseCost(
+            phase=phase,
+            device=self.measured.device_of(phase.config),
+            stops=observed_stops(phase, self.layout),
+        )
         states: dict[str, set[str]] = {}
         fills = {
             path: fill
@@ -145,7 +152,6 @@ class _Audit:
         if isinstance(found, Infeasible):
             return Status.INFEASIBLE, _has_status(record, Status.INFEASIBLE)
         if isinstance(found, Served):
-            self._note_stop(found, cost)
             leads = None if found.record is None else found.record.resolve()
             return STORED, record.is_symlink() and record.resolve() == leads
         if self._add_training(trial, found, cost) and self._explains:
@@ -177,18 +183,12 @@ class _Audit:
         cost.add(amounts)
         return True
 
-    def _note_stop(self, found: Served, cost: PhaseCost) -> None:
-        """Note how far a trial with monitors was trained."""
-        if found.goal.rules.on and found.record is not None:
-            step = int(found.record.stem.partition("-")[0])
-            cost.watched.append((min(step, found.goal.until), found.goal.until))
-
     def _add_open(self, cost: PhaseCost, open_at: Mapping[int, int]) -> None:
         """Add the slots that are open at stages of a phase, with the most that they may train."""
         if not open_at:
             return
         phase = cost.phase
-        configs = possible_configs(phase)
+        configs, begin = possible_configs(phase), self._continued_from(phase)
         for position, slots in open_at.items():
             stage = phase.stages[position]
             possible = []
@@ -196,9 +196,23 @@ class _Audit:
                 data = data_store.find(system_of(config), config["data"], self.layout)
                 horizon = system_of(config).steps_of(config, data)
                 steps = phase.steps_at(stage, config, horizon) if horizon else None
-                possible.append(amounts_of(config, data, 0, steps, self.measured))
+                possible.append(amounts_of(config, data, begin, steps, self.measured))
             cost.open_slots += slots
             cost.add(most(possible), slots)
+
+    def _continued_from(self, phase: Phase) -> int:
+        """Return the step from which a phase continues runs of earlier ones at least."""
+        if not phase.settings.get("resume"):
+            return 0
+        of = phase.settings["of"]
+        ends = []
+        for name in [of] if isinstance(of, str) else of:
+            source = self.study.phase(name)
+            if stop_rules(source.config).on:
+                return 0
+            own = source.config["training"]["max_steps"]
+            ends += [assigned.get(MAX_STEPS, own) for assigned in source.possible()]
+        return 0 if None in ends else min(ends)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ MOST_NAMES = 4  # of a rule
 UNKNOWN = "unknown"
 ALWAYS = ("trials", "to train")  # shown even if they are zero
 ROUNDS_UP = 999.5  # to 1000, with three digits
+LEAST_HOURS = 0.001
 PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 
 
@@ -137,7 +138,7 @@ def _notes(cost: StudyCost) -> Iterator[str]:
         share = cost.share(name)
         if share is not None:
             yield f"~ of {name}: its monitors let trials train {share:.0%} of their steps so far"
-        elif one.is_monitored and one.jobs:
+        elif one.monitors.on and one.jobs:
             yield f"~ of {name}: as if none stopped, since no trial with monitors has ended yet"
 
 
@@ -163,6 +164,8 @@ def hours_text(value: float) -> str:
     """Format hours: `1,234`, `12.3`, `0.0042`."""
     if value >= 100:
         return f"{value:,.0f}"
+    if 0 < value < LEAST_HOURS:
+        return f"< {LEAST_HOURS}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2g}"
 
 

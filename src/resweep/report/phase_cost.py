@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from resweep.config.early_stopping_section import EarlyStopping
 from resweep.machine.launch import processes_of_a_node
 from resweep.report.amounts import Amounts, add, total
 from resweep.report.measured import is_cpu
@@ -62,8 +63,8 @@ class PhaseCost:
         bound: What all of this takes at most: open slots count as the largest training that they
             may get, and none stops early.
         largest_weights: Bytes of the checkpoints of its largest training, once it has ended.
-        watched: Of trials in the store with monitors: the step that each reached, and the one that
-            it was to reach.
+        stops: Of its trials so far, if it has monitors: the step that each reached, and the one
+            that it was to reach.
         rules: What each training rule would train.
     """
 
@@ -77,7 +78,7 @@ class PhaseCost:
     trainings: int = 0
     bound: Amounts = field(default_factory=Amounts)
     largest_weights: int | None = 0
-    watched: list[tuple[int, int]] = field(default_factory=list)
+    stops: list[tuple[int, int]] = field(default_factory=list)
     rules: list[RuleCost] = field(default_factory=list)
 
     def add(self, amounts: Amounts, open_slots: int = 0) -> None:
@@ -129,9 +130,9 @@ class PhaseCost:
         return len(phase.trials) if phase.keep == "all" else 0
 
     @property
-    def is_monitored(self) -> bool:
-        """Whether monitors may stop its trials early."""
-        return stop_rules(self.phase.config).on
+    def monitors(self) -> EarlyStopping:
+        """What may stop its trials early."""
+        return stop_rules(self.phase.config).settings
 
     @property
     def on_cpu(self) -> bool:
@@ -186,15 +187,17 @@ class StudyCost:
     def share(self, name: str) -> float | None:
         """Return the share of its steps that a trial of a phase was trained to, with its monitors.
 
-        Of trials of that phase, else of earlier ones; None without monitors, or if none has ended.
+        From trials of that phase, else of earlier ones with the same monitors; None without
+        monitors, or if no trial ended.
         """
-        if not self.phases[name].is_monitored:
+        monitors = self.phases[name].monitors
+        if not monitors.on:
             return None
-        names = list(self.phases)
+        names = [one for one, cost in self.phases.items() if cost.monitors == monitors]
         for of in ([name], names[: names.index(name)]):
-            watched = [pair for one in of for pair in self.phases[one].watched]
-            if watched:
-                return sum(step for step, _ in watched) / sum(until for _, until in watched)
+            stops = [pair for one in of for pair in self.phases[one].stops]
+            if stops:
+                return sum(step for step, _ in stops) / sum(until for _, until in stops)
         return None
 
     def estimated_steps(self, name: str) -> int | None:
