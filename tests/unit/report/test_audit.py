@@ -293,3 +293,18 @@ def test_a_rung_below_a_lost_run_is_open(searched: Layout) -> None:
     shutil.rmtree(searched.run(run_id(searched, "search", first.slots[0])))
     cost = audit(study, searched).phases["search"]
     assert (cost.to_train, cost.open_slots) == (1, len(last.slots))
+
+
+# A rerun that continues runs
+
+
+@pytest.mark.parametrize(("monitors", "steps"), [({}, 40), ({"plateau_patience": 3}, 80)])
+def test_what_continues_trains_the_rest(
+    monitors: dict[str, Any], steps: int, tmp_path: Path
+) -> None:
+    """Monitors may have stopped the earlier run at any step."""
+    more = {f"early_stopping.{name}": value for name, value in monitors.items()}
+    rerun = {"name": "rerun", "kind": "rerun", "of": "sweep", "resume": True}
+    phases = [PHASES[0], rerun | {"set": {"training.max_steps": 80}}]
+    study = load_made(tmp_path, phases=phases, set=SIZES | more)
+    assert audit(study, Layout(tmp_path / "results")).phases["rerun"].steps == steps
