@@ -2,17 +2,17 @@
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
-from pydoc_data import topics
-from typing import Any
 
 import pytest
 import torch
 
 from resweep import yaml12
 from tests.conftest import ROOT, Checkout
+from tests.support.experiments import small_config, small_sweep, write_corpus
 from tests.support.home import Home
 
 pytestmark = pytest.mark.xdist_group("experiment-management")
@@ -21,22 +21,6 @@ SCRIPTS = "straightening_dynamics/train/training_scripts"
 CONFIGS = "straightening_dynamics/train/configs"
 TRAIN = f"bash {SCRIPTS}/train_with_config.sh"
 SWEEP = f"bash {SCRIPTS}/run_sweep.sh"
-MODEL = {"name": "gpt2", "n_layer": 1, "n_head": 2, "n_embd": 16, "context_length": 16}
-TRAINING = {
-    "batch_size": 4, "max_gpu_batch_size": 2, "gradient_accumulation_steps": 2, "seed": 42,
-    "learning_rate": 6e-4, "correct_bias": True, "scheduler": "linear", "warmup_steps": 2,
-    "max_steps": 4, "save_steps": 2, "eval_steps": 2, "eval_sequences": 4, "note": "mine",
-}  # fmt: skip
-
-
-def small_config(**run: Any) -> dict[str, Any]:
-    """Settings like the documented ones, of four steps."""
-    return {
-        "model": MODEL | {"vocab_size": 300},
-        "data": {"dataset_path": "data", "dataset_size": "10M", "bpe_vocab_size": 300},
-        "training": TRAINING,
-        "run": {"name": "small", "init_type": "gaussian", "checkpoint": None, **run},
-    }
 
 
 @pytest.fixture(scope="module")
@@ -44,23 +28,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """The folder of the guide, with text; each test is a step of the guide."""
     made = Checkout.new(tmp_path_factory.mktemp("experiments") / "checkout")
     place = Home.of(made, "experiment-management")
-    documents = [text for _, text in sorted(topics.topics.items())]
-    (place.path / "data/10M").mkdir(parents=True)
-    (place.path / "data/10M/train.txt").write_text("\n\n".join(documents[:20]))
-    (place.path / "data/10M/valid.txt").write_text("\n\n".join(documents[20:30]))
+    write_corpus(place)
     place.write("small.yaml", small_config())
-    place.write(
-        "small_sweep.yaml",
-        {
-            "sweep_name": "init_sweep",
-            "parameters": {
-                "initialization.init_std": {"values": [0.01, 0.02]},
-                "run.init_type": {"values": ["gaussian"]},
-            },
-            "strategy": "grid",
-            "num_runs": 3,
-        },
-    )
+    place.write("small_sweep.yaml", small_sweep())
     return place
 
 
@@ -125,16 +95,19 @@ def test_a_checkpoint_is_started_from_by_its_path(home: Home) -> None:
 def test_the_documented_files_are_planned_and_audited(home: Home) -> None:
     said = home.shell(f"{SWEEP} data.dataset_path=data -- --cores 1 -n")
     assert "12 layers, 12 heads, width 768" in said and "256 sequences of 1024 tokens" in said
-    (study,) = home.path.glob("results/sweeps/*/study.yaml"), None  # the newest is theirs
-    names = [path for path in study[0] if "learning-rate-sweep" in path.read_text()]
-    audited = home.run("python", "workflow/scripts/audit.py", str(names[0])).stdout
-    assert "to train" in audited
-    (line,) = [line for line in audited.splitlines() if line.split()[:2] == ["sweep", "2"]]
+    (study,) = set(re.findall(r"study=(results/sweeps/\w+/study.yaml)", said))
+    audited = home.run("python", "workflow/scripts/audit.py", study).stdout
+    head, counts = (
+        re.split(r"  +", line.strip())
+        for line in audited.splitlines()
+        if line.startswith(("phase", "sweep"))
+    )
+    assert dict(zip(head, counts, strict=True))["to train"] == "2"
 
 
 def test_files_from_elsewhere_and_bad_ones(home: Home, tmp_path: Path) -> None:
     content = small_config()
-    content["training"] = TRAINING | {"corect_bias": True, "scheduler": "cosine"}
+    content["training"] |= {"corect_bias": True, "scheduler": "cosine"}
     (tmp_path / "bad.yaml").write_text(yaml12.dump(content))
     script = home.path / SCRIPTS / "train_with_config.sh"
     refused = home.run("bash", "-c", f"cd {tmp_path} && bash {script} bad.yaml", check=False)
@@ -155,9 +128,10 @@ def test_the_promises_of_gitignore_hold_in_a_clone(home: Home, tmp_path: Path) -
     shutil.copy(home.path / ".gitignore", there)
     assert (there / "saved_models/.gitkeep").is_file() and not (there / "saved_models").is_symlink()
     assert (there / "results/runs").resolve() == (there / "saved_models").resolve()
-    shutil.copytree(
-        home.path / "saved_models", there / "saved_models", dirs_exist_ok=True, symlinks=True
-    )
+    for run in rows(home):
+        shutil.copytree(
+            home.path / "saved_models" / run, there / "saved_models" / run, symlinks=True
+        )
     ignored = (
         "checkpoint_2/model.safetensors", "checkpoint_2/gradients.pt", "final_checkpoint",
         "checkpoint_2/pytorch_model.bin", "weights.h5", "record.json", "train.log",

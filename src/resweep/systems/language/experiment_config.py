@@ -15,7 +15,7 @@ from typing import Any
 
 from resweep import yaml12
 from resweep.canonical import canonical_json
-from resweep.config.compose import resolve_name
+from resweep.config.compose import ALTERNATIVES, resolve_name
 from resweep.config.nesting import PathError, find, leaves, nest, path_fault
 from resweep.config.own_names import is_own, is_taken
 from resweep.config.schema import Schema
@@ -85,7 +85,9 @@ def read_experiment(path: Path, changes: Mapping[str, Any] | None = None) -> Tra
             hint = f"sets {path_of_key}, which is set too; remove one"
             problems.append(Problem(origin, key, value, hint))
         given[path_of_key] = value
-    given |= {_full(key, own): value for key, value in (changes or {}).items()}
+    above = {_full(key, own): value for key, value in (changes or {}).items()}
+    unset = {ALTERNATIVES.get(path) for path, value in above.items() if value is not None}
+    given = {path: value for path, value in given.items() if path not in unset} | above
     problems += _wrong_names(given, origin, own)
     values, keys, wrong = _translate(given, origin)
     problems += wrong

@@ -131,6 +131,11 @@ def test_flat_names_are_those_of_the_sections(corpus: Path) -> None:
     assert config.values["training.learning_rate"] == 1e-3 and config.own == ()
 
 
+def test_a_length_in_steps_replaces_that_of_the_file(corpus: Path) -> None:
+    values = read(corpus, max_steps=5).values
+    assert values["training.max_steps"] == 5 and "training.num_epochs" not in values
+
+
 def test_one_thing_twice_is_refused(corpus: Path, tmp_path: Path) -> None:
     file = tmp_path / "twice.yaml"
     file.write_text(f"learning_rate: 1\ntraining: {{learning_rate: 2}}\ndataset_path: {corpus}\n")
