@@ -86,23 +86,20 @@ def test_a_sweep_is_submitted_as_written(jobs: Jobs) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    ("script", "signal"), [("train_with_config", "USR1"), ("run_sweep", "INT")]
-)
+@pytest.mark.parametrize("script", ["train_with_config", "run_sweep"])
 def test_a_job_before_its_time_limit_saves_and_the_next_one_continues(
-    jobs: Jobs, script: str, signal: str
+    jobs: Jobs, script: str
 ) -> None:
     files = ["small.yaml"] + (["small_sweep.yaml"] if script == "run_sweep" else [])
-    words = [f"{SCRIPTS}/{script}.sh", *files, "training.max_steps=3000", "training.log_steps=1"]
+    words = [f"{SCRIPTS}/{script}.sh", *files, "training.max_steps=2000", "training.log_steps=1"]
     job = jobs.submit(*words, "training.save_steps=1000000", wait=False)
-    assert f"{signal}@120" in (jobs.home.path / f"{SCRIPTS}/{script}.sh").read_text()
 
     def steps() -> int:
         files = jobs.home.path.glob("saved_models/*/metrics.jsonl")
         return max((len(file.read_text().splitlines()) for file in files), default=0)
 
     jobs.wait(lambda: steps() > 20)
-    jobs.slurm("scancel", f"--signal={signal}", "--batch", job)
+    jobs.slurm("scancel", "--signal=USR1", "--batch", job)
     jobs.wait(lambda: "COMPLETING" not in jobs.state(job) and "RUNNING" not in jobs.state(job))
     jobs.submit(*words, "training.save_steps=1000000")
     attempts = [json.loads(file.read_text())["attempts"] for file in jobs.home.records()]
