@@ -81,10 +81,9 @@ def _given(
     problem: Problem, made: SweepStudy, config: Translated, sweep_file: Path | None
 ) -> Problem:
     """Return a problem of the made study as one of the file where it was given."""
-    hint = problem.hint.replace(str(made.folder.draft), config.origin)
+    given = config.of(problem)
+    hint = given.hint.replace(str(made.folder.draft), config.origin)
     if sweep_file is not None:
         hint = hint.replace(str(made.folder.sweep), str(sweep_file))
-    problem = replace(problem, hint=hint)
-    if problem.file == str(made.folder.sweep) and sweep_file is not None:
-        return replace(problem, file=str(sweep_file))
-    return config.of(problem) if problem.file == str(made.folder.draft) else problem
+    places = {str(made.folder.draft): config.origin, str(made.folder.sweep): str(sweep_file)}
+    return replace(given, file=places.get(problem.file, problem.file), hint=hint)

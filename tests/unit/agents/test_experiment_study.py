@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 from resweep.agents.experiment_study import create_experiment
 from resweep.agents.sweep_study import SweepStudy
@@ -62,8 +63,14 @@ def test_errors_name_the_files_and_keys_of_the_user(tmp_path: Path) -> None:
     assert_problem(problems, "training.scheduler", "cosin", file="my.yaml")
     assert_problem(problems, "run.init_type", "uniform", file="my.yaml")
     assert not list(tmp_path.glob("results/sweeps/*/"))
-    swept = SWEEP | {"parameters": {"learning_rate": {"values": [-1, 1]}}}
-    assert_problem(problems_of(create, tmp_path, swept), file="my_sweep.yaml")
+    for name, value, key, words in (
+        ("learning_rate", -1, "training.learning_rate", ()),
+        ("initialization.init_type", "uniform", "run.init_type", ()),
+        ("epochs", 7, "epochs", ("to my.yaml",)),
+    ):
+        swept = SWEEP | {"parameters": {name: {"values": [value, 1]}}}
+        problems = problems_of(create, tmp_path, swept)
+        assert_problem(problems, key, ANY, *words, file="my_sweep.yaml")
 
 
 def test_weights_that_are_not_there_are_an_error(tmp_path: Path) -> None:

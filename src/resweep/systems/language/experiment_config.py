@@ -198,7 +198,7 @@ def _translate(
 ) -> tuple[dict[str, Any], dict[str, str], list[Problem]]:
     """Return the values by path, the keys that they stand for, and what is wrong."""
     values = {key: value for key, value in given.items() if key not in TRANSLATED}
-    keys: dict[str, str] = {}
+    keys = {path: key for key, path in RENAMED.items() if path not in values}
     problems: list[Problem] = []
 
     def put(found: Mapping[str, Any], key: str) -> None:

@@ -69,7 +69,7 @@ def test_splits_in_files_of_their_own_are_taken_as_they_are(tmp_path: Path):
     assert [file.name for file in source_files(made)] == ["test.txt", "train.txt", "valid.txt"]
     alone = {**made, "test_paths": []}
     assert read_splits(alone)["test"] == []
-    missing = {**made, "val_paths": [str(tmp_path / "vaild.txt")]}
+    missing = {**made, "val_paths": [str(tmp_path / "gone.txt")]}
     assert data_error(read_splits, missing).startswith("data.val_paths: ")
     same = {**made, "paths": made["val_paths"]}
     assert data_error(read_splits, same).startswith("data.paths: ")
