@@ -43,13 +43,18 @@ def find_dataset(given: Mapping[str, Any], origin: str) -> dict[str, Any]:
             raise ConfigError(Problem(origin, key, value, f"{others[0]} is given too; remove one"))
         return {}
     if not isinstance(path, str) or not path:
-        hint = "should be the folder of the text" if path is not None else "is missing: the folder"
+        hint = f"{'is missing' if path is None else 'is none'}; it should be the folder of the text"
         raise ConfigError(Problem(origin, DATASET_PATH, path, hint))
     if isinstance(size, bool) or not isinstance(size, str | int | None) or size == "":
         hint = 'should be the name of a folder in dataset_path, as "10M"'
         raise ConfigError(Problem(origin, DATASET_SIZE, size, hint))
     folder = Path(path) if size is None else Path(path) / str(size)
-    return {"data.source": "text", "data.documents": "blank_line"} | _paths(folder, path, origin)
+    try:
+        found = _paths(folder, path, origin)
+    except (OSError, ValueError) as error:  # names that no folder can have, folders that are closed
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(Problem(origin, DATASET_PATH, path, f"cannot be read ({why})")) from None
+    return {"data.source": "text", "data.documents": "blank_line"} | found
 
 
 def _paths(folder: Path, path: str, origin: str) -> dict[str, Any]:
@@ -73,10 +78,9 @@ def _paths(folder: Path, path: str, origin: str) -> dict[str, Any]:
     single = folder if str(folder) == str(Path(path)) else folder.with_name(f"{folder.name}.txt")
     if single.expanduser().is_file():
         return {"data.paths": [str(single)]}
-    hint = (
-        f"has no text; looked in {folder} for train.txt and valid.txt, train/*.txt and "
-        f"valid/*.txt, and *.txt, and for {single}"
-    )
+    hint = f"has no text; looked in {folder} for train.txt, train/*.txt and *.txt"
+    if single != folder:
+        hint += f", and for {single}"
     raise ConfigError(Problem(origin, DATASET_PATH, path, hint))
 
 

@@ -167,7 +167,8 @@ def _wrong_names(given: Mapping[str, Any], origin: str, own: list[str]) -> list[
         return [Problem(origin, error.path, None, error.hint)]
     for key in unknown:
         section = key.partition(".")[0]
-        if schema.is_known(key) or is_taken(key, schema) or is_own(key, own) or section in found:
+        known = schema.is_known(key) or is_taken(key, schema) or is_own(key, own)
+        if known or section in found or path_fault(key) is not None:
             continue
         translated = _translated_meant(key, schema)
         meant = (translated,) if translated else fields_meant(key, schema)

@@ -52,7 +52,7 @@ def test_what_was_looked_for_is_named(tmp_path: Path) -> None:
     problem = problem_of(find, tmp_path)
     folder = tmp_path / "10M"
     assert_problem(
-        problem, "data.dataset_path", str(tmp_path), f"in {folder} ", f"{folder}.txt", "valid.txt"
+        problem, "data.dataset_path", str(tmp_path), f"in {folder} ", f"{folder}.txt", "train.txt"
     )
 
 
@@ -72,6 +72,12 @@ def test_splits_that_do_not_fit_are_refused(
         (tmp_path / "10M" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "10M" / name).write_text(name)
     assert_problem(problem_of(find, tmp_path), "data.dataset_path", str(tmp_path), *words)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b"])
+def test_names_that_no_folder_can_have_are_one_line(tmp_path: Path, name: str) -> None:
+    problem = problem_of(find, tmp_path / name)
+    assert problem.key == "data.dataset_path" and len(str(problem)) < 1000
 
 
 @pytest.mark.parametrize("size", [True, 1.5, ["10M"], ""])
