@@ -41,7 +41,10 @@ def source_files(settings: Mapping[str, Any]) -> list[Path]:
     else:
         texts = [file for split in SPLITS for file in _text_files(settings, split)]
     first = first_data_of(settings)
-    of_first = [] if first is None else source_files(first)
+    try:
+        of_first = [] if first is None else source_files(first)
+    except DataError as error:
+        raise DataError(f"data.first_data: {error}") from None
     return sorted({*texts, *of_first, *tokenizer_sources(settings)})
 
 
