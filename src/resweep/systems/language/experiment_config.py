@@ -126,7 +126,11 @@ def read_sweep_parameters(
         if meant is not None:
             problems.append(Problem(origin, f"parameters.{name}", None, f"did you mean {meant}?"))
         elif key in RENAMED or key not in TRANSLATED:
-            swept[RENAMED.get(key, key)] = entry
+            path = RENAMED.get(key, key)
+            if path in swept:
+                hint = f"sets {path}, which another parameter sets too; remove one"
+                problems.append(Problem(origin, f"parameters.{name}", None, hint))
+            swept[path] = entry
         elif "value" in entry:
             fixed[key] = entry["value"]
         elif isinstance(entry.get("values"), list) and len(entry["values"]) == 1:
@@ -187,10 +191,9 @@ def _translated_meant(key: str, schema: Schema) -> str | None:
     section, _, name = key.rpartition(".")
     for translated in TRANSLATED:
         place, _, short = translated.rpartition(".")
-        if translated == NAME:
-            continue
-        if name == short or (section in (place, "") and nearest(name, [short])):
-            return None if key in schema.fields else translated
+        near = section in (place, "") and nearest(name, [short])
+        if translated != NAME and (name == short or near):
+            return translated
     return None
 
 

@@ -160,5 +160,7 @@ def test_swept_keys_are_translated_fixed_or_refused() -> None:
     for name in ("model.name", "dataset_size", "data.dataset_path", "training.correct_bias"):
         problem = problem_of(read_sweep_parameters, {name: {"values": [1, 2]}}, "sweep.yaml")
         assert_problem(problem, f"parameters.{name}")
+    twice = {"run.init_type": {"values": [1]}, "init_type": {"values": [2]}}
+    assert_problem(problem_of(read_sweep_parameters, twice, "s.yaml"), "parameters.init_type")
     misspelt = problem_of(read_sweep_parameters, {"run.init_typ": {"values": [1, 2]}}, "s.yaml")
     assert_problem(misspelt, "parameters.run.init_typ", None, "run.init_type", file="s.yaml")
