@@ -20,6 +20,7 @@ from resweep.config.section import (
 from resweep.violations import violations
 
 OF_HUB = ReadWith("source", ("hub",))
+AS_PATHS = BeforeValidator(as_tuple, json_schema_input_type=Text | tuple[Text, ...])
 BYTE_TOKENS = 257  # 256 bytes and end-of-text: the smallest vocabulary
 
 # Settings that first_data may have: its text is cut into the tokens of the data beside it.
@@ -50,13 +51,13 @@ class Data(Section):
     )
     paths: Annotated[
         tuple[Text, ...],
-        BeforeValidator(as_tuple),
+        AS_PATHS,
         PATH_ONLY,
         OnlyFor("text", "jsonl", field="source"),
     ] = Field((), description="files or globs, for text and jsonl")
     val_paths: Annotated[
         tuple[Text, ...],
-        BeforeValidator(as_tuple),
+        AS_PATHS,
         AsBefore([]),
         PATH_ONLY,
         OnlyFor("text", "jsonl", field="source"),
@@ -67,7 +68,7 @@ class Data(Section):
     )
     test_paths: Annotated[
         tuple[Text, ...],
-        BeforeValidator(as_tuple),
+        AS_PATHS,
         AsBefore([]),
         PATH_ONLY,
         OnlyFor("text", "jsonl", field="source"),
