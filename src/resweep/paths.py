@@ -337,9 +337,15 @@ class SweepFolder:
 
 @dataclass(frozen=True)
 class Layout:
-    """Paths below one results folder."""
+    """Paths below one results folder.
+
+    Attributes:
+        root: The folder.
+        read_only: Whether who reads it leaves it as it is: nothing is repaired or noted on the way.
+    """
 
     root: Path = Path("results")
+    read_only: bool = False
 
     @property
     def runs_table(self) -> Path:
