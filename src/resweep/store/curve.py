@@ -78,9 +78,7 @@ def record_curve(
     return sound.up_to(up_to)
 
 
-def find_curve_damage(
-    folder: RunFolder, record: Record, training: Mapping[str, Any]
-) -> str | None:
+def find_curve_damage(folder: RunFolder, record: Record, training: Mapping[str, Any]) -> str | None:
     """Return what is wrong with the file itself up to the step of a record, as a predicate.
 
     Copies are not used; nothing after the step is looked at. Arguments of `record_curve`.

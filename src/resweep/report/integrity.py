@@ -1,0 +1,186 @@
+"""Whether the files of a study are what was written: every digest is verified.
+
+    study.yaml, trial files, records, packs, rounds, decisions, rankings  ->  their own checks
+    runs that records link to, older bests, data                          ->  resweep.store.verify
+
+Nothing is believed because it is there, and nothing is changed: each damaged file is a line with
+its fix.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from resweep.canonical import canonical_json
+from resweep.data.description import DESCRIPTION
+from resweep.data.source import data_id
+from resweep.errors import DamagedFile, ResweepError, describe
+from resweep.json_files import read_json
+from resweep.paths import Layout, run_of_link
+from resweep.ranking.keep import weights_command
+from resweep.ranking.score_table import read_ranking
+from resweep.search.promote import check_decisions
+from resweep.store.lasting_claims import claimed_runs
+from resweep.store.outcome import OutcomeReader
+from resweep.store.run import Run
+from resweep.store.verify import PREPARED_AGAIN, verify_data, verify_run
+from resweep.study import files
+from resweep.study.described import FIX, read_described
+from resweep.study.lost import find_lost
+from resweep.study.study import Phase, Study
+from resweep.systems.registry import find_system
+from resweep.trials.decisions import MADE_AGAIN, read_decisions
+from resweep.trials.pack import read_pack
+from resweep.trials.trial import Outcome, read_trial
+
+Say = Callable[[str], None]
+
+
+def find_damage(study: Study, layout: Layout, progress: Say = lambda _: None) -> Iterator[str]:
+    """Yield a line for each damaged file of a study: the file, the damage, the fix.
+
+    Args:
+        study: As it was built.
+        layout: Of the results folder, for reading only.
+        progress: Called with what is verified next.
+    """
+    progress("records")
+    yield from _damage(_verify_described, study, layout)
+    lost = find_lost(layout, study)
+    for record in lost.runs:
+        yield f"{lost.reason(record)}; `snakemake` trains it again"
+    reader = OutcomeReader(layout)
+    for phase in study.phases:
+        yield from _verify_phase(phase, layout, reader)
+    runs = runs_of(study, layout)
+    for number, (run_id, (phase, slot)) in enumerate(sorted(runs.items()), 1):
+        progress(f"run {number} of {len(runs)}: {run_id}")
+        folder = layout.phase(study.name, phase.name)
+        restore = weights_command(folder, slot)
+        rank = f"snakemake --forcerun score_{phase.name} --config study={study.name}"
+        run = Run(layout.run(run_id))
+        yield from _damage(verify_run, run, restore, rank)
+    system = find_system(study.system)
+    folders = data_folders(study, layout)
+    for number, place in enumerate(folders, 1):
+        progress(f"data set {number} of {len(folders)}: {place.name}")
+        yield from _damage(verify_data, system, place)
+        yield from _damage(_verify_stamp, study, place, layout)
+
+
+def runs_of(study: Study, layout: Layout) -> dict[str, tuple[Phase, str]]:
+    """Return the runs that a study has in the store, each with a phase and a slot.
+
+    They are those of its records, at rungs too, and its older bests.
+    """
+    found: dict[str, tuple[Phase, str]] = {}
+    for phase in study.phases:
+        folder = layout.phase(study.name, phase.name)
+        for slot in files.all_slots(phase):
+            run_id = run_of_link(folder.record(slot))
+            if run_id is not None and layout.run(run_id).is_dir():
+                found.setdefault(run_id, (phase, slot))
+    phases = {phase.name: phase for phase in study.phases}
+    for one in claimed_runs(study.name, layout):
+        if one.standing is not None:
+            phase = phases.get(one.standing["phase"], study.phases[-1])
+            found.setdefault(one.run.run_id, (phase, one.standing["trial"]))
+    return found
+
+
+def data_folders(study: Study, layout: Layout) -> list[Path]:
+    """Return the folders of all prepared data of a study, by its settings and its trial files."""
+    settings = study.data_settings()
+    for phase in study.phases:
+        if not all(map(phase.is_known, phase.stages)):
+            folder = layout.phase(study.name, phase.name)
+            for slot in files.all_slots(phase):
+                with suppress(ResweepError, OSError, KeyError):  # named by other checks
+                    settings.append(read_trial(folder.trial(slot)).config["data"])
+    system = find_system(study.system)
+    ids = {data_id(system, one) for one in settings}
+    ids |= {stamp.stem for stamp in layout.study(study.name).data_stamps()}
+    return [layout.data(one) for one in sorted(ids) if layout.data(one).exists()]
+
+
+def _damage(verify: Callable[..., Iterable[DamagedFile]], *of: Any) -> Iterator[str]:
+    """Yield the lines of what a check yields; what it raises is one too."""
+    try:
+        for damage in verify(*of):
+            yield str(damage)
+    except (ResweepError, OSError) as error:
+        yield from _lines(error)
+
+
+def _errors(read: Callable[..., object], *of: Any) -> Iterator[str]:
+    """Yield the lines of the error that reading a file raises; none if it is sound."""
+    try:
+        read(*of)
+    except (ResweepError, OSError) as error:
+        yield from _lines(error)
+
+
+def _lines(error: ResweepError | OSError) -> list[str]:
+    return [describe(error)] if isinstance(error, OSError) else str(error).splitlines()
+
+
+def _verify_described(study: Study, layout: Layout) -> Iterator[DamagedFile]:
+    """Compare study.yaml with the study."""
+    file = layout.study(study.name).described
+    if not file.exists():
+        return
+    found, wanted = read_described(file), json.loads(canonical_json(study.resolved()))
+    for key in dict.fromkeys([*wanted, *found]):
+        if canonical_json(found.get(key)) != canonical_json(wanted.get(key)):
+            what = f"is not the study of {study.origin}: {key} differs"
+            yield DamagedFile(file, what, f"{FIX}; or give --set as when it was built")
+            return
+
+
+def _verify_phase(phase: Phase, layout: Layout, reader: OutcomeReader) -> Iterator[str]:
+    """Verify the files of a phase."""
+    folder = layout.phase(phase.study, phase.name)
+    outcomes: dict[Path, Outcome] = {}
+    for slot in files.all_slots(phase):
+        path = folder.record(slot)
+        if path.exists():
+            try:
+                outcomes[path] = reader.read(path)
+            except (ResweepError, OSError) as error:
+                yield from _lines(error)
+    for file in folder.all_packs():
+        yield from _errors(read_pack, file)
+    for number in sorted({stage.round for stage in phase.stages}):
+        file = folder.round(number)
+        if file.exists():
+            yield from _errors(read_json, file, MADE_AGAIN)
+    for stage in phase.stages:
+        decided = folder.rung_decisions(stage.name)
+        if not stage.last and decided.exists():
+            of_round = files.stage_records(layout, phase, phase.stages_of_round(stage))
+            known = [outcomes[path] for path in of_round if path in outcomes]
+            if len(known) == len(of_round):
+                yield from _errors(_check_rung, decided, known)
+    if folder.scores.exists():
+        yield from _errors(read_ranking, folder.scores, len(phase.trials))
+    if folder.decisions.exists():
+        yield from _errors(read_decisions, [folder.decisions])
+
+
+def _check_rung(decided: Path, outcomes: list[Outcome]) -> None:
+    check_decisions(decided, read_decisions([decided]), outcomes)
+
+
+def _verify_stamp(study: Study, place: Path, layout: Layout) -> Iterator[DamagedFile]:
+    """Compare the study's stamp of data with the data."""
+    stamp = layout.study(study.name).data_stamp(place.name)
+    fix = f"delete it and run snakemake: it is written again; or {PREPARED_AGAIN}"
+    try:
+        noted = read_json(stamp, fix)
+    except FileNotFoundError:
+        return
+    about = read_json(place / DESCRIPTION, fix)
+    if noted.get("digest") != about.get("digest"):
+        yield DamagedFile(stamp, "has another digest than the data", fix)
