@@ -334,6 +334,10 @@ class SweepFolder:
         """Record of a slot: its result."""
         return self.path / RECORDS / f"{slot}.json"
 
+    def all_records(self) -> list[Path]:
+        """Return the existing records."""
+        return sorted(self.path.glob(f"{RECORDS}/**/*.json"))
+
 
 @dataclass(frozen=True)
 class Layout:

@@ -100,6 +100,9 @@ class _PhaseReplay:
 
     def replay(self) -> None:
         """Compare all files that something was decided in."""
+        if not self.folder.scores.exists() and not self.folder.all_records():
+            self.differs.append("was not built: it has no records")
+            return
         self._note(self._known_trials)
         for fill in self.phase.fills(self.layout):
             self.progress(f"{self.phase.name}: {fill.verb} {fill.stage}".rstrip())

@@ -49,6 +49,9 @@ def find_damage(study: Study, layout: Layout, progress: Say = lambda _: None) ->
     progress("records")
     yield from _damage(_verify_described, study, layout)
     lost = find_lost(layout, study)
+    if lost.store_missing is not None:
+        yield lost.store_missing
+        return
     for record in lost.runs:
         yield f"{lost.reason(record)}; `snakemake` trains it again"
     reader = OutcomeReader(layout)

@@ -147,8 +147,3 @@ def verify_data(source: Source, folder: Path) -> Iterator[DamagedFile]:
     if found not in (None, known["digest"]) and "files" not in known:
         what = "its files do not have the digest that data.json notes"
         yield DamagedFile(folder, what, PREPARED_AGAIN)
-
-
-def size_of(folder: Path) -> int:
-    """Return the bytes of all files below a folder; links are not followed."""
-    return sum(file.lstat().st_size for file in folder.rglob("*") if not file.is_dir())
