@@ -8,12 +8,10 @@ Drift is not damage: the results stand for what they were made from.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from resweep.data.description import read_description
-from resweep.data.notes import Note
 from resweep.data.source import is_mounted, source_change
 from resweep.errors import DamagedFile, ResweepError
 from resweep.paths import Layout
@@ -82,11 +80,10 @@ def data_drift(study: Study, folders: list[Path], runs: list[str], layout: Layou
     prepared = set()
     for folder in folders:
         try:
-            known = read_description(system, folder)
+            prepared.add(read_description(system, folder)["digest"])
+            change = source_drift(system, folder)
         except (DamagedFile, OSError):
             continue
-        prepared.add(known["digest"])
-        change = _change(system, known["settings"], known["sources"])
         if change is not None:
             yield f"{folder}: {change}"
     trained: Counter[str] = Counter()
@@ -101,12 +98,21 @@ def data_drift(study: Study, folders: list[Path], runs: list[str], layout: Layou
         yield f"{counted(count, 'run')} trained on data {digest[:12]}, which is not prepared now"
 
 
-def _change(system: System, settings: Mapping[str, Any], sources: Mapping[str, Note]) -> str | None:
-    """Return how sources changed; None if they did not, or are not mounted."""
-    if not sources or not is_mounted(system, settings):
+def source_drift(system: System, folder: Path) -> str | None:
+    """Return how the sources of prepared data changed; None if they did not, or are not mounted.
+
+    Args:
+        system: What prepared it.
+        folder: Where it is.
+
+    Raises:
+        DamagedFile, OSError: Its description cannot be read.
+    """
+    known = read_description(system, folder)
+    if not known["sources"] or not is_mounted(system, known["settings"]):
         return None
     try:
-        change = source_change(system, settings, sources)
+        change = source_change(system, known["settings"], known["sources"])
     except ResweepError as error:
         return str(error)
     if change is None:
