@@ -7,6 +7,9 @@ Nothing is believed because it is there, and nothing is changed: each damaged fi
 its fix.
 """
 
+import csv
+import io
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -19,8 +22,9 @@ from resweep.data.source import data_id
 from resweep.errors import DamagedFile, ResweepError, describe
 from resweep.json_files import read_json
 from resweep.paths import Layout, run_of_link
-from resweep.ranking.keep import weights_command
+from resweep.ranking.keep import how_to_restore, weights_command
 from resweep.ranking.score_table import read_ranking
+from resweep.report.tables import tabulate_study
 from resweep.search.promote import check_decisions
 from resweep.store.lasting_claims import claimed_runs
 from resweep.store.outcome import OutcomeReader
@@ -35,6 +39,9 @@ from resweep.trials.decisions import MADE_AGAIN, read_decisions
 from resweep.trials.pack import read_pack
 from resweep.trials.trial import Outcome, read_trial
 
+STARTED = "timestamp"  # in tables
+WRITTEN_AGAIN = "delete it; the next call of snakemake writes what it needs"
+
 Say = Callable[[str], None]
 
 
@@ -46,7 +53,6 @@ def find_damage(study: Study, layout: Layout, progress: Say = lambda _: None) ->
         layout: Of the results folder, for reading only.
         progress: Called with what is verified next.
     """
-    progress("records")
     yield from _damage(_verify_described, study, layout)
     lost = find_lost(layout, study)
     if lost.store_missing is not None:
@@ -56,7 +62,8 @@ def find_damage(study: Study, layout: Layout, progress: Say = lambda _: None) ->
         yield f"{lost.reason(record)}; `snakemake` trains it again"
     reader = OutcomeReader(layout)
     for phase in study.phases:
-        yield from _verify_phase(phase, layout, reader)
+        yield from _verify_phase(phase, layout, reader, progress)
+    yield from _errors(_check_table, study, layout)
     runs = runs_of(study, layout)
     for number, (run_id, (phase, slot)) in enumerate(sorted(runs.items()), 1):
         progress(f"run {number} of {len(runs)}: {run_id}")
@@ -71,6 +78,8 @@ def find_damage(study: Study, layout: Layout, progress: Say = lambda _: None) ->
         progress(f"data set {number} of {len(folders)}: {place.name}")
         yield from _damage(verify_data, system, place)
         yield from _damage(_verify_stamp, study, place, layout)
+    for note in sorted(layout.weights_known.glob("*.json")):
+        yield from _errors(read_json, note, "delete it; it is made again from the weights")
 
 
 def runs_of(study: Study, layout: Layout) -> dict[str, tuple[Phase, str]]:
@@ -142,19 +151,23 @@ def _verify_described(study: Study, layout: Layout) -> Iterator[DamagedFile]:
             return
 
 
-def _verify_phase(phase: Phase, layout: Layout, reader: OutcomeReader) -> Iterator[str]:
+def _verify_phase(
+    phase: Phase, layout: Layout, reader: OutcomeReader, progress: Say
+) -> Iterator[str]:
     """Verify the files of a phase."""
     folder = layout.phase(phase.study, phase.name)
     outcomes: dict[Path, Outcome] = {}
-    for slot in files.all_slots(phase):
+    slots = files.all_slots(phase)
+    for number, slot in enumerate(slots, 1):
         path = folder.record(slot)
         if path.exists():
+            progress(f"{phase.name}: record {number} of {len(slots)}")
             try:
                 outcomes[path] = reader.read(path)
             except (ResweepError, OSError) as error:
                 yield from _lines(error)
     for file in folder.all_packs():
-        yield from _errors(read_pack, file)
+        yield from _errors(_check_pack, file)
     for number in sorted({stage.round for stage in phase.stages}):
         file = folder.round(number)
         if file.exists():
@@ -166,10 +179,35 @@ def _verify_phase(phase: Phase, layout: Layout, reader: OutcomeReader) -> Iterat
             known = [outcomes[path] for path in of_round if path in outcomes]
             if len(known) == len(of_round):
                 yield from _errors(_check_rung, decided, known)
+    for model in folder.models_kept():
+        if model.is_symlink() and not model.exists():
+            how = how_to_restore(folder, model.name)
+            yield f"{model}: its weights are gone; restore them with {how}"
     if folder.scores.exists():
         yield from _errors(read_ranking, folder.scores, len(phase.trials))
     if folder.decisions.exists():
         yield from _errors(read_decisions, [folder.decisions])
+
+
+def _check_pack(file: Path) -> None:
+    if read_pack(file).id != file.stem:
+        raise DamagedFile(file, "is not the pack that its name is the digest of", WRITTEN_AGAIN)
+
+
+def _check_table(study: Study, layout: Layout) -> None:
+    """Compare the study's table with its records; when a run began is known to its files alone."""
+    file = layout.study(study.name).table
+    records = [path for phase in study.phases for path in files.records(layout, phase)]
+    if not file.exists() or not all(path.exists() for path in records):
+        return
+    wanted = tabulate_study(records, layout)
+    tables = [list(csv.DictReader(io.StringIO(text))) for text in (file.read_text(), wanted)]
+    for row, (ours, theirs) in enumerate(itertools.zip_longest(*tables), 1):
+        found, known = ours or {}, theirs or {}
+        for column in known.keys() & found.keys() - {STARTED} if ours and theirs else ["run_id"]:
+            if found.get(column) != known.get(column):
+                what = f"row {row}: {column} is {found.get(column)}, by its record"
+                raise DamagedFile(file, f"{what} {known.get(column)}", MADE_AGAIN)
 
 
 def _check_rung(decided: Path, outcomes: list[Outcome]) -> None:

@@ -28,6 +28,7 @@ from resweep.store import checkpoints as checkpoint
 from resweep.store.run import Run
 from resweep.store.unused import size_of
 from resweep.systems.registry import system_of
+from resweep.trials.record import read_record
 
 FORGET = "python workflow/scripts/forget.py"
 
@@ -66,15 +67,12 @@ def why_lines(meant: Meant, layout: Layout, config_dir: Path) -> Iterator[str]:
 def _untrained_lines(meant: Meant, place: Place, layout: Layout, config_dir: Path) -> Iterator[str]:
     """Yield why a trial has no run, and what it waits for."""
     record = layout.record(place.study, place.phase, place.slot)
-    waits = [f"  {line}" for line in waiting_lines(place, layout, config_dir)]
-    if meant.run_id is not None:
-        yield f"trial {place}: its run {meant.run_id} is gone from the store"
-    elif record.exists():
-        yield f"trial {place}: has no run; {record} says why"
-        yield f"  {json.loads(record.read_text()).get('stop_reason')}"
+    if meant.run_id is None and record.exists():
+        yield f"trial {place}: {read_record(record).end_text}, without a run"
         return
-    else:
-        yield f"trial {place}: has no result yet"
+    waits = [f"  {line}" for line in waiting_lines(place, layout, config_dir)]
+    gone = f"its run {meant.run_id} is gone from the store"
+    yield f"trial {place}: {gone if meant.run_id is not None else 'has no result yet'}"
     yield "waits for"
     yield from waits
     yield "to name it"
