@@ -192,7 +192,7 @@ class _PhaseReplay:
             wanted = read_scores(Path(place, path.name))
         self.compared += 1
         if len(found) != len(wanted):
-            yield f"{path}: has {len(found)} rows, by the records there are {len(wanted)}"
+            yield f"{path}: has {len(found)} rows, decided again {len(wanted)}"
             return
         for number, (row, other) in enumerate(zip(found, wanted, strict=True), 1):
             ours = {name: getattr(row, name) for name in SCORE_COLUMNS if name in there}
@@ -236,7 +236,7 @@ class _PhaseReplay:
     ) -> Iterator[str]:
         self.compared += 1
         if len(found) != len(wanted):
-            yield f"{path}: has {len(found)} rows, by the records there are {len(wanted)}"
+            yield f"{path}: has {len(found)} rows, decided again {len(wanted)}"
             return
         for number, (row, other) in enumerate(zip(map(typed, found), wanted, strict=True), 1):
             for name in ("trial", "decision", *_VALUES):
@@ -280,4 +280,4 @@ def _difference(path: Path, found: Any, wanted: Any) -> Iterator[str]:
 
 def _line(path: Path, key: str, found: Any, wanted: Any) -> str:
     shown, should = (f"{one!r:.80}" if one is not None else "nothing" for one in (found, wanted))
-    return f"{path}: {key} is {shown}, by the records {should}"
+    return f"{path}: {key} is {shown}, decided again {should}"

@@ -122,10 +122,8 @@ def _weights_lines(run: Run) -> Iterator[str]:
     else:
         names = ", ".join(checkpoint.folder_name(step) for step in steps)
         size = sum(size_of(run.path / checkpoint.folder_name(step)) for step in steps)
-        kept = (
-            "kept, since" if keeping else f"nothing keeps them; `{FORGET} checkpoints` drops them"
-        )
-        yield f"weights: {names}, {size_text(size)}; {kept}"
+        spare = f"nothing keeps them: `{FORGET} checkpoints` drops them"
+        yield f"weights: {names}, {size_text(size)}; {'kept:' if keeping else spare}"
     yield from (f"  {line}" for line in keeping)
 
 

@@ -1,7 +1,5 @@
 """A run or a trial is found by any of its names."""
 
-from pathlib import Path
-
 import pytest
 
 from resweep.errors import ConfigError
