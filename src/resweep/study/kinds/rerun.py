@@ -30,6 +30,7 @@ from resweep.study.kinds.sources import (
     check_top,
     join_spaces,
     space_of,
+    warn_of_unread,
 )
 from resweep.study.metric import PhaseScore, check_logged_by_all, choose_metric
 from resweep.study.phase_file import Loaded, Names, PhaseFile, Surroundings
@@ -195,7 +196,7 @@ class RerunFile(PhaseFile):
             seeds=tuple(self.seeds or [around.complete["training"]["seed"]]),
             **around.common,
         )
-        return Loaded(phase=phase, warnings=[])
+        return Loaded(phase=phase, warnings=warn_of_unread(file, listed[:top], around))
 
 
 def _check_set(around: Surroundings, source: Phase) -> list[Problem]:

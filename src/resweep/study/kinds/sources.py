@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from resweep.canonical import canonical_json
 from resweep.config import compose
-from resweep.config.own_names import is_own
+from resweep.config.own_names import is_own, own_hint
 from resweep.config.spelling import nearest
 from resweep.config.synonyms import fields_meant
 from resweep.errors import Problem
@@ -82,6 +83,31 @@ def check_listed(
         Problem(str(file), name, None, f"is not a field; did you mean {' or '.join(fields)}?")
         for name, fields in meant.items()
         if fields
+    ]
+
+
+def warn_of_unread(
+    file: Path, listed: Sequence[Mapping[str, Any]], around: Surroundings
+) -> list[str]:
+    """Warn of names that nothing reads, and of entries that train alike but for these."""
+    schema, own = around.system.schema, around.common["own"]
+    unread = dict.fromkeys(
+        path
+        for one in listed
+        for path in one
+        if not schema.is_known(path) and not is_own(path, own)
+    )
+    if not unread:
+        return []
+    alike: dict[str, list[str]] = {}
+    for number, one in enumerate(listed, 1):
+        read = {path: value for path, value in one.items() if path not in unread}
+        alike.setdefault(canonical_json(read), []).append(str(number))
+    repeated = [", ".join(numbers) for numbers in alike.values() if len(numbers) > 1]
+    same = "".join(f"; entries {numbers} are the same training" for numbers in repeated)
+    return [
+        f"{file}: nothing in resweep reads {', '.join(unread)}, which can only tell runs "
+        f"apart{same}; {own_hint(unread)}"
     ]
 
 
