@@ -276,7 +276,10 @@ def test_orphans_and_spare_weights_are_found_and_dropped(study: Study, copied: C
     assert not lost.exists() and kept.exists()
 
 
-def test_drift_of_code_and_data_is_told(study: Study) -> None:
+def test_drift_of_settings_code_and_data_is_reported(study: Study) -> None:
+    edited = load_study(STUDY, overrides={"training.max_steps": 30})
+    (line,) = [one for one in drift_lines(edited, LAYOUT) if "max_steps" in one]
+    assert "phases.0.config.training.max_steps = 30" in line and "20 in" in line
     file = Path("results/tiny/sweep/records", f"{ranking('sweep')[0]['trial']}.json").resolve()
     write_record(file, replace(read_record(file), code="0123456789ab"))
     lines = list(drift_lines(study, LAYOUT))

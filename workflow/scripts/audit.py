@@ -32,6 +32,7 @@ from resweep.publish.verify import verify_artifacts
 from resweep.report.after import damage_lines, drift_lines, spent_lines, unused_lines
 from resweep.report.audit import audit, audit_old_bests
 from resweep.report.audit_text import audit_table, job_lines
+from resweep.report.drift import study_drift
 from resweep.report.equal_trials import equal_trials_lines
 from resweep.report.follows import replay_study
 from resweep.study.find import load_studies
@@ -98,7 +99,9 @@ def show_after(study: Study, layout: Layout) -> bool:
 
 def show_replay(study: Study, layout: Layout) -> bool:
     """Print whether each phase follows from its records; returns whether all do."""
-    follows = True
+    follows, changed = True, study_drift(study, layout)
+    if changed is not None:
+        print(f"note: decided again by other settings than it was built with: {changed}")
     for phase in replay_study(study, layout, progress_of("deciding again")):
         follows = follows and not phase.differs
         for line in phase.lines:

@@ -1,7 +1,7 @@
 """The audit of a study after it was built, as text: what it spent, what changed, what may go.
 
     records, states of runs   ->  a table of its phases, and what stopping saved
-    code, sources, identities ->  drift
+    study.yaml, code, sources ->  drift
     links, claims, policies   ->  orphaned runs, checkpoints that may go
     every digest              ->  damaged files
 
@@ -14,7 +14,7 @@ from dataclasses import fields
 from resweep.paths import Layout
 from resweep.plurals import counted
 from resweep.ranking.old_bests import size_text
-from resweep.report.drift import code_drift, data_drift
+from resweep.report.drift import code_drift, data_drift, study_drift
 from resweep.report.integrity import data_folders, find_damage, runs_of
 from resweep.report.spent import Spent, Untrained, find_spent
 from resweep.report.totals import duration
@@ -88,7 +88,10 @@ def _saved_text(total: Spent) -> str:
 
 
 def drift_lines(study: Study, layout: Layout) -> Iterator[str]:
-    """Yield what changed since: the code, the data."""
+    """Yield what changed since: the settings, the code, the data."""
+    changed = study_drift(study, layout)
+    yield f"settings: {'as it was built' if changed is None else 'changed since'}"
+    yield from (f"  {line}" for line in [changed] if line is not None)
     lines = list(code_drift(study, layout))
     yield f"code: {'changed since' if lines else 'as it trained all runs'}"
     yield from (f"  {line}" for line in lines)

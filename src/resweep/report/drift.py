@@ -1,5 +1,6 @@
-"""What changed since a study was built: the code that trained its runs, and the data behind them.
+"""What changed since a study was built: its settings, the code, the data.
 
+    study.yaml  ->  the settings that it was built with, beside those of now
     records     ->  digests of the code that trained each phase, beside the code of now
     data.json   ->  sources that are no longer what data was prepared from
     identities  ->  runs that were trained on other data than is prepared now
@@ -7,10 +8,13 @@
 Drift is not damage: the results stand for what they were made from.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from resweep.canonical import canonical_json
+from resweep.config.nesting import leaves
 from resweep.data.description import read_description
 from resweep.data.source import is_mounted, source_change
 from resweep.errors import DamagedFile, ResweepError
@@ -19,12 +23,35 @@ from resweep.plurals import counted
 from resweep.store.provenance import code_digest
 from resweep.store.run import Run
 from resweep.study import files
+from resweep.study.described import read_described
 from resweep.study.study import Phase, Study
 from resweep.systems.registry import find_system
 from resweep.systems.system import System
 from resweep.trials.record import read_record
 
 FORGET = "python workflow/scripts/forget.py"
+
+
+def study_drift(study: Study, layout: Layout) -> str | None:
+    """Return the first setting in which a study differs from the one that was built, or None.
+
+    Args:
+        study: As it is configured now.
+        layout: Of the results folder.
+    """
+    file = layout.study(study.name).described
+    try:
+        built = dict(leaves(read_described(file), entries=True))
+    except (DamagedFile, FileNotFoundError):
+        return None
+    now = dict(leaves(json.loads(canonical_json(study.resolved())), entries=True))
+    for key in dict.fromkeys([*now, *built]):
+        if now.get(key) != built.get(key):
+            return (
+                f"{key} = {now.get(key)!r:.60} in {study.origin}, and {built.get(key)!r:.60} in "
+                f"{file}: `snakemake` builds what follows; or give --set as when it was built"
+            )
+    return None
 
 
 def code_drift(study: Study, layout: Layout) -> Iterator[str]:

@@ -42,6 +42,7 @@ from resweep.trials.decisions import MADE_AGAIN, read_decisions, typed
 from resweep.trials.trial import Trial, read_trial
 
 _BEST_LIST = re.compile(r"top([1-9][0-9]*)_best_configs\.yaml")
+SOURCE = "digest"  # in the file of a round: of its settings, and of what it observed
 _VALUES = ("run_id", "step", "value", "threshold", "compared")  # of a decision, besides its texts
 
 
@@ -151,7 +152,9 @@ class _PhaseReplay:
         for made in filter(None, content):
             file = self.folder.round(made["round"])
             self.compared += 1
-            yield from _difference(file, read_json(file, MADE_AGAIN), made)
+            known = read_json(file, MADE_AGAIN)
+            same = {**made, SOURCE: known.get(SOURCE)}  # the digest of all that is compared here
+            yield from _difference(file, known, same)
         if filled.chosen is not None:
             (file,) = fill.outputs["best"]
             self.compared += 1

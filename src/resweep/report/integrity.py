@@ -10,13 +10,11 @@ its fix.
 import csv
 import io
 import itertools
-import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from resweep.canonical import canonical_json
 from resweep.data.description import DESCRIPTION
 from resweep.data.source import data_id
 from resweep.errors import DamagedFile, ResweepError, describe
@@ -31,7 +29,7 @@ from resweep.store.outcome import OutcomeReader
 from resweep.store.run import Run
 from resweep.store.verify import PREPARED_AGAIN, verify_data, verify_run
 from resweep.study import files
-from resweep.study.described import FIX, read_described
+from resweep.study.described import read_described
 from resweep.study.lost import find_lost
 from resweep.study.study import Phase, Study
 from resweep.systems.registry import find_system
@@ -53,7 +51,9 @@ def find_damage(study: Study, layout: Layout, progress: Say = lambda _: None) ->
         layout: Of the results folder, for reading only.
         progress: Called with what is verified next.
     """
-    yield from _damage(_verify_described, study, layout)
+    described = layout.study(study.name).described
+    if described.exists():
+        yield from _errors(read_described, described)
     lost = find_lost(layout, study)
     if lost.store_missing is not None:
         yield lost.store_missing
@@ -136,19 +136,6 @@ def _errors(read: Callable[..., object], *of: Any) -> Iterator[str]:
 
 def _lines(error: ResweepError | OSError) -> list[str]:
     return [describe(error)] if isinstance(error, OSError) else str(error).splitlines()
-
-
-def _verify_described(study: Study, layout: Layout) -> Iterator[DamagedFile]:
-    """Compare study.yaml with the study."""
-    file = layout.study(study.name).described
-    if not file.exists():
-        return
-    found, wanted = read_described(file), json.loads(canonical_json(study.resolved()))
-    for key in dict.fromkeys([*wanted, *found]):
-        if canonical_json(found.get(key)) != canonical_json(wanted.get(key)):
-            what = f"is not the study of {study.origin}: {key} differs"
-            yield DamagedFile(file, what, f"{FIX}; or give --set as when it was built")
-            return
 
 
 def _verify_phase(
