@@ -161,6 +161,18 @@ def model() -> Path:
     return Path("results/tiny/rerun/models", ranking("rerun")[0]["trial"])
 
 
+def no_state() -> Path:
+    path = run_of("sweep") / "record.json"
+    path.unlink()
+    return path
+
+
+def no_table() -> Path:
+    path = Path("results/tiny/runs.csv")
+    path.unlink()
+    return path
+
+
 def link() -> Path:
     path = Path("results/tiny/sweep/records", f"{ranking('sweep')[0]['trial']}.json")
     shutil.rmtree(run_of("sweep"))
@@ -171,7 +183,7 @@ def link() -> Path:
     "tamper",
     [
         checkpoint, curve, record_of_store, state, config, data, stamp, described, trial, scores,
-        pack, renamed_pack, table, model, link,
+        pack, renamed_pack, table, model, no_state, no_table, link,
     ],
 )  # fmt: skip
 def test_each_damaged_file_is_named_with_its_fix(study: Study, tamper: Callable[[], Path]) -> None:

@@ -32,7 +32,9 @@ def verify_artifacts(study: Path) -> Iterator[DamagedFile]:
             continue
         versions = artifact_versions(stamp) / stamp.stem
         described = versions / f"{noted.get('version')}.json"
-        if described.is_file():
+        if "version" in noted and not described.is_file():
+            yield DamagedFile(described, "is missing", f"delete {stamp} and run snakemake")
+        elif described.is_file():
             try:
                 if read_json(described, FIX).get("digest") != noted.get("digest"):
                     yield DamagedFile(stamp, f"has another digest than {described}", FIX)

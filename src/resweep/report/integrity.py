@@ -54,6 +54,7 @@ def find_damage(study: Study, layout: Layout, progress: Say = lambda _: None) ->
     described = layout.study(study.name).described
     if described.exists():
         yield from _errors(read_described, described)
+    yield from _missing_lines(study, layout)
     lost = find_lost(layout, study)
     if lost.store_missing is not None:
         yield lost.store_missing
@@ -136,6 +137,20 @@ def _errors(read: Callable[..., object], *of: Any) -> Iterator[str]:
 
 def _lines(error: ResweepError | OSError) -> list[str]:
     return [describe(error)] if isinstance(error, OSError) else str(error).splitlines()
+
+
+def _missing_lines(study: Study, layout: Layout) -> Iterator[str]:
+    """Yield the files of a study that are not there although all of its phases were ranked."""
+    folders = [layout.phase(study.name, phase.name) for phase in study.phases]
+    if not all(folder.scores.exists() for folder in folders):
+        return
+    own = layout.study(study.name)
+    paths = [own.described, own.table, *files.artifacts(layout, study)]
+    paths += [path for phase in study.phases for path in files.data_stamps(layout, phase)]
+    paths += [folder.decisions for folder in folders]
+    for path in dict.fromkeys(paths):
+        if not path.exists():
+            yield f"{path}: is missing; run snakemake: it is written again"
 
 
 def _verify_phase(

@@ -7,6 +7,7 @@ claims, other small files   checksum
 data.json and its files     checksum, the digest of each file, and of all together
 """
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from resweep.store import checkpoints as checkpoint
 from resweep.store.curve import find_curve_damage, has_copy
 from resweep.store.lasting_claims import STANDING
 from resweep.store.run import Run
-from resweep.store.state import check_identity
+from resweep.store.state import check_identity, written_again
 from resweep.trials.record import Record
 
 PREPARED_AGAIN = "move the folder away and run snakemake: the data is prepared again"
@@ -45,6 +46,9 @@ def verify_run(run: Run, restore: str, rank: str) -> Iterator[DamagedFile]:
         config = run.config()
     except DamagedFile as error:
         yield error
+    for path in (run.folder.state, run.folder.config):
+        if not os.path.lexists(path) and run.folder.all_records():
+            yield DamagedFile(path, "is missing", written_again(path))
     yield from _verify_small(run)
     records = []
     for path in run.folder.all_records():

@@ -49,13 +49,21 @@ def changed_version(study: Path) -> Path:
     return path
 
 
+def lost_version(study: Path) -> Path:
+    path = study / "artifacts/versions/made-configs/v0.json"
+    path.unlink()
+    return path
+
+
 def changed_stamp(study: Path) -> Path:
     path = study / "artifacts/made-configs.json"
     path.write_text(path.read_text().replace("local", "published"))
     return path
 
 
-@pytest.mark.parametrize("tamper", [changed_file, lost_file, changed_version, changed_stamp])
+@pytest.mark.parametrize(
+    "tamper", [changed_file, lost_file, changed_version, lost_version, changed_stamp]
+)
 def test_each_change_is_named(study: Path, tamper: Callable[[Path], Path]) -> None:
     path = tamper(study)
     assert named(study) == [path]
