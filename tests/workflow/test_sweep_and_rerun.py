@@ -85,7 +85,7 @@ def test_a_real_export_lies_at_the_same_path(home: Home) -> None:
     )
     output = home.shell(
         "python rerun/rerun_best_hyperparams.py --best-yaml real/top5_best_configs.yaml "
-        "--create-only --set n_embd=12"
+        "--create-only --set n_embd=24"
     )
     assert "entries 2, 3, 4 are the same training" in output
     configs = [yaml12.load_mapping(home.path / f"real/rank{n}_seed0.yaml") for n in range(1, 6)]

@@ -8,7 +8,7 @@ model and its tokens are taken; everything else is what the fine-tuning says its
 """
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -130,17 +130,38 @@ def choose_starts(
     """
     chosen = choose_best(tables, plan["top"], read)
     configs = [_fitted(one.folder, one.outcome, plan, layout) for one in chosen]
-    changed = [path for config in configs for path in _changed(plan["fitted"], config)]
+    changed = _changed_by_any(plan["fitted"], configs)
     return [
         Start(
             study=one.folder.path.parent.name,
             phase=one.folder.path.name,
             trial=one.row.trial,
             final=final_text(one.row),
-            assignments={path: find(config, path) for path in dict.fromkeys(changed)},
+            assignments={path: find(config, path) for path in changed},
         )
         for one, config in zip(chosen, configs, strict=True)
     ]
+
+
+def _changed_by_any(before: Mapping[str, Any], configs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the paths whose values are not the same in all; each configuration has all of them.
+
+    A mapping whose keys only some of them have is one value.
+    """
+    configs = list(configs)
+    found = dict.fromkeys(path for config in configs for path in _changed(before, config))
+    whole: dict[str, None] = {}
+    for path in found:
+        while "." in path and any(not _has(config, path) for config in configs):
+            path = path.rpartition(".")[0]
+        whole[path] = None
+    return [path for path in whole if not any(path.startswith(f"{one}.") for one in whole)]
+
+
+def _has(config: Mapping[str, Any], path: str) -> bool:
+    parent, _, key = path.rpartition(".")
+    place = find(config, parent)
+    return isinstance(place, Mapping) and key in place
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

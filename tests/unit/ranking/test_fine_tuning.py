@@ -10,6 +10,7 @@ from resweep.ranking.fine_tuning import (
     FineTuningPlan,
     Start,
     _changed,
+    _changed_by_any,
     plan_trials,
     read_starts,
     start_round,
@@ -34,6 +35,21 @@ def test_setting_what_changed_gives_the_other_configuration(before, after, paths
     changed = _changed(before, after)
     assert changed == paths
     assert assign(before, {path: find(after, path) for path in changed}) == after
+
+
+@pytest.mark.parametrize(
+    ("others", "paths"),
+    [
+        ([{"d": {"first": {}}}, {"d": {"first": {"x": 1, "y": 2}}}], ["d.first"]),
+        ([{"d": {"first": {"x": 1}}}, {"d": {"first": {"x": 1, "y": 2}}}], ["d.first"]),
+        ([{"d": {"first": {"x": 1}}}, {"d": {"first": {"x": 2}}}], ["d.first.x"]),
+    ],
+)
+def test_what_only_some_configurations_have_is_set_as_a_whole(others, paths):
+    before = {"d": {"first": {}}}
+    assert _changed_by_any(before, others) == paths
+    for other in others:
+        assert assign(before, {path: find(other, path) for path in paths}) == other
 
 
 CONFIG = {"training": {"max_steps": 10, "eval_steps": 5, "seed": 0}, "model": {"n_layer": 1}}

@@ -1,6 +1,6 @@
 """What phases build on: earlier ones and lists, checked, and the spaces that were searched."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +120,26 @@ def join_spaces(sources: Sequence[Phase]) -> tuple[Parameter, ...]:
     """Return the parameters of all sources; none if one has no space."""
     spaces = list(map(space_of, sources))
     return tuple(parameter for space in spaces for parameter in space) if all(spaces) else ()
+
+
+def check_weights(
+    config: Mapping[str, Any], source: Phase, given: Collection[str], around: Surroundings
+) -> list[Problem]:
+    """Refuse what no weights of an earlier phase can fit.
+
+    Args:
+        config: Of the phase that starts from them, complete.
+        source: The earlier one.
+        given: Paths that the phase sets, with one value in all its trials.
+        around: The phase's surroundings.
+    """
+    fixed = {*given}.difference(*source.possible())
+    return placed(around.system.run_misfits(config, source.config, fixed), around)
+
+
+def placed(problems: Iterable[Problem], around: Surroundings) -> list[Problem]:
+    """Return problems of a configuration as those of the phase in the study's file."""
+    return [
+        Problem(around.study_path, f"{around.where}.{one.key}", one.value, one.hint)
+        for one in problems
+    ]
