@@ -48,7 +48,7 @@ class Data(Section):
     )
     paths: Annotated[
         tuple[Text, ...],
-        BeforeValidator(as_tuple),
+        BeforeValidator(as_tuple, json_schema_input_type=Text | tuple[Text, ...]),
         PATH_ONLY,
         OnlyFor("text", "jsonl", field="source"),
     ] = Field((), description="files or globs, for text and jsonl")

@@ -58,7 +58,10 @@ class Model(Section):
         0.0, description="hf: dropout on adapter inputs"
     )
     lora_targets: Annotated[
-        tuple[str, ...] | None, BeforeValidator(as_tuple), OnlyFor("hf"), AsBefore(None)
+        tuple[str, ...] | None,
+        BeforeValidator(as_tuple, json_schema_input_type=str | tuple[str, ...] | None),
+        OnlyFor("hf"),
+        AsBefore(None),
     ] = Field(None, description="hf: names of layers, or all-linear; null: peft's default")
 
     @model_validator(mode="after")
