@@ -25,6 +25,7 @@ from resweep.systems.registry import system_of
 from resweep.systems.system import CHECKPOINT
 from resweep.trials.record import Status
 
+RESUME = "run.resume"
 BATCH, ACCUMULATION = "training.batch_size", "training.gradient_accumulation_steps"
 LENGTHS = ("training.max_steps", "training.num_epochs")
 MOST_NAMED = 4  # settings
@@ -86,6 +87,8 @@ def trained_with(config: Mapping[str, Any]) -> dict[str, Any]:
         # The weights are a label, since a run is named by their digest.
         if path != SEED and path not in unused and (not is_label or path == CHECKPOINT):
             found[path] = value
+    if found.pop(RESUME, False):  # it continues its source: no other setting
+        del found[CHECKPOINT]
     found[BATCH] *= found.pop(ACCUMULATION)
     return found
 
