@@ -80,7 +80,7 @@ def help_text() -> str:
             lines.append(f"{group:<7}{', '.join([*there, 'completion'])}")
             continue
         for name in there:
-            lines.append(f"{group:<7}{name:<10}{commands[name].about}")
+            lines.append(f"{group:<7}{name:<11}{commands[name].about}")
             group = ""
     return "\n".join(lines)
 

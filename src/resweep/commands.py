@@ -39,7 +39,7 @@ GROUPS: dict[str, dict[str, Command]] = {  # by what a user wants
         "summary": Command("summarize.py", "rankings, reruns, the paths of report and model"),
         "why": Command("why.py", "what a run or a trial is for, and why it would train"),
         "report": Command("report.py", "write the report of what is ranked so far"),
-        "runs": Command("view_runs.py", "the table of all runs: filter, sort, choose columns"),
+        "view-runs": Command("view_runs.py", "the table of all runs: filter, sort, choose columns"),
         "ranks": Command("analyze_ranks.py", "how sure the rankings of a study are"),
         "analyze": Command("sweep_analysis.py", "rank runs by their curves, of exports too"),
         "decide": Command("decide.py", "replay stopping decisions, by another rule too"),
