@@ -148,3 +148,39 @@ def test_the_promises_of_gitignore_hold_in_a_clone(home: Home, tmp_path: Path) -
     git("add", "-A", folder=there)
     added = git("diff", "--cached", "--name-only", folder=there).stdout.splitlines()
     assert {Path(name).name for name in added} <= {"config.yaml", "metrics.jsonl", ".gitignore"}
+
+
+VIEWS = [
+    "",
+    "--list_columns",
+    "--filter_sweep init_sweep",
+    '--filter "model.n_layer=1" "status=finished"',
+    "--sort_by final_valid_loss",
+    "--sort_by final_valid_loss --descending",
+    "--show run_id run_name final_valid_loss final_valid_perplexity",
+    "--hide timestamp",
+    "--limit 10",
+]
+
+
+@pytest.mark.parametrize("flags", VIEWS)
+def test_the_runs_can_be_viewed(home: Home, flags: str) -> None:
+    said = home.shell(f"python straightening_dynamics/train/view_runs.py {flags}")
+    assert "run_id" in said
+    if "timestamp" in flags:
+        assert "timestamp" not in said
+    if "filter_sweep" in flags:
+        named = [row["run_id"] for row in rows(home).values() if "init-sweep" in row["sweep_name"]]
+        assert named and all(run in said for run in named)
+        assert not set(rows(home)) - set(named) & set(said.split())
+
+
+def test_metrics_are_added_as_the_guide_says(home: Home) -> None:
+    run = next(iter(rows(home)))
+    code = (
+        "from straightening_dynamics.train.run_manager import RunManager; "
+        f"RunManager().update_metrics('{run}', {{'my_custom_metric': 0.5, 'another_metric': 2}})"
+    )
+    home.shell(f'python -c "{code}"')
+    view = "python straightening_dynamics/train/view_runs.py --show run_id my_custom_metric"
+    assert run in home.shell(f'{view} --filter "my_custom_metric=0.5"')

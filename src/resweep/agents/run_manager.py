@@ -38,8 +38,10 @@ class RunManager:
 
     def __init__(self, base_dir: str | Path = "results/runs"):
         folder = Path(base_dir)
-        folder = folder.resolve() if folder.is_symlink() else folder
         self.layout = Layout(folder.parent)
+        if self.layout.runs != folder and folder.is_symlink():
+            folder = folder.resolve()
+            self.layout = Layout(folder.parent)
         if self.layout.runs != folder:
             hint = f"should be a folder `runs` of results, or a link to one; {folder} is not"
             raise ConfigError(Problem("RunManager", "base_dir", str(base_dir), hint))

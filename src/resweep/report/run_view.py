@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -28,6 +29,7 @@ from resweep.report.rows import LEAD, SIZES, TIMES, result_columns
 from resweep.report.run_filters import Condition
 from resweep.report.tables import write_runs_table
 from resweep.report.text_table import LONGEST_CELL, WIDTH, cut
+from resweep.study.find_results import sweep_label
 from resweep.systems.registry import all_systems
 
 SWEEP = "sweep_name"
@@ -93,17 +95,13 @@ class RunTable:
         return self._rows(kept)
 
     def of_sweep(self, name: str) -> "RunTable":
-        """Return the runs of a sweep: `STUDY/PHASE`, or all of a study.
+        """Return the runs of a sweep: `STUDY/PHASE`, all of a study, or a sweep file's name.
 
         Raises:
             ConfigError: There is none of that name.
         """
         values = self.columns.get(SWEEP, [None] * len(self))
-        rows = [
-            row
-            for row, value in enumerate(values)
-            if value and name in (value, value.split("/")[0])
-        ]
+        rows = [row for row, of in enumerate(values) if of and _is_named(of, name)]
         if not rows:
             known = list(dict.fromkeys(value for value in values if value))
             meant = nearest(name, known)
@@ -143,6 +141,13 @@ class RunTable:
     def varying(self) -> list[str]:
         """Names of the columns with different values."""
         return [name for name in self.filled if len(set(map(repr, self.columns[name]))) > 1]
+
+
+def _is_named(sweep: str, name: str) -> bool:
+    """Whether a sweep is of a name: its own, its study's, or that in its file."""
+    study = sweep.split("/")[0]
+    label = re.sub(r"-[0-9a-f]{8}$", "", study)
+    return name in (sweep, study, label) or sweep_label(name) == label
 
 
 def read_table(layout: Layout) -> RunTable:

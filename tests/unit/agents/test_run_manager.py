@@ -59,7 +59,7 @@ def test_the_best_run_is_found(manager: RunManager) -> None:
     assert manager.get_best_run(sweep_name="a")["run_id"] == names[2.0]
     assert manager.get_best_run("accuracy", minimize=False)["run_id"] == names[3.0]
     with pytest.raises(ConfigError, match="accuracy"):
-        manager.get_best_run("acuracy")
+        manager.get_best_run("acurracy")
 
 
 def test_nothing_is_the_best_of_nothing(manager: RunManager) -> None:
