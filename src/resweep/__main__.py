@@ -9,7 +9,7 @@ import types
 from pathlib import Path
 
 from resweep import __version__
-from resweep.commands import COMMANDS, GROUPS, NAME, SCRIPTS
+from resweep.commands import ALSO, COMMANDS, GROUPS, NAME, SCRIPTS
 from resweep.completion import COMPLETIONS, completion
 from resweep.errors import ResweepError, run_command
 
@@ -75,12 +75,13 @@ def help_text() -> str:
     lines = [f"usage: {NAME} COMMAND [OPTION ...]     ({NAME} COMMAND --help says more)", ""]
     is_checkout = Path(SCRIPTS).is_dir()
     for group, commands in GROUPS.items():
-        for name, command in commands.items():
-            if is_checkout and not script_of(name).is_file():
-                continue
-            lines.append(f"{group:<7}{name:<17}{command.about}")
+        there = [name for name in commands if not is_checkout or script_of(name).is_file()]
+        if group == ALSO:
+            lines.append(f"{group:<7}{', '.join([*there, 'completion'])}")
+            continue
+        for name in there:
+            lines.append(f"{group:<7}{name:<11}{commands[name].about}")
             group = ""
-    lines.append(f"{'':<7}{'completion':<17}for the shell: bash or zsh")
     return "\n".join(lines)
 
 

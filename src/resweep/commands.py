@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 NAME = "resweep"
 SCRIPTS = "workflow/scripts"  # of a checkout, from its folder
+ALSO = "also"  # the group of what is rarely called, listed by names alone
 
 
 class Command(NamedTuple):
@@ -38,20 +39,24 @@ GROUPS: dict[str, dict[str, Command]] = {  # by what a user wants
         "summary": Command("summarize.py", "rankings, reruns, the paths of report and model"),
         "why": Command("why.py", "what a run or a trial is for, and why it would train"),
         "report": Command("report.py", "write the report of what is ranked so far"),
-        "tabulate": Command("tabulate_runs.py", "write results/runs.csv: all runs of the store"),
+        "view-runs": Command("view_runs.py", "the table of all runs: filter, sort, choose columns"),
+        "ranks": Command("analyze_ranks.py", "how sure the rankings of a study are"),
         "analyze": Command("sweep_analysis.py", "rank runs by their curves, of exports too"),
         "decide": Command("decide.py", "replay stopping decisions, by another rule too"),
     },
     "keep": {
         "forget": Command("forget.py", "remove runs, so that they are trained again"),
         "publish": Command("publish_model.py", "publish the best model"),
-        "publish-configs": Command("upload_rerun_configs.py", "publish a folder of configurations"),
-        "publish-study": Command("publish_study.py", "publish its scores, its report or its code"),
         "send": Command("send.py", "send what was published offline"),
-        "prepare-data": Command("prepare_data.py", "prepare data, once for equal settings"),
     },
     "begin": {
         "init": Command("init.py", "make a folder for a project of your own"),
+    },
+    ALSO: {
+        "tabulate": Command("tabulate_runs.py", "write results/runs.csv: all runs of the store"),
+        "prepare-data": Command("prepare_data.py", "prepare data, once for equal settings"),
+        "publish-configs": Command("upload_rerun_configs.py", "publish a folder of configurations"),
+        "publish-study": Command("publish_study.py", "publish its scores, its report or its code"),
     },
 }
 COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}

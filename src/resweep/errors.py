@@ -34,8 +34,8 @@ class Problem:
     hint: str
 
     def __str__(self) -> str:
-        shown = f" = {_shortened(repr(self.value))}" if self.value is not None else ""
-        where = f"{_shortened(self.key)}{shown}: " if self.key else ""
+        shown = f" = {shortened(repr(self.value))}" if self.value is not None else ""
+        where = f"{shortened(self.key)}{shown}: " if self.key else ""
         return one_line(f"{self.file}: {where}{self.hint}")
 
 
@@ -48,7 +48,7 @@ def one_line(text: str) -> str:
     )
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
     """Return text that is short enough for a line: a value can have megabytes."""
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 40]} ... {text[-30:]}"
 

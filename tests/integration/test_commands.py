@@ -10,7 +10,7 @@ from tests.support.study import make_study, run_id
 from tests.support.warm import warm_process
 
 SCRIPTS = sorted((ROOT / "workflow/scripts").glob("*.py"))
-BY_HAND = {"build.py", "train.py", "tabulate_runs.py"}  # which need no arguments
+BY_HAND = {"build.py", "train.py", "tabulate_runs.py", "view_runs.py"}  # which need no arguments
 # Arguments, and what the error has to name.
 WRONG = [
     ("audit.py nobodys", "nobodys"),

@@ -133,7 +133,7 @@ def check_script(place: Checkout, words: list[str]) -> None:
         known += help_of(place, script, chosen)
     flags = [word for word in words if word.startswith("--")]
     assert [flag for flag in flags if not re.search(rf"{flag}\b", known)] == []
-    if script.endswith("audit.py"):
+    if script.endswith("audit.py") and not {"--after", "--replay"} & set(words):
         assert re.search("to[ _]train", run(place, *words))
 
 
@@ -183,12 +183,12 @@ def check_home(place: Checkout, words: list[str]) -> None:
     if called[0] == "snakemake":
         assert "Job stats:" in home.run(*called, "--dry-run").stdout
     else:
-        script = called[1] if called[0].startswith("python") else called[0]
+        script = called[1] if called[0].startswith(("python", "bash", "sbatch")) else called[0]
         assert (home.path / script).is_file()
 
 
 KINDS = {
-    r"cd examples/\w+ ": check_home,
+    r"cd examples/[\w-]+ ": check_home,
     r"snakemake\b": check_snakemake,
     r"python (workflow/scripts|docs)/\w+\.py\b": check_script,
     r"python tests/slurm/cluster\.py\b": check_script,
