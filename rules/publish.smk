@@ -3,9 +3,13 @@
 #     results/{study}/{source}/top{k}_best_configs.yaml   the configurations it came from
 #     results/{study}/{last}/scores.csv                   the ranking of the last phase
 #     results/{study}/{last}/models                       its weights
+#     results/{study}/{phase}/scores.csv, runs.csv, study.yaml, report.html
 # OUTPUTS
 #     results/{study}/artifacts/{rerun}-configs.json      stamps: version, digests, where it went
-#     results/{study}/artifacts/{last}-model.json
+#     results/{study}/artifacts/{last}-model.json         as soon as the last phase is ranked
+#     results/{study}/artifacts/{study}-scores.json
+#     results/{study}/artifacts/{study}-report.json       after the report
+#     results/{study}/artifacts/{study}-code.json
 #
 # The versions themselves are in artifacts/versions/ and are not outputs: they stay when a rule runs
 # again. W&B's messages go to the terminal too, since its failures never fail a study.
@@ -35,6 +39,7 @@ for study in STUDIES:
                 mode=study.tracking.wandb,
                 project=lambda wildcards, of=study: of.tracking.project,
                 entity=lambda wildcards, of=study: of.tracking.entity or "",
+                to=lambda wildcards, of=study: json.dumps(of.publish.to),
                 code=code("upload_rerun_configs.py"),
             message:
                 "{rule}: publish the configurations"
@@ -42,7 +47,7 @@ for study in STUDIES:
                 "python workflow/scripts/upload_rerun_configs.py --config-dir {params.folder} "
                 "--only {params.only} --best-yaml {input.best} --artifact-name {params.name} "
                 "--metadata {params.metadata:q} --mode {params.mode} --project={params.project:q} "
-                "--entity={params.entity:q} --stamp {output.stamp} 2>&1 | tee {log}"
+                "--entity={params.entity:q} --to={params.to:q} --stamp {output.stamp} 2>&1 | tee {log}"
 
     for phase in files.model_published(study):
 
@@ -52,6 +57,11 @@ for study in STUDIES:
             input:
                 scores=LAYOUT.phase(study.name, phase.name).scores,
                 models=LAYOUT.phase(study.name, phase.name).models,
+                configs=[
+                    LAYOUT.study(study.name).artifact(files.configs_artifact(phase.name))
+                    for phase in files.configs_published(study)
+                    if phase in files.model_published(study)
+                ],
             output:
                 stamp=LAYOUT.study(study.name).artifact(files.model_artifact(phase.name)),
             log:
@@ -65,11 +75,108 @@ for study in STUDIES:
                 mode=study.tracking.wandb,
                 project=lambda wildcards, of=study: of.tracking.project,
                 entity=lambda wildcards, of=study: of.tracking.entity or "",
+                to=lambda wildcards, of=study: json.dumps(of.publish.to),
+                known=lambda wildcards, input: " ".join(
+                    f"--configs {stamp}" for stamp in input.configs
+                ),
                 code=code("publish_model.py"),
             message:
                 "{rule}: publish the best model"
             shell:
                 "python workflow/scripts/publish_model.py --scores {input.scores} "
                 "--artifact-name {params.name} --metadata {params.metadata:q} --mode {params.mode} "
-                "--project={params.project:q} --entity={params.entity:q} --stamp {output.stamp} "
+                "--project={params.project:q} --entity={params.entity:q} --to={params.to:q} "
+                "{params.known} --stamp {output.stamp} 2>&1 | tee {log}"
+
+    if study.publish.scores:
+
+        rule:
+            name:
+                rule_name("publish_scores", study)
+            input:
+                study=LAYOUT.study(study.name).described,
+                table=LAYOUT.study(study.name).table,
+                scores=[LAYOUT.phase(study.name, phase.name).scores for phase in study.phases],
+            output:
+                stamp=LAYOUT.study(study.name).artifact(files.scores_artifact(study.name)),
+            log:
+                files.log_file("publish_scores", study),
+            localrule: True
+            conda:
+                "../envs/resweep.yaml"
+            params:
+                name=files.scores_artifact(study.name),
+                study=study.name,
+                mode=study.tracking.wandb,
+                project=lambda wildcards, of=study: of.tracking.project,
+                entity=lambda wildcards, of=study: of.tracking.entity or "",
+                to=lambda wildcards, of=study: json.dumps(of.publish.to),
+                code=code("publish_study.py"),
+            message:
+                "{rule}: publish the rankings"
+            shell:
+                "python workflow/scripts/publish_study.py scores {params.study} "
+                "--artifact-name {params.name} --mode {params.mode} --project={params.project:q} "
+                "--entity={params.entity:q} --to={params.to:q} --stamp {output.stamp} "
+                "2>&1 | tee {log}"
+
+    if study.publish.report:
+
+        rule:
+            name:
+                rule_name("publish_report", study)
+            input:
+                report=LAYOUT.study(study.name).report,
+            output:
+                stamp=LAYOUT.study(study.name).artifact(files.report_artifact(study.name)),
+            log:
+                files.log_file("publish_report", study),
+            localrule: True
+            conda:
+                "../envs/resweep.yaml"
+            params:
+                name=files.report_artifact(study.name),
+                study=study.name,
+                mode=study.tracking.wandb,
+                project=lambda wildcards, of=study: of.tracking.project,
+                entity=lambda wildcards, of=study: of.tracking.entity or "",
+                to=lambda wildcards, of=study: json.dumps(of.publish.to),
+                code=code("publish_study.py"),
+            message:
+                "{rule}: publish the report"
+            shell:
+                "python workflow/scripts/publish_study.py report {params.study} "
+                "--artifact-name {params.name} --mode {params.mode} --project={params.project:q} "
+                "--entity={params.entity:q} --to={params.to:q} --stamp {output.stamp} "
+                "2>&1 | tee {log}"
+
+    if study.publish.code:
+
+        rule:
+            name:
+                rule_name("publish_code", study)
+            input:
+                table=LAYOUT.study(study.name).table,
+            output:
+                stamp=LAYOUT.study(study.name).artifact(files.code_artifact(study.name)),
+            log:
+                files.log_file("publish_code", study),
+            localrule: True
+            conda:
+                "../envs/resweep.yaml"
+            params:
+                name=files.code_artifact(study.name),
+                study=study.name,
+                mode=study.tracking.wandb,
+                project=lambda wildcards, of=study: of.tracking.project,
+                entity=lambda wildcards, of=study: of.tracking.entity or "",
+                to=lambda wildcards, of=study: json.dumps(of.publish.to),
+                sources=lambda wildcards: sources(),
+                code=code("publish_study.py"),
+            message:
+                "{rule}: publish the code"
+            shell:
+                "python workflow/scripts/publish_study.py code {params.study} "
+                "--artifact-name {params.name} --mode {params.mode} --project={params.project:q} "
+                "--entity={params.entity:q} --to={params.to:q} --stamp {output.stamp} "
                 "2>&1 | tee {log}"

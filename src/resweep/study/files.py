@@ -185,6 +185,21 @@ def model_artifact(phase: str) -> str:
     return f"{phase}-model"
 
 
+def scores_artifact(study: str) -> str:
+    """Return the name under which the rankings of a study are published."""
+    return f"{study}-scores"
+
+
+def report_artifact(study: str) -> str:
+    """Return the name under which the report of a study is published."""
+    return f"{study}-report"
+
+
+def code_artifact(study: str) -> str:
+    """Return the name under which the code of a study's jobs is published."""
+    return f"{study}-code"
+
+
 def best_of_study(study: Study, phase: Phase) -> str:
     """Return how the last phase is ranked, as JSON: its best is the study's. Of others: null."""
     last = phase.name == study.phases[-1].name
@@ -205,4 +220,7 @@ def artifacts(layout: Layout, study: Study) -> list[Path]:
     """Return the stamps of what a study publishes."""
     names = [configs_artifact(phase.name) for phase in configs_published(study)]
     names += [model_artifact(phase.name) for phase in model_published(study)]
+    names += [scores_artifact(study.name)] if study.publish.scores else []
+    names += [report_artifact(study.name)] if study.publish.report else []
+    names += [code_artifact(study.name)] if study.publish.code else []
     return [layout.study(study.name).artifact(name) for name in names]

@@ -18,7 +18,9 @@ from resweep.systems.registry import find_system
 
 # Of the rules that each phase and each study has, besides those of its stages.
 VERBS_OF_PHASES = ("score", "select", "keep", "publish_configs", "publish_model")
-VERBS_OF_STUDIES = ("write_study", "tabulate", "report")
+VERBS_OF_STUDIES = (
+    "write_study", "tabulate", "report", "publish_scores", "publish_report", "publish_code"
+)  # fmt: skip
 PACK = re.compile(r"(.+)_p\d+")
 
 

@@ -14,8 +14,8 @@ from resweep.canonical import canonical_json, file_digest
 from resweep.errors import ConfigError, StoreError
 from resweep.json_files import read_json
 from resweep.paths import Layout
-from resweep.publish import artifacts
-from resweep.publish.artifacts import Content, Place, check_name, publish
+from resweep.publish import to_wandb
+from resweep.publish.artifacts import check_name, publish
 from resweep.publish.contents import (
     best_model,
     claim_published,
@@ -23,6 +23,8 @@ from resweep.publish.contents import (
     note_better,
     old_best_model,
 )
+from resweep.publish.place import Place
+from resweep.publish.versions import Content
 from resweep.ranking.old_bests import find_old_bests
 from resweep.store import checkpoints as checkpoint
 from resweep.store.lasting_claims import Why
@@ -62,7 +64,7 @@ def publish_configs(trials, stamp, place, **metadata):
     content = Content(
         name="rerun-configs", type="configs", files=config_files(trials), metadata=metadata
     )
-    return publish(content, place, stamp, layout, again="the command")
+    return publish(content, place, stamp, layout, again=["the", "command"])
 
 
 def offline(stamp):
@@ -157,7 +159,7 @@ def test_hanging_wandb(trials, stamp, tmp_path, monkeypatch):
     (tmp_path / "stub/wandb/__init__.py").write_text("import time\ntime.sleep(60)\n")
     path = os.pathsep.join([str(tmp_path / "stub"), os.environ.get("PYTHONPATH", "")])
     monkeypatch.setenv("PYTHONPATH", path)
-    monkeypatch.setattr(artifacts, "SECONDS_TO_PUBLISH", 1.0)
+    monkeypatch.setattr(to_wandb, "SECONDS_TO_PUBLISH", 1.0)
     assert "within 1 s" in publish_configs(trials, stamp, OFFLINE)["where"]["error"]
 
 
@@ -251,7 +253,7 @@ def ranked(tmp_path):
 def publish_model(layout, scores, stamp):
     files, metadata = best_model(scores, layout)
     content = Content(name="rerun-model", type="model", files=files, metadata=metadata, link=True)
-    return publish(content, DISABLED, stamp, layout, again="")
+    return publish(content, DISABLED, stamp, layout, again=[])
 
 
 def test_best_model(ranked, stamp):
@@ -305,7 +307,7 @@ def test_a_better_run_is_noted_in_the_stamp_and_can_be_published(tmp_path):
         content = Content(
             name="rerun-model", type="model", files=files, metadata=metadata, notes=notes
         )
-        made = publish(content, DISABLED, stamp, mine.layout, again="")
+        made = publish(content, DISABLED, stamp, mine.layout, again=[])
         claim_published(scores, metadata, mine.layout)
         return made
 
