@@ -136,3 +136,4 @@ def _faults(text: str, machine: Machine) -> Iterator[str]:
     for folder in machine.private:
         if re.search(rf"{re.escape(folder)}(?![\w.-])", text):
             yield f"names the folder {folder} of this machine; write it relative, or remove it"
+            return
