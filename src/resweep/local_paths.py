@@ -45,6 +45,14 @@ def without_folders(value: Any, known: Sequence[Path] = ()) -> Any:
     return value
 
 
+def home() -> list[Path]:
+    """Return the user's home; none where a user has none, as in some containers."""
+    try:
+        return [Path.home()]
+    except RuntimeError:
+        return []
+
+
 def shortened(text: str, known: Sequence[Path] = ()) -> str:
     """Return a text with the absolute paths within it shortened; arguments of `without_folders`."""
     return _WITHIN.sub(lambda found: _short(found[0], known), text)
@@ -52,7 +60,7 @@ def shortened(text: str, known: Sequence[Path] = ()) -> str:
 
 def _short(path: str, known: Sequence[Path]) -> str:
     path = re.sub(rf"^{_SCHEME.pattern}", "/", path)
-    full = f"{Path.home()}{path[1:]}" if path.startswith("~/") else path
+    full = f"{home()[0]}{path[1:]}" if path.startswith("~/") and home() else path
     # A path with ../ may lead back to a folder that others have too.
     full = os.path.normpath(known[0] / full if known else full)
     for folder in known:

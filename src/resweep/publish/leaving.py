@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from resweep import yaml12
+from resweep.cells import csv_reader, end_lines
 from resweep.credentials import HINT, find_secrets, has_secret_form, secrets_of
 from resweep.errors import ConfigError, DamagedFile, Problem
 from resweep.json_files import CHECKSUM, checksum
-from resweep.local_paths import shortened, without_folders
+from resweep.local_paths import home, shortened, without_folders
 from resweep.paths import Layout
 
 # Their texts are tokens: a path among them is no path.
@@ -51,7 +52,7 @@ class Machine:
         """Return what is known of this machine, for results of a layout."""
         places = [Path.cwd(), layout.root.absolute().parent]
         known = tuple(dict.fromkeys([*places, *(place.resolve() for place in places)]))
-        folders = [*known, Path.home()]
+        folders = [*known, *home()]
         private = tuple(
             dict.fromkeys(str(one) for one in folders if len(one.parts) >= _FEWEST_PARTS)
         )
@@ -99,7 +100,7 @@ def cleaned(name: str, data: bytes, machine: Machine, where: str) -> bytes:
 def _structured(kind: str, text: str, machine: Machine, where: str) -> str:
     """Clean the values of a file; raises ConfigError for values that look like secrets."""
     if kind == ".csv":
-        return _table(text, machine)
+        return _table(text, machine, where)
     try:
         content = json.loads(text) if kind == ".json" else yaml12.parse_file(text, where)
     except json.JSONDecodeError:  # of another program; its paths are found as in any text
@@ -116,14 +117,17 @@ def _structured(kind: str, text: str, machine: Machine, where: str) -> str:
     return yaml12.dump(clean) if kind != ".json" else json.dumps(clean, indent=2) + "\n"
 
 
-def _table(text: str, machine: Machine) -> str:
-    rows = list(csv.reader(io.StringIO(text, newline="")))
+def _table(text: str, machine: Machine, where: str) -> str:
+    try:
+        rows = list(csv_reader(io.StringIO(text, newline="")))
+    except csv.Error as error:
+        raise DamagedFile(Path(where), f"is not CSV ({error})", "make it again") from None
     clean = [[without_folders(cell, machine.known) for cell in row] for row in rows]
     if clean == rows:
         return text
     made = io.StringIO(newline="")
-    csv.writer(made, lineterminator="\n").writerows(clean)
-    return made.getvalue()
+    csv.writer(made).writerows(clean)
+    return end_lines(made.getvalue())
 
 
 def _faults(text: str, machine: Machine) -> Iterator[str]:
