@@ -199,3 +199,25 @@ def test_a_rerun_continues_the_best_run_for_more_steps(checkout: Checkout) -> No
     audit = checkout.run("python", "workflow/scripts/audit.py", "tiny").stdout
     assert re.search(r"^total +3 +3 +0 +0 ", audit, re.M), audit
     assert "Nothing to be done" in checkout.snakemake().stdout
+
+
+def test_a_later_phase_names_all_weights_that_are_gone_and_how_to_restore_them(
+    checkout: Checkout,
+) -> None:
+    checkout.write_sweep(learning_rate=[1e-5, 1e-3, 3e-3])
+    sweep = {"name": "sweep", "kind": "sweep", "sweep": "rates"}
+    checkout.write_study(phases=[sweep])
+    checkout.snakemake()
+    longer = {"name": "longer", "kind": "rerun", "of": "sweep", "top": 3, "resume": True}
+    tuned = {"name": "tuned", "kind": "finetune", "of": "sweep", "top": 3}
+    for phase in (tuned, {**longer, "set": {"training.max_steps": 30}}):
+        checkout.write_study(phases=[sweep, phase])
+        before = checkout.trainings()
+        failed = checkout.snakemake(check=False)
+        assert failed.returncode and checkout.trainings() == before
+        (command,) = set(re.findall(r"`(python \S+train.py --weights .+)`", failed.stdout))
+        assert len(command.split(" && ")) == 2
+    for words in command.split(" && "):
+        checkout.run(*words.split())
+    checkout.snakemake()
+    assert checkout.record("tiny", "longer", "03")["step"] == 30

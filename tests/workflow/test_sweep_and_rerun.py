@@ -1,17 +1,19 @@
 """The sweep-and-rerun guide: its flow, in its order and on its file names."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from resweep import yaml12
-from tests.conftest import Checkout
+from tests.conftest import ROOT, Checkout
 from tests.support.home import Home
 
 pytestmark = pytest.mark.xdist_group("sweep-and-rerun")
 
+REAL = ROOT.parent / "shared/data/wandb_csv/runs_table_64runs.csv"
 CONFIGS = "rerun/rerun_configs"
 BEST = f"{CONFIGS}/top5_best_configs.yaml"
 EXPORT = """\
@@ -72,8 +74,26 @@ def test_an_export_is_analysed(home: Home) -> None:
     ]
 
 
-def test_so_is_what_was_trained_here(home: Home) -> None:
+@pytest.mark.skipif(not REAL.is_file(), reason="no shared/data/wandb_csv beside the project")
+def test_a_real_export_lies_at_the_same_path(home: Home) -> None:
+    place = home.path / "path/to/real/wandb_export.csv"
+    place.parent.mkdir(parents=True)
+    shutil.copy(REAL, place)
     home.shell(
+        "python analysis/sweep_analysis.py --wandb-csv path/to/real/wandb_export.csv "
+        "--output-yaml real/top5_best_configs.yaml"
+    )
+    output = home.shell(
+        "python rerun/rerun_best_hyperparams.py --best-yaml real/top5_best_configs.yaml "
+        "--create-only --set n_embd=24"
+    )
+    assert "entries 2, 3, 4 are the same training" in output
+    configs = [yaml12.load_mapping(home.path / f"real/rank{n}_seed0.yaml") for n in range(1, 6)]
+    assert [config["model"]["context_length"] for config in configs] == [512, 256, 256, 256, 256]
+
+
+def test_so_is_what_was_trained_here(home: Home) -> None:
+    shown = home.shell(
         "python analysis/sweep_analysis.py --study lr-warmup --top-k 2 --early-max-step 4 "
         "--output-yaml own.yaml --output-csv own.csv"
     )
@@ -83,6 +103,7 @@ def test_so_is_what_was_trained_here(home: Home) -> None:
     trial = scores.split(",")[1]
     row = (home.path / "own.csv").read_text().splitlines()[1]
     assert row.startswith(f"1,{trial},")
+    assert trial in shown.split()
 
 
 def test_the_best_are_trained_from_scratch_and_their_configurations_saved(home: Home) -> None:

@@ -14,6 +14,7 @@ from resweep.data.store import ensure
 from resweep.errors import run_command
 from resweep.files import write_atomically
 from resweep.paths import Layout
+from resweep.ranking.lost_weights import check_continued
 from resweep.ranking.selection import (
     RerunPlan,
     best_of_phases_text,
@@ -55,6 +56,7 @@ def main() -> None:
             resumed = runs_to_continue(arguments.scores, top, plan, read)
     names = [path.stem for path in arguments.trials]
     planned = plan_rerun(arguments.best, names, resumed=resumed, **plan)
+    check_continued(planned, resumed, Layout(arguments.results))
     for path, trial in zip(arguments.trials, planned, strict=True):
         if not trial.empty:
             ensure(system_of(trial.config), trial.config["data"], Layout(arguments.results))

@@ -36,6 +36,7 @@ from resweep.ranking.analysis import (
 from resweep.ranking.exported_runs import Columns, ExportedRun, read_exports
 from resweep.ranking.selection import short_name
 from resweep.ranking.stored_runs import read_phase
+from resweep.ranking.ties import Tie
 from resweep.report.text_table import text_table
 from resweep.systems.registry import find_system, system_names
 from resweep.systems.system import DEFAULT
@@ -78,6 +79,8 @@ def main() -> None:
     for line in (*lines, *leaders(rows, how)):
         print(f"note: {line}", file=sys.stderr)
     print(f"{metric}, {goal}: {spread_text(rows)}")
+    if Tie.UNKNOWN in {row.tie for row in rows}:
+        print(f"note: {Tie.UNKNOWN}: whether some differ from rank 1", file=sys.stderr)
     titles, cells = as_text(rows[: given.show], schema)
     for line in text_table(titles, cells, fixed=sum(name in OF_RUN for name in titles) - 2):
         print(line)
@@ -114,6 +117,8 @@ def as_text(rows: list[AnalysedRun], schema: Schema) -> tuple[list[str], list[li
     of_run[-1:-1] = ["seeds"] if any(row.seeds != 1 for row in rows) else []
     shown = ["rank", *swept, *of_run, "name"]
     shown = [name for name in shown if any(value is not None for value in columns[name])]
+    if not {Tie.YES, Tie.NO} & {row.tie for row in rows}:  # the names need the width
+        shown = [name for name in shown if name != "tie"]
     titles = [short_name(name, schema) if name in swept else name for name in shown]
     return titles, [[cell(columns[name][row]) for name in shown] for row in range(len(rows))]
 

@@ -8,7 +8,7 @@ model and its tokens are taken; everything else is what the fine-tuning says its
 """
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +16,6 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_confi
 from typing_extensions import TypedDict
 
 from resweep import yaml12
-from resweep.canonical import canonical_json
 from resweep.config import compose
 from resweep.config.compose import Composed
 from resweep.config.nesting import PathError, find, leaves
@@ -26,9 +25,9 @@ from resweep.errors import ConfigError, Problem, StoreError
 from resweep.files import write_atomically
 from resweep.paths import Layout, PhaseFolder
 from resweep.plurals import counted
-from resweep.ranking.keep import weights_command
-from resweep.ranking.score_row import ScoreRow, configurations, final_text, scored
-from resweep.ranking.score_table import read_ranking
+from resweep.ranking.best_of_phases import choose_best
+from resweep.ranking.lost_weights import Lost, refuse_lost
+from resweep.ranking.score_row import final_text
 from resweep.ranking.trial_result import SEED
 from resweep.search.rounds import RoundPlan
 from resweep.search.rungs import step_of
@@ -88,26 +87,6 @@ class Start(TypedDict):
 _STARTS = TypeAdapter(list[Start])
 
 
-def choose_rows(tables: Sequence[Path], top: int) -> list[tuple[PhaseFolder, ScoreRow]]:
-    """Return the best trial of each of the best configurations of some phases, best first.
-
-    Args:
-        tables: Their rankings; scores of different phases are compared as they are.
-        top: How many.
-    """
-    found = []
-    for position, table in enumerate(tables):
-        for group in configurations(scored(read_ranking(table))):
-            best = next(row for row in group if row.has_result)
-            found.append((-(group[0].score or 0.0), position, best))
-    chosen: dict[str, tuple[PhaseFolder, ScoreRow]] = {}
-    for _, position, row in sorted(found, key=lambda one: one[:2]):
-        settings = {path: v for path, v in row.hyperparameters.items() if path != SEED}
-        key = canonical_json(sorted((path, repr(value)) for path, value in settings.items()))
-        chosen.setdefault(key, (PhaseFolder(tables[position].parent), row))
-    return list(chosen.values())[:top]
-
-
 def find_starts(
     tables: Sequence[Path],
     plan: FineTuningPlan,
@@ -128,8 +107,14 @@ def find_starts(
         DataError: Its data cannot be prepared.
     """
     starts = choose_starts(tables, plan, layout, read)
+    lost = []
     for start in starts:
-        _check(start, plan, layout)
+        try:
+            _check(start, plan, layout)
+        except StoreError as error:
+            folder = layout.phase(start["study"], start["phase"])
+            lost.append(Lost(folder, start["trial"], error))
+    refuse_lost(lost)
     return starts
 
 
@@ -143,21 +128,40 @@ def choose_starts(
 
     Nothing is written, and whether weights and data are there is not looked at.
     """
-    rows = choose_rows(tables, plan["top"])
-    configs = [
-        _fitted(folder, read(folder.record(row.trial)), plan, layout) for folder, row in rows
-    ]
-    changed = [path for config in configs for path in _changed(plan["fitted"], config)]
+    chosen = choose_best(tables, plan["top"], read)
+    configs = [_fitted(one.folder, one.outcome, plan, layout) for one in chosen]
+    changed = _changed_by_any(plan["fitted"], configs)
     return [
         Start(
-            study=folder.path.parent.name,
-            phase=folder.path.name,
-            trial=row.trial,
-            final=final_text(row),
-            assignments={path: find(config, path) for path in dict.fromkeys(changed)},
+            study=one.folder.path.parent.name,
+            phase=one.folder.path.name,
+            trial=one.row.trial,
+            final=final_text(one.row),
+            assignments={path: find(config, path) for path in changed},
         )
-        for (folder, row), config in zip(rows, configs, strict=True)
+        for one, config in zip(chosen, configs, strict=True)
     ]
+
+
+def _changed_by_any(before: Mapping[str, Any], configs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the paths whose values are not the same in all; each configuration has all of them.
+
+    A mapping whose keys only some of them have is one value.
+    """
+    configs = list(configs)
+    found = dict.fromkeys(path for config in configs for path in _changed(before, config))
+    whole: dict[str, None] = {}
+    for path in found:
+        while "." in path and any(not _has(config, path) for config in configs):
+            path = path.rpartition(".")[0]
+        whole[path] = None
+    return [path for path in whole if not any(path.startswith(f"{one}.") for one in whole)]
+
+
+def _has(config: Mapping[str, Any], path: str) -> bool:
+    parent, _, key = path.rpartition(".")
+    place = find(config, parent)
+    return isinstance(place, Mapping) and key in place
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -186,10 +190,6 @@ def _check(start: Start, plan: FineTuningPlan, layout: Layout) -> None:
     except ConfigError as error:
         hints = [Problem(where, one.key, one.value, one.hint) for one in error.problems]
         raise ConfigError(hints) from None
-    except StoreError as error:
-        folder = layout.phase(start["study"], start["phase"])
-        restore = weights_command(folder, start["trial"])
-        raise StoreError(f"{where}: {error}; to restore them: `{restore}`") from None
     unlike = system.compare_weights(resolved, data)
     if unlike is not None:
         raise ConfigError(Problem(where, "data", None, unlike))

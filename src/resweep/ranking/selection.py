@@ -23,13 +23,8 @@ from resweep.config.schema import Schema
 from resweep.errors import ConfigError, Problem
 from resweep.paths import PhaseFolder
 from resweep.plurals import counted
-from resweep.ranking.score_row import (
-    ScoreRow,
-    configurations,
-    final_text,
-    scored,
-    scores_are_finals,
-)
+from resweep.ranking.best_of_phases import Chosen, choose_best
+from resweep.ranking.score_row import configurations, final_text, scored, scores_are_finals
 from resweep.ranking.score_table import read_ranking
 from resweep.ranking.ties import TIE_TEXTS, Tie
 from resweep.ranking.trial_result import SEED
@@ -100,13 +95,13 @@ def best_configs_text(
     rule = "final value" if by_final else "score, the highest first"
     lines = [f"# The first {_count(top)} of {folder.path} by {rule}."]
     for row in [group[0] for group in configurations(scored(rows))[:top]]:
-        named = _configuration(folder, row, read)[1]
         facts = [f"trial {row.trial}"]
         if not by_final:
             facts.append(f"score {row.score:.4f}")
         facts.append(f"final {final_text(row)}")
         if row.tie in TIE_TEXTS:
             facts.append(TIE_TEXTS[Tie(row.tie)])
+        named = _named(read(folder.record(row.trial)).trial)
         lines += [f"# rank {row.rank}: {', '.join(facts)}", yaml12.dump([named]).rstrip()]
     if len(lines) == 1:
         lines.append("[]")
@@ -135,43 +130,26 @@ def best_of_phases_text(
     lines = [
         f"# The first {_count(top)} of {', '.join(str(path.parent) for path in tables)}{apart}."
     ]
-    for folder, row in choose_of_phases(tables, top, plan, read):
-        where = f"{folder.path.name} trial {row.trial}"
+    for chosen in _choose(tables, top, plan, read):
+        row = chosen.row
+        where = f"{chosen.folder.path.name} trial {row.trial}"
         lines.append(f"# {where}: rank {row.rank} there, final {final_text(row)}")
-        lines.append(yaml12.dump([_configuration(folder, row, read)[1]]).rstrip())
+        lines.append(yaml12.dump([_named(chosen.outcome.trial)]).rstrip())
     if len(lines) == 1:
         lines.append("[]")
     return "\n".join(lines) + "\n"
 
 
-def choose_of_phases(
-    tables: Sequence[Path],
-    top: int,
-    plan: RerunPlan,
-    read: Callable[[Path], Outcome] = read_outcome,
-) -> list[tuple[PhaseFolder, ScoreRow]]:
-    """Return the best trial of each of these configurations; arguments of `best_of_phases_text`."""
+def _choose(
+    tables: Sequence[Path], top: int, plan: RerunPlan, read: Callable[[Path], Outcome]
+) -> list[Chosen]:
+    """Return these configurations; arguments of `best_of_phases_text`."""
     least, space = plan.get("distinct"), _space(plan.get("space", ()))
-    found = []
-    for position, table in enumerate(tables):
-        for group in configurations(scored(read_ranking(table))):
-            best = next(row for row in group if row.has_result)
-            found.append((-(group[0].score or 0.0), position, best))
-    taken: dict[str, dict[str, Any]] = {}
-    chosen = []
-    for _, position, row in sorted(found, key=lambda one: one[:2]):
-        if len(taken) == top:
-            break
-        folder = PhaseFolder(tables[position].parent)
-        swept = _configuration(folder, row, read)[0]
-        key = canonical_json(swept)
-        near = least is not None and not is_apart(
-            least, space, swept, taken.values(), plan["overrides"]
-        )
-        if key not in taken and not near:
-            taken[key] = swept
-            chosen.append((folder, row))
-    return chosen
+
+    def takes(swept: Mapping[str, Any], taken: Sequence[Mapping[str, Any]]) -> bool:
+        return least is None or is_apart(least, space, swept, taken, plan["overrides"])
+
+    return choose_best(tables, top, read, takes)
 
 
 def runs_to_continue(
@@ -180,9 +158,8 @@ def runs_to_continue(
     plan: RerunPlan,
     read: Callable[[Path], Outcome] = read_outcome,
 ) -> list[Outcome]:
-    """Return the trials whose runs a rerun continues, as `choose_of_phases` chooses them."""
-    chosen = choose_of_phases(tables, top, plan, read)
-    return [read(folder.record(row.trial)) for folder, row in chosen]
+    """Return the trials whose runs a rerun continues; arguments of `best_of_phases_text`."""
+    return [chosen.outcome for chosen in _choose(tables, top, plan, read)]
 
 
 def _space(contents: Iterable[Mapping[str, Any]]) -> list[Parameter]:
@@ -193,15 +170,11 @@ def _count(top: int) -> str:
     return "configuration" if top == 1 else f"{top} configurations"
 
 
-def _configuration(
-    folder: PhaseFolder, row: ScoreRow, read: Callable[[Path], Outcome]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a trial's configuration without its seed: by path, and under short names."""
-    chosen = read(folder.record(row.trial)).trial
+def _named(chosen: Trial) -> dict[str, Any]:
+    """Return a trial's configuration under short names, without its seed."""
     schema = system_of(chosen.config).schema
     ordered = schema.known_first(chosen.assignments)
-    swept = {path: chosen.assignments[path] for path in ordered if path != SEED}
-    return swept, {short_name(path, schema): value for path, value in swept.items()}
+    return {short_name(path, schema): chosen.assignments[path] for path in ordered if path != SEED}
 
 
 def short_name(path: str, schema: Schema) -> str:

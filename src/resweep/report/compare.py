@@ -25,6 +25,7 @@ from resweep.systems.registry import system_of
 from resweep.systems.system import CHECKPOINT
 from resweep.trials.record import Status
 
+RESUME = "run.resume"
 BATCH, ACCUMULATION = "training.batch_size", "training.gradient_accumulation_steps"
 LENGTHS = ("training.max_steps", "training.num_epochs")
 MOST_NAMED = 4  # settings
@@ -32,9 +33,19 @@ LONGEST_VALUE = 40  # letters
 
 
 def compare_rerun(results: StudyResults, rerun: PhaseResults) -> Held:
-    """Compare the configurations of a phase with the same ones of its sources."""
+    """Compare the configurations of a phase with the same ones of its sources.
+
+    Of a fine-tuning, the best of each run that it starts from: nothing if that is one.
+    """
     sources = [phase for phase in map(results.phase, rerun.sources) if phase is not None]
-    return compare_rankings(list(map(_ranked, sources)), _ranked(rerun), rerun.overridden)
+    again = _ranked(rerun)
+    if rerun.starts_from_weights:
+        best: dict[str, int] = {}
+        for row in again.rows:
+            best.setdefault(str(row.hyperparameters.get(CHECKPOINT)), row.rank)
+        kept = set(best.values()) if len(best) > 1 else set()
+        again = replace(again, rows=[row for row in again.rows if row.rank in kept])
+    return compare_rankings(list(map(_ranked, sources)), again, rerun.overridden)
 
 
 def copies_line(results: StudyResults, rerun: PhaseResults) -> str | None:
@@ -76,6 +87,8 @@ def trained_with(config: Mapping[str, Any]) -> dict[str, Any]:
         # The weights are a label, since a run is named by their digest.
         if path != SEED and path not in unused and (not is_label or path == CHECKPOINT):
             found[path] = value
+    if found.pop(RESUME, False):  # it continues its source: no other setting
+        del found[CHECKPOINT]
     found[BATCH] *= found.pop(ACCUMULATION)
     return found
 
@@ -114,7 +127,7 @@ def _curse_lines(held: Held, rerun: PhaseResults) -> Iterator[str]:
             f"{' ± its standard error' if spread else ''})"
         )
     others = [pair for pair in held.compared if not pair.is_repeat]
-    if others:
+    if others and not rerun.starts_from_weights:
         of = f" of {counted(len(others), 'configuration')}" if held.repeats else ""
         yield (
             f"other settings{of}: {_changes_text(others, rerun)}; a change in value is not a "

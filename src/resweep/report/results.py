@@ -55,6 +55,8 @@ class PhaseResults:
         overridden: Paths that a rerun sets for all of its trials.
         space: What it searched; empty if that is unknown.
         takes_copies: Whether it took the best of its sources even if they were nearly equal.
+        starts_from_weights: Whether it is a fine-tuning: on other data, its values say nothing
+            beside those of its sources.
         score: How its trials are ranked.
         keep: Whose weights are kept: best, all or none.
         trained_by: The training setup; None if nothing was trained.
@@ -75,6 +77,7 @@ class PhaseResults:
     overridden: tuple[str, ...]
     space: tuple[Parameter, ...]
     takes_copies: bool
+    starts_from_weights: bool
     score: PhaseScore
     keep: str
     trained_by: TrainedBy | None
@@ -224,6 +227,7 @@ def _read_phase(
         overridden=tuple(part.get("overrides") or ()),
         space=tuple(Parameter(**content) for content in part.get("space") or ()),
         takes_copies=part.get("distinct", 0) is None,
+        starts_from_weights="forgetting" in part,
         score=score,
         keep=part["keep"],
         trained_by=describe_training(trained, outcomes, system, layout),

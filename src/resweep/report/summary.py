@@ -137,7 +137,7 @@ def _reason_lines(phase: PhaseResults) -> Iterator[str]:
 
 def _rerun_lines(results: StudyResults, rerun: PhaseResults) -> Iterator[str]:
     held = compare_rerun(results, rerun)
-    for pair in held.pairs:
+    for pair in () if rerun.starts_from_weights else held.pairs:
         final = spread_text(pair.value, pair.spread) or pair.lost
         yield from _wrapped(
             f"{pair.source} trial {pair.source_trial}: {pair.source_value:.4f} in {pair.source}, "

@@ -29,7 +29,7 @@ from resweep.config.section import Misfit, Section
 from resweep.config.training_section import Training
 from resweep.config.training_synonyms import TRAINING_SYNONYMS
 from resweep.data.store import Prepared
-from resweep.errors import DataError
+from resweep.errors import DataError, Problem
 from resweep.json_files import MAPPING
 from resweep.systems.values import Cost, Figure, Reference, TrainedRun, Weights
 
@@ -345,6 +345,18 @@ class System(ABC):
             fitted = assign_paths({section: config[section]}, {**theirs, **own})
             config[section] = fitted[section]
         return []
+
+    def run_misfits(
+        self, config: Mapping[str, Any], trained: Mapping[str, Any], given: Collection[str]
+    ) -> Iterable[Problem]:
+        """Return what a phase sets that no weights of an earlier one can fit.
+
+        Args:
+            config: Of the phase that starts from weights, complete.
+            trained: Of the runs that have them, complete.
+            given: Paths that the phase sets itself, and that neither of the two varies.
+        """
+        return ()
 
     # Training
 

@@ -10,51 +10,15 @@ from resweep.ranking.fine_tuning import (
     FineTuningPlan,
     Start,
     _changed,
-    choose_rows,
+    _changed_by_any,
     plan_trials,
     read_starts,
     start_round,
     write_starts,
 )
-from resweep.ranking.score_row import ScoreRow
 from resweep.search.rounds import RoundPlan, plan_from
 from resweep.sweep import Parameter
 from tests.support.problems import problem_of
-from tests.support.rankings import frame, write_frame
-from tests.support.study import make_study
-
-
-def row(rank: int, trial: str, score: float | None, **settings: Any) -> ScoreRow:
-    """A row of a ranking; one without a score diverged."""
-    status = "diverged" if score is None else "finished"
-    scored = {"score": score, "final": score and -score, "final_mean": score and -score}
-    kept = {"training.learning_rate": 0.1, **settings}
-    ends = {"status": status, "run_id": f"run{trial}", "step": 10}
-    return ScoreRow(rank=rank, trial=trial, hyperparameters=kept, **scored, **ends)
-
-
-def ranking(folder: Any, *rows: ScoreRow) -> Any:
-    """Write a ranking."""
-    folder.mkdir()
-    write_frame(folder / "scores.csv", frame(rows))
-    return folder / "scores.csv"
-
-
-def test_each_configuration_gives_its_best_seed(tmp_path):
-    seeds = [row(1, "b", -1.0, **{"training.seed": 2}), row(1, "a", -1.5, **{"training.seed": 1})]
-    other = row(2, "c", -2.0, **{"training.learning_rate": 0.2, "training.seed": 1})
-    lost = row(3, "d", None, **{"training.learning_rate": 0.3, "training.seed": 1})
-    table = ranking(tmp_path / "one", *seeds, other, lost)
-    assert [chosen.trial for _, chosen in choose_rows([table], 5)] == ["b", "c"]
-    assert [chosen.trial for _, chosen in choose_rows([table], 1)] == ["b"]
-
-
-def test_phases_are_compared_and_equal_configurations_count_once(tmp_path):
-    first = ranking(tmp_path / "one", row(1, "a", -2.0), row(2, "b", -3.0, **{"model.n_layer": 2}))
-    second = ranking(tmp_path / "two", row(1, "c", -1.0))
-    found = [(folder.path.name, chosen.trial) for folder, chosen in choose_rows([first, second], 3)]
-    assert found[0] == ("two", "c")
-    assert ("one", "b") in found
 
 
 @pytest.mark.parametrize(
@@ -71,6 +35,21 @@ def test_setting_what_changed_gives_the_other_configuration(before, after, paths
     changed = _changed(before, after)
     assert changed == paths
     assert assign(before, {path: find(after, path) for path in changed}) == after
+
+
+@pytest.mark.parametrize(
+    ("others", "paths"),
+    [
+        ([{"d": {"first": {}}}, {"d": {"first": {"x": 1, "y": 2}}}], ["d.first"]),
+        ([{"d": {"first": {"x": 1}}}, {"d": {"first": {"x": 1, "y": 2}}}], ["d.first"]),
+        ([{"d": {"first": {"x": 1}}}, {"d": {"first": {"x": 2}}}], ["d.first.x"]),
+    ],
+)
+def test_what_only_some_configurations_have_is_set_as_a_whole(others, paths):
+    before = {"d": {"first": {}}}
+    assert _changed_by_any(before, others) == paths
+    for other in others:
+        assert assign(before, {path: find(other, path) for path in paths}) == other
 
 
 CONFIG = {"training": {"max_steps": 10, "eval_steps": 5, "seed": 0}, "model": {"n_layer": 1}}
@@ -138,9 +117,3 @@ def test_a_round_starts_from_the_best_run():
     assert "fixed" not in of_round.content()
     empty = start_round(of_round, [])
     assert [trial.empty for trial in empty] == ["nothing to fine-tune"] * 2
-
-
-def test_a_real_ranking_gives_runs_of_the_store(tmp_path):
-    layout = make_study(tmp_path)
-    folder, best = choose_rows([layout.phase("made", "sweep").scores], 1)[0]
-    assert folder.record(best.trial).exists() and best.rank == 1

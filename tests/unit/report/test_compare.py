@@ -12,7 +12,7 @@ from resweep.report.report import render_report
 from resweep.report.results import StudyResults, read_study
 from resweep.report.summary import summarize
 from resweep.sweep import Parameter
-from tests.support.study import RATE, SEED, Made, make_study
+from tests.support.study import RATE, SEED, Made, make_study, run_id
 from tests.support.tiny import LANGUAGE
 
 RATES = (1e-3, 2e-3, 4e-3)
@@ -149,3 +149,27 @@ def test_a_rerun_of_near_copies_is_warned_of(width, changes, warned, tmp_path: P
     file.write_text(yaml12.dump(described))
     for text in both(layout):
         assert ("distinct: 0.05" in text) == warned
+
+
+def fine_tuned(folder: Path, *starts: str) -> Layout:
+    """A study whose second phase fine-tunes runs of the sweep, each at two rates."""
+    made = [
+        Made(f"{n}{side}", {"run.checkpoint": start, RATE: rate}, 5 + n + side)
+        for n, start in enumerate(starts)
+        for side, rate in enumerate((0.01, 0.02))
+    ]
+    layout = make_study(folder, sweep=SWEEP, rerun=made)
+    file = layout.study("made").described
+    described = yaml12.load_mapping(file)
+    described["phases"][1]["forgetting"] = True
+    file.write_text(yaml12.dump(described))
+    return layout
+
+
+def test_values_of_a_fine_tuning_are_not_beside_those_of_its_source(tmp_path: Path) -> None:
+    sweep = make_study(tmp_path / "sweep", sweep=SWEEP, rerun=[])
+    runs = [run_id(sweep, "sweep", made.name) for made in SWEEP]
+    one = fine_tuned(tmp_path / "one", f"{runs[0]}/40")
+    assert lines_of(one) == []
+    (order,) = lines_of(fine_tuned(tmp_path / "all", *(f"{run}/40" for run in runs)))
+    assert "sweep trial s0" in order and "tau 1.00 over 3" in order

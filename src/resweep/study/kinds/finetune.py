@@ -32,6 +32,8 @@ from resweep.study.kinds.sources import (
     check_names,
     check_seeds,
     check_top,
+    check_weights,
+    placed,
 )
 from resweep.study.kinds.sweep import SweepKeys
 from resweep.study.kinds.sweep_phase import SweepPhase
@@ -40,6 +42,7 @@ from resweep.study.phase_file import Loaded, Names, Surroundings
 from resweep.study.study import Phase, is_made_here
 from resweep.systems.system import CHECKPOINT, SHARED
 
+RESUME = "run.resume"
 RESULTS = Layout()
 
 
@@ -84,6 +87,9 @@ class FinetuneFile(SweepKeys):
         if CHECKPOINT in around.overrides:
             hint = "is that of the run that is fine-tuned; remove it"
             problems.append(around.problem(f"set.{CHECKPOINT}", None, hint))
+        if around.overrides.get(RESUME):
+            hint = "a fine-tuning begins at step 0; to continue runs, use a rerun with resume: true"
+            problems.append(around.problem(f"set.{RESUME}", True, hint))
         loaded = None
         try:
             loaded = self._load_points(around)
@@ -100,6 +106,10 @@ class FinetuneFile(SweepKeys):
         assert isinstance(phase, SweepPhase), "both ways to load points give one"
         constants = dict(leaves(loaded.layer.content)) if loaded.layer is not None else {}
         given = sorted({*around.given, *constants, *(p.name for p in phase.space)})
+        varied = {path for assigned in phase.varied() for path in assigned}
+        misfits = check_weights(phase.config, sources[0], {*given} - varied, around)
+        if misfits:
+            raise ConfigError(misfits)
         fitted, is_known, warnings = _fit(
             phase.config, sources[0], given, self.forgetting is not False, around
         )
@@ -183,10 +193,7 @@ def _fit(
             fitted, source.config, given=given, data=folder, forgetting=forgetting
         )
     except ConfigError as error:
-        raise ConfigError(
-            Problem(around.study_path, f"{around.where}.{one.key}", one.value, one.hint)
-            for one in error.problems
-        ) from None
+        raise ConfigError(placed(error.problems, around)) from None
     swept = any(path.startswith("data.") for assigned in source.varied() for path in assigned)
     if swept or is_made_here(system, fitted["data"]):  # nothing else looks before the job
         try:

@@ -23,13 +23,16 @@ from resweep.search.stages import numbers
 from resweep.study.files import data_stamps, trial_files
 from resweep.study.fill import Fill
 from resweep.study.kinds.sources import (
+    SEED,
     check_comparable,
     check_listed,
     check_names,
     check_seeds,
     check_top,
+    check_weights,
     join_spaces,
     space_of,
+    warn_of_unread,
 )
 from resweep.study.metric import PhaseScore, check_logged_by_all, choose_metric
 from resweep.study.phase_file import Loaded, Names, PhaseFile, Surroundings
@@ -130,6 +133,10 @@ class RerunFile(PhaseFile):
         if self.seeds:
             hint = "a run is continued with its own seed; remove seeds, or resume"
             problems.append(around.problem("seeds", self.seeds, hint))
+        seed, seeds = around.overrides.get(SEED), {s.config["training"]["seed"] for s in sources}
+        if not self.seeds and seed is not None and seeds != {seed}:
+            hint = "a run is continued with its own seed; remove it, or resume"
+            problems.append(around.problem(f"set.{SEED}", seed, hint))
         for source in sources:
             if source.keep == "none" or (self.distinct is not None and source.keep != "all"):
                 kept = "all" if self.distinct is not None else "best"
@@ -143,6 +150,8 @@ class RerunFile(PhaseFile):
                 if around.complete and ours != theirs:
                     hint = f"should be {theirs}, as in {source.name}, whose runs are continued"
                     problems.append(around.problem(f"set.training.{name}", ours, hint))
+            if around.complete:
+                problems += check_weights(around.complete, source, around.given, around)
             horizon = around.complete["training"]["max_steps"] if around.complete else None
             before = source.config["training"]["max_steps"]
             swept = any(MAX_STEPS in assigned for assigned in source.varied())
@@ -195,7 +204,7 @@ class RerunFile(PhaseFile):
             seeds=tuple(self.seeds or [around.complete["training"]["seed"]]),
             **around.common,
         )
-        return Loaded(phase=phase, warnings=[])
+        return Loaded(phase=phase, warnings=warn_of_unread(file, listed[:top], around))
 
 
 def _check_set(around: Surroundings, source: Phase) -> list[Problem]:

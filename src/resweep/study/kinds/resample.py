@@ -18,6 +18,7 @@ from resweep.errors import ConfigError, Problem
 from resweep.search.focus import FACTORS, Focus, scale_of
 from resweep.search.rounds import RoundPlan
 from resweep.search.stages import Stage, round_names
+from resweep.study.kinds.finetune import FinetunePhase
 from resweep.study.kinds.sweep_phase import Search, SweepPhase
 from resweep.study.phase_file import Loaded, Names, PhaseFile, Surroundings
 from resweep.sweep import Parameter
@@ -109,6 +110,11 @@ class ResampleFile(PhaseFile):
                 problems.append(around.problem("of", name, hint))
             elif not isinstance(phase, SweepPhase) or not phase.space:
                 hint = "has no search space: name the sweep that it takes its trials from"
+                problems.append(around.problem("of", name, hint))
+            elif isinstance(phase, FinetunePhase):
+                hint = (
+                    "starts from weights that its own job chooses; search in it, with sweep: FILE"
+                )
                 problems.append(around.problem("of", name, hint))
         return problems
 

@@ -1,11 +1,12 @@
 """What phases build on: earlier ones and lists, checked, and the spaces that were searched."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from resweep.canonical import canonical_json
 from resweep.config import compose
-from resweep.config.own_names import is_own
+from resweep.config.own_names import is_own, own_hint
 from resweep.config.spelling import nearest
 from resweep.config.synonyms import fields_meant
 from resweep.errors import Problem
@@ -85,6 +86,31 @@ def check_listed(
     ]
 
 
+def warn_of_unread(
+    file: Path, listed: Sequence[Mapping[str, Any]], around: Surroundings
+) -> list[str]:
+    """Warn of names that nothing reads, and of entries that train alike but for these."""
+    schema, own = around.system.schema, around.common["own"]
+    unread = dict.fromkeys(
+        path
+        for one in listed
+        for path in one
+        if not schema.is_known(path) and not is_own(path, own)
+    )
+    if not unread:
+        return []
+    alike: dict[str, list[str]] = {}
+    for number, one in enumerate(listed, 1):
+        read = {path: value for path, value in one.items() if path not in unread}
+        alike.setdefault(canonical_json(read), []).append(str(number))
+    repeated = [", ".join(numbers) for numbers in alike.values() if len(numbers) > 1]
+    same = "".join(f"; entries {numbers} are the same training" for numbers in repeated)
+    return [
+        f"{file}: nothing in resweep reads {', '.join(unread)}, which can only tell runs "
+        f"apart{same}; {own_hint(unread)}"
+    ]
+
+
 def space_of(source: Phase) -> tuple[Parameter, ...]:
     """Return what a phase searched; nothing if it has no search space."""
     return source.space if isinstance(source, SweepPhase) else ()
@@ -94,3 +120,26 @@ def join_spaces(sources: Sequence[Phase]) -> tuple[Parameter, ...]:
     """Return the parameters of all sources; none if one has no space."""
     spaces = list(map(space_of, sources))
     return tuple(parameter for space in spaces for parameter in space) if all(spaces) else ()
+
+
+def check_weights(
+    config: Mapping[str, Any], source: Phase, given: Collection[str], around: Surroundings
+) -> list[Problem]:
+    """Refuse what no weights of an earlier phase can fit.
+
+    Args:
+        config: Of the phase that starts from them, complete.
+        source: The earlier one.
+        given: Paths that the phase sets, with one value in all its trials.
+        around: The phase's surroundings.
+    """
+    fixed = {*given}.difference(*source.possible())
+    return placed(around.system.run_misfits(config, source.config, fixed), around)
+
+
+def placed(problems: Iterable[Problem], around: Surroundings) -> list[Problem]:
+    """Return problems of a configuration as those of the phase in the study's file."""
+    return [
+        Problem(around.study_path, f"{around.where}.{one.key}", one.value, one.hint)
+        for one in problems
+    ]

@@ -35,7 +35,10 @@ def source_files(settings: Mapping[str, Any]) -> list[Path]:
     """
     texts = dataset_files(settings) if settings["source"] == "hub" else _text_files(settings)
     first = first_data_of(settings)
-    of_first = [] if first is None else source_files(first)
+    try:
+        of_first = [] if first is None else source_files(first)
+    except DataError as error:
+        raise DataError(f"data.first_data: {error}") from None
     return sorted({*texts, *of_first, *tokenizer_sources(settings)})
 
 

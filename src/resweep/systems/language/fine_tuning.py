@@ -1,11 +1,42 @@
 """Fitting a fine-tuning to the run whose weights it starts from: model, tokens, first data."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from resweep.errors import ConfigError, Problem
 from resweep.systems.language.data_section import first_data_from
+
+SHAPE = ("n_layer", "n_head", "n_embd")  # of our GPT
+GPT2 = "gpt2"  # what its checkpoints are
+
+
+def model_misfits(
+    model: Mapping[str, Any], before: Mapping[str, Any], given: Collection[str]
+) -> Iterator[Problem]:
+    """Yield what weights cannot fit, as far as settings say so: the shape of our GPT.
+
+    Args:
+        model: The section of what is trained, complete.
+        before: That of runs that it may start from, complete.
+        given: Paths that are set for it.
+    """
+    if before["kind"] != "gpt":
+        return
+    if model["kind"] == "hf":
+        kind = model["config"].get("model_type", GPT2)
+        if kind != GPT2:
+            hint = f"should be {GPT2}, as in the runs whose weights it takes; remove it"
+            yield Problem("trial", "model.config.model_type", kind, hint)
+        return
+    for key in SHAPE:
+        if f"model.{key}" in given and model[key] != before[key]:
+            hint = f"should be {before[key]}, as in the runs whose weights it takes; remove it"
+            yield Problem("trial", f"model.{key}", model[key], hint)
+    longest = before["context_length"]
+    if "model.context_length" in given and model["context_length"] > longest:
+        hint = f"should be at most {longest}, that of the runs whose weights it takes"
+        yield Problem("trial", "model.context_length", model["context_length"], hint)
 
 
 def fit_data(

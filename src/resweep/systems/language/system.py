@@ -18,7 +18,7 @@ from resweep.systems.language.batches import steps_for_epochs
 from resweep.systems.language.corpus import SPLITS, source_files, source_folders
 from resweep.systems.language.cost import estimate_cost, find_vocab_size
 from resweep.systems.language.data_section import Data
-from resweep.systems.language.fine_tuning import fit_data
+from resweep.systems.language.fine_tuning import fit_data, model_misfits
 from resweep.systems.language.forgetting import (
     FIRST_LOSS,
     forgetting_figures,
@@ -227,6 +227,12 @@ class LanguageSystem(System):
         return fit_data(
             config["data"], trained["data"], given=given, folder=data, forgetting=forgetting
         )
+
+    def run_misfits(
+        self, config: Mapping[str, Any], trained: Mapping[str, Any], given: Collection[str]
+    ) -> Iterable[Problem]:
+        """Our GPT has the shape of its weights."""
+        return model_misfits(config["model"], trained["model"], given)
 
     def find_metric(self, name: str) -> Metric | None:
         """Return a metric by name; the loss on first data is logged where there is some."""

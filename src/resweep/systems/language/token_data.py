@@ -114,7 +114,10 @@ def prepare_tokens(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     splits = split_documents(read_documents(settings), settings)
     first = first_data_of(settings)
     if first is not None:
-        splits[FIRST_DATA] = split_documents(read_documents(first), first)["val"]
+        try:
+            splits[FIRST_DATA] = split_documents(read_documents(first), first)["val"]
+        except DataError as error:
+            raise DataError(f"data.first_data: {error}") from None
     tokenizer = make_tokenizer(settings, splits["train"])
     tokenizer.save(folder)
     counts = {

@@ -10,7 +10,7 @@ from resweep import yaml12
 from resweep.paths import Layout
 from resweep.study.load import load_study
 from resweep.systems.registry import system_of
-from tests.support.problems import assert_problem, problem_of
+from tests.support.problems import assert_problem, problem_of, problems_of
 
 TUNE = {"name": "tune", "kind": "finetune", "of": "sweep", "base": {"data": "other"}}
 RATES = {"method": "grid", "parameters": {"learning_rate": {"values": [1e-4, 1e-3]}}}
@@ -155,3 +155,32 @@ def test_mistakes_are_named(changes, key, hint, tmp_path):
 def test_a_source_without_weights_is_refused(tmp_path):
     problem = problem_of(load, tmp_path, TUNE, keep="none", publish={"models": "none"})
     assert "keeps no weights" in problem.hint
+
+
+def test_a_shape_that_no_weights_have_is_refused_before_any_job(tmp_path):
+    shape = {"n_embd": 64, "context_length": 4096}
+    found = problems_of(load, tmp_path, {**TUNE, "set": shape})
+    assert len(found) == 2
+    assert_problem(found, "phases.1.model.n_embd", 64)
+    assert_problem(found, "phases.1.model.context_length", 4096)
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "value"),
+    [
+        (
+            {"model.kind": "hf", "model.config.model_type": "llama"},
+            "model.config.model_type",
+            "llama",
+        ),
+        ({"run.resume": True}, "set.run.resume", True),
+    ],
+)
+def test_another_architecture_and_continuing_are_refused(tmp_path, changes, key, value):
+    problem = problem_of(load, tmp_path, {**TUNE, "set": changes})
+    assert_problem(problem, f"phases.1.{key}", value)
+
+
+def test_a_shape_that_some_weights_have_is_allowed(tmp_path):
+    phase = load(tmp_path, {**TUNE, "set": {"n_layer": 2, "context_length": 8}}).phase("tune")
+    assert (phase.config["model"]["n_layer"], phase.config["model"]["context_length"]) == (2, 8)

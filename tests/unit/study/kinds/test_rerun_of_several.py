@@ -100,3 +100,24 @@ def test_without_a_search_space_there_is_no_distance(tmp_path):
     phases = [sweep, RERUN | {"of": "one", "top": 1}, again]
     problem = problem_of(load, tmp_path, RERUN, phases=phases)
     assert problem.key == "phases.2.distinct" and "rerun has none" in problem.hint
+
+
+@pytest.mark.parametrize(
+    ("changes", "study", "named"),
+    [
+        ({}, {}, ("pos_encoding", "entries 1, 3 ")),
+        ({"top": 2}, {}, ("pos_encoding", "")),
+        ({}, {"own": ["pos_encoding"]}, ()),
+    ],
+)
+def test_a_list_with_names_that_nothing_reads_is_warned_of(changes, study, named, tmp_path):
+    listed = [
+        {"learning_rate": rate, "pos_encoding": name}
+        for rate, name in ((1e-3, "alibi"), (2e-3, "rope"), (1e-3, "rope"))
+    ]
+    file = tmp_path / "best.yaml"
+    file.write_text(yaml12.dump(listed))
+    rerun = {"name": "rerun", "kind": "rerun", "of": str(file)}
+    warnings = load(tmp_path, rerun | changes, **study).warnings
+    assert len(warnings) == bool(named) and all(name in warnings[0] for name in named)
+    assert ("entries" in "".join(warnings)) == any("entries" in name for name in named)

@@ -44,8 +44,10 @@ def test_its_job_reads_the_ranking_and_its_source_keeps_the_weights(tmp_path):
     ("changes", "study", "key", "hint"),
     [
         ({"seeds": [1, 2]}, {}, "seeds", "its own seed"),
+        ({"set": {"max_steps": 9, "seed": 5}}, {}, "set.training.seed", "its own seed"),
         ({"set": {}}, {}, "set.training.max_steps", "more than 5"),
         ({"set": {"max_steps": 9, "log_steps": 3}}, {}, "set.training.log_steps", "should be 10"),
+        ({"set": {"max_steps": 9, "n_layer": 2}}, {}, "model.n_layer", "should be 4"),
         ({}, {"keep": "none", "publish": {"models": "none"}}, "resume", "keep: best"),
         ({"distinct": 0.1}, {}, "resume", "keep: all"),
     ],

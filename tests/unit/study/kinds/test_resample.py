@@ -85,6 +85,12 @@ def test_what_cannot_be_resampled_is_one_line(changes, key, hint, tmp_path):
     assert problem.key == f"phases.1.{key}" and hint in problem.hint
 
 
+def test_a_fine_tuning_is_no_source(tmp_path):
+    tune = {"name": "tune", "kind": "finetune", "of": "sweep", "sweep": "space"}
+    problem = problem_of(load, tmp_path, tune, {**FOCUS, "of": "tune"})
+    assert_problem(problem, "phases.2.of", "tune", "weights")
+
+
 def test_a_rerun_is_no_source(tmp_path):
     rerun = {"name": "rerun", "kind": "rerun", "of": "sweep", "top": 1}
     problem = problem_of(load, tmp_path, rerun, {**FOCUS, "of": "rerun"})

@@ -6,6 +6,7 @@ import pytest
 
 from resweep.errors import ConfigError
 from resweep.paths import Layout
+from resweep.systems.language.corpus import source_files
 from resweep.systems.language.data_section import Data, first_data_from, first_data_of
 from resweep.systems.language.fine_tuning import fit_data
 from resweep.systems.language.forgetting import forgetting_figures, forgetting_lines
@@ -128,6 +129,17 @@ def test_it_is_part_of_the_data(prepared):
 def test_too_little_of_it_is_named():
     data = tokens(Path("x"), 257, {"train": 65, "val": 65, "test": 0, "first_data": 64})
     assert "the first_data split has 64 tokens" in data_error(data.require_tokens, 64)
+
+
+def test_first_data_that_cannot_be_split_is_named(tmp_path):
+    short, new = tmp_path / "short.txt", tmp_path / "new.txt"
+    short.write_text("one document")
+    new.write_text("new text\n" * 200)
+    first = {"source": "text", "paths": [str(short)]}
+    wanted = text_settings(new, split="contiguous", first_data=first)
+    assert data_error(ensure, wanted, Layout(tmp_path)).startswith("data.first_data: ")
+    short.unlink()
+    assert data_error(source_files, wanted).startswith("data.first_data: ")
 
 
 def run(folder: Path, name: str, before: float, after: float) -> TrainedRun:
