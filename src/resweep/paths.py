@@ -178,6 +178,10 @@ class StudyFolder:
         """Return the existing stamps of published artifacts."""
         return sorted((self.path / "artifacts").glob("*.json"))
 
+    def all_versions(self) -> list[Path]:
+        """Return the existing descriptions of versions of its artifacts."""
+        return sorted((self.path / "artifacts").glob("versions/*/v*.json"))
+
     def phase(self, phase: str) -> PhaseFolder:
         """Paths of a phase."""
         return PhaseFolder(self.path / phase)

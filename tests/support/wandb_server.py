@@ -151,6 +151,9 @@ class Server(ThreadingHTTPServer):
         metadata = json.loads(given["metadata"] or "{}")
         new = SentVersion(name, given["artifactTypeName"], digest, metadata, [])
         version = self.artifacts.setdefault(key, new)
+        for other in self.artifacts.values():
+            if other.name == name:
+                other.aliases = []  # each version of ours has all of them
         version.aliases = sorted(one["alias"] for one in given["aliases"])
         version.made_by.append(given["runName"])
         state = "COMMITTED" if version.committed else "PENDING"

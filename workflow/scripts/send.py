@@ -16,7 +16,7 @@ from resweep.command_line import file_path, plain_text
 from resweep.errors import ConfigError, Problem, run_command
 from resweep.paths import Layout
 from resweep.plurals import counted
-from resweep.publish.waiting import failed_commands
+from resweep.publish.waiting import failed_commands, recorded_folders
 from resweep.study.find_results import study_of_results
 from resweep.wandb.sync import send_recorded
 
@@ -33,7 +33,7 @@ def main() -> int:
     folder = layout.study(study_of_results(a.study, layout))
     if not folder.path.is_dir():
         raise ConfigError(Problem(str(folder.path), "", None, "no such results"))
-    done = send_recorded(folder, layout)
+    done = send_recorded(folder, layout, recorded_folders(folder, layout))
     again = failed_commands(folder)
     for command in again:
         subprocess.run([sys.executable, *command[1:]], check=False)

@@ -9,6 +9,7 @@ What still names a folder of this machine, or holds a secret, is refused.
 """
 
 import csv
+import html
 import io
 import json
 import os
@@ -90,7 +91,7 @@ def cleaned(name: str, data: bytes, machine: Machine, where: str) -> bytes:
     if kind in _STRUCTURED:
         text = _structured(kind, text, machine, where)
     if kind in (*_STRUCTURED, *_TEXTS):
-        text = shortened(text, machine.known)
+        text = shortened(_without_places(text, machine), machine.known)
     problems = [Problem(where, "", None, fault) for fault in _faults(text, machine)]
     if problems:
         raise ConfigError(problems)
@@ -128,6 +129,15 @@ def _table(text: str, machine: Machine, where: str) -> str:
     made = io.StringIO(newline="")
     csv.writer(made).writerows(clean)
     return end_lines(made.getvalue())
+
+
+def _without_places(text: str, machine: Machine) -> str:
+    """Replace the folders of this machine, whose names may have spaces, within a text."""
+    for folder in machine.private:
+        relative = Path(folder) in machine.known
+        for form in dict.fromkeys((folder, html.escape(folder))):
+            text = re.sub(rf"{re.escape(form)}/", "" if relative else "~/", text)
+    return text
 
 
 def _faults(text: str, machine: Machine) -> Iterator[str]:

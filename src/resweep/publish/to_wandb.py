@@ -55,8 +55,9 @@ def send_to_wandb(
     """
     if place.mode == "disabled":
         return {}
-    # Relative to where we are, and where `wandb sync` is called: W&B records and sends this path.
-    folder = Path(os.path.relpath(versions / known["version"]))
+    # Relative to where `wandb sync` is called: W&B records and sends this path.
+    root = layout.root.absolute().parent
+    folder = versions.absolute() / known["version"]
     directory = versions.parents[2].absolute()
     size = sum((folder / name).stat().st_size for name in known["files"])
     seconds = SECONDS_TO_PUBLISH + size / SLOWEST_BYTES_PER_SECOND
@@ -65,7 +66,8 @@ def send_to_wandb(
     # Always the same run: what was killed and is published again is not there twice.
     own = digest([known["name"], known["digest"], content.metadata.get("study")], 12)
     order = {
-        "folder": str(folder),
+        "root": str(root),
+        "folder": os.path.relpath(folder, root),
         "seconds": seconds,
         "lock": str(publish_lock(directory)),
         "run_folder": str(run.path.absolute()) if run is not None and tracked else None,

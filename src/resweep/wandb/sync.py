@@ -10,7 +10,7 @@ folder as sent as it is, and would never send the rest.
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,12 +49,15 @@ class Sent:
     reason: str = ""
 
 
-def send_recorded(study: StudyFolder, layout: Layout) -> Sent:
+def send_recorded(
+    study: StudyFolder, layout: Layout, artifacts: Collection[Path] = frozenset()
+) -> Sent:
     """Send all that W&B recorded of a study and its server does not have.
 
     Args:
         study: Its folder.
         layout: Of the results folder.
+        artifacts: The folders that have an artifact.
 
     Raises:
         StoreError: Another process sends it.
@@ -71,12 +74,12 @@ def send_recorded(study: StudyFolder, layout: Layout) -> Sent:
         start = log.stat().st_size if log.exists() else 0
         ready = [folder for folder in waiting if not _is_busy(folder, study, layout)]
         done.busy = [folder for folder in waiting if folder not in ready]
-        for batch in _batches(ready):
+        for batch in _batches(ready, {path.name for path in artifacts}):
             failed = {run_of(folder) for folder in done.failed}
             done.failed += [folder for folder in batch if run_of(folder) in failed]
             sending = [folder for folder in batch if run_of(folder) not in failed]
             if sending:
-                _sync(sending, log)
+                _sync(sending, layout.root.absolute().parent, log)
             done.sent += [folder for folder in sending if is_sent(folder)]
             done.failed += [folder for folder in sending if not is_sent(folder)]
         if done.failed:
@@ -118,21 +121,37 @@ def _is_busy(folder: Path, study: StudyFolder, layout: Layout) -> bool:
     return False
 
 
-def _batches(folders: Iterable[Path]) -> Iterator[list[Path]]:
-    """Yield folders that can be sent together: one of each run, trainings before artifacts."""
-    turns: dict[tuple[bool, int], list[Path]] = {}
+def _batches(folders: Iterable[Path], artifacts: Collection[str]) -> Iterator[list[Path]]:
+    """Yield folders that can be sent together.
+
+    Those of trainings by the attempts of each run; then artifacts one by one, since the last
+    version of one has its aliases.
+    """
+    turns: dict[int, list[Path]] = {}
     counts: dict[str, int] = {}
+    alone: list[Path] = []
     for folder in folders:
         run = run_of(folder)
+        if folder.name in artifacts or not is_run_id(run):
+            alone.append(folder)
+            continue
         counts[run] = counts.get(run, -1) + 1
-        turns.setdefault((not is_run_id(run), counts[run]), []).append(folder)
+        turns.setdefault(counts[run], []).append(folder)
     for _, batch in sorted(turns.items()):
         for start in range(0, len(batch), MOST_AT_ONCE):
             yield batch[start : start + MOST_AT_ONCE]
+    yield from ([folder] for folder in alone)
 
 
-def _sync(folders: Iterable[Path], log: Path) -> None:
-    """Call `wandb sync`; what it has sent is seen by its marks."""
+def _sync(folders: Iterable[Path], root: Path, log: Path) -> None:
+    """Call `wandb sync`; what it has sent is seen by its marks.
+
+    Args:
+        folders: To send.
+        root: Where the paths of artifacts' files start.
+        log: For what it says.
+    """
+    paths = [os.path.relpath(folder.absolute(), root) for folder in folders]
     environment = {
         **os.environ,
         "WANDB_PROGRAM": "wandb",  # else the path of its own program
@@ -141,7 +160,8 @@ def _sync(folders: Iterable[Path], log: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         subprocess.run(
-            [sys.executable, "-m", "wandb", "sync", *map(str, folders)],
+            [sys.executable, "-m", "wandb", "sync", *paths],
+            cwd=root,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,

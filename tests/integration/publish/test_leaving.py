@@ -1,5 +1,6 @@
 """What leaves in the files of artifacts: no path of this machine, no secret; the rest as it is."""
 
+import html
 import json
 from pathlib import Path
 
@@ -65,6 +66,18 @@ def test_a_trial_file_with_other_paths_is_still_one(machine: Machine) -> None:
     Path("copy.yaml").write_bytes(cleaned("01.yaml", file.read_bytes(), machine, "01.yaml"))
     copy = read_trial(Path("copy.yaml"))
     assert copy.config == {"data": {"paths": ["texts/*.txt"]}} and not copy.changed
+
+
+def test_folders_with_spaces_and_marks_are_found_within_a_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout = tmp_path / "my & home/of me/checkout"
+    checkout.mkdir(parents=True)
+    monkeypatch.chdir(checkout)
+    monkeypatch.setenv("HOME", str(checkout.parent))
+    machine = Machine.of(Layout(Path("results")))
+    inside, outside = (html.escape(f"{place}/a.txt") for place in (checkout, checkout.parent))
+    assert leaves("a.html", f"<p>{inside}, {outside}</p>", machine) == "<p>a.txt, a.txt</p>"
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,16 @@ def test_killed_and_called_again_each_version_is_there_once(study: Study) -> Non
         check_versions(study, number + 1)
 
 
+def test_the_last_version_has_the_aliases(study: Study) -> None:
+    """Two versions and the first again, sent at once: the aliases are moved in this order."""
+    for number in (1, 2, 1):
+        study.change(number)
+        assert study.publish("offline").wait() == 0
+    assert study.send().wait() == 0
+    aliases = {v.metadata["version"]: v.aliases for v in study.server.versions["rerun-configs"]}
+    assert aliases == {"v0": ["latest", "tiny"], "v1": []}
+
+
 @pytest.mark.long
 def test_killed_at_twenty_points(study: Study) -> None:
     rng = random.Random(20)
