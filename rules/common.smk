@@ -26,7 +26,6 @@ from resweep.jobs.options import JobOptions
 from resweep.jobs.resources import JobNeeds, scheduler_resources
 from resweep.machine.programs import running_in
 from resweep.paths import Layout
-from resweep.publish.code_files import sources_digest
 from resweep.report.equal_trials import equal_trials_lines
 from resweep.study import files
 from resweep.study.begin_build import begin_build
@@ -137,12 +136,6 @@ if workflow.is_main_process:
 def code(script):
     """Digest of a script, or a file of the library, and its imports: reruns cheap rules."""
     return code_digest(Path(workflow.basedir, "workflow/scripts", script))
-
-
-@functools.cache
-def sources():
-    """Digest of all code that is published with a study."""
-    return sources_digest(Path(workflow.basedir))
 
 
 def trials_of(pack, wildcards):

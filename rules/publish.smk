@@ -57,11 +57,7 @@ for study in STUDIES:
             input:
                 scores=LAYOUT.phase(study.name, phase.name).scores,
                 models=LAYOUT.phase(study.name, phase.name).models,
-                configs=[
-                    LAYOUT.study(study.name).artifact(files.configs_artifact(phase.name))
-                    for phase in files.configs_published(study)
-                    if phase in files.model_published(study)
-                ],
+                configs=files.configs_stamps(LAYOUT, study, phase),
             output:
                 stamp=LAYOUT.study(study.name).artifact(files.model_artifact(phase.name)),
             log:
@@ -88,24 +84,23 @@ for study in STUDIES:
                 "--project={params.project:q} --entity={params.entity:q} --to={params.to:q} "
                 "{params.known} --stamp {output.stamp} 2>&1 | tee {log}"
 
-    if study.publish.scores:
+    for kind, (artifact, inputs) in files.study_artifacts(LAYOUT, study).items():
 
         rule:
             name:
-                rule_name("publish_scores", study)
+                rule_name(f"publish_{kind}", study)
             input:
-                study=LAYOUT.study(study.name).described,
-                table=LAYOUT.study(study.name).table,
-                scores=[LAYOUT.phase(study.name, phase.name).scores for phase in study.phases],
+                inputs,
             output:
-                stamp=LAYOUT.study(study.name).artifact(files.scores_artifact(study.name)),
+                stamp=LAYOUT.study(study.name).artifact(artifact),
             log:
-                files.log_file("publish_scores", study),
+                files.log_file(f"publish_{kind}", study),
             localrule: True
             conda:
                 "../envs/resweep.yaml"
             params:
-                name=files.scores_artifact(study.name),
+                name=artifact,
+                kind=kind,
                 study=study.name,
                 mode=study.tracking.wandb,
                 project=lambda wildcards, of=study: of.tracking.project,
@@ -113,70 +108,9 @@ for study in STUDIES:
                 to=lambda wildcards, of=study: json.dumps(of.publish.to),
                 code=code("publish_study.py"),
             message:
-                "{rule}: publish the rankings"
+                "{rule}: publish {params.name}"
             shell:
-                "python workflow/scripts/publish_study.py scores {params.study} "
-                "--artifact-name {params.name} --mode {params.mode} --project={params.project:q} "
-                "--entity={params.entity:q} --to={params.to:q} --stamp {output.stamp} "
-                "2>&1 | tee {log}"
-
-    if study.publish.report:
-
-        rule:
-            name:
-                rule_name("publish_report", study)
-            input:
-                report=LAYOUT.study(study.name).report,
-            output:
-                stamp=LAYOUT.study(study.name).artifact(files.report_artifact(study.name)),
-            log:
-                files.log_file("publish_report", study),
-            localrule: True
-            conda:
-                "../envs/resweep.yaml"
-            params:
-                name=files.report_artifact(study.name),
-                study=study.name,
-                mode=study.tracking.wandb,
-                project=lambda wildcards, of=study: of.tracking.project,
-                entity=lambda wildcards, of=study: of.tracking.entity or "",
-                to=lambda wildcards, of=study: json.dumps(of.publish.to),
-                code=code("publish_study.py"),
-            message:
-                "{rule}: publish the report"
-            shell:
-                "python workflow/scripts/publish_study.py report {params.study} "
-                "--artifact-name {params.name} --mode {params.mode} --project={params.project:q} "
-                "--entity={params.entity:q} --to={params.to:q} --stamp {output.stamp} "
-                "2>&1 | tee {log}"
-
-    if study.publish.code:
-
-        rule:
-            name:
-                rule_name("publish_code", study)
-            input:
-                table=LAYOUT.study(study.name).table,
-            output:
-                stamp=LAYOUT.study(study.name).artifact(files.code_artifact(study.name)),
-            log:
-                files.log_file("publish_code", study),
-            localrule: True
-            conda:
-                "../envs/resweep.yaml"
-            params:
-                name=files.code_artifact(study.name),
-                study=study.name,
-                mode=study.tracking.wandb,
-                project=lambda wildcards, of=study: of.tracking.project,
-                entity=lambda wildcards, of=study: of.tracking.entity or "",
-                to=lambda wildcards, of=study: json.dumps(of.publish.to),
-                sources=lambda wildcards: sources(),
-                code=code("publish_study.py"),
-            message:
-                "{rule}: publish the code"
-            shell:
-                "python workflow/scripts/publish_study.py code {params.study} "
+                "python workflow/scripts/publish_study.py {params.kind} {params.study} "
                 "--artifact-name {params.name} --mode {params.mode} --project={params.project:q} "
                 "--entity={params.entity:q} --to={params.to:q} --stamp {output.stamp} "
                 "2>&1 | tee {log}"

@@ -17,7 +17,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from resweep.canonical import digest
 from resweep.imports import LIBRARY
 from resweep.publish.leaving import Machine, cleaned
 
@@ -73,12 +72,6 @@ def source_files(root: Path) -> dict[str, Path]:
     if snakefile.is_file():
         found[SNAKEFILE] = snakefile
     return dict(sorted(found.items()))
-
-
-def sources_digest(root: Path) -> str:
-    """Return twelve hex digits for the code that would be published."""
-    files = source_files(root).items()
-    return digest({name: hashlib.sha256(f.read_bytes()).hexdigest() for name, f in files}, 12)
 
 
 def _git_state(root: Path) -> dict[str, Any]:
