@@ -55,9 +55,8 @@ def send_to_wandb(
     """
     if place.mode == "disabled":
         return {}
-    # Relative to where `wandb sync` is called: W&B records and sends this path.
-    root = layout.root.absolute().parent
-    folder = versions.absolute() / known["version"]
+    # Relative to where we are, and where `wandb sync` is called: W&B records this path.
+    folder = Path(os.path.relpath(versions / known["version"]))
     directory = versions.parents[2].absolute()
     size = sum((folder / name).stat().st_size for name in known["files"])
     seconds = SECONDS_TO_PUBLISH + size / SLOWEST_BYTES_PER_SECOND
@@ -66,8 +65,7 @@ def send_to_wandb(
     # Always the same run: what was killed and is published again is not there twice.
     own = digest([known["name"], known["digest"], content.metadata.get("study")], 12)
     order = {
-        "root": str(root),
-        "folder": os.path.relpath(folder, root),
+        "folder": str(folder),
         "seconds": seconds,
         "lock": str(publish_lock(directory)),
         "run_folder": str(run.path.absolute()) if run is not None and tracked else None,

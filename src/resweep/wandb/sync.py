@@ -79,7 +79,7 @@ def send_recorded(
             done.failed += [folder for folder in batch if run_of(folder) in failed]
             sending = [folder for folder in batch if run_of(folder) not in failed]
             if sending:
-                _sync(sending, layout.root.absolute().parent, log)
+                _sync(sending, log)
             done.sent += [folder for folder in sending if is_sent(folder)]
             done.failed += [folder for folder in sending if not is_sent(folder)]
         if done.failed:
@@ -143,15 +143,8 @@ def _batches(folders: Iterable[Path], artifacts: Collection[str]) -> Iterator[li
     yield from ([folder] for folder in alone)
 
 
-def _sync(folders: Iterable[Path], root: Path, log: Path) -> None:
-    """Call `wandb sync`; what it has sent is seen by its marks.
-
-    Args:
-        folders: To send.
-        root: Where the paths of artifacts' files start.
-        log: For what it says.
-    """
-    paths = [os.path.relpath(folder.absolute(), root) for folder in folders]
+def _sync(folders: Iterable[Path], log: Path) -> None:
+    """Call `wandb sync`; what it has sent is seen by its marks."""
     environment = {
         **os.environ,
         "WANDB_PROGRAM": "wandb",  # else the path of its own program
@@ -160,8 +153,7 @@ def _sync(folders: Iterable[Path], root: Path, log: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         subprocess.run(
-            [sys.executable, "-m", "wandb", "sync", *paths],
-            cwd=root,
+            [sys.executable, "-m", "wandb", "sync", *map(str, folders)],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,

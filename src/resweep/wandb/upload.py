@@ -1,7 +1,6 @@
 """Upload of one version of an artifact, in a child process."""
 
 import json
-import os
 import shutil
 import traceback
 from collections.abc import Mapping
@@ -18,15 +17,14 @@ def main(order: dict[str, Any]) -> None:
     """Upload one version, and write where it went.
 
     Args:
-        order: `folder` with the version's files, whose path is sent too, so relative to `root`;
-            `artifact` and `init`, the arguments of `wandb.Artifact` and of the run that
-            logs it; `aliases`; `run_folder`, the run in the store that made it, which logs it
-            instead unless a process follows it, with its `summary`; `uses`, artifacts that it was
-            made from; `lock`, held meanwhile; `answer`, the JSON file to write; `seconds` after
+        order: `folder` with the version's files, whose path W&B records, so relative to the
+            working directory; `artifact` and `init`, the arguments of `wandb.Artifact` and of the
+            run that logs it; `aliases`; `run_folder`, the run in the store that made it, which logs
+            it instead unless a process follows it, with its `summary`; `uses`, artifacts that it
+            was made from; `lock`, held meanwhile; `answer`, the JSON file to write; `seconds` after
             which to give up.
     """
     wandb_process.leave_after(order["seconds"])
-    os.chdir(order["root"])
     lock = FileLock(Path(order["lock"]))
     lock.path.parent.mkdir(parents=True, exist_ok=True)
     lock.take()  # from a process of a publication that was killed
