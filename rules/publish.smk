@@ -44,7 +44,8 @@ for study in STUDIES:
             message:
                 "{rule}: publish the configurations"
             shell:
-                "python workflow/scripts/upload_rerun_configs.py --config-dir {params.folder} "
+                f"python {SCRIPTS}/upload_rerun_configs.py "
+                "--config-dir {params.folder} "
                 "--only {params.only} --best-yaml {input.best} --artifact-name {params.name} "
                 "--metadata {params.metadata:q} --mode {params.mode} --project={params.project:q} "
                 "--entity={params.entity:q} --to={params.to:q} --stamp {output.stamp} 2>&1 | tee {log}"
@@ -79,7 +80,8 @@ for study in STUDIES:
             message:
                 "{rule}: publish the best model"
             shell:
-                "python workflow/scripts/publish_model.py --scores {input.scores} "
+                f"python {SCRIPTS}/publish_model.py "
+                "--scores {input.scores} "
                 "--artifact-name {params.name} --metadata {params.metadata:q} --mode {params.mode} "
                 "--project={params.project:q} --entity={params.entity:q} --to={params.to:q} "
                 "{params.known} --stamp {output.stamp} 2>&1 | tee {log}"

@@ -23,7 +23,10 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 os.environ["OMP_NUM_THREADS"] = "1"
 # No test cuts the power: waiting for disks was half of the time of those that write files.
 os.fsync = lambda _: None
-WORKFLOW = ("Snakefile", "rules", "workflow", "config", "profiles", "envs", "src", "examples")
+WORKFLOW = (
+    *("Snakefile", "rules", "workflow", "config", "profiles", "envs", "src", "examples", "schemas"),
+    ".vscode",
+)
 GENERATED = ("results", "logs", ".snakemake")  # in a folder of examples/
 Process = Running | subprocess.Popen[str]
 

@@ -40,8 +40,8 @@ class Problem:
         value, hint = repr(self.value), self.hint
         if secret:
             value, hint = HIDDEN, hint.replace(str(self.value), HIDDEN)
-        shown = f" = {_shortened(value)}" if self.value is not None else ""
-        where = f"{_shortened(self.key)}{shown}: " if self.key else ""
+        shown = f" = {shortened(value)}" if self.value is not None else ""
+        where = f"{shortened(self.key)}{shown}: " if self.key else ""
         return one_line(hide_secrets(f"{self.file}: {where}{hint}"))
 
 
@@ -54,7 +54,7 @@ def one_line(text: str) -> str:
     )
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
     """Return text that is short enough for a line: a value can have megabytes."""
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 40]} ... {text[-30:]}"
 

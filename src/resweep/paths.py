@@ -342,12 +342,22 @@ class SweepFolder:
         """Record of a slot: its result."""
         return self.path / RECORDS / f"{slot}.json"
 
+    def all_records(self) -> list[Path]:
+        """Return the existing records."""
+        return sorted(self.path.glob(f"{RECORDS}/**/*.json"))
+
 
 @dataclass(frozen=True)
 class Layout:
-    """Paths below one results folder."""
+    """Paths below one results folder.
+
+    Attributes:
+        root: The folder.
+        read_only: Whether who reads it leaves it as it is: nothing is repaired or noted on the way.
+    """
 
     root: Path = Path("results")
+    read_only: bool = False
 
     @property
     def runs_table(self) -> Path:

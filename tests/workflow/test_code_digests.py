@@ -105,7 +105,7 @@ def scripts_of_rules() -> set[str]:
 def test_each_rule_has_the_digest_of_the_script_that_it_calls() -> None:
     for file in (ROOT / "rules").glob("*.smk"):
         text = file.read_text()
-        called = re.findall(r"python workflow/scripts/(\w+\.py)", text)
+        called = re.findall(r"python \{SCRIPTS\}/(\w+\.py)", text)
         digests = re.findall(r'code\("(\w+\.py)"\)', text)
         assert sorted(set(called) - NAMED_BY_CONTENT) == sorted(digests), file.name
 

@@ -29,7 +29,7 @@ from resweep.config.section import Misfit, Section
 from resweep.config.training_section import Training
 from resweep.config.training_synonyms import TRAINING_SYNONYMS
 from resweep.data.store import Prepared
-from resweep.errors import DataError, Problem
+from resweep.errors import DataError, Problem, shortened
 from resweep.json_files import MAPPING
 from resweep.systems.values import Cost, Figure, Reference, TrainedRun, Weights
 
@@ -121,10 +121,10 @@ class System(ABC):
         metric = None if name is None else self.find_metric(name)
         if name is not None and (metric is None or metric.logged is not Logged.EVALUATION):
             known = self.metrics_logged(Logged.EVALUATION)
-            hint = f"plateau_metric = {name!r} should be one of {', '.join(known)}"
+            hint = f"plateau_metric = {shortened(repr(name))} should be one of {', '.join(known)}"
             raise Misfit(hint, "plateau_metric")
         if name is not None and not self.logs(name, config.model_dump()):
-            hint = f"plateau_metric = {name!r} is not logged with the other settings"
+            hint = f"plateau_metric = {shortened(repr(name))} is not logged with the other settings"
             raise Misfit(hint, "plateau_metric")
         for switch in ("loss_patience", "divergence_factor"):
             if self.training_loss is None and getattr(stopping, switch) is not None:
