@@ -112,7 +112,8 @@ for study in STUDIES:
             message:
                 "{rule}: publish {params.name}"
             shell:
-                "python workflow/scripts/publish_study.py {params.kind} {params.study} "
-                "--artifact-name {params.name} --mode {params.mode} --project={params.project:q} "
+                f"python {SCRIPTS}/publish_study.py "
+                "{params.kind} {params.study} --artifact-name {params.name} "
+                "--mode {params.mode} --project={params.project:q} "
                 "--entity={params.entity:q} --to={params.to:q} --stamp {output.stamp} "
                 "2>&1 | tee {log}"
