@@ -216,6 +216,12 @@ def pack_path(phase, stage, pack):
 def begin():
     """Take the studies for this call; only known to build once the graph is made."""
     try:
+        if any(study.budget.has_limits for study in STUDIES):
+            # Only where it is needed: it imports what an audit does.
+            from resweep.report.budget import check_budget
+
+            for study in STUDIES:
+                check_budget(study, LAYOUT)
         begin_build(LAYOUT, [study.name for study in STUDIES])
         for study in STUDIES:
             move_removed(LAYOUT, study)

@@ -6,9 +6,11 @@
     python workflow/scripts/audit.py quickstart --replay
 
 The second form shows what a changed study would cost. Where a job serves several trials, only those
-that it lists are trained. --after shows what a built study spent and what changed since, and
-verifies the digest of every file; --replay decides everything again from the records. Both change
-nothing, and end with exit code 1 where a file is damaged or does not follow.
+that it lists are trained. What is counted is never exceeded, but for the columns that begin with ~:
+these are estimates from runs in the store. --after shows what a built study spent and what changed
+since, and verifies the digest of every file; --replay decides everything again from the records.
+All of them change nothing. Ends with exit code 1 if a build would go beyond the study's budget, or
+where a file is damaged or does not follow.
 """
 
 import os
@@ -24,14 +26,16 @@ from pathlib import Path
 
 from resweep.command_help import HelpFormatter
 from resweep.command_line import file_path, plain_text
-from resweep.errors import run_command
+from resweep.errors import ConfigError, Problem, run_command
 from resweep.jobs.initial_weights import check_initial_weights
 from resweep.paths import Layout
 from resweep.plurals import counted
 from resweep.publish.verify import verify_artifacts
 from resweep.report.after import damage_lines, drift_lines, spent_lines, unused_lines
-from resweep.report.audit import audit, audit_old_bests
-from resweep.report.audit_text import audit_table, job_lines
+from resweep.report.audit import MOST_EXPLAINED, audit, audit_old_bests
+from resweep.report.audit_json import audit_json
+from resweep.report.audit_text import audit_table, job_lines, reason_lines
+from resweep.report.budget import budget_lines, problems
 from resweep.report.drift import study_drift
 from resweep.report.equal_trials import equal_trials_lines
 from resweep.report.follows import replay_study
@@ -57,6 +61,12 @@ def main() -> int:
         "--trials", action="store_true", help="name all trials that train, not only the first"
     )
     parser.add_argument(
+        "--why",
+        action="store_true",
+        help="say of all trials that train why, with all fields that differ from the nearest run",
+    )
+    parser.add_argument("--json", action="store_true", help="print a JSON object for each study")
+    parser.add_argument(
         "--after", action="store_true", help="what it spent, what changed, every digest verified"
     )
     parser.add_argument(
@@ -73,14 +83,25 @@ def main() -> int:
         sound = [show(study, layout) for study in studies for show, wanted in shown if wanted]
         return 0 if all(sound) else 1
     check_initial_weights(studies, layout)
+    beyond: list[Problem] = []
     for study in studies:
         lines = (*study.warnings, *equal_trials_lines(study), *find_lost(layout, study).lines())
         for warning in lines:
             print(f"warning: {warning}", file=sys.stderr)
-        costs = audit(study, layout)
-        print(audit_table(study, costs, audit_old_bests(study, layout)))
-        for line in job_lines(costs, shorten=not arguments.trials):
-            print(line)
+        cost = audit(study, layout, None if arguments.why else MOST_EXPLAINED)
+        if arguments.json:
+            print(audit_json(cost, layout))
+        else:
+            print(audit_table(cost, audit_old_bests(study, layout)))
+            for line in (
+                *job_lines(cost.phases, shorten=not arguments.trials),
+                *reason_lines(cost, shorten=not arguments.why),
+                *budget_lines(cost, layout),
+            ):
+                print(line)
+        beyond += problems(cost, layout)
+    if beyond:
+        raise ConfigError(beyond)
     return 0
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from resweep.data.description import DESCRIPTION, read_description
 from resweep.data.source import data_id
 from resweep.errors import ConfigError, DamagedFile, Problem, ResweepError
+from resweep.files import size_of
 from resweep.paths import Layout
 from resweep.ranking.old_bests import size_text
 from resweep.report.drift import source_drift
@@ -26,7 +27,6 @@ from resweep.report.why import (
 )
 from resweep.store import checkpoints as checkpoint
 from resweep.store.run import Run
-from resweep.store.unused import size_of
 from resweep.systems.registry import system_of
 from resweep.trials.record import read_record
 

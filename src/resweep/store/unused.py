@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from resweep.errors import DamagedFile, ResweepError
-from resweep.files import may_write
+from resweep.files import may_write, size_of
 from resweep.paths import Layout, RunFolder, is_run_id, run_of_link
 from resweep.store import checkpoints as checkpoint
 from resweep.store.lock import RunLock
@@ -89,11 +89,6 @@ def drop_spare_checkpoints(places: Iterable[Path]) -> Iterator[str]:
                 drop_spare(run, _values(run))
         except ResweepError as error:
             yield f"run {run.run_id}: its checkpoints stay: {error}"
-
-
-def size_of(folder: Path) -> int:
-    """Return the bytes of all files below a folder; links are not followed."""
-    return sum(file.lstat().st_size for file in folder.rglob("*") if not file.is_dir())
 
 
 def _linked(layout: Layout) -> set[str]:

@@ -108,6 +108,7 @@ class _Resolver:
             tracking=given.tracking,
             publish=given.publish,
             tolerate_failures=given.tolerate_failures,
+            budget=given.budget,
             warnings=(
                 *_say_own(given.own, phases.values(), self.system.schema, str(self.path)),
                 *warn_of_constants(self.unread, self.system.schema, other_systems),

@@ -32,6 +32,7 @@ def _check_partition(text: str) -> str:
     return text
 
 
+Limit = Annotated[float, Field(ge=0, le=MOST), AfterValidator(lambda value: value + 0.0)]
 GpuModel = Annotated[str, AfterValidator(_check_gpu_model)]
 Partition = Annotated[str, AfterValidator(_check_partition)]
 Target = Annotated[Any, AfterValidator(check_target), WithJsonSchema(TARGET_SCHEMA)]
@@ -110,6 +111,23 @@ class Resources(Part):
     slurm_extra: SbatchText | None = Field(
         None, description="more options for sbatch; --signal=USR1@120 unless it has another"
     )
+
+
+class Budget(Part):
+    """What a study may take in all; a build beyond a limit does not start. null: no limit."""
+
+    gpu_hours: Limit | None = Field(
+        None, description="hours of GPUs, or of cores where it trains on CPUs, those spent included"
+    )
+    disk_gb: Limit | None = Field(
+        None, description="GB (10^9 bytes) of its runs in the store, those there included"
+    )
+    trials: Count | None = Field(None, description="trials of all phases")
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether it limits anything."""
+        return any(value is not None for value in self.model_dump().values())
 
 
 Keep = Literal["best", "all", "none"]

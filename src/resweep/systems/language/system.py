@@ -16,7 +16,7 @@ from resweep.systems.language import folder as model_folder
 from resweep.systems.language import weights as language_weights
 from resweep.systems.language.batches import steps_for_epochs
 from resweep.systems.language.corpus import SPLITS, source_files, source_folders
-from resweep.systems.language.cost import estimate_cost, find_vocab_size
+from resweep.systems.language.cost import estimate_cost, find_vocab_size, most_of_tokenizer
 from resweep.systems.language.data_section import Data
 from resweep.systems.language.fine_tuning import fit_data, model_misfits
 from resweep.systems.language.forgetting import (
@@ -170,8 +170,15 @@ class LanguageSystem(System):
         """Estimate from the sizes of matrices."""
         model = Model.model_validate(config["model"])
         training = Training.model_validate(config["training"])
-        vocab_size = find_vocab_size(model, None if data is None else TokenData(data))
-        return estimate_cost(model, training, vocab_size)
+        tokens = None if data is None else TokenData(data)
+        most_tokens, tokenizer_bytes = most_of_tokenizer(model, config["data"], tokens)
+        return estimate_cost(
+            model,
+            training,
+            find_vocab_size(model, tokens),
+            most_tokens=most_tokens,
+            tokenizer_bytes=tokenizer_bytes,
+        )
 
     def count_parameters(self, config: Mapping[str, Any]) -> int | None:
         """Return the size of our own GPT."""
