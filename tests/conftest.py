@@ -133,6 +133,11 @@ class Checkout:
         return dict(json.loads(path.read_text()))
 
 
+NOTHING: dict[str, Any] = {
+    "configs": False, "models": "none", "scores": False, "report": False, "code": False
+}  # fmt: skip
+
+
 def tiny_study(name: str) -> dict[str, Any]:
     """Twenty steps of a one-layer model; a grid over `rates`, the best one rerun with two seeds."""
     return {
@@ -155,7 +160,7 @@ def tiny_study(name: str) -> dict[str, Any]:
         ],
         "score": {"early_steps": 10, "slope_weight": 0.1},
         "tracking": {"wandb": "disabled"},
-        "publish": {"configs": False, "models": "none"},
+        "publish": NOTHING,
     }
 
 

@@ -57,7 +57,8 @@ def test_one_call_does_all_of_it(finished: Checkout) -> None:
     statuses = [record["status"] for record in records(finished, "search").values()]
     assert set(statuses) == {"finished", "stopped"}
     stamps = {path.name for path in (results / "artifacts").glob("*.json")}
-    assert stamps == {"rerun-configs.json", "tune-configs.json", "tune-model.json"}
+    of_study = {f"tiny-{kind}.json" for kind in ("scores", "report", "code")}
+    assert stamps == {"rerun-configs.json", "tune-configs.json", "tune-model.json"} | of_study
     assert "tune" in (results / "report.html").read_text()
 
 

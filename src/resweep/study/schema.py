@@ -1,12 +1,13 @@
 """The parts of a study file that are the same for the study and its phases."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from resweep.config.section import MOST, MOST_SIZE, Count, Positive, Size
 from resweep.study.names import WandbName
+from resweep.study.publish_target import TARGET_SCHEMA, check_target
 from resweep.study.sbatch_options import read_sbatch_options
 
 MOST_OF_A_PACK = 1000
@@ -34,6 +35,7 @@ def _check_partition(text: str) -> str:
 Limit = Annotated[float, Field(ge=0, le=MOST), AfterValidator(lambda value: value + 0.0)]
 GpuModel = Annotated[str, AfterValidator(_check_gpu_model)]
 Partition = Annotated[str, AfterValidator(_check_partition)]
+Target = Annotated[Any, AfterValidator(check_target), WithJsonSchema(TARGET_SCHEMA)]
 SbatchText = Annotated[str, AfterValidator(_check_sbatch_options)]
 
 
@@ -83,6 +85,12 @@ class Publish(Part):
 
     configs: bool = Field(True, description="the trial files of each rerun")
     models: Literal["best", "none"] = Field("best", description="the last phase's best model")
+    scores: bool = Field(True, description="all rankings, runs.csv and study.yaml")
+    report: bool = Field(True, description="report.html")
+    code: bool = Field(True, description="what the jobs ran, and its commit and versions")
+    to: list[Target] = Field(
+        [], description="further places: a folder, a URL of fsspec, {hub: FOLDER}"
+    )
 
 
 class Resources(Part):

@@ -12,7 +12,7 @@ from resweep import yaml12
 from resweep.config.nesting import path_fault
 from resweep.config.section import Count, Text
 from resweep.config.spelling import nearest
-from resweep.errors import ConfigError, Problem
+from resweep.errors import ConfigError, Problem, secret_problems
 from resweep.study.kinds.registry import KINDS, kind_name
 from resweep.study.names import Name, is_name
 from resweep.study.phase_file import PhaseFile
@@ -94,7 +94,7 @@ class ReadStudy:
 def read_study_file(path: Path) -> ReadStudy:
     """Read a study file; raises ConfigError if it is not a mapping in YAML, or nothing is left."""
     content = yaml12.load_mapping(path)
-    problems: list[Problem] = []
+    problems = secret_problems(str(path), content)
     broken: set[int] = set()
     unsound: set[str] = set()
     if content.get("phases") == []:

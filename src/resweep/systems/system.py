@@ -66,6 +66,8 @@ class System(ABC):
         data_shape: Type of what `prepare_data` returns; other keys are allowed.
         libraries: Libraries besides torch and numpy whose versions can change numbers.
         model_files: Files of a checkpoint that make up the model without its training state.
+        more_model_files: Patterns of its further files that a user of the model needs.
+        card: Metadata of its model cards, by the names of Hugging Face's hub.
     """
 
     name: ClassVar[str]
@@ -81,6 +83,8 @@ class System(ABC):
     data_shape: ClassVar[TypeAdapter[Any]] = MAPPING
     libraries: ClassVar[tuple[str, ...]] = ()
     model_files: ClassVar[tuple[str, ...]] = ("model.safetensors", "config.json")
+    more_model_files: ClassVar[tuple[str, ...]] = ()
+    card: ClassVar[Mapping[str, str]] = {}
 
     @cached_property
     def schema(self) -> Schema:

@@ -59,6 +59,9 @@ def test_what_is_published_follows_the_study(quickstart: Study) -> None:
     assert stamps == [
         "results/quickstart/artifacts/rerun-configs.json",
         "results/quickstart/artifacts/rerun-model.json",
+        "results/quickstart/artifacts/quickstart-scores.json",
+        "results/quickstart/artifacts/quickstart-report.json",
+        "results/quickstart/artifacts/quickstart-code.json",
     ]
     (phase,) = files.configs_published(quickstart)
     asked = names(files.asked_configs(LAYOUT, phase))

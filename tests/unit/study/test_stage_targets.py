@@ -39,6 +39,7 @@ def test_stages_of_one_study(shipped: Callable[[str], Study]) -> None:
     assert {path.name for path in found["artifacts"].files()} == {
         "rerun-configs.json",
         "rerun-model.json",
+        *(f"quickstart-{kind}.json" for kind in ("scores", "report", "code")),
     }
     assert {path.parent.name for path in found["data"].files()} == {"data"}
 

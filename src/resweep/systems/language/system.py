@@ -34,6 +34,7 @@ from resweep.systems.language.token_data import (
     prepare_tokens,
     recompute_digest,
 )
+from resweep.systems.language.tokens import TOKENIZER_FILES
 from resweep.systems.system import System
 from resweep.systems.values import Cost, Figure, Reference, TrainedRun, Weights
 
@@ -79,6 +80,8 @@ class LanguageSystem(System):
     training_loss = "train/loss"
     libraries = ("transformers", "peft")
     data_shape = SHAPE
+    more_model_files = (*TOKENIZER_FILES, "generation_config.json")
+    card = {"library_name": "transformers", "pipeline_tag": "text-generation"}  # noqa: RUF012
 
     def check(self, config: Any) -> None:
         """Check that the model has an architecture or weights, and that muP and LoRA fit it."""
