@@ -3,6 +3,7 @@
     /home/me/checkout/texts/a.txt  ->  texts/a.txt      below a folder that others have too
     /data/me/corpus/*.txt          ->  *.txt            elsewhere
     see ~/notes/a.md               ->  see a.md         within a text
+    C:\\Users\\me\\a.txt             ->  a.txt            of another machine
 
 Others have no use for the folders of this machine; the rest says what the file is.
 """
@@ -10,19 +11,21 @@ Others have no use for the folders of this machine; the rest says what the file 
 import os
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PureWindowsPath
 from typing import Any
 
-_START = r"(?:[a-z][a-z0-9+.-]*:///+|file:/+|~[\w.-]*/|\.\./|/(?=[\w.@-]+/))"
-_BEFORE = r"""(?:(?<=[\s"'`=,:;(\[{>|])|^)"""
+_HOME = r"(?:~[\w.-]*|\$HOME|\$\{HOME\})/"
+_DRIVE = r"[A-Za-z]:[\\/]+(?=[\w.$ -]+[\\/])"  # of Windows
+_START = rf"(?:[A-Za-z][\w+.-]*:///+|(?i:file):/+|{_DRIVE}|{_HOME}|(?:\./)*\.\./|/(?=[\w.@-]+/))"
+_BEFORE = r"""(?:(?<=[\s"'`“\u2018„«=,:;(\[{<>|])|^)"""
 # Up to its own quotes where it has some, since names of folders have spaces.
 _WITHIN = re.compile(
     rf"""(?<=")(?:{_START}|/)[^"\n]*(?=")|(?<=')(?:{_START}|/)[^'\n]*(?=')"""
     rf"""|{_BEFORE}{_START}[^\s"'`,:;)\]}}<>|&]*""",
     re.MULTILINE,
 )
-_SCHEME = re.compile(r"(?:file:/+|[a-z][a-z0-9+.-]*:///+)(?=[^/])")
-_WHOLE = ("/", "~", "../")
+_SCHEME = re.compile(r"(?:(?i:file):/+|[A-Za-z][\w+.-]*:///+)(?=[^/])")
+_WHOLE = re.compile(rf"[/~]|{_HOME}|{_DRIVE}|{_SCHEME.pattern}|(?:[^\s:/]+/)*\.\./")
 
 
 def without_folders(value: Any, known: Sequence[Path] = ()) -> Any:
@@ -33,8 +36,7 @@ def without_folders(value: Any, known: Sequence[Path] = ()) -> Any:
         known: Folders that paths may be relative to, absolute.
     """
     if isinstance(value, str):
-        whole = value.startswith(_WHOLE) or _SCHEME.match(value)
-        return _short(value, known) if whole else shortened(value, known)
+        return _short(value, known) if _WHOLE.match(value) else shortened(value, known)
     if isinstance(value, Mapping):
         return {
             without_folders(name, known): without_folders(item, known)
@@ -59,7 +61,12 @@ def shortened(text: str, known: Sequence[Path] = ()) -> str:
 
 
 def _short(path: str, known: Sequence[Path]) -> str:
-    path = re.sub(rf"^{_SCHEME.pattern}", "/", path)
+    path = _SCHEME.sub("/", path) if _SCHEME.match(path) else path
+    if re.match(_DRIVE, path):
+        escape = path[len(path.rstrip("\\")) :]  # of a quote behind it, in JSON
+        return PureWindowsPath(path).name + escape
+    if re.match(_HOME, path) and not path.startswith("~/"):  # of somebody, who need not exist here
+        return PurePath(path).name
     full = f"{home()[0]}{path[1:]}" if path.startswith("~/") and home() else path
     # A path with ../ may lead back to a folder that others have too.
     full = os.path.normpath(known[0] / full if known else full)

@@ -41,7 +41,7 @@ def fill_hub_folder(folder: Path, files: Mapping[str, Path | bytes], machine: Ma
         machine: Where this is.
 
     Raises:
-        StoreError: It has files of these names that are not ours.
+        StoreError: It has files of these names that are not ours, or were edited.
         DamagedFile: What is ours there cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,17 +54,27 @@ def fill_hub_folder(folder: Path, files: Mapping[str, Path | bytes], machine: Ma
         if others:
             raise StoreError(f"{folder}: has {others[0]} of its own; choose another folder")
         before = {}
-    # Named before they are there, so that a call after a kill knows that they are ours.
-    names = dict.fromkeys(files, "")
-    write_json(folder / OURS, {"files": {**names, **before}})
     new = folder / f".{OURS}.new"
     with removing(new):
         for name, source in files.items():
             write_clean(name, source, new / name, machine)
         digests = {name: file_digest(new / name) for name in files}
+        there = {name: file_digest(folder / name) for name in before if (folder / name).is_file()}
+        edited = [
+            name
+            for name, digest in there.items()
+            if digest not in (before[name], digests.get(name)) and before[name]
+        ]
+        if edited:
+            raise StoreError(
+                f"{folder}: {edited[0]} was edited since it was published; move it away, or choose "
+                "another folder"
+            )
+        # Named without digests before they are there: after a kill, they are ours all the same.
+        write_json(folder / OURS, {"files": dict.fromkeys([*before, *files], "")})
         for name, digest in digests.items():
             place = folder / name
-            if not place.is_file() or file_digest(place) != digest:
+            if there.get(name) != digest:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 (new / name).replace(place)
     for name in before.keys() - files.keys():

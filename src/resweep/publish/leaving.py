@@ -1,7 +1,7 @@
 """What leaves this machine in the files of artifacts: no path of it, no secret.
 
     .yaml .json .csv      each value that is a path, relative to the checkout or shortened
-    .html .md .txt        each path within the text
+    .html .md .txt        each path within the text, but not in a page's chart library
     code                  as it is, or refused: a changed module would not be what ran
     weights, tokenizers   as they are
 
@@ -30,6 +30,7 @@ from resweep.paths import Layout
 _TOKENIZERS = re.compile(r"(?:tokenizer|vocab|added_tokens)\.json|merges\.txt")
 _STRUCTURED = (".yaml", ".yml", ".json", ".csv")
 _TEXTS = (".html", ".md", ".txt")
+_LIBRARY = re.compile(r'(<script class="library">.*?</script>)', re.DOTALL)  # of a report's charts
 _CODE = (".py", ".smk", ".sh", "")
 _FEWEST_PARTS = 3  # of a folder that texts are searched for: / and /root are words of code
 
@@ -91,7 +92,7 @@ def cleaned(name: str, data: bytes, machine: Machine, where: str) -> bytes:
     if kind in _STRUCTURED:
         text = _structured(kind, text, machine, where)
     if kind in (*_STRUCTURED, *_TEXTS):
-        text = shortened(_without_places(text, machine), machine.known)
+        text = "".join(_without_paths(part, machine) for part in _LIBRARY.split(text))
     problems = [Problem(where, "", None, fault) for fault in _faults(text, machine)]
     if problems:
         raise ConfigError(problems)
@@ -129,6 +130,13 @@ def _table(text: str, machine: Machine, where: str) -> str:
     made = io.StringIO(newline="")
     csv.writer(made).writerows(clean)
     return end_lines(made.getvalue())
+
+
+def _without_paths(text: str, machine: Machine) -> str:
+    """Return a text with its paths shortened; a library of code stays as it is."""
+    if _LIBRARY.fullmatch(text):
+        return text
+    return shortened(_without_places(text, machine), machine.known)
 
 
 def _without_places(text: str, machine: Machine) -> str:

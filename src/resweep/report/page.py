@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from resweep.report.vega import chart_library
+from resweep.report.vega import library_element
 
 STYLE = """
 :root { color-scheme: light dark; --page: #f7f7f4; --card: #ffffff; --ink: #14140f;
@@ -197,7 +197,7 @@ def page(title: str, body: str, charts: Charts) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}"
         "<noscript><p>The charts need JavaScript; the tables work without it.</p></noscript>\n"
-        f"</main>\n<script>{chart_library()}</script>\n"
+        f"</main>\n{library_element()}\n"
         f"<script>const CHARTS = {specs};\n{SCRIPT}</script>\n"
         "</body>\n</html>\n"
     )

@@ -17,6 +17,11 @@ from resweep.files import write_atomically
 log = logging.getLogger(__name__)
 
 
+def library_element() -> str:
+    """Return the script element of a page that holds the library; by its class, it is code."""
+    return f'<script class="library">{chart_library()}</script>'
+
+
 @cache
 def chart_library() -> str:
     """Return the JavaScript that draws the charts, fit for a script element."""

@@ -12,6 +12,8 @@ from resweep.errors import ConfigError
 from resweep.paths import Layout
 from resweep.publish.leaving import Machine, cleaned
 from resweep.publish.versions import Content, make_version
+from resweep.report import vega
+from resweep.report.page import Charts, page
 from resweep.trials.trial import Trial, read_trial, write_trial
 
 HF_KEY = "hf_" + "aBcDeFgHiJkLmNoPqRsTuVwXyZ"
@@ -42,6 +44,17 @@ def test_what_has_no_path_leaves_to_the_byte(name: str, machine: Machine) -> Non
     text = texts.get(Path(name).suffix, "<p>a / b, 1/2, https://example.com/a/b</p>\r\n")
     text = texts[".yaml"] if name == "a.yml" else text
     assert leaves(name, text, machine) == text
+
+
+def test_the_chart_library_of_a_page_is_no_text(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = """n.replace(/"/g,'""'),t.startsWith("/")||"/a/b/c";"""
+    monkeypatch.setattr(vega, "chart_library", lambda: code)
+    whole = page("a study", "<p>in /home/me/a.txt</p>", Charts())
+    left = leaves("report.html", whole, machine)
+    assert left == whole.replace("/home/me/", "")
+    assert code in left
 
 
 def test_paths_below_the_checkout_are_relative_and_others_names(machine: Machine) -> None:

@@ -9,7 +9,7 @@ import fsspec
 import pytest
 
 from resweep.errors import StoreError
-from resweep.json_files import read_json
+from resweep.json_files import read_json, write_json
 from resweep.paths import Layout
 from resweep.publish.artifacts import publish
 from resweep.publish.hub_folder import OURS, fill_hub_folder
@@ -139,12 +139,24 @@ def test_a_hub_folder_with_files_of_others_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "README.md").read_text() == "mine\n"
 
 
+def test_an_edited_file_of_a_hub_folder_is_not_replaced(tmp_path: Path) -> None:
+    machine = Machine.of(Layout(tmp_path / "results"))
+    hub, files = tmp_path / "hub", {"README.md": b"# x\n", "a.json": b"1"}
+    fill_hub_folder(hub, files, machine)
+    (hub / "README.md").write_text("# mine\n")
+    with pytest.raises(StoreError, match=r"README\.md"):
+        fill_hub_folder(hub, {"README.md": b"# y\n", "a.json": b"2"}, machine)
+    assert (hub / "README.md").read_text() == "# mine\n"
+    assert (hub / "a.json").read_bytes() == b"1"
+
+
 def test_a_hub_folder_that_was_interrupted_is_completed(tmp_path: Path) -> None:
     machine, files = Machine.of(Layout(tmp_path / "results")), {"a.md": b"1\n", "b.md": b"2\n"}
     fill_hub_folder(tmp_path / "hub", files, machine)
     whole = read_json(tmp_path / "hub" / OURS, "")
     (tmp_path / "hub/b.md").unlink()
-    (tmp_path / "hub/a.md").write_text("half")
+    (tmp_path / "hub/a.md").write_text("of another version")
+    write_json(tmp_path / "hub" / OURS, {"files": dict.fromkeys(files, "")})
     fill_hub_folder(tmp_path / "hub", files, machine)
     assert read_json(tmp_path / "hub" / OURS, "") == whole
     assert {name: (tmp_path / "hub" / name).read_bytes() for name in files} == files

@@ -71,7 +71,7 @@ def rows_of(html: str, title: str) -> list[list[str]]:
 
 def own_part(html: str) -> str:
     """The page without the library of the charts."""
-    start = html.index("<script>")
+    start = html.index("<script")
     return html[:start] + html[html.index("const CHARTS") :]
 
 
