@@ -1,5 +1,6 @@
 """The commands of `resweep`: one for each script that people call, on one screen."""
 
+import runpy
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,13 @@ def test_help_leaves_out_what_the_checkout_has_not(
         "audit",
         "completion",
     ]
+
+
+def test_publish_takes_studies_and_builds_what_they_publish() -> None:
+    publish = COMMANDS["publish"]
+    script = runpy.run_path(str(ROOT / "workflow/scripts" / publish.script))
+    given = script["parse_arguments"]([*publish.words, "quickstart", "adaptive"])
+    assert (given.studies, given.targets) == (["quickstart", "adaptive"], ["artifacts"])
 
 
 def test_a_new_command_runs_no_rule_again() -> None:
