@@ -11,8 +11,8 @@ from resweep.data.source import data_id
 from resweep.errors import ConfigError, DamagedFile, Problem, ResweepError
 from resweep.files import size_of
 from resweep.paths import Layout
-from resweep.ranking.old_bests import size_text
-from resweep.report.drift import source_drift
+from resweep.plurals import size_text
+from resweep.report.drift import FORGET, source_drift
 from resweep.report.meant import Meant, Place
 from resweep.report.text_table import WIDTH
 from resweep.report.waits import waiting_lines
@@ -29,8 +29,6 @@ from resweep.store import checkpoints as checkpoint
 from resweep.store.run import Run
 from resweep.systems.registry import system_of
 from resweep.trials.record import read_record
-
-FORGET = "python workflow/scripts/forget.py"
 
 
 def why_lines(meant: Meant, layout: Layout, config_dir: Path) -> Iterator[str]:
