@@ -76,6 +76,8 @@ def main() -> int:
     )
     parser.add_argument("--results", type=file_path, default=Path("results"), help="results folder")
     arguments = parser.parse_args()
+    if arguments.json and (arguments.after or arguments.replay):
+        parser.error("--json is for the audit before a build: leave out --after and --replay")
     named = arguments.studies
     settings = {"study": named[0]} if len(named) == 1 else {"studies": named}
     layout = Layout(arguments.results, read_only=True)
