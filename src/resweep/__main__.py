@@ -7,6 +7,7 @@ that takes time.
 import sys
 import types
 from pathlib import Path
+from textwrap import wrap
 
 from resweep import __version__
 from resweep.commands import ALSO, COMMANDS, GROUPS, NAME, SCRIPTS
@@ -30,6 +31,9 @@ def run_script(script: Path, words: list[str]) -> None:
         script: Its file.
         words: Its name and its command line.
     """
+    from resweep.command_help import SHOWN_AS
+
+    SHOWN_AS.update({of.script: f"{NAME} {name}" for name, of in COMMANDS.items() if not of.words})
     module = types.ModuleType("__main__")
     module.__file__ = str(script)
     sys.modules["__main__"], sys.argv, sys.path[0] = module, words, str(script.parent)
@@ -77,7 +81,14 @@ def help_text() -> str:
     for group, commands in GROUPS.items():
         there = [name for name in commands if not is_checkout or script_of(name).is_file()]
         if group == ALSO:
-            lines.append(f"{group:<7}{', '.join([*there, 'completion'])}")
+            names = ", ".join([*there, "completion"])
+            lines += wrap(
+                names,
+                80,
+                initial_indent=f"{group:<7}",
+                subsequent_indent=7 * " ",
+                break_on_hyphens=False,
+            )
             continue
         for name in there:
             lines.append(f"{group:<7}{name:<11}{commands[name].about}")

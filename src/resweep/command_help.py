@@ -1,6 +1,7 @@
 """How the commands format their --help: examples as they are, placeholders by type, defaults.
 
-Where `resweep` runs a script, the script's examples call `resweep` too.
+Where `resweep` runs a script, the script's examples call `resweep` too. It says how, since a script
+that knew all commands would be another one with each of them, and its rules would run again.
 """
 
 import argparse
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from resweep.command_line import JsonArgument, count, file_path, id_of_run, positive, seconds
-from resweep.commands import COMMANDS, NAME, SCRIPTS
 
 PLACEHOLDERS: dict[Any, str] = {
     file_path: "PATH",
@@ -21,17 +21,17 @@ PLACEHOLDERS: dict[Any, str] = {
     id_of_run: "RUN_ID",
 }
 
+SHOWN_AS: dict[str, str] = {}  # script -> its name in examples, where `resweep` runs one
+
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Keeps the lines of the description; adds each default that its help does not name."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        name = self._prog.partition(" ")[0]
-        if name == NAME:
-            scripts = {of.script: command for command, of in COMMANDS.items() if not of.words}
+        if SHOWN_AS:
             text = re.sub(
-                rf"(?:python {SCRIPTS}/)?\b(\w+\.py)\b",
-                lambda found: f"{name} {scripts[found[1]]}" if found[1] in scripts else found[0],
+                r"(?:python workflow/scripts/)?\b(\w+\.py)\b",
+                lambda found: SHOWN_AS.get(found[1], found[0]),
                 text,
             )
         return super()._fill_text(text, width, indent)

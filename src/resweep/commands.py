@@ -46,7 +46,7 @@ GROUPS: dict[str, dict[str, Command]] = {  # by what a user wants
     },
     "keep": {
         "forget": Command("forget.py", "remove runs, so that they are trained again"),
-        "publish": Command("publish_model.py", "publish the best model"),
+        "publish": Command("build.py", "publish what a study ends in", ("--targets=artifacts",)),
         "send": Command("send.py", "send what was published offline"),
     },
     "begin": {
@@ -55,6 +55,7 @@ GROUPS: dict[str, dict[str, Command]] = {  # by what a user wants
     ALSO: {
         "tabulate": Command("tabulate_runs.py", "write results/runs.csv: all runs of the store"),
         "prepare-data": Command("prepare_data.py", "prepare data, once for equal settings"),
+        "publish-model": Command("publish_model.py", "publish the best model of a ranking"),
         "publish-configs": Command("upload_rerun_configs.py", "publish a folder of configurations"),
         "publish-study": Command("publish_study.py", "publish its scores, its report or its code"),
     },

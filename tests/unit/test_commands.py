@@ -1,12 +1,14 @@
 """The commands of `resweep`: one for each script that people call, on one screen."""
 
+import runpy
 from pathlib import Path
 
 import pytest
 
 from resweep import __main__ as resweep
-from resweep.commands import COMMANDS
+from resweep.commands import ALSO, COMMANDS
 from resweep.completion import COMPLETIONS, completion
+from resweep.imports import LIBRARY, imported_files
 from tests.conftest import ROOT
 
 # Scripts that only rules call, with what the study says.
@@ -34,8 +36,10 @@ def test_help_is_one_screen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.chdir(tmp_path)  # where nothing is known to be missing
     lines = resweep.help_text().splitlines()
     assert len(lines) <= 24 and max(map(len, lines)) <= 80
-    shown = [line[7:].split()[0] for line in lines[2:-1]]
-    assert shown + lines[-1][7:].split(", ") == [*COMMANDS, "completion"]
+    also = next(number for number, line in enumerate(lines) if line.startswith(ALSO))
+    shown = [line[7:].split()[0] for line in lines[2:also]]
+    shown += " ".join(line[7:] for line in lines[also:]).split(", ")
+    assert shown == [*COMMANDS, "completion"]
 
 
 def test_help_leaves_out_what_the_checkout_has_not(
@@ -48,6 +52,20 @@ def test_help_leaves_out_what_the_checkout_has_not(
         "audit",
         "completion",
     ]
+
+
+def test_publish_takes_studies_and_builds_what_they_publish() -> None:
+    publish = COMMANDS["publish"]
+    script = runpy.run_path(str(ROOT / "workflow/scripts" / publish.script))
+    given = script["parse_arguments"]([*publish.words, "quickstart", "adaptive"])
+    assert (given.studies, given.targets) == (["quickstart", "adaptive"], ["artifacts"])
+
+
+def test_a_new_command_runs_no_rule_again() -> None:
+    for script in (ROOT / "workflow/scripts").glob("*.py"):
+        assert "commands.py" not in {
+            str(file.relative_to(LIBRARY)) for file in imported_files(script)
+        }
 
 
 @pytest.mark.parametrize("shell", COMPLETIONS)

@@ -15,7 +15,9 @@ from resweep.paths import Layout
 from resweep.report.after import drift_lines, spent_lines, unused_lines
 from resweep.report.follows import replay_study
 from resweep.report.integrity import find_damage
+from resweep.report.meant import find_meant
 from resweep.report.spent import find_spent
+from resweep.report.why_text import why_lines
 from resweep.study.load import load_study
 from resweep.study.study import Study
 from resweep.trials.record import read_record, write_record
@@ -268,6 +270,19 @@ def test_why_names_trials_claims_and_targets(study: Study, copied: Checkout) -> 
     waits = copied.run(*why, f"tiny/rerun/{row['trial']}").stdout
     assert f"run {row['run_id']} is in the store" in waits
     assert copied.run(*why, "tiny/rerun/99", check=False).returncode == 1
+
+
+def test_why_says_where_a_study_is_not_as_it_was_built(study: Study) -> None:
+    meant = find_meant(f"tiny/rerun/{ranking('rerun')[0]['trial']}", LAYOUT)
+    settings = "phases.0.config.training.max_steps"
+    assert not any(settings in line for line in why_lines(meant, LAYOUT, Path("config")))
+    text = STUDY.read_text()
+    content = yaml12.load_mapping(STUDY)
+    content["set"] = {**content.get("set", {}), "training.max_steps": 30}
+    STUDY.write_text(yaml12.dump(content))
+    changed = [line for line in why_lines(meant, LAYOUT, Path("config")) if settings in line]
+    STUDY.write_text(text)
+    assert len(changed) == 1 and all(word in changed[0] for word in ("tiny ", "30 ", "20 "))
 
 
 def test_orphans_and_spare_weights_are_found_and_dropped(study: Study, copied: Checkout) -> None:

@@ -131,7 +131,7 @@ def check_script(place: Checkout, words: list[str]) -> None:
     if choices:  # subcommands
         (chosen,) = [word for word in words[2:] if word in choices[1].split(",")]
         known += help_of(place, script, chosen)
-    flags = [word for word in words if word.startswith("--")]
+    flags = [word.partition("=")[0] for word in words if word.startswith("--")]
     assert [flag for flag in flags if not re.search(rf"{flag}\b", known)] == []
     if script.endswith("audit.py") and not {"--after", "--replay"} & set(words):
         assert re.search("to[ _]train", run(place, *words))

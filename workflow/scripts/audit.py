@@ -1,4 +1,4 @@
-"""Show what a study already has and what it would train; nothing is trained.
+"""Show what studies already have and what they would train; nothing is trained.
 
     python workflow/scripts/audit.py quickstart
     python workflow/scripts/audit.py quickstart --set '{training.max_steps: 50}'
@@ -49,7 +49,9 @@ SECONDS_BETWEEN = 2.0  # lines of progress
 def main() -> int:
     """Print what was asked for; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
-    parser.add_argument("study", type=plain_text, metavar="STUDY", help="name or file of a study")
+    parser.add_argument(
+        "studies", type=plain_text, nargs="+", metavar="STUDY", help="names or files of studies"
+    )
     parser.add_argument(
         "--set",
         type=plain_text,
@@ -74,9 +76,12 @@ def main() -> int:
     )
     parser.add_argument("--results", type=file_path, default=Path("results"), help="results folder")
     arguments = parser.parse_args()
-    settings = {"study": arguments.study, "set": arguments.set}
+    if arguments.json and (arguments.after or arguments.replay):
+        parser.error("--json is for the audit before a build: leave out --after and --replay")
+    named = arguments.studies
+    settings = {"study": named[0]} if len(named) == 1 else {"studies": named}
     layout = Layout(arguments.results, read_only=True)
-    studies = load_studies(settings, where="command line")
+    studies = load_studies({**settings, "set": arguments.set}, where="command line")
     if arguments.after or arguments.replay:
         logging.getLogger("resweep").setLevel(logging.ERROR)  # what is wrong is printed
         shown = [(show_after, arguments.after), (show_replay, arguments.replay)]

@@ -5,7 +5,8 @@
     python workflow/scripts/build.py quickstart --targets ranked_sweep -- --profile profiles/slurm
 
 What follows `--` is for Snakemake. Without a study, those of config/config.yaml are built. Run the
-same command again to continue.
+same command again to continue. `resweep plan` only shows what would be done; `resweep publish`
+builds the artifacts alone, with all that they need.
 """
 
 import argparse

@@ -19,9 +19,9 @@ from resweep.command_help import HelpFormatter
 from resweep.command_line import file_path, folder_name, id_of_run, plain_text
 from resweep.errors import run_command
 from resweep.paths import BY_HAND, Layout
-from resweep.plurals import counted
+from resweep.plurals import counted, size_text
 from resweep.ranking.keep_bests import drop_old_bests
-from resweep.ranking.old_bests import describe, find_old_bests, last_scores, size_text
+from resweep.ranking.old_bests import describe, find_old_bests, last_scores
 from resweep.store.forget import (
     describe_run,
     drifted_runs,

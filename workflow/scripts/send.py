@@ -32,7 +32,8 @@ def main() -> int:
     layout = Layout(a.results)
     folder = layout.study(study_of_results(a.study, layout))
     if not folder.path.is_dir():
-        raise ConfigError(Problem(str(folder.path), "", None, "no such results"))
+        hint = f"has no results yet; build it with `snakemake --config study={folder.path.name}`"
+        raise ConfigError(Problem("command line", "STUDY", a.study, hint))
     done = send_recorded(folder, layout, recorded_folders(folder, layout))
     again = failed_commands(folder)
     for command in again:

@@ -15,7 +15,7 @@ from resweep.cells import dict_reader
 from resweep.config.metric import sign_of
 from resweep.errors import DamagedFile, StoreError
 from resweep.paths import Layout
-from resweep.plurals import counted
+from resweep.plurals import counted, size_text
 from resweep.store.lasting_claims import Claimed, Standing, claimed_runs, read_standing
 from resweep.store.run import Run
 from resweep.study.described import read_described
@@ -187,11 +187,6 @@ def describe(one: Claimed) -> str:
         f"{value}, run {one.run.run_id} ({_settings_text(standing)}), "
         f"weights: {one.weights or 'none'}"
     )
-
-
-def size_text(count: int) -> str:
-    """Format a number of bytes in GB."""
-    return f"{count / 1e9:.2f} GB" if count >= 5e6 else "less than 0.01 GB"
 
 
 def _ranked_runs(scores: Path) -> list[tuple[int, str]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from resweep.plurals import counted
+from resweep.plurals import counted, scaled, size_text
 from resweep.report.amounts import total
 from resweep.report.nearest import MOST_FIELDS
 from resweep.report.phase_cost import PhaseCost, RuleCost, StudyCost
@@ -21,9 +21,7 @@ MOST_RULES = 8  # in a short list
 MOST_NAMES = 4  # of a rule
 UNKNOWN = "unknown"
 ALWAYS = ("trials", "to train")  # shown even if they are zero
-ROUNDS_UP = 999.5  # to 1000, with three digits
 LEAST_HOURS = 0.001
-PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 
 
 @dataclass(frozen=True)
@@ -82,9 +80,9 @@ def _columns(cost: StudyCost) -> Iterator[Column]:
     yield of("jobs", lambda one: one.jobs, count)
     yield of("steps", lambda one: one.steps, count)
     yield of(f"{unit}s", lambda one: one.units, count)
-    yield of("FLOPs", lambda one: one.bound.flops, flops_text)
-    yield of("disk", lambda one: one.bound.disk, bytes_text)
-    yield of("kept", lambda one: one.kept, bytes_text)
+    yield of("FLOPs", lambda one: one.bound.flops, scaled)
+    yield of("disk", lambda one: one.bound.disk, size_text)
+    yield of("kept", lambda one: one.kept, size_text)
     hours = hours_title(cost)
     if any(one.phase.resources.runtime for one in phases):
         yield of(hours, lambda one: one.most_hours, hours_text)
@@ -140,24 +138,6 @@ def _notes(cost: StudyCost) -> Iterator[str]:
             yield f"~ of {name}: its monitors let trials train {share:.0%} of their steps so far"
         elif one.monitors.on and one.jobs:
             yield f"~ of {name}: as if none stopped, since no trial with monitors has ended yet"
-
-
-def flops_text(value: float) -> str:
-    """Format a number of operations: `1.23 T`."""
-    return _scaled(value)
-
-
-def bytes_text(value: float) -> str:
-    """Format a size: `1.23 GB`, with 1 kB = 1000 bytes."""
-    return f"{_scaled(value)}B" if value >= 1000 else f"{value:.0f} B"
-
-
-def _scaled(value: float) -> str:
-    power = 0
-    while value >= ROUNDS_UP and power < len(PREFIXES) - 1:
-        value, power = value / 1000, power + 1
-    number = f"{value:.3g}" if value < ROUNDS_UP else f"{value:,.0f}"
-    return f"{number} {PREFIXES[power]}".rstrip()
 
 
 def hours_text(value: float) -> str:

@@ -11,8 +11,8 @@ from resweep.data.source import data_id
 from resweep.errors import ConfigError, DamagedFile, Problem, ResweepError
 from resweep.files import size_of
 from resweep.paths import Layout
-from resweep.ranking.old_bests import size_text
-from resweep.report.drift import source_drift
+from resweep.plurals import size_text
+from resweep.report.drift import FORGET, source_drift, study_drift
 from resweep.report.meant import Meant, Place
 from resweep.report.text_table import WIDTH
 from resweep.report.waits import waiting_lines
@@ -27,10 +27,9 @@ from resweep.report.why import (
 )
 from resweep.store import checkpoints as checkpoint
 from resweep.store.run import Run
+from resweep.study.find import load_studies
 from resweep.systems.registry import system_of
 from resweep.trials.record import read_record
-
-FORGET = "python workflow/scripts/forget.py"
 
 
 def why_lines(meant: Meant, layout: Layout, config_dir: Path) -> Iterator[str]:
@@ -60,7 +59,7 @@ def why_lines(meant: Meant, layout: Layout, config_dir: Path) -> Iterator[str]:
     yield from _parent_lines(run)
     yield from _weights_lines(run)
     yield from _children_lines(children, found)
-    yield from _target_lines(services)
+    yield from _target_lines(services, layout, config_dir)
     yield from _again_lines(run, services, layout)
 
 
@@ -140,11 +139,24 @@ def target_command(record: Path, study: str) -> str:
     return shlex.join(["snakemake", str(record), "--config", f"study={study}"])
 
 
-def _target_lines(services: list[Service]) -> Iterator[str]:
+def _target_lines(services: list[Service], layout: Layout, config_dir: Path) -> Iterator[str]:
     named = [one for one in services if not is_by_hand(one.place)]
     if named:
         yield "to name it"
     yield from (f"  {target_command(one.record, one.place.study)}" for one in named)
+    for study in dict.fromkeys(one.place.study for one in named):
+        changed = _changed_setting(study, layout, config_dir)
+        if changed is not None:
+            yield f"  {study} is not as it was built: {changed}"
+
+
+def _changed_setting(study: str, layout: Layout, config_dir: Path) -> str | None:
+    """Return a setting in which a study differs from the one that was built, as far as is known."""
+    try:
+        (found,) = load_studies({"study": study}, config_dir)
+    except ResweepError:
+        return None
+    return study_drift(found, layout)
 
 
 def _again_lines(run: Run, services: list[Service], layout: Layout) -> Iterator[str]:

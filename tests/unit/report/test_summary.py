@@ -251,7 +251,7 @@ def test_a_better_run_is_named_with_its_size_and_what_publishes_it(tmp_path: Pat
     assert f"--run {name}" in better and "--artifact-name rerun-model" in better
     assert "top: 2 in phase rerun" in better
     kept = line(summary(layout), "older bests: ")
-    assert "0.01 GB" in kept and "(0 published)" in kept
+    assert "MB" in kept and "(0 published)" in kept
     html = render_report(read_study("made", layout), layout)
     assert all(part in html for part in named)
 
