@@ -17,7 +17,14 @@ from resweep.study.study import Phase, Study
 from resweep.systems.registry import find_system
 
 # Of the rules that each phase and each study has, besides those of its stages.
-VERBS_OF_PHASES = ("score", "select", "keep", "publish_configs", "publish_model")
+VERBS_OF_PHASES = (
+    "score",
+    "select",
+    "keep",
+    "publish_configs",
+    "publish_model",
+    "analyze_gradients",
+)
 VERBS_OF_STUDIES = ("write_study", "tabulate", "report")
 PACK = re.compile(r"(.+)_p\d+")
 
