@@ -45,8 +45,14 @@ def _bars(title: str, parts: Sequence[Part], faults: Mapping[str, str]) -> Spec:
     return bars | {"title": title, "width": {"step": BAR}}
 
 
-def evolution_chart(analysis: GradientAnalysis) -> Spec:
-    """Draw the norm over the checkpoints: of the layer that was asked for, or of each layer."""
+def evolution_chart(analysis: GradientAnalysis) -> Spec | None:
+    """Draw the norm over the checkpoints: of the layer that was asked for, or of each layer.
+
+    Returns:
+        None for a single checkpoint.
+    """
+    if len(analysis.checkpoints) < 2:
+        return None
     named = analysis.layer
     names = [part.name for part in analysis.last.layers] if named is None else [named]
     rows = [
@@ -111,7 +117,7 @@ def _cells(title: str, cosines: Cosines | None) -> Spec | None:
 
 
 def _two_digits(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+    return "" if value is None else f"{value:z.2f}"
 
 
 def curvature_chart(analysis: CurvatureAnalysis) -> Spec:

@@ -10,7 +10,7 @@ from resweep.report.text_table import text_table
 
 
 def curvature_text(analysis: CurvatureAnalysis) -> str:
-    """Return an analysis as text: the curvature by layer, and where each model is straightest."""
+    """Return an analysis as text: the curvature by layer, and where it is lowest."""
     return "\n".join(_lines(analysis)) + "\n"
 
 
@@ -26,7 +26,7 @@ def _lines(analysis: CurvatureAnalysis) -> Iterator[str]:
         rows.append([_layer_name(place), *cells, ""])
     yield from text_table(["layer", *(one.name.removeprefix("step ") for one in some), ""], rows)
     for one in analysis.models:
-        yield f"{one.name}: {_straightest(one)}"
+        yield f"{one.name}: {_lowest(one)}"
 
 
 def _layer_name(place: int) -> str:
@@ -38,16 +38,17 @@ def _cell(one: Trajectories, place: int) -> str:
     return "" if mean is None else f"{mean:.1f}"
 
 
-def _straightest(one: Trajectories) -> str:
-    """Return the layer whose curvature changed most downwards, and by how much."""
+def _lowest(one: Trajectories) -> str:
+    """Return the layer with the lowest curvature after the embeddings, and the difference."""
     changes = [(one.layers[i].change, i) for i in range(1, len(one.layers))]
     known = [(change, place) for change, place in changes if change is not None]
     if not known:
         return "no trajectory has an angle"
     change, place = min(known)
     error = one.layers[place].change_error
-    spread_text = "" if error is None else f" ± {error:.2f}"
-    return f"straightest after layer {place}, {change:+.2f}{spread_text} from the embeddings"
+    size = f"{abs(change):.2f}" + ("" if error is None else f" ± {error:.2f}")
+    side = "below" if change < 0 else "above"
+    return f"lowest after layer {place}, {size} {side} the embeddings"
 
 
 def curvature_csv(analysis: CurvatureAnalysis) -> str:

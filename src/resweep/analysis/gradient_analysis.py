@@ -33,10 +33,6 @@ from resweep.errors import ConfigError, DamagedFile, Problem, StoreError
 from resweep.store.checkpoints import DIGESTS, read_digests
 from resweep.training.gradients import GRADIENTS, SAMPLES
 
-NO_GRADIENTS = (
-    "has no gradients; train with training.save_gradients: true, and keep: all in the study "
-    "(docs/gradients.md)"
-)
 _TRAINED_AGAIN = "forget the run, so that it is trained again (forget.py)"
 
 
@@ -102,8 +98,11 @@ def analyze_gradients(found: Found, layer: str | None = None) -> GradientAnalysi
     """
     known = [one for one in found.checkpoints if (one.folder / GRADIENTS).is_file()]
     if not known:
-        steps = f" (steps {', '.join(f'{one.step}' for one in found.checkpoints)})"
-        raise StoreError(f"{found.given}{steps if found.run else ''}: {NO_GRADIENTS}")
+        names = ", ".join(one.short for one in found.checkpoints)
+        raise StoreError(
+            f"{found.given}: none of its checkpoints ({names}) has gradients; train with "
+            "training.save_gradients: true, and keep: all in the study (docs/gradients.md)"
+        )
     gradients = {one.short: read_gradients(one.folder / GRADIENTS) for one in known}
     chosen = None if layer is None else find_part(layer, gradients[known[-1].short])
     measured = [_measure(one, gradients[one.short]) for one in known]

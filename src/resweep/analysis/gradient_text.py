@@ -76,7 +76,7 @@ def _cosines(cosines: Cosines) -> Iterator[str]:
     rows = []
     for row in places:
         found = [cosines.values[row][place] for place in places]
-        values = ["" if value is None else f"{value:.2f}" for value in found]
+        values = ["" if value is None else f"{value:z.2f}" for value in found]
         rows.append([names[row], *values, ""])
     yield from text_table(["", *(names[place] for place in places), ""], rows)
 

@@ -173,7 +173,7 @@ def _product(first: Sequence[Tensor], second: Sequence[Tensor]) -> float:
 def between_layers(gradients: Mapping[str, Tensor]) -> Cosines | None:
     """Return the cosines between layers with equal parameters; None without two of these.
 
-    Of several kinds of equal layers, as in mixtures of experts, that with the most layers.
+    Where there are several kinds, as blocks with experts and without, that with the most layers.
     """
     kinds: dict[tuple[object, ...], dict[str, list[Tensor]]] = {}
     for layer, members in layers_of(gradients).items():

@@ -4,6 +4,7 @@ trials of a phase  ->  features of the gradients at the end of each, and its fin
                    ->  Spearman's correlation of each feature, and the number of trials
 """
 
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,12 +13,14 @@ from typing import Any
 from resweep.analysis.checkpoints import find_checkpoints
 from resweep.analysis.gradient_analysis import CheckpointGradients, analyze_gradients
 from resweep.config.metric import MetricGoal
-from resweep.errors import ConfigError, Problem, ResweepError, StoreError
+from resweep.errors import ConfigError, DamagedFile, Problem, StoreError
 from resweep.paths import Layout
 from resweep.plurals import counted
 from resweep.replay.rank_correlation import FEWEST, rank_correlation
 from resweep.report.results import read_study
 from resweep.report.text_table import text_table
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,11 @@ def correlate_with_performance(study: str, phase: str, layout: Layout) -> Perfor
         record = layout.record(study, phase, trial)
         try:
             gradients = analyze_gradients(find_checkpoints(f"{record}", layout)).last
-        except ResweepError:
-            continue  # it has none, or its weights were pruned
+        except DamagedFile as error:
+            log.warning("%s; trial %s is left out", error, trial)
+            continue
+        except (ConfigError, StoreError):
+            continue  # its weights were pruned, or it saved no gradients
         values.append((dict(features(gradients)), final))
     if len(values) < FEWEST:
         raise StoreError(
