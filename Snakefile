@@ -21,9 +21,10 @@ include: "rules/rank.smk"
 include: "rules/publish.smk"
 include: "rules/report.smk"
 include: "rules/analyze.smk"
+include: "rules/targets.smk"
 
 
 rule all:
-    default_target: True
+    default_target: not IS_MODULE
     input:
         TARGETS,

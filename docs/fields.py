@@ -19,7 +19,7 @@ from resweep.config.section import LABEL, LARGEST, MOST, MOST_SIZE
 from resweep.config.training_section import Training
 from resweep.study.kinds.registry import KINDS, kind_name
 from resweep.study.phase_file import PhaseFile
-from resweep.study.schema import Publish, Resources, Score, Tracking
+from resweep.study.schema import Budget, Publish, Resources, Score, Tracking
 from resweep.study.study_file import StudyFile
 from resweep.systems.registry import find_system
 
@@ -33,6 +33,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "tracking": Tracking,
     "publish": Publish,
     "resources": Resources,
+    "budget": Budget,
     **find_system().sections,
     **{f"pathstar_{name}": PATHSTAR[name] for name in ("data", "model", "training")},
 }

@@ -28,6 +28,6 @@ for study, phase in PHASES:
         message:
             "{rule}: analyze the gradients of trial {wildcards.trial}"
         shell:
-            "python workflow/scripts/analyze_gradients.py {input.record} "
+            "python {SCRIPTS}/analyze_gradients.py {input.record} "
             "--json {output.numbers} --picture {output.figures} "
             "> {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"

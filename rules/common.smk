@@ -34,9 +34,12 @@ from resweep.study.find import load_studies
 from resweep.study.lost import find_lost
 from resweep.study.removed import delete_old_packs, move_removed
 from resweep.study.rule_names import packs_meant
+from resweep.study.stage_targets import stage_targets
 from resweep.study.targets import targets
+from resweep.study.unknown_target import unknown_target
 from resweep.systems.registry import system_file
 from resweep.trials.pack import write_pack
+from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 from snakemake.io import contains_wildcard
 from snakemake.utils import update_config
@@ -48,6 +51,13 @@ gc.set_threshold(200_000, 50, 100)
 # Jobs call `python`: the one that runs Snakemake, unless a conda environment precedes it.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 
+# Another workflow may use this one as a module: then that one's folder is the working folder.
+HERE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
+SCRIPTS = os.path.relpath(HERE / "workflow/scripts")
+IS_MODULE = not Path(workflow.main_snakefile).samefile(HERE / "Snakefile")
+if workflow.modifier.path_modifier.replace_prefix("results/") != "results/":
+    raise WorkflowError("a prefix would move what rules declare, but not the stores: remove it")
+
 LAYOUT = Layout()
 LOST = {}  # what is gone from the store, by study: only looked at, since --dry-run comes here too
 TARGETS = []  # what the whole call asks for; a cluster's jobs ask for their own files
@@ -58,7 +68,7 @@ TARGETS = []  # what the whole call asks for; a cluster's jobs ask for their own
 CONFIG = list(workflow.config_settings.config_args or [])
 if "encoded" in config and not workflow.is_main_process:
     update_config(config, json.loads(base64.b64decode(config.pop("encoded"))))
-elif CONFIG:
+elif CONFIG and not IS_MODULE:
     _given = json.dumps(dict(workflow.config_settings.overwrite_config)).encode()
     workflow.config_settings.config_args = [f"encoded={base64.b64encode(_given).decode()}"]
 
@@ -71,7 +81,10 @@ def without_braces(files):
 
 
 try:
-    STUDIES = load_studies(config, file=Path("config/config.yaml"))
+    if IS_MODULE:
+        STUDIES = load_studies(config, where="config of the module")
+    else:
+        STUDIES = load_studies(config, file=Path("config/config.yaml"))
     check_initial_weights(STUDIES, LAYOUT)
     DATA = [(study, one) for study in STUDIES for one in data_sets(study, LAYOUT)]
     if workflow.is_main_process:
@@ -124,7 +137,7 @@ def train_rule(study, phase, stage, pack):
     return rule_name("train", study, phase, files.train_suffix(stage, pack))
 
 
-if workflow.is_main_process:
+if workflow.is_main_process and not IS_MODULE:
     # Snakemake ignores names of resources that no rule has, and explains no other.
     _set = workflow.resource_settings
     _given = [*sys.argv, *_set.overwrite_resources, *_set.overwrite_threads]
@@ -132,10 +145,18 @@ if workflow.is_main_process:
         print(f"warning: {_line}", file=sys.stderr)
 
 
+def targets_given():
+    """What this call asks for by name; nothing in jobs. Snakemake itself says so too late."""
+    words = [word for word in sys.argv[1:] if not word.startswith("-") and "=" not in word]
+    if not words or IS_MODULE or not workflow.is_main_process:
+        return []
+    return get_argument_parser().parse_known_args(sys.argv[1:])[0].targets
+
+
 @functools.cache
 def code(script):
     """Digest of a script, or a file of the library, and its imports: reruns cheap rules."""
-    return code_digest(Path(workflow.basedir, "workflow/scripts", script))
+    return code_digest(HERE / "workflow/scripts" / script)
 
 
 def trials_of(pack, wildcards):
@@ -195,6 +216,12 @@ def pack_path(phase, stage, pack):
 def begin():
     """Take the studies for this call; only known to build once the graph is made."""
     try:
+        if any(study.budget.has_limits for study in STUDIES):
+            # Only where it is needed: it imports what an audit does.
+            from resweep.report.budget import check_budget
+
+            for study in STUDIES:
+                check_budget(study, LAYOUT)
         begin_build(LAYOUT, [study.name for study in STUDIES])
         for study in STUDIES:
             move_removed(LAYOUT, study)

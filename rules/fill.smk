@@ -25,7 +25,7 @@ for study, phase, fill in FILLS:
         conda:
             "../envs/resweep.yaml"
         params:
-            command=lambda wildcards, f=fill: f.command,
+            command=lambda wildcards, f=fill: f.command(SCRIPTS),
             code=code(fill.script),
         message:
             "{rule}: choose the next trials"

@@ -29,6 +29,7 @@ for study, data in DATA:
         message:
             "{rule}: prepare data"
         shell:
-            "python workflow/scripts/prepare_data.py --system {params.system} "
+            f"python {SCRIPTS}/prepare_data.py "
+            "--system {params.system} "
             "--settings @<(printf %s {params.settings:q}) --stamp {output} "
             "> {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"

@@ -32,7 +32,9 @@ for study, phase in PHASES:
         message:
             "{rule}: rank the trials"
         shell:
-            "printf '%s\\n' {input.records} | python workflow/scripts/score.py --records - "
+            "printf '%s\\n' {input.records} | "
+            f"python {SCRIPTS}/score.py "
+            "--records - "
             "--scores {output.scores} --study {params.study} --score {params.score:q} "
             "--tolerate-failures {params.tolerate} "
             "> {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"
@@ -55,7 +57,8 @@ for study, phase in PHASES:
         message:
             "{rule}: choose the best {wildcards.k}"
         shell:
-            "python workflow/scripts/select_best.py --scores {input.scores} --top {wildcards.k} "
+            f"python {SCRIPTS}/select_best.py "
+            "--scores {input.scores} --top {wildcards.k} "
             "--trials {params.trials} --output {output.best} "
             "> {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"
 
@@ -84,7 +87,8 @@ for study, phase in PHASES:
         message:
             "{rule}: keep the weights of the best"
         shell:
-            "python workflow/scripts/keep_models.py --study {params.study} --phase {params.phase} "
+            f"python {SCRIPTS}/keep_models.py "
+            "--study {params.study} --phase {params.phase} "
             "--policy {params.policy} --top {params.top} --scores {input.scores} "
             "--trials {params.trials} "
             "--models {output.models} --decisions {output.decisions} --rungs {input.rungs} "

@@ -28,7 +28,8 @@ for study in STUDIES:
         message:
             "{rule}: write the resolved study"
         shell:
-            "python workflow/scripts/write_study.py --content @<(printf %s {params.content:q}) "
+            f"python {SCRIPTS}/write_study.py "
+            "--content @<(printf %s {params.content:q}) "
             "--output {output.study} "
             "> {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"
 
@@ -50,7 +51,8 @@ for study in STUDIES:
         message:
             "{rule}: write the tables of runs"
         shell:
-            "printf '%s\\n' {input.records} | python workflow/scripts/tabulate_runs.py "
+            "printf '%s\\n' {input.records} | "
+            f"python {SCRIPTS}/tabulate_runs.py "
             "--study {params.study} --records - 2>&1 | tee {log}"
 
     rule:
@@ -80,5 +82,6 @@ for study in STUDIES:
         message:
             "{rule}: write {output.report}"
         shell:
-            "python workflow/scripts/report.py {params.study} --output {output.report} "
+            f"python {SCRIPTS}/report.py "
+            "{params.study} --output {output.report} "
             "> {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"

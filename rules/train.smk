@@ -41,5 +41,6 @@ for study, phase, stage, pack in PACKS:
         message:
             "{rule}: {params.job[line]}" + ("" if pack.is_alone else ", cores: {threads}")
         shell:
-            "exec python workflow/scripts/{params.job[command]} "
-            "--parent $PPID --log {log} --memory-mb {resources.mem_mb} --cores {threads}"
+            f"exec python {SCRIPTS}/"
+            "{params.job[command]} --parent $PPID --log {log} "
+            "--memory-mb {resources.mem_mb} --cores {threads}"

@@ -23,7 +23,10 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 os.environ["OMP_NUM_THREADS"] = "1"
 # No test cuts the power: waiting for disks was half of the time of those that write files.
 os.fsync = lambda _: None
-WORKFLOW = ("Snakefile", "rules", "workflow", "config", "profiles", "envs", "src", "examples")
+WORKFLOW = (
+    *("Snakefile", "rules", "workflow", "config", "profiles", "envs", "src", "examples", "schemas"),
+    ".vscode",
+)
 GENERATED = ("results", "logs", ".snakemake")  # in a folder of examples/
 Process = Running | subprocess.Popen[str]
 
@@ -130,6 +133,11 @@ class Checkout:
         return dict(json.loads(path.read_text()))
 
 
+NOTHING: dict[str, Any] = {
+    "configs": False, "models": "none", "scores": False, "report": False, "code": False
+}  # fmt: skip
+
+
 def tiny_study(name: str) -> dict[str, Any]:
     """Twenty steps of a one-layer model; a grid over `rates`, the best one rerun with two seeds."""
     return {
@@ -152,7 +160,7 @@ def tiny_study(name: str) -> dict[str, Any]:
         ],
         "score": {"early_steps": 10, "slope_weight": 0.1},
         "tracking": {"wandb": "disabled"},
-        "publish": {"configs": False, "models": "none"},
+        "publish": NOTHING,
     }
 
 

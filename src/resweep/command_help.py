@@ -1,10 +1,15 @@
-"""How the commands format their --help: examples as they are, placeholders by type, defaults."""
+"""How the commands format their --help: examples as they are, placeholders by type, defaults.
+
+Where `resweep` runs a script, the script's examples call `resweep` too.
+"""
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
 from resweep.command_line import JsonArgument, count, file_path, id_of_run, positive, seconds
+from resweep.commands import COMMANDS, NAME, SCRIPTS
 
 PLACEHOLDERS: dict[Any, str] = {
     file_path: "PATH",
@@ -19,6 +24,17 @@ PLACEHOLDERS: dict[Any, str] = {
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Keeps the lines of the description; adds each default that its help does not name."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        name = self._prog.partition(" ")[0]
+        if name == NAME:
+            scripts = {of.script: command for command, of in COMMANDS.items() if not of.words}
+            text = re.sub(
+                rf"(?:python {SCRIPTS}/)?\b(\w+\.py)\b",
+                lambda found: f"{name} {scripts[found[1]]}" if found[1] in scripts else found[0],
+                text,
+            )
+        return super()._fill_text(text, width, indent)
 
     def _get_default_metavar_for_optional(self, action: argparse.Action) -> str:
         if isinstance(action.type, JsonArgument):

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from resweep.credentials import HIDDEN, HINT, find_secrets, hide_secrets
+
 # Of a disk without space, a quota, a limit on the size of files.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MOST_SHOWN = 200  # characters of a key or a value in a message
@@ -34,9 +36,13 @@ class Problem:
     hint: str
 
     def __str__(self) -> str:
-        shown = f" = {_shortened(repr(self.value))}" if self.value is not None else ""
-        where = f"{_shortened(self.key)}{shown}: " if self.key else ""
-        return one_line(f"{self.file}: {where}{self.hint}")
+        secret = next(find_secrets(self.value, self.key), None) is not None
+        value, hint = repr(self.value), self.hint
+        if secret:
+            value, hint = HIDDEN, hint.replace(str(self.value), HIDDEN)
+        shown = f" = {shortened(value)}" if self.value is not None else ""
+        where = f"{shortened(self.key)}{shown}: " if self.key else ""
+        return one_line(hide_secrets(f"{self.file}: {where}{hint}"))
 
 
 def one_line(text: str) -> str:
@@ -48,7 +54,7 @@ def one_line(text: str) -> str:
     )
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
     """Return text that is short enough for a line: a value can have megabytes."""
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 40]} ... {text[-30:]}"
 
@@ -59,6 +65,17 @@ class ConfigError(ResweepError):
     def __init__(self, problems: Problem | Iterable[Problem]):
         self.problems = (problems,) if isinstance(problems, Problem) else tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def secret_problems(file: str, content: Any, key: str = "") -> list[Problem]:
+    """Return an error for each value of a configuration that looks like a key or a password.
+
+    Args:
+        file: Where it was written.
+        content: What JSON can hold.
+        key: Its own path there.
+    """
+    return [Problem(file, path, None, HINT) for path in find_secrets(content, key)]
 
 
 class DataError(ResweepError):

@@ -182,6 +182,14 @@ class StudyFolder:
         """Stamp of a published artifact."""
         return artifact_stamp(self.path, name)
 
+    def all_stamps(self) -> list[Path]:
+        """Return the existing stamps of published artifacts."""
+        return sorted((self.path / "artifacts").glob("*.json"))
+
+    def all_versions(self) -> list[Path]:
+        """Return the existing descriptions of versions of its artifacts."""
+        return sorted((self.path / "artifacts").glob("versions/*/v*.json"))
+
     def phase(self, phase: str) -> PhaseFolder:
         """Paths of a phase."""
         return PhaseFolder(self.path / phase)
@@ -342,12 +350,22 @@ class SweepFolder:
         """Record of a slot: its result."""
         return self.path / RECORDS / f"{slot}.json"
 
+    def all_records(self) -> list[Path]:
+        """Return the existing records."""
+        return sorted(self.path.glob(f"{RECORDS}/**/*.json"))
+
 
 @dataclass(frozen=True)
 class Layout:
-    """Paths below one results folder."""
+    """Paths below one results folder.
+
+    Attributes:
+        root: The folder.
+        read_only: Whether who reads it leaves it as it is: nothing is repaired or noted on the way.
+    """
 
     root: Path = Path("results")
+    read_only: bool = False
 
     @property
     def runs_table(self) -> Path:
@@ -472,6 +490,21 @@ def artifact_versions(stamp: Path) -> Path:
 def tracking_log(folder: Path, name: str) -> Path:
     """Log of what W&B printed, next to its own files in a results folder."""
     return folder / "wandb" / f"{name}.log"
+
+
+def publish_lock(study: Path) -> Path:
+    """Locked by the process that writes, or sends, an artifact of a study by W&B."""
+    return study / "wandb" / ".publish.lock"
+
+
+def send_lock(study: Path) -> Path:
+    """Locked by the process that sends what W&B recorded of a study."""
+    return study / "wandb" / ".send.lock"
+
+
+def offline_runs(study: Path) -> list[Path]:
+    """Return the folders that W&B recorded of a study, oldest first."""
+    return sorted(path for path in (study / "wandb").glob("*") if path.is_dir())
 
 
 def follower_log(study: Path) -> Path:

@@ -199,18 +199,23 @@ def load(path: Path) -> Any:
         raise ConfigError(
             Problem(str(path), "", None, f"cannot be read: {_reason(error)}")
         ) from None
+    return parse_file(text, str(path))
+
+
+def parse_file(text: str, where: str) -> Any:
+    """Parse the text of a file; raises ConfigError, which names the file and the line."""
     try:
         return parse(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        line = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         hint = _hint(error, text.splitlines()[mark.line : mark.line + 1] if mark else [])
         raise ConfigError(
-            Problem(str(path), "", None, f"not valid YAML: {where}{error.problem}{hint}")
+            Problem(where, "", None, f"not valid YAML: {line}{error.problem}{hint}")
         ) from None
     except (yaml.YAMLError, ValueError) as error:
         first = str(error).splitlines()[0]
-        raise ConfigError(Problem(str(path), "", None, f"not valid YAML: {first}")) from None
+        raise ConfigError(Problem(where, "", None, f"not valid YAML: {first}")) from None
 
 
 def _reason(error: OSError | ValueError) -> str:

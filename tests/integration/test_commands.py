@@ -10,7 +10,7 @@ from tests.support.study import make_study, run_id
 from tests.support.warm import warm_process
 
 SCRIPTS = sorted((ROOT / "workflow/scripts").glob("*.py"))
-BY_HAND = {"train.py", "tabulate_runs.py"}  # which need no arguments
+BY_HAND = {"build.py", "train.py", "tabulate_runs.py", "view_runs.py"}  # which need no arguments
 # Arguments, and what the error has to name.
 WRONG = [
     ("analyze_curvature.py 0123456789ab", "0123456789ab"),
@@ -37,6 +37,7 @@ WRONG = [
     ("select_best.py --scores no.csv --top 1 --output best.yaml", "no.csv"),
     ("summarize.py nobodys", "snakemake --config study=nobodys"),
     ("tabulate_runs.py --study s --records no.json", "no.json"),
+    ("targets.py nobodys", "nobodys"),
     ("train.py --trial no.yaml --record record.json", "no.yaml"),
     ("upload_rerun_configs.py --config-dir no --artifact-name a --project p", "no"),
 ]
@@ -54,6 +55,8 @@ UNFIT = [
     ("audit.py|", "STUDY"),
     ("audit.py|quickstart|--results=", "--results"),
     ("audit.py|quickstart|--set=", "--set"),
+    ("build.py|quickstart|--targets|", "--targets"),
+    ("init.py|", "FOLDER"),
     ("decide.py|../x|sweep", "study = '../x'"),
     ("forget.py|runs|../../x", "RUN_ID"),
     ("forget.py|phase|s|../x", "phase"),

@@ -59,16 +59,15 @@ def steps_trained(checkout: Checkout) -> int:
 
 
 def audited(checkout: Checkout, study: str) -> dict[str, dict[str, int]]:
-    """Return the counts of audit.py by phase and title."""
-    return counts_of(checkout.run("python", "workflow/scripts/audit.py", study).stdout)
-
-
-def counts_of(output: str) -> dict[str, dict[str, int]]:
-    """Return the table of counts that audit.py printed, by phase and title."""
-    titles = ["trials", "in store", "started", "to train", "infeasible", "open", "steps", "tokens"]
-    table = output.replace(",", "").partition("tokens\n")[2].partition("\ntotal ")[0]
-    rows = [line.split() for line in table.splitlines()]
-    return {name: dict(zip(titles, map(int, counts), strict=True)) for name, *counts in rows}
+    """Return the counts of `audit.py --json` by phase and title."""
+    output = checkout.run("python", "workflow/scripts/audit.py", study, "--json").stdout
+    titles = ["trials", "in_store", "started", "to_train", "infeasible", "open"]
+    (line,) = (line for line in output.splitlines() if line.startswith("{"))
+    return {
+        name: {title.replace("_", " "): counts[title] for title in titles}
+        | {"steps": counts["most"]["steps"], "tokens": counts["most"]["units"]}
+        for name, counts in json.loads(line)["phases"].items()
+    }
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -8,8 +8,16 @@ from typing import Any
 import pytest
 
 from resweep import yaml12
+from resweep.json_files import write_json
+from resweep.paths import Layout
+from resweep.publish.verify import verify_artifacts
+from resweep.report.follows import replay_study
+from resweep.report.integrity import find_damage
+from resweep.report.spent import find_spent
+from resweep.study.load import load_study
 from tests.conftest import Checkout
 from tests.support.all_phases import AFTER, PHASES, make_files, write_study
+from tests.support.files import contents
 
 pytestmark = pytest.mark.xdist_group("all-phases")
 
@@ -49,7 +57,8 @@ def test_one_call_does_all_of_it(finished: Checkout) -> None:
     statuses = [record["status"] for record in records(finished, "search").values()]
     assert set(statuses) == {"finished", "stopped"}
     stamps = {path.name for path in (results / "artifacts").glob("*.json")}
-    assert stamps == {"rerun-configs.json", "tune-configs.json", "tune-model.json"}
+    of_study = {f"tiny-{kind}.json" for kind in ("scores", "report", "code")}
+    assert stamps == {"rerun-configs.json", "tune-configs.json", "tune-model.json"} | of_study
     assert "tune" in (results / "report.html").read_text()
 
 
@@ -74,6 +83,45 @@ def test_it_measures_what_is_forgotten(finished: Checkout) -> None:
         assert losses[8] == record["metrics"]["first_data/loss"] != losses[0]
     summary = finished.run("python", "workflow/scripts/summarize.py", "tiny").stdout
     assert f"{float(best['final']):.4f} before" in summary
+
+
+def test_each_choice_follows_from_the_records(
+    finished: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = finished.copy(tmp_path / "checkout")
+    monkeypatch.chdir(made.path)
+    layout = Layout(Path("results"), read_only=True)
+    study = load_study(Path("config/studies/tiny.yaml"))
+    before = contents(Path("results"))
+    replayed = list(replay_study(study, layout))
+    assert [(one.phase, one.differs) for one in replayed] == [(name, ()) for name in PHASES]
+    assert list(find_damage(study, layout)) == []
+    assert list(verify_artifacts(Path("results/tiny"))) == []
+    assert contents(Path("results")) == before
+    spent = find_spent(study, layout)["search"]
+    assert spent.planned == spent.steps + spent.by_rungs.steps == 20 * spent.runs
+
+    points = Path("results/tiny/search/rounds/r02.json")
+    content = json.loads(points.read_text())
+    del content["checksum"]
+    content["points"][0]["training.learning_rate"] *= 2
+    write_json(points, content)
+    decided = Path("results/tiny/search/decisions/r01_b1.csv")
+    decided.write_text(decided.read_text().replace("promote", "stop", 1))
+    starts = Path("results/tiny/tune/starts.yaml")
+    starts.write_text(starts.read_text().replace("trial: '01'", "trial: '02'"))
+    chosen = Path("results/tiny/rerun/chosen_configs.yaml")
+    chosen.write_text(chosen.read_text().replace("n_layer: ", "n_layer: 1"))
+    found = {one.phase: one.differs for one in replay_study(study, layout)}
+    named = {
+        "search": (points, decided, Path("results/tiny/search/decisions.csv")),
+        "rerun": (chosen,),
+        "tune": (starts,),
+    }
+    for phase, files in named.items():
+        for file in files:
+            assert any(line.startswith(f"{file}: ") for line in found[phase]), (file, found)
+    assert any(line.startswith(f"{decided}: ") for line in find_damage(study, layout))
 
 
 def test_a_second_call_runs_nothing_also_from_a_copy(finished: Checkout, tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from types import ModuleType
 
 import pytest
 
+from resweep.command_line import split_words
+from resweep.commands import COMMANDS
 from tests.conftest import ROOT, Checkout
 from tests.support.home import Home
 
@@ -40,6 +42,7 @@ MESSAGES = (
     "has none of the ",
     "a Snakemake that was killed, as by a closed terminal, left its lock",
 )
+GENERIC = "snakemake_executor_plugin_cluster_generic"
 SETS = ("config/", "docs/", "profiles/", "rules/", "src/", "tests/", "workflow/")
 CONTRACT = (
     r"results/\w+/(study\.yaml|runs\.csv|report\.html|wandb|artifacts/[\w-]+\.json)",
@@ -106,6 +109,8 @@ def run(place: Checkout, *words: str) -> str:
 
 def check_snakemake(place: Checkout, words: list[str]) -> None:
     """Plan it."""
+    if "profiles/generic" in words and not importlib.util.find_spec(GENERIC):
+        pytest.skip(f"{GENERIC} is not installed")
     plan = [] if "--unlock" in words else ["--dry-run"]
     output = run(place, "snakemake", *plan, *words[1:])
     assert not plan or "Job stats:" in output
@@ -120,8 +125,8 @@ def help_of(place: Checkout, script: str, *subcommand: str) -> str:
 def check_script(place: Checkout, words: list[str]) -> None:
     """Its --help knows every flag, and its subcommand; audits are run."""
     script = words[1]
-    if script == "docs/fields.py":
-        return  # run by its own test
+    if script in ("docs/fields.py", "docs/schemas.py"):
+        return  # run by their own tests
     known = help_of(place, script)
     choices = re.search(r"\{([\w,-]+)\} \.\.\.", known)
     if choices:  # subcommands
@@ -129,8 +134,20 @@ def check_script(place: Checkout, words: list[str]) -> None:
         known += help_of(place, script, chosen)
     flags = [word for word in words if word.startswith("--")]
     assert [flag for flag in flags if not re.search(rf"{flag}\b", known)] == []
-    if script.endswith("audit.py"):
-        assert "to train" in run(place, *words)
+    if script.endswith("audit.py") and not {"--after", "--replay"} & set(words):
+        assert re.search("to[ _]train", run(place, *words))
+
+
+def check_resweep(place: Checkout, words: list[str]) -> None:
+    """It is a command, and its script knows every flag; lists are printed."""
+    if words[1] in ("completion", "--help"):
+        return  # with tests of their own
+    command = COMMANDS[words[1]]
+    own, _ = split_words(words[2:])
+    script = f"workflow/scripts/{command.script}"
+    check_script(place, ["python", script, *command.words, *own])
+    if words[1] == "targets":
+        assert "single files" in run(place, "python", script, *own)
 
 
 def check_make(place: Checkout, words: list[str]) -> None:
@@ -167,15 +184,16 @@ def check_home(place: Checkout, words: list[str]) -> None:
     if called[0] == "snakemake":
         assert "Job stats:" in home.run(*called, "--dry-run").stdout
     else:
-        script = called[1] if called[0].startswith("python") else called[0]
+        script = called[1] if called[0].startswith(("python", "bash", "sbatch")) else called[0]
         assert (home.path / script).is_file()
 
 
 KINDS = {
-    r"cd examples/\w+ ": check_home,
+    r"cd examples/[\w-]+ ": check_home,
     r"snakemake\b": check_snakemake,
     r"python (workflow/scripts|docs)/\w+\.py\b": check_script,
     r"python tests/slurm/cluster\.py\b": check_script,
+    r"resweep \S": check_resweep,
     r"make \w": check_make,
     r"wandb \w": check_wandb,
     r"\. ": check_environment,

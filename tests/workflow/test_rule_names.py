@@ -4,8 +4,10 @@ import re
 
 import pytest
 
+from resweep.paths import Layout
 from resweep.study.load import load_study
 from resweep.study.rule_names import PACK, packs_meant, study_rules
+from resweep.study.stage_targets import stage_targets
 from tests.conftest import ROOT, Checkout
 
 PREPARE = "prepare_data_01cd8e17331f"
@@ -15,10 +17,10 @@ def test_all_rules_are_known(checkout: Checkout) -> None:
     names = ("quickstart", "adaptive")
     listed = checkout.run("snakemake", "--list-rules", "--config", f"studies=[{','.join(names)}]")
     found = [line for line in listed.stdout.splitlines() if line.replace("_", "").isalnum()]
-    known = {"all"}
+    studies = [load_study(ROOT / f"config/studies/{name}.yaml", ROOT / "config") for name in names]
+    known = {"all", *stage_targets(Layout(), studies)}
     trainings = set[str]()
-    for name in names:
-        study = load_study(ROOT / f"config/studies/{name}.yaml", ROOT / "config")
+    for study in studies:
         rules = study_rules(study, several=True)
         known |= rules.names
         trainings |= rules.trainings

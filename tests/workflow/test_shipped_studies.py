@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.conftest import ROOT, Checkout
-from tests.workflow.search_files import counts_of
+from tests.workflow.search_files import audited
 from tests.workflow.test_rebuild import jobs
 
 STUDIES = sorted(path.stem for path in (ROOT / "config/studies").glob("*.yaml"))
@@ -94,7 +94,8 @@ def test_a_shipped_study_plans_what_it_says(name: str, untrained: Checkout) -> N
     audit = untrained.run("python", "workflow/scripts/audit.py", name, "--trials").stdout
     assert "warning:" not in plan + audit
     counted = {
-        phase: (counts["trials"], counts["steps"]) for phase, counts in counts_of(audit).items()
+        phase: (counts["trials"], counts["steps"])
+        for phase, counts in audited(untrained, name).items()
     }
     assert counted == {phase: (of.trials, of.steps) for phase, of in PLANS[name].items()}
     number, trainings = trainings_of(audit)

@@ -5,6 +5,8 @@
     python workflow/scripts/forget.py failed --study STUDY      runs that failed
     python workflow/scripts/forget.py drifted --study STUDY     runs trained by other code
     python workflow/scripts/forget.py old-best --study STUDY    weights of what was the best before
+    python workflow/scripts/forget.py orphans                   runs that no study has any more
+    python workflow/scripts/forget.py checkpoints               weights that nothing keeps any more
 
 Runs are moved to results/trash/, from where they can be moved back. Weights are deleted, unless
 another study or phase keeps them; the runs stay. --dry-run only lists what would be removed.
@@ -28,6 +30,11 @@ from resweep.store.forget import (
     phases_of_runs,
     runs_of_phase,
 )
+from resweep.store.unused import (
+    drop_spare_checkpoints,
+    find_orphans,
+    find_spare_checkpoints,
+)
 from resweep.study.find_results import study_of_results
 
 
@@ -35,13 +42,18 @@ def main() -> None:
     """Forget what is named."""
     arguments = parse_arguments()
     layout = Layout(arguments.results)
-    if arguments.what != "runs":
+    if arguments.what == "checkpoints":
+        forget_checkpoints(arguments.dry_run, layout)
+        return
+    if arguments.what not in ("runs", "orphans"):
         arguments.study = study_of_results(arguments.study, layout)
     if arguments.what == "old-best":
         forget_old_bests(arguments.study, arguments.published, arguments.dry_run, layout)
         return
     if arguments.what == "runs":
         chosen = arguments.run_ids
+    elif arguments.what == "orphans":
+        chosen = [place.name for place in find_orphans(layout).places]
     elif arguments.what == "phase":
         chosen = runs_of_phase(arguments.study, arguments.phase, layout)
     else:
@@ -97,6 +109,23 @@ def forget_old_bests(study: str, published: bool, dry_run: bool, layout: Layout)
         print("nothing to forget")
 
 
+def forget_checkpoints(dry_run: bool, layout: Layout) -> None:
+    """Delete the checkpoints that neither a claim, nor a policy, nor a record keeps."""
+    found = find_spare_checkpoints(layout.all_runs(), layout)
+    for place in found.places:
+        print(place)
+    if not found.places:
+        print("nothing to forget")
+    if dry_run or not found.places:
+        return
+    for line in drop_spare_checkpoints(found.places):
+        print(line)
+    gone = [place for place in found.places if not place.exists()]
+    left = find_spare_checkpoints({place.parent for place in found.places}, layout)
+    freed = size_text(found.bytes - left.bytes)
+    print(f"{counted(len(gone), 'checkpoint')} deleted, {freed}")
+
+
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
@@ -113,6 +142,8 @@ def parse_arguments() -> argparse.Namespace:
     old = commands.add_parser("old-best", help="weights of what was the best before")
     old.add_argument("--study", type=plain_text, required=True)
     old.add_argument("--published", action="store_true", help="those that were published, too")
+    commands.add_parser("orphans", help="runs that no record leads to")
+    commands.add_parser("checkpoints", help="weights that nothing keeps")
     return parser.parse_args()
 
 

@@ -9,7 +9,6 @@ instead; summarize.py names it if it is better than the best now.
 """
 
 import argparse
-import shlex
 import sys
 
 from resweep.command_help import HelpFormatter
@@ -17,8 +16,16 @@ from resweep.command_line import file_path, id_of_run
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.publish.arguments import add_place_arguments, place_of
-from resweep.publish.artifacts import Content, check_name, publish
-from resweep.publish.contents import best_model, claim_published, note_better, old_best_model
+from resweep.publish.artifacts import check_name, publish
+from resweep.publish.contents import (
+    best_model,
+    claim_published,
+    note_better,
+    old_best_model,
+    published_configs,
+)
+from resweep.publish.model_card import hub_files
+from resweep.publish.versions import Content
 
 
 def main() -> None:
@@ -27,6 +34,9 @@ def main() -> None:
     parser.add_argument("--scores", type=file_path, required=True, help="the phase's scores.csv")
     parser.add_argument(
         "--run", type=id_of_run, metavar="RUN_ID", help="a run that was the best, or published"
+    )
+    parser.add_argument(
+        "--configs", type=file_path, help="stamp of the configurations that the phase trained"
     )
     add_place_arguments(parser)
     a = parser.parse_args()
@@ -40,6 +50,9 @@ def main() -> None:
         notes = {}
     if notes:
         print(f"warning: {name}: {notes['better']['text']}", file=sys.stderr)
+    place, configs = place_of(a), None if a.configs is None else published_configs(a.configs)
+    if files and configs is not None:
+        metadata |= {"configs": configs.named}
     stamp = publish(
         Content(
             name=name,
@@ -48,11 +61,14 @@ def main() -> None:
             metadata=a.metadata | metadata,
             notes=notes,
             link=True,
+            hub=hub_files(a.scores, metadata, layout) if files and place.has_hub else {},
+            run=layout.run(metadata["run_id"]) if files else None,
+            uses=() if configs is None else configs.in_wandb,
         ),
-        place_of(a),
+        place,
         a.stamp or layout.artifact(name),
         layout,
-        again=shlex.join(command),
+        again=command,
     )
     if "version" in stamp:
         claim_published(a.scores, metadata, layout)

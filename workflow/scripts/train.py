@@ -167,7 +167,7 @@ def train_parameters(words: list[str]) -> int:
 def parse_arguments(words: list[str]) -> argparse.Namespace:
     """Read the command line of a trial."""
     parser = argparse.ArgumentParser(
-        usage="train.py [PARAMETER ...] | train.py --trial FILE --record FILE [...]",
+        usage="%(prog)s [PARAMETER ...] | %(prog)s --trial FILE --record FILE [...]",
         description=__doc__,
         formatter_class=HelpFormatter,
         allow_abbrev=False,

@@ -8,7 +8,6 @@ version.
 """
 
 import argparse
-import shlex
 import sys
 
 from resweep.command_help import HelpFormatter
@@ -17,8 +16,9 @@ from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.plurals import counted
 from resweep.publish.arguments import add_place_arguments, place_of
-from resweep.publish.artifacts import Content, check_name, publish
+from resweep.publish.artifacts import check_name, publish
 from resweep.publish.contents import config_files
+from resweep.publish.versions import Content
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
         place_of(a),
         a.stamp or layout.artifact(name),
         layout,
-        again=shlex.join(["python", *sys.argv]),
+        again=["python", *sys.argv],
     )
     print(f"{name}: {stamp['version']}, {counted(len(files), 'file')}, {stamp['status']}")
 

@@ -6,11 +6,10 @@ r"""Write a resolved study: all defaults filled in, all modules merged.
 
 import argparse
 
-from resweep import yaml12
 from resweep.command_help import HelpFormatter
 from resweep.command_line import JsonArgument, file_path
 from resweep.errors import run_command
-from resweep.files import write_atomically
+from resweep.study.described import write_described
 
 
 def main() -> None:
@@ -21,7 +20,7 @@ def main() -> None:
     )
     parser.add_argument("--output", type=file_path, required=True, help="file to write")
     arguments = parser.parse_args()
-    write_atomically(arguments.output, yaml12.dump(arguments.content))
+    write_described(arguments.output, arguments.content)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from resweep.config.nesting import PathError, leaves, nest, path_fault
 from resweep.config.own_names import is_own
 from resweep.config.schema import SYSTEM, Schema
 from resweep.config.spelling import nearest
-from resweep.errors import ConfigError, Problem
+from resweep.errors import ConfigError, Problem, secret_problems
 
 
 def load_modules(
@@ -97,7 +97,11 @@ def load_module(
             hint = f"is not in {folder}; " + (f"did you mean {meant}?" if meant else listed)
         raise ConfigError(Problem(where, f"{key}.{section}", name, hint))
     path = folder / f"{name}.yaml"
-    return _layer(str(path), section, yaml12.load_mapping(path))
+    content = yaml12.load_mapping(path)
+    secrets = secret_problems(str(path), content)
+    if secrets:
+        raise ConfigError(secrets)
+    return _layer(str(path), section, content)
 
 
 def _layer(origin: str, section: str, content: Mapping[str, Any]) -> Layer:

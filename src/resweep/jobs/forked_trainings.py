@@ -12,6 +12,7 @@ import gc
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,6 +57,7 @@ class ForkedTrainings:
     memory: JobMemory = field(default_factory=JobMemory)
     _children: Children = field(default_factory=Children)
     _asked_to_stop: bool = False
+    _has_started: bool = False
 
     def ask(
         self, trial: Trial, record: Path, options: JobOptions, follower: Follower
@@ -74,6 +76,9 @@ class ForkedTrainings:
         job.follower.start()  # one for all children
         self._load(job)
         job.memory_mb = lambda: self.memory.mb
+        startup = None if self._has_started else time.process_time()
+        self._has_started = True
+        job.startup = lambda: startup
         self._children.start(key, lambda: self._train(job))
 
     def wait(self) -> Mapping[Any, End]:

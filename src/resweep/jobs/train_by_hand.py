@@ -24,7 +24,7 @@ from resweep.config.own_names import is_own, is_taken
 from resweep.config.schema import Schema
 from resweep.config.spelling import nearest
 from resweep.config.synonyms import fields_meant
-from resweep.errors import ConfigError, Problem
+from resweep.errors import ConfigError, Problem, secret_problems
 from resweep.jobs.arguments import COMMAND_LINE, Given, parse_arguments
 from resweep.jobs.options import DEVICE, DEVICE_HINT, KEEP, JobOptions
 from resweep.jobs.train_trial import train_trial
@@ -157,6 +157,7 @@ def _resolve(
     below = [*modules, Layer(str(path), study.set)]
     done = layers.complete([*below, *above], str(path), schema, study.own, sound=not problems)
     found = [*problems, *done.problems]
+    found += [p for one in given for p in secret_problems(one.origin, {one.name: one.value})]
     reported = {problem.key for problem in found}
     for one in given:
         found += [p for p in _check_name(one, schema, study.own) if p.key not in reported]

@@ -8,6 +8,7 @@ If several processes train the run, this one starts them, and rank 0 of them run
 
 import json
 import logging
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -151,6 +152,7 @@ class TrainingJob:
         run_id: The run's name.
         memory_mb: How much main memory the whole job uses, if it has other trainings; None
             otherwise.
+        startup: Returns the CPU seconds of the job before it trains, for one of its trainings.
     """
 
     def __init__(
@@ -169,6 +171,7 @@ class TrainingJob:
         self.goal = found.goal
         self.run_id = found.run.run_id
         self.memory_mb: Callable[[], float] | None = None
+        self.startup: Callable[[], float | None] = time.process_time
         self.interrupted = _never
         self.trained = False
 
@@ -247,6 +250,7 @@ class TrainingJob:
             memory_limit_mb=options.memory_limit_mb,
             memory_mb=self.memory_mb,
             interrupted=self.interrupted,
+            startup=self.startup(),
             around=self._follow,
         )
 

@@ -2,9 +2,11 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from resweep.command_line import JsonArgument, file_path, plain_text
-from resweep.publish.artifacts import Place
+from resweep.publish.place import Place
+from resweep.study.publish_target import check_target
 
 
 def add_place_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +21,7 @@ def add_place_arguments(parser: argparse.ArgumentParser) -> None:
         default="offline",
         help="W&B mode (offline)",
     )
+    add("--to", type=JsonArgument(list, _targets), default=(), help="further targets, as JSON")
     add("--metadata", type=JsonArgument(), default={}, help="metadata to add, as JSON")
     add("--stamp", type=file_path, help="stamp to write (results/artifacts/NAME.json)")
     add("--results", type=file_path, default=Path("results"), help="results folder (results)")
@@ -26,4 +29,11 @@ def add_place_arguments(parser: argparse.ArgumentParser) -> None:
 
 def place_of(arguments: argparse.Namespace) -> Place:
     """Return where the arguments say to publish."""
-    return Place(arguments.mode, arguments.project, arguments.entity or None)
+    return Place(arguments.mode, arguments.project, arguments.entity or None, arguments.to)
+
+
+def _targets(content: list[Any]) -> tuple[Any, ...]:
+    try:
+        return tuple(map(check_target, content))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -2,10 +2,12 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from resweep.errors import ConfigError, Problem, StoreError
+from resweep.json_files import read_json
 from resweep.paths import Layout, PhaseFolder
 from resweep.ranking.keep import how_to_restore, weights_command
 from resweep.ranking.old_bests import better_text, find_old_bests
@@ -71,6 +73,32 @@ def config_files(
     if problems:
         raise ConfigError(problems)
     return files
+
+
+@dataclass(frozen=True)
+class PublishedConfigs:
+    """The published configurations that a model's phase trained.
+
+    Attributes:
+        named: Name, version and digest, for the model's metadata.
+        in_wandb: Full name in W&B, if its server has them.
+    """
+
+    named: dict[str, Any]
+    in_wandb: tuple[str, ...]
+
+
+def published_configs(stamp: Path) -> PublishedConfigs:
+    """Return what a stamp says of published configurations.
+
+    Raises:
+        FileNotFoundError: There is no such stamp.
+        DamagedFile: It cannot be read.
+    """
+    known = read_json(stamp, "delete it and run snakemake: it is written again")
+    named = {key: known[key] for key in ("name", "version", "digest") if key in known}
+    artifact = known.get("where", {}).get("artifact")
+    return PublishedConfigs(named, () if artifact is None else (str(artifact),))
 
 
 def best_model(scores_path: Path, layout: Layout) -> tuple[dict[str, Path], dict[str, Any]]:

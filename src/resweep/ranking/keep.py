@@ -11,6 +11,7 @@ out of the ranking later (`resweep.ranking.keep_bests`).
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from resweep.files import link_relative
 from resweep.paths import Layout, PhaseFolder
 from resweep.ranking.keep_bests import claim_best, release_bests
 from resweep.ranking.old_bests import OldBests, better_text, find_old_bests
-from resweep.ranking.score_row import scored, scores_are_finals
+from resweep.ranking.score_row import ScoreRow, scored, scores_are_finals
 from resweep.ranking.score_table import read_ranking
 from resweep.store import checkpoints as checkpoint
 from resweep.store.retention import release
@@ -57,33 +58,59 @@ def keep_models(
     """
     models.mkdir(parents=True, exist_ok=True)
     rows = read_ranking(scores_path, trials)
-    limit = {"best": top, "all": len(rows), "none": 0}[policy]
     if policy == "none":
         release_bests(study, phase, layout)
     elif best_of_study is not None:
         claim_best(study, phase, scores_path, best_of_study, layout)
+    decisions, kept = decide_weights(rows, policy, top), set()
+    lacking = False  # rows come best first
+    for row, decided in zip(rows, decisions, strict=True):
+        if row.run_id is None:
+            continue
+        run = Run(layout.run(row.run_id))
+        if decided["decision"] == "keep":
+            decided["decision"], decided["reason"] = _link(run, row.step, models / row.trial)
+            kept.add((row.run_id, row.trial))
+            lacking = lacking or decided["decision"] == "missing"
+        elif lacking:
+            decided["decision"] = "spare"
+            decided["reason"] = "not pruned while one of the best has no weights"
+            kept.add((row.run_id, row.trial))
+        else:
+            release(run, study, phase, row.trial)
+    for folder, trial in layout.claims_of(study, phase):
+        if (folder.path.name, trial) not in kept:
+            release(Run(folder.path), study, phase, trial)  # trials that left the phase
+    if best_of_study is not None:
+        _warn_of_better(study, find_old_bests(study, scores_path, layout))
+    return decisions
+
+
+def decide_weights(rows: Sequence[ScoreRow], policy: str, top: int) -> list[dict[str, Any]]:
+    """Decide whose weights a phase keeps: keep, prune, or none without a run.
+
+    Args:
+        rows: Its ranking, best first.
+        policy: best (the `top` best configurations, all their seeds), all or none.
+        top: For best.
+
+    Returns:
+        Rows of decisions.csv, one for each of `rows`.
+    """
+    limit = {"best": top, "all": len(rows), "none": 0}[policy]
     by_final = scores_are_finals(rows)
     values = {row.trial: row.final_mean if by_final else row.score for row in scored(rows)}
     threshold = [values[row.trial] for row in scored(rows) if row.rank <= limit][-1:]
-    decisions, kept = [], set()
-    lacking = False  # rows come best first
+    decisions = []
     for row in rows:
         good = row.has_result and (policy == "all" or (row.rank <= limit and row.trial in values))
         decision, reason = "none", row.stop_reason or ""
-        if row.run_id is not None:
-            run = Run(layout.run(row.run_id))
-            if good:
-                decision, reason = _link(run, row.step, models / row.trial)
-                kept.add((row.run_id, row.trial))
-                lacking = lacking or decision == "missing"
-            elif lacking:
-                decision, reason = "spare", "not pruned while one of the best has no weights"
-                kept.add((row.run_id, row.trial))
-            else:
-                release(run, study, phase, row.trial)
-                decision = "prune"
-                if row.has_result:
-                    reason = f"rank {row.rank}, not among the best {limit}"
+        if row.run_id is not None and good:
+            decision, reason = "keep", "among the best"
+        elif row.run_id is not None:
+            decision = "prune"
+            if row.has_result:
+                reason = f"rank {row.rank}, not among the best {limit}"
         decisions.append(
             {
                 "trial": row.trial,
@@ -97,11 +124,6 @@ def keep_models(
                 "reason": reason,
             }
         )
-    for folder, trial in layout.claims_of(study, phase):
-        if (folder.path.name, trial) not in kept:
-            release(Run(folder.path), study, phase, trial)  # trials that left the phase
-    if best_of_study is not None:
-        _warn_of_better(study, find_old_bests(study, scores_path, layout))
     return decisions
 
 

@@ -72,6 +72,8 @@ def early_slope(steps: list[float], values: list[float]) -> float | None:
 def read_result(outcome: Outcome, score: PhaseScore, layout: Layout) -> TrialResult:
     """Return what ranking needs of a trial: its record, its assignments and its curve.
 
+    A damaged curve is written again from a copy, unless the layout is for reading only.
+
     Args:
         outcome: The trial with its record, checked by `store.outcome`.
         score: Which metrics to read.
@@ -81,7 +83,8 @@ def read_result(outcome: Outcome, score: PhaseScore, layout: Layout) -> TrialRes
     lines = []
     if record.run_id is not None:
         folder = RunFolder(layout.run(record.run_id))
-        lines = record_curve(folder, record, outcome.trial.config["training"], restore=True)
+        training, restore = outcome.trial.config["training"], not layout.read_only
+        lines = record_curve(folder, record, training, restore=restore)
     early_steps, early = _values(lines, score.early_metric, score.early_steps)
     metric = score.metric
     final = record.metrics.get(metric)

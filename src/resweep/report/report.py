@@ -15,6 +15,13 @@ from resweep.ranking.ties import Tie
 from resweep.ranking.trial_result import SEED
 from resweep.replay.rung_summary import rung_table
 from resweep.report.better import better_line
+from resweep.report.certainty import (
+    certainty,
+    certainty_lines,
+    early_table,
+    longer_table,
+    rank_table,
+)
 from resweep.report.charts.figure import figure_chart
 from resweep.report.charts.search import rounds_chart, rungs_chart
 from resweep.report.charts.trials import (
@@ -119,9 +126,28 @@ def _phase_section(
     parts.append(_grid(*scatter))
     figures = results.system.figures(phase.trained)
     parts.append(_grid(*(charts.place(f.title, figure_chart(f), f.caption) for f in figures)))
+    parts.append(_certainty(phase, layout))
     if phase.decisions:
         parts.append(fold(f"Decisions ({len(phase.decisions)})", _decisions(phase.decisions)))
     return "".join(parts)
+
+
+def _certainty(phase: PhaseResults, layout: Layout) -> str:
+    """Return how sure the ranking is: by seeds, early in training, at a longer budget."""
+    sure = certainty(phase, layout, top=3, factor=2.0)
+    tables = [rank_table(sure, phase), sure.early and early_table(sure.early)]
+    shown_tables = [one for one in (*tables, longer_table(sure, phase)) if one]
+    if not shown_tables:
+        return ""
+    said = "".join(f"<p>{escape(line)}</p>\n" for line in certainty_lines(sure))
+    drawn = "".join(
+        table(
+            [Column(title) for title in titles],
+            [("", [Cell(cell) for cell in row]) for row in rows],
+        )
+        for titles, rows in shown_tables
+    )
+    return fold("How sure is this ranking?", said + drawn)
 
 
 def _grid(*cards: str) -> str:

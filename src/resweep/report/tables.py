@@ -21,13 +21,16 @@ from resweep.errors import ConfigError, DamagedFile, Problem, ResweepError, Stor
 from resweep.files import file_lock, write_atomically
 from resweep.json_files import read_json, write_json
 from resweep.paths import BY_HAND, Layout, phase_and_slot, run_of_link, trial_of
-from resweep.report.rows import Row, csv_text, taken_columns
+from resweep.report.rows import SIZES, Row, csv_text, result_columns, taken_columns
 from resweep.store.outcome import OutcomeReader
 from resweep.store.run import Run
+from resweep.systems.registry import all_systems
 from resweep.trials.record import Number
 from resweep.trials.trial import Outcome
 
 _ADDED = TypeAdapter(dict[str, Number | str | bool])
+
+REGISTERED = "registered"  # in the state of a run that a script of one's own trains
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +87,10 @@ def update_metrics(
             f"{run_id}: no such run in {layout.runs}; see the list in {layout.runs_table}"
         )
     config = dict(compose.leaves(run.config(), entries=True))
-    own = taken_columns() | set(run.state().get("metrics", {})) | set(config)
+    state = run.state()
+    own = taken_columns() | set(state.get("metrics", {})) | set(config)
+    if REGISTERED in state:  # by a script, which alone knows its results
+        own -= {*result_columns(all_systems()), *SIZES}
     problems = []
     for name, value in metrics.items():
         if name in own:
@@ -201,6 +207,9 @@ def _store_row(run: Run, place: "tuple[str, str, str] | None", reader: OutcomeRe
         gpu_seconds=state.get("gpu_seconds"),
     )
     row.add_stored(_started(run), _added(run))
+    if REGISTERED in state:
+        row.lead |= state[REGISTERED]
+        row.results |= {name: row.added[name] for name in row.results if name in row.added}
     return row
 
 

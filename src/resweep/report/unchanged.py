@@ -18,32 +18,22 @@ from resweep.canonical import canonical_json
 from resweep.config import compose
 from resweep.errors import ConfigError, Problem, ResweepError
 from resweep.paths import Layout
-from resweep.ranking.fine_tuning import (
-    Start,
-    choose_starts,
-    plan_trials,
-    read_starts,
-    start_round,
-)
+from resweep.ranking.fine_tuning import choose_starts, read_starts
 from resweep.ranking.score_row import best_trials
 from resweep.ranking.score_table import read_ranking
 from resweep.ranking.scores import check_rankable, rank_trials
-from resweep.ranking.selection import best_of_phases_text, plan_rerun, runs_to_continue
 from resweep.ranking.trial_result import SEED, read_result
+from resweep.report.fill_again import SCRIPTS, STARTS, fill_again
 from resweep.search.observe import histories
-from resweep.search.promote import promote, rung_plan_from
-from resweep.search.rounds import RoundPlan, foresee_round, plan_from
+from resweep.search.rounds import foresee_round
 from resweep.store.outcome import OutcomeReader
-from resweep.store.progress import progress_for
 from resweep.study.files import records, stage_records
 from resweep.study.fill import Fill
 from resweep.study.study import Phase, Study
 from resweep.systems.registry import system_of
 from resweep.trials.best_configs import read_best_configs
 from resweep.trials.record import read_record
-from resweep.trials.trial import Outcome, Trial, read_trial
-
-STARTS = "starts"  # what rounds of a fine-tuning are filled from
+from resweep.trials.trial import Trial, read_trial
 
 
 class Unchanged:
@@ -82,45 +72,24 @@ class Unchanged:
     def _decide(self, fill: Fill, phase: Phase) -> list[Trial] | None:
         """Do what a job's script does; of a script that is not ours, believe what it wrote."""
         files = fill.outputs.get("trials", ())
-        plan: Any = {} if fill.plan is None else json.loads(fill.plan)
-        if fill.script == "plan_rerun.py":
-            (best,) = (fill.inputs if "best" in fill.inputs else fill.outputs)["best"]
-            resumed: list[Outcome] = []
-            if "scores" in fill.inputs:
-                of = (fill.inputs["scores"], len(files) // len(plan["seeds"]), plan)
-                if best.read_text() != best_of_phases_text(*of, self._reader.read):
-                    return None
-                if plan.get("resume"):
-                    resumed = runs_to_continue(*of, self._reader.read)
-            return plan_rerun(best, [path.stem for path in files], resumed=resumed, **plan)
-        if fill.script == "plan_finetune.py":
-            starts = choose_starts(fill.inputs["scores"], plan, self._layout, self._reader.read)
-            return plan_trials([path.stem for path in files], plan, starts)
-        outcomes = list(map(self._reader.read, fill.records))
-        if fill.script == "promote.py":
-            return promote(rung_plan_from(plan), outcomes)[0]
-        if fill.script == "suggest.py":
-            tables, of_round = fill.inputs["warm_start"], plan_from(plan)
-            if STARTS in fill.inputs:
-                started = start_round(of_round, self._starts(phase, fill.inputs[STARTS]))
-                if not isinstance(started, RoundPlan):
-                    return started
-                of_round = started
-            progress = progress_for(of_round, self._layout)
-            read = self._reader.read
-            return foresee_round(of_round, outcomes, tables, self._layout, read, progress)
-        written = list(map(read_trial, files))
-        return written if all(_is_of(phase, trial) for trial in written) else None
+        if fill.script not in SCRIPTS:
+            written = list(map(read_trial, files))
+            return written if all(_is_of(phase, trial) for trial in written) else None
+        if STARTS in fill.inputs:
+            self._check_starts(phase, fill.inputs[STARTS])
+        filled = fill_again(fill, self._layout, self._reader.read, foresee_round)
+        if filled.chosen is not None and fill.outputs["best"][0].read_text() != filled.chosen:
+            return None
+        return filled.trials
 
-    def _starts(self, phase: Phase, files: Sequence[Path]) -> list[Start]:
-        """Return what a fine-tuning starts from; raises ConfigError if another run is due."""
+    def _check_starts(self, phase: Phase, files: Sequence[Path]) -> None:
+        """Raise ConfigError if a fine-tuning is due to start from another run."""
         choose = phase.fills(self._layout)[0]
         assert choose.plan is not None, "it chooses the runs"
         plan, tables = json.loads(choose.plan), choose.inputs["scores"]
         starts = choose_starts(tables, plan, self._layout, self._reader.read)
         if not all(self._stands(path, phase) for path in tables) or starts != read_starts(files[0]):
             raise ConfigError(Problem(str(files[0]), "", None, "is out of date"))
-        return starts
 
     def _stands(self, path: Path, phase: Phase) -> bool:
         """Whether a build leaves a file that a job of a phase reads as it is."""

@@ -4,7 +4,7 @@ records of a rung                -> trial files of the next one, decisions
 records of all rungs, decisions  -> the record and trial file of each trial
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -147,30 +147,41 @@ def check_decisions(
             raise DamagedFile(path, f"does not agree with the records of {trial}", MADE_AGAIN)
 
 
-def conclude(
-    outcomes: Iterable[Outcome], decisions: Sequence[dict[str, Any]], layout: Layout
-) -> None:
-    """Write the record and trial file of each trial of a round, from its last rung.
+def concluded(
+    outcomes: Iterable[Outcome], decisions: Sequence[dict[str, Any]]
+) -> Iterator[Outcome]:
+    """Yield the result of each trial of a round: that of its last rung, and why it stopped there.
 
     Args:
         outcomes: Of all slots of all rungs of the round.
         decisions: Of its rungs.
-        layout: Of the results folder.
     """
     reasons = {row["trial"]: row for row in decisions if row["decision"] == STOP}
     # An unfilled slot counts as a trial only at the first rung.
     counted = [o for o in outcomes if o.trial.empty is None or o.path.parent.name == rung_name(1)]
     for name, history in histories(counted).items():
         last = history[-1]
-        trial = last.trial
-        record = layout.record(trial.study, trial.phase, name)
-        write_trial(layout.trial(trial.study, trial.phase, name), trial)
-        if trial.empty is not None:
-            write_own_record(record, Status.EMPTY, trial.empty)
-        elif name in reasons and last.record.status == Status.STOPPED:
+        if name in reasons and last.record.status == Status.STOPPED:
             row = reasons[name]
             reason = f"{row['rule']}: {row['reason']}"
-            write_record(record, replace(last.record, stop_reason=reason))
+            last = replace(last, record=replace(last.record, stop_reason=reason))
+        yield last
+
+
+def conclude(
+    outcomes: Iterable[Outcome], decisions: Sequence[dict[str, Any]], layout: Layout
+) -> None:
+    """Write the record and trial file of each trial of a round; arguments of `concluded`."""
+    outcomes = list(outcomes)
+    before = {outcome.path: outcome.record for outcome in outcomes}
+    for last in concluded(outcomes, decisions):
+        trial = last.trial
+        record = layout.record(trial.study, trial.phase, trial.trial)
+        write_trial(layout.trial(trial.study, trial.phase, trial.trial), trial)
+        if trial.empty is not None:
+            write_own_record(record, Status.EMPTY, trial.empty)
+        elif last.record != before[last.path]:
+            write_record(record, last.record)
         elif last.path.is_symlink():
             run = RunFolder(layout.run(str(last.record.run_id)))
             link_relative(record, run.records / last.path.readlink().name)

@@ -155,10 +155,7 @@ def propose_round(
     ended = _reached_target(plan, outcomes)
     if ended is not None:
         return ended
-    observations = [
-        *_warm_start(plan, tables, read, progress),
-        *_observe(plan, outcomes, progress),
-    ]
+    observations = _observations(plan, outcomes, tables, read, progress)
     file = layout.phase(plan.study, plan.phase).round(plan.round)
     with file_lock(file.with_name(f".{file.name}.lock")):
         proposed = _known_or_new(plan, observations, file)
@@ -191,11 +188,40 @@ def foresee_round(
         return None
     except DamagedFile:
         known = None
-    observations = [
-        *_warm_start(plan, tables, read, progress),
-        *_observe(plan, outcomes, progress),
-    ]
+    observations = _observations(plan, outcomes, tables, read, progress)
     return _trials(plan, known if _is_same(known, plan, observations) else _new(plan, observations))
+
+
+def propose_again(
+    plan: RoundPlan,
+    outcomes: Iterable[Outcome],
+    tables: Sequence[Path],
+    layout: Layout,
+    read: Callable[[Path], Outcome] = read_outcome,
+    progress: Progress = no_progress,
+) -> tuple[list[Trial], dict[str, Any] | None]:
+    """Propose a round as if it had not been, and change nothing; arguments of `propose_round`.
+
+    Returns:
+        Its trials, and what its file should have; None where the search had reached its target.
+    """
+    outcomes = list(outcomes)
+    ended = _reached_target(plan, outcomes)
+    if ended is not None:
+        return ended, None
+    content = _new(plan, _observations(plan, outcomes, tables, read, progress))
+    return _trials(plan, content), content
+
+
+def _observations(
+    plan: RoundPlan,
+    outcomes: Iterable[Outcome],
+    tables: Sequence[Path],
+    read: Callable[[Path], Outcome],
+    progress: Progress,
+) -> list[Observation]:
+    """Return all that a round is proposed from."""
+    return [*_warm_start(plan, tables, read, progress), *_observe(plan, outcomes, progress)]
 
 
 def _observe(

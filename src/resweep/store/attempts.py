@@ -33,8 +33,17 @@ class Attempts:
     def __init__(self, run: Run):
         self.run = run
 
-    def begin(self, generation: int, from_step: int, device: str) -> None:
-        """Record that this process begins to train; an attempt still open ends as killed."""
+    def begin(
+        self, generation: int, from_step: int, device: str, startup: float | None = None
+    ) -> None:
+        """Record that this process begins to train; an attempt still open ends as killed.
+
+        Args:
+            generation: Of the run's lock.
+            from_step: The step that it continues from.
+            device: What trains.
+            startup: CPU seconds that its job took until now; None if another training counts them.
+        """
         attempts = self.all()
         attempts.append(
             {
@@ -46,6 +55,7 @@ class Attempts:
                 "from_step": from_step,
                 "to_step": from_step,
                 "end": None,
+                **({} if startup is None else {"startup_seconds": round(startup, 2)}),
             }
         )
         self.run.update(attempts=attempts)

@@ -66,8 +66,7 @@ def record_curve(
     """
     if record.status in (Status.FAILED, Status.INFEASIBLE):  # nothing is concluded from them
         return parse(_content(folder)).up_to(record.step)
-    # Where a value was not a number, nothing was logged.
-    up_to = record.step - 1 if record.status is Status.DIVERGED and not record.rule else record.step
+    up_to = _last_line(record)
     intervals = Intervals.of(training, record.max_steps)
     sound = _sound(folder, up_to, intervals)
     content = sound.content
@@ -77,6 +76,37 @@ def record_curve(
         with suppress(LockTimeout, OSError), RunLock(folder.path, timeout=0.0):
             _write_back(folder, content)
     return sound.up_to(up_to)
+
+
+def find_curve_damage(folder: RunFolder, record: Record, training: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with the file itself up to the step of a record, as a predicate.
+
+    Copies are not used; nothing after the step is looked at. Arguments of `record_curve`.
+    """
+    if record.status in (Status.FAILED, Status.INFEASIBLE):
+        return None
+    intervals = Intervals.of(training, record.max_steps)
+    parsed = parse(_content(folder))
+    damage = _find_damage(parsed, _last_line(record), intervals, _records(folder))
+    if damage is None and record.step == record.max_steps:
+        whole = parsed.content_up_to(record.step) == parsed.content
+        return None if whole else f"has lines after step {record.step}, where the run ends"
+    return damage
+
+
+def has_copy(folder: RunFolder, record: Record, training: Mapping[str, Any]) -> bool:
+    """Whether an intact copy has what a damaged file lacks; arguments of `record_curve`."""
+    try:
+        record_curve(folder, record, training)
+    except DamagedFile:
+        return False
+    return True
+
+
+def _last_line(record: Record) -> int:
+    """Return the last step whose line belongs to a record."""
+    # Where a value was not a number, nothing was logged.
+    return record.step - 1 if record.status is Status.DIVERGED and not record.rule else record.step
 
 
 def read_curve(

@@ -85,8 +85,8 @@ class OutcomeReader:
     def read_all(self, records: Iterable[Path]) -> list[Outcome]:
         """Read the trials that a job of the workflow works on.
 
-        Damaged records of the store are set aside: the links to them dangle, and the next call of
-        Snakemake makes them again.
+        Damaged records of the store are set aside, unless the layout is for reading only: the links
+        to them dangle, and the next call of Snakemake makes them again.
 
         Raises:
             StoreError: All that `read` raises, one line per file.
@@ -98,6 +98,8 @@ class OutcomeReader:
             except ResweepError as error:
                 problems.append(str(error))
                 run_id = run_of_link(path)
+                if self.layout.read_only:
+                    continue
                 if isinstance(error, DamagedFile) and error.path == path and run_id is not None:
                     file = RunFolder(self.layout.run(run_id)).records / path.readlink().name
                     # Set aside already; or another user's, which stays.

@@ -75,10 +75,10 @@ def find_parent(system: System, config: Mapping[str, Any], layout: Layout) -> We
             "digest": _digest_of(folder, weights),
             "config": _read_config(config_files[0]) if config_files else {},
         }
-        _write_note(note, known)
+        _write_note(note, known, layout)
     named = _note(name, layout)
     if key != CHECKPOINT and _read_note(named) != known:  # plans ask for it once per trial
-        _write_note(named, known)
+        _write_note(named, known, layout)
     return Weights(folder=folder, digest=known["digest"], config=known["config"])
 
 
@@ -132,8 +132,10 @@ def _read_note(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _write_note(note: Path, known: Mapping[str, Any]) -> None:
+def _write_note(note: Path, known: Mapping[str, Any], layout: Layout) -> None:
     """Write what is known about weights, unless it is not ours to write."""
+    if layout.read_only:
+        return
     try:
         write_json(note, known)
     except OSError as error:

@@ -141,17 +141,52 @@ def drop_before(run: Run, folder: Path, step: int, values: Values) -> None:
         step: Those from this step on are kept.
         values: What decides which are the best.
     """
-    saved = checkpoint.steps_of(folder)
     policies = policies_of(run) if folder == run.path else []
-    kept = run.recorded_steps().union(*(policy.keeps(saved, values) for policy in policies))
-    for older in saved:
-        if older < step and older not in kept:
-            checkpoint.delete(folder / checkpoint.folder_name(older))
+    for older in _spare(run, folder, step, policies, values):
+        checkpoint.delete(folder / checkpoint.folder_name(older))
     count = max((policy.best or 0 for policy in policies), default=0)
     if count:
         best = values.best_first(checkpoint.steps_of(folder))[:count]
         name = values.metric.name
         run.update(best_checkpoints=[{"step": one, name: values.by_step[one]} for one in best])
+
+
+def _spare(
+    run: Run, folder: Path, step: int, policies: Iterable[Policy], values: Values
+) -> list[int]:
+    """Return the steps before a step whose checkpoints neither a record nor a policy keeps."""
+    saved = checkpoint.steps_of(folder)
+    kept = run.recorded_steps().union(*(policy.keeps(saved, values) for policy in policies))
+    return [older for older in saved if older < step and older not in kept]
+
+
+def spare_steps(run: Run, values: Values) -> list[int]:
+    """Return the steps of the checkpoints of a run that nothing keeps.
+
+    They are all of a run without claims, and older ones of another; none of a run that never ended,
+    which continues from them.
+
+    Args:
+        run: The run.
+        values: What decides which are the best.
+
+    Raises:
+        DamagedFile: Its state is damaged.
+    """
+    saved = checkpoint.steps_of(run.path)
+    if not saved or not run.folder.all_records():
+        return []
+    if not has_claims(run):
+        return saved
+    return _spare(run, run.path, saved[-1], policies_of(run), values)
+
+
+def drop_spare(run: Run, values: Values) -> None:
+    """Delete the checkpoints that nothing keeps; needs the run's lock."""
+    for step in spare_steps(run, values):
+        checkpoint.delete(run.path / checkpoint.folder_name(step))
+    if not run.folder.final_checkpoint.exists():
+        run.folder.final_checkpoint.unlink(missing_ok=True)
 
 
 def drop_unclaimed(run: Run) -> None:

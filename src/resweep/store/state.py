@@ -36,6 +36,7 @@ class Attempt(TypedDict):
     from_step: Count
     to_step: Count
     end: str | None
+    startup_seconds: NotRequired[Positive]
     versions: NotRequired[dict[str, str]]
     code: NotRequired[str]
 

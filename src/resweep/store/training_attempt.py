@@ -49,6 +49,7 @@ class Surroundings:
         memory_limit_mb: The scheduler's limit, to distinguish out of memory from a kill.
         memory_mb: How much of it the whole job uses; None: this process and its equals.
         interrupted: Whether to save and stop.
+        startup: CPU seconds that its job took so far; None if another training counts them.
         around: Entered while the run is trained, with its folder and the step it continues from.
     """
 
@@ -59,6 +60,7 @@ class Surroundings:
     memory_limit_mb: int | None = None
     memory_mb: Callable[[], float] | None = None
     interrupted: Callable[[], bool] = field(default=lambda: False)
+    startup: float | None = None
     around: Callable[[Path, int], AbstractContextManager[Any]] = field(
         default=lambda folder, step: nullcontext()
     )
@@ -123,7 +125,12 @@ class TrainingAttempt:
         """Train, and record how the attempt ended; returns the record."""
         run, device = self.run, self.surroundings.device
         processes = self.surroundings.processes
-        self.attempts.begin(self.lock.generation, self.start.step, device_name(device))
+        self.attempts.begin(
+            self.lock.generation,
+            self.start.step,
+            device_name(device),
+            self.surroundings.startup,
+        )
         started = time.monotonic()
 
         def end(how: str) -> None:

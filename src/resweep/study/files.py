@@ -185,6 +185,24 @@ def model_artifact(phase: str) -> str:
     return f"{phase}-model"
 
 
+def study_artifacts(layout: Layout, study: Study) -> dict[str, tuple[str, list[Path]]]:
+    """Return what is published of a whole study: kind -> name of the artifact, and its files.
+
+    The code is published once all trials have their records: it is what trained them.
+    """
+    folder = layout.study(study.name)
+    rankings = [layout.phase(study.name, phase.name).scores for phase in study.phases]
+    inputs = {
+        "scores": [folder.described, folder.table, *rankings],
+        "report": [folder.report],
+        "code": [folder.table],
+    }
+    published = study.publish.model_dump()
+    return {
+        kind: (f"{study.name}-{kind}", files) for kind, files in inputs.items() if published[kind]
+    }
+
+
 def best_of_study(study: Study, phase: Phase) -> str:
     """Return how the last phase is ranked, as JSON: its best is the study's. Of others: null."""
     last = phase.name == study.phases[-1].name
@@ -201,8 +219,16 @@ def model_published(study: Study) -> list[Phase]:
     return [] if study.publish.models == "none" else [study.phases[-1]]
 
 
+def configs_stamps(layout: Layout, study: Study, phase: Phase) -> list[Path]:
+    """Return the stamp of the configurations that a phase trained; none if it has none."""
+    known = phase.name in [one.name for one in configs_published(study)]
+    stamp = layout.study(study.name).artifact(configs_artifact(phase.name))
+    return [stamp] if known else []
+
+
 def artifacts(layout: Layout, study: Study) -> list[Path]:
     """Return the stamps of what a study publishes."""
     names = [configs_artifact(phase.name) for phase in configs_published(study)]
     names += [model_artifact(phase.name) for phase in model_published(study)]
+    names += [name for name, _ in study_artifacts(layout, study).values()]
     return [layout.study(study.name).artifact(name) for name in names]

@@ -12,7 +12,7 @@ Files = Mapping[str, Sequence[Path]]
 class Fill:
     """A job that writes trial files.
 
-    Its command is `python workflow/scripts/{script}`, with the plan and the files of `passes` as
+    Its command is `python {scripts}/{script}`, with the plan and the files of `passes` as
     options of the same names; it reads names of records from standard input.
 
     Attributes:
@@ -35,14 +35,16 @@ class Fill:
     outputs: Files
     passes: Sequence[str] = ()
 
-    @property
-    def command(self) -> str:
-        """The command for bash; it waits for names of records if it reads any.
+    def command(self, scripts: str) -> str:
+        """Return the command for bash; it waits for names of records if it reads any.
 
         The plan is passed as a file: one argument of a command ends at 128 kB.
+
+        Args:
+            scripts: The folder of its script.
         """
         files = {**self.inputs, **self.outputs}
-        words = ["python", f"workflow/scripts/{self.script}"]
+        words = ["python", f"{scripts}/{self.script}"]
         words += ["--records", "-"] if self.records else []
         for name in self.passes:
             words += [f"--{name.replace('_', '-')}", *map(str, files[name])]

@@ -10,7 +10,7 @@ import yaml
 from resweep import yaml12
 from resweep.config import compose
 from resweep.config.spelling import nearest
-from resweep.errors import ConfigError, Problem
+from resweep.errors import ConfigError, Problem, secret_problems
 from resweep.files import is_file
 from resweep.paths import Layout
 from resweep.study.load import load_study
@@ -130,6 +130,7 @@ def load_studies(
         for path in overrides
         if ":" in path
     ]
+    problems += secret_problems(origins.get("set", where), overrides, "set")
     studies: list[Study] = []
     for name in names:
         try:

@@ -89,6 +89,11 @@ class _Resolver:
         if given.publish.models == "best" and last is not None and last.keep == "none":
             hint = "the last phase keeps no weights; set keep: best there, or publish.models: none"
             self._problem("publish.models", "best", hint)
+        if given.publish.models == "none":
+            for position, target in enumerate(given.publish.to):
+                if isinstance(target, dict):
+                    hint = "is for the best model; set publish.models: best, or remove it"
+                    self._problem(f"publish.to.{position}", target, hint)
         self._check_names(read)
         self._check_rules(given, phases)
         if self.problems:
@@ -103,6 +108,7 @@ class _Resolver:
             tracking=given.tracking,
             publish=given.publish,
             tolerate_failures=given.tolerate_failures,
+            budget=given.budget,
             warnings=(
                 *_say_own(given.own, phases.values(), self.system.schema, str(self.path)),
                 *warn_of_constants(self.unread, self.system.schema, other_systems),

@@ -31,5 +31,9 @@ def _fits_wandb(value: str) -> str:
     return value
 
 
-Name = Annotated[str, AfterValidator(_fits_file_names)]
+Name = Annotated[
+    str,
+    AfterValidator(_fits_file_names),
+    Field(json_schema_extra={"pattern": f"^{NAME}$", "maxLength": MOST_LETTERS}),
+]
 WandbName = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_fits_wandb)]

@@ -24,7 +24,11 @@ def _as_names(value: Any) -> Any:
     return () if value is None else as_tuple(value)
 
 
-Names = Annotated[tuple[Text, ...], BeforeValidator(_as_names)]  # of earlier phases
+# Of earlier phases.
+Names = Annotated[
+    tuple[Text, ...],
+    BeforeValidator(_as_names, json_schema_input_type=Text | tuple[Text, ...] | None),
+]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,19 +13,19 @@ from resweep.data.source import data_id
 from resweep.paths import Layout
 from resweep.plurals import counted
 from resweep.study.files import join_rule_name, rule_name
+from resweep.study.stage_targets import OF_PHASES, OF_STUDIES
 from resweep.study.study import Phase, Study
 from resweep.systems.registry import find_system
 
 # Of the rules that each phase and each study has, besides those of its stages.
 VERBS_OF_PHASES = (
-    "score",
-    "select",
-    "keep",
-    "publish_configs",
-    "publish_model",
-    "analyze_gradients",
+    *("score", "select", "keep", "publish_configs", "publish_model", "analyze_gradients"),
+    *OF_PHASES,
 )
-VERBS_OF_STUDIES = ("write_study", "tabulate", "report")
+VERBS_OF_STUDIES = (
+    *("write_study", "tabulate", "publish_scores", "publish_report", "publish_code"),
+    *OF_STUDIES,
+)
 PACK = re.compile(r"(.+)_p\d+")
 
 

@@ -1,12 +1,13 @@
 """The parts of a study file that are the same for the study and its phases."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from resweep.config.section import MOST, MOST_SIZE, Count, Positive, Size
 from resweep.study.names import WandbName
+from resweep.study.publish_target import TARGET_SCHEMA, check_target
 from resweep.study.sbatch_options import read_sbatch_options
 
 MOST_OF_A_PACK = 1000
@@ -31,8 +32,10 @@ def _check_partition(text: str) -> str:
     return text
 
 
+Limit = Annotated[float, Field(ge=0, le=MOST), AfterValidator(lambda value: value + 0.0)]
 GpuModel = Annotated[str, AfterValidator(_check_gpu_model)]
 Partition = Annotated[str, AfterValidator(_check_partition)]
+Target = Annotated[Any, AfterValidator(check_target), WithJsonSchema(TARGET_SCHEMA)]
 SbatchText = Annotated[str, AfterValidator(_check_sbatch_options)]
 
 
@@ -82,6 +85,12 @@ class Publish(Part):
 
     configs: bool = Field(True, description="the trial files of each rerun")
     models: Literal["best", "none"] = Field("best", description="the last phase's best model")
+    scores: bool = Field(True, description="all rankings, runs.csv and study.yaml")
+    report: bool = Field(True, description="report.html")
+    code: bool = Field(True, description="what the jobs ran, and its commit and versions")
+    to: list[Target] = Field(
+        [], description="further places: a folder, a URL of fsspec, {hub: FOLDER}"
+    )
 
 
 class Resources(Part):
@@ -102,6 +111,23 @@ class Resources(Part):
     slurm_extra: SbatchText | None = Field(
         None, description="more options for sbatch; --signal=USR1@120 unless it has another"
     )
+
+
+class Budget(Part):
+    """What a study may take in all; a build beyond a limit does not start. null: no limit."""
+
+    gpu_hours: Limit | None = Field(
+        None, description="hours of GPUs, or of cores where it trains on CPUs, those spent included"
+    )
+    disk_gb: Limit | None = Field(
+        None, description="GB (10^9 bytes) of its runs in the store, those there included"
+    )
+    trials: Count | None = Field(None, description="trials of all phases")
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether it limits anything."""
+        return any(value is not None for value in self.model_dump().values())
 
 
 Keep = Literal["best", "all", "none"]

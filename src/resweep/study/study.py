@@ -7,7 +7,7 @@ The rest of a phase is in the module of its kind (`resweep.study.kinds`).
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import repeat
 from pathlib import Path
@@ -21,7 +21,7 @@ from resweep.search.stages import Stage, lay_out
 from resweep.study.fill import Fill
 from resweep.study.metric import PhaseScore
 from resweep.study.packs import Pack, Work, divide, most_of, size_key, work_of
-from resweep.study.schema import Publish, Resources, Score, Tracking
+from resweep.study.schema import Budget, Publish, Resources, Score, Tracking
 from resweep.systems.registry import metric_of, system_of
 from resweep.systems.system import System
 from resweep.trials.trial import Trial
@@ -214,6 +214,7 @@ class Study:
     Attributes:
         system: Name of what it trains.
         origin: The file it was read from.
+        budget: What it may take. It decides whether a build starts, and changes no result.
         warnings: Lines that a user should see, and that stop nothing.
     """
 
@@ -225,6 +226,7 @@ class Study:
     tracking: Tracking
     publish: Publish
     tolerate_failures: int
+    budget: Budget = field(default_factory=Budget)
     warnings: tuple[str, ...] = ()
 
     def data_settings(self) -> list[dict[str, Any]]:

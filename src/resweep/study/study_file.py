@@ -12,11 +12,11 @@ from resweep import yaml12
 from resweep.config.nesting import path_fault
 from resweep.config.section import Count, Text
 from resweep.config.spelling import nearest
-from resweep.errors import ConfigError, Problem
+from resweep.errors import ConfigError, Problem, secret_problems
 from resweep.study.kinds.registry import KINDS, kind_name
 from resweep.study.names import Name, is_name
 from resweep.study.phase_file import PhaseFile
-from resweep.study.schema import Keep, Part, Publish, Resources, Score, Tracking
+from resweep.study.schema import Budget, Keep, Part, Publish, Resources, Score, Tracking
 from resweep.systems.system import DEFAULT
 from resweep.violations import (
     KIND_MISSING,
@@ -38,6 +38,7 @@ PARTS: dict[str, type[Part]] = {
     "tracking": Tracking,
     "publish": Publish,
     "resources": Resources,
+    "budget": Budget,
 }
 
 
@@ -67,6 +68,7 @@ class StudyFile(Part):
     tracking: Tracking = Field(Tracking(), description="W&B settings")
     publish: Publish = Field(Publish(), description="what is published")
     resources: Resources = Field(Resources(), description="what one training asks a cluster for")
+    budget: Budget = Field(Budget(), description="what the study may take in all")
     tolerate_failures: Count = Field(
         0, description="rank a phase without its failed trials if there are at most N"
     )
@@ -92,7 +94,7 @@ class ReadStudy:
 def read_study_file(path: Path) -> ReadStudy:
     """Read a study file; raises ConfigError if it is not a mapping in YAML, or nothing is left."""
     content = yaml12.load_mapping(path)
-    problems: list[Problem] = []
+    problems = secret_problems(str(path), content)
     broken: set[int] = set()
     unsound: set[str] = set()
     if content.get("phases") == []:

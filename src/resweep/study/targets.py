@@ -19,7 +19,7 @@ def targets(layout: Layout, study: Study) -> list[Path]:
     found: list[Path] = []
     for phase in study.phases:
         folder = layout.phase(study.name, phase.name)
-        found += _missing(layout, phase)
+        found += missing_files(layout, phase)
         found += files.rung_decisions(layout, phase, phase.stages)
         found += [folder.scores, folder.decisions, folder.models]
         found.append(folder.best_configs(phase.selects))
@@ -27,7 +27,7 @@ def targets(layout: Layout, study: Study) -> list[Path]:
     return [*found, own.described, own.table, own.report, *files.artifacts(layout, study)]
 
 
-def _missing(layout: Layout, phase: Phase) -> Iterator[Path]:
+def missing_files(layout: Layout, phase: Phase) -> Iterator[Path]:
     """Yield missing records and trial files that no other missing file is made from."""
     folder = layout.phase(phase.study, phase.name)
     records = {slot: folder.record(slot) for slot in files.all_slots(phase)}

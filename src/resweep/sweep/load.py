@@ -8,7 +8,7 @@ from typing import Any
 from resweep import yaml12
 from resweep.canonical import canonical_json
 from resweep.config.spelling import nearest
-from resweep.errors import ConfigError, Problem
+from resweep.errors import ConfigError, Problem, secret_problems
 from resweep.sweep.definition import Sweep, SweepMetric
 from resweep.sweep.early_terminate import read_early_terminate
 from resweep.sweep.findings import Findings, is_number, is_whole
@@ -76,7 +76,7 @@ def load_sweep(path: str | Path) -> Sweep:
     """
     content = {key: value for key, value in read_content(Path(path)).items() if value is not None}
     content |= {key: as_whole(content[key]) for key in WHOLE_KEYS if key in content}
-    findings = Findings(str(path))
+    findings = Findings(str(path), secret_problems(str(path), content))
     _check_top(content, findings)
     method = _read_method(content, findings)
     sampler = _read_sampler(content, method, findings)

@@ -29,7 +29,7 @@ from resweep.config.section import Misfit, Section
 from resweep.config.training_section import Training
 from resweep.config.training_synonyms import TRAINING_SYNONYMS
 from resweep.data.store import Prepared
-from resweep.errors import DataError, Problem
+from resweep.errors import DataError, Problem, shortened
 from resweep.json_files import MAPPING
 from resweep.systems.values import Cost, Figure, Reference, TrainedRun, Weights
 
@@ -66,6 +66,8 @@ class System(ABC):
         data_shape: Type of what `prepare_data` returns; other keys are allowed.
         libraries: Libraries besides torch and numpy whose versions can change numbers.
         model_files: Files of a checkpoint that make up the model without its training state.
+        more_model_files: Patterns of its further files that a user of the model needs.
+        card: Metadata of its model cards, by the names of Hugging Face's hub.
     """
 
     name: ClassVar[str]
@@ -81,6 +83,8 @@ class System(ABC):
     data_shape: ClassVar[TypeAdapter[Any]] = MAPPING
     libraries: ClassVar[tuple[str, ...]] = ()
     model_files: ClassVar[tuple[str, ...]] = ("model.safetensors", "config.json")
+    more_model_files: ClassVar[tuple[str, ...]] = ()
+    card: ClassVar[Mapping[str, str]] = {}
 
     @cached_property
     def schema(self) -> Schema:
@@ -117,10 +121,10 @@ class System(ABC):
         metric = None if name is None else self.find_metric(name)
         if name is not None and (metric is None or metric.logged is not Logged.EVALUATION):
             known = self.metrics_logged(Logged.EVALUATION)
-            hint = f"plateau_metric = {name!r} should be one of {', '.join(known)}"
+            hint = f"plateau_metric = {shortened(repr(name))} should be one of {', '.join(known)}"
             raise Misfit(hint, "plateau_metric")
         if name is not None and not self.logs(name, config.model_dump()):
-            hint = f"plateau_metric = {name!r} is not logged with the other settings"
+            hint = f"plateau_metric = {shortened(repr(name))} is not logged with the other settings"
             raise Misfit(hint, "plateau_metric")
         for switch in ("loss_patience", "divergence_factor"):
             if self.training_loss is None and getattr(stopping, switch) is not None:

@@ -7,21 +7,42 @@ from typing import Any, Literal
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """What a training takes at most, without building the model.
+
+    Attributes:
+        step_flops: Floating-point operations of an optimizer step as its learner counts them, over
+            all processes.
+        checkpoint_bytes: Files of a checkpoint, without gradients and metrics.
+        gradient_bytes: File of one set of gradients.
+        line_bytes: Of a line of metrics.jsonl.
+    """
+
+    step_flops: float
+    checkpoint_bytes: int
+    gradient_bytes: int = 0
+    line_bytes: int = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cost:
     """The cost of a training, estimated without building the model.
 
     Attributes:
-        step_flops: Floating-point operations of an optimizer step, over all processes.
+        step_flops: Floating-point operations of an optimizer step, over all processes; sizes packs
+            and requests to a scheduler.
         step_units: Number of the system's units per step.
         process_bytes: Main memory per process besides Python and torch: weights, gradients,
             moments, activations of one micro-batch.
         snapshot_bytes: Additional memory of rank 0 while it saves.
+        bounds: What is never exceeded; None while the settings do not determine it.
     """
 
     step_flops: float
     step_units: int
     process_bytes: float
     snapshot_bytes: float
+    bounds: Bounds | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

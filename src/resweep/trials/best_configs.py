@@ -10,7 +10,7 @@ from typing import Any
 from resweep import yaml12
 from resweep.config import compose
 from resweep.config.schema import Schema
-from resweep.errors import ConfigError, Problem
+from resweep.errors import ConfigError, Problem, secret_problems
 
 
 def read_best_configs(
@@ -19,13 +19,17 @@ def read_best_configs(
     """Read best configurations as path -> value.
 
     Raises:
-        ConfigError: The file is not a list of mappings, or a name is ambiguous or unknown.
+        ConfigError: The file is not a list of mappings, a name is ambiguous or unknown, or a value
+            looks like a key or a password.
     """
     content = yaml12.load(path)
     if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
         raise ConfigError(
             Problem(str(path), "", None, "should be a list of mappings, best configuration first")
         )
+    secrets = secret_problems(str(path), content)
+    if secrets:
+        raise ConfigError(secrets)
     return [
         {_full_path(name, path, schema, own): value for name, value in compose.leaves(entry)}
         for entry in content

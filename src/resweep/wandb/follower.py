@@ -28,6 +28,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from resweep.config.compose import leaves
+from resweep.local_paths import without_folders
 from resweep.paths import RunFolder, StudyFolder, follower_log
 from resweep.training.metrics import parse
 from resweep.training.monitors import StopRules
@@ -235,7 +236,7 @@ class Follower:
         """Return the arguments of `wandb.init`."""
         init = {
             "mode": self._mode,
-            "config": wandb_process.without_folders(dict(leaves(trial.config))),
+            "config": without_folders(dict(leaves(trial.config))),
             "resume": "allow",
             "reinit": "create_new",
         }

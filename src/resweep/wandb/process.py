@@ -13,7 +13,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from threading import Timer
 from typing import Any
 
@@ -113,20 +113,6 @@ def init(agent: bool = False, **arguments: Any) -> Any:
     import wandb
 
     return wandb.init(settings=wandb.Settings(**SETTINGS), **arguments)
-
-
-def without_folders(value: Any) -> Any:
-    """Return a value, or the values in it, with absolute paths shortened to their names.
-
-    Others have no use for the folders of this machine; the name says what the file is.
-    """
-    if isinstance(value, str):
-        return PurePath(value).name if value.startswith(("/", "~", "file:/")) else value
-    if isinstance(value, Mapping):
-        return {name: without_folders(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_folders(item) for item in value]
-    return value
 
 
 def leave_after(seconds: float) -> None:

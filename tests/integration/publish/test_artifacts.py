@@ -13,22 +13,26 @@ import pytest
 from resweep.canonical import canonical_json, file_digest
 from resweep.errors import ConfigError, StoreError
 from resweep.json_files import read_json
-from resweep.paths import Layout
-from resweep.publish import artifacts
-from resweep.publish.artifacts import Content, Place, check_name, publish
+from resweep.paths import Layout, RunFolder
+from resweep.publish import to_wandb
+from resweep.publish.artifacts import check_name, publish
 from resweep.publish.contents import (
     best_model,
     claim_published,
     config_files,
     note_better,
     old_best_model,
+    published_configs,
 )
+from resweep.publish.place import Place
+from resweep.publish.versions import Content
 from resweep.ranking.old_bests import find_old_bests
 from resweep.store import checkpoints as checkpoint
 from resweep.store.lasting_claims import Why
 from resweep.wandb import process as wandb_process
 from tests.support import wandb_runs
 from tests.support.bests import Ranked
+from tests.support.wandb_server import serve
 from tests.support.warm import warm_process
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -62,7 +66,7 @@ def publish_configs(trials, stamp, place, **metadata):
     content = Content(
         name="rerun-configs", type="configs", files=config_files(trials), metadata=metadata
     )
-    return publish(content, place, stamp, layout, again="the command")
+    return publish(content, place, stamp, layout, again=["the", "command"])
 
 
 def offline(stamp):
@@ -152,12 +156,50 @@ def test_failed_upload_is_tried_again(trials, stamp, capsys):
     assert publish_configs(trials, stamp, ONLINE)["status"] == "failed"  # tried, not remembered
 
 
+def test_online_a_run_makes_its_model_of_the_configurations(ranked, trials, stamp, monkeypatch):
+    """Lineage: configurations -> run -> model; the run keeps its summary."""
+    layout, scores, _ = ranked
+    run = RunFolder(layout.run("abc"))
+    run.sent_to_wandb.write_text('{"step": 20}')
+    run.metrics.write_text('{"step": 10, "x": 2.5}\n{"step": 20, "y": 1.5}\n')
+    with serve() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        monkeypatch.setenv("WANDB_API_KEY", "0123456789abcdef" * 2 + "01234567")
+        publish_configs(trials, stamp, ONLINE, study="tiny")
+        configs = published_configs(stamp)
+        files, metadata = best_model(scores, layout)
+        made = publish(
+            Content(
+                name="rerun-model",
+                type="model",
+                files=files,
+                metadata={"study": "tiny", **metadata, "configs": configs.named},
+                run=run.path,
+                uses=configs.in_wandb,
+            ),
+            ONLINE,
+            stamp.with_name("rerun-model.json"),
+            layout,
+            again=[],
+        )
+    assert made["status"] == "published" and made["where"]["uses"] == list(configs.in_wandb)
+    assert made["where"]["artifact"].endswith("/rerun-model:v0")
+    assert server.used == [("abc", "rerun-configs")]
+    (model,) = server.versions["rerun-model"]
+    assert model.whole and model.made_by == ["abc"] and "best" in model.aliases
+    assert (
+        model.metadata["configs"]["digest"]
+        == server.versions["rerun-configs"][0].metadata["digest"]
+    )
+    assert {key: server.runs["abc"].summary[key] for key in "xy"} == {"x": 2.5, "y": 1.5}
+
+
 def test_hanging_wandb(trials, stamp, tmp_path, monkeypatch):
     (tmp_path / "stub/wandb").mkdir(parents=True)
     (tmp_path / "stub/wandb/__init__.py").write_text("import time\ntime.sleep(60)\n")
     path = os.pathsep.join([str(tmp_path / "stub"), os.environ.get("PYTHONPATH", "")])
     monkeypatch.setenv("PYTHONPATH", path)
-    monkeypatch.setattr(artifacts, "SECONDS_TO_PUBLISH", 1.0)
+    monkeypatch.setattr(to_wandb, "SECONDS_TO_PUBLISH", 1.0)
     assert "within 1 s" in publish_configs(trials, stamp, OFFLINE)["where"]["error"]
 
 
@@ -251,7 +293,7 @@ def ranked(tmp_path):
 def publish_model(layout, scores, stamp):
     files, metadata = best_model(scores, layout)
     content = Content(name="rerun-model", type="model", files=files, metadata=metadata, link=True)
-    return publish(content, DISABLED, stamp, layout, again="")
+    return publish(content, DISABLED, stamp, layout, again=[])
 
 
 def test_best_model(ranked, stamp):
@@ -305,7 +347,7 @@ def test_a_better_run_is_noted_in_the_stamp_and_can_be_published(tmp_path):
         content = Content(
             name="rerun-model", type="model", files=files, metadata=metadata, notes=notes
         )
-        made = publish(content, DISABLED, stamp, mine.layout, again="")
+        made = publish(content, DISABLED, stamp, mine.layout, again=[])
         claim_published(scores, metadata, mine.layout)
         return made
 

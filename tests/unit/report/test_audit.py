@@ -2,26 +2,30 @@
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from resweep import yaml12
 from resweep.paths import Layout
-from resweep.ranking.selection import best_configs_text, plan_rerun
 from resweep.report.audit import PhaseCost, audit
 from resweep.report.audit_text import audit_table, job_lines
 from resweep.search.promote import promote, rung_plan_from
 from resweep.search.rounds import plan_from, propose_round
-from resweep.store.recorder import REACHED
 from resweep.study.load import load_study
-from resweep.study.study import Phase, Study
+from resweep.study.study import Study
 from resweep.trials.decisions import write_decisions
-from resweep.trials.trial import Trial, read_outcome
-from tests.support.study import LOGGED, Made, make_data, make_trial, rank_phase, run_id
-from tests.support.tiny import BASE
+from resweep.trials.trial import read_outcome
+from tests.support.made_grid import (
+    PHASES,
+    RATES,
+    SIZES,
+    build_made,
+    load_made,
+    load_written,
+    train,
+)
+from tests.support.study import make_data, run_id
 
 FILES = {
     "studies/heads.yaml": """
@@ -63,13 +67,13 @@ def load(folder, files=FILES):
 
 def test_trials_that_cannot_be_trained_are_counted_and_cost_nothing(tmp_path):
     study = load(tmp_path)
-    costs = audit(study, Layout(tmp_path / "results"))
-    sweep, rerun = costs["sweep"], costs["rerun"]
+    cost = audit(study, Layout(tmp_path / "results"))
+    sweep, rerun = cost.phases["sweep"], cost.phases["rerun"]
     assert (sweep.trials, sweep.to_train, sweep.infeasible, sweep.steps) == (10, 6, 4, 60)
     assert (rerun.trials, rerun.open_slots, rerun.infeasible) == (4, 4, 0)
-    header, line = (row.split() for row in audit_table(study, costs).splitlines()[1:3])
-    assert [header[0], header[1], header[-4]] == ["phase", "trials", "infeasible"]
-    assert line[1:6] == ["10", "0", "0", "6", "4"]
+    rows = audit_table(cost).splitlines()[1:4]
+    assert rows[0].split()[:5] == ["phase", "trials", "to", "train", "infeasible"]
+    assert rows[1].split()[:4] == ["sweep", "10", "6", "4"]
 
 
 def jobs(costs: dict[str, PhaseCost]) -> dict[str, tuple[int, tuple[str, ...], int]]:
@@ -81,7 +85,7 @@ def jobs(costs: dict[str, PhaseCost]) -> dict[str, tuple[int, tuple[str, ...], i
 def test_each_pack_names_what_it_trains(tmp_path):
     packed = FILES["studies/heads.yaml"] + "resources: {pack: 4}\n"
     study = load(tmp_path, FILES | {"studies/heads.yaml": packed})
-    costs = audit(study, Layout(tmp_path / "results"))
+    costs = audit(study, Layout(tmp_path / "results")).phases
     names = study.phases[0].trials
     found = jobs(costs)
     assert list(found) == ["train_sweep_p1", "train_sweep_p2", "train_sweep_p3", "train_rerun"]
@@ -97,7 +101,7 @@ def test_each_pack_names_what_it_trains(tmp_path):
 def test_trials_with_a_job_each_are_as_many_jobs(tmp_path):
     alone = FILES["studies/heads.yaml"] + "resources: {pack: 1}\n"
     study = load(tmp_path, FILES | {"studies/heads.yaml": alone})
-    costs = audit(study, Layout(tmp_path / "results"))
+    costs = audit(study, Layout(tmp_path / "results")).phases
     assert {rule: count for rule, (count, *_) in jobs(costs).items()} == {
         "train_sweep": 6,
         "train_rerun": 4,
@@ -111,7 +115,7 @@ def test_trials_with_a_job_each_are_as_many_jobs(tmp_path):
 def test_rounds_and_rungs_cost_no_more_than_their_slots(tmp_path):
     study = load(tmp_path, ADAPTIVE)
     layout = Layout(tmp_path / "results")
-    cost = audit(study, layout)["sweep"]
+    cost = audit(study, layout).phases["sweep"]
     # In each round four train to step 12, three from there to 24, two from there to the end.
     assert (cost.trials, cost.open_slots, cost.to_train) == (8, 2 * (4 + 3 + 2), 0)
     assert cost.steps == 2 * (4 * 12 + 3 * 12 + 2 * 16)
@@ -120,54 +124,10 @@ def test_rounds_and_rungs_cost_no_more_than_their_slots(tmp_path):
 
 # A study with results
 
-SIZES = BASE | LOGGED | {"training.max_steps": 40}
-RATES = [1e-3, 1e-2, 1e-1]
-PHASES = [
-    {"name": "sweep", "kind": "sweep", "sweep": "rates"},
-    {"name": "rerun", "kind": "rerun", "of": "sweep", "top": 1, "seeds": [1, 2]},
-]
-
-
-def load_made(root: Path, rates: list[float] = RATES, **changes: Any) -> Study:
-    """Load a study: a grid, and its best configuration with two seeds."""
-    content = {"name": "made", "base": {}, "set": SIZES, "phases": PHASES, **changes}
-    sweep = {"method": "grid", "parameters": {"learning_rate": {"values": rates}}}
-    return load_written(root, content, "rates", sweep)
-
-
-def load_written(root: Path, study: dict[str, Any], name: str, sweep: dict[str, Any]) -> Study:
-    for file, text in ((f"studies/{study['name']}", study), (f"sweep/{name}", sweep)):
-        path = root / f"{file}.yaml"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(yaml12.dump(text))
-    return load_study(root / f"studies/{study['name']}.yaml", root)
-
-
-def train(layout: Layout, phase: Phase, slot: str, trial: Trial, final: float) -> None:
-    """Write the results of a trial, as its training would."""
-    made = Made(slot, trial.assignments, final)
-    if trial.stop is not None:
-        made = replace(made, steps=trial.stop, status="stopped", reason=REACHED)
-    make_trial(layout, phase, made, trial)
-
 
 @pytest.fixture
 def built(tmp_path: Path) -> Layout:
-    """The results of the study: the middle one of three rates is the best."""
-    study, layout = load_made(tmp_path), Layout(tmp_path / "results")
-    sweep, rerun = study.phases
-    (stage,) = sweep.stages
-    make_data(layout, sweep.config)
-    for name, final in zip(sweep.trials, (2.5, 2.1, 2.9), strict=True):
-        train(layout, sweep, name, sweep.known_trial(name, stage), final)
-    rank_phase(layout, sweep, [layout.record("made", "sweep", name) for name in sweep.trials])
-    folder = layout.phase("made", "sweep")
-    folder.best_configs(1).write_text(best_configs_text(folder.scores, 1))
-    (fill,) = rerun.fills(layout)
-    best = folder.best_configs(1)
-    for trial in plan_rerun(best, rerun.trials, **json.loads(str(fill.plan))):
-        train(layout, rerun, trial.trial, trial, 2.0)
-    return layout
+    return build_made(tmp_path)
 
 
 def counts(cost: PhaseCost) -> tuple[int, int, int, int]:
@@ -176,9 +136,11 @@ def counts(cost: PhaseCost) -> tuple[int, int, int, int]:
 
 def test_a_whole_study_is_in_the_store(built: Layout) -> None:
     study = load_made(built.root.parent)
-    costs = audit(study, built)
+    costs = audit(study, built).phases
     assert (counts(costs["sweep"]), counts(costs["rerun"])) == ((3, 0, 0, 0), (2, 0, 0, 0))
-    assert audit_table(study, costs).splitlines()[-1].startswith("total")
+    rows = audit_table(audit(study, built)).splitlines()[1:]
+    assert rows[0].split() == ["phase", "trials", "in", "store", "to", "train"]
+    assert rows[-1].split() == ["total", "5", "5", "0"]
 
 
 ABOVE = {
@@ -192,7 +154,7 @@ ABOVE = {
 @pytest.mark.parametrize("change", ABOVE)
 def test_slots_below_what_changes_are_open(change: str, built: Layout) -> None:
     changes, expected = ABOVE[change]
-    costs = audit(load_made(built.root.parent, **changes), built)
+    costs = audit(load_made(built.root.parent, **changes), built).phases
     assert counts(costs["sweep"]) == expected
     if change == "a lost trial":  # the ranking is another, its best is the same
         assert counts(costs["rerun"]) == (2, 0, 0, 0)
@@ -203,9 +165,10 @@ def test_slots_below_what_changes_are_open(change: str, built: Layout) -> None:
 def test_so_are_those_below_overrides(built: Layout) -> None:
     file = built.root.parent / "studies/made.yaml"
     study = load_study(file, built.root.parent, {"training.weight_decay": 0.5})
-    costs = audit(study, built)
+    cost = audit(study, built)
+    costs = cost.phases
     assert (counts(costs["sweep"]), counts(costs["rerun"])) == ((0, 3, 0, 120), (0, 0, 2, 80))
-    assert audit_table(study, costs).splitlines()[-1].startswith("open: ")
+    assert "\nopen: " in audit_table(cost)
 
 
 def test_so_are_those_below_lost_results(built: Layout) -> None:
@@ -213,17 +176,17 @@ def test_so_are_those_below_lost_results(built: Layout) -> None:
     loser = study.phase("sweep").trials[2]
     gone = built.run(run_id(built, "sweep", loser))
     aside = shutil.move(gone, gone.with_name("aside"))
-    costs = audit(study, built)
+    costs = audit(study, built).phases
     assert (costs["sweep"].to_train, costs["rerun"].open_slots) == (1, 2)
     shutil.move(aside, gone)
     built.record("made", "sweep", loser).unlink()  # it is linked again, and may be ranked again
-    costs = audit(study, built)
+    costs = audit(study, built).phases
     assert (costs["sweep"].to_train, costs["rerun"].open_slots) == (0, 2)
 
 
 def test_what_is_not_ranked_yet_is_open(built: Layout) -> None:
     built.phase("made", "sweep").best_configs(1).unlink()
-    assert counts(audit(load_made(built.root.parent), built)["rerun"]) == (0, 0, 2, 80)
+    assert counts(audit(load_made(built.root.parent), built).phases["rerun"]) == (0, 0, 2, 80)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +204,7 @@ def test_slots_of_a_known_ranking_are_planned_again(
 ) -> None:
     """Their files are those of the last build."""
     phases = [PHASES[0], PHASES[1] | changes]
-    costs = audit(load_made(built.root.parent, phases=phases), built)
+    costs = audit(load_made(built.root.parent, phases=phases), built).phases
     assert counts(costs["sweep"]) == (3, 0, 0, 0)
     assert counts(costs["rerun"]) == expected
 
@@ -251,7 +214,7 @@ def test_an_open_slot_may_get_the_longest_training(tmp_path: Path) -> None:
     sweep = {"method": "grid", "parameters": {"max_steps": {"values": [20, 60]}}}
     content = {"name": "made", "base": {}, "set": SIZES, "phases": phases}
     study = load_written(tmp_path, content, "rates", sweep)
-    costs = audit(study, Layout(tmp_path / "results"))
+    costs = audit(study, Layout(tmp_path / "results")).phases
     assert counts(costs["sweep"]) == (0, 2, 0, 80)
     assert counts(costs["rerun"]) == (0, 0, 2, 2 * 60)
     assert costs["rerun"].units == 2 * 60 * 12 * SIZES["model.context_length"]
@@ -305,17 +268,22 @@ def searched(searched_once: Path, tmp_path: Path) -> Layout:
 
 
 def test_a_whole_search_is_in_the_store(searched: Layout) -> None:
-    assert counts(audit(load_search(searched.root.parent), searched)["search"]) == (4, 0, 0, 0)
+    assert counts(audit(load_search(searched.root.parent), searched).phases["search"]) == (
+        4,
+        0,
+        0,
+        0,
+    )
 
 
 def test_what_another_rule_promotes_is_known(searched: Layout) -> None:
     """Three continue instead of two."""
-    cost = audit(load_search(searched.root.parent, eta=4), searched)["search"]
+    cost = audit(load_search(searched.root.parent, eta=4), searched).phases["search"]
     assert (cost.open_slots, cost.to_train) == (0, 0) and cost.trials == 4
 
 
 def test_another_space_is_searched_from_the_first_round(searched: Layout) -> None:
-    cost = audit(load_search(searched.root.parent, most=1e-3), searched)["search"]
+    cost = audit(load_search(searched.root.parent, most=1e-3), searched).phases["search"]
     assert (cost.stored, cost.to_train, cost.open_slots) == (0, 4, 3)
 
 
@@ -323,5 +291,20 @@ def test_a_rung_below_a_lost_run_is_open(searched: Layout) -> None:
     study = load_search(searched.root.parent)
     first, last = study.phases[0].stages
     shutil.rmtree(searched.run(run_id(searched, "search", first.slots[0])))
-    cost = audit(study, searched)["search"]
+    cost = audit(study, searched).phases["search"]
     assert (cost.to_train, cost.open_slots) == (1, len(last.slots))
+
+
+# A rerun that continues runs
+
+
+@pytest.mark.parametrize(("monitors", "steps"), [({}, 40), ({"plateau_patience": 3}, 80)])
+def test_what_continues_trains_the_rest(
+    monitors: dict[str, Any], steps: int, tmp_path: Path
+) -> None:
+    """Monitors may have stopped the earlier run at any step."""
+    more = {f"early_stopping.{name}": value for name, value in monitors.items()}
+    rerun = {"name": "rerun", "kind": "rerun", "of": "sweep", "resume": True}
+    phases = [PHASES[0], rerun | {"set": {"training.max_steps": 80}}]
+    study = load_made(tmp_path, phases=phases, set=SIZES | more)
+    assert audit(study, Layout(tmp_path / "results")).phases["rerun"].steps == steps

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from resweep.errors import DamagedFile
-from resweep.study.described import read_described
+from resweep.study.described import read_described, write_described
 
 SOUND = "phases: [{name: sweep, kind: sweep, keep: best}]\ntracking: {wandb: offline}\n"
 
@@ -26,3 +26,13 @@ def test_damage_is_named(content: str, tmp_path: Path) -> None:
     with pytest.raises(DamagedFile) as caught:
         read_described(file)
     assert caught.value.path == file and "\n" not in str(caught.value)
+
+
+def test_a_change_after_it_was_written_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    content = {"phases": [{"name": "sweep", "kind": "sweep", "top": 1.5}], "tracking": {}}
+    write_described(file, content)
+    assert read_described(file) == content
+    file.write_text(file.read_text().replace("1.5", "2.5"))
+    with pytest.raises(DamagedFile, match="checksum"):
+        read_described(file)

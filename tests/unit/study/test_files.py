@@ -59,6 +59,9 @@ def test_what_is_published_follows_the_study(quickstart: Study) -> None:
     assert stamps == [
         "results/quickstart/artifacts/rerun-configs.json",
         "results/quickstart/artifacts/rerun-model.json",
+        "results/quickstart/artifacts/quickstart-scores.json",
+        "results/quickstart/artifacts/quickstart-report.json",
+        "results/quickstart/artifacts/quickstart-code.json",
     ]
     (phase,) = files.configs_published(quickstart)
     asked = names(files.asked_configs(LAYOUT, phase))
@@ -97,10 +100,11 @@ def test_a_fill_names_its_files_on_its_command(adaptive: Study) -> None:
     fills = {fill.verb: fill for phase in adaptive.phases for fill in phase.fills(LAYOUT)}
     assert fills.keys() == {"suggest", "promote", "conclude", "plan"}
     for verb, fill in fills.items():
-        assert fill.command.startswith(f"python workflow/scripts/{fill.script} ")
-        assert ("--records -" in fill.command) == bool(fill.records), verb
+        command = fill.command("scripts")
+        assert command.startswith(f"python scripts/{fill.script} ")
+        assert ("--records -" in command) == bool(fill.records), verb
         for name in fill.passes:
             files_of = {**fill.inputs, **fill.outputs}[name]
             words = f"--{name.replace('_', '-')} {' '.join(map(str, files_of))}".rstrip()
-            assert words in fill.command
+            assert words in command
         assert (ROOT / "workflow/scripts" / fill.script).is_file()

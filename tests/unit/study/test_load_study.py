@@ -1065,3 +1065,36 @@ def test_a_vocabulary_smaller_than_the_datas_is_infeasible():
 @pytest.mark.parametrize(("stop", "last"), [(None, 200), (50, 50), (500, 200)])
 def test_a_trial_stops_at_its_stop_or_the_horizon(stop, last):
     assert Goal(config=resolved(), data=DATA, stop=stop).until == last
+
+
+HF_KEY = "hf_" + "aBcDeFgHiJkLmNoPqRsTuVwXyZ"
+
+
+@pytest.mark.parametrize(
+    ("changes", "file", "key"),
+    [
+        (study_text(set={"my_note": HF_KEY}), "mine.yaml", "set.my_note"),
+        (study_text(description=f"uses {HF_KEY}"), "mine.yaml", "description"),
+        ({"model/small.yaml": f"{{n_layer: 2, notes: [x, {HF_KEY}]}}"}, "small.yaml", "notes.1"),
+        (with_sweep(f"api: {{values: [{HF_KEY}]}}"), "lr.yaml", "parameters.api.values.0"),
+    ],
+)
+def test_keys_and_passwords_are_refused_and_not_shown(config, changes, file, key):
+    problems = problems_of(load, config(changes))
+    assert_problem(problems, key, None, "HF_TOKEN", file=file)
+    assert HF_KEY not in "".join(map(str, problems))
+
+
+def test_a_key_on_the_command_line_is_refused(config):
+    problems = problems_of(load_studies, {"study": "mine", "set": {"my_token": HF_KEY}}, config())
+    assert_problem(problems, "set.my_token", None)
+
+
+@pytest.mark.parametrize("models", ["best", "none"])
+def test_a_hub_folder_needs_a_model(config, models):
+    publish = {"models": models, "to": ["backup", {"hub": "mine"}]}
+    folder = config(study_text(publish=publish))
+    if models == "best":
+        assert load(folder).publish.to == publish["to"]
+    else:
+        assert_problem(problem_of(load, folder), "publish.to.1", {"hub": "mine"}, "publish.models")

@@ -2,7 +2,9 @@
 
     settings -> documents -> groups of equal text -> splits
 
-Equal documents always go to the same split, so that validation data is never trained on.
+Equal documents always go to the same split, so that validation data is never trained on. Splits
+that come in files of their own (val_paths, test_paths) are taken as they are, and training text
+that is in them too is left out.
 """
 
 import hashlib
@@ -25,6 +27,7 @@ from resweep.systems.language.text_files import (
 from resweep.systems.language.tokens import tokenizer_sources
 
 SPLITS = ("train", "val", "test")
+PATHS = {"train": "paths", "val": "val_paths", "test": "test_paths"}
 
 
 def source_files(settings: Mapping[str, Any]) -> list[Path]:
@@ -33,7 +36,10 @@ def source_files(settings: Mapping[str, Any]) -> list[Path]:
     Raises:
         DataError: A path or glob matches no file.
     """
-    texts = dataset_files(settings) if settings["source"] == "hub" else _text_files(settings)
+    if settings["source"] == "hub":
+        texts = dataset_files(settings)
+    else:
+        texts = [file for split in SPLITS for file in _text_files(settings, split)]
     first = first_data_of(settings)
     try:
         of_first = [] if first is None else source_files(first)
@@ -44,7 +50,7 @@ def source_files(settings: Mapping[str, Any]) -> list[Path]:
 
 def source_folders(settings: Mapping[str, Any]) -> list[Path]:
     """Return where text and tokenizer are looked for, if they are local, whether there or not."""
-    folders = search_folders(settings["paths"])
+    folders = search_folders([path for key in PATHS.values() for path in settings.get(key, ())])
     if settings["source"] == "hub":
         folders.append(dataset_folder(settings))
     if settings["tokens"] == "tokenizer":
@@ -53,12 +59,38 @@ def source_folders(settings: Mapping[str, Any]) -> list[Path]:
     return folders if first is None else [*folders, *source_folders(first)]
 
 
-def _text_files(settings: Mapping[str, Any]) -> list[Path]:
-    return find_files(settings["paths"], ".jsonl" if settings["source"] == "jsonl" else ".txt")
+def _text_files(settings: Mapping[str, Any], split: str = "train") -> list[Path]:
+    suffix = ".jsonl" if settings["source"] == "jsonl" else ".txt"
+    return find_files(settings.get(PATHS[split], ()), suffix, f"data.{PATHS[split]}")
 
 
-def read_documents(settings: Mapping[str, Any]) -> list[str]:
+def read_splits(settings: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Read all documents of a source, and return those of each split.
+
+    Raises:
+        DataError: As `read_documents` and `split_documents`; or nothing is left to train on.
+    """
+    if not settings.get("val_paths"):
+        return split_documents(read_documents(settings), settings)
+    splits = {
+        name: read_documents(settings, name) if settings[key] else [] for name, key in PATHS.items()
+    }
+    held_out = {*splits["val"], *splits["test"]}
+    train = [text for text in splits["train"] if text not in held_out]
+    if not train:
+        raise DataError(
+            "data.paths: all of its text is in data.val_paths or data.test_paths too; give files "
+            "that are not held out"
+        )
+    return {**splits, "train": train}
+
+
+def read_documents(settings: Mapping[str, Any], split: str = "train") -> list[str]:
     """Read all documents of a source, in a fixed order.
+
+    Args:
+        settings: The data section.
+        split: Whose files to read, where splits have files of their own.
 
     Raises:
         DataError: A file or data set is missing, not UTF-8 or without the text field, or there is
@@ -71,20 +103,20 @@ def read_documents(settings: Mapping[str, Any]) -> list[str]:
     else:
         documents = [
             document
-            for file in _text_files(settings)
+            for file in _text_files(settings, split)
             for document in _file_documents(file, settings)
         ]
     documents = [document for document in documents if document.strip()]
     if not documents:
-        raise DataError(f"data.source: {settings['source']}: no text in {_named(settings)}")
+        raise DataError(f"data.source: {settings['source']}: no text in {_named(settings, split)}")
     return documents
 
 
-def _named(settings: Mapping[str, Any]) -> str:
+def _named(settings: Mapping[str, Any], split: str) -> str:
     """Return what a source is read from: the data set, or its first file and how many more."""
     if settings["source"] not in ("text", "jsonl"):
         return str(settings["dataset"] or "the documentation")
-    first, *more = _text_files(settings)
+    first, *more = _text_files(settings, split)
     return f"{first} and {counted(len(more), 'more file')}" if more else str(first)
 
 

@@ -20,12 +20,15 @@ from resweep.config.section import (
 from resweep.violations import violations
 
 OF_HUB = ReadWith("source", ("hub",))
+AS_PATHS = BeforeValidator(as_tuple, json_schema_input_type=Text | tuple[Text, ...])
 BYTE_TOKENS = 257  # 256 bytes and end-of-text: the smallest vocabulary
 
 # Settings that first_data may have: its text is cut into the tokens of the data beside it.
 FIRST_DATA = (
     "source",
     "paths",
+    "val_paths",
+    "test_paths",
     "dataset",
     "dataset_config",
     "dataset_split",
@@ -48,10 +51,28 @@ class Data(Section):
     )
     paths: Annotated[
         tuple[Text, ...],
-        BeforeValidator(as_tuple),
+        AS_PATHS,
         PATH_ONLY,
         OnlyFor("text", "jsonl", field="source"),
     ] = Field((), description="files or globs, for text and jsonl")
+    val_paths: Annotated[
+        tuple[Text, ...],
+        AS_PATHS,
+        AsBefore([]),
+        PATH_ONLY,
+        OnlyFor("text", "jsonl", field="source"),
+    ] = Field(
+        (),
+        description="files or globs of a validation split that is made already; `paths` are then "
+        "all for training",
+    )
+    test_paths: Annotated[
+        tuple[Text, ...],
+        AS_PATHS,
+        AsBefore([]),
+        PATH_ONLY,
+        OnlyFor("text", "jsonl", field="source"),
+    ] = Field((), description="the same for testing, beside `val_paths`")
     dataset: Annotated[str | None, AsBefore(None), PATH_ONLY, OnlyFor("hub", field="source")] = (
         Field(None, min_length=1, description="hub: name of the data set, or path of a local copy")
     )
@@ -129,6 +150,12 @@ class Data(Section):
         if self.source in ("text", "jsonl") and not self.paths:
             hint = f"source: {self.source} needs paths: [FILE or GLOB, ...]"
             raise Misfit(hint, "source", "paths")
+        for name in ("val_paths", "test_paths"):
+            if self.source not in ("text", "jsonl") and getattr(self, name):
+                hint = f"{name} are for source: text or jsonl, not {self.source}"
+                raise Misfit(hint, "source", name)
+        if self.test_paths and not self.val_paths:
+            raise Misfit("test_paths need val_paths beside them", "test_paths", "val_paths")
         if self.source == "hub" and self.dataset is None:
             raise Misfit("source: hub needs dataset: NAME or PATH", "source", "dataset")
         if self.source != "hub" and self.dataset is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from resweep.errors import ConfigError, Problem
-from resweep.systems.language.data_section import first_data_from
+from resweep.systems.language.data_section import Data, first_data_from
 
 SHAPE = ("n_layer", "n_head", "n_embd")  # of our GPT
 GPT2 = "gpt2"  # what its checkpoints are
@@ -62,6 +62,7 @@ def fit_data(
     Raises:
         ConfigError: The weights do not know its tokens.
     """
+    before = Data.model_validate(before).model_dump(mode="json")  # with later fields
     chosen = any(path.startswith("data.first_data") for path in given)
     if not chosen:
         data["first_data"] = {}

@@ -18,6 +18,7 @@ from resweep.config.section import (
     Size,
     as_tuple,
 )
+from resweep.errors import shortened
 from resweep.systems.language.data_section import BYTE_TOKENS
 
 
@@ -58,7 +59,10 @@ class Model(Section):
         0.0, description="hf: dropout on adapter inputs"
     )
     lora_targets: Annotated[
-        tuple[str, ...] | None, BeforeValidator(as_tuple), OnlyFor("hf"), AsBefore(None)
+        tuple[str, ...] | None,
+        BeforeValidator(as_tuple, json_schema_input_type=str | tuple[str, ...] | None),
+        OnlyFor("hf"),
+        AsBefore(None),
     ] = Field(None, description="hf: names of layers, or all-linear; null: peft's default")
 
     @model_validator(mode="after")
@@ -69,7 +73,8 @@ class Model(Section):
                 if not isinstance(mark, OnlyFor) or self.kind in mark.values:
                     continue
                 if value != field.default:
-                    raise Misfit(f"{name} = {value!r} is for kind: {mark.values[0]}", "kind", name)
+                    given = f"{name} = {shortened(repr(value))}"
+                    raise Misfit(f"{given} is for kind: {mark.values[0]}", "kind", name)
         return self
 
     @model_validator(mode="after")
@@ -78,7 +83,8 @@ class Model(Section):
             for name in ("lora_alpha", "lora_dropout", "lora_targets"):
                 value = getattr(self, name)
                 if value != type(self).model_fields[name].default:
-                    raise Misfit(f"{name} = {value!r} needs lora_rank", "lora_rank", name)
+                    given = f"{name} = {shortened(repr(value))}"
+                    raise Misfit(f"{given} needs lora_rank", "lora_rank", name)
         return self
 
     @model_validator(mode="after")

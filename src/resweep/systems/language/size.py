@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 from resweep.systems.language.model_section import Model
 
 # Names of the same number in different model families.
-WIDTH = ("hidden_size", "n_embd", "d_model")
-LAYERS = ("num_hidden_layers", "n_layer", "num_layers")
-INNER = ("intermediate_size", "n_inner", "ffn_dim")
+NAMES = {
+    "width": ("hidden_size", "n_embd", "d_model"),
+    "layers": ("num_hidden_layers", "n_layer", "num_layers"),
+    "inner": ("intermediate_size", "n_inner", "ffn_dim"),
+}
 GPT2 = (768, 12)  # default width and layers in transformers
 LLAMA = (4096, 32)  # also the defaults of most others
 
@@ -37,8 +39,9 @@ def shape_of(section: Model) -> Shape:
         return Shape(section.n_layer, section.n_embd, 4 * section.n_embd)
     given = section.config
     default_width, default_layers = GPT2 if given.get("model_type") == "gpt2" else LLAMA
-    width = _first(given, WIDTH) or default_width
-    return Shape(_first(given, LAYERS) or default_layers, width, _first(given, INNER) or 4 * width)
+    width = find_size(given, "width") or default_width
+    layers = find_size(given, "layers") or default_layers
+    return Shape(layers, width, find_size(given, "inner") or 4 * width)
 
 
 def count_parameters(section: Model, vocab_size: int) -> int:
@@ -58,6 +61,7 @@ def count_parameters(section: Model, vocab_size: int) -> int:
     return (vocab_size + section.context_length) * width + layers * (matrices + vectors) + last_norm
 
 
-def _first(config: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
-    values = (config.get(name) for name in names)
+def find_size(config: Mapping[str, Any], what: str) -> int | None:
+    """Return the width, layers or inner width that a config.json names; None if it names none."""
+    values = (config.get(name) for name in NAMES[what])
     return next((value for value in values if isinstance(value, int)), None)

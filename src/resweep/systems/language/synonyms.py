@@ -46,6 +46,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "model.lora_targets": ("target_modules", "lora_target_modules", "lora_layers"),
     "data.source": ("data_source",),
     "data.paths": ("data_path", "data_dir", "data_file", "train_file", "data_files", "datadir"),
+    "data.val_paths": ("val_file", "valid_file", "validation_file", "eval_file", "dev_file"),
+    "data.test_paths": ("test_file",),
     "data.dataset": ("data", "dataset_name", "dataset_path", "dataset_repo_or_path", "dataset_id"),
     "data.tokenizer": ("tokenizer_name", "tokenizer_path", "tokenizer_name_or_path"),
     "data.tokens": ("tokenization", "token_type", "tokenizer_type"),

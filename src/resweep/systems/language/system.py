@@ -16,7 +16,7 @@ from resweep.systems.language import folder as model_folder
 from resweep.systems.language import weights as language_weights
 from resweep.systems.language.batches import steps_for_epochs
 from resweep.systems.language.corpus import SPLITS, source_files, source_folders
-from resweep.systems.language.cost import estimate_cost, find_vocab_size
+from resweep.systems.language.cost import estimate_cost, find_vocab_size, most_of_tokenizer
 from resweep.systems.language.data_section import Data
 from resweep.systems.language.fine_tuning import fit_data, model_misfits
 from resweep.systems.language.forgetting import (
@@ -35,6 +35,7 @@ from resweep.systems.language.token_data import (
     read_documents_of,
     recompute_digest,
 )
+from resweep.systems.language.tokens import TOKENIZER_FILES
 from resweep.systems.system import System
 from resweep.systems.values import Cost, Figure, Reference, TrainedRun, Weights
 
@@ -80,6 +81,8 @@ class LanguageSystem(System):
     training_loss = "train/loss"
     libraries = ("transformers", "peft")
     data_shape = SHAPE
+    more_model_files = (*TOKENIZER_FILES, "generation_config.json")
+    card = {"library_name": "transformers", "pipeline_tag": "text-generation"}  # noqa: RUF012
 
     def check(self, config: Any) -> None:
         """Check that the model has an architecture or weights, and that muP and LoRA fit it."""
@@ -172,8 +175,15 @@ class LanguageSystem(System):
         """Estimate from the sizes of matrices."""
         model = Model.model_validate(config["model"])
         training = Training.model_validate(config["training"])
-        vocab_size = find_vocab_size(model, None if data is None else TokenData(data))
-        return estimate_cost(model, training, vocab_size)
+        tokens = None if data is None else TokenData(data)
+        most_tokens, tokenizer_bytes = most_of_tokenizer(model, config["data"], tokens)
+        return estimate_cost(
+            model,
+            training,
+            find_vocab_size(model, tokens),
+            most_tokens=most_tokens,
+            tokenizer_bytes=tokenizer_bytes,
+        )
 
     def count_parameters(self, config: Mapping[str, Any]) -> int | None:
         """Return the size of our own GPT."""

@@ -1,4 +1,4 @@
-"""The files that `data.paths` names, and their text.
+"""The files that `data.paths` and its like name, and their text.
 
 a name that exists    that file, whatever characters it has
 any other             a glob: * ? [...] **
@@ -30,7 +30,7 @@ HINTS = (
 )
 
 
-def find_files(paths: Sequence[str], suffix: str) -> list[Path]:
+def find_files(paths: Sequence[str], suffix: str, field: str = "data.paths") -> list[Path]:
     """Return the files that paths and globs name, sorted, each once.
 
     Links to a file are the same file; hard links are not, since they look like copies elsewhere.
@@ -38,6 +38,7 @@ def find_files(paths: Sequence[str], suffix: str) -> list[Path]:
     Args:
         paths: Paths and globs.
         suffix: What such files usually end in, for messages.
+        field: The field that has the paths, for messages.
 
     Raises:
         DataError: One names no file, or what cannot be read.
@@ -45,9 +46,11 @@ def find_files(paths: Sequence[str], suffix: str) -> list[Path]:
     files: dict[Path, tuple[int, int]] = {}
     for given in paths:
         try:
-            files |= {file: (found.st_dev, found.st_ino) for file, found in _find(given, suffix)}
+            files |= {
+                file: (found.st_dev, found.st_ino) for file, found in _find(given, suffix, field)
+            }
         except OSError as error:
-            raise DataError(f"data.paths: {given}: cannot be read ({error.strerror})") from None
+            raise DataError(f"{field}: {given}: cannot be read ({error.strerror})") from None
     if len(set(files.values())) == len(files):  # names of one file share its inode
         return sorted(files)
     distinct: dict[str, Path] = {}
@@ -91,9 +94,9 @@ def read_text(file: Path) -> str:
         raise DataError(f"{file}: cannot be read as UTF-8 text: {error}") from None
 
 
-def _find(given: str, suffix: str) -> list[tuple[Path, os.stat_result]]:
+def _find(given: str, suffix: str, field: str) -> list[tuple[Path, os.stat_result]]:
     """Return the files that one path or glob names, each with its status."""
-    key = f"data.paths: {given or repr(given)}"
+    key = f"{field}: {given or repr(given)}"
     for path in (Path(given), expand_home(given)):
         status = _status(key, path)
         if status is None:

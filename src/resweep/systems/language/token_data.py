@@ -19,7 +19,7 @@ from resweep.data.store import Prepared
 from resweep.errors import DamagedFile, DataError
 from resweep.files import naming
 from resweep.systems.language.bigram import bigram_floor
-from resweep.systems.language.corpus import SPLITS, read_documents, split_documents
+from resweep.systems.language.corpus import SPLITS, read_splits
 from resweep.systems.language.data_section import first_data_of
 from resweep.systems.language.tokens import (
     Tokenizer,
@@ -111,11 +111,11 @@ def prepare_tokens(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     Raises:
         DataError: The source is missing, empty or cannot be split, or the tokenizer is missing.
     """
-    splits = split_documents(read_documents(settings), settings)
+    splits = read_splits(settings)
     first = first_data_of(settings)
     if first is not None:
         try:
-            splits[FIRST_DATA] = split_documents(read_documents(first), first)["val"]
+            splits[FIRST_DATA] = read_splits(first)["val"]
         except DataError as error:
             raise DataError(f"data.first_data: {error}") from None
     tokenizer = make_tokenizer(settings, splits["train"])

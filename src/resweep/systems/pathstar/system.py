@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 RECIPE = "pathstar/1"
 BY_TOKEN = re.compile(r"val/(loss|accuracy)/token_([1-9][0-9]*|l)")
 MOST_TOKENS = 10**9  # of all examples, which have to fit in memory
+LINE_BYTES, TOKEN_BYTES = 1024, 128  # of metrics at most: of a line, and for each token of a path
 OF_MODEL = ("n_layer", "n_head", "n_embd", "dropout", "bias")
 
 
@@ -204,10 +205,12 @@ class PathStarSystem(System):
         section = language_model(Model.model_validate(config["model"]), known)
         given = {**config["training"], "batch_size": self._batch_size(config)}
         training = PathStarTraining.model_validate(given)
-        cost = estimate_cost(section, training, known.vocab_size)
+        cost = estimate_cost(section, training, known.vocab_size, most_tokens=known.vocab_size)
         rows = training.examples_per_step
         assert rows is not None, "the batch size was filled in"
-        return replace(cost, step_units=rows)
+        assert cost.bounds is not None, "it is our own GPT"
+        line = LINE_BYTES + TOKEN_BYTES * known.data.graph_l
+        return replace(cost, step_units=rows, bounds=replace(cost.bounds, line_bytes=line))
 
     def count_parameters(self, config: Mapping[str, Any]) -> int | None:
         """Return the size of the model."""

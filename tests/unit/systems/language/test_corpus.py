@@ -8,15 +8,19 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from resweep.systems.language.corpus import (
     SPLITS,
     read_documents,
+    read_splits,
     source_files,
     source_folders,
     split_documents,
 )
 from tests.support.corpus import DOCUMENTS, data_error, settings, text_settings
+
+HELD_OUT = {"val_paths": "valid", "test_paths": "test"}
 
 
 def bytes_of(documents: list[str]) -> int:
@@ -54,6 +58,33 @@ def test_another_document_moves_few():
     before = set(split_documents(DOCUMENTS, settings())["val"])
     after = set(split_documents([*DOCUMENTS, "one more"], settings())["val"])
     assert len(before ^ after) <= 2
+
+
+def test_splits_in_files_of_their_own_are_taken_as_they_are(tmp_path: Path):
+    for name, text in {"train": "one\n\ntwo\n\nthree", "valid": "two", "test": "four"}.items():
+        (tmp_path / f"{name}.txt").write_text(text)
+    paths = {key: [str(tmp_path / f"{name}.txt")] for key, name in HELD_OUT.items()}
+    made = text_settings(tmp_path / "train.txt", documents="blank_line", **paths)
+    assert read_splits(made) == {"train": ["one", "three"], "val": ["two"], "test": ["four"]}
+    assert [file.name for file in source_files(made)] == ["test.txt", "train.txt", "valid.txt"]
+    alone = {**made, "test_paths": []}
+    assert read_splits(alone)["test"] == []
+    missing = {**made, "val_paths": [str(tmp_path / "gone.txt")]}
+    assert data_error(read_splits, missing).startswith("data.val_paths: ")
+    same = {**made, "paths": made["val_paths"]}
+    assert data_error(read_splits, same).startswith("data.paths: ")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"source": "python-docs", "val_paths": ["a.txt"]},
+        {"source": "text", "paths": ["a.txt"], "test_paths": ["b.txt"]},
+    ],
+)
+def test_held_out_files_that_fit_nothing_are_refused(changes: dict[str, object]):
+    with pytest.raises(ValidationError):
+        settings(**changes)
 
 
 def test_no_test_split_is_asked_for():
