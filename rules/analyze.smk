@@ -28,6 +28,7 @@ for study, phase in PHASES:
         message:
             "{rule}: analyze the gradients of trial {wildcards.trial}"
         shell:
-            "python {SCRIPTS}/analyze_gradients.py {input.record} "
+            f"python {SCRIPTS}/analyze_gradients.py "
+            "{input.record} "
             "--json {output.numbers} --picture {output.figures} "
             "> {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"

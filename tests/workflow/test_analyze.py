@@ -138,7 +138,7 @@ def test_gradients_are_correlated_with_results(made: Checkout) -> None:
         "correlation": pytest.approx(rank_correlation(norms, finals)),
         "trials": 3,
     }
-    assert "norm of transformer.h.1" in by_feature
+    assert "norm of h.1" in by_feature
     wrong = ("--study", "tiny", "--phase", "rerun")
     script = "workflow/scripts/analyze_gradients.py"
     assert "there are: sweep" in made.run("python", script, *wrong, check=False).stdout

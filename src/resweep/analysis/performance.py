@@ -12,6 +12,7 @@ from typing import Any
 
 from resweep.analysis.checkpoints import find_checkpoints
 from resweep.analysis.gradient_analysis import CheckpointGradients, analyze_gradients
+from resweep.analysis.gradient_text import short_names
 from resweep.config.metric import MetricGoal
 from resweep.errors import ConfigError, DamagedFile, Problem, StoreError
 from resweep.paths import Layout
@@ -105,13 +106,15 @@ def correlate_with_performance(study: str, phase: str, layout: Layout) -> Perfor
 
 def features(gradients: CheckpointGradients) -> Iterator[tuple[str, float]]:
     """Yield what is compared of a checkpoint, as far as it is known and finite: name, value."""
-    sizes = [part.rms for part in gradients.layers if part.rms > 0]
+    layers = gradients.layers
+    sizes = [part.rms for part in layers if part.rms > 0]
+    names = short_names([part.name for part in layers])
     noise = gradients.whole.noise
     found: list[tuple[str, float | None]] = [
         ("norm", gradients.whole.norm),
         ("noise", None if noise is None else noise.share),
-        ("largest / smallest layer RMS", max(sizes) / min(sizes) if sizes else None),
-        *((f"norm of {part.name}", part.norm) for part in gradients.layers),
+        ("rms: largest / smallest", max(sizes) / min(sizes) if sizes else None),
+        *((f"norm of {name}", part.norm) for name, part in zip(names, layers, strict=True)),
     ]
     for name, value in found:
         if value is not None and math.isfinite(value):
@@ -140,7 +143,6 @@ def performance_text(performance: Performance) -> str:
         f"gradients at the end and {performance.metric} ({better} is better) of "
         f"{performance.place}: {performance.trials} of {counted(performance.of, 'trial')}",
         *text_table(["feature", "Spearman", "trials", ""], rows),
-        f"of {len(rows)} features without any relation, about one in twenty looks related",
     ]
     return "\n".join(lines) + "\n"
 
