@@ -85,14 +85,16 @@ def find_checkpoints(given: str, layout: Layout) -> Found:
         if record.run_id is None:
             hint = f"the trial is {record.status}: it has no run, and no checkpoints"
             raise _wrong(given, hint)
-        path, until = layout.run(record.run_id), record.step
+        is_link = path.is_symlink()  # to records/ of the run, in whatever results folder
+        path = path.resolve().parent.parent if is_link else layout.run(record.run_id)
+        until = record.step
     if not path.is_dir():
         raise _wrong(given, "should be the id of a run, a record, or an existing folder")
     steps = [step for step in checkpoint.steps_of(path) if until is None or step <= until]
     found = [Checkpoint(path / checkpoint.folder_name(step), step) for step in steps]
     if found or RunFolder(path).state.is_file():
         if not found:
-            hint = f"{path}: no checkpoint is kept; set keep: all in the study (docs/gradients.md)"
+            hint = f"{path} has no checkpoint; set keep: all in the study (docs/gradients.md)"
             raise _wrong(given, hint)
         return Found(given, _run(path), found)
     real = path.resolve()  # models/{trial} and final_checkpoint are links
