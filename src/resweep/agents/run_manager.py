@@ -33,11 +33,11 @@ class RunManager:
     """The runs of a store.
 
     Args:
-        base_dir: The folder of runs, or a link to it: `saved_models`, `results/runs`.
+        base_dir: The folder of runs, or a link to it; None: results/runs.
     """
 
-    def __init__(self, base_dir: str | Path = "results/runs"):
-        folder = Path(base_dir)
+    def __init__(self, base_dir: str | Path | None = None):
+        folder = Layout().runs if base_dir is None else Path(base_dir)
         self.layout = Layout(folder.parent)
         if self.layout.runs != folder and folder.is_symlink():
             folder = folder.resolve()

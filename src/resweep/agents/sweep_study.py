@@ -44,6 +44,7 @@ KEPT = (
     "tracking",
     "publish",
     "resources",
+    "budget",
     "tolerate_failures",
 )
 OF_SYSTEM = ("system", "base", "set", "own", "score")

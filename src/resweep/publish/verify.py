@@ -7,7 +7,7 @@ from typing import Any
 from resweep.canonical import digest, file_digest
 from resweep.errors import DamagedFile
 from resweep.json_files import read_json
-from resweep.paths import artifact_versions
+from resweep.paths import StudyFolder, artifact_versions
 
 FIX = "delete it and run snakemake: it is written again"
 
@@ -23,8 +23,8 @@ def verify_artifacts(study: Path) -> Iterator[DamagedFile]:
     Raises:
         OSError: A file cannot be read.
     """
-    stamps = sorted((study / "artifacts").glob("*.json"))
-    for stamp in stamps:
+    folder = StudyFolder(study)
+    for stamp in folder.all_stamps():
         try:
             noted = read_json(stamp, FIX)
         except DamagedFile as error:
@@ -40,8 +40,7 @@ def verify_artifacts(study: Path) -> Iterator[DamagedFile]:
                     yield DamagedFile(stamp, f"has another digest than {described}", FIX)
             except DamagedFile:
                 continue  # named below
-    versions = artifact_versions(study / "artifacts" / "any.json")
-    for described in sorted(versions.glob("*/v*.json")):
+    for described in folder.all_versions():
         try:
             yield from _verify_version(described, read_json(described, FIX))
         except DamagedFile as error:

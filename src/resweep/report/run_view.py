@@ -22,7 +22,7 @@ from resweep.config.nesting import OWN
 from resweep.config.spelling import nearest
 from resweep.csv_files import read_columns
 from resweep.errors import ConfigError, Problem
-from resweep.paths import Layout
+from resweep.paths import Layout, RunFolder
 from resweep.plurals import counted
 from resweep.report.results import shown
 from resweep.report.rows import LEAD, SIZES, TIMES, result_columns
@@ -169,7 +169,8 @@ def _is_fresh(file: Path, layout: Layout) -> bool:
     if layout.runs.exists() and layout.runs.stat().st_mtime_ns > written:
         return False
     for folder in layout.all_runs():
-        for path in (folder, folder / "record.json", folder / "added_metrics.json"):
+        run = RunFolder(folder)
+        for path in (folder, run.state, run.added_metrics):
             try:
                 if path.stat().st_mtime_ns > written:
                     return False

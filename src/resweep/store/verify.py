@@ -94,7 +94,7 @@ def _verify_checkpoints(
         if damage is None:
             weights = checkpoint.weights_digest(place)
             for where, known in (
-                ("record.json", noted.get(f"{step}")),
+                (run.folder.state.name, noted.get(f"{step}")),
                 (f"the record of step {step}", of_records.get(step)),
             ):
                 if known not in (None, weights):

@@ -86,7 +86,7 @@ class Publish(Part):
     configs: bool = Field(True, description="the trial files of each rerun")
     models: Literal["best", "none"] = Field("best", description="the last phase's best model")
     scores: bool = Field(True, description="all rankings, runs.csv and study.yaml")
-    report: bool = Field(True, description="report.html")
+    report: bool = Field(True, description="the report")
     code: bool = Field(True, description="what the jobs ran, and its commit and versions")
     to: list[Target] = Field(
         [], description="further places: a folder, a URL of fsspec, {hub: FOLDER}"
