@@ -20,6 +20,7 @@ include: "rules/train.smk"
 include: "rules/rank.smk"
 include: "rules/publish.smk"
 include: "rules/report.smk"
+include: "rules/analyze.smk"
 include: "rules/targets.smk"
 
 

@@ -42,6 +42,8 @@ GROUPS: dict[str, dict[str, Command]] = {  # by what a user wants
         "view-runs": Command("view_runs.py", "the table of all runs: filter, sort, choose columns"),
         "ranks": Command("analyze_ranks.py", "how sure the rankings of a study are"),
         "analyze": Command("sweep_analysis.py", "rank runs by their curves, of exports too"),
+        "gradients": Command("analyze_gradients.py", "what the saved gradients of a run say"),
+        "curvature": Command("analyze_curvature.py", "how straight hidden states of a run are"),
         "decide": Command("decide.py", "replay stopping decisions, by another rule too"),
     },
     "keep": {

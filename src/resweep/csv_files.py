@@ -28,17 +28,21 @@ _BOOLEANS = {"True": True, "False": False}
 
 
 def write_columns(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
-    """Write a table.
+    """Write a table; arguments of `columns_text`."""
+    write_atomically(path, columns_text(columns))
+
+
+def columns_text(columns: Mapping[str, Sequence[Any]]) -> str:
+    """Return the content of a table's file.
 
     Args:
-        path: The file.
         columns: Name -> values, equally many in all; None and nan are empty cells.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(map(to_cell, columns))
     writer.writerows(zip(*map(_cells, columns.values()), strict=True))
-    write_atomically(path, end_lines(text.getvalue()))
+    return end_lines(text.getvalue())
 
 
 def read_columns(

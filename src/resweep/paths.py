@@ -131,6 +131,14 @@ class PhaseFolder:
         """What a fine-tuning starts from: runs of earlier phases."""
         return self.path / "starts.yaml"
 
+    def gradients(self, trial: str) -> Path:
+        """What the gradients of a trial's checkpoints say."""
+        return self.path / "gradients" / f"{trial}.json"
+
+    def gradient_figures(self, trial: str) -> Path:
+        """The same as figures."""
+        return self.path / "gradients" / f"{trial}.png"
+
     def round(self, number: int) -> Path:
         """The points of a round of a Bayesian sweep, and what they were proposed from."""
         return self.path / "rounds" / f"r{number:02d}.json"

@@ -13,6 +13,9 @@ SCRIPTS = sorted((ROOT / "workflow/scripts").glob("*.py"))
 BY_HAND = {"build.py", "train.py", "tabulate_runs.py", "view_runs.py"}  # which need no arguments
 # Arguments, and what the error has to name.
 WRONG = [
+    ("analyze_curvature.py 0123456789ab", "0123456789ab"),
+    ("analyze_gradients.py p/records/no.json", "p/records/no.json"),
+    ("analyze_gradients.py --study nobodys --phase sweep", "snakemake --config study=nobodys"),
     ("audit.py nobodys", "nobodys"),
     ("conclude.py --records p/records/no.json --decisions no.csv", "p/records/no.json"),
     ("decide.py nobodys sweep", "results/nobodys/study.yaml"),
@@ -46,6 +49,10 @@ PLAN = '{"study": "s", "phase": "p", "config": {}, "overrides": {}, "seeds": [1]
 KEEP = "keep_models.py --study s --phase p --policy best --scores s.csv --models m --decisions d"
 RECORDS = "--records r.json --trials t.yaml --plan"
 UNFIT = [
+    ("analyze_curvature.py run --sentences 0", "--sentences"),
+    ("analyze_gradients.py run --checkpoints -1", "--checkpoints"),
+    ("analyze_gradients.py run --study s --phase p", "RUN_OR_FOLDER"),
+    ("analyze_gradients.py --study s", "--phase"),
     ("audit.py|", "STUDY"),
     ("audit.py|quickstart|--results=", "--results"),
     ("audit.py|quickstart|--set=", "--set"),

@@ -59,12 +59,15 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Traced:
     checkout.write("config/sweep/rates.yaml", sweep)
     phases = tiny_study("tiny")["phases"]
     phases[1]["seeds"] = [1]
-    checkout.write_study(phases=phases, publish={"configs": True, "models": "best"})
+    publish = {"configs": True, "models": "best"}
+    settings = {**tiny_study("tiny")["set"], "training.save_gradients": True}
+    checkout.write_study(phases=phases, publish=publish, set=settings)
     trace = checkout.path.parent / "trace"
     trace.mkdir()
     (trace / "sitecustomize.py").write_text(TRACE)
     env = {"TRACE": str(trace), "PYTHONPATH": f"{trace}:{checkout.env['PYTHONPATH']}"}
     checkout.run("snakemake", "--cores", "2", env=env)
+    checkout.run("snakemake", "--cores", "1", "results/tiny/rerun/gradients/01.png", env=env)
     edges: dict[str, set[tuple[str, str]]] = {}
     for file in trace.glob("*.json"):
         script = file.name.rpartition("-")[0]

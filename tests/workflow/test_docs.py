@@ -48,6 +48,7 @@ CONTRACT = (
     r"results/\w+/(study\.yaml|runs\.csv|report\.html|wandb|artifacts/[\w-]+\.json)",
     r"results/\w+/\w+/(trials(/\w+\.yaml)?|records/\w+\.json|scores\.csv|decisions\.csv|models)",
     r"results/\w+/\w+/top\d+_best_configs\.yaml",
+    r"results/\w+/\w+/gradients/\w+\.(json|png)",
 )
 
 

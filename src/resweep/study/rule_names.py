@@ -18,7 +18,10 @@ from resweep.study.study import Phase, Study
 from resweep.systems.registry import find_system
 
 # Of the rules that each phase and each study has, besides those of its stages.
-VERBS_OF_PHASES = ("score", "select", "keep", "publish_configs", "publish_model", *OF_PHASES)
+VERBS_OF_PHASES = (
+    *("score", "select", "keep", "publish_configs", "publish_model", "analyze_gradients"),
+    *OF_PHASES,
+)
 VERBS_OF_STUDIES = (
     *("write_study", "tabulate", "publish_scores", "publish_report", "publish_code"),
     *OF_STUDIES,

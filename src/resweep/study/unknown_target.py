@@ -80,5 +80,7 @@ def _all_files(layout: Layout, study: Study) -> Iterator[Path]:
         folder = layout.phase(study.name, phase.name)
         for slot in files.all_slots(phase):
             yield from (folder.record(slot), folder.trial(slot))
+        for trial in phase.trials:
+            yield from (folder.gradients(trial), folder.gradient_figures(trial))
         for fill in phase.fills(layout):
             yield from (path for paths in fill.outputs.values() for path in paths)

@@ -203,6 +203,14 @@ class System(ABC):
     def describe_data(self, data: Prepared) -> str:
         """Return a one-line description of prepared data."""
 
+    def validation_texts(self, data: Prepared) -> list[str]:
+        """Return the documents of the validation split, for analyses; none if data is no text.
+
+        Raises:
+            DamagedFile, DataError: A file is not what was written.
+        """
+        return []
+
     # Identity
 
     def derive(self, config: dict[str, Any]) -> None:  # noqa: B027 (as above)

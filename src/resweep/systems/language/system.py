@@ -32,6 +32,7 @@ from resweep.systems.language.token_data import (
     SHAPE,
     TokenData,
     prepare_tokens,
+    read_documents_of,
     recompute_digest,
 )
 from resweep.systems.language.tokens import TOKENIZER_FILES
@@ -133,6 +134,10 @@ class LanguageSystem(System):
         tokens = TokenData(data)
         counts = ", ".join(f"{tokens.tokens[name]:,} {name}" for name in SPLITS)
         return f"{data.folder}: {counts} tokens, vocabulary {tokens.vocab_size}"
+
+    def validation_texts(self, data: Prepared) -> list[str]:
+        """Return the documents of the validation split."""
+        return read_documents_of(data, "val")
 
     def resolve(self, config: dict[str, Any], data: Prepared, weights: Weights | None) -> None:
         """Fill in vocabulary size, architecture of the weights, and steps of epochs."""

@@ -140,6 +140,21 @@ def prepare_tokens(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     }
 
 
+def read_documents_of(prepared: Prepared, split: str) -> list[str]:
+    """Return the documents of a split as text, from its tokens.
+
+    Raises:
+        DamagedFile, DataError: A file is not what was written.
+    """
+    data = TokenData(prepared)
+    tokenizer = load_tokenizer(prepared.about["settings"], prepared.folder)
+    tokens = data.split(split)
+    ends = np.flatnonzero(tokens == data.end_of_text)
+    parts = np.split(tokens, ends + 1)
+    texts = (tokenizer.decode(part[part != data.end_of_text].tolist()) for part in parts)
+    return [text for text in texts if text]
+
+
 def recompute_digest(folder: Path, described: Mapping[str, Any]) -> str:
     """Return the digest of what `prepare_tokens` wrote into a folder.
 

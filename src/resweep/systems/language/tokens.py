@@ -53,6 +53,9 @@ class Tokenizer(Protocol):
     def encode(self, texts: list[str]) -> Sequence[Sequence[int] | np.ndarray]:
         """Return the ids of each text, without special tokens around them."""
 
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids; what is no text is replaced."""
+
     def save(self, folder: Path) -> None:
         """Write the files for transformers.AutoTokenizer; none for bytes.
 
@@ -72,6 +75,10 @@ class ByteTokens:
     def encode(self, texts: list[str]) -> list[np.ndarray]:
         """Return the bytes of each text."""
         return [np.frombuffer(text.encode(), dtype=np.uint8) for text in texts]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of bytes."""
+        return bytes(ids).decode(errors="replace")
 
     def save(self, folder: Path) -> None:
         """Write nothing: bytes need no tokenizer."""
@@ -96,6 +103,10 @@ class BytePairTokens:
     def encode(self, texts: list[str]) -> list[list[int]]:
         """Return the ids of each text."""
         return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(texts)]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids."""
+        return str(self.tokenizer.decode(list(ids)))
 
     def save(self, folder: Path) -> None:
         """Write tokenizer.json, and tokenizer_config.json for transformers."""
@@ -140,6 +151,10 @@ class ModelTokens:
             texts, add_special_tokens=False, return_attention_mask=False, verbose=False
         )
         return list(encoded["input_ids"])
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids."""
+        return str(self.tokenizer.decode(list(ids)))
 
     def save(self, folder: Path) -> None:
         """Write a copy of its files."""

@@ -8,7 +8,7 @@ import pytest
 
 from resweep.paths import Layout
 from resweep.systems.language.corpus import SPLITS, read_documents, split_documents
-from resweep.systems.language.token_data import TokenData
+from resweep.systems.language.token_data import TokenData, read_documents_of
 from resweep.systems.language.tokens import ByteTokens, token_batches, token_dtype
 from tests.support.corpus import blank_lines, data_error, write_documents
 from tests.support.language import ensure, ensure_tokens, tokens
@@ -30,11 +30,13 @@ def test_tokens_are_bytes_with_an_end_after_each_document():
 
 def test_what_is_prepared_is_what_the_text_says(text, tmp_path):
     wanted = blank_lines(text)
-    data = TokenData(ensure(wanted, Layout(tmp_path / "results")))
+    prepared = ensure(wanted, Layout(tmp_path / "results"))
+    data = TokenData(prepared)
     splits = split_documents(read_documents(wanted), wanted)
     for name in SPLITS:
         assert data.split(name).tolist() == encode_bytes(splits[name]).tolist()
         assert data.tokens[name] == len(data.split(name))
+        assert read_documents_of(prepared, name) == [text for text in splits[name] if text]
     assert data.vocab_size == 257
     described = json.loads((data.folder / "data.json").read_text())
     assert described["settings"] == wanted

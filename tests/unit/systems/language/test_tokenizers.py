@@ -19,6 +19,7 @@ from resweep.systems.language import cut_text
 from resweep.systems.language.corpus import SPLITS, read_documents, source_files, split_documents
 from resweep.systems.language.cut_text import text_batches
 from resweep.systems.language.data_section import Data
+from resweep.systems.language.token_data import read_documents_of
 from resweep.systems.language.tokens import token_batches, train_bpe
 from tests.conftest import ROOT
 from tests.support.language import SYSTEM, MadeTokens, ensure_tokens
@@ -84,6 +85,7 @@ def test_text_comes_back_from_the_tokens_of_a_bpe(bpe, corpus):
     for name in SPLITS:
         read = documents_of(bpe, name)
         assert [tokenizer.decode(without_end(bpe, d)) for d in read] == splits[name]
+        assert read_documents_of(bpe.prepared, name) == splits[name]
 
 
 def test_transformers_gives_the_ids_that_were_trained_on(bpe, corpus):
@@ -251,6 +253,7 @@ def test_a_models_own_tokenizer_is_used_and_copied(corpus, model_folder, tmp_pat
     val = split_documents(read_documents(wanted), wanted)["val"]
     for tokenizer in (original, copied):
         ids = tokenizer(val, add_special_tokens=False)["input_ids"]
+        assert read_documents_of(data.prepared, "val") == tokenizer.batch_decode(ids)
         assert [without_end(data, d) for d in documents_of(data, "val")] == ids
     assert {"tokenizer.json", "tokenizer_config.json"} <= {f.name for f in data.tokenizer_files()}
 

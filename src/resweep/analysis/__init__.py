@@ -1,0 +1,1 @@
+"""Analyses of trained models: gradients and hidden states; may import torch and transformers."""
