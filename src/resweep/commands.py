@@ -43,7 +43,6 @@ GROUPS: dict[str, dict[str, Command]] = {  # by what a user wants
         "ranks": Command("analyze_ranks.py", "how sure the rankings of a study are"),
         "analyze": Command("sweep_analysis.py", "rank runs by their curves, of exports too"),
         "gradients": Command("analyze_gradients.py", "what the saved gradients of a run say"),
-        "curvature": Command("analyze_curvature.py", "how straight hidden states of a run are"),
         "decide": Command("decide.py", "replay stopping decisions, by another rule too"),
     },
     "keep": {
@@ -55,6 +54,7 @@ GROUPS: dict[str, dict[str, Command]] = {  # by what a user wants
         "init": Command("init.py", "make a folder for a project of your own"),
     },
     ALSO: {
+        "curvature": Command("analyze_curvature.py", "how straight hidden states of a run are"),
         "tabulate": Command("tabulate_runs.py", "write results/runs.csv: all runs of the store"),
         "prepare-data": Command("prepare_data.py", "prepare data, once for equal settings"),
         "publish-model": Command("publish_model.py", "publish the best model of a ranking"),
