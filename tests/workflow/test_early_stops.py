@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from tests.conftest import Checkout, tiny_study
+from tests.workflow.search_files import audited
 
 MONITORS = {
     "early_stopping.loss_relative_flat_tolerance": 0.9,  # all is flat: as early as may be
@@ -63,9 +64,8 @@ def test_monitors_stop_trials_of_one_run_which_later_goes_on(checkout: Checkout)
     # A later check: where it would have stopped is in the file.
     later = {**MONITORS, "early_stopping.loss_min_steps_before_check": 15}
     checkout.write_study(set=base | later, phases=sweep)
-    audit = checkout.run("python", "workflow/scripts/audit.py", "tiny").stdout
-    total = next(line for line in audit.splitlines() if line.startswith("total"))
-    assert total.split()[1:5] == ["2", "2", "0", "0"]
+    counted = audited(checkout, "tiny")["sweep"]
+    assert (counted["trials"], counted["in store"], counted["to train"]) == (2, 2, 0)
     checkout.snakemake("results/tiny/sweep/scores.csv")
     assert [row["step"] for row in scores(checkout, "tiny")] == ["15", "15"]
     assert steps_trained(checkout) == 20

@@ -18,6 +18,7 @@ import pytest
 from resweep import yaml12
 from tests.conftest import Checkout
 from tests.support.home import Home
+from tests.workflow.search_files import audited
 
 pytestmark = pytest.mark.xdist_group("pathstar")
 
@@ -219,14 +220,8 @@ def test_widths_that_heads_do_not_divide_are_counted(home: Home) -> None:
     write_study(home, "widths", phases=phases("sweep"), set={"graph_d": 6, "max_steps": 2})
     grid = {"n_layer": {"value": 1}, "n_head": {"values": [4, 12]}, "n_embd": {"values": [8, 12]}}
     home.write("config/sweep/sweep.yaml", {"method": "grid", "parameters": grid})
-    said = home.run("python", "workflow/scripts/audit.py", "widths").stdout
-    head, counts = (
-        re.split(r"  +", line.strip())
-        for line in said.splitlines()
-        if line.startswith(("phase", "sweep"))
-    )
-    counted = dict(zip(head, counts, strict=True))
-    assert (counted["trials"], counted["infeasible"], counted["to train"]) == ("4", "1", "3")
+    counted = audited(home, "widths")["sweep"]
+    assert (counted["trials"], counted["infeasible"], counted["to train"]) == (4, 1, 3)
     home.snakemake()
     states = [row["status"] for row in table(home, "widths/sweep/scores.csv")]
     assert sorted(states) == ["finished"] * 3 + ["infeasible"]
