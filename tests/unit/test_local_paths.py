@@ -8,7 +8,7 @@ import pytest
 
 from resweep.local_paths import shortened, without_folders
 
-KNOWN = (Path("/work/me/checkout"),)
+KNOWN = (Path("/srv/me/checkout"),)
 
 
 @pytest.mark.parametrize(
@@ -45,15 +45,15 @@ def test_whole_values_are_shortened_to_their_names(value: Any, sent: Any) -> Non
 @pytest.mark.parametrize(
     ("value", "sent"),
     [
-        ("/work/me/checkout/texts/a.txt", "texts/a.txt"),
-        ("file:///work/me/checkout/texts/a.txt", "texts/a.txt"),
-        ("/work/me/checkout", "."),
-        ("/work/me/checkout-2/a.txt", "a.txt"),
-        ("/work/me/checkout/../b/a.txt", "a.txt"),
+        ("/srv/me/checkout/texts/a.txt", "texts/a.txt"),
+        ("file:///srv/me/checkout/texts/a.txt", "texts/a.txt"),
+        ("/srv/me/checkout", "."),
+        ("/srv/me/checkout-2/a.txt", "a.txt"),
+        ("/srv/me/checkout/../b/a.txt", "a.txt"),
         ("../checkout/a.txt", "a.txt"),
         ("~me/texts/a.txt", "a.txt"),
         ("see $HOME/texts/a.txt", "see a.txt"),
-        ("in /work/me/checkout/texts, as ever", "in texts, as ever"),
+        ("in /srv/me/checkout/texts, as ever", "in texts, as ever"),
     ],
 )
 def test_below_a_known_folder_they_are_relative(value: str, sent: str) -> None:
