@@ -166,3 +166,19 @@ def lists_on(path: str) -> Iterable[str]:
     """Return the parts of a path that numbers lead into: `a.0.b.1` goes through `a`, `a.0.b`."""
     parts = split_path(path)
     return [".".join(parts[:i]) for i, part in enumerate(parts) if i and part.isdecimal()]
+
+
+def changed_paths(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return the paths whose values are not the same, so that setting them gives the other one.
+
+    A mapping that lacks a key is one value.
+    """
+    known, wanted = dict(leaves(before)), dict(leaves(after))
+    filled = {path for path in known if any(name.startswith(f"{path}.") for name in wanted)}
+    gone = {path.rpartition(".")[0] for path in known if path not in wanted and path not in filled}
+    changed = dict.fromkeys(sorted(gone))
+    for path, value in wanted.items():
+        inside = any(path.startswith(f"{whole}.") for whole in gone)
+        if not inside and (path not in known or known[path] != value):
+            changed[path] = None
+    return list(changed)

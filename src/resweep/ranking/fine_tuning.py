@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 from resweep import yaml12
 from resweep.config import compose
 from resweep.config.compose import Composed
-from resweep.config.nesting import PathError, find, leaves
+from resweep.config.nesting import PathError, changed_paths, find
 from resweep.data import store as data_store
 from resweep.data.source import data_id
 from resweep.errors import ConfigError, Problem, StoreError
@@ -149,7 +149,7 @@ def _changed_by_any(before: Mapping[str, Any], configs: Iterable[Mapping[str, An
     A mapping whose keys only some of them have is one value.
     """
     configs = list(configs)
-    found = dict.fromkeys(path for config in configs for path in _changed(before, config))
+    found = dict.fromkeys(path for config in configs for path in changed_paths(before, config))
     whole: dict[str, None] = {}
     for path in found:
         while "." in path and any(not _has(config, path) for config in configs):
@@ -162,22 +162,6 @@ def _has(config: Mapping[str, Any], path: str) -> bool:
     parent, _, key = path.rpartition(".")
     place = find(config, parent)
     return isinstance(place, Mapping) and key in place
-
-
-def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Return the paths whose values are not the same, so that setting them gives the other one.
-
-    A mapping that lacks a key is one value.
-    """
-    known, wanted = dict(leaves(before)), dict(leaves(after))
-    filled = {path for path in known if any(name.startswith(f"{path}.") for name in wanted)}
-    gone = {path.rpartition(".")[0] for path in known if path not in wanted and path not in filled}
-    changed = dict.fromkeys(sorted(gone))
-    for path, value in wanted.items():
-        inside = any(path.startswith(f"{whole}.") for whole in gone)
-        if not inside and (path not in known or known[path] != value):
-            changed[path] = None
-    return list(changed)
 
 
 def _check(start: Start, plan: FineTuningPlan, layout: Layout) -> None:

@@ -7,7 +7,15 @@ import pytest
 
 from resweep.config import compose
 from resweep.config.compose import Layer
-from resweep.config.nesting import PathError, assign_paths, find, leaves, nest, with_value
+from resweep.config.nesting import (
+    PathError,
+    assign_paths,
+    changed_paths,
+    find,
+    leaves,
+    nest,
+    with_value,
+)
 from resweep.errors import ConfigError
 from tests.support.tiny import LANGUAGE
 
@@ -171,3 +179,19 @@ def test_values_that_do_not_fit_each_other_are_infeasible(changes, words):
     assert (reason is None) is (words is None)
     assert all(word in str(reason) for word in words or [])
     assert config == before
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "paths"),
+    [
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}, ["a.c"]),
+        ({"a": {"b": {}}}, {"a": {"b": {"x": 1}}}, ["a.b.x"]),
+        ({"a": {"b": {"x": 1, "y": 2}}}, {"a": {"b": {"x": 3}}}, ["a.b"]),
+        ({"a": {"b": [1, 2]}}, {"a": {"b": [1]}}, ["a.b"]),
+        ({"a": {"b": None}}, {"a": {"b": None}}, []),
+    ],
+)
+def test_setting_what_changed_gives_the_other_configuration(before, after, paths):
+    changed = changed_paths(before, after)
+    assert changed == paths
+    assert assign_paths(before, {path: find(after, path) for path in changed}) == after

@@ -9,7 +9,6 @@ from resweep.config.nesting import find
 from resweep.ranking.fine_tuning import (
     FineTuningPlan,
     Start,
-    _changed,
     _changed_by_any,
     plan_trials,
     read_starts,
@@ -19,22 +18,6 @@ from resweep.ranking.fine_tuning import (
 from resweep.search.rounds import RoundPlan, plan_from
 from resweep.sweep import Parameter
 from tests.support.problems import problem_of
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "paths"),
-    [
-        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}, ["a.c"]),
-        ({"a": {"b": {}}}, {"a": {"b": {"x": 1}}}, ["a.b.x"]),
-        ({"a": {"b": {"x": 1, "y": 2}}}, {"a": {"b": {"x": 3}}}, ["a.b"]),
-        ({"a": {"b": [1, 2]}}, {"a": {"b": [1]}}, ["a.b"]),
-        ({"a": {"b": None}}, {"a": {"b": None}}, []),
-    ],
-)
-def test_setting_what_changed_gives_the_other_configuration(before, after, paths):
-    changed = _changed(before, after)
-    assert changed == paths
-    assert assign(before, {path: find(after, path) for path in changed}) == after
 
 
 @pytest.mark.parametrize(

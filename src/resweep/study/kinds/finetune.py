@@ -18,7 +18,7 @@ from pydantic import Field
 from resweep.canonical import canonical_json
 from resweep.config import compose
 from resweep.config.compose import Composed, Layer
-from resweep.config.nesting import leaves, nest
+from resweep.config.nesting import changed_paths, find, leaves, nest
 from resweep.config.section import Positive, Seed
 from resweep.data.source import data_id
 from resweep.errors import ConfigError, DataError, Problem
@@ -126,7 +126,8 @@ class FinetuneFile(SweepKeys):
             model_values=tuple(_of_models(sources, given)),
         )
         check_logged_by_all(made.score, made.config, made.varied(), around.study_path)
-        layer = Layer(around.study_path, nest(_changed(phase.config, fitted) | constants))
+        changed = {path: find(fitted, path) for path in changed_paths(phase.config, fitted)}
+        layer = Layer(around.study_path, nest(changed | constants))
         return Loaded(phase=made, layer=layer, warnings=[*loaded.warnings, *warnings])
 
     def _load_points(self, around: Surroundings) -> Loaded:
@@ -221,14 +222,6 @@ def _of_models(sources: list[Phase], given: list[str]) -> Iterator[dict[str, Any
             if text not in seen:
                 seen.add(text)
                 yield values
-
-
-def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the leaves of a configuration that another one does not have: path -> value."""
-    known = dict(leaves(before))
-    return {
-        path: value for path, value in leaves(after) if path not in known or known[path] != value
-    }
 
 
 @dataclass(frozen=True, kw_only=True)
