@@ -1,6 +1,6 @@
 # REQUIRED INPUTS
 #     results/{study}/{phase}/records/{trial}.json       the trial; its checkpoints are in the store
-# OUTPUTS, which are no part of a study: they are made when they are asked for by name
+# OUTPUTS, which are not part of a study: they are made when they are asked for by name
 #     results/{study}/{phase}/gradients/{trial}.json     what the gradients of its checkpoints say
 #     results/{study}/{phase}/gradients/{trial}.png      the same as figures
 #

@@ -26,7 +26,7 @@ from resweep.json_files import CHECKSUM, checksum
 from resweep.local_paths import home, shortened, without_folders
 from resweep.paths import Layout
 
-# Their texts are tokens: a path among them is no path.
+# Their texts are tokens: what looks like a path among them is not one.
 _TOKENIZERS = re.compile(r"(?:tokenizer|vocab|added_tokens)\.json|merges\.txt")
 _STRUCTURED = (".yaml", ".yml", ".json", ".csv")
 _TEXTS = (".html", ".md", ".txt")

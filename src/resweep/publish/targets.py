@@ -81,7 +81,7 @@ def _read(files: Any, path: str) -> dict[str, Any]:
 
 
 def _copy_files(files: Any, place: str, wanted: Mapping[str, str], folder: Path) -> None:
-    """Copy the files that are not there whole, and remove what is no part of the version."""
+    """Copy the files that are not there whole, and remove what is not part of the version."""
     files.makedirs(place, exist_ok=True)
     sizes = {
         str(path)[len(place) :].lstrip("/"): about["size"]

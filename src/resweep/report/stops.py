@@ -2,7 +2,7 @@
 
     records of the phase, under these monitors  ->  (step reached, step asked for) of each trial
 
-A trial that no monitor stopped, reached what it was asked for: a rung is no early stop.
+A trial that no monitor stopped, reached what it was asked for: a rung is not an early stop.
 """
 
 from itertools import islice

@@ -81,7 +81,7 @@ def find_services(run_ids: Iterable[str], layout: Layout) -> dict[str, list[Serv
 
 
 def _run_of(record: Path, run_ids: Collection[str]) -> str | None:
-    """Return which of some runs a record is of; where a rung stopped the trial, it is no link."""
+    """Return which of some runs a record is of; of a trial that a rung stopped, it is a file."""
     if record.is_symlink():
         run_id = run_of_link(record)
         return run_id if run_id in run_ids else None
@@ -221,5 +221,5 @@ def read_identity(run: Run) -> Identity:
 
 
 def is_by_hand(place: Place) -> bool:
-    """Whether it is no part of a study."""
+    """Whether it is not part of a study."""
     return place.study == BY_HAND

@@ -204,7 +204,7 @@ class System(ABC):
         """Return a one-line description of prepared data."""
 
     def validation_texts(self, data: Prepared) -> list[str]:
-        """Return the documents of the validation split, for analyses; none if data is no text.
+        """Return the documents of the validation split, for analyses; none if data is not text.
 
         Raises:
             DamagedFile, DataError: A file is not what was written.

@@ -54,7 +54,7 @@ class Tokenizer(Protocol):
         """Return the ids of each text, without special tokens around them."""
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of ids; what is no text is replaced."""
+        """Return the text of ids; what is not text is replaced."""
 
     def save(self, folder: Path) -> None:
         """Write the files for transformers.AutoTokenizer; none for bytes.
