@@ -5,8 +5,8 @@
 #   make test        the test suite
 #   make test-long   the slow tests: many kills, big studies
 #   make check       formatting, spelling, types, imports, lint, dry runs of all shipped studies
-#   make dag         the rule graph: results/dag.svg; as text without graphviz
-#   make picture     the README's screenshot of the quickstart report; needs Chromium
+#   make dag         the jobs of a study, and how far they are: results/STUDY/dag.svg
+#   make picture     the pictures of README and docs/; needs Chromium
 #   make oracle      W&B's sweep engine, as a test reference, in its own environment
 #   make ray         Ray Tune, for a benchmark, in its own environment
 #   make bench       the benchmarks of docs/benchmarks.md
@@ -62,11 +62,12 @@ check: env
 		snakemake --dry-run --quiet all --config study=$$study || exit 1; done
 
 dag: env
-	snakemake --rulegraph dot --config study=$(STUDY) | python workflow/scripts/draw_rules.py results/dag
+	python workflow/scripts/draw_dag.py $(STUDY)
 
 picture: env
 	snakemake --quiet rules --config study=quickstart
 	python docs/make_picture.py
+	python workflow/scripts/draw_dag.py pretrain-finetune --output docs/dag.svg
 
 bench: env
 	python -m benchmarks
