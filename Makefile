@@ -25,7 +25,7 @@ help:
 
 .venv/ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PYTHON) envs/install.py .venv requirements.txt
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
@@ -33,14 +33,14 @@ oracle: .venv-oracle/ready
 
 .venv-oracle/ready: envs/oracle.txt
 	$(PYTHON) -m venv .venv-oracle
-	.venv-oracle/bin/pip install --quiet --disable-pip-version-check -r envs/oracle.txt
+	$(PYTHON) envs/install.py .venv-oracle envs/oracle.txt
 	touch $@
 
 ray: .venv-ray/ready
 
 .venv-ray/ready: envs/ray.txt
 	$(PYTHON) -m venv .venv-ray
-	.venv-ray/bin/pip install --quiet --disable-pip-version-check -r envs/ray.txt
+	$(PYTHON) envs/install.py .venv-ray envs/ray.txt
 	touch $@
 
 demo: env
