@@ -47,7 +47,7 @@ for study in STUDIES:
         output:
             table=report(
                 folder.table,
-                caption="captions/runs.rst",
+                caption="captions/table.rst",
                 category=study.name,
                 subcategory="all phases",
                 labels={"file": "all trials"},

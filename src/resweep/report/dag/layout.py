@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from resweep.report.dag.boxes import Graph, Place
 
-BOX_WIDTH, BOX_HEIGHT = 156, 62
-SPACE = 34  # between boxes of a row
+BOX_WIDTH, BOX_HEIGHT = 188, 62
+SPACE = 28  # between boxes of a row
 LABELS = 128  # width of the names of rows
 CHANNEL = 26  # between these and the boxes
 TOP = 44  # above the first row: the title
