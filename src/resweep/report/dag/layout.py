@@ -113,14 +113,14 @@ def lay_out(graph: Graph) -> Drawing:
     for needed, place in graph.returns:
         track = tops[needed.row] - TRACK * (1 + above[needed.row][needed, place])
         (x, y0), (to, y1) = top(needed, LEAVES), top(place, ENTERS)
-        points = ((x, y0), (x, track), (to, track), (to, y1))
-        lines.append(Line(points=points, is_return=True))
+        back = ((x, y0), (x, track), (to, track), (to, y1))
+        lines.append(Line(points=back, is_return=True))
     for needed, place in between:
         before = names[number[place.row] - 1]
         first = ends[needed.row] + GUTTER / 2 + TRACK * gutters[needed.row][needed]
         last = ends[before] + GUTTER / 2 + TRACK * gutters[before][needed]
         (x, y0), (to, y1) = bottom(needed), top(place)
-        points = ((x, y0), (x, first))
+        points: tuple[Point, ...] = ((x, y0), (x, first))
         if before != needed.row:
             side = left - CHANNEL / 2 - TRACK * sides[""][needed]
             points = (*points, (side, first), (side, last))
