@@ -18,14 +18,12 @@ from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from resweep.systems.predictive_coding.checkpoint_files import CONFIG, RECONSTRUCTIONS, WEIGHTS
 from resweep.systems.predictive_coding.network import Decoder
 from resweep.systems.predictive_coding.sections import Inference, Model
 from resweep.training.gradients import STATE
 from resweep.training.snapshot import OPTIMIZER
 
-WEIGHTS = "model.safetensors"
-CONFIG = "config.json"
-RECONSTRUCTIONS = "reconstructions.safetensors"
 MODEL_TYPE = "predictive_coding"
 
 

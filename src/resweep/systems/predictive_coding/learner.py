@@ -12,7 +12,7 @@ are part of the checkpoint. So a restored learner continues bit for bit.
 import functools
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from resweep.systems.predictive_coding.checkpoint import WEIGHTS, PredictiveCodingSnapshot
+from resweep.systems.predictive_coding.checkpoint import PredictiveCodingSnapshot
+from resweep.systems.predictive_coding.checkpoint_files import WEIGHTS
 from resweep.systems.predictive_coding.cost import step_flops
 from resweep.systems.predictive_coding.image_data import ImageData
 from resweep.systems.predictive_coding.inference import infer
@@ -41,11 +42,11 @@ from resweep.training.snapshot import read_counters, read_moments, to_memory
 
 log = logging.getLogger(__name__)
 
-BEST = {"val_mse": min, "train_mse": min, "val_probe_accuracy": max}
-BEST_NAMES = {
-    "val_mse": "best_val_mse",
-    "train_mse": "best_train_mse",
-    "val_probe_accuracy": "best_probe_accuracy",
+# Best so far -> the value of an evaluation that it is the best of, and what is better.
+BEST: Mapping[str, tuple[str, Callable[..., float]]] = {
+    "best_val_mse": ("val_mse", min),
+    "best_train_mse": ("final_train_mse", min),
+    "best_probe_accuracy": ("val_probe_accuracy", max),
 }
 SHOWN = 12  # validation images whose reconstructions are in a checkpoint
 
@@ -212,33 +213,36 @@ class PredictiveCodingLearner:
     def evaluate(self) -> dict[str, float]:
         """Return errors, the accuracy of the probe, and the best of each so far.
 
-        The evaluation before the first step counts for no best: an untrained decoder is close to a
-        random linear map, from which a probe reads the classes well.
+        The evaluation before the first step counts for no later best: an untrained decoder is close
+        to a random linear map, from which a probe reads the classes well. Nor does one between two
+        regular ones, as where a rung ends: a run is the same with rungs and without.
         """
         metrics = self._measure_splits()
-        if self.step == 0:
-            best = metrics
-        else:
-            for name, better in BEST.items():
-                if name in metrics and not math.isnan(metrics[name]):
-                    self.best[name] = better(self.best.get(name, metrics[name]), metrics[name])
-            best = self.best
-        return metrics | {BEST_NAMES[name]: value for name, value in best.items()}
+        if not all(map(math.isfinite, metrics.values())):
+            # Not the best of finite values: the loop has to see that the run has diverged.
+            return metrics | {name: math.nan for name in BEST}
+        best = {
+            name: better(self.best.get(name, metrics[of]), metrics[of])
+            for name, (of, better) in BEST.items()
+            if of in metrics
+        }
+        regular = self.step % self.training.eval_steps == 0 or self.step == self.max_steps
+        if regular and self.step > 0:
+            self.best = best
+        return metrics | best
 
     def conclude(self) -> dict[str, float]:
-        """Return the error of all training images, and what the test split says if there is one."""
-        train = self._measure("train", None)
-        metrics = {"final_train_mse": train.mse}
-        if self.data.counts["test"]:
-            test = self._measure("test", None)
-            metrics["test_mse"] = test.mse
-            metrics |= self._probe("test", train, test)
-        return metrics
+        """Return what the test split says, if it has images."""
+        if not self.data.counts["test"]:
+            return {}
+        train = self._measure("train", self.training.eval_sequences)
+        test = self._measure("test", None)
+        return {"test_mse": test.mse, **self._probe("test", train, test)}
 
     def _measure_splits(self) -> dict[str, float]:
         most = self.training.eval_sequences
         train, val = self._measure("train", most), self._measure("val", most)
-        metrics = {"train_mse": train.mse, "val_mse": val.mse}
+        metrics = {"final_train_mse": train.mse, "val_mse": val.mse}
         return metrics | self._probe("val", train, val)
 
     def _measure(self, split: str, most: int | None) -> "_Measured":

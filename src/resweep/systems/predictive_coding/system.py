@@ -5,7 +5,7 @@ moves between what the level above predicts and what explains the level below; w
 these local errors. How well is an image reconstructed from its latents, and do they tell its class?
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +17,11 @@ from resweep.config.run_section import RunSection
 from resweep.config.section import Misfit
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, Problem
+from resweep.systems.predictive_coding.checkpoint_files import RECONSTRUCTIONS
 from resweep.systems.predictive_coding.cost import count_parameters, estimate_cost
 from resweep.systems.predictive_coding.image_data import SHAPE, ImageData, prepare_images
 from resweep.systems.predictive_coding.images import source_files
+from resweep.systems.predictive_coding.pictures import reconstructions
 from resweep.systems.predictive_coding.sections import (
     DIGITS_SIDE,
     Data,
@@ -28,7 +30,7 @@ from resweep.systems.predictive_coding.sections import (
     PredictiveCodingTraining,
 )
 from resweep.systems.system import System
-from resweep.systems.values import Cost, Reference, TrainedRun, Weights
+from resweep.systems.values import Cost, Pictures, Reference, TrainedRun, Weights
 
 if TYPE_CHECKING:
     import torch
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 RECIPE = "predictive_coding/1"
 OF_PROBE = ("val_probe_accuracy", "best_probe_accuracy", "test_probe_accuracy")
 OF_TEST = ("test_mse", "test_probe_accuracy")
+OF_TRAIN = ("best_train_mse", "final_train_mse")
+OF_LOSS = ("loss-flat", "loss-rising", "divergence")  # monitors of train_energy
 SHAPE_OF_IMAGE = ("height", "width", "channels")
 # Fields of the model that determine the shapes of its weights.
 SHAPE_OF_MODEL = ("num_blocks", "hidden_size", "mlp_ratio", "channels")
@@ -84,12 +88,11 @@ class PredictiveCodingSystem(System):
     metrics = (
         Metric(name="train_energy", logged=Logged.LINE),
         Metric(name="val_mse", logged=Logged.EVALUATION),
-        Metric(name="train_mse", logged=Logged.EVALUATION),
         Metric(name="val_probe_accuracy", logged=Logged.EVALUATION, goal="maximize"),
         Metric(name="best_val_mse", logged=Logged.EVALUATION),
         Metric(name="best_train_mse", logged=Logged.EVALUATION),
         Metric(name="best_probe_accuracy", logged=Logged.EVALUATION, goal="maximize"),
-        Metric(name="final_train_mse", logged=Logged.END),
+        Metric(name="final_train_mse", logged=Logged.EVALUATION),
         Metric(name="test_mse", logged=Logged.END),
         Metric(name="test_probe_accuracy", logged=Logged.END, goal="maximize"),
         Metric(name="lr", logged=Logged.LINE),
@@ -97,9 +100,10 @@ class PredictiveCodingSystem(System):
     )
     metric = "best_val_mse"
     training_loss = "train_energy"
+    stop_column = "early_stop_reason"
     data_shape = SHAPE
     libraries = ("scipy",)
-    more_model_files = ("reconstructions.safetensors",)
+    more_model_files = (RECONSTRUCTIONS,)
 
     def logs(self, name: str, config: Mapping[str, Any]) -> bool:
         """Whether a configuration has classes for a probe, and test images."""
@@ -108,6 +112,18 @@ class PredictiveCodingSystem(System):
         if name in OF_TEST and not config["data"]["test_fraction"]:
             return False
         return super().logs(name, config)
+
+    def stop_text(self, status: str, rule: str | None, config: Mapping[str, Any]) -> str:
+        """Return none, nan, train metric, validation metric; a trial without result has its status.
+
+        A trial that a rung stopped has `rung`.
+        """
+        if rule == "plateau":
+            watched = config["early_stopping"]["plateau_metric"] or self.metric
+            return "train metric" if watched in OF_TRAIN else "validation metric"
+        if rule in OF_LOSS:
+            return "train metric"
+        return {"finished": "none", "diverged": "nan", "stopped": "rung"}.get(status, status)
 
     def check(self, config: Any) -> None:
         """Refuse settings that need backpropagation or several processes."""
@@ -288,6 +304,10 @@ class PredictiveCodingSystem(System):
                 for name in ("best_probe_accuracy", "val_probe_accuracy")
             ]
         return found
+
+    def figures(self, runs: Iterable[TrainedRun]) -> Sequence[Pictures]:
+        """Return images beside what the best trial makes of them."""
+        return reconstructions(runs)
 
     def load_line(self, folder: Path) -> str:
         """Return a line that loads it."""
