@@ -45,9 +45,7 @@ def by_differences(function, tensor, position):
 def test_gradients_of_the_states_are_differences_of_the_energy(blocks):
     decoder, images = make_decoder(num_blocks=blocks, **PENALTIES), some_patches(2)
     states = drawn_states(decoder, 2)
-    for state, found in zip(
-        (states.z0, states.h), gradients(decoder, states, images), strict=True
-    ):
+    for state, found in zip((states.z0, states.h), gradients(decoder, states, images), strict=True):
         for position in range(0, state.numel(), max(1, state.numel() // 40)):
             with torch.no_grad():
                 expected = by_differences(
