@@ -75,7 +75,7 @@ class Model(Section):
     num_blocks: Annotated[Int, Field(ge=0, le=MOST_BLOCKS)] = Field(
         2, description="transformer blocks; 0: two linear maps"
     )
-    hidden_size: Size = Field(64, description="width; a multiple of 4 and of num_heads")
+    hidden_size: Size = Field(32, description="width; a multiple of 4 and of num_heads")
     num_heads: Size = Field(4, description="attention heads; must divide hidden_size")
     mlp_ratio: Annotated[float, Field(gt=0, le=1024)] = Field(
         4.0, description="width of a block's MLP, as a multiple of hidden_size"

@@ -26,7 +26,7 @@ def hints_of(**changes):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"model__num_heads": 3}, ["num_heads = 3", "hidden_size = 64"]),
+        ({"model__num_heads": 3}, ["num_heads = 3", "hidden_size = 32"]),
         ({"model__hidden_size": 6, "model__num_heads": 2}, ["hidden_size = 6", "multiple of 4"]),
         ({"model__mlp_ratio": 0.001}, ["mlp_ratio = 0.001"]),
         ({"model__num_blocks": -1}, ["0"]),
