@@ -30,7 +30,7 @@ from benchmarks.packs.workplace import ENVIRONMENT, WORKFLOW
 from benchmarks.throughput import ROOT
 from resweep import yaml12
 
-STEPS, WARM, ROUNDS = 60, 10, 3
+STEPS, WARM, ROUNDS = 40, 10, 3
 BLOCKS, HEADS, WIDTH, BATCH = 2, 4, 32, 32
 INFERENCE, RATE, GROWTH, MOMENTUM, CLIP = 20, 0.095, 1.25, 0.4, 1.0
 DIGITS = ROOT / "src/resweep/systems/predictive_coding/digits.npz"

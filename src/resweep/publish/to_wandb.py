@@ -10,6 +10,7 @@ from typing import Any
 
 from resweep import yaml12
 from resweep.canonical import digest
+from resweep.config.schema import SYSTEM
 from resweep.errors import DamagedFile
 from resweep.json_files import read_json
 from resweep.local_paths import without_folders
@@ -17,7 +18,8 @@ from resweep.paths import Layout, RunFolder, publish_lock, tracking_log
 from resweep.publish.leaving import Machine
 from resweep.publish.place import Place
 from resweep.publish.versions import Content, Description
-from resweep.systems.registry import system_of
+from resweep.systems.registry import is_system, system_of
+from resweep.systems.system import DEFAULT
 from resweep.training.metrics import parse
 from resweep.trials.record import Record, read_record
 from resweep.wandb import process as wandb_process
@@ -116,7 +118,9 @@ def last_values(run: RunFolder) -> dict[str, Any]:
 
 def _end_in_words(run: RunFolder, record: Record) -> dict[str, str]:
     """Return how the training of a record ended in the words of its system, if it has some."""
-    config = yaml12.load_mapping(run.config)
+    config = yaml12.load_mapping(run.config) if run.config.is_file() else {}
+    if not config or not is_system(config.get(SYSTEM, DEFAULT)):
+        return {}
     system = system_of(config)
     if system.stop_column is None:
         return {}

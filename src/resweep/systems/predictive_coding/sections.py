@@ -81,9 +81,9 @@ class Model(Section):
         4.0, description="width of a block's MLP, as a multiple of hidden_size"
     )
     intermediate_l1_coeff: NonNegative = Field(
-        0.0, description="weight of |h| in the energy, at all levels between latents and image"
+        0.0, description="weight in the energy of the absolute values of all states but z0"
     )
-    intermediate_l2_coeff: NonNegative = Field(0.0, description="weight of h^2, likewise")
+    intermediate_l2_coeff: NonNegative = Field(0.0, description="weight of their squares, likewise")
     height: Filled = Field(None, description="of an image: filled in from the data")
     width: Filled = Field(None, description="likewise")
     channels: Filled = Field(None, description="1: gray, 3: RGB; likewise")
