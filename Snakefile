@@ -24,6 +24,14 @@ include: "rules/analyze.smk"
 include: "rules/targets.smk"
 
 
+onsuccess:
+    end(failed=False, logs=log)
+
+
+onerror:
+    end(failed=True, logs=log)
+
+
 rule all:
     default_target: not IS_MODULE
     input:

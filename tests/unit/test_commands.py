@@ -15,6 +15,7 @@ from tests.conftest import ROOT
 OF_RULES = {
     "conclude.py",
     "draw_rules.py",
+    "end_study.py",
     "keep_models.py",
     "plan_finetune.py",
     "plan_rerun.py",
