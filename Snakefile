@@ -24,6 +24,10 @@ include: "rules/analyze.smk"
 include: "rules/targets.smk"
 
 
+onstart:
+    begin_screen()
+
+
 onsuccess:
     end(failed=False, logs=log)
 

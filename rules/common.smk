@@ -280,6 +280,12 @@ def train_job(study, phase, stage, pack, wildcards):
     return {"line": line, "command": command}
 
 
+def begin_screen():
+    """Show how far the studies are from now on, on a terminal."""
+    for screen in SCREENS:
+        screen.begin()
+
+
 def end(failed, logs):
     """Leave the screen, say what each study came to, and send word of it."""
     for screen in SCREENS:
@@ -297,4 +303,5 @@ def end(failed, logs):
 
 def asks_for_all():
     """Whether this call builds whole studies, and no part of one by name."""
-    return set(map(str, workflow.dag_settings.targets)) <= {"all"}
+    asked = workflow.dag_settings
+    return set(map(str, asked.targets)) <= {"all"} and not (asked.until or asked.omit_from)

@@ -2,9 +2,9 @@
 
     profiles/default: logger: [resweep]  ->  Snakemake finds this package by its name
     rules/common.smk                     ->  gives it the studies
-    the first job is about to start      ->  the screen of `resweep.watch`
+    onstart: the first job is to start   ->  the screen of `resweep.watch`
     a job fails, or a warning            ->  the message, above the screen
-    the last job has ended               ->  messages as usual
+    onsuccess, onerror: the last ended   ->  messages as usual
 
 Without a terminal, and in calls that build nothing or ask for more to be printed, it does not write
 at all, and Snakemake's own handler does. The log file has all messages in any case.
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from resweep.study.study import Study
     from resweep.watch.terminal import TerminalScreen
 
-FAILURES = (LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR, LogEvent.ERROR)
+# Above the screen; the jobs to come may be listed just before it begins, or just after.
+SHOWN = (LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR, LogEvent.ERROR, LogEvent.RUN_INFO)
 NOTE = "Ctrl-C saves and stops; the same command continues"
 MOST_NAMED = 3  # rules
 SECONDS = 1.0
@@ -77,11 +78,9 @@ class LogHandler(LogHandlerBase):
             return
         event = get_event(record)
         self._count(record)
-        if event == LogEvent.RUN_INFO and self._studies and self._screen is None:
-            self._begin()
-        elif self._screen is None:
+        if self._screen is None:
             self._plain.handle(record)
-        elif event in FAILURES or record.levelno >= logging.WARNING:
+        elif event in SHOWN or record.levelno >= logging.WARNING:
             text = self._formatter.format(record)
             self._screen.print(self._plain.decorate(record, text))
         elif self._stopped.is_set() and event is None:
@@ -107,7 +106,10 @@ class LogHandler(LogHandlerBase):
         now = f"now {', '.join(names + more)}; " if names else ""
         return f"{self._progress}{now}{NOTE}"
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Show the screen, before the first job starts: what it prints goes above."""
+        if not self._draws or not self._studies:
+            return
         # Only here: a call that plans should not wait for what draws.
         from resweep.watch.progress import StudyWatch
         from resweep.watch.terminal import TerminalScreen

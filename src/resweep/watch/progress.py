@@ -17,7 +17,7 @@ from resweep.systems.registry import system_of
 from resweep.trials.trial import Trial, read_trial
 from resweep.watch.live_runs import LiveRun, LiveRuns
 from resweep.watch.trial_states import Open, PhaseRecords
-from resweep.watch.work import Left, PhaseWork
+from resweep.watch.work import Left, Pace, PhaseWork
 
 MEASURED_AGAIN = 60.0  # seconds
 LOOKS = 8  # of which the most trainings at once count: between two trainings there are fewer
@@ -151,13 +151,17 @@ class StudyWatch:
         self._at_once = [*self._at_once, sum(map(len, live.values()))][-LOOKS:]
         if time.monotonic() - self._since > MEASURED_AGAIN:
             self._measured, self._since = Measured(self._layout), time.monotonic()
-        phases = tuple(self._look_at(phase, live[phase.name]) for phase in self.study.phases)
+        phases: list[PhaseProgress] = []
+        pace: Pace | None = None
+        for phase in self.study.phases:
+            phases.append(self._look_at(phase, live[phase.name], pace))
+            pace = phases[-1].left.pace or pace
         seconds = [phase.left.seconds for phase in phases]
         folder = self._layout.study(self.study.name)
         ended = all(phase.ended == phase.trials and phase.is_ranked for phase in phases)
         return StudyProgress(
             name=self.study.name,
-            phases=phases,
+            phases=tuple(phases),
             training=tuple(self._trainings(live)),
             steps=sum(phase.left.steps for phase in phases),
             seconds=None if None in seconds else sum(one for one in seconds if one is not None),
@@ -206,7 +210,9 @@ class StudyWatch:
             return phase.known_trial(trial, first)
         return read_trial(self._layout.trial(phase.study, phase.name, first.slot(trial)))
 
-    def _look_at(self, phase: Phase, live: Mapping[str, LiveRun]) -> PhaseProgress:
+    def _look_at(
+        self, phase: Phase, live: Mapping[str, LiveRun], before: Pace | None
+    ) -> PhaseProgress:
         records = self._records[phase.name]
         states = records.states(live)
         packs = [
@@ -227,7 +233,7 @@ class StudyWatch:
             },
             packs=(sum(packs), len(packs)),
             best=self._best(phase),
-            left=self._work[phase.name].left(records, live, at_once, self._measured),
+            left=self._work[phase.name].left(records, live, at_once, self._measured, before),
             is_ranked=records.folder.scores.exists(),
         )
 

@@ -33,6 +33,7 @@ ALWAYS = (Status.FINISHED, Open.RUNNING, Status.STOPPED, Status.FAILED, Open.WAI
 BLOCKS: dict[str, str] = {Open.RUNNING: "▒", Open.WAITING: "·", Status.EMPTY: "·"}
 LEAST_HEIGHT = 8
 BAR = 24
+WIDE = 100  # columns of a terminal that has room for all
 MOST_SETTINGS = 4  # columns of hyperparameters
 
 
@@ -82,7 +83,7 @@ def _study(study: StudyProgress, width: int, height: int) -> Iterator[Text | Tab
 
 def _title(study: StudyProgress) -> Text:
     title = Text(f"study {study.name}", style="bold")
-    facts = [f"{study.ended:,} of {counted(study.trials, 'trial')}", time_left(study)]
+    facts = [f"{study.ended:,} of {study.trials:,} trials", time_left(study)]
     speeds = [one.speed for one in study.training if one.speed]
     if speeds:
         facts.insert(1, f"{shown(sum(speeds), 3)} steps/s")
@@ -127,19 +128,20 @@ def _folded(phases: Sequence[PhaseProgress], most: int) -> tuple[Sequence[PhaseP
 
 def _phase_table(phases: Sequence[PhaseProgress], width: int) -> Table:
     """Return a row for each phase: a bar, how many trials are in each state, the best value."""
+    always = ALWAYS if width >= WIDE else ()
     states = [
-        state for state in STATES if state in ALWAYS or any(one.states.get(state) for one in phases)
+        state for state in STATES if state in always or any(one.states.get(state) for one in phases)
     ]
     packs = any(one.packs[1] for one in phases)
     table = _table()
-    bar = BAR if width >= 100 else max(6, BAR - (100 - width))
-    table.add_column("phase", max_width=18)
-    table.add_column("", width=bar)
+    bar = BAR if width >= WIDE else max(6, BAR - (WIDE - width))
+    _column(table, "phase", max_width=18)
+    _column(table, "", width=bar)
     for state in states:
-        table.add_column(state, justify="right")
+        _column(table, state, justify="right")
     if packs:
-        table.add_column("packs", justify="right")
-    table.add_column("best", justify="right")
+        _column(table, "packs", justify="right")
+    _column(table, "best", justify="right")
     for phase in phases:
         counts = [phase.states.get(state, 0) for state in states]
         cells = [
@@ -152,7 +154,7 @@ def _phase_table(phases: Sequence[PhaseProgress], width: int) -> Table:
             _name(phase),
             _bar(phase, bar),
             *cells,
-            *([f"{through} of {jobs}" if jobs else "-"] if packs else []),
+            *([f"{through}/{jobs}" if jobs else "-"] if packs else []),
             best,
         )
     return table
@@ -166,29 +168,34 @@ def _name(phase: PhaseProgress) -> str:
 
 def _bar(phase: PhaseProgress, width: int) -> Text:
     """Return a bar with a part for each state; each that occurs is seen."""
+    counts = {state: phase.states[state] for state in STATES if phase.states.get(state)}
+    cells = {state: max(1, width * count // phase.trials) for state, count in counts.items()}
+    while cells and sum(cells.values()) != width:
+        off = 1 if sum(cells.values()) < width else -1
+        # Where a cell more, or less, changes the share least.
+        short = {
+            state: off * (counts[state] / phase.trials - cells[state] / width) for state in cells
+        }
+        able = [state for state in cells if off > 0 or cells[state] > 1]
+        if not able:
+            break
+        cells[max(able, key=lambda state: short[state])] += off
     bar = Text()
-    used, before = 0, 0
-    for state, color in STATES.items():
-        before += phase.states.get(state, 0)
-        end = round(width * before / max(1, phase.trials))
-        if phase.states.get(state, 0) and end == used and used < width:
-            end += 1
-        bar.append(BLOCKS.get(state, "█") * (end - used), style=color)
-        used = max(used, end)
-    bar.truncate(width)
+    for state, count in cells.items():
+        bar.append(BLOCKS.get(state, "█") * count, style=STATES[state])
     return bar
 
 
 def _training_table(training: Sequence[Training], width: int) -> Table:
     """Return a row for each trial that is being trained."""
     table = _table()
-    table.add_column("running", max_width=30)
+    _column(table, "running", max_width=30)
     for title in ("step", "of", "steps/s", "value"):
-        table.add_column(title, justify="right")
-    most = MOST_SETTINGS if width >= 100 else 2
+        _column(table, title, justify="right")
+    most = MOST_SETTINGS if width >= WIDE else 2
     names = list(dict.fromkeys(name for one in training for name in one.settings))[:most]
     for name in names:
-        table.add_column(name.rpartition(".")[2], justify="right", max_width=14)
+        _column(table, name.rpartition(".")[2], justify="right", max_width=14)
     for one in training:
         table.add_row(
             f"{one.phase} {one.trial}",
@@ -221,6 +228,10 @@ def setting_text(value: Any) -> str:
     is_plain = value is None or isinstance(value, bool | int | float | str)
     text = " ".join((shown(value) if is_plain else str(value)).split())
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _column(table: Table, title: str, **options: Any) -> None:
+    table.add_column(title, no_wrap=True, overflow="ellipsis", **options)
 
 
 def _table() -> Table:

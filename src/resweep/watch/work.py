@@ -2,7 +2,8 @@
 
 steps of each training that has no record     the most where a job decides later what it trains
 x seconds of a step                           of this phase's records; else of what it trains
-                                              now; else of the store's runs of this kind
+                                              now; else of the store's runs of this kind; else
+                                                  of the phase before, by their FLOPs
 / trainings at once, stage by stage           a stage takes at least its longest training
 """
 
@@ -27,6 +28,14 @@ LIKE = 32  # records whose speed counts
 
 
 @dataclass(frozen=True)
+class Pace:
+    """How fast a phase trains: seconds and FLOPs of a step."""
+
+    seconds: float
+    flops: float
+
+
+@dataclass(frozen=True)
 class Left:
     """What is left of a phase.
 
@@ -34,10 +43,12 @@ class Left:
         steps: Of all its trainings, at most.
         seconds: Until it is trained, with as many trainings at once as now; None if no training
             like it was measured.
+        pace: What this rests on.
     """
 
     steps: int
     seconds: float | None
+    pace: Pace | None = None
 
 
 class PhaseWork:
@@ -59,6 +70,7 @@ class PhaseWork:
         live: Mapping[str, LiveRun],
         at_once: int,
         measured: Measured,
+        before: Pace | None,
     ) -> Left:
         """Return what is left.
 
@@ -67,16 +79,20 @@ class PhaseWork:
             live: What is trained now, by trial.
             at_once: How many trainings run at once.
             measured: The speeds of the store's runs.
+            before: Of the phase before.
         """
         by_stage = [self._steps_left(stage, records, live) for stage in self._phase.stages]
         total = sum(map(sum, by_stage))
-        if total == 0:
-            return Left(0, 0.0)
-        step = self._step_seconds(records, live) or self._as_measured(measured)
+        step = self._step_seconds(records, live)
+        if step is None and total:
+            step = self._as_measured(measured)
+        if step is None and before is not None and self._flops:
+            step = before.seconds * self._flops / before.flops
+        pace = Pace(step, self._flops) if step and self._flops else None
         if step is None:
-            return Left(total, None)
+            return Left(total, None if total else 0.0)
         seconds = sum(max([sum(left) / at_once, *left]) * step for left in by_stage)
-        return Left(total, seconds)
+        return Left(total, seconds, pace)
 
     def until(self, stage: Stage, trial: str) -> int:
         """Return how far a trial is trained at a stage, counted from step 0."""
@@ -146,12 +162,18 @@ class PhaseWork:
             return 1 / statistics.median(speeds)
         return None
 
+    @cached_property
+    def _flops(self) -> float:
+        """FLOPs of a step; 0 where it cannot be trained."""
+        try:
+            return float(system_of(self._phase.config).cost(self._phase.config, None).step_flops)
+        except ValueError:
+            return 0.0
+
     def _as_measured(self, measured: Measured) -> float | None:
         config = self._phase.config
         steps = self._steps_of(self._phase.stages[-1], config)
-        try:
-            flops = system_of(config).cost(config, None).step_flops
-            seconds = measured.seconds(config, flops, steps) if steps else None
-        except ValueError:
+        if not steps or not self._flops:
             return None
+        seconds = measured.seconds(config, self._flops, steps)
         return seconds / steps if seconds is not None else None
