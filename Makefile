@@ -45,7 +45,6 @@ ray: .venv-ray/ready
 
 demo: env
 	snakemake --quiet rules --config study=$(STUDY)
-	@python workflow/scripts/summarize.py $(STUDY)
 
 test: env
 	pytest -n $(JOBS) -m "not long"

@@ -10,6 +10,7 @@ import os
 import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -29,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TRIALS, ENDED, RUNNING = 1000, 640, 32
 STEPS = 500
 COLUMNS, LINES = 110, 24
-SWEEP = {
+SWEEP: dict[str, Any] = {
     "method": "random",
     "run_cap": TRIALS,
     "metric": {"name": "val/loss", "goal": "minimize"},
@@ -39,7 +40,7 @@ SWEEP = {
         "n_layer": {"values": [2, 4, 6]},
     },
 }
-PHASES = [
+PHASES: list[dict[str, Any]] = [
     {"name": "sweep", "kind": "sweep", "sweep": "SWEEP"},
     {"name": "rerun", "kind": "rerun", "of": "sweep", "top": 5, "seeds": [1, 2, 3]},
 ]

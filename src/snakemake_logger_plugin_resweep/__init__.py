@@ -73,9 +73,15 @@ class LogHandler(LogHandlerBase):
         self._studies, self._layout = studies, layout
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print a message, or begin the screen; while it is shown, only print what went wrong."""
+        """Print a message; while the screen is shown, only what went wrong."""
         if not self._draws:
             return
+        try:
+            self._show(record)
+        except Exception:  # as other handlers do: the thread that calls it must go on
+            self.handleError(record)
+
+    def _show(self, record: logging.LogRecord) -> None:
         event = get_event(record)
         self._count(record)
         if self._screen is None:
@@ -111,6 +117,7 @@ class LogHandler(LogHandlerBase):
         if not self._draws or not self._studies:
             return
         # Only here: a call that plans should not wait for what draws.
+        from resweep.errors import ResweepError
         from resweep.watch.progress import StudyWatch
         from resweep.watch.terminal import TerminalScreen
         from resweep.watch.watching import follow
@@ -122,8 +129,11 @@ class LogHandler(LogHandlerBase):
         shown.start()
 
         def run() -> None:
-            follow(watched, shown.show, lambda _: False, SECONDS, self._stopped)
-            shown.show([one.look() for one in watched])  # as it is at the end
+            try:
+                follow(watched, shown.show, lambda _: False, SECONDS, self._stopped)
+                shown.show([one.look() for one in watched])  # as it is at the end
+            except (ResweepError, OSError) as error:  # the build needs no screen
+                shown.print(f"warning: the screen is not updated any more: {error}")
 
         self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()

@@ -1,6 +1,7 @@
 """The screen of a study on a terminal, what is printed elsewhere, and word of the end."""
 
 import json
+import signal
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -9,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Checkout
+from tests.conftest import Checkout, tiny_study
 from tests.support.terminal import COLUMNS, Terminal
 
 ROWS_OF_SNAKEMAKE = ("Job stats:", "Finished jobid", "Select jobs to execute...")
+STEPS = 300  # seconds: long enough to be seen
 LOADS = "AutoModelForCausalLM.from_pretrained"
 
 
@@ -57,25 +59,41 @@ def log_of(checkout: Checkout) -> str:
 
 
 def test_a_terminal_shows_one_screen_and_what_the_study_came_to(checkout: Checkout) -> None:
+    checkout.write_sweep(learning_rate=[1e-3])
+    checkout.write_study(
+        set=tiny_study("tiny")["set"] | {"training.max_steps": STEPS},
+        phases=[{"name": "sweep", "kind": "sweep", "sweep": "rates"}],
+    )
     terminal = Terminal(checkout, "snakemake", "--cores", "1", "--quiet", "rules")
-    terminal.wait_for(lambda: b"running" in terminal.shown and b"learning_rate" in terminal.shown)
+    terminal.wait_for(lambda: any(line.startswith("running ") for line in terminal.lines()))
     seen = terminal.lines()
     (title,) = [line for line in seen if line.startswith("study tiny")]
-    assert "of 4 trials" in title
-    assert {"sweep", "rerun"} <= {line.split()[0] for line in seen}
+    assert "0 of 1 trials" in title
+    (row,) = [line for line in seen if line.startswith("sweep ") and "0.001" in line]
+    assert str(STEPS) in row
     assert all(len(line) <= COLUMNS for line in seen if not line.startswith("  "))
     lines = terminal.read_to_end()
     assert terminal.process.returncode == 0
     assert not any(of in "\n".join(lines) for of in ROWS_OF_SNAKEMAKE[1:])
     assert all(of in log_of(checkout) for of in ROWS_OF_SNAKEMAKE)
     (title,) = [line for line in lines if line.startswith("study tiny  ")]
-    assert "4 of 4 trials" in title and "complete" in title
+    assert "1 of 1 trials" in title and "complete" in title
     after = lines[lines.index(title) :]
     assert "report: results/tiny/report.html" in after
     assert any(LOADS in line for line in after)
     assert any(line.startswith("  best: val/loss") for line in after)
     note = json.loads((checkout.path / "results/tiny/build.json").read_text())
     assert note["ended"] > note["since"] and not note["failed"]
+
+
+def test_ctrl_c_ends_watching_and_leaves_the_terminal_as_it_was(checkout: Checkout) -> None:
+    terminal = Terminal(checkout, "python", "workflow/scripts/watch.py", "tiny")
+    terminal.wait_for(lambda: b"nothing is being trained" in terminal.shown)
+    assert any(line.startswith("study tiny  0 of 4 trials") for line in terminal.lines())
+    assert terminal.interrupt() == ["stopped"] or terminal.lines()[-1].endswith("stopped")
+    assert terminal.process.returncode == -signal.SIGINT
+    assert terminal.shown.count(b"\x1b[?25h") == 1  # the cursor
+    assert not (checkout.path / "results/tiny").exists()
 
 
 def test_a_failed_job_is_seen_with_its_log_and_sent(built: Checkout) -> None:
@@ -121,6 +139,9 @@ def test_without_a_terminal_the_messages_are_snakemakes_own(
     assert message["metric"] == "val/loss" and message["value"] > 0
     assert Path(message["report"]).is_file() and named.read_text() == message["model"]
     assert "best: val/loss" in message["text"]
+    watched = built.run("python", "workflow/scripts/watch.py", "tiny").stdout.splitlines()
+    assert "tiny: 4 of 4 trials; complete; best trial: rerun trial" in watched[0]
+    assert watched[-1] == "all rankings: resweep summary tiny"
     written = (file for file in built.path.glob("results/tiny/*") if file.is_file())
     assert not any(receiver.url in file.read_text() for file in written)
 
@@ -140,14 +161,15 @@ def test_a_receiver_that_cannot_be_reached_is_a_line(built: Checkout, receiver: 
 
 def test_calls_that_build_nothing_print_what_they_always_did(built: Checkout) -> None:
     (built.path / "results/tiny/report.html").unlink()
-    calls = (("snakemake", "-n"), ("snakemake", "--dag", "dot"))
-    seen = [Terminal(built, *call).read_to_end() for call in calls]
+    dag = Terminal(built, "snakemake", "--dag", "dot").read_to_end()
+    assert any("digraph" in line for line in dag)
+    seen = Terminal(built, "snakemake", "-n").read_to_end()
     profile = built.path / "profiles/default/config.yaml"
     profile.write_text(profile.read_text().replace("logger: [resweep]\n", ""))
-    without = [Terminal(built, *call).read_to_end() for call in calls]
+    without = Terminal(built, "snakemake", "-n").read_to_end()
 
     def steady(lines: list[str]) -> list[str]:
         return [line for line in lines if not line.startswith(("[", "  Date", "  Workflow"))]
 
-    assert list(map(steady, seen)) == list(map(steady, without))
-    assert any("report" in line for line in seen[0]) and any("digraph" in line for line in seen[1])
+    assert steady(seen) == steady(without) and any("report" in line for line in seen)
+    assert not any(line.startswith("study tiny  ") for line in [*dag, *seen])

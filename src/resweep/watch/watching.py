@@ -15,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from resweep.errors import ResweepError
+from resweep.machine.programs import running_in
 from resweep.paths import Layout
 from resweep.report.results import read_study
 from resweep.report.summary import conclude
@@ -79,7 +80,15 @@ def watch(study: Study, layout: Layout) -> int:
     Returns:
         The exit code: 1 if its build ended with a failed job.
     """
-    end = _End(study.name, layout)
+    while True:
+        end = _End(study.name, layout)
+        _watch_one(study, layout, end)
+        if not end.is_renewed:
+            return end.tell()
+        study = find_watched(study.name, layout)  # it may have other settings now
+
+
+def _watch_one(study: Study, layout: Layout, end: "_End") -> None:
     watched = [StudyWatch(study, layout)]
     if is_terminal(STDOUT, STDERR):
         shown = TerminalScreen(captures=False, note=lambda: NOTE)
@@ -97,7 +106,6 @@ def watch(study: Study, layout: Layout) -> int:
                     print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
         follow(watched, show, end.is_reached, LINE_SECONDS)
-    return end.tell()
 
 
 def follow(
@@ -133,22 +141,33 @@ class _End:
     Args:
         study: Name of the study.
         layout: Of the results folder.
+
+    Attributes:
+        is_renewed: Whether another build began meanwhile.
     """
 
     def __init__(self, study: str, layout: Layout):
         self._study = study
         self._layout = layout
+        self._first = read_note(layout.study(study))
+        self.is_renewed = False
         self._failed = False
         self._interrupted = False
 
     def is_reached(self, studies: Sequence[StudyProgress]) -> bool:
         """Whether everything is there, or the build ended without it."""
         note = read_note(self._layout.study(self._study))
+        is_complete = all(one.is_complete for one in studies)
+        if note is not None and (self._first is None or note.since != self._first.since):
+            self.is_renewed = True
+            return True
         if note is not None and (note.ended is not None or note.was_interrupted):
+            if not is_complete and running_in(Path(), "snakemake"):  # it is about to begin
+                return False
             self._failed = note.failed
             self._interrupted = note.ended is None
             return True
-        return note is None and all(one.is_complete for one in studies)
+        return note is None and is_complete
 
     def tell(self) -> int:
         """Print what the study came to; returns the exit code."""
