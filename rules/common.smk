@@ -281,8 +281,8 @@ def train_job(study, phase, stage, pack, wildcards):
 
 
 def begin_screen():
-    """Show how far the studies are from now on, on a terminal."""
-    for screen in SCREENS:
+    """Show how far the studies are from now on, on a terminal; --touch is over at once."""
+    for screen in SCREENS if not workflow.touch else ():
         screen.begin()
 
 
@@ -290,7 +290,7 @@ def end(failed, logs):
     """Leave the screen, say what each study came to, and send word of it."""
     for screen in SCREENS:
         screen.end()
-    if not failed and not asks_for_all():
+    if workflow.touch or (not failed and not asks_for_all()):
         return
     for study in STUDIES:
         words = [sys.executable, f"{SCRIPTS}/end_study.py", study.name]

@@ -46,7 +46,7 @@ class LogHandler(LogHandlerBase):
             not (given.dryrun or given.verbose or given.debug_dag or given.printshellcmds)
             and not quiet & {Quietness.ALL, Quietness.PROGRESS}
             and os.environ.get("TERM", "dumb") != "dumb"
-            and os.isatty(sys.stderr.fileno())
+            and sys.stderr.isatty()
         )
         self._formatter = DefaultFormatter(quiet, given.show_failed_logs)
         self._plain = ColorizingTextHandler(
