@@ -274,8 +274,8 @@ class LoopObjective(Objective):
         found = {f"{prefix}{name}": tensor for name, tensor in load_file(file).items()}
         shapes = {name: s for name, s in self.shapes.items() if name.startswith(prefix)}
         for name in sorted(shapes.keys() | found.keys()):
-            there = tuple(found[name].shape) if name in found else None
-            wanted = tuple(shapes[name]) if name in shapes else None
+            there = tuple(found[name].shape) if name in found else "missing"
+            wanted = tuple(shapes[name]) if name in shapes else "missing"
             if there != wanted:
                 hint = f"{name.removeprefix(prefix)} is {there} there and {wanted} in this model"
                 raise ConfigError(Problem("run.checkpoint", str(file), None, hint))
