@@ -95,6 +95,9 @@ class Arch(Section):
     expansion: Above0 = Field(
         4.0, description="SwiGLU: its inner width is 2/3 expansion * hidden_size, rounded up to 32s"
     )
+    learned_positions: bool = Field(
+        True, description="add a learned vector for each cell; false: rotary positions alone"
+    )
     halt_max_steps: Passes = Field(16, description="supervision steps on a puzzle, at most")
     halt_exploration_prob: Fraction = Field(
         0.1, description="probability that a puzzle may not halt before a random step"
