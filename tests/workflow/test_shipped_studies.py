@@ -63,8 +63,8 @@ PLANS = {
     },
     "random-search": {"sweep": Planned(24, 24 * 200)},
     "sudoku-4x4": {
-        "sweep": Planned(2 * 2, 2 * 2 * 2000),
-        "rerun": Planned(2, 2 * 2000),
+        "sweep": Planned(2 * 2, 2 * 2 * 1500),
+        "rerun": Planned(2, 2 * 1500),
     },
     "sudoku-9x9": {
         "sweep": Planned(12, 12 * 10_000 + 5 * 10_000, {"b1": 12, "b2": 12 // 3 + 1}),

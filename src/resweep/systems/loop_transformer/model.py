@@ -9,8 +9,8 @@ The states are carried from one supervision step to the next (`resweep.systems.l
 objective`). Layers normalise after each of their two parts: RMSNorm(h + attention(h)), then
 RMSNorm(h + SwiGLU(h)), as in the hierarchical and tiny recursive models (Wang et al. 2025;
 Jolicoeur-Martineau 2025). Attention sees all cells; positions are rotary, and a learned vector for
-each cell is added to its digit, since distances alone do not say where boxes and rows end. There are
-no biases except that of halting.
+each cell is added to its digit, since distances alone do not say where boxes and rows end. The only
+bias is that of halting.
 """
 
 import copy
@@ -109,8 +109,8 @@ class Network(nn.Module):
     def initialize(self, generator: torch.Generator) -> None:
         """Draw all weights: truncated normal of standard deviation 1 / sqrt(inputs).
 
-        Embeddings are scaled up by sqrt(width) where they are used; states start at fixed vectors of
-        standard deviation 1; halting starts at its bias.
+        Embeddings are multiplied by sqrt(width) where they are used; states start at fixed vectors
+        of standard deviation 1; halting starts at its bias.
         """
         with torch.no_grad():
             for name, parameter in self.named_parameters():
