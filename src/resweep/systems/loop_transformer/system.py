@@ -1,16 +1,17 @@
 """Reasoning by iteration: a transformer that loops over its states, on Sudoku.
 
-`system: loop_transformer`. A model writes its guesses into states and reads them again, several
-times in a forward pass, and over several supervision steps on each puzzle. Which states there are,
-and how often each is updated, is what its sweeps ask.
+`system: loop_transformer`. A model updates a few states several times in a forward pass, and over
+several supervision steps on each puzzle. Which states there are, and how often each is updated, is
+configuration.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resweep.config.early_stopping_section import EarlyStopping
 from resweep.config.metric import Logged, Metric
+from resweep.config.nesting import assign_paths, find
 from resweep.config.run_section import RunSection
 from resweep.config.section import Misfit
 from resweep.data.store import Prepared
@@ -149,6 +150,25 @@ class LoopTransformerSystem(System):
         puzzles = settings.train_puzzles if data is None else data.about["puzzles"]["train"]
         rows = training["batch_size"] * training["gradient_accumulation_steps"]
         return int(-(-puzzles * training["num_epochs"] // rows))
+
+    def fit_to_run(
+        self,
+        config: dict[str, Any],
+        trained: Mapping[str, Any],
+        *,
+        given: Collection[str],
+        data: Path,
+        forgetting: bool,
+    ) -> list[str]:
+        """Take the model of the run, with the entries of stages and states that are given."""
+        entries = {
+            path: find(config, path)
+            for path in given
+            if path.startswith(tuple(f"{of_list}." for of_list in self.open))
+        }
+        super().fit_to_run(config, trained, given=given, data=data, forgetting=forgetting)
+        config["arch"] = assign_paths({"arch": config["arch"]}, entries)["arch"]
+        return []
 
     def recipe(self, config: Mapping[str, Any]) -> str:
         """Return the version of puzzles, model and training."""

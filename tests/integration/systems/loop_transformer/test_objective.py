@@ -278,6 +278,14 @@ def test_weights_for_puzzles_of_another_size_are_refused(tmp_path: Path) -> None
         make_learner(tmp_path, run__checkpoint=str(folder), data__size=6)
 
 
+def test_a_run_is_continued_with_its_batch(tmp_path: Path) -> None:
+    learner, _ = trained(tmp_path, 1)
+    folder = checkpoint(learner, tmp_path / "checkpoint")
+    other, _ = make_learner(tmp_path, training__batch_size=4)
+    with pytest.raises(ConfigError, match="= 4 should be 8"):
+        other.load(folder)
+
+
 def test_the_size_is_what_planning_counts(tmp_path: Path) -> None:
     states = [{"name": "z_L", "layers": 2}, {"name": "z_M"}, {"name": "z_H"}]
     for changes in ({}, {"arch__states": states}, {"training__ema": False}):
