@@ -191,8 +191,8 @@ class LoopObjective(Objective):
         there = len(state["carry.steps"])
         if there != self.rows_per_step:
             hint = (
-                f"batch_size * gradient_accumulation_steps = {self.rows_per_step} should be {there} "
-                "as in the run that it continues, whose puzzles are still being worked on"
+                f"batch_size * gradient_accumulation_steps = {self.rows_per_step} should be "
+                f"{there}, as in the run that it continues: its puzzles are still being worked on"
             )
             raise ConfigError(Problem("trial", "run.resume", True, hint))
         self.carry.restore(state)
