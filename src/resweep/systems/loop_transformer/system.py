@@ -87,7 +87,7 @@ class LoopTransformerSystem(System):
     data_shape = SHAPE
 
     def check(self, config: Any) -> None:
-        """Check that the boards have the augmentations, and that no weights are in shards."""
+        """Check that the boards have the augmentations, and refuse what carried states rule out."""
         training: LoopTraining = config.training
         size = config.data.size
         lacking = [n for n in training.augmentations_of(size) if n not in available(size)]
@@ -103,6 +103,12 @@ class LoopTransformerSystem(System):
                 "distributed = zero3 is not supported here, since states are carried and weights "
                 "averaged; use ddp, zero1 or zero2",
                 "distributed",
+            )
+
+        if training.compile:
+            raise Misfit(
+                "compile = True is not supported here, since the loss writes the carried states",
+                "compile",
             )
 
     def source_files(self, settings: Mapping[str, Any]) -> list[Path]:
