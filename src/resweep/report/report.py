@@ -6,13 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from resweep.errors import DamagedFile
-from resweep.paths import Layout, RunFolder
+from resweep.paths import Layout
 from resweep.plurals import counted
 from resweep.ranking.held import Held
 from resweep.ranking.score_row import spread_text
 from resweep.ranking.ties import Tie
-from resweep.ranking.trial_result import SEED
 from resweep.replay.rung_summary import rung_table
 from resweep.report.better import better_line
 from resweep.report.certainty import (
@@ -22,23 +20,21 @@ from resweep.report.certainty import (
     longer_table,
     rank_table,
 )
-from resweep.report.charts.figure import figure_chart
-from resweep.report.charts.search import rounds_chart, rungs_chart
-from resweep.report.charts.trials import (
-    Curve,
-    curves_chart,
-    hyperparameter_chart,
-    rerun_chart,
-)
+from resweep.report.charts.trial_rows import TrialRows
 from resweep.report.compare import compare_rerun, copies_line, held_lines
 from resweep.report.first import first_lines
 from resweep.report.page import Cell, Charts, Column, card, escape, fold, page, table
-from resweep.report.pictures import pictures_html
+from resweep.report.phase_charts import (
+    curve_cards,
+    figure_cards,
+    gradient_cards,
+    rerun_cards,
+    rung_cards,
+    search_cards,
+)
 from resweep.report.results import PhaseResults, StudyResults, shown
 from resweep.report.totals import totals
 from resweep.report.trained_by import TrainedBy
-from resweep.store.curve import record_curve
-from resweep.systems.values import Figure, Pictures
 from resweep.trials.record import Status
 
 log = logging.getLogger(__name__)
@@ -86,9 +82,7 @@ def _phase_section(
         f"{phase.kind}{origin}: {counted(len(phase.scores), 'trial')}, {finished} finished{early}; "
         f"ranked by {phase.score.rule}"
     )
-    early_metric = phase.score.early_metric
-    train, final = _curves(phase, layout)
-    references = results.references_of(phase.metric)
+    rows = TrialRows(phase)
     parts = [
         f'<h2 id="phase-{escape(phase.name)}">{escape(phase.name)}</h2>\n<p>{escape(about)}</p>\n',
         *(
@@ -96,53 +90,26 @@ def _phase_section(
             for line in (phase.warning, copies_line(results, phase))
             if line
         ),
-        _grid(
-            charts.place(phase.metric, curves_chart(phase, final, references)),
-            charts.place(early_metric, curves_chart(phase, train))
-            if early_metric != phase.metric
-            else "",
-        ),
+        curve_cards(rows, results, layout, charts),
         card("Training setup", _setup(phase.trained_by)) if phase.trained_by else "",
         card("Ranking", _ranking(phase)),
         "".join(f"<p>{escape(line)}</p>\n" for line in results.system.remarks(phase.trained)),
         card("Rungs", _rungs(phase)) if phase.rungs else "",
-        _grid(
-            charts.place("Rank at each rung", rungs_chart(phase)),
-            charts.place("Best value so far", rounds_chart(phase)),
-        ),
-    ]
-    scatter = [
-        charts.place(
-            f"Final {phase.metric} by {phase.label(path)}", hyperparameter_chart(phase, path)
-        )
-        for path in phase.hyperparameters
-        if path != SEED
+        rung_cards(phase, charts),
     ]
     held = compare_rerun(results, phase)
     if held.pairs:
         sources = ", ".join(phase.sources)
         title = f"{phase.kind.capitalize()} of {sources}"
         parts.append(card(title, _comparison(held, phase)))
-        title = f"{phase.name} vs. {sources} (bars: mean over seeds ± its standard error)"
-        scatter.insert(0, charts.place(title, rerun_chart(held, phase)))
-    parts.append(_grid(*scatter))
-    parts.append(_figures(results.system.figures(phase.trained), charts))
+        parts.append(rerun_cards(held, phase, charts))
+    parts.append(search_cards(rows, results.name, layout, charts))
+    parts.append(figure_cards(results.system.figures(phase.trained), charts))
+    parts.append(gradient_cards(phase, results.name, layout, charts))
     parts.append(_certainty(phase, layout))
     if phase.decisions:
         parts.append(fold(f"Decisions ({len(phase.decisions)})", _decisions(phase.decisions)))
     return "".join(parts)
-
-
-def _figures(figures: Sequence[Figure | Pictures], charts: Charts) -> str:
-    """Return the figures of a system: charts side by side, then rows of pictures."""
-    drawn = [f for f in figures if isinstance(f, Figure)]
-    pictures = [f for f in figures if isinstance(f, Pictures)]
-    shown_pictures = [
-        card(f.title, f"{pictures_html(f)}<p>{escape(f.caption)}</p>") for f in pictures
-    ]
-    return _grid(*(charts.place(f.title, figure_chart(f), f.caption) for f in drawn)) + "".join(
-        shown_pictures
-    )
 
 
 def _certainty(phase: PhaseResults, layout: Layout) -> str:
@@ -161,38 +128,6 @@ def _certainty(phase: PhaseResults, layout: Layout) -> str:
         for titles, rows in shown_tables
     )
     return fold("How sure is this ranking?", said + drawn)
-
-
-def _grid(*cards: str) -> str:
-    inner = "".join(cards)
-    return f'<div class="grid">{inner}</div>\n' if inner else ""
-
-
-def _curves(phase: PhaseResults, layout: Layout) -> tuple[list[Curve], list[Curve]]:
-    """Read each trial's curves of the early metric and of the ranking metric.
-
-    The worst trials come first, so that the best are drawn on top.
-    """
-    early: list[Curve] = []
-    final: list[Curve] = []
-    for outcome in reversed(phase.outcomes):
-        record, trial = outcome.record, outcome.trial
-        if record.run_id is None:
-            continue
-        try:
-            folder = RunFolder(layout.run(record.run_id))
-            lines = record_curve(folder, record, trial.config["training"])
-        except DamagedFile as error:
-            log.warning("%s; it is not drawn", error)
-            continue
-        for name, curves in ((phase.score.early_metric, early), (phase.metric, final)):
-            points = [(line["step"], line[name]) for line in lines if _known(line.get(name))]
-            curves.append(Curve(trial.trial, points))
-    return early, final
-
-
-def _known(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _number(value: float | None, spec: str | None = None) -> Cell:

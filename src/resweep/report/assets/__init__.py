@@ -2,8 +2,15 @@
 
 from pathlib import Path
 
-STYLES = ("page.css",)
-SCRIPTS = ("charts.js", "tables.js")  # in the order in which they run
+STYLES = ("page.css", "charts.css")
+SCRIPTS = (  # in the order in which they run
+    "selection.js",
+    "brush.js",
+    "curves.js",
+    "parallel.js",
+    "charts.js",
+    "tables.js",
+)
 _FOLDER = Path(__file__).parent
 
 

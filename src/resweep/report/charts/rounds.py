@@ -1,0 +1,118 @@
+"""Charts of a search in rounds: what each round brought, and where it looked."""
+
+import statistics
+from collections.abc import Sequence
+
+from resweep.config.metric import sign_of
+from resweep.report.charts.spec import (
+    DOT,
+    IS_PICKED,
+    RING,
+    Drawn,
+    Spec,
+    chart,
+    field,
+    layer,
+    rounded,
+    selectable,
+)
+from resweep.report.charts.trial_rows import HAS_FINAL, TrialRows, group_colour
+from resweep.report.results import shown
+from resweep.search.stages import round_of
+
+MOST_PATHS = 4
+
+
+def rounds_charts(rows: TrialRows, paths: Sequence[str]) -> list[Drawn]:
+    """Draw final values and hyperparameters by round; nothing for a sweep without rounds.
+
+    Args:
+        rows: The trials.
+        paths: Hyperparameters, most important first.
+    """
+    if rows.phase.rounds is None or rows.phase.rounds < 2 or not rows.phase.finals:
+        return []
+    paths = [path for path in paths if rows.is_numeric(path) and rows.can_be_drawn(path)]
+    return [_value_chart(rows), *(_place_chart(rows, path) for path in paths[:MOST_PATHS])]
+
+
+def _by_round(rows: TrialRows) -> dict[int, list[float]]:
+    found: dict[int, list[float]] = {}
+    for trial, value in rows.phase.finals.items():
+        found.setdefault(round_of(trial), []).append(value)
+    return dict(sorted(found.items()))
+
+
+def _value_chart(rows: TrialRows) -> Drawn:
+    phase = rows.phase
+    assert phase.rounds is not None
+    sign = sign_of(phase.goal)
+    by_round = _by_round(rows)
+    bests = {number: sign * min(sign * v for v in values) for number, values in by_round.items()}
+    so_far = [
+        {
+            "round": number,
+            "final": rounded(sign * min(sign * v for at, v in bests.items() if at <= number)),
+        }
+        for number in range(min(by_round), phase.rounds + 1)
+    ]
+    x = field("round:O", title="round", axis={"labelAngle": 0})
+    y = rows.value_axis()
+    step = {"type": "line", "interpolate": "step-after", "strokeWidth": 2, "style": "mean"}
+    dots = {"x": x, "y": y, "color": group_colour(), "tooltip": rows.tooltip()}
+    layers = [
+        layer("best", step, {"x": x, "y": y}),
+        layer("trials", DOT, dots, **_with_round(HAS_FINAL)),
+    ]
+    spec = chart(layers, {"best": so_far})
+    spec = selectable(spec, phase.name, [], trials=True, marks=len(phase.finals))
+    spec["layer"].append(_ring(dots))
+    last = max(by_round)
+    first_median, last_median = (statistics.median(by_round[n]) for n in (min(by_round), last))
+    best_in = min(bests, key=lambda number: sign * bests[number])
+    return Drawn(
+        title="Best value so far, by round",
+        spec=spec,
+        says=(
+            f"The best value, {bests[best_in]:.4g}, came in round {best_in} of {phase.rounds}; the "
+            f"median of a round went from {first_median:.4g} to {last_median:.4g} in round {last}."
+            f"{rows.beyond_line()}"
+        ),
+    )
+
+
+def _with_round(condition: str) -> Spec:
+    # r02-03 is a trial of round 2.
+    number = "toNumber(split(slice(datum.t, 1), '-')[0])"
+    return {"transform": [{"filter": condition}, {"calculate": number, "as": "round"}]}
+
+
+def _ring(dots: Spec) -> Spec:
+    place = {"x": dots["x"], "y": dots["y"]}
+    return layer("trials", RING, place, **_with_round(f"{IS_PICKED} && {HAS_FINAL}"))
+
+
+def _place_chart(rows: TrialRows, path: str) -> Drawn:
+    phase, label = rows.phase, rows.phase.label(path)
+    x = field("round:O", title="round", axis={"labelAngle": 0})
+    y = rows.axis(path)
+    mark = DOT | {"size": 60}
+    dots = {"x": x, "y": y, "color": group_colour(), "tooltip": rows.tooltip()}
+    layers = [layer("trials", mark, dots, **_with_round(f"datum.{rows.key(path)} !== null"))]
+    spec = selectable(chart(layers, {}), phase.name, [], trials=True, marks=len(phase.scores))
+    spec["layer"].append(_ring(dots))
+    values: dict[int, list[float]] = {}
+    for row in phase.scores:
+        value = row.hyperparameters.get(path)
+        if value is not None:
+            values.setdefault(round_of(row.trial), []).append(value)
+    first, last = (values[number] for number in (min(values), max(values)))
+    return Drawn(
+        title=f"Where the search went: {label}",
+        spec=spec,
+        says=(
+            f"Round {min(values)} tried {label} from {shown(min(first), 3)} to "
+            f"{shown(max(first), 3)}, round {max(values)} from {shown(min(last), 3)} to "
+            f"{shown(max(last), 3)}."
+        ),
+    )
