@@ -3,7 +3,7 @@
 from pathlib import Path
 
 STYLES = ("page.css",)
-SCRIPTS = ("charts.js", "tables.js")  # in the order in which they run
+SCRIPTS = ("charts.js", "tables.js", "figures.js")  # in the order in which they run
 _FOLDER = Path(__file__).parent
 
 
