@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,10 @@ from resweep.report.phase_tables import (
     rungs_table,
     setup_table,
 )
+from resweep.report.pictures import pictures_html
 from resweep.report.results import PhaseResults, StudyResults
 from resweep.store.curve import record_curve
+from resweep.systems.values import Figure, Pictures
 from resweep.trials.record import Status
 
 log = logging.getLogger(__name__)
@@ -130,13 +133,24 @@ def _phase_section(
         title = f"{phase.name} vs. {sources} (bars: mean over seeds ± its standard error)"
         scatter.insert(0, charts.place(title, rerun_chart(held, phase)))
     parts.append(_grid(*scatter))
-    figures = results.system.figures(phase.trained)
-    parts.append(_grid(*(charts.place(f.title, figure_chart(f), f.caption) for f in figures)))
+    parts.append(_figures(results.system.figures(phase.trained), charts))
     parts.append(certainty_tables(phase, layout))
     if phase.decisions:
         drawn = decisions_table(phase, results, layout, links)
         parts.append(fold(f"Decisions ({len(phase.decisions):,})", drawn))
     return "".join(parts)
+
+
+def _figures(figures: Sequence[Figure | Pictures], charts: Charts) -> str:
+    """Return the figures of a system: charts side by side, then rows of pictures."""
+    drawn = [f for f in figures if isinstance(f, Figure)]
+    pictures = [f for f in figures if isinstance(f, Pictures)]
+    shown_pictures = [
+        card(f.title, f"{pictures_html(f)}<p>{escape(f.caption)}</p>") for f in pictures
+    ]
+    return _grid(*(charts.place(f.title, figure_chart(f), f.caption) for f in drawn)) + "".join(
+        shown_pictures
+    )
 
 
 def _grid(*cards: str) -> str:
