@@ -10,6 +10,7 @@ SCRIPTS = (  # in the order in which they run
     "parallel.js",
     "charts.js",
     "tables.js",
+    "figures.js",
 )
 _FOLDER = Path(__file__).parent
 

@@ -19,7 +19,6 @@ from resweep.report.results import shown
 
 FEWEST = 6  # trials with a final value
 CELLS = 24  # along each axis
-BANDS = 7
 NEAR = 2.0  # bandwidths: cells further from all trials are empty
 MOST_TRIALS = 2000  # of more, evenly spaced ones in the ranking make the bands
 
@@ -57,9 +56,10 @@ def contour_chart(rows: TrialRows, paths: Sequence[str]) -> Drawn | None:
     better_low = phase.goal == "minimize"
     scale = {
         "type": "quantize",
-        "domain": [high, low] if better_low else [low, high],
+        "domain": [low, high],
         "range": "heatmap",
         "nice": False,
+        "reverse": better_low,  # the strongest colour for the best values
     }
     value = {"title": f"final {phase.metric}", "scale": scale, "legend": {"format": ".3~g"}}
     x, y = rows.axis(first), rows.axis(second)
@@ -68,13 +68,15 @@ def contour_chart(rows: TrialRows, paths: Sequence[str]) -> Drawn | None:
     corner = {"x": x | {"field": "x0"}, "x2": {"field": "x1"},
               "y": y | {"field": "y0"}, "y2": {"field": "y1"}}  # fmt: skip
     about = [field("v:Q", title=f"smoothed final {phase.metric}", format=".4g")]
-    band = {"type": "rect", "stroke": None}
+    band = {"type": "rect", "strokeWidth": 1}
+    colour = field("v:Q", **value)
+    rim = colour | {"legend": None}  # without it, the page shows through between cells
     has_both = (
         f"{HAS_FINAL} && datum.{rows.key(first)} !== null && datum.{rows.key(second)} !== null"
     )
     dots = {"x": x, "y": y, "tooltip": rows.tooltip()}
     layers = [
-        layer("cells", band, {**corner, "color": field("v:Q", **value), "tooltip": about}),
+        layer("cells", band, {**corner, "color": colour, "stroke": rim, "tooltip": about}),
         layer("trials", DOT | {"size": 45, "style": "over"}, dots, **kept(has_both)),
     ]
     spec = chart(layers, {"cells": cells}, height=320)

@@ -39,6 +39,7 @@ HEIGHT = 300
 STEEP = 0.15  # of the steps: what the best trial had by then is at the edge of the first view
 SQUASHED = 1.5  # the first view is the whole range unless that is this much larger
 MOST_REASON = 200  # letters
+SHAPES = {"stopped": "square", "diverged": "cross", "failed": "triangle-down"}
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ def curves_chart(
     ends = list(_ends(dict(known), phase))
     return Drawn(
         title=metric,
-        spec=_spec(phase, metric, references, (min(steps), max(steps)), first)
+        spec=_spec(phase, metric, references, (min(steps), max(steps)), first, bool(ends))
         | {
             "usermeta": {
                 "kind": "curves",
@@ -178,7 +179,7 @@ def _first_view(
     It holds the ends of three quarters of the trials, what the best had after STEEP of its steps,
     and all references.
     """
-    goal = phase.goal if metric == phase.metric else "minimize"
+    goal = phase.goal if metric == phase.metric else phase.score.early_goal
     sign = sign_of(goal)
     finished = [points for trial, points in known if trial in phase.finals]
     if len(finished) < 2:
@@ -221,6 +222,7 @@ def _spec(
     references: Sequence[Reference],
     steps: tuple[int, int],
     first: tuple[float, float],
+    ended: bool,
 ) -> Spec:
     """Return the chart without its lines, which the page's script adds."""
 
@@ -235,13 +237,14 @@ def _spec(
         "y": field("y:Q", title=metric, scale=flat | {"domain": domain("y")}),
     }
     groups = [*TOP, OTHERS]
-    colour = field("g:N", scale={"domain": groups, "range": "category"}, legend={"title": "rank"})
+    legend = {"title": "rank", "symbolOpacity": 1, "symbolStrokeWidth": 2.5}
+    colour = field("g:N", scale={"domain": groups, "range": "category"}, legend=legend)
     dashes: list[list[int]] = [[1, 0], [7, 3], [2, 2], [1, 0]]
-    dash = field("g:N", scale={"domain": groups, "range": dashes}, legend={"title": "rank"})
+    dash = field("g:N", scale={"domain": groups, "range": dashes}, legend=legend)
     look = {**place, "detail": field("t:N"), "color": colour, "strokeDash": dash}
     line = {"type": "line", "clip": True}
-    shapes = {"domain": ["stopped", "diverged", "failed"], "range": ["square", "cross", "cross"]}
-    how = field("how:N", scale=shapes, legend={"title": "ended early"})
+    shapes = {"domain": list(SHAPES), "range": list(SHAPES.values())}
+    how = field("how:N", scale=shapes, legend={"title": "ended early"} if ended else None)
     thin_or_not = {"condition": {"test": "datum.g === 'others'", "value": 1}, "value": 2.2}
     end = {"type": "point", "filled": True, "size": 45, "opacity": 1, "clip": True, "style": "lost"}
     why = [field("t:N", title="trial"), field("why:N", title="ended")]

@@ -35,6 +35,8 @@ def _values_chart(held: Held, rerun: PhaseResults) -> Drawn | None:
     axis = {"tickCount": 4, "labelOverlap": True}
     scale = number_scale([dot["x"] for dot in dots], 30)
     heights = [dot["y"] for dot in dots] + [mean[end] for mean in means for end in ("low", "high")]
+    if held.repeats:
+        heights += [dot["x"] for dot in dots]
     sources = ", ".join(rerun.sources)
     x = field("x:Q", title=f"final value in {sources}", scale=scale, axis=axis)
     title = f"final {rerun.metric} in {rerun.name}"

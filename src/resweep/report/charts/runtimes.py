@@ -2,7 +2,7 @@
 
 import statistics
 
-from resweep.plurals import counted
+from resweep.plurals import counted, duration
 from resweep.report.charts.spec import CROSS, DOT, Drawn, chart, field, kept, layer, selectable
 from resweep.report.charts.trial_rows import (
     HAS_FINAL,
@@ -11,7 +11,6 @@ from resweep.report.charts.trial_rows import (
     group_colour,
     number_scale,
 )
-from resweep.report.totals import duration
 
 
 def runtimes_chart(rows: TrialRows) -> Drawn | None:

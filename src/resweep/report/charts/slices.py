@@ -46,7 +46,7 @@ def _says(rows: TrialRows, path: str) -> str:
     done = [row for row in phase.scores if row.trial in phase.finals]
     known = [value for row in done if (value := row.hyperparameters.get(path)) is not None]
     lost = len(phase.scores) - len(phase.finals)
-    crosses = f" {lost} without a final value are crosses." if lost else ""
+    crosses = f" Crosses: {lost} without a final value." if lost else ""
     if not known:
         return f"No trial has a final value.{crosses}"
     best = known[: max(1, round(len(known) / 4))]

@@ -22,7 +22,7 @@ TOP = ("1", "2", "3")  # ranks with a colour of their own
 OTHERS = "others"
 HAS_FINAL = "datum.final !== null"
 HAS_NO_FINAL = "datum.final === null"
-RAMP_STOPS = 5
+LEGEND = {"title": "rank", "orient": "top", "titleOrient": "left"}
 
 
 class TrialRows:
@@ -160,17 +160,17 @@ class TrialRows:
         return f'<script type="application/json" class="trials" data-phase="{name}">{text}</script>'
 
 
-def group_colour(legend: bool = True) -> Spec:
+def group_colour() -> Spec:
     """Return the colour of a trial: one each for the first three ranks, gray for all others."""
     scale = {"domain": [*TOP, OTHERS], "range": "category"}
-    return field("g:N", scale=scale, legend={"title": "rank"} if legend else None, sort=None)
+    return field("g:N", scale=scale, legend=LEGEND, sort=None)
 
 
 def group_shape() -> Spec:
     """Return the shape of a trial's mark, so that the first three differ by more than colour."""
     shapes = ["diamond", "square", "triangle-up", "circle"]
     scale = {"domain": [*TOP, OTHERS], "range": shapes}
-    return field("g:N", scale=scale, legend={"title": "rank"}, sort=None)
+    return field("g:N", scale=scale, legend=LEGEND, sort=None)
 
 
 def number_scale(values: Sequence[float], padding: int, kind: str = "linear") -> Spec:
