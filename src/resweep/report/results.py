@@ -110,7 +110,11 @@ class PhaseResults:
         """Return the shortest clear name of a hyperparameter; one that nothing reads is `(own)`."""
         marked = self.schema.is_known(path) or path.startswith(f"{OWN}.")
         own = "" if marked else " (own)"
-        return f"{short_name(path, self.schema)}{own}"
+        return f"{self.plain_label(path)}{own}"
+
+    def plain_label(self, path: str) -> str:
+        """Return the shortest clear name of a hyperparameter, whether anything reads it or not."""
+        return short_name(path, self.schema)
 
     def settings_text(self, hyperparameters: Mapping[str, Any]) -> str:
         """Format hyperparameters as one line, without those that have no value."""
