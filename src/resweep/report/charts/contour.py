@@ -3,7 +3,8 @@
     trials  ->  their place on both axes, 0 to 1  ->  a smoothed value for each cell near trials
 
 Each cell has the mean of the trials' values, weighted by a Gaussian of their distance (E. A.
-Nadaraya, "On estimating regression", 1964); cells far from any trial stay empty.
+Nadaraya, "On estimating regression", 1964), and a little of the mean of all; cells far from any
+trial stay empty.
 """
 
 import math
@@ -19,7 +20,8 @@ from resweep.report.results import shown
 
 FEWEST = 6  # trials with a final value
 CELLS = 24  # along each axis
-NEAR = 2.0  # bandwidths: cells further from all trials are empty
+OWN_WEIGHT = 0.5  # trials: how much the mean of all counts, so that one lucky trial is no optimum
+NEAR = 1.5  # bandwidths: cells further from all trials are empty
 MOST_TRIALS = 2000  # of more, evenly spaced ones in the ranking make the bands
 
 
@@ -69,14 +71,13 @@ def contour_chart(rows: TrialRows, paths: Sequence[str]) -> Drawn | None:
               "y": y | {"field": "y0"}, "y2": {"field": "y1"}}  # fmt: skip
     about = [field("v:Q", title=f"smoothed final {phase.metric}", format=".4g")]
     band = {"type": "rect", "strokeWidth": 1}
-    colour = field("v:Q", **value)
-    rim = colour | {"legend": None}  # without it, the page shows through between cells
+    colour = field("v:Q", **value)  # also of the rim: the page would show through between cells
     has_both = (
         f"{HAS_FINAL} && datum.{rows.key(first)} !== null && datum.{rows.key(second)} !== null"
     )
     dots = {"x": x, "y": y, "tooltip": rows.tooltip()}
     layers = [
-        layer("cells", band, {**corner, "color": colour, "stroke": rim, "tooltip": about}),
+        layer("cells", band, {**corner, "color": colour, "stroke": colour, "tooltip": about}),
         layer("trials", DOT | {"size": 45, "style": "over"}, dots, **kept(has_both)),
     ]
     spec = chart(layers, {"cells": cells}, height=320)
@@ -118,6 +119,7 @@ class _Side:
 def _cells(sides: Sequence[_Side], values: np.ndarray) -> list[dict[str, Any]]:
     middles = (np.arange(CELLS) + 0.5) / CELLS
     far = [((middles[:, None] - side.places[None, :]) / side.width) ** 2 for side in sides]
+    mean = float(values.mean())
     found = []
     for i in range(CELLS):
         for j in range(CELLS):
@@ -125,6 +127,7 @@ def _cells(sides: Sequence[_Side], values: np.ndarray) -> list[dict[str, Any]]:
             if distance.min() > NEAR**2:
                 continue
             weights = np.exp(-0.5 * distance)
+            support = weights.sum() + OWN_WEIGHT
             found.append(
                 {
                     "x0": sides[0].value(i / CELLS),
@@ -133,7 +136,7 @@ def _cells(sides: Sequence[_Side], values: np.ndarray) -> list[dict[str, Any]]:
                     "y1": sides[1].value((j + 1) / CELLS),
                     "x": sides[0].value((i + 0.5) / CELLS),
                     "y": sides[1].value((j + 0.5) / CELLS),
-                    "v": rounded(float(weights @ values / weights.sum())),
+                    "v": rounded(float((weights @ values + OWN_WEIGHT * mean) / support)),
                 }
             )
     return found

@@ -44,7 +44,10 @@ def influence_chart(phase: PhaseResults, over_all: list[Importance]) -> Drawn | 
             field("text:N", title="share"),
         ],
     }
-    share = {"title": "share of the importance", "axis": {"format": ".0%", "tickCount": 5}}
+    share = {
+        "title": "share of the importance",
+        "axis": {"format": ".0%", "tickCount": 5, "labelOverlap": True},
+    }
     scale = {"domain": [0, 1]}
     colour = field("among:N", scale=kinds, legend={"title": None, "orient": "bottom"})
     layers = [

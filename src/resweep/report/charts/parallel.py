@@ -4,10 +4,11 @@ The lines are drawn by the page's script from the rows of the phase, since the r
 axes: `usermeta.axes` says how each is scaled. What all brushes hold is selected in the whole page.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from resweep.ranking.trial_result import SEED
-from resweep.report.charts.spec import PICKED, Drawn, chart, field, layer
+from resweep.report.charts.spec import PICKED, Drawn, Spec, chart, field, kept, layer
 from resweep.report.charts.trial_rows import TrialRows
 from resweep.report.results import shown
 
@@ -15,6 +16,7 @@ MOST_AXES = 12
 MOST_LINES = 400
 HEIGHT = 320
 TICKS = 5
+WIDE_LABEL = 130  # points
 
 
 def parallel_chart(rows: TrialRows) -> Drawn | None:
@@ -41,7 +43,7 @@ def parallel_chart(rows: TrialRows) -> Drawn | None:
     colour = field("rank:Q", scale={"domain": [max(2, len(phase.finals)), 1], "range": "ramp"},
                    legend={"title": "rank", "format": "d", "gradientLength": 120})  # fmt: skip
     look = {"x": x, "y": y, "detail": field("t:N")}
-    words = {"type": "text", "fontSize": 11, "limit": 130}
+    words = {"type": "text", "fontSize": 11, "limit": WIDE_LABEL}
     layers = [
         layer("labels", {"type": "rule", "style": "note"}, {
             "x": x, "y": {"value": HEIGHT * 0.115}, "y2": {"value": HEIGHT * 0.934}
@@ -59,9 +61,7 @@ def parallel_chart(rows: TrialRows) -> Drawn | None:
             })
             for s in ("note-rim", "note-text")
         ),
-        layer("labels", words | {"fontSize": 12, "style": "note-text"}, {
-            "x": x, "y": {"value": HEIGHT * 0.04}, "text": field("label:N")
-        }),
+        *_names(x, len(axes)),
     ]  # fmt: skip
     spec = chart(
         layers, {"labels": labels, "ticks": ticks}, height=HEIGHT,
@@ -85,10 +85,19 @@ def parallel_chart(rows: TrialRows) -> Drawn | None:
     return Drawn(
         title="All hyperparameters together",
         spec=spec,
-        says=f"{which}; dark lines rank first. Drag along an axis to select the trials in a range, "
-        f"on several axes those that are in all.{more}",
+        says=f"{which}; the strongest colour ranks first. Drag along an axis to select the trials "
+        f"in a range, on several axes those that are in all.{more}",
         wide=True,
     )
+
+
+def _names(x: Spec, axes: int) -> Iterator[Spec]:
+    """Yield layers with the names of the axes; where these are close, on two lines."""
+    limit = {"expr": f"max(1.9 * width / {axes}, 40)"}
+    for odd, up in ((0, 0), (1, {"expr": f"width < {WIDE_LABEL * axes} ? -15 : 0"})):
+        mark = {"type": "text", "fontSize": 12, "limit": limit, "dy": up, "style": "note-text"}
+        place = {"x": x, "y": {"value": HEIGHT * 0.06}, "text": field("label:N")}
+        yield layer("labels", mark, place, **kept(f"datum.at % 2 === {odd}"))
 
 
 def _axis(rows: TrialRows, path: str) -> dict[str, Any]:

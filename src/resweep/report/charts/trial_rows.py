@@ -13,8 +13,10 @@ from functools import cached_property
 from html import escape
 from typing import Any, Literal
 
+from resweep.ranking.score_row import column_of
 from resweep.report.charts.spec import Spec, field, rounded
 from resweep.report.results import PhaseResults
+from resweep.search.focus import scale_of
 
 LOG_RATIO = 30.0  # positive hyperparameters that span more than this get a log axis
 MOST_CATEGORIES = 20
@@ -92,8 +94,11 @@ class TrialRows:
         return len(different) > 1 and (self.is_numeric(path) or len(different) <= MOST_CATEGORIES)
 
     def scale_type(self, path: str) -> Literal["log", "linear"]:
-        """Return the kind of axis for a numeric hyperparameter."""
+        """Return the kind of axis for a numeric hyperparameter: as it was searched, if known."""
         values = self.values(path)
+        for parameter in self.phase.space:
+            if column_of(parameter.name) == path and parameter.swept and min(values) > 0:
+                return "log" if scale_of(parameter) == "log" else "linear"
         positive = min(values) > 0
         wide = positive and max(values) / min(values) >= LOG_RATIO
         return "log" if positive and (wide or path.endswith("learning_rate")) else "linear"
