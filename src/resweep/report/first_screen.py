@@ -106,6 +106,8 @@ def _mattered(results: StudyResults) -> str:
             return _paragraphs([f"Only {phase.plain_label(varied[0])} was varied in {phase.name}."])
         note = importance_note(phase) or ""
         return _paragraphs([f"In {phase.name}: {note}."])
+    if not any(one.share for one in found):
+        return _paragraphs([f"In {phase.name}, none more than trials in random order would show."])
     bars = "".join(
         f"<li>{escape(phase.plain_label(one.path))} <b>{one.share:.0%}</b> ± {one.error:.0%}"
         f'<span class="share"><i style="width: {one.share:.1%}"></i></span></li>'

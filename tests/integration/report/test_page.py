@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -209,6 +210,40 @@ def test_a_long_table_says_what_it_lacks_without_scripts(many: Path) -> None:
     assert html.count("<tr data-phase") == MOST_ROWS
     note = html.split("<noscript>")[1].split("</noscript>")[0]
     assert f"first {MOST_ROWS} of 1,234 rows" in note and 'href="sweep/scores.csv"' in note
+
+
+def test_a_print_has_more_than_a_page_of_rows_and_every_chart(
+    browser: Browser, report: Path, many: Path
+) -> None:
+    browser.open(many)
+    browser.run("dispatchEvent(new Event('beforeprint'))")
+    assert len(column(browser, 2, "[data-name=many]")) == 1000
+    browser.run("dispatchEvent(new Event('afterprint'))")
+    assert len(column(browser, 2, "[data-name=many]")) == 100
+    browser.open(report)
+    browser.run("dispatchEvent(new Event('beforeprint')); window.resweepDrawAll()")
+    undrawn = "[...document.querySelectorAll('.chart')].filter(one => !one.firstElementChild)"
+    assert browser.run(f"{undrawn}.length") == 0
+    browser.send("Emulation.setEmulatedMedia", media="print")
+    shown = "getComputedStyle(document.querySelector('.tools')).display"
+    assert browser.run(shown) == "none"
+    browser.send("Emulation.setEmulatedMedia", media="")
+
+
+def test_a_study_that_is_not_done_says_what_is_to_come(tmp_path: Path) -> None:
+    layout = make_study(tmp_path)
+    layout.phase("made", "rerun").scores.unlink()
+    html = render_report(read_study("made", layout), layout)
+    assert "not ranked yet: rerun" in html.partition("</header>")[0]
+
+
+def test_links_lead_to_runs_from_wherever_the_page_is(tmp_path: Path) -> None:
+    layout = make_study(tmp_path)
+    elsewhere = tmp_path / "pages" / "today"
+    elsewhere.mkdir(parents=True)
+    html = render_report(read_study("made", layout), layout, elsewhere)
+    hrefs = re.findall(r'href="([^"#]*/config.yaml)"', html)
+    assert hrefs and all((elsewhere / href).is_file() for href in hrefs)
 
 
 def test_values_that_json_does_not_know_are_refused() -> None:

@@ -1,0 +1,91 @@
+"""The report of many trials: the size of its page, and how long a browser takes to open it.
+
+    made-up curves  ->  records and runs of a sweep  ->  report.html  ->  headless Chromium
+
+Each trial has three hyperparameters and a curve of 100 lines; one in five was stopped half-way.
+"""
+
+import argparse
+import math
+import random
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from resweep.report.report import render_report
+from resweep.report.results import read_study
+from tests.support.browser import Browser
+from tests.support.study import RATE, Made, make_study
+
+TRIALS = (10, 1000, 10_000)
+STEPS = 1000
+ROUNDS = 3
+NOW = "performance.now() / 1000"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print one row for each number of trials."""
+    parser = argparse.ArgumentParser(description=__doc__, add_help=arguments is None)
+    parser.add_argument("--trials", type=int, nargs="+", default=TRIALS)
+    counts = parser.parse_args(arguments).trials
+    print("| trials | page | written in | open: charts in view drawn | all charts drawn |")
+    print("|---|---|---|---|---|")
+    for count in counts:
+        with tempfile.TemporaryDirectory() as folder:
+            page, took = write_report(Path(folder), count)
+            size = page.stat().st_size
+            opened, drawn = open_report(page, Path(folder) / "browser")
+        print(
+            f"| {count:,} | {size / 1e6:.1f} MB | {took:.1f} s | {opened:.1f} s | {drawn:.1f} s |"
+        )
+
+
+def write_report(folder: Path, count: int) -> tuple[Path, float]:
+    """Return the report of a study of so many trials, and the seconds to write it."""
+    layout = make_study(folder, sweep=list(map(made_trial, range(count))), rerun=[])
+    start = time.perf_counter()
+    page = layout.study("made").report
+    page.write_text(render_report(read_study("made", layout), layout))
+    return page, time.perf_counter() - start
+
+
+def made_trial(number: int) -> Made:
+    """Return a trial whose result follows from its hyperparameters, with some noise."""
+    chance = random.Random(number)
+    rate, warmup = 10 ** chance.uniform(-5, -1), chance.uniform(0, 0.5)
+    assigned = {
+        RATE: rate,
+        "training.pct_warmup": warmup,
+        "training.beta2": chance.choice([0.95, 0.98, 0.99]),
+        "training.max_steps": STEPS,
+    }
+    final = 2.0 + 0.3 * abs(math.log10(rate) + 2.5) + 0.2 * warmup + chance.gauss(0, 0.02)
+    stopped = number % 5 == 4
+    return Made(
+        f"t{number:05}",
+        assigned,
+        final + 0.4 * stopped,
+        status="stopped" if stopped else "finished",
+        reason="flat for 4 log lines" if stopped else None,
+        rule="loss" if stopped else None,
+        steps=STEPS // 2 if stopped else STEPS,
+    )
+
+
+def open_report(page: Path, profile: Path) -> tuple[float, float]:
+    """Return the seconds until the charts in view are drawn, and until all are: the best of some.
+
+    The best, since other work on the machine only ever adds to them.
+    """
+    opened, drawn = [], []
+    for number in range(ROUNDS):
+        with Browser(profile / str(number)) as browser:
+            browser.open(page)
+            opened.append(browser.run(NOW))
+            before = time.perf_counter()
+            browser.run("window.resweepDrawAll()")
+            drawn.append(opened[-1] + time.perf_counter() - before)
+            if browser.complaints:
+                raise RuntimeError("\n".join(browser.complaints))
+    return min(opened), min(drawn)
