@@ -2,7 +2,9 @@
 
     made-up curves  ->  records and runs of a sweep  ->  report.html  ->  headless Chromium
 
-Each trial has three hyperparameters and a curve of 100 lines; one in five was stopped half-way.
+Each trial has three hyperparameters and a curve of 100 lines; one in five was stopped half-way. Of
+more than 1,000 trials, the first 1,000 have runs of their own; the others are named anew, with
+other hyperparameters and values, and share these runs.
 """
 
 import argparse
@@ -11,16 +13,18 @@ import random
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from resweep.report.report import render_report
-from resweep.report.results import read_study
+from resweep.report.results import PhaseResults, read_study
 from tests.support.browser import Browser
 from tests.support.study import RATE, Made, make_study
 
 TRIALS = (10, 1000, 10_000)
 STEPS = 1000
 ROUNDS = 3
+MOST_RUNS = 1000
 NOW = "performance.now() / 1000"
 
 
@@ -43,11 +47,41 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def write_report(folder: Path, count: int) -> tuple[Path, float]:
     """Return the report of a study of so many trials, and the seconds to write it."""
-    layout = make_study(folder, sweep=list(map(made_trial, range(count))), rerun=[])
+    own = min(count, MOST_RUNS)
+    layout = make_study(folder, sweep=list(map(made_trial, range(own))), rerun=[])
     start = time.perf_counter()
+    results = read_study("made", layout)
+    if count > own:
+        results = replace(results, phases=(repeated(results.phases[0], count),))
     page = layout.study("made").report
-    page.write_text(render_report(read_study("made", layout), layout))
+    page.write_text(render_report(results, layout))
     return page, time.perf_counter() - start
+
+
+def repeated(phase: PhaseResults, count: int) -> PhaseResults:
+    """Return a phase with its trials over and over, each with a name and values of its own."""
+    by_name = {outcome.trial.trial: outcome for outcome in phase.outcomes}
+    outcomes = dict(by_name)
+    rows = list(phase.scores)
+    names = sorted(by_name)
+    for number in range(len(rows), count):
+        made, name = made_trial(number), names[number % len(names)]
+        first = next(row for row in phase.scores if row.trial == name)
+        outcome = by_name[name]
+        outcomes[made.name] = replace(outcome, trial=replace(outcome.trial, trial=made.name))
+        rows.append(
+            replace(
+                first,
+                trial=made.name,
+                hyperparameters=made.assignments,
+                final=made.final,
+                final_mean=made.final,
+                score=None if made.final is None else -made.final,
+            )
+        )
+    rows.sort(key=lambda row: row.final or math.inf)
+    ranked = tuple(replace(row, rank=rank) for rank, row in enumerate(rows, 1))
+    return replace(phase, scores=ranked, outcomes=tuple(outcomes[row.trial] for row in ranked))
 
 
 def made_trial(number: int) -> Made:
