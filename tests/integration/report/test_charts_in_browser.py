@@ -81,7 +81,7 @@ def view(browser: Browser, title: str, expression: str) -> object:
     """Value of an expression of a chart's view, `v`, once all that is due is drawn."""
     name = json.dumps(chart_of(browser, title))
     return browser.run(
-        f"(async () => {{ const v = window.resweepViews[{name}]; await v.runAsync(); "
+        f"(async () => {{ await window.resweepDrawAll(); const v = window.resweepViews[{name}]; "
         f"return {expression}; }})()"
     )
 
