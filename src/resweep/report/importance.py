@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     import optuna
 
 FEWEST = 8  # trials that are compared
-MOST = 600  # of more, as many are compared, evenly spaced in the ranking: the shares hardly differ
+MOST = 400  # of more, as many are compared, evenly spaced in the ranking: the shares hardly differ
 BEST = 0.2  # of the trials are the best, but at least MOST_FEW_BEST or a third
 MOST_FEW_BEST = 5
 GOOD = 0.5
-SAMPLES = 30
+SAMPLES = 20
 WIDE = 10.0  # positive numbers that span this factor are compared by their logarithm
 MOST_LISTED = 12  # different numbers that are compared as a list: their distances do not count
 

@@ -74,14 +74,19 @@ def rows_of(results: StudyResults, phase: int = 0) -> TrialRows:
 
 
 def test_charts_are_what_vega_lite_describes(
-    layout: Layout, adaptive: Layout, many: StudyResults
+    layout: Layout, results: StudyResults, adaptive: Layout, many: StudyResults
 ) -> None:
-    pages = [render_report(read_study("made", one), one) for one in (layout, adaptive)]
-    pages.append(render_report(many, layout))
-    specs = [spec for page in pages for spec in specs_of(page).values()]
-    assert len(specs) > 20
-    for spec in specs:
-        assert "layer" in alt.LayerChart.from_dict(spec).to_dict()  # checks all keys and values
+    found = [(results, layout), (read_study("made", adaptive), adaptive), (many, layout)]
+    specs = {
+        re.sub(r"\d", "", spec["description"])[:30]: spec
+        for study, place in found
+        for spec in specs_of(render_report(study, place)).values()
+    }
+    assert len(specs) > 14  # one of each kind
+    for spec in specs.values():
+        few = {name: rows[:2] for name, rows in spec["datasets"].items()}
+        checked = spec | {"datasets": few, "usermeta": {}}
+        assert "layer" in alt.LayerChart.from_dict(checked).to_dict()  # all keys and values
 
 
 def test_each_chart_says_what_it_shows(many: StudyResults, layout: Layout) -> None:
@@ -279,14 +284,6 @@ def test_gradient_norms_of_analyzed_trials_are_drawn(tmp_path: Path) -> None:
     (drawn,) = gradient_charts(read_study("made", layout).phases[0], "made", layout)
     assert len(drawn.spec["datasets"]["norms"]) == 4
     assert "at step 40 the largest norm is that of block 0 (80)" in drawn.says
-
-
-def test_hundreds_of_trials_stay_small(tmp_path: Path) -> None:
-    sweep = [Made(f"t{n:03}", {RATE: 1e-5 * 1.03**n}, 2 + n / 400, steps=2500) for n in range(300)]
-    layout = make_study(tmp_path, sweep=sweep, rerun=[])
-    html = render_report(read_study("made", layout), layout)
-    assert len(html) < 3e6
-    assert "240 of 300 curves are drawn" in html
 
 
 def test_a_phase_in_which_nothing_finished_is_drawn(tmp_path: Path) -> None:

@@ -1,9 +1,15 @@
 // Dragging over a chart, in the coordinates of its plot.
 
+// Where the plot begins within the drawing, in pixels.
+function cornerOf(view) {
+  const [left, top] = view.origin(), padding = view.padding();
+  return {left: left + padding.left, top: top + padding.top};
+}
+
 // Where an event is: x, y in pixels of the plot, and whether that is inside of it.
 function placeIn(view, chart, event) {
   const box = chart.querySelector('canvas, svg').getBoundingClientRect();
-  const [left, top] = view.origin();
+  const {left, top} = cornerOf(view);
   const x = event.clientX - box.left - left, y = event.clientY - box.top - top;
   return {x, y, inside: x >= 0 && y >= 0 && x <= view.width() && y <= view.height()};
 }

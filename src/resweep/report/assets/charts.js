@@ -104,13 +104,15 @@ function drawCharts(places) {
 }
 
 // Those that are in view now: resweepDrawn says when they are there. The others follow as they come
-// into view, or before the page is printed.
-window.resweepDrawAll = () => drawCharts(chartPlaces);
+// into view, or before the page is printed; so do their selected trials.
+const inView = new Set();
+window.resweepDrawAll = () => drawCharts(chartPlaces).then(() => showSelected(chartPlaces));
 window.resweepDrawn = new Promise((resolve, reject) => {
   const watch = new IntersectionObserver(entries => {
-    const seen = entries.filter(entry => entry.isIntersecting).map(entry => entry.target);
-    seen.forEach(place => watch.unobserve(place));
-    drawCharts(seen).then(() => resolve(), reject);
+    for (const {target, isIntersecting} of entries) {
+      inView[isIntersecting ? 'add' : 'delete'](target);
+    }
+    drawCharts([...inView]).then(() => showSelected([...inView])).then(resolve, reject);
   }, {rootMargin: '300px 0px'});
   chartPlaces.forEach(place => watch.observe(place));
   if (!chartPlaces.length) resolve();
@@ -119,8 +121,20 @@ addEventListener('beforeprint', window.resweepDrawAll);
 scheme.addEventListener('change', () => {
   for (const one of chartsDrawn.values()) one.drawing = one.draw();
 });
+
+// Shows what is selected in those of these charts that do not show it yet.
+function showSelected(places) {
+  return Promise.all(places.map(place => {
+    const one = chartsDrawn.get(place.id);
+    if (!one?.isOutdated) return null;
+    one.isOutdated = false;
+    return one.drawing.then(() => one.select());
+  })).then(() => {});
+}
+
 document.addEventListener('resweep:select', event => {
   for (const one of chartsDrawn.values()) {
-    if (one.about.phase === event.detail.phase) one.drawing.then(() => one.select());
+    if (one.about.phase === event.detail.phase) one.isOutdated = true;
   }
+  showSelected([...inView]);
 });

@@ -16,7 +16,9 @@ function withScale(spec, axis, type) {
   const copy = structuredClone(spec);
   for (const layer of copy.layer) {
     const channel = layer.encoding[axis];
-    if (channel?.scale) channel.scale.type = type;
+    if (!channel?.scale) continue;
+    channel.scale.type = type;
+    delete channel.scale.zero;  // a logarithm has none
   }
   return copy;
 }
@@ -79,7 +81,9 @@ class CurvesChart {
   }
 
   async draw() {
-    let spec = this.spec;
+    const ranges = this.ranges();
+    let spec = {...this.spec, params: this.spec.params.map(
+      one => one.name in ranges ? {...one, value: ranges[one.name]} : one)};
     if (this.state.logX) spec = withScale(spec, 'x', 'log');
     if (this.state.logY) spec = withScale(spec, 'y', 'log');
     this.view = await this.embed(spec);
@@ -111,7 +115,7 @@ class CurvesChart {
     this.rectangle = null;
     if (from === null) return;
     const drawing = this.chart.querySelector('canvas, svg');
-    const [left, top] = this.view.origin();
+    const {left, top} = cornerOf(this.view);
     const inner = drawing.getBoundingClientRect(), outer = this.chart.getBoundingClientRect();
     this.rectangle = document.createElement('div');
     this.rectangle.className = 'brush';

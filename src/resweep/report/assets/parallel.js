@@ -18,6 +18,7 @@ class ParallelChart {
     this.rows = [...trialsOf(about.phase).values()].filter(row => row.final !== null);
     for (const row of this.rows) row.places = about.axes.map(axis => placeOn(axis, row[axis.key]));
     this.brushes = new Map();  // axis -> [low, high]
+    this.held = [];  // the trials in all of them
     this.drawn = new Set(this.someRows());
     const place = document.createElement('div');
     place.className = 'chart-tools';
@@ -75,10 +76,8 @@ class ParallelChart {
     const ranges = [...this.brushes];
     const inside = row => ranges.every(([axis, [low, high]]) =>
       row.places[axis] !== null && row.places[axis] >= low && row.places[axis] <= high);
-    const chosen = ranges.length ? this.rows.filter(inside).map(row => row.t) : [];
-    this.isOurs = true;
-    selectTrials(this.about.phase, chosen);
-    this.isOurs = false;
+    this.held = ranges.length ? this.rows.filter(inside).map(row => row.t) : [];
+    selectTrials(this.about.phase, this.held);
   }
 
   click(at) {
@@ -97,7 +96,12 @@ class ParallelChart {
   }
 
   select() {
-    if (!this.isOurs) this.brushes.clear();  // a selection from elsewhere: ranges no longer say it
+    // A selection from elsewhere is not what the ranges hold.
+    const chosen = selectedOf(this.about.phase);
+    if (chosen.size !== this.held.length || !this.held.every(t => chosen.has(t))) {
+      this.brushes.clear();
+      this.held = [];
+    }
     return this.fill();
   }
 
