@@ -173,7 +173,8 @@ def test_how_sure_that_is_agrees_with_the_ties(window: Window) -> None:
     others = [row for row in rows if row["rank"] == "2" and row["score"]]
     if others:
         gap = abs(float(others[0]["final_mean"]) - float(rows[0]["final_mean"]))
-        assert f"trial {others[0]['trial']}" in card and f"{gap:.4f}" in card
+        assert f"trial {others[0]['trial']}" in card
+        assert (f"{gap:.4f}" if gap else "the same value") in card
 
 
 def test_what_mattered_is_said_of_each_hyperparameter(window: Window) -> None:
@@ -185,7 +186,7 @@ def test_what_mattered_is_said_of_each_hyperparameter(window: Window) -> None:
     ]
     if len(varied) == 1:
         assert f"Only {varied[0].rpartition('.')[2]} was varied" in card
-    else:
+    elif "random order" not in card:
         shares = {path: re.search(rf"{path.rpartition('.')[2]} (\d+)%", card) for path in varied}
         assert all(shares.values()), card
         total = sum(int(share[1]) for share in shares.values() if share)
