@@ -152,7 +152,7 @@ class CurvesChart {
 
   // Puts lines, ends and ranges into the view.
   async fill() {
-    const {view, state, about} = this;
+    const {view, state, about} = this, ranges = this.ranges();
     const chosen = selectedOf(about.phase);
     const rows = {lines: [], raw: [], chosen: [], ends: []};
     this.shown = [];
@@ -170,13 +170,14 @@ class CurvesChart {
       if (isChosen) add('chosen', y);
       this.shown.push({curve, y});
       const end = this.ends.get(curve.t);
-      if (end && !(state.logX && end.x <= 0)) {
-        rows.ends.push({...end, y: y[y.length - 1]});
+      if (end && end.x >= ranges.x0 && end.x <= ranges.x1) {
+        const last = y[y.length - 1];  // one beyond the axis is marked at its edge
+        rows.ends.push({...end, y: Math.min(Math.max(last, ranges.y0), ranges.y1)});
       }
     }
     for (const [name, found] of Object.entries(rows)) view.data(name, found);
     view.data('cursor', []);
-    for (const [name, value] of Object.entries(this.ranges())) view.signal(name, value);
+    for (const [name, value] of Object.entries(ranges)) view.signal(name, value);
     view.signal('picked', Object.fromEntries([...chosen].map(t => [t, 1])));
     await view.runAsync();
   }

@@ -9,6 +9,7 @@ from typing import Any
 from resweep.errors import DamagedFile
 from resweep.json_files import read_json
 from resweep.paths import Layout
+from resweep.plurals import counted
 from resweep.report.charts.spec import DOT, Drawn, Spec, chart, field, layer, rounded, selectable
 from resweep.report.charts.trial_rows import TrialRows, number_scale
 from resweep.report.results import shown
@@ -91,7 +92,11 @@ def _chart(
         }
         for at, (region, part) in enumerate(numbers, 1)
     ]
-    values = [*tried, *(span[end] for span in spans for end in ("low", "high"))]
+    values = [
+        *tried,
+        *(row[key] for row in new),
+        *(span[end] for span in spans for end in ("low", "high")),
+    ]
     log = min(values) > 0 and (max(values) / min(values) >= 10 or name.endswith("learning_rate"))
     scale = number_scale(values, 14, "log" if log else "linear")
     title = phase.label(name) if key is not None else name
@@ -132,7 +137,9 @@ def _chart(
     }
     spec = chart(layers, data, height=70 + 26 * len(order))
     beyond = sum(span["edge"] != "inside" for span in spans)
-    edge = f" {beyond} of them reach beyond what was searched." if beyond else ""
+    reach = "reaches" if beyond == 1 else "reach"
+    edge = f" {beyond} of {counted(len(spans), 'region')} {reach} beyond what was searched."
+    edge = edge if beyond else ""
     first = spans[0]
     return Drawn(
         title=f"Regions of {title}",

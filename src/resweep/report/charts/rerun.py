@@ -2,7 +2,7 @@
 
 from resweep.ranking.held import Held
 from resweep.report.charts.spec import DOT, Drawn, Spec, chart, field, layer, rounded, selectable
-from resweep.report.charts.trial_rows import number_scale
+from resweep.report.charts.trial_rows import number_scale, rank_axis
 from resweep.report.compare import held_lines
 from resweep.report.results import PhaseResults
 
@@ -90,12 +90,7 @@ def _ranks_chart(held: Held, rerun: PhaseResults) -> Drawn | None:
     ]
     place: Spec = {
         "x": field("side:N", title=None, sort=[before, after], axis={"labelAngle": 0}),
-        "y": field(
-            "rank:Q",
-            title="rank among these",
-            axis={"tickMinStep": 1, "format": "d"},
-            scale=number_scale([1, len(known)], 12) | {"reverse": True},
-        ),
+        "y": field("rank:Q", title="rank among these", **rank_axis(len(known))),
     }
     tooltip = [
         field("c:N", title="trial in source"),
