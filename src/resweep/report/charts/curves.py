@@ -113,7 +113,7 @@ def curves_chart(
         return None
     drawn = _chosen([trial for trial, _ in known])
     limit = min(MOST_POINTS_A_LINE, MOST_POINTS // min(len(known), MOST_DRAWN))
-    lines = []
+    lines: list[dict[str, Any]] = []
     for trial, points in known:
         few = thin(points, limit if trial in drawn else FEWEST_POINTS_A_LINE)
         line = {"t": trial, "x": [x for x, _ in few], "y": [rounded(y) for _, y in few]}
