@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import mup, pathstar, saves, throughput
+from benchmarks import mup, pathstar, report, saves, throughput
 from benchmarks.gpu import command as gpu
 from benchmarks.packs import command as packs
 from benchmarks.search import command as search
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "mup": mup.main,
     "pathstar": pathstar.measure,
     "gpu": gpu.measure,
+    "report": lambda: report.main([]),
     "search": lambda: search.main([]),
 }
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+import psutil
 import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -187,6 +188,12 @@ class Browser:
         self.click(selector)
         self._await("Browser.downloadProgress", state="completed")
         return (self.downloads / name).read_bytes()
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of all its processes so far."""
+        browser = psutil.Process(self._process.pid)
+        times = [one.cpu_times() for one in (browser, *browser.children(recursive=True))]
+        return float(sum(one.user + one.system for one in times))
 
     def send(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Send a command, and return its result.

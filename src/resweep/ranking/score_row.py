@@ -103,9 +103,14 @@ def scores_are_finals(rows: Iterable[ScoreRow]) -> bool:
     )
 
 
-def value_text(value: float) -> str:
-    """Format a metric's value: `1.7360`, and four digits of a small one, `0.0003301`."""
-    return f"{value:.{_decimals(value)}f}"
+def value_text(value: float, like: float | None = None) -> str:
+    """Format a metric's value: `1.7360`, and four digits of a small one, `0.0003301`.
+
+    Args:
+        value: The value, or a difference of two.
+        like: A value with as many decimals; None: itself.
+    """
+    return f"{value:.{_decimals(value if like is None else like)}f}"
 
 
 def _decimals(value: float) -> int:
@@ -120,7 +125,7 @@ def spread_text(mean: float | None, spread: float | None) -> str:
         return ""
     if spread is None or math.isnan(spread):
         return value_text(mean)
-    return f"{value_text(mean)} ± {spread:.{_decimals(mean)}f}"
+    return f"{value_text(mean)} ± {value_text(spread, like=mean)}"
 
 
 def final_text(row: ScoreRow) -> str:

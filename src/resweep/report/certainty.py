@@ -20,6 +20,7 @@ from resweep.store.curve import record_curve
 
 MOST_STEPS = 12  # of a table
 MOST_ROWS = 10
+MOST_CONTINUED = 200  # of the best curves; each takes some milliseconds
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +73,12 @@ def certainty(phase: PhaseResults, layout: Layout, *, top: int, factor: float) -
     curves = _curves(phase, layout)
     finals = {trial: value for trial, value in phase.finals.items() if trial in curves}
     whole = {trial: curves[trial] for trial in finals}
+    best = dict(list(whole.items())[:MOST_CONTINUED])
     return Certainty(
         first=tuple(first),
         ranks=None if found is None else tuple(found),
         early=early_ranks(whole, finals, sign, top),
-        longer=continue_curves(whole, factor, sign),
+        longer=continue_curves(best, factor, sign),
     )
 
 

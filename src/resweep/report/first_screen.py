@@ -1,6 +1,7 @@
 """The first screen of a report: five cards that answer what a reader opens it for.
 
     find_verdict  ->  which configuration is best  |  how sure is that
+    importances   ->  what mattered most
     spent_on      ->  what did it cost
     find_model    ->  how do I load it
 
@@ -16,14 +17,18 @@ from resweep.paths import Layout
 from resweep.plurals import counted, duration
 from resweep.ranking.score_row import spread_text
 from resweep.ranking.scores import WORST_LAST
+from resweep.ranking.trial_result import SEED
 from resweep.report.best_model import find_model, why_no_model
+from resweep.report.importance import importance_note, importances
 from resweep.report.page import escape
 from resweep.report.results import StudyResults, shown
 from resweep.report.spent import Spent, spent_on
-from resweep.report.verdict import Sure, Verdict, find_verdict
+from resweep.report.verdict import DECIDING, Sure, Verdict, find_verdict
 from resweep.report.verdict_text import reference_lines, sure_lines, sure_title, trained_line
+from resweep.trials.record import Status
 
 MOST_SETTINGS = 8
+MOST_MATTERED = 4
 
 
 def first_screen(results: StudyResults, layout: Layout) -> str:
@@ -31,6 +36,7 @@ def first_screen(results: StudyResults, layout: Layout) -> str:
     verdict = find_verdict(results)
     cards = [
         *(_winner_cards(verdict, results) if verdict else [_no_winner(results)]),
+        _card("mattered", "What mattered most?", _mattered(results)),
         _card("cost", "What did it cost?", _cost(results, layout)),
         *([_card("load", "How do I load it?", _load(verdict, results, layout))] if verdict else []),
     ]
@@ -89,6 +95,33 @@ def _no_winner(results: StudyResults) -> str:
     return _card("best", "Which configuration is best?", _paragraphs(lines))
 
 
+def _mattered(results: StudyResults) -> str:
+    """Return the shares of the hyperparameters of the phase that tried the most of them."""
+    searches = [phase for phase in results.phases if phase.kind not in DECIDING]
+    phase = max(searches or results.phases, key=lambda one: len(one.finals))
+    found = importances(phase)
+    if not found:
+        varied = [path for path in phase.hyperparameters if path != SEED]
+        if len(varied) == 1:
+            return _paragraphs([f"Only {phase.plain_label(varied[0])} was varied in {phase.name}."])
+        note = importance_note(phase) or ""
+        return _paragraphs([f"In {phase.name}: {note}."])
+    if not any(one.share for one in found):
+        return _paragraphs([f"In {phase.name}, none more than trials in random order would show."])
+    bars = "".join(
+        f"<li>{escape(phase.plain_label(one.path))} <b>{one.share:.0%}</b> ± {one.error:.0%}"
+        f'<span class="share"><i style="width: {one.share:.1%}"></i></span></li>'
+        for one in found[:MOST_MATTERED]
+    )
+    rest = len(found) - MOST_MATTERED
+    more = f"{rest} more had less influence. " if rest > 0 else ""
+    about = (
+        f"{more}Share of each in what sets the best trials apart from all {len(phase.scores):,} of "
+        f"{phase.name} (PED-ANOVA); ± is its standard deviation over resampled trials."
+    )
+    return f"<ol>{bars}</ol>{_paragraphs([about])}"
+
+
 def _cost(results: StudyResults, layout: Layout) -> str:
     records = {
         phase.name: [outcome.record for outcome in phase.outcomes] for phase in results.phases
@@ -119,8 +152,10 @@ def cost_lines(results: StudyResults, spent: Iterable[Spent]) -> Iterator[str]:
         runs = counted(sum(one.runs for one in stopped), "training")
         yield (
             f"Stopping {runs} early saved {saved:,} steps, {share:.0%} of all"
-            f"{f', about {duration(seconds)}' if seconds else ''}."
+            f"{f', about {duration(seconds)}' if seconds >= 1 else ''}."
         )
+    elif statuses[Status.STOPPED]:
+        yield "What stopping saved is unknown: the records do not say how long the runs were to be."
     else:
         yield "No training was stopped early."
     repeated = sum(one.repeated for one in phases)
@@ -138,7 +173,10 @@ def _load(verdict: Verdict, results: StudyResults, layout: Layout) -> str:
     where = ""
     if not model.path.is_absolute():
         where = f", from the folder that contains <code>{escape(model.path.parts[0])}</code>"
-    return f"{content}<p>In Python{where}:</p>{_code(model.load_line)}"
+    line = model.load_line
+    if line.startswith(("from ", "import ")):
+        line = line.replace("; ", "\n", 1)  # easier to read on a narrow card
+    return f"{content}<p>In Python{where}:</p>{_code(line)}"
 
 
 def _code(text: str) -> str:

@@ -53,18 +53,23 @@ def _header(results: StudyResults, layout: Layout) -> str:
         for phase in results.phases
     )
     return (
-        f"<header><h1>{escape(results.name)}</h1>\n{_newest(results)}<nav>{links}</nav></header>\n"
+        f"<header><h1>{escape(results.name)}</h1>\n{_state(results)}<nav>{links}</nav></header>\n"
         f"{_warnings(results, layout)}{first_screen(results, layout)}"
     )
 
 
-def _newest(results: StudyResults) -> str:
-    """Date the results by their records: a build time would make equal reports differ."""
+def _state(results: StudyResults) -> str:
+    """Say how new the results are, and what is still to come.
+
+    They are dated by their records: a build time would make equal reports differ.
+    """
     times = [phase.newest for phase in results.phases if phase.newest is not None]
-    if not times:
-        return ""
-    moment = datetime.fromtimestamp(max(times), UTC)
-    return f"<p>last updated {moment:%Y-%m-%d %H:%M} UTC</p>\n"
+    said = []
+    if times:
+        said.append(f"last updated {datetime.fromtimestamp(max(times), UTC):%Y-%m-%d %H:%M} UTC")
+    if results.unranked:
+        said.append(f"not ranked yet: {', '.join(results.unranked)}")
+    return f"<p>{escape('; '.join(said))}</p>\n" if said else ""
 
 
 def _warnings(results: StudyResults, layout: Layout) -> str:

@@ -111,7 +111,7 @@ def _verdict(phase: PhaseResults, results: StudyResults) -> Verdict:
     row = phase.best[0]
     rivals = _rivals(phase)
     settings = {path: value for path, value in phase.settings(row).items() if path != CHECKPOINT}
-    labels = {path: phase.label(path) for path in settings}
+    labels = {path: phase.plain_label(path) for path in settings}
     source, source_row = None, None
     found = _find_source(phase, row, results)
     if found is not None:
@@ -122,7 +122,7 @@ def _verdict(phase: PhaseResults, results: StudyResults) -> Verdict:
         for path, value in chosen.items():
             if path not in settings and path != CHECKPOINT:
                 settings[path] = value
-                labels[path] = source.labels.get(path) or found[0].label(path)
+                labels[path] = source.labels.get(path) or found[0].plain_label(path)
     return Verdict(
         phase=phase,
         row=row,

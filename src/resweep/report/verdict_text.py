@@ -6,7 +6,7 @@ from resweep.plurals import counted
 from resweep.ranking.score_row import ScoreRow, final_text, value_text
 from resweep.ranking.scores import leader_by_final
 from resweep.ranking.ties import STANDARD_ERRORS
-from resweep.report.results import StudyResults
+from resweep.report.results import StudyResults, shown
 from resweep.report.verdict import Rival, Sure, Verdict
 
 NOISE = "two standard errors"
@@ -18,6 +18,8 @@ def sure_title(verdict: Verdict) -> str:
     if verdict.sure is Sure.TIE:
         others = len(verdict.tied)
         return f"{verdict.sure} with {counted(others, 'other')}"
+    if verdict.sure is Sure.ALONE:
+        return f"{verdict.sure} in {verdict.phase.name}"
     return str(verdict.sure)
 
 
@@ -40,7 +42,8 @@ def _beaten_lines(verdict: Verdict) -> Iterator[str]:
         yield f"It ties with {which}: the difference is less than {NOISE}, so it may be noise."
         beaten = count - tied - len(verdict.unknown)
         if beaten:
-            yield f"It beats {'the other' if beaten == 1 else f'the other {beaten}'} by more."
+            rest = "the other one" if beaten == 1 else f"the other {beaten}"
+            yield f"It beats {rest} by more than that."
     elif verdict.sure is Sure.CLEAR:
         yield f"It beats {every} by more than the noise between seeds ({NOISE})."
     elif verdict.sure is Sure.ONE_SEED:
@@ -72,16 +75,20 @@ def _percent(share: float) -> str:
 
 def _next_line(verdict: Verdict, rival: Rival) -> str:
     """Return the sentence about the configuration with the next rank."""
-    side = "worse" if rival.behind >= 0 else "better"
     line = f"Rank {rival.row.rank} is {_settings(verdict, rival.row)}: {final_text(rival.row)}"
-    line += f", {value_text(abs(rival.behind))} {side}"
+    if rival.behind == 0:
+        return f"{line}, the same value."
+    side = "worse" if rival.behind > 0 else "better"
+    line += f", {value_text(abs(rival.behind), like=rival.row.final_mean)} {side}"
     if rival.errors is None:
         return f"{line}."
-    return f"{line} or {abs(rival.errors):.1f} standard errors."
+    return f"{line} or {max(0.1, abs(rival.errors)):.1f} standard errors."
 
 
 def _settings(verdict: Verdict, row: ScoreRow) -> str:
-    text = verdict.phase.settings_text(verdict.phase.settings(row))
+    phase = verdict.phase
+    named = {phase.plain_label(path): shown(value) for path, value in phase.settings(row).items()}
+    text = ", ".join(f"{name} {value}" for name, value in named.items())
     return f"trial {row.trial} with {text}" if text else f"trial {row.trial}"
 
 
@@ -91,7 +98,6 @@ def _source_lines(verdict: Verdict) -> Iterator[str]:
     source, row = verdict.source.phase, verdict.source_row
     yield f"It was chosen in {source.name}: rank {row.rank} there, with {final_text(row)}."
     if verdict.sure is Sure.ALONE and row.rank == verdict.source.row.rank:
-        yield f"In {source.name}: {sure_title(verdict.source)}."
         yield from sure_lines(verdict.source)
 
 
@@ -117,7 +123,7 @@ def reference_lines(verdict: Verdict, results: StudyResults) -> list[str]:
         side = "below" if value < one.value else "above"
         good = (side == "below") == (goal == "minimize")
         lines.append(
-            f"{value_text(abs(value - one.value))} {side} the {one.name} of "
+            f"{value_text(abs(value - one.value), like=value)} {side} the {one.name} of "
             f"{value_text(one.value)}{'' if good else ', so worse than it'} ({one.meaning})."
         )
     return lines

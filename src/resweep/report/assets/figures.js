@@ -1,5 +1,6 @@
 // Buttons that save the figure of a card as SVG or PNG, and those that copy a line of code.
 async function saveFigure(chart, kind) {
+  await drawChart(chart);  // which may not have been in view yet
   const card = chart.closest('.card'), view = window.resweepViews[chart.id];
   const before = view.background();
   view.background(getComputedStyle(card).backgroundColor);  // its text suits this one
