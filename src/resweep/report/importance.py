@@ -24,8 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from resweep.plurals import counted
-from resweep.ranking.score_row import ScoreRow
+from resweep.ranking.score_row import ScoreRow, configurations
 from resweep.ranking.trial_result import SEED
 from resweep.report.results import PhaseResults
 from resweep.trials.record import Status
@@ -33,7 +32,7 @@ from resweep.trials.record import Status
 if TYPE_CHECKING:
     import optuna
 
-FEWEST = 8  # trials that are compared
+FEWEST = 8  # configurations that are compared
 MOST = 400  # of more, as many are compared, evenly spaced in the ranking: the shares hardly differ
 BEST = 0.2  # of the trials are the best, but at least MOST_FEW_BEST or a third
 MOST_FEW_BEST = 5
@@ -66,7 +65,7 @@ def importances(phase: PhaseResults, *, among_good: bool = False) -> list[Import
         among_good: Look at the better half of the trials only.
 
     Returns:
-        Nothing for too few trials, or fewer than two hyperparameters that differ:
+        Nothing for too few configurations, or fewer than two hyperparameters that differ:
         `importance_note` says so. All shares are 0 where no hyperparameter matters more than by
         chance.
     """
@@ -98,17 +97,18 @@ def importance_note(phase: PhaseResults, *, among_good: bool = False) -> str | N
     if len(rows) >= FEWEST:
         return None
     needed = math.ceil(FEWEST / GOOD) if among_good else FEWEST
-    trained = counted(len(_ranked(phase, among_good=False)), "trained trial")
+    trained = len(_ranked(phase, among_good=False))
     among = " among the better half" if among_good else ""
     return (
-        f"too few trials to say which hyperparameters mattered{among}: {trained}, "
-        f"{needed} are needed"
+        f"too few configurations to say which hyperparameters mattered{among}: {trained} trained, "
+        f"{needed} needed"
     )
 
 
 def _ranked(phase: PhaseResults, among_good: bool) -> list[ScoreRow]:
-    """Return the trained trials, best first."""
-    rows = [row for row in phase.scores if Status(row.status).was_trained]
+    """Return a trained trial of each configuration, best first: its seeds are one sample."""
+    trained = (row for row in phase.scores if Status(row.status).was_trained)
+    rows = [seeds[0] for seeds in configurations(trained)]
     rows = rows[: int(GOOD * len(rows))] if among_good else rows
     return rows[:: math.ceil(len(rows) / MOST) or 1]
 

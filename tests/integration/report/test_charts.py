@@ -8,6 +8,8 @@ from typing import Any
 import altair as alt
 import pytest
 
+from resweep import yaml12
+from resweep.json_files import write_json
 from resweep.paths import Layout
 from resweep.report.charts.contour import contour_chart
 from resweep.report.charts.curves import Curve, curves_chart, read_curves, thin
@@ -208,7 +210,8 @@ def test_best_so_far_never_gets_worse_over_trials_and_steps(many: StudyResults) 
     values = [point["final"] for point in best]
     assert values == sorted(values, reverse=True)
     assert best[-1]["n"] == 30 and over_steps.spec["datasets"]["best"][-1]["spent"] == 30 * 40
-    assert "came with trial 16 of 30, t15, after 53% of all 1,200 steps" in over_trials.says
+    assert "came with trial 16 of 30, t15; the 14 trials after it" in over_trials.says
+    assert "took 640 of the 1,200 steps of all trials (53%)" in over_steps.says
 
 
 def test_places_at_rungs_and_at_the_end_are_a_line_a_trial(adaptive: Layout) -> None:
@@ -290,3 +293,31 @@ def test_a_phase_in_which_nothing_finished_is_drawn(tmp_path: Path) -> None:
     layout = make_study(tmp_path, sweep=[SWEEP[3]], rerun=[], floor=None)
     specs = specs_of(render_report(read_study("made", layout), layout))
     assert len(specs) == 2  # its curves
+
+
+def test_regions_of_a_resample_show_their_edges(tmp_path: Path) -> None:
+    made = [Made(f"r01-{n:02}", {RATE: rate}, 2 + n / 10) for n, rate in enumerate([1e-4, 2e-4], 1)]
+    layout = make_study(tmp_path, sweep=made, rerun=[])
+    file = layout.study("made").described
+    described = yaml12.load_mapping(file)
+    space = {"name": RATE, "distribution": "log_uniform_values", "low": 1e-4, "high": 1e-2}
+    described["phases"][0] |= {
+        "kind": "resample", "rounds": 1, "space": [space], "top": 2, "adaptive": False,
+        "factors": {},
+    }  # fmt: skip
+    file.write_text(yaml12.dump(described))
+    seen = [
+        {"point": {RATE: rate}, "value": value, "status": "finished"}
+        for rate, value in ((1e-4, 2.0), (1e-3, 2.5), (5e-3, 3.0))
+    ]
+    round_file = layout.phase("made", "sweep").round(1)
+    write_json(round_file, {"observations": seen, "points": []})
+    (drawn,) = regions_charts(rows_of(read_study("made", layout)), "made", layout)
+    first, second = drawn.spec["datasets"]["spans"]
+    # Half and twice the best; it lies at the edge of what was searched, so the region goes beyond.
+    assert (first["low"], first["high"]) == (5e-05, 2e-4)
+    assert first["edge"] == "reaches beyond what was searched"
+    assert (second["low"], second["high"], second["edge"]) == (5e-4, 2e-3, "inside")
+    assert "goes from 5e-05 to 0.0002. 1 of 2 regions reaches beyond" in drawn.says
+    html = render_report(read_study("made", layout), layout)
+    assert "<h3>Regions of learning_rate" in html

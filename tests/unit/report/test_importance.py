@@ -82,11 +82,11 @@ def test_a_parameter_that_only_some_trials_have() -> None:
 
 def test_too_few_trials_say_so() -> None:
     assert importances(ranking(7)) == []
-    assert "7 trained trials, 8 are needed" in str(importance_note(ranking(7)))
+    assert ": 7 trained, 8 needed" in str(importance_note(ranking(7)))
     assert importance_note(ranking(8)) is None
     assert importances(ranking(15), among_good=True) == []
     note = importance_note(ranking(15), among_good=True)
-    assert "among the better half: 15 trained trials, 16 are needed" in str(note)
+    assert "among the better half: 15 trained, 16 needed" in str(note)
     assert importances(ranking(16), among_good=True)
 
 
@@ -95,3 +95,10 @@ def test_a_single_swept_parameter_is_not_compared() -> None:
     phase.hyperparameters = ["rate", "training.seed"]
     assert importances(phase) == []
     assert "fewer than two" in str(importance_note(phase))
+
+
+def test_seeds_of_one_configuration_are_one_sample() -> None:
+    phase = ranking(7)
+    phase.scores = [row for row in phase.scores for _ in range(3)]
+    assert importances(phase) == []
+    assert ": 7 trained, 8 needed" in str(importance_note(phase))

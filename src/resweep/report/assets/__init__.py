@@ -4,6 +4,7 @@ from pathlib import Path
 
 STYLES = ("page.css", "charts.css")
 SCRIPTS = (  # in the order in which they run
+    "elements.js",
     "selection.js",
     "brush.js",
     "curves.js",

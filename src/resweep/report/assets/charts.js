@@ -75,6 +75,7 @@ class PlainChart {
 
 const CHART_KINDS = {curves: CurvesChart, parallel: ParallelChart};
 const chartPlaces = [...document.querySelectorAll('.chart')].filter(place => place.id in CHARTS);
+for (const place of chartPlaces) place.style.minHeight = `${CHARTS[place.id].height + 40}px`;
 const chartsDrawn = new Map();  // id -> chart, once its drawing has begun
 window.resweepViews = {};  // id -> Vega's view, once it is drawn
 

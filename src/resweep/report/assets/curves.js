@@ -30,9 +30,7 @@ class CurvesChart {
     this.state = {x: null, y: null, logX: false, logY: false, weight: 0, whole: false};
     for (const curve of about.curves) curve.g = this.trials.get(curve.t)?.g ?? 'others';
     this.ends = new Map(about.ends.map(end => [end.t, end]));
-    this.note = document.createElement('div');
-    this.note.className = 'cursor-note';
-    this.note.hidden = true;
+    this.note = element('div', {class: 'cursor-note', hidden: ''});
     chart.before(this.controls());
     chart.after(this.note);
     chart.addEventListener('dblclick', () => this.zoom(null, null));
@@ -41,43 +39,29 @@ class CurvesChart {
   }
 
   controls() {
-    const place = document.createElement('div');
-    place.className = 'chart-tools';
     const check = (text, key, able = true) => {
-      const label = document.createElement('label'), box = document.createElement('input');
-      box.type = 'checkbox';
+      const box = element('input', {type: 'checkbox'});
       box.disabled = !able;
-      if (!able) label.title = 'Some values are not above 0';
       box.addEventListener('change', () => {
         this.state[key] = box.checked;
         this.state.x = this.state.y = null;
         this.draw();
       });
-      label.append(box, ` ${text}`);
-      return label;
+      return element('label', able ? {} : {title: 'Some values are not above 0'}, box, ` ${text}`);
     };
-    const label = document.createElement('label'), slider = document.createElement('input');
-    slider.type = 'range';
-    Object.assign(slider, {min: 0, max: 0.99, step: 0.01, value: 0});
-    const value = document.createElement('output');
-    value.textContent = '0';
+    const slider = element('input', {type: 'range', min: 0, max: 0.99, step: 0.01, value: 0});
+    const weight = element('output', {}, '0');
     slider.addEventListener('input', () => {
       this.state.weight = Number(slider.value);
-      value.textContent = slider.value;
+      weight.textContent = slider.value;
       this.fill();
     });
-    label.append('Smoothing ', slider, ' ', value);
-    const reset = document.createElement('button');
-    reset.type = 'button';
-    reset.textContent = 'Reset zoom';
-    reset.addEventListener('click', () => this.zoom(null, null));
-    place.append(label, check('Log steps', 'logX'),
-      check('Log values', 'logY', this.about.positive));
-    if (String(this.about.first) !== String(this.about.whole)) {
-      place.append(check('Whole range', 'whole'));
-    }
-    place.append(reset);
-    return place;
+    const isCut = String(this.about.first) !== String(this.about.whole);
+    return element('div', {class: 'chart-tools'},
+      element('label', {}, 'Smoothing ', slider, ' ', weight), check('Log steps', 'logX'),
+      check('Log values', 'logY', this.about.positive),
+      ...(isCut ? [check('Whole range', 'whole')] : []),
+      button('Reset zoom', () => this.zoom(null, null)));
   }
 
   async draw() {
@@ -117,8 +101,7 @@ class CurvesChart {
     const drawing = this.chart.querySelector('canvas, svg');
     const {left, top} = cornerOf(this.view);
     const inner = drawing.getBoundingClientRect(), outer = this.chart.getBoundingClientRect();
-    this.rectangle = document.createElement('div');
-    this.rectangle.className = 'brush';
+    this.rectangle = element('div', {class: 'brush'});
     Object.assign(this.rectangle.style, {
       left: `${inner.left - outer.left + left + Math.min(from.x, to.x)}px`,
       top: `${inner.top - outer.top + top + Math.min(from.y, to.y)}px`,
@@ -152,7 +135,7 @@ class CurvesChart {
 
   // Puts lines, ends and ranges into the view.
   async fill() {
-    const {view, state, about} = this;
+    const {view, state, about} = this, ranges = this.ranges();
     const chosen = selectedOf(about.phase);
     const rows = {lines: [], raw: [], chosen: [], ends: []};
     this.shown = [];
@@ -170,13 +153,14 @@ class CurvesChart {
       if (isChosen) add('chosen', y);
       this.shown.push({curve, y});
       const end = this.ends.get(curve.t);
-      if (end && !(state.logX && end.x <= 0)) {
-        rows.ends.push({...end, y: y[y.length - 1]});
+      if (end && end.x >= ranges.x0 && end.x <= ranges.x1) {
+        const last = y[y.length - 1];  // one beyond the axis is marked at its edge
+        rows.ends.push({...end, y: Math.min(Math.max(last, ranges.y0), ranges.y1)});
       }
     }
     for (const [name, found] of Object.entries(rows)) view.data(name, found);
     view.data('cursor', []);
-    for (const [name, value] of Object.entries(this.ranges())) view.signal(name, value);
+    for (const [name, value] of Object.entries(ranges)) view.signal(name, value);
     view.signal('picked', Object.fromEntries([...chosen].map(t => [t, 1])));
     await view.runAsync();
   }

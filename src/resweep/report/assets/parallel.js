@@ -20,17 +20,11 @@ class ParallelChart {
     this.brushes = new Map();  // axis -> [low, high]
     this.held = [];  // the trials in all of them
     this.drawn = new Set(this.someRows());
-    const place = document.createElement('div');
-    place.className = 'chart-tools';
-    this.clear = document.createElement('button');
-    this.clear.type = 'button';
-    this.clear.textContent = 'Clear ranges';
-    this.clear.addEventListener('click', () => {
+    this.clear = button('Clear ranges', () => {
       this.brushes.clear();
       selectTrials(about.phase, []);
     });
-    place.append(this.clear);
-    chart.before(place);
+    chart.before(element('div', {class: 'chart-tools'}, this.clear));
     chart.addEventListener('dblclick', () => this.clear.click());
   }
 

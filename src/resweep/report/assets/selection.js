@@ -28,16 +28,9 @@ document.addEventListener('resweep:toggle', event => {
 });
 
 // A bar at the lower edge says what is selected, wherever the reader is on the page.
-const selectionBar = document.createElement('div');
-selectionBar.className = 'selection-bar';
-selectionBar.hidden = true;
-selectionBar.setAttribute('role', 'status');
-const selectionText = document.createElement('span');
-const clearButton = document.createElement('button');
-clearButton.type = 'button';
-clearButton.textContent = 'Clear selection';
-clearButton.addEventListener('click', () => selectTrials(selection.phase, []));
-selectionBar.append(selectionText, clearButton);
+const selectionText = element('span');
+const selectionBar = element('div', {class: 'selection-bar', role: 'status', hidden: ''},
+  selectionText, button('Clear selection', () => selectTrials(selection.phase, [])));
 document.body.append(selectionBar);
 
 document.addEventListener('resweep:select', event => {

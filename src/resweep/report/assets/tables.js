@@ -5,19 +5,6 @@ const ROWS_A_PAGE = 100;
 const MOST_PRINTED = 1000;
 const collator = new Intl.Collator('en', {numeric: true});
 
-function element(tag, attributes = {}, ...content) {
-  const one = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) one.setAttribute(name, value);
-  one.append(...content);
-  return one;
-}
-
-function button(text, act, attributes = {}) {
-  const one = element('button', {type: 'button', ...attributes}, text);
-  one.addEventListener('click', act);
-  return one;
-}
-
 function save(name, url) {
   const link = element('a', {href: url, download: name});
   document.body.append(link);

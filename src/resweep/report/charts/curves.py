@@ -15,7 +15,7 @@ With many trials only some are drawn at first, the best and others evenly spaced
 
 import logging
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,7 +113,7 @@ def curves_chart(
         return None
     drawn = _chosen([trial for trial, _ in known])
     limit = min(MOST_POINTS_A_LINE, MOST_POINTS // min(len(known), MOST_DRAWN))
-    lines = []
+    lines: list[dict[str, Any]] = []
     for trial, points in known:
         few = thin(points, limit if trial in drawn else FEWEST_POINTS_A_LINE)
         line = {"t": trial, "x": [x for x, _ in few], "y": [rounded(y) for _, y in few]}
@@ -124,7 +124,9 @@ def curves_chart(
     ends = list(_ends(dict(known), phase))
     return Drawn(
         title=metric,
-        spec=_spec(phase, metric, references, (min(steps), max(steps)), first, bool(ends))
+        spec=_spec(
+            metric, references, (min(steps), max(steps)), first, {end["how"] for end in ends}
+        )
         | {
             "usermeta": {
                 "kind": "curves",
@@ -217,12 +219,11 @@ def _ends(
 
 
 def _spec(
-    phase: PhaseResults,
     metric: str,
     references: Sequence[Reference],
     steps: tuple[int, int],
     first: tuple[float, float],
-    ended: bool,
+    ended: Collection[str],
 ) -> Spec:
     """Return the chart without its lines, which the page's script adds."""
 
@@ -243,10 +244,11 @@ def _spec(
     dash = field("g:N", scale={"domain": groups, "range": dashes}, legend=legend)
     look = {**place, "detail": field("t:N"), "color": colour, "strokeDash": dash}
     line = {"type": "line", "clip": True}
-    shapes = {"domain": list(SHAPES), "range": list(SHAPES.values())}
+    present = [how for how in SHAPES if how in ended]
+    shapes = {"domain": present, "range": [SHAPES[how] for how in present]}
     how = field("how:N", scale=shapes, legend={"title": "ended early"} if ended else None)
     thin_or_not = {"condition": {"test": "datum.g === 'others'", "value": 1}, "value": 2.2}
-    end = {"type": "point", "filled": True, "size": 45, "opacity": 1, "clip": True, "style": "lost"}
+    end = {"type": "point", "filled": True, "size": 45, "opacity": 1, "style": "lost"}
     why = [field("t:N", title="trial"), field("why:N", title="ended")]
     return chart(
         [
@@ -315,7 +317,9 @@ def _says(
         said.append(f"{counted(ended, 'trial')} ended early, where the marks are")
     text = "; ".join(said) or f"{counted(len(of), 'curve')} of {metric}"
     if is_cut:
-        text += ". The axis begins where trials can be told apart; Whole range shows the start"
+        text += ". The axis shows where trials can be told apart"
+        text += ", with the marks beyond it at its edge" if ended else ""
+        text += "; Whole range shows all"
     if len(drawn) < len(of):
         text += (
             f". {len(drawn)} of {len(of):,} curves are drawn, the best {BEST_DRAWN} and others "

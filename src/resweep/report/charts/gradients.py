@@ -27,7 +27,7 @@ def gradient_charts(phase: PhaseResults, study: str, layout: Layout) -> list[Dra
         layout: Where the analyses are.
     """
     folder = layout.phase(study, phase.name)
-    found = []
+    found: list[Drawn] = []
     for row in phase.scores:
         file = folder.gradients(row.trial)
         if len(found) == MOST_TRIALS or not file.exists():

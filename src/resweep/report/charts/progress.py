@@ -1,6 +1,7 @@
 """How the best value came about: over the trials, and over the steps that they took."""
 
 from resweep.config.metric import sign_of
+from resweep.plurals import counted
 from resweep.report.charts.spec import DOT, Drawn, chart, field, kept, layer, rounded, selectable
 from resweep.report.charts.trial_rows import HAS_FINAL, TrialRows, group_colour, number_scale
 
@@ -25,14 +26,18 @@ def progress_charts(rows: TrialRows) -> list[Drawn]:
             so_far.append({"n": row["n"], "spent": row["spent"], "final": row["final"]})
     assert last is not None
     end = {"n": by_end[-1]["n"], "spent": by_end[-1]["spent"], "final": rounded(last["final"])}
-    share = last["spent"] / end["spent"] if end["spent"] else 1.0
-    text = (
-        f"The best value, {last['final']:.4g}, came with trial {last['n']:,} of {end['n']:,}, "
-        f"{last['t']}, after {share:.0%} of all {end['spent']:,} steps; the trials after it "
-        "brought nothing better." if last["n"] < end["n"] else
-        f"The last trial, {last['t']}, brought the best value, {last['final']:.4g}: more trials "
-        "may bring better ones."
-    )  # fmt: skip
+    after = end["n"] - last["n"]
+    then = (
+        f"the {counted(after, 'trial')} after it brought nothing better"
+        if after
+        else "more trials may bring better ones"
+    )
+    said = {
+        "n": f"The best value, {last['final']:.4g}, came with trial {last['n']:,} of "
+        f"{end['n']:,}, {last['t']}; {then}.",
+        "spent": f"The best value took {last['spent']:,} of the {end['spent']:,} steps of all "
+        f"trials ({last['spent'] / max(end['spent'], 1):.0%}).",
+    }
     found = []
     for name, title, against in (
         ("n", "trials, in the order in which they ended", "trials"),
@@ -55,7 +60,7 @@ def progress_charts(rows: TrialRows) -> list[Drawn]:
             Drawn(
                 title=f"Best value so far, by {against}",
                 spec=spec,
-                says=text + rows.beyond_line(),
+                says=said[name] + rows.beyond_line(),
             )
         )
     return found

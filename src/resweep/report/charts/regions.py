@@ -9,6 +9,8 @@ from typing import Any
 from resweep.errors import DamagedFile
 from resweep.json_files import read_json
 from resweep.paths import Layout
+from resweep.plurals import counted
+from resweep.ranking.score_row import column_of
 from resweep.report.charts.spec import DOT, Drawn, Spec, chart, field, layer, rounded, selectable
 from resweep.report.charts.trial_rows import TrialRows, number_scale
 from resweep.report.results import shown
@@ -79,8 +81,8 @@ def _chart(
     tried = [one.point[name] for one in seen if name in one.point]
     if not numbers or not all(type(value) in (int, float) for value in tried):
         return None
-    key = rows.keys.get(name)
-    new = [row for row in rows.rows if key is not None and row[key] is not None]
+    key = rows.keys.get(column_of(name))  # None where all trials have one value
+    new = [row | {"v": row[key]} for row in rows.rows if key is not None and row[key] is not None]
     spans = [
         {
             "row": f"region {at}",
@@ -91,10 +93,14 @@ def _chart(
         }
         for at, (region, part) in enumerate(numbers, 1)
     ]
-    values = [*tried, *(span[end] for span in spans for end in ("low", "high"))]
+    values = [
+        *tried,
+        *(row["v"] for row in new),
+        *(span[end] for span in spans for end in ("low", "high")),
+    ]
     log = min(values) > 0 and (max(values) / min(values) >= 10 or name.endswith("learning_rate"))
     scale = number_scale(values, 14, "log" if log else "linear")
-    title = phase.label(name) if key is not None else name
+    title = phase.label(column_of(name))
     axis = {"format": "~g", "tickCount": 5, "labelOverlap": True}
     order = [*(span["row"] for span in spans), "trials here", "tried before"]
     y = field("row:N", title=None, sort=order, scale={"domain": order})
@@ -127,12 +133,14 @@ def _chart(
     ]  # fmt: skip
     data = {
         "spans": spans,
-        "new": [row | {"row": "trials here", "v": row[key]} for row in new] if key else [],
+        "new": [row | {"row": "trials here"} for row in new],
         "before": [{"row": "tried before", "v": rounded(float(value))} for value in tried],
     }
     spec = chart(layers, data, height=70 + 26 * len(order))
     beyond = sum(span["edge"] != "inside" for span in spans)
-    edge = f" {beyond} of them reach beyond what was searched." if beyond else ""
+    reach = "reaches" if beyond == 1 else "reach"
+    edge = f" {beyond} of {counted(len(spans), 'region')} {reach} beyond what was searched."
+    edge = edge if beyond else ""
     first = spans[0]
     return Drawn(
         title=f"Regions of {title}",

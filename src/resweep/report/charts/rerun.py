@@ -1,8 +1,10 @@
 """What a rerun made of a ranking: values and ranks on both sides."""
 
+from typing import Any
+
 from resweep.ranking.held import Held
 from resweep.report.charts.spec import DOT, Drawn, Spec, chart, field, layer, rounded, selectable
-from resweep.report.charts.trial_rows import number_scale
+from resweep.report.charts.trial_rows import number_scale, rank_axis
 from resweep.report.compare import held_lines
 from resweep.report.results import PhaseResults
 
@@ -18,7 +20,8 @@ def rerun_charts(held: Held, rerun: PhaseResults) -> list[Drawn]:
 def _values_chart(held: Held, rerun: PhaseResults) -> Drawn | None:
     """Draw a dot for each seed, a bar at the mean, and a line over its standard error."""
     finals = {row.trial: row.final for row in rerun.scores}
-    dots, means = [], []
+    dots: list[dict[str, Any]] = []
+    means: list[dict[str, Any]] = []
     for pair in held.compared:
         about = {
             "x": rounded(pair.source_value),
@@ -58,8 +61,8 @@ def _values_chart(held: Held, rerun: PhaseResults) -> Drawn | None:
     ]
     data = {"dots": dots, "means": means}
     if held.repeats:  # equal settings: on the line, a rerun repeats its source
-        ends = sorted(value for dot in dots for value in (dot["x"],))
-        data["equal"] = [{"x": value, "y": value} for value in (ends[0], ends[-1])]
+        before = [dot["x"] for dot in dots]
+        data["equal"] = [{"x": value, "y": value} for value in (min(before), max(before))]
         line = {"type": "line", "strokeDash": [4, 4], "strokeWidth": 1, "style": "note"}
         layers.insert(0, layer("equal", line, place))
     said = [line for line in held_lines(held, rerun) if not line.startswith("order")]
@@ -90,12 +93,7 @@ def _ranks_chart(held: Held, rerun: PhaseResults) -> Drawn | None:
     ]
     place: Spec = {
         "x": field("side:N", title=None, sort=[before, after], axis={"labelAngle": 0}),
-        "y": field(
-            "rank:Q",
-            title="rank among these",
-            axis={"tickMinStep": 1, "format": "d"},
-            scale=number_scale([1, len(known)], 12) | {"reverse": True},
-        ),
+        "y": field("rank:Q", title="rank among these", **rank_axis(len(known))),
     }
     tooltip = [
         field("c:N", title="trial in source"),

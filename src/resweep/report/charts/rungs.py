@@ -14,7 +14,7 @@ from resweep.report.charts.spec import (
     rounded,
     selectable,
 )
-from resweep.report.charts.trial_rows import number_scale
+from resweep.report.charts.trial_rows import number_scale, rank_axis
 from resweep.report.results import PhaseResults
 from resweep.search.rungs import STOP
 
@@ -63,11 +63,9 @@ def _ranks_chart(phase: PhaseResults) -> Drawn | None:
         for name, rows in columns.items()
         for rank, row in enumerate(sorted(rows, key=lambda r: (sign * r["value"], r["trial"])), 1)
     ]
-    axis = {"tickMinStep": 1, "format": "d"}
-    scale = number_scale([1, max(dot["y"] for dot in dots)], 10) | {"reverse": True}
     place = {
         "x": field("x:O", title="rung", sort=list(columns), axis={"labelAngle": 0}),
-        "y": field("y:Q", title="rank", axis=axis, scale=scale),
+        "y": field("y:Q", title="rank", **rank_axis(max(dot["y"] for dot in dots))),
     }
     tooltip = [
         field("t:N", title="trial"),

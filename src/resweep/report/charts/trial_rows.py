@@ -111,7 +111,7 @@ class TrialRows:
             key = f"{self.key(path)}:N"
             return field(key, title=title, axis={"labelAngle": 0}, scale=names, **settings)
         scale = number_scale(self.values(path), 14, self.scale_type(path))
-        axis = {"format": "~g", "tickCount": 5, "labelOverlap": True}
+        axis = {"format": "~g", "tickCount": 5, "labelOverlap": True, "grid": False}
         return field(f"{self.key(path)}:Q", title=title, scale=scale, axis=axis, **settings)
 
     def value_axis(self, name: str = "final", **settings: Any) -> Spec:
@@ -195,6 +195,13 @@ def number_scale(values: Sequence[float], padding: int, kind: str = "linear") ->
         ends = [ends[0] - margin, ends[1] + margin]
     scale: Spec = {"type": kind, "domain": ends, "nice": False, "padding": padding}
     return scale if kind == "log" else scale | {"zero": False}
+
+
+def rank_axis(last: int) -> Spec:
+    """Return the axis and the scale of ranks up to `last`, the first on top."""
+    step = next(size for size in (1, 2, 5, 10, 20, 50, 100, 200, 500, 10**9) if last <= 8 * size)
+    axis = {"values": sorted({1, *range(step, last + 1, step)}), "format": "d"}
+    return {"axis": axis, "scale": number_scale([1, last], 10) | {"reverse": True}}
 
 
 def shown_range(values: Sequence[float], goal: str) -> tuple[float, float] | None:
