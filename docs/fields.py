@@ -25,6 +25,7 @@ from resweep.systems.registry import find_system
 
 PAGES = sorted(Path(__file__).parent.glob("*.md"))
 PATHSTAR = find_system("pathstar").sections
+PREDICTIVE_CODING = find_system("predictive_coding").sections
 MODELS: dict[str, type[BaseModel]] = {
     "study": StudyFile,
     "phase": PhaseFile,
@@ -36,6 +37,10 @@ MODELS: dict[str, type[BaseModel]] = {
     "budget": Budget,
     **find_system().sections,
     **{f"pathstar_{name}": PATHSTAR[name] for name in ("data", "model", "training")},
+    **{
+        f"predictive_coding_{name}": PREDICTIVE_CODING[name]
+        for name in ("data", "model", "inference", "training")
+    },
 }
 BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 NAMES = {
