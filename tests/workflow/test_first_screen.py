@@ -74,7 +74,7 @@ STUDIES = {
     ),
     **{
         system: Asked(
-            [SWEEP | {"sweep": "rates"}, RERUN],
+            [{**SWEEP, "sweep": "rates"}, RERUN],
             "rerun",
             {"system": system, "base": {}, "set": tiny},
         )
