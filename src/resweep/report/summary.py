@@ -55,6 +55,25 @@ def summarize(results: StudyResults, layout: Layout) -> str:
     return "\n".join(lines) + "\n"
 
 
+def conclude(results: StudyResults, layout: Layout) -> str:
+    """Return what a study came to: its best, its report, and the line that loads its model.
+
+    Args:
+        results: Results of all phases.
+        layout: Where its report and models are.
+    """
+    last = results.phases[-1]
+    lines = [f"study {results.name}, phase {last.name}:"]
+    for line in first_lines(last) or ["no configuration has a result"]:
+        lines += _wrapped(line)
+    lines += _reference_lines(results)
+    report = layout.study(results.name).report
+    lines.append(f"report: {report}" if report.exists() else f"report: {report} (not built yet)")
+    lines += _model_lines(results, layout)
+    lines.append(f"all rankings: resweep summary {results.name}")
+    return "\n".join(lines) + "\n"
+
+
 def _phase_lines(phase: PhaseResults) -> Iterator[str]:
     """Yield the ranked table, and what there is to say of its first configuration."""
     swept = [path for path in phase.hyperparameters if path != SEED]
