@@ -116,8 +116,8 @@ def _mattered(results: StudyResults) -> str:
     rest = len(found) - MOST_MATTERED
     more = f"{rest} more had less influence. " if rest > 0 else ""
     about = (
-        f"{more}Share of each in what sets the best trials apart from all {len(phase.scores):,} of "
-        f"{phase.name} (PED-ANOVA); ± is its standard deviation over resampled trials."
+        f"{more}Share of each in what sets the best of the {len(phase.scores):,} trials in "
+        f"{phase.name} apart (PED-ANOVA); ± is its standard deviation over resampled trials."
     )
     return f"<ol>{bars}</ol>{_paragraphs([about])}"
 

@@ -16,9 +16,9 @@ from typing import Any
 
 from resweep.config.metric import sign_of
 from resweep.ranking.held import configuration_of, find_configuration
-from resweep.ranking.rank_confidence import Rated, rank_confidence
 from resweep.ranking.score_row import ScoreRow, column_of, configurations, scored
 from resweep.ranking.ties import Tie
+from resweep.report.certainty import confident_ranks
 from resweep.report.results import PhaseResults, StudyResults
 from resweep.systems.system import CHECKPOINT
 
@@ -123,6 +123,7 @@ def _verdict(phase: PhaseResults, results: StudyResults) -> Verdict:
             if path not in settings and path != CHECKPOINT:
                 settings[path] = value
                 labels[path] = source.labels.get(path) or found[0].plain_label(path)
+    _, ranks = confident_ranks(phase)
     return Verdict(
         phase=phase,
         row=row,
@@ -130,7 +131,7 @@ def _verdict(phase: PhaseResults, results: StudyResults) -> Verdict:
         labels=labels,
         rivals=rivals,
         sure=_sure(row, rivals),
-        first_in=_first_in(phase),
+        first_in=None if ranks is None else ranks[0].best,
         source=source,
         source_row=source_row,
     )
@@ -162,17 +163,6 @@ def _sure(first: ScoreRow, rivals: tuple[Rival, ...]) -> Sure:
         return Sure.UNKNOWN
     repeated = (first.seeds or 1) > 1 and all((one.row.seeds or 1) > 1 for one in rivals)
     return Sure.CLEAR if repeated else Sure.ONE_SEED
-
-
-def _first_in(phase: PhaseResults) -> float | None:
-    rows = [group[0] for group in configurations(scored(phase.scores))]
-    rated = [
-        Rated(value=row.final_mean, spread=row.final_std, seeds=row.seeds or 1)
-        for row in rows
-        if row.final_mean is not None
-    ]
-    found = rank_confidence(rated, sign_of(phase.goal)) if len(rated) == len(rows) else None
-    return None if found is None else found[0].best
 
 
 def _find_source(
