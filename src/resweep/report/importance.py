@@ -22,14 +22,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from resweep.ranking.score_row import ScoreRow, configurations
 from resweep.ranking.trial_result import SEED
 from resweep.report.results import PhaseResults
 from resweep.trials.record import Status
 
 if TYPE_CHECKING:
+    import numpy as np
     import optuna
 
 FEWEST = 8  # configurations that are compared
@@ -73,6 +72,8 @@ def importances(phase: PhaseResults, *, among_good: bool = False) -> list[Import
     paths = _varied(phase, rows)
     if len(rows) < FEWEST or len(paths) < 2:
         return []
+    import numpy as np
+
     evaluate = _Evaluator(rows, paths)
     draw = np.random.default_rng(0)
     whole = np.arange(len(rows))
@@ -131,9 +132,9 @@ def _is_nan(value: Any) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
-def _shares(importance: np.ndarray) -> np.ndarray:
+def _shares(importance: "np.ndarray") -> "np.ndarray":
     """Return shares of the sum; all 0 where nothing is above 0."""
-    above = np.maximum(importance, 0.0)
+    above = importance.clip(min=0.0)
     total = above.sum()
     return above / total if total > 0 else above
 
@@ -160,13 +161,14 @@ class _Evaluator:
             self.distributions.append({path: axes[path].distribution for path in own})
         self.study = _new_study()
 
-    def __call__(self, trials: np.ndarray, ranked_as: np.ndarray) -> np.ndarray:
+    def __call__(self, trials: "np.ndarray", ranked_as: "np.ndarray") -> "np.ndarray":
         """Return the importance of each hyperparameter.
 
         Args:
             trials: Positions of the trials, which may be there several times.
             ranked_as: Positions of the trials whose ranks they get.
         """
+        import numpy as np
         import optuna
 
         count = len(trials)

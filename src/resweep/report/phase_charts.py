@@ -10,7 +10,8 @@ from resweep.paths import Layout
 from resweep.ranking.held import Held
 from resweep.ranking.trial_result import SEED
 from resweep.report.charts.contour import contour_chart
-from resweep.report.charts.curves import curves_chart, read_curves
+from resweep.report.charts.curve_points import read_curves
+from resweep.report.charts.curves import curves_chart
 from resweep.report.charts.figure import figure_chart
 from resweep.report.charts.gradients import gradient_charts
 from resweep.report.charts.influence import influence_chart

@@ -12,7 +12,8 @@ from resweep import yaml12
 from resweep.json_files import write_json
 from resweep.paths import Layout
 from resweep.report.charts.contour import contour_chart
-from resweep.report.charts.curves import Curve, curves_chart, read_curves, thin
+from resweep.report.charts.curve_points import Curve, read_curves, thin
+from resweep.report.charts.curves import curves_chart
 from resweep.report.charts.gradients import gradient_charts
 from resweep.report.charts.parallel import parallel_chart
 from resweep.report.charts.progress import progress_charts

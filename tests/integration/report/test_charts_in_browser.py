@@ -126,8 +126,10 @@ def test_charts_are_drawn_when_they_come_into_view_and_all_for_print(
     drawn = "Object.keys(window.resweepViews).length"
     at_first, every = running.run(drawn), running.run("Object.keys(CHARTS).length")
     assert 0 < at_first < every
-    running.send("Page.printToPDF")
-    running.until(f"{drawn} === {every}")
+    printed = running.send("Page.printToPDF")["data"]
+    assert running.run(drawn) == every
+    # Not only afterwards: print it again, now that all are there.
+    assert len(running.send("Page.printToPDF")["data"]) == pytest.approx(len(printed), rel=1e-3)
     empty = "[...document.querySelectorAll('.chart')].filter(c => !c.querySelector('svg, canvas'))"
     assert running.run(f"{empty}.length") == 0
     assert running.complaints == []

@@ -161,7 +161,6 @@ class CurvesChart {
     for (const [name, found] of Object.entries(rows)) view.data(name, found);
     view.data('cursor', []);
     for (const [name, value] of Object.entries(ranges)) view.signal(name, value);
-    view.signal('picked', Object.fromEntries([...chosen].map(t => [t, 1])));
     await view.runAsync();
   }
 

@@ -9,14 +9,15 @@ trial stay empty.
 
 import math
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from resweep.ranking.score_row import ScoreRow
 from resweep.report.charts.spec import DOT, Drawn, chart, field, kept, layer, rounded, selectable
 from resweep.report.charts.trial_rows import HAS_FINAL, TrialRows
 from resweep.report.results import shown
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FEWEST = 6  # trials with a final value
 CELLS = 24  # along each axis
@@ -49,6 +50,8 @@ def contour_chart(rows: TrialRows, paths: Sequence[str]) -> Drawn | None:
     done = done[:: math.ceil(len(done) / MOST_TRIALS) or 1]
     if len(done) < FEWEST:
         return None
+    import numpy as np
+
     sides = [_Side(rows, path, done) for path in (first, second)]
     values = np.array([phase.finals[row.trial] for row in done])
     if rows.reach is not None:
@@ -99,6 +102,8 @@ class _Side:
     """One axis: places of trials and borders of cells, on its scale."""
 
     def __init__(self, rows: TrialRows, path: str, done: Sequence[ScoreRow]):
+        import numpy as np
+
         self.log = rows.scale_type(path) == "log"
         raw = np.array([float(row.hyperparameters[path]) for row in done])
         inner = np.log(raw) if self.log else raw
@@ -116,7 +121,9 @@ class _Side:
         return float(f"{math.exp(inner) if self.log else inner:.6g}")
 
 
-def _cells(sides: Sequence[_Side], values: np.ndarray) -> list[dict[str, Any]]:
+def _cells(sides: Sequence[_Side], values: "np.ndarray") -> list[dict[str, Any]]:
+    import numpy as np
+
     middles = (np.arange(CELLS) + 0.5) / CELLS
     far = [((middles[:, None] - side.places[None, :]) / side.width) ** 2 for side in sides]
     mean = float(values.mean())

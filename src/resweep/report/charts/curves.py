@@ -1,6 +1,6 @@
 """The learning curves of a phase.
 
-    metrics.jsonl of the runs  ->  Curve of each trial  ->  thinned points  ->  a chart to explore
+    Curve of each trial  ->  thinned points  ->  a chart to explore
 
 The points are in the chart's `usermeta`; the page's script draws them, since smoothing, zooming and
 axes are the reader's choice:
@@ -13,20 +13,16 @@ axes are the reader's choice:
 With many trials only some are drawn at first, the best and others evenly spaced in the ranking.
 """
 
-import logging
 import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from resweep.config.metric import sign_of
-from resweep.errors import DamagedFile
-from resweep.paths import Layout, RunFolder
 from resweep.plurals import counted
-from resweep.report.charts.spec import PICKED, Drawn, Spec, chart, field, layer, rounded
+from resweep.report.charts.curve_points import Curve, thin
+from resweep.report.charts.spec import Drawn, Spec, chart, field, layer, rounded
 from resweep.report.charts.trial_rows import OTHERS, TOP, TrialRows
 from resweep.report.results import PhaseResults
-from resweep.store.curve import record_curve
 from resweep.systems.values import Reference
 from resweep.trials.record import Status
 
@@ -40,59 +36,6 @@ STEEP = 0.15  # of the steps: what the best trial had by then is at the edge of 
 SQUASHED = 1.5  # the first view is the whole range unless that is this much larger
 MOST_REASON = 200  # letters
 SHAPES = {"stopped": "square", "diverged": "cross", "failed": "triangle-down"}
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A trial's values of one metric: (step, value), sorted by step."""
-
-    trial: str
-    points: list[tuple[int, float]]
-
-
-def read_curves(phase: PhaseResults, layout: Layout) -> dict[str, list[Curve]]:
-    """Read each trial's curves of the ranking metric and of the early metric, worst trial first."""
-    names = dict.fromkeys((phase.metric, phase.score.early_metric))
-    found: dict[str, list[Curve]] = {name: [] for name in names}
-    for outcome in reversed(phase.outcomes):
-        record, trial = outcome.record, outcome.trial
-        if record.run_id is None:
-            continue
-        try:
-            folder = RunFolder(layout.run(record.run_id))
-            lines = record_curve(folder, record, trial.config["training"])
-        except DamagedFile as error:
-            log.warning("%s; it is not drawn", error)
-            continue
-        for name, curves in found.items():
-            points = [(line["step"], line[name]) for line in lines if _known(line.get(name))]
-            if points:
-                curves.append(Curve(trial.trial, points))
-    return found
-
-
-def _known(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
-
-
-def thin(points: Sequence[tuple[int, float]], limit: int) -> list[tuple[int, float]]:
-    """Thin out a curve to about `limit` points.
-
-    Keeps both ends, and the minimum and maximum of each stretch between them, so that spikes stay
-    visible.
-    """
-    if len(points) <= limit:
-        return list(points)
-    inner = range(1, len(points) - 1)
-    stretches = max(1, (limit - 2) // 2)
-    kept = {0, len(points) - 1}
-    for part in range(stretches):
-        start = part * len(inner) // stretches
-        stretch = inner[start : (part + 1) * len(inner) // stretches]
-        kept |= {min(stretch, key=lambda i: points[i][1]), max(stretch, key=lambda i: points[i][1])}
-    return [points[i] for i in sorted(kept)]
 
 
 def curves_chart(
@@ -179,7 +122,7 @@ def _first_view(
     """Return the range in which the trials are told apart, without the first steep part.
 
     It holds the ends of three quarters of the trials, what the best had after STEEP of its steps,
-    and all references.
+    and references that are not far away.
     """
     goal = phase.goal if metric == phase.metric else phase.score.early_goal
     sign = sign_of(goal)
@@ -193,8 +136,10 @@ def _first_view(
         min(sign * y for points in finished for _, y in points),
         ends[int(0.75 * (len(ends) - 1))],
         late[0],
-        *(sign * reference.value for reference in references),
     ]
+    length = max(values) - min(values)
+    near = min(values) - length, max(values) + length
+    values += [v for one in references if near[0] <= (v := sign * one.value) <= near[1]]
     margin = 0.06 * (max(values) - min(values)) or 0.1
     low, high = sorted((sign * (min(values) - margin), sign * (max(values) + margin)))
     low, high = max(low, whole[0]), min(high, whole[1])
@@ -273,7 +218,6 @@ def _spec(
         else {},
         height=HEIGHT,
         params=[
-            {"name": PICKED, "value": {}},
             {"name": "x0", "value": steps[0]},
             {"name": "x1", "value": steps[1]},
             {"name": "y0", "value": first[0]},

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from resweep.ranking.trial_result import SEED
-from resweep.report.charts.spec import PICKED, Drawn, Spec, chart, field, kept, layer
+from resweep.report.charts.spec import Drawn, Spec, chart, field, kept, layer
 from resweep.report.charts.trial_rows import TrialRows
 from resweep.report.results import shown
 
@@ -63,10 +63,7 @@ def parallel_chart(rows: TrialRows) -> Drawn | None:
         ),
         *_names(x, len(axes)),
     ]  # fmt: skip
-    spec = chart(
-        layers, {"labels": labels, "ticks": ticks}, height=HEIGHT,
-        params=[{"name": PICKED, "value": {}}],
-    )  # fmt: skip
+    spec = chart(layers, {"labels": labels, "ticks": ticks}, height=HEIGHT)
     spec["usermeta"] = {
         "kind": "parallel",
         "phase": phase.name,

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from resweep.config.metric import sign_of
 from resweep.report.charts.spec import (
     DOT,
-    IS_PICKED,
-    RING,
     Drawn,
-    Spec,
     chart,
     field,
+    kept,
     layer,
     rounded,
     selectable,
@@ -62,11 +60,11 @@ def _value_chart(rows: TrialRows) -> Drawn:
     dots = {"x": x, "y": y, "color": group_colour(), "tooltip": rows.tooltip()}
     layers = [
         layer("best", step, {"x": x, "y": y}),
-        layer("trials", DOT, dots, **_with_round(HAS_FINAL)),
+        layer("trials", DOT, dots, **kept(HAS_FINAL)),
     ]
     spec = chart(layers, {"best": so_far})
-    spec = selectable(spec, phase.name, [], trials=True, marks=len(phase.finals))
-    spec["layer"].append(_ring(dots))
+    rings = [("trials", dots)]
+    spec = selectable(spec, phase.name, rings, trials=True, marks=len(phase.finals))
     last = max(by_round)
     first_median, last_median = (statistics.median(by_round[n]) for n in (min(by_round), last))
     best_in = min(bests, key=lambda number: sign * bests[number])
@@ -81,26 +79,14 @@ def _value_chart(rows: TrialRows) -> Drawn:
     )
 
 
-def _with_round(condition: str) -> Spec:
-    # r02-03 is a trial of round 2.
-    number = "toNumber(split(slice(datum.t, 1), '-')[0])"
-    return {"transform": [{"filter": condition}, {"calculate": number, "as": "round"}]}
-
-
-def _ring(dots: Spec) -> Spec:
-    place = {"x": dots["x"], "y": dots["y"]}
-    return layer("trials", RING, place, **_with_round(f"{IS_PICKED} && {HAS_FINAL}"))
-
-
 def _place_chart(rows: TrialRows, path: str) -> Drawn:
     phase, label = rows.phase, rows.phase.label(path)
     x = field("round:O", title="round", axis={"labelAngle": 0})
     y = rows.axis(path)
     mark = DOT | {"size": 60}
     dots = {"x": x, "y": y, "color": group_colour(), "tooltip": rows.tooltip()}
-    layers = [layer("trials", mark, dots, **_with_round(f"datum.{rows.key(path)} !== null"))]
-    spec = selectable(chart(layers, {}), phase.name, [], trials=True, marks=len(phase.scores))
-    spec["layer"].append(_ring(dots))
+    layers = [layer("trials", mark, dots, **kept(f"datum.{rows.key(path)} !== null"))]
+    rings, marks = [("trials", dots)], len(phase.scores)
     values: dict[int, list[float]] = {}
     for row in phase.scores:
         value = row.hyperparameters.get(path)
@@ -109,7 +95,7 @@ def _place_chart(rows: TrialRows, path: str) -> Drawn:
     first, last = (values[number] for number in (min(values), max(values)))
     return Drawn(
         title=f"Where the search went: {label}",
-        spec=spec,
+        spec=selectable(chart(layers, {}), phase.name, rings, trials=True, marks=marks),
         says=(
             f"Round {min(values)} tried {label} from {shown(min(first), 3)} to "
             f"{shown(max(first), 3)}, round {max(values)} from {shown(min(last), 3)} to "

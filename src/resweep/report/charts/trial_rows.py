@@ -17,6 +17,7 @@ from resweep.ranking.score_row import column_of
 from resweep.report.charts.spec import Spec, field, rounded
 from resweep.report.results import PhaseResults
 from resweep.search.focus import scale_of
+from resweep.search.stages import round_of
 
 LOG_RATIO = 30.0  # positive hyperparameters that span more than this get a log axis
 MOST_CATEGORIES = 20
@@ -49,7 +50,7 @@ class TrialRows:
 
         `t`: its name; `g`: its rank if that is among the first three; `n`: which trial it was, in
         the order in which they ended; `spent`: steps of all trials up to and with it; `left`: why
-        it ended early.
+        it ended early; `round`: None without rounds.
         """
         seconds = {one.trial.trial: one.record.seconds for one in self.phase.outcomes}
         spent = _spent(self.phase, self.order)
@@ -65,6 +66,7 @@ class TrialRows:
                 "step": row.step,
                 "seconds": rounded(seconds.get(row.trial)),
                 "n": self.order.get(row.trial),
+                "round": round_of(row.trial) if self.phase.rounds else None,
                 "spent": spent.get(row.trial),
                 **{
                     key: _plain(row.hyperparameters.get(path), numeric[path])
