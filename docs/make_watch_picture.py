@@ -25,6 +25,7 @@ from resweep.study.study import Phase, Study
 from resweep.trials.record import Record, Status, write_record
 from resweep.watch.progress import StudyWatch
 from resweep.watch.screen import screen
+from resweep.watch.watching import NOTE
 
 ROOT = Path(__file__).resolve().parents[1]
 TRIALS, ENDED, RUNNING = 1000, 640, 32
@@ -128,7 +129,7 @@ def main() -> None:
             markup=False, highlight=False, emoji=False, color_system="standard",
         )  # fmt: skip
         console.print(
-            screen([progress], COLUMNS, LINES, "Ctrl-C ends watching; what is built goes on")
+            screen([progress], COLUMNS, LINES, NOTE)
         )
     picture = console.export_svg(title="resweep watch thousand", unique_id="watch")
     picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)  # from the network

@@ -39,7 +39,7 @@ Word = Annotated[str, AfterValidator(_check_text)]
 
 
 class Notify(Part):
-    """Who gets word when the build of a study ends; at most one command and one URL."""
+    """Whom to notify when the build of a study ends; at most one command and one URL."""
 
     command: Word | Annotated[list[Word], Field(min_length=1)] | None = Field(
         None, description="run with the message on stdin; a list of words, or a line for a shell"

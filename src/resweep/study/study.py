@@ -216,7 +216,7 @@ class Study:
         system: Name of what it trains.
         origin: The file it was read from.
         budget: What it may take. It decides whether a build starts, and changes no result.
-        notify: Who gets word when a build ends. Like the budget, it is not in study.yaml.
+        notify: Whom to notify when a build ends. Like the budget, it is not in study.yaml.
         warnings: Lines that a user should see, and that stop nothing.
     """
 

@@ -33,7 +33,7 @@ def end_study(
         study: Its name.
         layout: Of the results folder.
         failed: Whether a job failed.
-        to: Who gets word.
+        to: Whom to notify.
         log: Where the messages of the build are.
         quiet: Whether to print nothing but warnings.
     """

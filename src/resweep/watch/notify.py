@@ -1,4 +1,4 @@
-"""Word of the end of a build, for a command and a webhook; nothing that goes wrong fails a study.
+"""Notify a command and a webhook when a build ends; nothing that goes wrong fails a study.
 
 {"study": ..., "status": "ended" | "failed", "text": ..., "report": ..., "model": ..., ...}
 ->  a command: on stdin as JSON, and in its environment as RESWEEP_STUDY, RESWEEP_TEXT ...

@@ -33,7 +33,7 @@ CONFIG = Path("config")
 SECONDS = 1.0  # between two looks, at least
 LINE_SECONDS = 5.0  # the same where lines are printed
 LOOKING = 0.05  # share of the time that looking may take
-NOTE = "Ctrl-C ends watching; what is built goes on"
+NOTE = "Ctrl-C stops watching; the build continues"
 
 
 def find_watched(given: str | None, layout: Layout) -> Study:
