@@ -50,6 +50,7 @@ from resweep.systems.registry import system_names
 from resweep.trials.trial import Trial
 from resweep.wandb.follower import Follower
 
+DEFAULT_TRIALS = 16  # of a sweep without an end, if nobody says how many
 OF_WORKERS = ("device",)
 OF_NEW_SWEEPS = (
     "create_only",
@@ -80,6 +81,9 @@ def main() -> int:
         log_warnings(sweep)  # otherwise Snakemake does
     if arguments.count is not None:
         log_count(sweep, arguments.count)
+    elif not arguments.create_only and sweep.open_ended and sweep.trials is None:
+        sweep.ask_for(DEFAULT_TRIALS)
+        log.info("%d trials: the sweep has no run_cap; for more, --count N", DEFAULT_TRIALS)
     if arguments.create_only:
         log.info("created %s; to train it, in any number of terminals:", sweep.folder.study)
         log.info("%s", shlex.join(worker_command(sweep, arguments)))
@@ -216,7 +220,7 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
         "--count",
         type=positive,
         metavar="N",
-        help="number of trials of the sweep, or of this worker",
+        help=f"number of trials of the sweep, or of this worker (run_cap, else {DEFAULT_TRIALS})",
     )
     add(
         "--study",

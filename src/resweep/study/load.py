@@ -4,7 +4,8 @@
 
 The layers of a phase's configuration, later ones winning:
 
-    the study's base, the study's set, the phase's base, the phase's set, set of the command line
+    the study's base, the study's set, the command of the phase's sweep file, the phase's base, the
+    phase's set, set of the command line
 
 and above them what a sweep assigns. A rerun builds on the layers of the phase that it reruns,
 including the constants of its sweep file; the assignments of the best trial come before its own
@@ -25,6 +26,7 @@ from resweep.config.schema import Schema
 from resweep.config.unread import find_unread, warn_of_constants
 from resweep.errors import ConfigError, Problem
 from resweep.paths import RESERVED_PHASES, RESERVED_STUDIES
+from resweep.study.command_layers import NO_LAYERS, CommandLayers
 from resweep.study.phase_file import PhaseFile, Surroundings
 from resweep.study.resolution_notes import resolution_notes
 from resweep.study.rule_names import RuleNames, phase_rules
@@ -241,8 +243,18 @@ class _Resolver:
         modules = self._modules(given, part.base, f"phases.{position}.base")
         own = [*modules, Layer(str(self.path), part.set)]
         self.own_layers[part.name] = own
-        self.layers_of[part.name] = [*below, implied, *own]
+        command = self._of_command(part, given.own)
+        self.layers_of[part.name] = [*command.below, *below, implied, *command.above, *own]
         return [*self.layers_of[part.name], self.overrides]
+
+    def _of_command(self, part: PhaseFile, own: list[str]) -> CommandLayers:
+        try:
+            found = part.of_command(self.config_dir, self.system.schema, own)
+        except ConfigError as error:
+            self.problems += error.problems
+            return NO_LAYERS
+        self.warnings |= dict.fromkeys(found.warnings)
+        return found
 
     def _modules(self, given: StudyFile, base: dict[str, Any], key: str = "base") -> list[Layer]:
         modules, wrong = load_modules(
