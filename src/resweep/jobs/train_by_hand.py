@@ -148,13 +148,13 @@ def _resolve(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the configuration, and the part of it that was given: path -> value."""
     schema = find_system(study.system or DEFAULT, str(path)).schema
-    modules, problems = load_modules(config_dir, study.base, schema, study.own, str(path))
-    chosen: list[Layer] = []
+    problems: list[Problem] = []
+    chosen: dict[str, Layer] = {}
     by_origin: dict[str, dict[str, Any]] = {}
     for one in given:
         try:
             if names_module(one, schema, study.own):
-                chosen.append(load_module(config_dir, one.name, one.value, one.origin, ""))
+                chosen[one.name] = load_module(config_dir, one.name, one.value, one.origin, "")
             else:
                 values = by_origin.setdefault(one.origin, {})
                 values[one.name] = value_of(one, schema, study.own)
@@ -163,7 +163,10 @@ def _resolve(
         except ValueError as error:
             word = f"--{one.name}" if one.value else f"--no-{one.name}"
             problems.append(Problem(COMMAND_LINE, word, None, str(error)))
-    above = [*chosen, *(Layer(origin, content) for origin, content in by_origin.items())]
+    base = {section: module for section, module in study.base.items() if section not in chosen}
+    modules, wrong = load_modules(config_dir, base, schema, study.own, str(path))
+    problems += wrong
+    above = [*chosen.values(), *(Layer(origin, content) for origin, content in by_origin.items())]
     lowest, of_torchrun = process_layers(TORCHRUN, processes)
     below = [*lowest, *modules, Layer(str(path), study.set), *of_torchrun]
     done = layers.complete([*below, *above], str(path), schema, study.own, sound=not problems)

@@ -28,16 +28,18 @@ class CommandLayers(NamedTuple):
 
     Attributes:
         below: Below everything that the study says.
+        modules: By section, in place of those that the study's base names.
         above: Above what the study says for all phases.
         warnings: Of what is left out.
     """
 
     below: list[Layer]
+    modules: dict[str, Layer]
     above: list[Layer]
     warnings: list[str]
 
 
-NO_LAYERS = CommandLayers([], [], [])
+NO_LAYERS = CommandLayers([], {}, [], [])
 
 
 def command_layers(
@@ -57,7 +59,7 @@ def command_layers(
     """
     if sweep.command is None:
         return NO_LAYERS
-    modules: list[Layer] = []
+    modules: dict[str, Layer] = {}
     values: dict[str, Any] = {}
     problems: list[Problem] = []
     left_out: list[str] = []
@@ -70,8 +72,8 @@ def command_layers(
             continue
         try:
             if names_module(one, schema, own):
-                modules.append(
-                    load_module(config_dir, one.name, one.value, sweep.origin, "command")
+                modules[one.name] = load_module(
+                    config_dir, one.name, one.value, sweep.origin, "command"
                 )
             else:
                 values[one.name] = value_of(one, schema, own)
@@ -88,7 +90,8 @@ def command_layers(
             f"{sweep.origin}: command: {', '.join(dict.fromkeys(left_out))} could be a field or a "
             "hyperparameter of your own, and sets nothing; write the full path, or list it in own:"
         )
-    return CommandLayers(below, [*processes, *modules, Layer(sweep.origin, values)], warnings)
+    above = [*processes, Layer(sweep.origin, values)]
+    return CommandLayers(below, modules, above, warnings)
 
 
 def process_layers(origin: str, processes: int | None) -> tuple[list[Layer], list[Layer]]:

@@ -232,10 +232,12 @@ class _Resolver:
 
     def _layers(self, given: StudyFile, position: int, part: PhaseFile) -> list[Layer]:
         """Return the layers of a phase, above those of the phase that it builds on, if any."""
+        command = self._of_command(part, given.own)
         below = self.layers_of.get(part.builds_on or "")
         if below is None:
             system = Layer(str(self.path), self.system.schema.identity)
-            below = [system, *self._modules(given, given.base), Layer(str(self.path), given.set)]
+            base = {name: one for name, one in given.base.items() if name not in command.modules}
+            below = [system, *self._modules(given, base), Layer(str(self.path), given.set)]
         replaced = [{section} for section in part.replaces if section in part.base]
         of_study = str(self.path)
         below = [one for one in below if one.origin == of_study or set(one.content) not in replaced]
@@ -243,8 +245,8 @@ class _Resolver:
         modules = self._modules(given, part.base, f"phases.{position}.base")
         own = [*modules, Layer(str(self.path), part.set)]
         self.own_layers[part.name] = own
-        command = self._of_command(part, given.own)
-        self.layers_of[part.name] = [*command.below, *below, implied, *command.above, *own]
+        above = [implied, *command.modules.values(), *command.above, *own]
+        self.layers_of[part.name] = [*command.below, *below, *above]
         return [*self.layers_of[part.name], self.overrides]
 
     def _of_command(self, part: PhaseFile, own: list[str]) -> CommandLayers:

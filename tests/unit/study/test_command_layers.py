@@ -24,7 +24,7 @@ def load(folder: Path, *words: str, launcher: list[str] | None = None, **changes
     phase = changes.pop("phase", {})
     study = {
         "name": "mine",
-        "base": BASE,
+        "base": changes.pop("base", BASE),
         "phases": [{"name": "sweep", "kind": "sweep", "sweep": str(folder / "s.yaml"), **phase}],
         **changes,
     }
@@ -76,8 +76,10 @@ def test_values_have_the_types_of_their_fields(tmp_path: Path) -> None:
 def test_a_section_is_given_the_name_of_its_module(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model/small.yaml").write_text("n_layer: 7\nn_embd: 64\n")
-    study = load(tmp_path, "n_layer=1", "model=small", set={"n_embd": 32})
-    assert (value(study, "model.n_layer"), value(study, "model.n_embd")) == (1, 64)
+    base = {**BASE, "model": {"bias": False}}  # which it replaces
+    study = load(tmp_path, "n_layer=1", "model=small", set={"n_embd": 32}, base=base)
+    found = [value(study, f"model.{name}") for name in ("n_layer", "n_embd", "bias")]
+    assert found == [1, 64, True]
     with pytest.raises(ConfigError) as refused:
         load(tmp_path, "model=smal")
     (problem,) = refused.value.problems
