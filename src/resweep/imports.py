@@ -19,6 +19,7 @@ _NAMES = r"(?P<names>\([^)]*\)|[^(\n#]+)"
 _IMPORT = re.compile(
     rf"^[ \t]*(?:from[ ]+(?P<module>{PACKAGE}[\w.]*)[ ]+)?import[ ]+{_NAMES}", re.MULTILINE
 )
+ASSETS = (".css", ".js")  # files of a package that are as much its content as its modules
 FOUNDATIONS = ("config", "store", "systems", "training")  # rooms of the library
 
 
@@ -61,11 +62,11 @@ def _imports(file: Path, library: Path) -> tuple[Path, ...]:
 
 @functools.cache
 def _files_of(module: str, library: Path) -> tuple[Path, ...]:
-    """Return the file of a module, or of a package; none of what is only a name inside one."""
+    """Return the file of a module, or those of a package; none of what is only a name inside."""
     place = library / module
-    return tuple(
-        file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()
-    )
+    modules = (place / "__init__.py", place.with_suffix(".py"))
+    assets = sorted(file for kind in ASSETS for file in place.glob(f"*{kind}"))
+    return tuple(file for file in (*modules, *assets) if file.is_file())
 
 
 def imported_names(source: str) -> Iterator[str]:

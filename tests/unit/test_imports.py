@@ -21,6 +21,8 @@ MODULES = {
     "report/__init__.py": "",
     "report/page.py": "import json\nimport resweep.report.charts as c\n",
     "report/charts.py": "",
+    "look/__init__.py": "",
+    "look/page.css": "p { color: red }",
 }
 
 
@@ -48,6 +50,16 @@ def imported(tmp_path: Path, library: Path) -> Callable[[str], set[str]]:
 def test_modules_are_followed_with_their_packages(imported: Callable[[str], set[str]]) -> None:
     found = imported("from resweep.report.page import render\nimport numpy\n")
     assert found == {"__init__.py", "report/__init__.py", "report/page.py", "report/charts.py"}
+
+
+def test_assets_belong_to_their_package(
+    tmp_path: Path, library: Path, imported: Callable[[str], set[str]]
+) -> None:
+    text = "from resweep.look import styles\n"
+    assert imported(text) == {"__init__.py", "look/__init__.py", "look/page.css"}
+    before = code_digest(tmp_path / "script.py", library)
+    (library / "look/page.css").write_text("p { color: blue }")
+    assert code_digest(tmp_path / "script.py", library) != before
 
 
 @pytest.mark.parametrize(

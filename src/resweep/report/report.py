@@ -33,10 +33,12 @@ from resweep.report.charts.trials import (
 from resweep.report.compare import compare_rerun, copies_line, held_lines
 from resweep.report.first import first_lines
 from resweep.report.page import Cell, Charts, Column, card, escape, fold, page, table
+from resweep.report.pictures import pictures_html
 from resweep.report.results import PhaseResults, StudyResults, shown
 from resweep.report.totals import totals
 from resweep.report.trained_by import TrainedBy
 from resweep.store.curve import record_curve
+from resweep.systems.values import Figure, Pictures
 from resweep.trials.record import Status
 
 log = logging.getLogger(__name__)
@@ -124,12 +126,23 @@ def _phase_section(
         title = f"{phase.name} vs. {sources} (bars: mean over seeds ± its standard error)"
         scatter.insert(0, charts.place(title, rerun_chart(held, phase)))
     parts.append(_grid(*scatter))
-    figures = results.system.figures(phase.trained)
-    parts.append(_grid(*(charts.place(f.title, figure_chart(f), f.caption) for f in figures)))
+    parts.append(_figures(results.system.figures(phase.trained), charts))
     parts.append(_certainty(phase, layout))
     if phase.decisions:
         parts.append(fold(f"Decisions ({len(phase.decisions)})", _decisions(phase.decisions)))
     return "".join(parts)
+
+
+def _figures(figures: Sequence[Figure | Pictures], charts: Charts) -> str:
+    """Return the figures of a system: charts side by side, then rows of pictures."""
+    drawn = [f for f in figures if isinstance(f, Figure)]
+    pictures = [f for f in figures if isinstance(f, Pictures)]
+    shown_pictures = [
+        card(f.title, f"{pictures_html(f)}<p>{escape(f.caption)}</p>") for f in pictures
+    ]
+    return _grid(*(charts.place(f.title, figure_chart(f), f.caption) for f in drawn)) + "".join(
+        shown_pictures
+    )
 
 
 def _certainty(phase: PhaseResults, layout: Layout) -> str:

@@ -15,7 +15,7 @@ where needed. Data flows through a system like this:
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -31,7 +31,7 @@ from resweep.config.training_synonyms import TRAINING_SYNONYMS
 from resweep.data.store import Prepared
 from resweep.errors import DataError, Problem, shortened
 from resweep.json_files import MAPPING
-from resweep.systems.values import Cost, Figure, Reference, TrainedRun, Weights
+from resweep.systems.values import Cost, Figure, Pictures, Reference, TrainedRun, Weights
 
 if TYPE_CHECKING:
     import torch
@@ -423,7 +423,7 @@ class System(ABC):
         """
         return []
 
-    def figures(self, runs: Iterable[TrainedRun]) -> list[Figure]:
+    def figures(self, runs: Iterable[TrainedRun]) -> Sequence[Figure | Pictures]:
         """Return additional figures for a phase, from its trained trials, best first."""
         return []
 

@@ -116,3 +116,50 @@ class Figure:
     x: str
     y: str
     series: Mapping[str, Sequence[tuple[float | str, float]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """A small picture.
+
+    Attributes:
+        pixels: Brightness of each pixel from 0 (black) to 1 (white), row by row, or its (red,
+            green, blue). Values beyond are drawn as the nearest of these.
+        label: What is written below.
+    """
+
+    pixels: Sequence[Sequence[float | tuple[float, float, float]]]
+    label: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """A board of cells with a few letters each, as a puzzle.
+
+    Attributes:
+        cells: Their texts, row by row; an empty text is an empty cell.
+        looks: How each cell is drawn, by row and column: `given` as a part of the question, `right`
+            and `wrong` as parts of an answer, `open` as undecided. Other cells are plain.
+        box: Rows and columns of the boxes that thicker lines enclose, or None.
+        label: What is written below.
+    """
+
+    cells: Sequence[Sequence[str]]
+    looks: Mapping[tuple[int, int], Literal["given", "right", "wrong", "open"]]
+    box: tuple[int, int] | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """Rows of pictures for the report: images beside what a model makes of them, for example.
+
+    Attributes:
+        title: The heading.
+        caption: One or two sentences: what is shown, and what to look for.
+        rows: Heading of a row -> its pictures, from left to right.
+    """
+
+    title: str
+    caption: str
+    rows: Mapping[str, Sequence[Image | Board]]
