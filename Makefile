@@ -5,8 +5,8 @@
 #   make test        the test suite
 #   make test-long   the slow tests: many kills, big studies
 #   make check       formatting, spelling, types, imports, lint, dry runs of all shipped studies
-#   make dag         the rule graph: results/dag.svg; as text without graphviz
-#   make picture     the README's screenshot of the quickstart report; needs Chromium
+#   make dag         the jobs of a study, and how far they are: results/STUDY/dag.svg
+#   make picture     the pictures of README and docs/; needs Chromium
 #   make oracle      W&B's sweep engine, as a test reference, in its own environment
 #   make ray         Ray Tune, for a benchmark, in its own environment
 #   make bench       the benchmarks of docs/benchmarks.md
@@ -25,7 +25,7 @@ help:
 
 .venv/ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PYTHON) envs/install.py .venv requirements.txt
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
@@ -33,14 +33,14 @@ oracle: .venv-oracle/ready
 
 .venv-oracle/ready: envs/oracle.txt
 	$(PYTHON) -m venv .venv-oracle
-	.venv-oracle/bin/pip install --quiet --disable-pip-version-check -r envs/oracle.txt
+	$(PYTHON) envs/install.py .venv-oracle envs/oracle.txt
 	touch $@
 
 ray: .venv-ray/ready
 
 .venv-ray/ready: envs/ray.txt
 	$(PYTHON) -m venv .venv-ray
-	.venv-ray/bin/pip install --quiet --disable-pip-version-check -r envs/ray.txt
+	$(PYTHON) envs/install.py .venv-ray envs/ray.txt
 	touch $@
 
 demo: env
@@ -62,11 +62,12 @@ check: env
 		snakemake --dry-run --quiet all --config study=$$study || exit 1; done
 
 dag: env
-	snakemake --rulegraph dot --config study=$(STUDY) | python workflow/scripts/draw_rules.py results/dag
+	python workflow/scripts/draw_dag.py $(STUDY)
 
 picture: env
 	snakemake --quiet rules --config study=quickstart
 	python docs/make_picture.py
+	python workflow/scripts/draw_dag.py pretrain-finetune --output docs/dag.svg
 
 bench: env
 	python -m benchmarks

@@ -18,7 +18,13 @@ for study, phase in PHASES:
         input:
             records=files.records(LAYOUT, phase),
         output:
-            scores=folder.scores,
+            scores=report(
+                folder.scores,
+                caption="captions/scores.rst",
+                category=study.name,
+                subcategory=phase.name,
+                labels={"file": "the ranking"},
+            ),
         log:
             files.log_file("score", study, phase),
         localrule: True
@@ -45,7 +51,13 @@ for study, phase in PHASES:
         input:
             scores=folder.scores,
         output:
-            best=folder.best_configs("{k}"),
+            best=report(
+                folder.best_configs("{k}"),
+                caption="captions/best_configs.rst",
+                category=study.name,
+                subcategory=phase.name,
+                labels={"file": "the best {k}"},
+            ),
         log:
             files.log_file("select", study, phase, "top{k}"),
         localrule: True
@@ -70,7 +82,13 @@ for study, phase in PHASES:
             rungs=files.rung_decisions(LAYOUT, phase, phase.stages),
         output:
             models=directory(folder.models),
-            decisions=folder.decisions,
+            decisions=report(
+                folder.decisions,
+                caption="captions/decisions.rst",
+                category=study.name,
+                subcategory=phase.name,
+                labels={"file": "the decisions"},
+            ),
         log:
             files.log_file("keep", study, phase),
         localrule: True

@@ -16,7 +16,13 @@ for study in STUDIES:
         name:
             rule_name("write_study", study)
         output:
-            study=folder.described,
+            study=report(
+                folder.described,
+                caption="captions/study.rst",
+                category=study.name,
+                subcategory="all phases",
+                labels={"file": "the study"},
+            ),
         log:
             files.log_file("write_study", study),
         localrule: True
@@ -39,7 +45,13 @@ for study in STUDIES:
         input:
             records=[path for phase in study.phases for path in files.records(LAYOUT, phase)],
         output:
-            table=folder.table,
+            table=report(
+                folder.table,
+                caption="captions/table.rst",
+                category=study.name,
+                subcategory="all phases",
+                labels={"file": "all trials"},
+            ),
         log:
             files.log_file("tabulate", study),
         localrule: True
@@ -69,7 +81,13 @@ for study in STUDIES:
                 for path in files.rung_decisions(LAYOUT, phase, phase.stages)
             ],
         output:
-            report=folder.report,
+            report=report(
+                folder.report,
+                caption="captions/report.rst",
+                category=study.name,
+                subcategory="all phases",
+                labels={"file": "the report"},
+            ),
         log:
             files.log_file("report", study),
         localrule: True

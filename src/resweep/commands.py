@@ -54,6 +54,7 @@ GROUPS: dict[str, dict[str, Command]] = {  # by what a user wants
         "init": Command("init.py", "make a folder for a project of your own"),
     },
     ALSO: {
+        "dag": Command("draw_dag.py", "the jobs of a study as a picture, and how far they are"),
         "curvature": Command("analyze_curvature.py", "how straight hidden states of a run are"),
         "tabulate": Command("tabulate_runs.py", "write results/runs.csv: all runs of the store"),
         "prepare-data": Command("prepare_data.py", "prepare data, once for equal settings"),

@@ -170,6 +170,11 @@ class StudyFolder:
         """Everything on one page."""
         return self.path / "report.html"
 
+    @property
+    def dag(self) -> Path:
+        """Its jobs as a picture."""
+        return self.path / "dag.svg"
+
     def data_stamp(self, data_id: str) -> Path:
         """Description and digest of a prepared data set."""
         return self.path / "data" / f"{data_id}.json"

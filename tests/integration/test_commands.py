@@ -19,7 +19,7 @@ WRONG = [
     ("audit.py nobodys", "nobodys"),
     ("conclude.py --records p/records/no.json --decisions no.csv", "p/records/no.json"),
     ("decide.py nobodys sweep", "results/nobodys/study.yaml"),
-    ("draw_rules.py picture", "snakemake --rulegraph dot"),
+    ("draw_dag.py nobodys", "nobodys"),
     ("forget.py runs 0123456789ab", "0123456789ab"),
     ("forget.py phase nobodys sweep", "results/nobodys/sweep/records"),
     ("forget.py failed --study nobodys", "results/nobodys/"),

@@ -14,7 +14,6 @@ from tests.conftest import ROOT
 # Scripts that only rules call, with what the study says.
 OF_RULES = {
     "conclude.py",
-    "draw_rules.py",
     "keep_models.py",
     "plan_finetune.py",
     "plan_rerun.py",

@@ -1,6 +1,6 @@
 r"""Prepare a system's data, once for equal settings.
 
-    python workflow/scripts/prepare_data.py --settings '{"source": "python-docs", ...}' \
+    python workflow/scripts/prepare_data.py --settings '{"source": "networkx-docs", ...}' \
         --stamp results/STUDY/data/ID.json
 """
 

@@ -322,7 +322,7 @@ def test_everything_wrong_is_told_at_once_with_the_place_that_set_it():
             ("training", ANY, "warmup_steps", "pct_warmup"),
         ),
         ({"data.source": "text"}, ("data", ANY, "text", "paths")),
-        ({"data.paths": ["a.txt"]}, ("data", ANY, "paths", "python-docs")),
+        ({"data.paths": ["a.txt"]}, ("data", ANY, "paths", "networkx-docs")),
         ({"model.vocab_size": 256}, ("model.vocab_size", 256, "257")),
         ({"training.learning_rate": -0.1}, ("training.learning_rate", -0.1, "0")),
         ({"mine": float("nan")}, ("mine", ANY)),

@@ -18,6 +18,7 @@ from resweep.errors import DataError
 from resweep.plurals import counted
 from resweep.systems.language.data_section import first_data_of
 from resweep.systems.language.hub import dataset_files, dataset_folder, read_dataset
+from resweep.systems.language.networkx_docs import read_networkx_docs
 from resweep.systems.language.text_files import (
     expand_home,
     find_files,
@@ -96,7 +97,9 @@ def read_documents(settings: Mapping[str, Any], split: str = "train") -> list[st
         DataError: A file or data set is missing, not UTF-8 or without the text field, or there is
             no text.
     """
-    if settings["source"] == "python-docs":
+    if settings["source"] == "networkx-docs":
+        documents = list(read_networkx_docs())
+    elif settings["source"] == "python-docs":
         documents = list(_python_documentation())
     elif settings["source"] == "hub":
         documents = list(read_dataset(settings))

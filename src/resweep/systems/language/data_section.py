@@ -21,6 +21,7 @@ from resweep.violations import violations
 
 OF_HUB = ReadWith("source", ("hub",))
 AS_PATHS = BeforeValidator(as_tuple, json_schema_input_type=Text | tuple[Text, ...])
+BUILT_IN = ("networkx-docs", "python-docs")
 BYTE_TOKENS = 257  # 256 bytes and end-of-text: the smallest vocabulary
 
 # Settings that first_data may have: its text is cut into the tokens of the data beside it.
@@ -44,10 +45,12 @@ FIRST_DATA = (
 class Data(Section):
     """Where text comes from, how it is split and turned into tokens."""
 
-    source: Annotated[Literal["python-docs", "text", "jsonl", "hub"], PATH_ONLY] = Field(
-        "python-docs",
-        description="Python's own documentation, text files, JSON lines, or a data set of the "
-        "Hugging Face hub",
+    source: Annotated[
+        Literal["networkx-docs", "python-docs", "text", "jsonl", "hub"], PATH_ONLY
+    ] = Field(
+        "networkx-docs",
+        description="documentation of the package NetworkX, or that of the Python it runs on; text "
+        "files, JSON lines, or a data set of the Hugging Face hub",
     )
     paths: Annotated[
         tuple[Text, ...],
@@ -141,8 +144,8 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _paths_fit_source(self) -> "Data":
-        if self.source == "python-docs" and self.paths:
-            hint = "paths are for source: text or jsonl; python-docs is built in"
+        if self.source in BUILT_IN and self.paths:
+            hint = f"paths are for source: text or jsonl; {self.source} is built in"
             raise Misfit(hint, "source", "paths")
         if self.source == "hub" and self.paths:
             hint = "paths are for source: text or jsonl; hub takes dataset: NAME or PATH"

@@ -35,7 +35,7 @@ def fit(before, given=(), forgetting=True, **data):
 def test_bytes_stay_bytes():
     section, warnings = fit({"val_fraction": 0.2})
     assert (section["tokens"], warnings) == ("bytes", [])
-    assert section["first_data"] == {"source": "python-docs", "val_fraction": 0.2}
+    assert section["first_data"] == {"source": "networkx-docs", "val_fraction": 0.2}
 
 
 def test_a_tokenizer_is_taken_over():

@@ -326,7 +326,7 @@ def test_tokenizers_that_cannot_be_used_are_refused(corpus, model_folder, tmp_pa
         ({"tokenizer": "gpt2"}, ["tokens: tokenizer", "bytes"]),
         ({"source": "hub"}, ["source: hub", "dataset: NAME or PATH"]),
         ({"source": "hub", "dataset": ""}, ["at least 1 character"]),
-        ({"dataset": "x"}, ["dataset", "source: hub", "python-docs"]),
+        ({"dataset": "x"}, ["dataset", "source: hub", "networkx-docs"]),
         ({"source": "hub", "dataset": "x", "paths": ["y"]}, ["paths", "dataset: NAME or PATH"]),
         ({"tokens": "words"}, ["'bytes', 'bpe' or 'tokenizer'"]),
     ],
