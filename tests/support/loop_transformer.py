@@ -7,12 +7,13 @@ import torch
 
 from resweep.config import compose
 from resweep.config.compose import Composed
-from resweep.config.nesting import nest
+from resweep.config.nesting import assign_paths, nest
 from resweep.data import store
 from resweep.data.store import Prepared
 from resweep.paths import Layout
 from resweep.store.identity import resolve
 from resweep.systems.loop_transformer.objective import LoopObjective
+from resweep.systems.loop_transformer.sections import THREE_STAGES
 from resweep.systems.registry import find_system
 from resweep.training.gradient_learner import GradientLearner
 from resweep.training.processes import ALONE, Processes
@@ -39,8 +40,11 @@ SMALL = {
 
 def configure(**changes: Any) -> dict[str, Any]:
     """A complete configuration; `changes` are flat, with `__` for dots. None: not as in SMALL."""
-    flat = SMALL | {name.replace("__", "."): value for name, value in changes.items()}
-    given = nest({name: v for name, v in flat.items() if v is not None or name not in SMALL})
+    flat = {name.replace("__", "."): value for name, value in changes.items()}
+    unset = {name for name, value in flat.items() if value is None and name in SMALL}
+    small = nest({name: value for name, value in SMALL.items() if name not in unset})
+    small["arch"]["stages"] = [stage.model_dump(mode="json") for stage in THREE_STAGES]
+    given = assign_paths(small, {k: value for k, value in flat.items() if k not in unset})
     full, problems = compose.validate(Composed(given, {}), "small", SYSTEM.schema)
     assert not problems, problems
     return full

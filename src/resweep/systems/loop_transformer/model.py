@@ -77,6 +77,7 @@ class Network(nn.Module):
     def __init__(self, arch: Arch, size: int):
         super().__init__()
         self.arch = arch
+        self.owners = arch.layers_of
         self.recompute = False
         width, tokens = arch.hidden_size, vocab_size(size)
         self.embedding = nn.Embedding(tokens, width, _weight=torch.empty(tokens, width))
@@ -119,7 +120,7 @@ class Network(nn.Module):
 
     def begin(self, rows: int, cells: int) -> Tensor:
         """Return the states that a puzzle starts with: (rows, states, cells, width)."""
-        first = torch.stack([self.initial[state.name] for state in self.arch.known_states])
+        first = torch.stack(list(self.initial.values()))
         return first[None, :, None].expand(rows, -1, cells, -1)
 
     def forward(self, states: Tensor, question: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -133,9 +134,8 @@ class Network(nn.Module):
             The states after it, of the same shape and with gradients of the last cycles; logits
             (rows, cells, tokens); halting logits (rows,).
         """
-        names = [state.name for state in self.arch.known_states]
         x = math.sqrt(self.arch.hidden_size) * self.embedding(question)
-        known = dict(zip(names, states.unbind(1), strict=True))
+        known = dict(zip(self.initial, states.unbind(1), strict=True))
         with torch.no_grad():
             for _ in range(self.arch.free_cycles):
                 self._cycle(known, x.detach())
@@ -143,11 +143,10 @@ class Network(nn.Module):
             self._cycle(known, x)
         logits = self.answer(known[self.arch.read_from])
         halt = self.halt(known[self.arch.halts_by].mean(1))[:, 0]
-        return torch.stack([known[name] for name in names], 1), logits, halt
+        return torch.stack(list(known.values()), 1), logits, halt
 
     def _cycle(self, states: dict[str, Tensor], x: Tensor) -> None:
         """Do all stages, in place of the mapping's values."""
-        owners = self.arch.layers_of
         for stage in self.arch.stages:
             for _ in range(stage.repeat):
                 h = states[stage.target]
@@ -155,7 +154,7 @@ class Network(nn.Module):
                     h = h + x
                 for source in stage.sources:
                     h = h + states[source]
-                layers = self.layers[owners[stage.target]]
+                layers = self.layers[self.owners[stage.target]]
                 assert isinstance(layers, nn.ModuleList)
                 for layer in layers:
                     h = self._through(layer, h)

@@ -28,6 +28,7 @@ from torch.nn import functional as F
 
 from resweep.errors import ConfigError, Problem
 from resweep.systems.loop_transformer.carry import Carry
+from resweep.systems.loop_transformer.figures import ANSWERS, SHOWN
 from resweep.systems.loop_transformer.loss import stablemax_cross_entropy
 from resweep.systems.loop_transformer.model import LoopTransformer
 from resweep.systems.loop_transformer.puzzle_data import PuzzleData
@@ -40,6 +41,7 @@ from resweep.training.seeds import derive_seed
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 TRAINED = "trained.safetensors"  # the weights that an average was made of
+SHOWN_PUZZLES = 2  # of the test set, whose solving steps reports draw
 HALT_WEIGHT = 0.5  # of the halting loss
 NETWORK, AVERAGE = "network.", "average."
 
@@ -160,8 +162,25 @@ class LoopObjective(Objective):
         self.model.start_average()
 
     def extra_state(self) -> dict[str, Tensor]:
-        """Return the puzzles that are being worked on."""
-        return self.carry.gathered()
+        """Return the puzzles that are being worked on; and how others are solved, for reports."""
+        return self.carry.gathered() | self._solve_shown()
+
+    @torch.no_grad()
+    def _solve_shown(self) -> dict[str, Tensor]:
+        """Return a few test puzzles and the answers to them, step by step, as digits.
+
+        Puzzles are (n, 2, cells), answers (n, steps, cells), both of uint8.
+        """
+        questions, answers = self.test
+        hardest = np.argsort((questions > 0).sum(1), kind="stable")[:SHOWN_PUZZLES]
+        network = self.model.measured
+        puzzles = torch.from_numpy(np.stack([questions[hardest], answers[hardest]], 1))
+        tokens = puzzles[:, 0].to(network.cos.device).long() + EMPTY
+        states, found = network.begin(len(tokens), self.cells), []
+        for _ in range(self.arch.halt_max_steps):
+            states, logits, _ = network(states, tokens)
+            found.append((logits.argmax(-1) - EMPTY).clamp(min=0).to(torch.uint8))
+        return {SHOWN: puzzles, ANSWERS: torch.stack(found, 1)}
 
     def load_extra_state(self, state: Mapping[str, Tensor]) -> None:
         """Restore the puzzles that are being worked on."""
@@ -255,8 +274,8 @@ class LoopObjective(Objective):
         found = {f"{prefix}{name}": tensor for name, tensor in load_file(file).items()}
         shapes = {name: s for name, s in self.shapes.items() if name.startswith(prefix)}
         for name in sorted(shapes.keys() | found.keys()):
-            there = tuple(found[name].shape) if name in found else None
-            wanted = tuple(shapes[name]) if name in shapes else None
+            there = tuple(found[name].shape) if name in found else "missing"
+            wanted = tuple(shapes[name]) if name in shapes else "missing"
             if there != wanted:
                 hint = f"{name.removeprefix(prefix)} is {there} there and {wanted} in this model"
                 raise ConfigError(Problem("run.checkpoint", str(file), None, hint))

@@ -30,7 +30,8 @@ COLUMNS = ("question", "answer")
 EMPTY = ".0"
 MOST_LINES = 5  # of a file, in a message
 TRIES = 20  # of a board, until one with few enough givens is found
-ROUND = 500  # puzzles that are drawn before their kinds are compared
+# Puzzles are drawn in rounds of at least so many, until less than this share of them is new.
+ROUND, FEW_NEW = 200, 0.02
 
 
 def generate(data: Data) -> tuple[Puzzles, Puzzles]:
@@ -40,22 +41,21 @@ def generate(data: Data) -> tuple[Puzzles, Puzzles]:
         DataError: There are not as many, or hardly.
     """
     wanted = data.train_puzzles + data.test_puzzles
-    questions = np.empty((0, data.cells), np.uint8)
-    answers = questions.copy()
+    questions = answers = np.empty((0, data.cells), np.uint8)
     drawn = 0
-    while len(questions) < wanted:
-        drawn += ROUND
-        more = [draw(data, number) for number in range(drawn - ROUND, drawn)]
-        questions = np.concatenate([questions, np.array([q for q, _ in more], np.uint8)])
-        answers = np.concatenate([answers, np.array([a for _, a in more], np.uint8)])
-        before = len(questions) - ROUND
-        keep = sorted(_first_of(kinds(questions, answers, data.size)).values())
-        questions, answers, known = questions[keep], answers[keep], len(keep)
-        if known < wanted and known - before < ROUND // 50:
+    while (known := len(questions)) < wanted:
+        count = wanted if not drawn else max(wanted - known, ROUND)
+        more = np.array([draw(data, drawn + number) for number in range(count)], np.uint8)
+        drawn += count
+        questions = np.concatenate([questions, more[:, 0]])
+        answers = np.concatenate([answers, more[:, 1]])
+        keep = sorted(_first_of(kinds(questions, answers, data.size)).values())[:wanted]
+        questions, answers = questions[keep], answers[keep]
+        if len(keep) < wanted and len(keep) - known < FEW_NEW * count:
             fewest, most = data.givens
             raise DataError(
                 f"data.train_puzzles + data.test_puzzles = {wanted:,}: of size {data.size} with "
-                f"{fewest} to {most} givens, only {known:,} puzzles were found that no "
+                f"{fewest} to {most} givens, only {len(keep):,} puzzles were found that no "
                 "augmentation turns into each other; ask for fewer, or widen min_givens and "
                 "max_givens"
             )
@@ -113,7 +113,7 @@ def read_csv(path: Path, data: Data, most: int) -> tuple[Puzzles, list[int]]:
     """Read the first puzzles of a file; also returns their lines.
 
     Raises:
-        DataError: The file is missing or has none; or some are malformed, have no solution or
+        DataError: The file has none; or some are malformed, have no solution or
             several, or another one than their answer: names their lines.
     """
     wrong: list[str] = []
@@ -152,8 +152,6 @@ def _lines_of(path: Path) -> Iterator[tuple[int, str, str]]:
                 )
             for row in reader:
                 yield reader.line_num, row["question"] or "", row["answer"] or ""
-    except FileNotFoundError:
-        raise DataError(f"{path}: is missing; data.path needs train.csv and test.csv") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: is not a CSV file: {error}") from None
 
@@ -169,10 +167,10 @@ def _board(text: str, data: Data) -> list[int] | None:
 
 def _fault(question: list[int] | None, answer: list[int] | None, data: Data) -> str | None:
     """Return what is wrong with a puzzle, as a predicate; None if it is fine."""
-    for name, board in (("question", question), ("answer", answer)):
+    for name, board in (("a question", question), ("an answer", answer)):
         if board is None:
             return (
-                f"has a {name} that is not {data.cells} digits from 1 to {data.size}, with . or 0 "
+                f"has {name} that is not {data.cells} digits from 1 to {data.size}, with . or 0 "
                 "for empty cells"
             )
     assert question is not None
@@ -193,8 +191,7 @@ def read_files(data: Data) -> tuple[Puzzles, Puzzles]:
         DataError: A file is missing or has wrong puzzles; or a puzzle of test is one of training
             after augmentations: names the lines.
     """
-    folder = folder_of(data)
-    files = [folder / "train.csv", folder / "test.csv"]
+    files = files_of(data)
     (train, train_lines), (test, test_lines) = (
         read_csv(file, data, most)
         for file, most in zip(files, (data.train_puzzles, data.test_puzzles), strict=True)
@@ -213,10 +210,18 @@ def read_files(data: Data) -> tuple[Puzzles, Puzzles]:
     return train, test
 
 
-def folder_of(data: Data) -> Path:
-    """Return the folder that puzzles are read from."""
+def files_of(data: Data) -> list[Path]:
+    """Return the files that puzzles are read from, those of training first.
+
+    Raises:
+        DataError: One is missing.
+    """
     assert data.path is not None, "they are read"
-    return Path(data.path).expanduser()
+    files = [Path(data.path).expanduser() / f"{split}.csv" for split in ("train", "test")]
+    missing = next((file for file in files if not file.is_file()), None)
+    if missing is not None:
+        raise DataError(f"{missing}: is missing; data.path needs train.csv and test.csv")
+    return files
 
 
 def shared_kinds(train: Puzzles, test: Puzzles, size: int) -> list[tuple[int, int]]:

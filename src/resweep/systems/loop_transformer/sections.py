@@ -74,7 +74,7 @@ class Arch(Section):
     """A transformer that updates a few states over and over."""
 
     stages: Annotated[tuple[Stage, ...], AS_LIST] = Field(
-        THREE_STAGES, min_length=1, description="what a cycle does, in this order"
+        THREE_STAGES, description="what a cycle does, in this order"
     )
     states: Annotated[tuple[State, ...] | None, AS_LIST] = Field(
         None, description="states by name; null: the targets of the stages, with shared layers"
@@ -154,6 +154,8 @@ class Arch(Section):
 
     @model_validator(mode="after")
     def _states_are_there(self) -> "Arch":
+        if not self.stages:
+            raise Misfit("stages is empty: there should be one at least", "stages")
         names = [state.name for state in self.known_states]
         double = next((name for name in names if names.count(name) > 1), None)
         if double is not None:

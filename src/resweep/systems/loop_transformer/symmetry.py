@@ -35,7 +35,7 @@ def augment(
     """Return puzzles changed at random, each by a draw of its own.
 
     Args:
-        questions, answers: (n, cells).
+        questions, answers: (n, cells) of uint8.
         size: Cells of a row.
         chosen: Names of `AUGMENTATIONS`.
         random: All is drawn from it, in the same amount for any choice.
@@ -54,7 +54,7 @@ def augment(
     if "transposition" in chosen:
         cells = np.where(turned[:, None, None], cells.transpose(0, 2, 1), cells)
     cells = cells.reshape(count, -1)
-    labels = np.concatenate([np.zeros((count, 1), digits.dtype), digits], axis=1)
+    labels = np.concatenate([np.zeros((count, 1), int), digits], axis=1).astype(np.uint8)
     return tuple(  # type: ignore[return-value]  # of two
         np.take_along_axis(labels, np.take_along_axis(boards, cells, 1).astype(int), 1)
         for boards in (questions, answers)

@@ -5,7 +5,7 @@ times in a forward pass, and over several supervision steps on each puzzle. Whic
 and how often each is updated, is what its sweeps ask.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,14 @@ from resweep.config.run_section import RunSection
 from resweep.config.section import Misfit
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, Problem
+from resweep.systems.loop_transformer.figures import solving_steps
 from resweep.systems.loop_transformer.puzzle_data import SHAPE, PuzzleData, prepare_puzzles
-from resweep.systems.loop_transformer.puzzles import folder_of
+from resweep.systems.loop_transformer.puzzles import files_of
 from resweep.systems.loop_transformer.sections import Arch, Data, LoopTraining
 from resweep.systems.loop_transformer.size import count_parameters, estimate_cost
 from resweep.systems.loop_transformer.symmetry import available
 from resweep.systems.system import System
-from resweep.systems.values import Cost, Reference, TrainedRun, Weights
+from resweep.systems.values import Cost, Pictures, Reference, TrainedRun, Weights
 
 if TYPE_CHECKING:
     import torch
@@ -105,9 +106,12 @@ class LoopTransformerSystem(System):
     def source_files(self, settings: Mapping[str, Any]) -> list[Path]:
         """Return the files of puzzles; none if they are generated."""
         data = Data.model_validate(settings)
-        if data.path is None:
-            return []
-        return sorted(folder_of(data) / f"{split}.csv" for split in ("train", "test"))
+        return [] if data.path is None else sorted(files_of(data))
+
+    def source_folders(self, settings: Mapping[str, Any]) -> list[Path]:
+        """Return the folder of the files."""
+        data = Data.model_validate(settings)
+        return [] if data.path is None else [Path(data.path).expanduser()]
 
     def prepare_data(self, settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         """Draw or read puzzles, and write them."""
@@ -205,6 +209,10 @@ class LoopTransformerSystem(System):
             "puzzles": f"{data.size} x {data.size}",
             "initial weights": run.asked["run"]["checkpoint"] or "random",
         }
+
+    def figures(self, runs: Iterable[TrainedRun]) -> list[Pictures]:
+        """Return the solving steps of puzzles."""
+        return solving_steps(runs)
 
     def references(self, described: Mapping[str, Any]) -> list[Reference]:
         """Return what a guess gets right that copies the givens."""
