@@ -133,6 +133,8 @@ def log_count(sweep: SweepStudy, count: int) -> None:
     if there < count:
         trials = counted(there, "trial")
         log.warning("--count %d: the sweep has only %s; all are trained", count, trials)
+    elif there > count and cap is None:
+        log.info("--count %d: the sweep has %d trials by now; all are trained", count, there)
     elif cap is not None and count != cap:
         log.info("%s instead of the file's run_cap: %d", counted(count, "trial"), cap)
 
