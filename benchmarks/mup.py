@@ -68,6 +68,7 @@ def configuration(point: Point, steps: int) -> dict[str, Any]:
             "n_head": point.width // HEAD,
             "context_length": 32,
         },
+        "data": {"source": "python-docs"},
         "training": {
             "seed": point.seed,
             "batch_size": 16,

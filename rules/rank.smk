@@ -20,7 +20,7 @@ for study, phase in PHASES:
         output:
             scores=report(
                 folder.scores,
-                caption="captions/scores.rst",
+                caption="captions/score.rst",
                 category=study.name,
                 subcategory=phase.name,
                 labels={"file": "the ranking"},
@@ -53,7 +53,7 @@ for study, phase in PHASES:
         output:
             best=report(
                 folder.best_configs("{k}"),
-                caption="captions/best_configs.rst",
+                caption="captions/select.rst",
                 category=study.name,
                 subcategory=phase.name,
                 labels={"file": "the best {k}"},
@@ -84,7 +84,7 @@ for study, phase in PHASES:
             models=directory(folder.models),
             decisions=report(
                 folder.decisions,
-                caption="captions/decisions.rst",
+                caption="captions/keep.rst",
                 category=study.name,
                 subcategory=phase.name,
                 labels={"file": "the decisions"},

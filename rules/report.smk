@@ -18,7 +18,7 @@ for study in STUDIES:
         output:
             study=report(
                 folder.described,
-                caption="captions/study.rst",
+                caption="captions/write_study.rst",
                 category=study.name,
                 subcategory="all phases",
                 labels={"file": "the study"},
@@ -47,7 +47,7 @@ for study in STUDIES:
         output:
             table=report(
                 folder.table,
-                caption="captions/table.rst",
+                caption="captions/tabulate.rst",
                 category=study.name,
                 subcategory="all phases",
                 labels={"file": "all trials"},

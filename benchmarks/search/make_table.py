@@ -56,7 +56,8 @@ SPACE = (
 
 def prepare_text(results: Path) -> Prepared:
     """Prepare what is trained on."""
-    return ensure(LANGUAGE, Data().model_dump(mode="json"), Layout(results))
+    settings = Data(source="python-docs").model_dump(mode="json")
+    return ensure(LANGUAGE, settings, Layout(results))
 
 
 def design(configs: int) -> list[tuple[int, dict[str, Any]]]:

@@ -6,8 +6,9 @@ their left. A line back, to the next round, runs above its row. All numbers are 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from resweep.report.dag.boxes import Graph, Place
 
@@ -24,6 +25,9 @@ MARGIN = 16
 LEAVES, ENTERS = 44, 20  # from the middle of a box, of lines back
 
 Point = tuple[float, float]
+Pair = tuple[Place, Place]
+Key = TypeVar("Key", Pair, Place)
+Tracks = defaultdict[str, dict[Key, int]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,74 +64,110 @@ class Drawing:
 def lay_out(graph: Graph) -> Drawing:
     """Place boxes and lines."""
     columns = _columns(graph)
-    names = list(graph.rows)
-    number = {name: index for index, name in enumerate(names)}
-    inside = [pair for pair in graph.needs if pair[0].row == pair[1].row]
-    between = [pair for pair in graph.needs if pair[0].row != pair[1].row]
-    left_to_right = [pair for pair in inside if columns[pair[1]] == columns[pair[0]] + 1]
-    skipping = [pair for pair in inside if pair not in left_to_right]
-
-    # Lines that share a space get a track each, by where they come from.
-    above = _tracks((row, pair) for pair in graph.returns for row in [pair[0].row])
-    below = _tracks((row, pair) for pair in skipping for row in [pair[0].row])
-    gutters = _tracks(
-        (names[row], pair[0])
-        for pair in between
-        for row in {number[pair[0].row], number[pair[1].row] - 1}
-    )
-    sides = _tracks(
-        ("", pair[0]) for pair in between if number[pair[1].row] > number[pair[0].row] + 1
-    )
-
+    spaces = _Spaces.of(graph, columns)
     rows: dict[str, tuple[int, int]] = {}
     tops: dict[str, int] = {}
-    ends: dict[str, int] = {}  # where the space below a row begins
     y = TOP
-    for name in names:
-        tops[name] = y + PADDING + TRACK * len(above[name])
-        height = tops[name] + BOX_HEIGHT + PADDING + TRACK * len(below[name]) - y
-        rows[name] = (y, height)
-        ends[name] = y + height
-        y += height + GUTTER + TRACK * len(gutters[name])
-    left = MARGIN + LABELS + CHANNEL + TRACK * len(sides[""])
+    for name in graph.rows:
+        tops[name] = y + PADDING + TRACK * len(spaces.above[name])
+        bottom = tops[name] + BOX_HEIGHT + PADDING + TRACK * len(spaces.below[name])
+        rows[name] = (y, bottom - y)
+        y = bottom + GUTTER + TRACK * len(spaces.gutters[name])
+    left = MARGIN + LABELS + CHANNEL + TRACK * len(spaces.sides[""])
     boxes = {
         place: (left + columns[place] * (BOX_WIDTH + SPACE), tops[place.row])
         for place in graph.boxes
     }
-
-    def top(place: Place, shift: float = 0) -> Point:
-        return boxes[place][0] + BOX_WIDTH / 2 + shift, boxes[place][1]
-
-    def bottom(place: Place) -> Point:
-        return boxes[place][0] + BOX_WIDTH / 2, boxes[place][1] + BOX_HEIGHT
-
-    lines = []
-    for needed, place in left_to_right:
-        middle = boxes[needed][1] + BOX_HEIGHT / 2
-        ends_at = ((boxes[needed][0] + BOX_WIDTH, middle), (boxes[place][0], middle))
-        lines.append(Line(points=ends_at))
-    for needed, place in skipping:
-        track = tops[needed.row] + BOX_HEIGHT + TRACK * (1 + below[needed.row][needed, place])
-        (x, y0), (to, y1) = bottom(needed), bottom(place)
-        lines.append(Line(points=((x, y0), (x, track), (to, track), (to, y1))))
-    for needed, place in graph.returns:
-        track = tops[needed.row] - TRACK * (1 + above[needed.row][needed, place])
-        (x, y0), (to, y1) = top(needed, LEAVES), top(place, ENTERS)
-        points = ((x, y0), (x, track), (to, track), (to, y1))
-        lines.append(Line(points=points, is_return=True))
-    for needed, place in between:
-        before = names[number[place.row] - 1]
-        first = ends[needed.row] + GUTTER / 2 + TRACK * gutters[needed.row][needed]
-        last = ends[before] + GUTTER / 2 + TRACK * gutters[before][needed]
-        (x, y0), (to, y1) = bottom(needed), top(place)
-        points = ((x, y0), (x, first))
-        if before != needed.row:
-            side = left - CHANNEL / 2 - TRACK * sides[""][needed]
-            points = (*points, (side, first), (side, last))
-        lines.append(Line(points=(*points, (to, last), (to, y1))))
     width = left + (1 + max(columns.values(), default=0)) * (BOX_WIDTH + SPACE) - SPACE + 2 * MARGIN
-    height = max(ends.values(), default=TOP) + BOTTOM
+    height = max((top + high for top, high in rows.values()), default=TOP) + BOTTOM
+    lines = [*_lines_in_rows(boxes, spaces), *_lines_between(boxes, rows, spaces, left)]
     return Drawing(width=width, height=height, boxes=boxes, rows=rows, lines=lines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Spaces:
+    """Lines by where they run; those that share a space get a track each.
+
+    Attributes:
+        steps: From a box to the next one of its row.
+        skips, returns: To other boxes of a row; below it, and above it.
+        between: To other rows.
+        above, below: Tracks in a row, by its name and the line.
+        gutters: Tracks below a row, by its name and where the line comes from.
+        sides: Tracks at the left of all rows, under "", by where the line comes from.
+    """
+
+    steps: Sequence[Pair]
+    skips: Sequence[Pair]
+    returns: Sequence[Pair]
+    between: Sequence[Pair]
+    above: Tracks[Pair]
+    below: Tracks[Pair]
+    gutters: Tracks[Place]
+    sides: Tracks[Place]
+
+    @classmethod
+    def of(cls, graph: Graph, columns: Mapping[Place, int]) -> "_Spaces":
+        names = list(graph.rows)
+        inside = [pair for pair in graph.needs if pair[0].row == pair[1].row]
+        between = [pair for pair in graph.needs if pair[0].row != pair[1].row]
+        steps = [pair for pair in inside if columns[pair[1]] == columns[pair[0]] + 1]
+        skips = [pair for pair in inside if pair not in steps]
+        first = {pair: names.index(pair[0].row) for pair in between}
+        last = {pair: names.index(pair[1].row) - 1 for pair in between}
+        return cls(
+            steps=steps,
+            skips=skips,
+            returns=graph.returns,
+            between=between,
+            above=_tracks((pair[0].row, pair) for pair in graph.returns),
+            below=_tracks((pair[0].row, pair) for pair in skips),
+            gutters=_tracks(
+                (names[row], pair[0]) for pair in between for row in (first[pair], last[pair])
+            ),
+            sides=_tracks(("", pair[0]) for pair in between if first[pair] != last[pair]),
+        )
+
+
+def _lines_in_rows(boxes: Mapping[Place, Point], spaces: _Spaces) -> Iterator[Line]:
+    for needed, place in spaces.steps:
+        (x, y), (to, _) = boxes[needed], boxes[place]
+        middle = y + BOX_HEIGHT / 2
+        yield Line(points=((x + BOX_WIDTH, middle), (to, middle)))
+    for needed, place in spaces.skips:
+        (x, y), (to, _) = _bottom(boxes[needed]), _bottom(boxes[place])
+        track = y + TRACK * (1 + spaces.below[needed.row][needed, place])
+        yield Line(points=((x, y), (x, track), (to, track), (to, y)))
+    for needed, place in spaces.returns:
+        (x, y), (to, _) = _top(boxes[needed], LEAVES), _top(boxes[place], ENTERS)
+        track = y - TRACK * (1 + spaces.above[needed.row][needed, place])
+        yield Line(points=((x, y), (x, track), (to, track), (to, y)), is_return=True)
+
+
+def _lines_between(
+    boxes: Mapping[Place, Point], rows: Mapping[str, tuple[int, int]], spaces: _Spaces, left: float
+) -> Iterator[Line]:
+    names = list(rows)
+    for needed, place in spaces.between:
+        before = names[names.index(place.row) - 1]
+        first, last = (
+            sum(rows[row]) + GUTTER / 2 + TRACK * spaces.gutters[row][needed]
+            for row in (needed.row, before)
+        )
+        (x, y), (to, end) = _bottom(boxes[needed]), _top(boxes[place])
+        points: tuple[Point, ...] = ((x, y), (x, first))
+        if before != needed.row:
+            side = left - CHANNEL / 2 - TRACK * spaces.sides[""][needed]
+            points = (*points, (side, first), (side, last))
+        yield Line(points=(*points, (to, last), (to, end)))
+
+
+def _top(corner: Point, shift: float = 0) -> Point:
+    return corner[0] + BOX_WIDTH / 2 + shift, corner[1]
+
+
+def _bottom(corner: Point) -> Point:
+    return corner[0] + BOX_WIDTH / 2, corner[1] + BOX_HEIGHT
 
 
 def _columns(graph: Graph) -> dict[Place, int]:
@@ -143,9 +183,9 @@ def _columns(graph: Graph) -> dict[Place, int]:
     return found
 
 
-def _tracks(used: Iterable[tuple[str, object]]) -> defaultdict[str, dict[object, int]]:
+def _tracks(used: Iterable[tuple[str, Key]]) -> Tracks[Key]:
     """Number what runs through each space."""
-    found: defaultdict[str, dict[object, int]] = defaultdict(dict)
+    found: Tracks[Key] = defaultdict(dict)
     for space, what in used:
         found[space].setdefault(what, len(found[space]))
     return found
