@@ -21,10 +21,12 @@ from resweep.study.kinds.registry import KINDS, kind_name
 from resweep.study.phase_file import PhaseFile
 from resweep.study.schema import Budget, Publish, Resources, Score, Tracking
 from resweep.study.study_file import StudyFile
+from resweep.systems.loop_transformer.sections import Stage, State
 from resweep.systems.registry import find_system
 
 PAGES = sorted(Path(__file__).parent.glob("*.md"))
 PATHSTAR = find_system("pathstar").sections
+LOOP = find_system("loop_transformer").sections
 MODELS: dict[str, type[BaseModel]] = {
     "study": StudyFile,
     "phase": PhaseFile,
@@ -36,6 +38,9 @@ MODELS: dict[str, type[BaseModel]] = {
     "budget": Budget,
     **find_system().sections,
     **{f"pathstar_{name}": PATHSTAR[name] for name in ("data", "model", "training")},
+    **{f"loop_{name}": LOOP[name] for name in ("data", "arch", "training")},
+    "loop_stage": Stage,
+    "loop_state": State,
 }
 BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 NAMES = {

@@ -1,6 +1,7 @@
 """Pictures for the report: how the best model solves a puzzle, step by step."""
 
 from collections.abc import Iterable
+from typing import Literal
 
 import numpy as np
 from safetensors import safe_open
@@ -12,6 +13,7 @@ from resweep.systems.values import Board, Pictures, TrainedRun
 # Of a checkpoint's extra state (`resweep.systems.loop_transformer.objective`), as tokens.
 SHOWN, ANSWERS = "shown.puzzles", "shown.answers"
 MOST_STEPS = 8  # of a puzzle, that are drawn
+Look = Literal["given", "right", "wrong"]
 
 
 def solving_steps(runs: Iterable[TrainedRun]) -> list[Pictures]:
@@ -44,29 +46,23 @@ def solving_steps(runs: Iterable[TrainedRun]) -> list[Pictures]:
 def _boards(puzzle: np.ndarray, steps: np.ndarray, size: int) -> list[Board]:
     """Return a puzzle and its answers as boards; puzzle is (2, cells), steps (steps, cells)."""
     question, answer = puzzle
-    given = question > 0
-    looks = {_place(cell, size): "given" for cell in np.flatnonzero(given)}
-    boards = [Board(cells=_texts(question, size), looks=looks, box=BOXES[size], label="puzzle")]
+    boards = [_board(question, question, answer, size, "puzzle")]
     changed = [n for n in range(len(steps)) if n == 0 or (steps[n] != steps[n - 1]).any()]
-    drawn = sorted({*changed[: MOST_STEPS - 1], len(steps) - 1})
-    for step in drawn:
-        cells = steps[step]
-        found = {
-            _place(cell, size): "right" if cells[cell] == answer[cell] else "wrong"
-            for cell in np.flatnonzero(~given | (cells != answer))
-        }
-        count = int((cells != answer).sum())
-        label = f"step {step + 1}: {f'{count} wrong' if count else 'solved'}"
-        boards.append(
-            Board(cells=_texts(cells, size), looks=looks | found, box=BOXES[size], label=label)
-        )
+    for step in sorted({*changed[: MOST_STEPS - 1], len(steps) - 1}):
+        wrong = int((steps[step] != answer).sum())
+        label = f"step {step + 1}: {f'{wrong} wrong' if wrong else 'solved'}"
+        boards.append(_board(steps[step], question, answer, size, label))
     return boards
 
 
-def _place(cell: int, size: int) -> tuple[int, int]:
-    return int(cell) // size, int(cell) % size
-
-
-def _texts(cells: np.ndarray, size: int) -> list[list[str]]:
-    """Return digits as texts; empty and padded cells have none."""
-    return [[str(digit) if digit > 0 else "" for digit in row] for row in cells.reshape(-1, size)]
+def _board(
+    cells: np.ndarray, question: np.ndarray, answer: np.ndarray, size: int, label: str
+) -> Board:
+    looks: dict[tuple[int, int], Look] = {}
+    for index, (cell, given, right) in enumerate(zip(cells, question, answer, strict=True)):
+        if cell and (cell != right or not given):
+            looks[divmod(index, size)] = "right" if cell == right else "wrong"
+        elif given:
+            looks[divmod(index, size)] = "given"
+    texts = [[str(digit) if digit else "" for digit in row] for row in cells.reshape(-1, size)]
+    return Board(cells=texts, looks=looks, box=BOXES[size], label=label)

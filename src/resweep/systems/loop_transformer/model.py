@@ -8,8 +8,9 @@
 The states are carried from one supervision step to the next (`resweep.systems.loop_transformer.
 objective`). Layers normalise after each of their two parts: RMSNorm(h + attention(h)), then
 RMSNorm(h + SwiGLU(h)), as in the hierarchical and tiny recursive models (Wang et al. 2025;
-Jolicoeur-Martineau 2025). Attention sees all cells; positions are rotary; there are no biases
-except that of halting.
+Jolicoeur-Martineau 2025). Attention sees all cells; positions are rotary, and a learned vector for
+each cell is added to its digit, since distances alone do not say where boxes and rows end. The only
+bias is that of halting.
 """
 
 import copy
@@ -81,6 +82,8 @@ class Network(nn.Module):
         self.recompute = False
         width, tokens = arch.hidden_size, vocab_size(size)
         self.embedding = nn.Embedding(tokens, width, _weight=torch.empty(tokens, width))
+        places = torch.empty(size * size, width)
+        self.places = nn.Parameter(places) if arch.learned_positions else None
         self.initial = nn.ParameterDict(
             {
                 state.name: nn.Parameter(torch.empty(width), requires_grad=False)
@@ -106,8 +109,8 @@ class Network(nn.Module):
     def initialize(self, generator: torch.Generator) -> None:
         """Draw all weights: truncated normal of standard deviation 1 / sqrt(inputs).
 
-        The embedding is scaled up by sqrt(width) where it is used; states start at fixed vectors of
-        standard deviation 1; halting starts at its bias.
+        Embeddings are multiplied by sqrt(width) where they are used; states start at fixed vectors
+        of standard deviation 1; halting starts at its bias.
         """
         with torch.no_grad():
             for name, parameter in self.named_parameters():
@@ -134,7 +137,10 @@ class Network(nn.Module):
             The states after it, of the same shape and with gradients of the last cycles; logits
             (rows, cells, tokens); halting logits (rows,).
         """
-        x = math.sqrt(self.arch.hidden_size) * self.embedding(question)
+        x = self.embedding(question)
+        if self.places is not None:
+            x = x + self.places
+        x = math.sqrt(self.arch.hidden_size) * x
         known = dict(zip(self.initial, states.unbind(1), strict=True))
         with torch.no_grad():
             for _ in range(self.arch.free_cycles):

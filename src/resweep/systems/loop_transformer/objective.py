@@ -175,7 +175,7 @@ class LoopObjective(Objective):
         hardest = np.argsort((questions > 0).sum(1), kind="stable")[:SHOWN_PUZZLES]
         network = self.model.measured
         puzzles = torch.from_numpy(np.stack([questions[hardest], answers[hardest]], 1))
-        tokens = puzzles[:, 0].to(network.cos.device).long() + EMPTY
+        tokens = puzzles[:, 0].to(network.embedding.weight.device).long() + EMPTY
         states, found = network.begin(len(tokens), self.cells), []
         for _ in range(self.arch.halt_max_steps):
             states, logits, _ = network(states, tokens)

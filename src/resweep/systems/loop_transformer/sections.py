@@ -35,6 +35,10 @@ def _switched_off(value: object) -> object:
     return 0.0 if is_number and value < 0 else value  # type: ignore[operator]  # it is a number
 
 
+AS_NAMES = BeforeValidator(as_tuple, json_schema_input_type=Text | tuple[Text, ...])
+AS_LIST = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
+
+
 class Entry(BaseModel):
     """An entry of a list in a section: immutable, strict types, no unknown keys."""
 
@@ -55,7 +59,7 @@ class Stage(Entry):
     """`repeat` times: target <- layers(target + inputs, if included + sources)."""
 
     target: Text = Field(description="the state that is updated")
-    sources: Annotated[tuple[Text, ...], BeforeValidator(as_tuple)] = Field(
+    sources: Annotated[tuple[Text, ...], AS_NAMES] = Field(
         (), description="states that are added before the layers"
     )
     include_inputs: bool = Field(False, description="whether the embedded puzzle is added too")
@@ -67,7 +71,6 @@ THREE_STAGES = (
     Stage(target="z_M", sources=("z_L",), include_inputs=True, repeat=2),
     Stage(target="z_H", sources=("z_M",), repeat=1),
 )
-AS_LIST = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
 
 
 class Arch(Section):
@@ -94,6 +97,9 @@ class Arch(Section):
     num_layers: Size = Field(1, description="layers that the states share, if states is null")
     expansion: Above0 = Field(
         4.0, description="SwiGLU: its inner width is 2/3 expansion * hidden_size, rounded up to 32s"
+    )
+    learned_positions: bool = Field(
+        True, description="add a learned vector for each cell; false: rotary positions alone"
     )
     halt_max_steps: Passes = Field(16, description="supervision steps on a puzzle, at most")
     halt_exploration_prob: Fraction = Field(
@@ -140,6 +146,15 @@ class Arch(Section):
         """Layers that a puzzle goes through in a cycle."""
         owners, depths = self.layers_of, self.depths
         return sum(stage.repeat * depths[owners[stage.target]] for stage in self.stages)
+
+    def sees_the_puzzle(self) -> bool:
+        """Whether the answer can depend on the puzzle: some updates lead from it to the answer."""
+        informed: set[str] = set()
+        for _ in range(min(self.outer_cycles * self.halt_max_steps, len(self.stages))):
+            for stage in self.stages:
+                if stage.repeat and (stage.include_inputs or informed & {*stage.sources}):
+                    informed.add(stage.target)
+        return self.read_from in informed
 
     @model_validator(mode="after")
     def _heads_fit(self) -> "Arch":

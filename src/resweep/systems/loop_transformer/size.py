@@ -39,8 +39,11 @@ def layer_weights(arch: Arch) -> int:
 def count_parameters(arch: Arch, size: int) -> int:
     """Return the number of weights, without their average."""
     width = arch.hidden_size
-    heads = 2 * vocab_size(size) * width + width + 1
-    return heads + len(arch.known_states) * width + sum(arch.depths.values()) * layer_weights(arch)
+    outside = 2 * vocab_size(size) * width + width + 1
+    outside += size * size * width if arch.learned_positions else 0
+    return (
+        outside + len(arch.known_states) * width + sum(arch.depths.values()) * layer_weights(arch)
+    )
 
 
 def step_flops(arch: Arch, training: LoopTraining, size: int) -> float:
@@ -68,7 +71,7 @@ def estimate_cost(arch: Arch, data: Data, training: LoopTraining) -> Cost:
     activations = FLOAT * micro_batch * data.cells * floats
     copies = 5 if training.ema else 4
     saved = FLOAT * (copies - 1) * parameters + carried + tables
-    tensors = 4 * (8 + states + 4 * sum(arch.depths.values()))
+    tensors = 4 * (10 + states + 4 * sum(arch.depths.values()))
     flops = step_flops(arch, training, data.size)
     sets = 1 + (training.gradient_samples or 0)
     gradients = sets * (FLOAT * parameters + TENSOR_BYTES * tensors)

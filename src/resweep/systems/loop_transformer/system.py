@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 # Increased by hand when equal configurations give different numbers; until then, the reference loss
 # curve in tests/integration/systems/loop_transformer/test_reference_curve.py fails.
 RECIPE = "loop_transformer/1"
+MOST_NAMED = 5  # trials, in a sentence
 
 
 class LoopTransformerSystem(System):
@@ -209,6 +210,20 @@ class LoopTransformerSystem(System):
             "puzzles": f"{data.size} x {data.size}",
             "initial weights": run.asked["run"]["checkpoint"] or "random",
         }
+
+    def remarks(self, runs: Iterable[TrainedRun]) -> list[str]:
+        """Name the trials whose stages keep the puzzle from the answer."""
+        blind = [
+            r.trial for r in runs if not Arch.model_validate(r.config["arch"]).sees_the_puzzle()
+        ]
+        if not blind:
+            return []
+        more = f" and {len(blind) - MOST_NAMED:,} more" if len(blind) > MOST_NAMED else ""
+        return [
+            f"The answers of {', '.join(blind[:MOST_NAMED])}{more} cannot depend on the puzzle: no "
+            "stage with include_inputs and a repeat above 0 leads to the state that they are read "
+            "from."
+        ]
 
     def figures(self, runs: Iterable[TrainedRun]) -> list[Pictures]:
         """Return the solving steps of puzzles."""

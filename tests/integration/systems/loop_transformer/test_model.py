@@ -57,7 +57,8 @@ def plain_forward(model: Network, tokens: Tensor, cycles: int) -> tuple[Tensor, 
     layer = {k: v.detach() for k, v in model.layers["z_L"][0].named_parameters()}  # type: ignore[index]
     start = {name: v.detach().expand(ROWS, CELLS, -1) for name, v in model.initial.items()}
     low, mid, high = start["z_L"], start["z_M"], start["z_H"]
-    x = math.sqrt(WIDTH) * model.embedding.weight.detach()[tokens]
+    assert model.places is not None
+    x = math.sqrt(WIDTH) * (model.embedding.weight[tokens] + model.places).detach()
     for _ in range(cycles):
         for _ in range(3):
             low = plain_layer(layer, low + x + high)
@@ -121,6 +122,14 @@ def test_inputs_reach_only_stages_that_include_them() -> None:
     model = network(stages=(stages[0].model_copy(update={"include_inputs": True}),))
     seen = model(model.begin(ROWS, CELLS), question())[1]
     assert not torch.allclose(seen, seen[:1].expand_as(seen))
+
+
+def test_with_one_digit_everywhere_only_learned_positions_tell_cells_apart() -> None:
+    """All values that attention averages are equal then, whatever its weights."""
+    for learned, equal in ((False, True), (True, False)):
+        model = network(learned_positions=learned)
+        logits = model(model.begin(1, CELLS), torch.ones(1, CELLS, dtype=torch.int64))[1]
+        assert torch.allclose(logits, logits[:, :1].expand_as(logits), atol=1e-5) is equal
 
 
 def test_states_with_own_layers_use_them() -> None:

