@@ -11,6 +11,7 @@ import pytest
 
 from resweep import yaml12
 from resweep.config.nesting import find
+from resweep.jobs.train_by_hand import plan_by_hand
 from resweep.study.kinds.sweep_phase import SweepPhase
 from resweep.study.load import load_study
 from tests.conftest import ROOT, Checkout
@@ -106,6 +107,12 @@ def test_the_sweep_files_of_the_document(file: str, home: Home) -> None:
     steps, every = 50_000, find(config, "training.eval_steps")
     assert find(config, "training.num_epochs") == steps and steps / every == 10  # max_iter
     assert find(config, "data.train_puzzles") == find(config, "training.batch_size")
+    if phase.search is None:  # an agent trains the same, so that one finds what the other has
+        trial = phase.trials[-1]
+        arguments = [f"--{name}={value}" for name, value in phase.assignments[trial].items()]
+        four = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "4"}
+        by_agent = plan_by_hand([*LITERALS.split(), *arguments], four, home.path / "config")
+        assert by_agent.trial.config == phase.trial_config(trial)
     original = ORIGINALS / ORIGINAL.format(file)
     if not original.is_file():
         pytest.skip("no shared/data/sweep_yamls beside the project")
