@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import loop_transformer, mup, pathstar, saves, throughput
+from benchmarks import loop_transformer, mup, pathstar, predictive_coding, saves, throughput
 from benchmarks.gpu import command as gpu
 from benchmarks.packs import command as packs
 from benchmarks.search import command as search
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "mup": mup.main,
     "pathstar": pathstar.measure,
     "loop_transformer": loop_transformer.measure,
+    "predictive_coding": predictive_coding.measure,
     "gpu": gpu.measure,
     "search": lambda: search.main([]),
 }

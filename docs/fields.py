@@ -27,6 +27,7 @@ from resweep.systems.registry import find_system
 PAGES = sorted(Path(__file__).parent.glob("*.md"))
 PATHSTAR = find_system("pathstar").sections
 LOOP = find_system("loop_transformer").sections
+PREDICTIVE_CODING = find_system("predictive_coding").sections
 MODELS: dict[str, type[BaseModel]] = {
     "study": StudyFile,
     "phase": PhaseFile,
@@ -41,6 +42,10 @@ MODELS: dict[str, type[BaseModel]] = {
     **{f"loop_{name}": LOOP[name] for name in ("data", "arch", "training")},
     "loop_stage": Stage,
     "loop_state": State,
+    **{
+        f"predictive_coding_{name}": PREDICTIVE_CODING[name]
+        for name in ("data", "model", "inference", "training")
+    },
 }
 BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 NAMES = {
