@@ -183,7 +183,18 @@ class LoopObjective(Objective):
         return {SHOWN: puzzles, ANSWERS: torch.stack(found, 1)}
 
     def load_extra_state(self, state: Mapping[str, Tensor]) -> None:
-        """Restore the puzzles that are being worked on."""
+        """Restore the puzzles that are being worked on.
+
+        Raises:
+            ConfigError: There are more or fewer than the batch has places.
+        """
+        there = len(state["carry.steps"])
+        if there != self.rows_per_step:
+            hint = (
+                f"batch_size * gradient_accumulation_steps = {self.rows_per_step} should be "
+                f"{there}, as in the run that it continues: its puzzles are still being worked on"
+            )
+            raise ConfigError(Problem("trial", "run.resume", True, hint))
         self.carry.restore(state)
 
     def measure(self, rows: Tensor) -> Tensor:

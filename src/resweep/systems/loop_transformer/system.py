@@ -1,16 +1,17 @@
 """Reasoning by iteration: a transformer that loops over its states, on Sudoku.
 
-`system: loop_transformer`. A model writes its guesses into states and reads them again, several
-times in a forward pass, and over several supervision steps on each puzzle. Which states there are,
-and how often each is updated, is what its sweeps ask.
+`system: loop_transformer`. A model updates a few states several times in a forward pass, and over
+several supervision steps on each puzzle. Which states there are, and how often each is updated, is
+configuration.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resweep.config.early_stopping_section import EarlyStopping
 from resweep.config.metric import Logged, Metric
+from resweep.config.nesting import assign_paths, find
 from resweep.config.run_section import RunSection
 from resweep.config.section import Misfit
 from resweep.data.store import Prepared
@@ -86,7 +87,7 @@ class LoopTransformerSystem(System):
     data_shape = SHAPE
 
     def check(self, config: Any) -> None:
-        """Check that the boards have the augmentations, and that no weights are in shards."""
+        """Check that the boards have the augmentations, and refuse what carried states rule out."""
         training: LoopTraining = config.training
         size = config.data.size
         lacking = [n for n in training.augmentations_of(size) if n not in available(size)]
@@ -102,6 +103,12 @@ class LoopTransformerSystem(System):
                 "distributed = zero3 is not supported here, since states are carried and weights "
                 "averaged; use ddp, zero1 or zero2",
                 "distributed",
+            )
+
+        if training.compile:
+            raise Misfit(
+                "compile = True is not supported here, since the loss writes the carried states",
+                "compile",
             )
 
     def source_files(self, settings: Mapping[str, Any]) -> list[Path]:
@@ -149,6 +156,25 @@ class LoopTransformerSystem(System):
         puzzles = settings.train_puzzles if data is None else data.about["puzzles"]["train"]
         rows = training["batch_size"] * training["gradient_accumulation_steps"]
         return int(-(-puzzles * training["num_epochs"] // rows))
+
+    def fit_to_run(
+        self,
+        config: dict[str, Any],
+        trained: Mapping[str, Any],
+        *,
+        given: Collection[str],
+        data: Path,
+        forgetting: bool,
+    ) -> list[str]:
+        """Take the model of the run, with the entries of stages and states that are given."""
+        entries = {
+            path: find(config, path)
+            for path in given
+            if path.startswith(tuple(f"{of_list}." for of_list in self.open))
+        }
+        super().fit_to_run(config, trained, given=given, data=data, forgetting=forgetting)
+        config["arch"] = assign_paths({"arch": config["arch"]}, entries)["arch"]
+        return []
 
     def recipe(self, config: Mapping[str, Any]) -> str:
         """Return the version of puzzles, model and training."""

@@ -191,13 +191,16 @@ def plain_evaluation(objective: LoopObjective, network: Network) -> dict[str, fl
 
 @pytest.mark.parametrize("ema", [True, False])
 def test_an_evaluation_does_all_steps_with_the_average(ema: bool, tmp_path: Path) -> None:
-    learner, objective = trained(tmp_path, 30, training__ema=ema)
+    learner, objective = trained(tmp_path, 12, training__ema=ema, data__test_puzzles=8)
     networks = [objective.model.network, *([objective.model.average] if ema else [])]
     assert isinstance(networks[-1], Network)
     with torch.no_grad():
         for network in networks:
-            network.halt.bias.fill_(0.0)
-            network.halt.weight.copy_(torch.linspace(-1, 1, 16))  # some halt, some do not
+            network.halt.weight.copy_(torch.linspace(-1, 1, 16))
+            rows = torch.from_numpy(np.concatenate(objective.test, 1).astype(np.int64) + 1)
+            network.halt.bias.zero_()
+            halt = network(network.begin(8, 16), rows[:, :16])[2]
+            network.halt.bias.fill_(-halt.median())  # some halt at once, some do not
         expected = plain_evaluation(objective, networks[-1])
         of_weights = plain_evaluation(objective, networks[0])
     found = learner.evaluate()
@@ -208,7 +211,10 @@ def test_an_evaluation_does_all_steps_with_the_average(ema: bool, tmp_path: Path
 
 
 def test_an_evaluation_is_the_same_in_any_batches(tmp_path: Path) -> None:
-    found = [trained(tmp_path, 10, training__eval_batch_size=n)[0].evaluate() for n in (1, 7, 32)]
+    found = [
+        trained(tmp_path, 2, training__eval_batch_size=n, data__test_puzzles=8)[0].evaluate()
+        for n in (1, 5, 32)
+    ]
     assert found[0] == pytest.approx(found[2], rel=1e-5)
     assert found[1] == pytest.approx(found[2], rel=1e-5)
 
@@ -216,14 +222,14 @@ def test_an_evaluation_is_the_same_in_any_batches(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ema", [True, False])
 def test_a_restored_training_continues_bit_for_bit(ema: bool, tmp_path: Path) -> None:
     """From a step at which puzzles are being worked on."""
-    whole, _ = trained(tmp_path, 14, training__ema=ema)
+    whole, _ = trained(tmp_path, 6, training__ema=ema)
     folder = checkpoint(whole, tmp_path / "checkpoint")
     assert 0 < int(load_file(folder / "extra.safetensors")["carry.steps"].max()) < 4
-    while whole.step < 30:
+    while whole.step < 12:
         whole.train_step()
     restored, objective = make_learner(tmp_path, training__ema=ema)
     restored.load(folder)
-    while restored.step < 30:
+    while restored.step < 12:
         restored.train_step()
     assert restored.evaluate() == whole.evaluate()
     assert restored.interval_metrics() == whole.interval_metrics()
@@ -234,7 +240,7 @@ def test_a_restored_training_continues_bit_for_bit(ema: bool, tmp_path: Path) ->
 
 
 def test_a_checkpoint_has_the_weights_that_were_measured(tmp_path: Path) -> None:
-    learner, objective = trained(tmp_path, 20)
+    learner, objective = trained(tmp_path, 5, data__test_puzzles=8)
     folder = checkpoint(learner, tmp_path / "checkpoint")
     described = json.loads((folder / "config.json").read_text())
     network = Network(Arch.model_validate(described["arch"]), described["size"])
@@ -246,7 +252,7 @@ def test_a_checkpoint_has_the_weights_that_were_measured(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("ema", [True, False])
 def test_a_training_can_start_from_measured_weights(ema: bool, tmp_path: Path) -> None:
-    learner, _ = trained(tmp_path, 20)
+    learner, _ = trained(tmp_path, 5)
     folder = checkpoint(learner, tmp_path / "checkpoint")
     tuned, objective = make_learner(
         tmp_path, run__checkpoint=str(folder), training__ema=ema, training__seed=9
@@ -276,6 +282,14 @@ def test_weights_for_puzzles_of_another_size_are_refused(tmp_path: Path) -> None
     folder = checkpoint(learner, tmp_path / "checkpoint")
     with pytest.raises(ConfigError, match="puzzles of size 4"):
         make_learner(tmp_path, run__checkpoint=str(folder), data__size=6)
+
+
+def test_a_run_is_continued_with_its_batch(tmp_path: Path) -> None:
+    learner, _ = trained(tmp_path, 1)
+    folder = checkpoint(learner, tmp_path / "checkpoint")
+    other, _ = make_learner(tmp_path, training__batch_size=4)
+    with pytest.raises(ConfigError, match="= 4 should be 8"):
+        other.load(folder)
 
 
 def test_the_size_is_what_planning_counts(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def hint_of(**changes: Any) -> str:
         ),
         ({"training__augmentations": ["rotation"]}, ["training.augmentations"]),
         ({"training__distributed": "zero3", "training__processes": 2}, ["zero3", "zero2"]),
+        ({"training__compile": True}, ["compile = True is not supported"]),
         ({"training__ema_rate": 1.0}, ["training.ema_rate", "1"]),
     ],
 )

@@ -114,6 +114,16 @@ def test_a_state_that_is_read_before_it_is_updated_is_seen_in_the_next_cycle() -
         assert Arch.model_validate(config["arch"]).sees_the_puzzle() is seen
 
 
+def test_a_fine_tuning_keeps_the_entries_that_it_sets_itself() -> None:
+    run = configure(arch__stages__0__repeat=5, arch__stages__1__repeat=4, arch__hidden_size=32)
+    tuned = configure(arch__stages__1__repeat=1)
+    SYSTEM.fit_to_run(tuned, run, given=["arch.stages.1.repeat"], data=Path(), forgetting=False)
+    assert [stage["repeat"] for stage in tuned["arch"]["stages"]] == [5, 1, 1]
+    assert tuned["arch"]["hidden_size"] == 32
+    SYSTEM.fit_to_run(tuned, run, given=[], data=Path(), forgetting=False)
+    assert tuned["arch"] == run["arch"]
+
+
 def test_a_guess_gets_the_givens_and_a_part_of_the_rest() -> None:
     (guess,) = SYSTEM.references({"size": 4, "givens": 8.0})
     assert (guess.metric, guess.value) == ("accuracy", pytest.approx((8 + 8 / 4) / 16))
