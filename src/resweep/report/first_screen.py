@@ -19,11 +19,11 @@ from resweep.ranking.score_row import spread_text
 from resweep.ranking.scores import WORST_LAST
 from resweep.ranking.trial_result import SEED
 from resweep.report.best_model import find_model, why_no_model
-from resweep.report.importance import importance_note, importances
+from resweep.report.importance import importance_note
 from resweep.report.page import escape
-from resweep.report.results import StudyResults, shown
+from resweep.report.results import DECIDING, StudyResults, shown
 from resweep.report.spent import Spent, spent_on
-from resweep.report.verdict import DECIDING, Sure, Verdict, find_verdict
+from resweep.report.verdict import Sure, Verdict, find_verdict
 from resweep.report.verdict_text import reference_lines, sure_lines, sure_title, trained_line
 from resweep.trials.record import Status
 
@@ -59,7 +59,7 @@ def _winner_cards(verdict: Verdict, results: StudyResults) -> Iterator[str]:
         f'<p class="figure"><b>{escape(spread_text(row.final_mean, row.final_std))}</b> '
         f"<span>{escape(metric)}, {better}</span></p>"
     )
-    lines = [trained_line(verdict), *reference_lines(verdict, results)]
+    lines = [trained_line(verdict), *reference_lines(results)]
     content = f"{_settings(verdict)}{value}{_paragraphs(lines)}"
     yield _card("best", "Which configuration is best?", content)
     badge = sure_title(verdict)
@@ -99,7 +99,7 @@ def _mattered(results: StudyResults) -> str:
     """Return the shares of the hyperparameters of the phase that tried the most of them."""
     searches = [phase for phase in results.phases if phase.kind not in DECIDING]
     phase = max(searches or results.phases, key=lambda one: len(one.finals))
-    found = importances(phase)
+    found = phase.importances
     if not found:
         varied = [path for path in phase.hyperparameters if path != SEED]
         if len(varied) == 1:

@@ -25,7 +25,7 @@ from resweep.report.charts.runtimes import runtimes_chart
 from resweep.report.charts.slices import slice_chart
 from resweep.report.charts.spec import Drawn
 from resweep.report.charts.trial_rows import TrialRows
-from resweep.report.importance import importance_note, importances
+from resweep.report.importance import importance_note
 from resweep.report.page import Charts, card, escape
 from resweep.report.pictures import pictures_html
 from resweep.report.results import PhaseResults, StudyResults
@@ -46,7 +46,7 @@ def curve_cards(rows: TrialRows, results: StudyResults, layout: Layout, charts: 
 def search_cards(rows: TrialRows, study: str, layout: Layout, charts: Charts) -> str:
     """Return what the trials of a phase say about its search space and its search."""
     phase = rows.phase
-    over_all = importances(phase)
+    over_all = phase.importances
     important = [one.path for one in over_all]
     paths = [path for path in phase.hyperparameters if path != SEED]
     ordered = [*important, *(path for path in paths if path not in important)]
