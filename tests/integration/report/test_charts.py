@@ -1,6 +1,7 @@
 """What the charts of the report show, as data: made-up studies whose answers are known."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,13 @@ def test_places_at_rungs_and_at_the_end_are_a_line_a_trial(adaptive: Layout) -> 
         "r02-02": (3.2, 2.9),
     }
     assert "at rung 1 it is 0.40 (4 trials)" in held.says
+
+
+def test_a_run_that_was_trained_before_the_study_keeps_its_round(tmp_path: Path) -> None:
+    adaptive = make_adaptive_study(tmp_path)
+    os.utime(adaptive.record("made", "sweep", "r02-01"), (0, 0))
+    order = TrialRows(read_study("made", adaptive).phases[0]).order
+    assert order["r02-01"] == 4 and sorted(order.values()) == [1, 2, 3, 4, 5, 6]
 
 
 def test_rounds_show_values_and_where_the_search_went(adaptive: Layout) -> None:
