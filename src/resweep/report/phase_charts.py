@@ -60,11 +60,11 @@ def search_cards(rows: TrialRows, study: str, layout: Layout, charts: Charts) ->
         *regions_charts(rows, study, layout),
         runtimes_chart(rows),
     ]
-    note = importance_note(phase) or (
-        None if any(one.share for one in over_all) else
-        "no hyperparameter mattered more than trials in random order would show"
-    )  # fmt: skip
-    said = f"<p>What mattered: {escape(note)}.</p>\n" if note and len(paths) > 1 else ""
+    note = importance_note(phase)
+    if note is None and not any(one.share for one in over_all):
+        note = "no hyperparameter mattered more than random order would show"
+    varied = [path for path in paths if rows.can_be_drawn(path)]
+    said = f"<p>What mattered: {escape(note)}.</p>\n" if note and len(varied) > 1 else ""
     return _cards(drawn, charts) + said
 
 

@@ -10,6 +10,7 @@ from resweep.report.results import StudyResults, shown
 from resweep.report.verdict import Rival, Sure, Verdict
 
 NOISE = "two standard errors"
+MOST_DIFFERENT = 4  # hyperparameters of rank 2 that are named
 assert STANDARD_ERRORS == 2.0, "NOISE says another number"
 
 
@@ -69,8 +70,8 @@ def _beaten_lines(verdict: Verdict, again: str | None = None) -> Iterator[str]:
         yield f"{leader[:1].upper()}{leader[1:]}."
     if verdict.first_in is not None:
         yield (
-            "Judging by the spread between seeds, the chance that it is really the best of "
-            f"them is {_percent(verdict.first_in)}."
+            "Judging by the spread between seeds, the chance that rank 1 is really the best is "
+            f"{_percent(verdict.first_in)}."
         )
 
 
@@ -91,9 +92,16 @@ def _next_line(verdict: Verdict, rival: Rival) -> str:
 
 
 def _settings(verdict: Verdict, row: ScoreRow) -> str:
+    """Return a trial, and where its hyperparameters differ from those of the winner."""
     phase = verdict.phase
-    named = {phase.plain_label(path): shown(value) for path, value in phase.settings(row).items()}
-    text = ", ".join(f"{name} {value}" for name, value in named.items())
+    winner = phase.settings(verdict.row)
+    texts = [
+        f"{phase.plain_label(path)} {shown(value)}"
+        for path, value in phase.settings(row).items()
+        if winner.get(path) != value
+    ]
+    more = len(texts) - MOST_DIFFERENT
+    text = ", ".join(texts[:MOST_DIFFERENT]) + (f" and {more} other settings" if more > 0 else "")
     return f"trial {row.trial} with {text}" if text else f"trial {row.trial}"
 
 

@@ -254,16 +254,16 @@ def _says(
     if best is not None and best.trial in of:
         (first, start), (last, end) = of[best.trial][0], of[best.trial][-1]
         said.append(
-            f"{metric} of the first in the ranking, {best.trial}, went from {start:.4g} at step "
-            f"{first:,} to {end:.4g} at step {last:,}"
+            f"Rank 1, trial {best.trial}, went from {start:.4g} at step {first:,} to {end:.4g} at "
+            f"step {last:,}"
         )
     if ended:
-        said.append(f"{counted(ended, 'trial')} ended early, where the marks are")
+        said.append(f"{counted(ended, 'trial')} ended early, at the marks")
     text = "; ".join(said) or f"{counted(len(of), 'curve')} of {metric}"
     if is_cut:
-        text += ". The axis shows where trials can be told apart"
-        text += ", with the marks beyond it at its edge" if ended else ""
-        text += "; Whole range shows all"
+        text += ". The axis covers the values where trials can be told apart"
+        text += ", and marks beyond it are drawn at its edge" if ended else ""
+        text += "; Whole range shows the rest"
     if len(drawn) < len(of):
         text += (
             f". {len(drawn)} of {len(of):,} curves are drawn, the best {BEST_DRAWN} and others "
