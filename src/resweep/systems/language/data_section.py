@@ -123,8 +123,8 @@ class Data(Section):
     first_data: Annotated[dict[str, Any], AsBefore({}), PATH_ONLY] = Field(
         {},
         description="settings of other data (the keys above, except those of tokens); its "
-        "validation loss is measured too, as `first_data/loss`. A fine-tuning sets it to the data that its "
-        "weights were trained on, to show what they forget",
+        "validation loss is measured too, as `first_data/loss`. A fine-tuning sets it to the data "
+        "that its weights were trained on, to show what they forget",
     )
 
     @model_validator(mode="after")
