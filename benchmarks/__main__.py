@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import mup, pathstar, saves, throughput
+from benchmarks import mup, pathstar, predictive_coding, saves, throughput
 from benchmarks.gpu import command as gpu
 from benchmarks.packs import command as packs
 from benchmarks.search import command as search
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "packs": lambda: packs.main([]),
     "mup": mup.main,
     "pathstar": pathstar.measure,
+    "predictive_coding": predictive_coding.measure,
     "gpu": gpu.measure,
     "search": lambda: search.main([]),
 }

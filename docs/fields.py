@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from resweep.config.section import LABEL, LARGEST, MOST, MOST_SIZE
 from resweep.config.training_section import Training
 from resweep.study.kinds.registry import KINDS, kind_name
+from resweep.study.notify import Notify
 from resweep.study.phase_file import PhaseFile
 from resweep.study.schema import Budget, Publish, Resources, Score, Tracking
 from resweep.study.study_file import StudyFile
@@ -25,6 +26,7 @@ from resweep.systems.registry import find_system
 
 PAGES = sorted(Path(__file__).parent.glob("*.md"))
 PATHSTAR = find_system("pathstar").sections
+PREDICTIVE_CODING = find_system("predictive_coding").sections
 MODELS: dict[str, type[BaseModel]] = {
     "study": StudyFile,
     "phase": PhaseFile,
@@ -34,8 +36,13 @@ MODELS: dict[str, type[BaseModel]] = {
     "publish": Publish,
     "resources": Resources,
     "budget": Budget,
+    "notify": Notify,
     **find_system().sections,
     **{f"pathstar_{name}": PATHSTAR[name] for name in ("data", "model", "training")},
+    **{
+        f"predictive_coding_{name}": PREDICTIVE_CODING[name]
+        for name in ("data", "model", "inference", "training")
+    },
 }
 BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 NAMES = {

@@ -39,6 +39,10 @@ PLANS = {
         "fine": Planned(16, 16 * 200, {"r01": 8, "r02": 8}),
         "rerun": Planned(2 * 3, 2 * 3 * 800),
     },
+    "digits": {
+        "depth": Planned(4 * 5, 4 * 5 * 200),
+        "sparsity": Planned(2 * 5, 2 * 5 * 200),
+    },
     "grid-search": {"sweep": Planned(3 * 2, 3 * 2 * 200)},
     "hyperband": {
         "sweep": Planned(

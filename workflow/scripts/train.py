@@ -18,6 +18,8 @@ So W&B's sweep agents can call it with any macro; the file of WANDB_SWEEP_PARAM_
 well. Other options:
 
     --study NAME           whose base and set (the study of config/config.yaml)
+    --config NAME          modules of that name, as config/model/NAME.yaml, in place of those of the
+                           study's base; values of other options override them
     --results FOLDER       results folder (results)
     --device DEVICE        auto, cpu, cuda or cuda:N (auto)
     --keep KEEP            best: keep weights; all: train again if they are gone; none (best)

@@ -1,8 +1,9 @@
 """The study that a sweep file is run with: whose system, values and settings it takes.
 
 --study NAME                     that one
-program: train.py                the script, beside the sweep file or below this folder; where
-command: [python, train.py]      its folder has a config/ of its own, the study of that
+program: train.py                the script, from the folder of the sweep file or from this one; if
+command: [python, train.py]      its folder, or one above it up to that, has a config/ of its own,
+                                 the study of that
 otherwise                        the study of config/config.yaml
 """
 
@@ -29,10 +30,24 @@ def find_base_study(sweep_file: Path, study: str | None, config_dir: Path) -> Pa
     if study is None:
         for script in _scripts(load_sweep(sweep_file)):
             for folder in (sweep_file.parent, Path()):
-                config = (folder / script).parent / "config"
-                if is_file(folder / script) and is_file(config / "config.yaml"):
+                config = _config_above(folder, script)
+                if config is not None:
                     return find_named_study(None, config)
     return find_named_study(study, config_dir)
+
+
+def _config_above(folder: Path, script: str) -> Path | None:
+    """Return the config/ that is nearest to a script of a folder, up to the folder's own.
+
+    That of the working folder does not count: the caller says what is used there.
+    """
+    if not is_file(folder / script):
+        return None
+    for place in (folder / above for above in Path(script).parents):
+        config = place / "config"
+        if is_file(config / "config.yaml") and place.resolve() != Path.cwd():
+            return config
+    return None
 
 
 def _scripts(sweep: Sweep) -> list[str]:

@@ -1,6 +1,7 @@
 """Modules: parts of a configuration in files of their own, which a `base` names.
 
 base: {model: gpt-tiny}   ->  config/model/gpt-tiny.yaml   ->  a layer for the section model
+--config small            ->  config/model/small.yaml, config/training/small.yaml: all of that name
 """
 
 import re
@@ -102,6 +103,36 @@ def load_module(
     if secrets:
         raise ConfigError(secrets)
     return _layer(str(path), section, content)
+
+
+def load_named(
+    config_dir: Path, name: str, schema: Schema, where: str, key: str
+) -> dict[str, Layer]:
+    """Load the modules of one name, in every section that has one: section -> layer.
+
+    Args:
+        config_dir: Where modules are.
+        name: Their name.
+        schema: The known sections.
+        where: The place that names them.
+        key: Its word there.
+
+    Raises:
+        ConfigError: No section has such a module (lists the existing names), or one is faulty.
+    """
+    there = {
+        section: {file.stem for file in (config_dir / section).glob("*.yaml")}
+        for section in schema.sections
+    }
+    found = [section for section, names in there.items() if name in names]
+    if not found:
+        names = sorted(set().union(*there.values()))
+        meant = nearest(name, names)
+        listed = f"there are: {', '.join(names) or 'none'}"
+        hint = f"no section in {config_dir} has a module of this name; "
+        hint += f"did you mean {meant}?" if meant else listed
+        raise ConfigError(Problem(where, key, name, hint))
+    return {section: load_module(config_dir, section, name, where, key) for section in found}
 
 
 def _layer(origin: str, section: str, content: Mapping[str, Any]) -> Layer:

@@ -1,6 +1,7 @@
 """One training by hand, or for a W&B agent: parameters that override those of a study.
 
-    the study's base, its set, a sweep's file of parameters, the command line  ->  a trial
+    the study's base, its set, modules of --config NAME, a sweep's file of parameters, the
+    command line  ->  a trial
 
 It is trained in the run store like any other: `results/by-hand/{study}/` has its trial file and
 record, and nothing else uses these. Under an agent, all metrics go to the W&B run that the agent
@@ -12,14 +13,14 @@ import logging
 import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from resweep.canonical import digest
 from resweep.config import compose, layers
 from resweep.config.compose import Layer
-from resweep.config.modules import load_modules
+from resweep.config.modules import load_modules, load_named
 from resweep.config.own_names import is_own, is_taken
 from resweep.config.schema import Schema
 from resweep.config.spelling import nearest
@@ -39,6 +40,7 @@ from resweep.trials.trial import Trial, write_trial
 log = logging.getLogger(__name__)
 
 OPTIONS = ("study", "results", "device", "keep")
+NAMED = "config"  # an option too, unless it is a hyperparameter of the user's own
 MODES = {"online": "online", "offline": "offline", "dryrun": "offline", "disabled": "disabled"}
 
 
@@ -102,7 +104,7 @@ def plan_by_hand(
         problems += [
             Problem(one.origin, one.name, one.value, f"did you mean {meant}? Or {_own(one.name)}")
             for one in arguments.given
-            if (meant := nearest(one.name, OPTIONS)) and not is_own(one.name, study.own)
+            if (meant := nearest(one.name, (*OPTIONS, NAMED))) and not is_own(one.name, study.own)
         ]
         tracking = agent_tracking(environment) or study.tracking.model_dump()
         config, assignments = _resolve(study, path, config_dir, arguments.given)
@@ -143,7 +145,12 @@ def _resolve(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the configuration, and the part of it that was given: path -> value."""
     schema = find_system(study.system or DEFAULT, str(path)).schema
-    modules, problems = load_modules(config_dir, study.base, schema, study.own, str(path))
+    chosen = [one for one in given if one.name == NAMED and not is_own(NAMED, study.own)]
+    given = [one for one in given if one not in chosen]
+    named, problems = _load_named(chosen[-1:], config_dir, schema)
+    base = {section: module for section, module in study.base.items() if section not in named}
+    modules, wrong = load_modules(config_dir, base, schema, study.own, str(path))
+    problems += wrong
     by_origin: dict[str, dict[str, Any]] = {}
     for one in given:
         if one.flag and not _is_boolean(one, schema):
@@ -153,7 +160,10 @@ def _resolve(
             problems.append(Problem(COMMAND_LINE, word, None, hint))
             continue
         by_origin.setdefault(one.origin, {})[one.name] = _for_its_field(one, schema, study.own)
-    above = [Layer(origin, content) for origin, content in by_origin.items()]
+    above = [
+        *named.values(),
+        *(Layer(origin, content) for origin, content in by_origin.items()),
+    ]
     below = [*modules, Layer(str(path), study.set)]
     done = layers.complete([*below, *above], str(path), schema, study.own, sound=not problems)
     found = [*problems, *done.problems]
@@ -169,6 +179,24 @@ def _resolve(
             layers.named(layer, done.written, schema, study.own)[0].content
         )
     return done.config, {name: compose.coerce(name, v, schema) for name, v in assignments.items()}
+
+
+def _load_named(
+    chosen: Sequence[Given], config_dir: Path, schema: Schema
+) -> tuple[dict[str, Layer], list[Problem]]:
+    """Load the modules of --config NAME: section -> layer; none where it was not given."""
+    for one in chosen:
+        if one.flag or isinstance(one.value, Mapping | list):
+            hint = "needs the name of a configuration; write --config=NAME"
+            return {}, [Problem(one.origin, NAMED, None if one.flag else one.value, hint)]
+        name = str(one.value) if one.text is None else one.text
+        try:
+            return load_named(config_dir, name, schema, one.origin, NAMED), []
+        except ConfigError as error:
+            field = schema.path_only.get(NAMED)
+            more = "" if field is None else f". The field is written {field}"
+            return {}, [replace(problem, hint=problem.hint + more) for problem in error.problems]
+    return {}, []
 
 
 def _check_name(one: Given, schema: Schema, own: Collection[str]) -> list[Problem]:

@@ -272,7 +272,7 @@ class TrainingJob:
         log.info("%s: %s%s", self.record, origin, read_record(self.record).end_text)
         return self.trained
 
-    def _follow(self, folder: Path, step: int) -> AbstractContextManager[None]:
+    def _follow(self, folder: Path, step: int) -> AbstractContextManager[Callable[[str], None]]:
         self.trained = True
         return self.follower.follow(
             folder, step, run=self.found.run.folder, trial=self.trial, rules=self.goal.rules

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from resweep import yaml12
 from resweep.canonical import digest
+from resweep.config.schema import SYSTEM
 from resweep.errors import DamagedFile
 from resweep.json_files import read_json
 from resweep.local_paths import without_folders
@@ -16,8 +18,10 @@ from resweep.paths import Layout, RunFolder, publish_lock, tracking_log
 from resweep.publish.leaving import Machine
 from resweep.publish.place import Place
 from resweep.publish.versions import Content, Description
+from resweep.systems.registry import is_system, system_of
+from resweep.systems.system import DEFAULT
 from resweep.training.metrics import parse
-from resweep.trials.record import read_record
+from resweep.trials.record import Record, read_record
 from resweep.wandb import process as wandb_process
 from resweep.wandb import upload
 
@@ -108,7 +112,19 @@ def last_values(run: RunFolder) -> dict[str, Any]:
         record = read_record(path)
         if record.rule is not None:
             found |= {"stop_rule": record.rule, "stop_reason": record.stop_reason}
+        found |= _end_in_words(run, record)
     return found
+
+
+def _end_in_words(run: RunFolder, record: Record) -> dict[str, str]:
+    """Return how the training of a record ended in the words of its system, if it has some."""
+    config = yaml12.load_mapping(run.config) if run.config.is_file() else {}
+    if not config or not is_system(config.get(SYSTEM, DEFAULT)):
+        return {}
+    system = system_of(config)
+    if system.stop_column is None:
+        return {}
+    return {system.stop_column: system.stop_text(record.status, record.rule, config)}
 
 
 def _in_mode(uses: Sequence[str], place: Place) -> list[str]:

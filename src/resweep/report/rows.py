@@ -32,10 +32,17 @@ def result_columns(systems: Iterable[System]) -> dict[str, str]:
     return {metric.column: metric.name for metric in metrics if metric.column is not None}
 
 
+def stop_columns(systems: Iterable[System]) -> list[str]:
+    """Return the columns in which systems say why trainings ended."""
+    return [system.stop_column for system in systems if system.stop_column is not None]
+
+
 @functools.cache  # each row asks
 def taken_columns() -> frozenset[str]:
     """Return the column names that hyperparameters may not use."""
-    return frozenset({*LEAD, *result_columns(all_systems()), *SIZES, *TIMES})
+    systems = all_systems()
+    results = (*result_columns(systems), *stop_columns(systems))
+    return frozenset({*LEAD, *results, *SIZES, *TIMES})
 
 
 class Row:
@@ -98,6 +105,17 @@ class Row:
         }
         self.times = {"seconds": seconds, "gpu_seconds": gpu_seconds}
 
+    def say_end(self, status: str, rule: str | None, config: Mapping[str, Any]) -> None:
+        """Set why the training ended, if the system has words for it; `fill` was called before.
+
+        Args:
+            status, rule: Of its record.
+            config: Of the trial, complete.
+        """
+        if self.system is not None and self.system.stop_column is not None:
+            text = self.system.stop_text(status, rule, config)
+            self.results[self.system.stop_column] = text
+
     def add_stored(self, started: float | None, added: Mapping[str, Any]) -> None:
         """Set what only the run's folder knows.
 
@@ -120,7 +138,7 @@ def csv_text(rows: list[Row]) -> str:
     systems = list(dict.fromkeys(row.system for row in rows if row.system))
     known: dict[str, list[str]] = {
         "lead": list(LEAD),
-        "results": [*result_columns(systems), *SIZES],
+        "results": [*result_columns(systems), *stop_columns(systems), *SIZES],
         "times": list(TIMES),
     }
     columns: dict[str, None] = {}

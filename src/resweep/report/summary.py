@@ -57,6 +57,25 @@ def summarize(results: StudyResults, layout: Layout) -> str:
     return "\n".join(lines) + "\n"
 
 
+def conclude(results: StudyResults, layout: Layout) -> str:
+    """Return what a study came to: its best, its report, and the line that loads its model.
+
+    Args:
+        results: Results of all phases.
+        layout: Where its report and models are.
+    """
+    last = results.phases[-1]
+    lines = [f"study {results.name}, phase {last.name}:"]
+    for line in first_lines(last) or ["no configuration has a result"]:
+        lines += _wrapped(line)
+    lines += _reference_lines(results)
+    report = layout.study(results.name).report
+    lines.append(f"report: {report}" if report.exists() else f"report: {report} (not built yet)")
+    lines += _model_lines(results, layout)
+    lines.append(f"all rankings: resweep summary {results.name}")
+    return "\n".join(lines) + "\n"
+
+
 def _phase_lines(phase: PhaseResults) -> Iterator[str]:
     """Yield the ranked table, and what there is to say of its first configuration."""
     swept = [path for path in phase.hyperparameters if path != SEED]
@@ -188,14 +207,10 @@ def _old_best_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
 def _model_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
     """Yield the path of the last phase's best model, and the line that loads it."""
     last = results.phases[-1]
-    folder = layout.phase(results.name, last.name)
-    models = folder.models
-    kept = [(row, models / row.trial) for row in last.best if (models / row.trial).exists()]
-    if not kept and last.keep != "none":  # restored weights have no link
-        paths = [(row, _weights(row, layout)) for row in last.best]
-        kept = [(row, path) for row, path in paths if path.is_dir()]
+    kept = kept_models(results, layout)
     if not kept:
-        yield f"model: none in {models}: {_why_no_model(last, folder, layout)}"
+        folder = layout.phase(results.name, last.name)
+        yield f"model: none in {folder.models}: {_why_no_model(last, folder, layout)}"
         return
     row, path = kept[0]
     yield f"model: {path}"
@@ -210,6 +225,17 @@ def _model_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
     line = results.system.load_line(path)
     if line is not None:
         yield line
+
+
+def kept_models(results: StudyResults, layout: Layout) -> list[tuple[ScoreRow, Path]]:
+    """Return the models of the last phase's best configuration that are there, best first."""
+    last = results.phases[-1]
+    models = layout.phase(results.name, last.name).models
+    kept = [(row, models / row.trial) for row in last.best if (models / row.trial).exists()]
+    if not kept and last.keep != "none":  # restored weights have no link
+        paths = [(row, _weights(row, layout)) for row in last.best]
+        kept = [(row, path) for row, path in paths if path.is_dir()]
+    return kept
 
 
 def _weights(row: ScoreRow, layout: Layout) -> Path:

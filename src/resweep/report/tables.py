@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from resweep.config import compose
-from resweep.config.nesting import split_path
+from resweep.config.nesting import nest, split_path
 from resweep.errors import ConfigError, DamagedFile, Problem, ResweepError, StoreError
 from resweep.files import file_lock, write_atomically
 from resweep.json_files import read_json, write_json
@@ -25,7 +25,7 @@ from resweep.report.rows import SIZES, Row, csv_text, result_columns, taken_colu
 from resweep.store.outcome import OutcomeReader
 from resweep.store.run import Run
 from resweep.systems.registry import all_systems
-from resweep.trials.record import Number
+from resweep.trials.record import Number, Status
 from resweep.trials.trial import Outcome
 
 _ADDED = TypeAdapter(dict[str, Number | str | bool])
@@ -158,6 +158,7 @@ def _trial_row(outcome: Outcome, layout: Layout) -> Row:
         seconds=record.seconds,
         gpu_seconds=record.gpu_seconds,
     )
+    row.say_end(record.status, record.rule, trial.config)
     if run is not None:
         row.add_stored(_started(run), _added(run))
     return row
@@ -206,6 +207,8 @@ def _store_row(run: Run, place: "tuple[str, str, str] | None", reader: OutcomeRe
         seconds=round(sum(seconds), 2),
         gpu_seconds=state.get("gpu_seconds"),
     )
+    if state.get("status") in (Status.FINISHED, Status.DIVERGED):  # the others end in trials
+        row.say_end(state["status"], None, nest(config))
     row.add_stored(_started(run), _added(run))
     if REGISTERED in state:
         row.lead |= state[REGISTERED]

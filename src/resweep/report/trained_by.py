@@ -64,6 +64,7 @@ def trained_runs(outcomes: Iterable[Outcome], layout: Layout) -> Iterator[Traine
                 folder=run.path,
                 step=outcome.record.step,
                 metrics=outcome.record.metrics,
+                checkpoint=run.checkpoint(outcome.record.step),
             )
 
 

@@ -207,7 +207,12 @@ class Run:
 
     def has_weights(self, step: int) -> bool:
         """Whether there is a checkpoint of this step."""
-        return (self.path / checkpoint.folder_name(step)).is_dir()
+        return self.checkpoint(step) is not None
+
+    def checkpoint(self, step: int) -> Path | None:
+        """Return the folder of the checkpoint of a step; None if there is none."""
+        folder = self.path / checkpoint.folder_name(step)
+        return folder if folder.is_dir() else None
 
     def has_wanted(self, step: int, goal: Goal) -> bool:
         """Whether there is what a trial wants besides the record of a step.

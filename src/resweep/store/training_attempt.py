@@ -31,6 +31,7 @@ from resweep.training.micro_batch_limit import MicroBatchLimit
 from resweep.training.monitors import Monitors, Stop, StopRules
 from resweep.training.processes import ALONE, Processes
 from resweep.training.writer import Writer
+from resweep.trials.record import Status
 
 NO_MEMORY = "DefaultCPUAllocator: can't allocate memory"  # in a RuntimeError of torch
 
@@ -50,7 +51,9 @@ class Surroundings:
         memory_mb: How much of it the whole job uses; None: this process and its equals.
         interrupted: Whether to save and stop.
         startup: CPU seconds that its job took so far; None if another training counts them.
-        around: Entered while the run is trained, with its folder and the step it continues from.
+        around: Entered while the run is trained, with its folder and the step it continues from. It
+            may return a function that is called with the status if the run diverges, since the
+            metrics do not show that.
     """
 
     device: torch.device
@@ -61,7 +64,7 @@ class Surroundings:
     memory_mb: Callable[[], float] | None = None
     interrupted: Callable[[], bool] = field(default=lambda: False)
     startup: float | None = None
-    around: Callable[[Path, int], AbstractContextManager[Any]] = field(
+    around: Callable[[Path, int], AbstractContextManager[Callable[[str], None] | None]] = field(
         default=lambda folder, step: nullcontext()
     )
 
@@ -269,8 +272,10 @@ class TrainingAttempt:
             interrupted = self.surroundings.interrupted
             calls = Callbacks(save, interrupted, beat, saver.is_best)
             # Entered after the files were truncated to this step, where followers start to read.
-            with self.surroundings.around(self.folder, learner.step):
+            with self.surroundings.around(self.folder, learner.step) as say_end:
                 outcome = train(learner, self._loop_plan(), metrics, timing, calls, monitors)
+                if outcome is LoopEnd.DIVERGED and say_end is not None:
+                    say_end(Status.DIVERGED)
                 writer.wait()
                 self.progress["step"] = learner.step
                 if outcome is LoopEnd.INTERRUPTED:

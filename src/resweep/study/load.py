@@ -109,6 +109,7 @@ class _Resolver:
             publish=given.publish,
             tolerate_failures=given.tolerate_failures,
             budget=given.budget,
+            notify=given.notify,
             warnings=(
                 *_say_own(given.own, phases.values(), self.system.schema, str(self.path)),
                 *warn_of_constants(self.unread, self.system.schema, other_systems),

@@ -62,6 +62,8 @@ class System(ABC):
         metric: Name of the metric that compares trials by default.
         training_loss: Name of the loss that training minimizes and that is in each line of metrics,
             or None. Its monitors watch it, and early slopes are computed from it.
+        stop_column: Name of the column of runs.csv, and of W&B's summary, that says in the words of
+            `stop_text` why a training ended; None: no such column.
         data_format: Increased when equal settings and sources give different data.
         data_shape: Type of what `prepare_data` returns; other keys are allowed.
         libraries: Libraries besides torch and numpy whose versions can change numbers.
@@ -79,6 +81,7 @@ class System(ABC):
     metrics: ClassVar[tuple[Metric, ...]]
     metric: ClassVar[str]
     training_loss: ClassVar[str | None] = None
+    stop_column: ClassVar[str | None] = None
     data_format: ClassVar[int] = 1
     data_shape: ClassVar[TypeAdapter[Any]] = MAPPING
     libraries: ClassVar[tuple[str, ...]] = ()
@@ -110,6 +113,16 @@ class System(ABC):
     def logs(self, name: str, config: Mapping[str, Any]) -> bool:
         """Whether trainings of a complete configuration log a metric."""
         return self.find_metric(name) is not None
+
+    def stop_text(self, status: str, rule: str | None, config: Mapping[str, Any]) -> str:
+        """Return why a training ended, for `stop_column`.
+
+        Args:
+            status: Of its record: finished, stopped, diverged ...
+            rule: The monitor that stopped it: loss-flat, loss-rising, plateau, divergence; or None.
+            config: Of the trial, complete.
+        """
+        return rule or status
 
     def metrics_logged(self, when: Logged) -> list[str]:
         """Return the names of the metrics that are logged then."""

@@ -88,6 +88,7 @@ class TrainedRun:
         folder: The run's folder.
         step: The trial's last step.
         metrics: Final values by name.
+        checkpoint: Folder of the weights of that step; None if they were not kept.
     """
 
     trial: str
@@ -96,6 +97,7 @@ class TrainedRun:
     folder: Path
     step: int
     metrics: Mapping[str, float]
+    checkpoint: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

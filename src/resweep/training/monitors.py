@@ -18,6 +18,8 @@ from resweep.config.early_stopping_section import EarlyStopping
 from resweep.config.metric import MetricGoal, sign_of
 from resweep.plurals import counted
 
+RULES = ("loss-flat", "loss-rising", "plateau", "divergence")  # what stops are called
+
 
 @dataclass(frozen=True, kw_only=True)
 class StopRules:

@@ -23,12 +23,14 @@ from typing import Any
 from resweep.locks import FileLock
 from resweep.paths import RunFolder
 from resweep.training.metrics import parse
-from resweep.training.monitors import Monitors, StopRules
+from resweep.training.monitors import Monitors, Stop, StopRules
+from resweep.trials.record import Status
 from resweep.wandb import process as wandb_process
 from resweep.wandb import sent
 from resweep.wandb.follower import DONE
 
 SECONDS_BETWEEN_READS = 1.0
+STATUS_BYTES = 64  # at most
 HEADER_BYTES = 7  # of an offline file to which W&B has not written any line
 
 
@@ -131,8 +133,32 @@ class _Followed(Thread):
         if monitors.stop is not None:
             stop = {"stop_rule": monitors.stop.rule, "stop_reason": monitors.stop.reason}
             run.summary.update(stop)
+        run.summary.update(self._end_in_words(order, monitors.stop, last))
         run.finish()
         return last
+
+    def _end_in_words(
+        self, order: Mapping[str, Any], stop: Stop | None, last: int
+    ) -> dict[str, str]:
+        """Return how the training ended in the words of its system, if it has some and it ended.
+
+        Args:
+            order: What is followed.
+            stop: What its metrics say.
+            last: The step of the last line.
+        """
+        end = stop.rule if stop is not None else self._said()
+        if not end and last == order["rules"]["horizon"]:
+            end = Status.FINISHED
+        known = order["stop"]
+        return {known["column"]: known["texts"][end]} if known and end in known["texts"] else {}
+
+    def _said(self) -> str:
+        """Return the status that the training sent before it closed its end; "" without any."""
+        try:
+            return self._channel.recv(STATUS_BYTES).decode()
+        except OSError:
+            return ""
 
     def _begin(self, init: Mapping[str, Any]) -> Any:
         """Return a new W&B run."""

@@ -20,7 +20,7 @@ import logging
 import os
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -30,8 +30,10 @@ from typing import Any, BinaryIO, Self
 from resweep.config.compose import leaves
 from resweep.local_paths import without_folders
 from resweep.paths import RunFolder, StudyFolder, follower_log
+from resweep.systems.registry import system_of
 from resweep.training.metrics import parse
-from resweep.training.monitors import StopRules
+from resweep.training.monitors import RULES, StopRules
+from resweep.trials.record import Status
 from resweep.trials.trial import Trial
 from resweep.wandb import process as wandb_process
 from resweep.wandb import sent
@@ -113,8 +115,8 @@ class Follower:
     @contextmanager
     def follow(
         self, folder: Path, from_step: int, *, run: RunFolder, trial: Trial, rules: StopRules
-    ) -> Iterator[None]:
-        """Send a run's metrics to W&B while the body trains it.
+    ) -> Iterator[Callable[[str], None]]:
+        """Send a run's metrics to W&B while the body trains it; yields what takes how it ended.
 
         Args:
             folder: With the metric files, which hold nothing beyond `from_step` yet: the run's, or
@@ -135,15 +137,20 @@ class Follower:
             except OSError as error:
                 self._warn(f"could not start: {error}; training continues without it")
         if channel is None:
-            yield
+            yield lambda status: None
             return
         watcher = Thread(target=self._watch, args=(channel,), daemon=True)
         watcher.start()
         self._watchers.append(watcher)
-        try:
-            yield
-        finally:
+
+        def say_end(status: str) -> None:
             with contextlib.suppress(OSError):  # closed, if the follower failed
+                channel.sendall(status.encode())
+
+        try:
+            yield say_end
+        finally:
+            with contextlib.suppress(OSError):
                 channel.shutdown(socket.SHUT_WR)
 
     def send_rest(self, run: RunFolder, step: int, *, trial: Trial, rules: StopRules) -> None:
@@ -213,6 +220,7 @@ class Follower:
             "run": str(run.path.absolute()),
             "wait": wait,
             "rules": rules.content(),
+            "stop": _stop_words(trial),
             "init": self._init(run, trial),
         }
         with ExitStack() as opened:
@@ -271,6 +279,22 @@ class Follower:
     def _warn(self, text: str) -> None:
         self._warned = True
         log.warning("W&B tracking %s", text)
+
+
+def _stop_words(trial: Trial) -> dict[str, Any]:
+    """Return what the trial's system calls the ends of a training, for the summary in W&B.
+
+    Returns:
+        Its `column`; and `texts` of each monitor, of a run that finished and of one that diverged.
+        Empty for a system without words of its own.
+    """
+    system = system_of(trial.config)
+    if system.stop_column is None:
+        return {}
+    ends = (Status.FINISHED, Status.DIVERGED)
+    texts = {rule: system.stop_text(Status.STOPPED, rule, trial.config) for rule in RULES}
+    texts |= {status: system.stop_text(status, None, trial.config) for status in ends}
+    return {"column": system.stop_column, "texts": texts}
 
 
 def _open(path: Path) -> BinaryIO:

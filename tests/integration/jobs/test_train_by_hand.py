@@ -197,6 +197,24 @@ def test_by_hand_is_no_name_of_a_study(tmp_path):
         load_study(tmp_path / "a.yaml", ROOT / "config")
 
 
+def test_a_named_configuration_replaces_the_modules_of_the_study():
+    made = plan("--config=llama-tiny", "--context_length=32")
+    model = made.trial.config["model"]
+    assert (model["config"]["model_type"], model["context_length"]) == ("llama", 32)
+    assert made.trial.config["training"]["max_steps"] == 200  # of the study's base
+    assert made.trial.trial != plan("--context_length=32").trial.trial
+    assert plan("--config", "gpt-tiny").trial.config == plan().trial.config
+    training = plan("--config=finetune").trial.config["training"]
+    assert (training["learning_rate"], training["seed"]) == (6e-4, 1)  # a seed of the study's set
+    for words, said in (
+        (("--config=lama-tiny",), "did you mean llama-tiny?"),
+        (("--config=nothing-of-that",), "there are: "),
+        (("--config",), "--config=NAME"),
+    ):
+        (line,) = problems(*words)
+        assert line.startswith("command line: config") and said in line
+
+
 def test_agents_file_stands_below_the_command_line(tmp_path):
     file = tmp_path / "config-abc.yaml"
     file.write_text(

@@ -56,6 +56,21 @@ def test_without_one_it_is_the_study_of_the_project(folder: Path, named: str) ->
     assert base(folder, named) == "own"
 
 
+def test_a_script_may_lie_deeper_than_the_file(folder: Path) -> None:
+    (folder / "home/examples").mkdir()
+    (folder / "home/examples/train.py").touch()
+    assert base(folder, "program: examples/train.py\n", "home") == "other"
+    assert base(folder, "program: home/examples/train.py\n") == "other"
+
+
+def test_the_working_folders_study_is_that_of_the_given_configuration(folder: Path) -> None:
+    (folder / "examples").mkdir()
+    (folder / "examples/train.py").touch()
+    (folder / "sweep.yaml").write_text("program: examples/train.py\n" + SWEEP)
+    found = find_base_study(folder / "sweep.yaml", None, Path("home/config"))
+    assert found.stem == "other"
+
+
 def test_a_path_from_the_working_folder_is_found_too(folder: Path) -> None:
     assert base(folder, "program: home/train.py\n") == "other"
 

@@ -1,0 +1,1 @@
+"""Predictive coding of images by local energies: `system: predictive_coding`."""

@@ -1,0 +1,170 @@
+"""Reading images: the embedded digits, an NPZ file, or a folder.
+
+    digits    digits.npz beside this module (digits.md says where they are from)
+    npz       `images` of (n, height, width) or (n, height, width, channels), `labels` of (n,)
+    folder    PNG, PGM and PPM below it, in the order of their paths; the folder of an image is its
+              class
+
+Pixels are numbers from 0 to 1: those of uint8 are divided by 255, those of the digits by 16.
+"""
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from resweep.errors import DataError
+from resweep.plurals import counted
+
+DIGITS = Path(__file__).with_name("digits.npz")
+DIGITS_MAXIMUM = 16.0
+SUFFIXES = (".png", ".pgm", ".ppm")
+CHANNELS = (1, 3)
+MODES = ("L", "RGB")  # of Pillow: 8 bits per channel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images:
+    """Images of one size.
+
+    Attributes:
+        pixels: (n, height, width, channels) of float32, from 0 to 1.
+        labels: (n,) of int64, 0 to classes - 1; None without classes.
+        classes: Names of the classes.
+    """
+
+    pixels: np.ndarray
+    labels: np.ndarray | None
+    classes: tuple[str, ...]
+
+
+def source_files(settings: Mapping[str, Any]) -> list[Path]:
+    """Return the files that images are read from, sorted; none for the digits.
+
+    Raises:
+        DataError: There are none.
+    """
+    if settings["source"] == "digits":
+        return []
+    path = Path(settings["path"]).expanduser()
+    if settings["source"] == "npz":
+        if not path.is_file():
+            raise DataError(f"data.path = {str(path)!r}: no such file")
+        return [path]
+    if not path.is_dir():
+        raise DataError(f"data.path = {str(path)!r}: no such folder")
+    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+    files = [file for file in files if file.is_file()]
+    if not files:
+        raise DataError(f"data.path = {str(path)!r}: no PNG, PGM or PPM image below it")
+    return files
+
+
+def read_images(settings: Mapping[str, Any]) -> Images:
+    """Return the images of a data section.
+
+    Raises:
+        DataError: They are missing, differ in size, or cannot be read.
+    """
+    if settings["source"] == "digits":
+        pixels, labels = _read_arrays(DIGITS)
+        return _complete(
+            pixels / np.float32(DIGITS_MAXIMUM), labels if settings["labels"] else None
+        )
+    if settings["source"] == "folder":
+        return _read_folder(settings)
+    file = source_files(settings)[0]
+    pixels, labels = _read_arrays(file)
+    if settings["labels"] and labels is None:
+        raise DataError(f"{file}: has no `labels`; add them, or set data.labels: false")
+    if pixels.ndim not in (3, 4) or (pixels.ndim == 4 and pixels.shape[3] not in CHANNELS):
+        shape = " x ".join(map(str, pixels.shape))
+        hint = "should be n x height x width, or n x height x width x channels, of 1 or 3"
+        raise DataError(f"{file}: `images` is {shape}; it {hint}")
+    if pixels.size == 0:
+        raise DataError(f"{file}: `images` is empty")
+    return _complete(_to_unit(pixels, file), labels if settings["labels"] else None)
+
+
+def _read_arrays(file: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            if "images" not in arrays:
+                raise DataError(f"{file}: has no `images`")
+            pixels = arrays["images"]
+            labels = arrays.get("labels")
+    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise DataError(f"{file}: not an NPZ file of numbers ({error})") from None
+    if labels is not None and labels.shape != (len(pixels),):
+        shape = " x ".join(map(str, labels.shape))
+        hint = f"should be one class for each of {counted(len(pixels), 'image')}"
+        raise DataError(f"{file}: `labels` is {shape}; it {hint}")
+    if labels is not None and labels.dtype.kind not in "iuU":
+        raise DataError(f"{file}: `labels` is of {labels.dtype}; it should be integers or text")
+    return pixels, labels
+
+
+def _to_unit(pixels: np.ndarray, file: Path) -> np.ndarray:
+    if pixels.dtype == np.uint8:
+        return pixels.astype(np.float32) / np.float32(255)
+    if pixels.dtype.kind != "f":
+        hint = "should be uint8, or floating-point numbers from 0 to 1"
+        raise DataError(f"{file}: `images` is of {pixels.dtype}; it {hint}")
+    least, most = float(pixels.min()), float(pixels.max())
+    if not (least >= 0 and most <= 1):  # nan too
+        raise DataError(f"{file}: pixels are {least:g} to {most:g}; they should be 0 to 1")
+    return pixels.astype(np.float32)
+
+
+def _read_folder(settings: Mapping[str, Any]) -> Images:
+    root = Path(settings["path"]).expanduser()
+    files = source_files(settings)
+    names = [file.parent.relative_to(root).as_posix() for file in files]
+    if settings["labels"] and "." in names:
+        loose = files[names.index(".")]
+        hint = "is in no subfolder, which would be its class; move it, or set data.labels: false"
+        raise DataError(f"{loose}: {hint}")
+    first = _read_file(files[0])
+    pixels = np.empty((len(files), *first.shape), np.uint8)
+    for index, file in enumerate(files):
+        image = _read_file(file)
+        if image.shape != first.shape:
+            is_, other = (" x ".join(map(str, shape)) for shape in (image.shape, first.shape))
+            raise DataError(f"{file}: is {is_}, but {files[0].name} is {other}; they should agree")
+        pixels[index] = image
+    labels = np.array(names) if settings["labels"] else None
+    return _complete(_to_unit(pixels, root), labels)
+
+
+def _read_file(file: Path) -> np.ndarray:
+    """Return an image: (height, width, channels) of uint8."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(file, formats=("PNG", "PPM")) as image:
+            if image.mode not in MODES:
+                hint = "it should be gray or RGB, with 8 bits per channel and no transparency"
+                raise DataError(f"{file}: is of Pillow's mode {image.mode}; {hint}")
+            pixels = np.asarray(image)
+    except (
+        OSError,
+        SyntaxError,  # of a broken PNG
+        ValueError,
+        UnidentifiedImageError,
+        Image.DecompressionBombError,
+    ) as error:
+        raise DataError(f"{file}: cannot be read as an image ({error})") from None
+    return pixels if pixels.ndim == 3 else pixels[:, :, None]
+
+
+def _complete(pixels: np.ndarray, labels: np.ndarray | None) -> Images:
+    if pixels.ndim == 3:
+        pixels = pixels[:, :, :, None]
+    if labels is None:
+        return Images(pixels=pixels, labels=None, classes=())
+    classes, positions = np.unique(labels, return_inverse=True)
+    names = tuple(str(name) for name in classes.tolist())
+    return Images(pixels=pixels, labels=positions.astype(np.int64), classes=names)
