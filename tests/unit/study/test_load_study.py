@@ -912,7 +912,7 @@ def test_run_ids_of_own_hyperparameters_are_pinned(config):
     own = "foo: {values: [1]}, model.foo: {values: [a]}, a.b: {values: [0.5]}"
     swept = f"learning_rate: {{values: [1e-3, 2e-3]}}, {own}, stages: {{values: [[1, {{x: 2}}]]}}"
     phases = yaml12.parse(FILES["studies/mine.yaml"])["phases"][:1]
-    # Another system has a field of that name, so a study of language models has to say what it means.
+    # Another system has a field stages, so a study of language models says that it means its own.
     text = study_text(phases=phases, own=["stages"])
     phase = load(config(with_sweep(swept) | text)).phase("sweep")
     assert dict(phase.assignments["da9192c973"]) == {
