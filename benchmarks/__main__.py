@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import loop_transformer, mup, pathstar, predictive_coding, saves, throughput
+from benchmarks import loop_transformer, mup, pathstar, predictive_coding, report, saves, throughput
 from benchmarks.gpu import command as gpu
 from benchmarks.packs import command as packs
 from benchmarks.search import command as search
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "loop_transformer": loop_transformer.measure,
     "predictive_coding": predictive_coding.measure,
     "gpu": gpu.measure,
+    "report": lambda: report.main([]),
     "search": lambda: search.main([]),
 }
 

@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from resweep.config.section import LABEL, LARGEST, MOST, MOST_SIZE
 from resweep.config.training_section import Training
 from resweep.study.kinds.registry import KINDS, kind_name
+from resweep.study.notify import Notify
 from resweep.study.phase_file import PhaseFile
 from resweep.study.schema import Budget, Publish, Resources, Score, Tracking
 from resweep.study.study_file import StudyFile
@@ -37,6 +38,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "publish": Publish,
     "resources": Resources,
     "budget": Budget,
+    "notify": Notify,
     **find_system().sections,
     **{f"pathstar_{name}": PATHSTAR[name] for name in ("data", "model", "training")},
     **{f"loop_{name}": LOOP[name] for name in ("data", "arch", "training")},
