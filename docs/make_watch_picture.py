@@ -128,9 +128,7 @@ def main() -> None:
             file=nowhere, record=True, width=COLUMNS, height=LINES, force_terminal=True,
             markup=False, highlight=False, emoji=False, color_system="standard",
         )  # fmt: skip
-        console.print(
-            screen([progress], COLUMNS, LINES, NOTE)
-        )
+        console.print(screen([progress], COLUMNS, LINES, NOTE))
     picture = console.export_svg(title="resweep watch thousand", unique_id="watch")
     picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)  # from the network
     write_atomically(Path(__file__).with_name("watching.svg"), picture)

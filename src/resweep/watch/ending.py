@@ -7,9 +7,10 @@ from typing import Any
 
 from resweep.errors import ResweepError
 from resweep.paths import Layout
+from resweep.report.best_model import find_model
 from resweep.report.first import first_lines
 from resweep.report.results import StudyResults, read_study
-from resweep.report.summary import conclude, kept_models
+from resweep.report.summary import conclude
 from resweep.study.build_note import note_end
 from resweep.study.notify import Notify
 from resweep.watch.notify import notify
@@ -83,12 +84,12 @@ def message(
     last = results.phases[-1]
     if last.best:
         best = last.settings(last.best[0])
-        models = kept_models(results, layout)
+        model = find_model(results, last, layout)
         found |= {
             "metric": last.metric,
             "value": last.best[0].final_mean,
             "settings": {last.label(path): value for path, value in best.items()},
-            "model": str(models[0][1].absolute()) if models else None,
+            "model": None if model is None else str(model.path.absolute()),
         }
     if not failed:
         lines = first_lines(last) or ["no configuration has a result"]
