@@ -21,7 +21,7 @@ from resweep.publish.versions import Content, Description
 from resweep.systems.registry import is_system, system_of
 from resweep.systems.system import DEFAULT
 from resweep.training.metrics import parse
-from resweep.trials.record import Record, read_record
+from resweep.trials.record import Record, Status, read_record
 from resweep.wandb import process as wandb_process
 from resweep.wandb import upload
 
@@ -110,6 +110,8 @@ def last_values(run: RunFolder) -> dict[str, Any]:
             found |= {f"{prefix}{name}": value for name, value in line.items() if name != "step"}
     for path in run.all_records():
         record = read_record(path)
+        if record.status == Status.FINISHED:
+            found |= record.metrics  # also those that are only logged at the end
         if record.rule is not None:
             found |= {"stop_rule": record.rule, "stop_reason": record.stop_reason}
         found |= _end_in_words(run, record)
