@@ -24,7 +24,7 @@ from torch import Tensor
 
 from resweep.systems.predictive_coding.checkpoint import PredictiveCodingSnapshot
 from resweep.systems.predictive_coding.checkpoint_files import WEIGHTS
-from resweep.systems.predictive_coding.cost import step_flops
+from resweep.systems.predictive_coding.cost import SHOWN_IMAGES, step_flops
 from resweep.systems.predictive_coding.image_data import ImageData
 from resweep.systems.predictive_coding.inference import infer
 from resweep.systems.predictive_coding.network import Decoder
@@ -48,7 +48,6 @@ BEST: Mapping[str, tuple[str, Callable[..., float]]] = {
     "best_train_mse": ("final_train_mse", min),
     "best_probe_accuracy": ("val_probe_accuracy", max),
 }
-SHOWN = 12  # validation images whose reconstructions are in a checkpoint
 
 
 class PredictiveCodingLearner:
@@ -129,7 +128,7 @@ class PredictiveCodingLearner:
 
     def snapshot(self) -> PredictiveCodingSnapshot:
         """Return the complete state, with how the model sees some validation images."""
-        shown = self.data.pixels("val")[:SHOWN]
+        shown = self.data.pixels("val")[:SHOWN_IMAGES]
         reconstructed = self._reconstruct(shown)
         counters: dict[str, Any] = {
             "step": self.step,
