@@ -18,7 +18,7 @@ from resweep.paths import METRICS, TIMING, Layout, RunFolder
 from resweep.publish.to_wandb import last_values
 from resweep.study.load import load_study
 from resweep.training.metrics import read_metrics
-from resweep.trials.record import Status, read_record
+from resweep.trials.record import Status, read_record, write_record
 from resweep.trials.trial import Trial
 from resweep.wandb import follower as tracking
 from resweep.wandb.follower import Follower
@@ -237,9 +237,15 @@ def test_a_trial_of_the_store_sends_what_was_lost(tracked, trial, untracked, tmp
     assert sent_step(run) == (20 if tracked else None)
 
 
-def test_the_summary_of_a_publication_keeps_what_is_measured_at_the_end(untracked):
+def test_the_summary_of_a_publication_is_that_of_the_end_of_the_run(untracked, tmp_path):
     (record,) = map(read_record, (untracked / "records").glob("*.json"))
     assert last_values(RunFolder(untracked)).items() >= record.metrics.items()
+    run = RunFolder(shutil.copytree(untracked, tmp_path / "run"))
+    stopped = replace(record, step=5, status=Status.STOPPED, rule="plateau", stop_reason="flat")
+    write_record(run.record("5-plateau"), stopped)  # by name after the one of step 20
+    assert last_values(run) == last_values(RunFolder(untracked))
+    run.record("20").unlink()
+    assert last_values(run)["stop_rule"] == "plateau"
 
 
 @pytest.mark.parametrize("killed", [False, True])
