@@ -261,10 +261,21 @@ class PredictiveCodingLearner:
 
     @torch.no_grad()
     def _see(self, patches: Tensor) -> tuple[Tensor, Tensor]:
-        """Return z0 of a batch after inference, and what z0 alone predicts of its images."""
-        with matmul_precision(self.device, self.training.precision):
-            z0 = infer(self.decoder, patches, self.inference).z0
-            return z0, self.decoder.reconstruct(z0)
+        """Return z0 of a batch after inference, and what z0 alone predicts of its images.
+
+        In halves when memory runs out.
+        """
+        try:
+            with matmul_precision(self.device, self.training.precision):
+                z0 = infer(self.decoder, patches, self.inference).z0
+                return z0, self.decoder.reconstruct(z0)
+        except torch.OutOfMemoryError:
+            if len(patches) == 1:
+                raise
+        torch.cuda.empty_cache()
+        half = len(patches) // 2
+        (z0, seen), (more_z0, more_seen) = self._see(patches[:half]), self._see(patches[half:])
+        return torch.cat([z0, more_z0]), torch.cat([seen, more_seen])
 
     def _probe(self, split: str, train: "_Measured", held_out: "_Measured") -> dict[str, float]:
         if train.labels is None or held_out.labels is None:
