@@ -45,7 +45,6 @@ ray: .venv-ray/ready
 
 demo: env
 	snakemake --quiet rules --config study=$(STUDY)
-	@python workflow/scripts/summarize.py $(STUDY)
 
 test: env
 	pytest -n $(JOBS) -m "not long"
@@ -67,6 +66,7 @@ dag: env
 picture: env
 	snakemake --quiet rules --config study=quickstart
 	python docs/make_picture.py
+	python docs/make_watch_picture.py
 	python workflow/scripts/draw_dag.py pretrain-finetune --output docs/dag.svg
 
 bench: env

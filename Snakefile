@@ -24,6 +24,18 @@ include: "rules/analyze.smk"
 include: "rules/targets.smk"
 
 
+onstart:
+    begin_screen()
+
+
+onsuccess:
+    end(failed=False, logs=log)
+
+
+onerror:
+    end(failed=True, logs=log)
+
+
 rule all:
     default_target: not IS_MODULE
     input:

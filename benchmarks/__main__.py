@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import mup, pathstar, predictive_coding, saves, throughput
+from benchmarks import loop_transformer, mup, pathstar, predictive_coding, report, saves, throughput
 from benchmarks.gpu import command as gpu
 from benchmarks.packs import command as packs
 from benchmarks.search import command as search
@@ -14,8 +14,10 @@ BENCHMARKS = {
     "packs": lambda: packs.main([]),
     "mup": mup.main,
     "pathstar": pathstar.measure,
+    "loop_transformer": loop_transformer.measure,
     "predictive_coding": predictive_coding.measure,
     "gpu": gpu.measure,
+    "report": lambda: report.main([]),
     "search": lambda: search.main([]),
 }
 

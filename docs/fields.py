@@ -18,13 +18,16 @@ from pydantic.fields import FieldInfo
 from resweep.config.section import LABEL, LARGEST, MOST, MOST_SIZE
 from resweep.config.training_section import Training
 from resweep.study.kinds.registry import KINDS, kind_name
+from resweep.study.notify import Notify
 from resweep.study.phase_file import PhaseFile
 from resweep.study.schema import Budget, Publish, Resources, Score, Tracking
 from resweep.study.study_file import StudyFile
+from resweep.systems.loop_transformer.sections import Stage, State
 from resweep.systems.registry import find_system
 
 PAGES = sorted(Path(__file__).parent.glob("*.md"))
 PATHSTAR = find_system("pathstar").sections
+LOOP = find_system("loop_transformer").sections
 PREDICTIVE_CODING = find_system("predictive_coding").sections
 MODELS: dict[str, type[BaseModel]] = {
     "study": StudyFile,
@@ -35,8 +38,12 @@ MODELS: dict[str, type[BaseModel]] = {
     "publish": Publish,
     "resources": Resources,
     "budget": Budget,
+    "notify": Notify,
     **find_system().sections,
     **{f"pathstar_{name}": PATHSTAR[name] for name in ("data", "model", "training")},
+    **{f"loop_{name}": LOOP[name] for name in ("data", "arch", "training")},
+    "loop_stage": Stage,
+    "loop_state": State,
     **{
         f"predictive_coding_{name}": PREDICTIVE_CODING[name]
         for name in ("data", "model", "inference", "training")

@@ -71,18 +71,22 @@ def study_schema() -> Schema:
 def section_schema(section: str) -> Schema:
     """Return the schema of a module: some keys of a section, of whichever system has them."""
     fields: dict[str, list[Schema]] = {}
+    entries: Schema = {}
     is_open = False
     for name in system_names():
         model = find_system(name).sections.get(section)
         if model is not None:
             schema = plain(model.model_json_schema())
-            assert "$defs" not in schema, f"{name}: {section} has models in it"
+            for entry, content in schema.get("$defs", {}).items():
+                assert entries.setdefault(entry, content) == content, f"{name}: another {entry}"
             is_open |= model.model_config["extra"] == "allow"
             for key, field in schema["properties"].items():
                 if field not in fields.setdefault(key, []):
                     fields[key].append(field)
     either = {key: any_of(of) for key, of in fields.items()}
-    return {"title": f"the section {section}, or a part of it", **mapping(either, others=is_open)}
+    defined = {"$defs": entries} if entries else {}
+    title = f"the section {section}, or a part of it"
+    return {"title": title, **mapping(either, others=is_open), **defined}
 
 
 def plain(schema: Any) -> Any:

@@ -8,6 +8,7 @@ import json
 import os
 import shlex
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from resweep.paths import Layout
 from resweep.report.equal_trials import equal_trials_lines
 from resweep.study import files
 from resweep.study.begin_build import begin_build
+from resweep.study.build_note import note_begin
 from resweep.study.data_sets import data_sets
 from resweep.study.find import load_studies
 from resweep.study.lost import find_lost
@@ -42,6 +44,7 @@ from resweep.trials.pack import write_pack
 from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 from snakemake.io import contains_wildcard
+from snakemake.settings.enums import Quietness
 from snakemake.utils import update_config
 
 # A plan of 10,000 trials has millions of small long-lived objects: collecting as often as by
@@ -128,6 +131,10 @@ else:
     # A cluster signals all processes of a job before its time limit. Snakemake would die of it, and
     # would kill the training, which is saving.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+SCREENS = [one for one in workflow.logger_manager.get_log_handlers() if hasattr(one, "watch")]
+for _screen in SCREENS:
+    _screen.watch(STUDIES, LAYOUT)
 
 rule_name = functools.partial(files.rule_name, several=len(STUDIES) > 1)
 
@@ -224,6 +231,7 @@ def begin():
                 check_budget(study, LAYOUT)
         begin_build(LAYOUT, [study.name for study in STUDIES])
         for study in STUDIES:
+            note_begin(LAYOUT.study(study.name), config)
             move_removed(LAYOUT, study)
             delete_old_packs(LAYOUT, study)
     except ResweepError as error:
@@ -270,3 +278,30 @@ def train_job(study, phase, stage, pack, wildcards):
         content = files.trial_content(phase, stage, wildcards.trial)
         command += f" --content=@<(printf %s {shlex.quote(content)})"
     return {"line": line, "command": command}
+
+
+def begin_screen():
+    """Show how far the studies are from now on, on a terminal; --touch is over at once."""
+    for screen in SCREENS if not workflow.touch else ():
+        screen.begin()
+
+
+def end(failed, logs):
+    """Leave the screen, say what each study came to, and send word of it."""
+    for screen in SCREENS:
+        screen.end()
+    if workflow.touch or (not failed and not asks_for_all()):
+        return
+    for study in STUDIES:
+        words = [sys.executable, f"{SCRIPTS}/end_study.py", study.name]
+        words += ["--notify", canonical_json(study.notify.model_dump())]
+        words += ["--failed"] if failed else []
+        words += ["--log", logs[-1]] if logs else []
+        words += ["--quiet"] if Quietness.ALL in (workflow.output_settings.quiet or ()) else []
+        subprocess.run(words, check=False)
+
+
+def asks_for_all():
+    """Whether this call builds whole studies, and no part of one by name."""
+    asked = workflow.dag_settings
+    return set(map(str, asked.targets)) <= {"all"} and not (asked.until or asked.omit_from)

@@ -36,13 +36,13 @@ GROUPS: dict[str, dict[str, Command]] = {  # by what a user wants
     },
     "look": {
         "audit": Command("audit.py", "what is there, what would train, and its cost"),
+        "watch": Command("watch.py", "one screen of a study while it is built"),
         "summary": Command("summarize.py", "rankings, reruns, the paths of report and model"),
         "why": Command("why.py", "what a run or a trial is for, and why it would train"),
         "report": Command("report.py", "write the report of what is ranked so far"),
         "view-runs": Command("view_runs.py", "the table of all runs: filter, sort, choose columns"),
         "ranks": Command("analyze_ranks.py", "how sure the rankings of a study are"),
         "analyze": Command("sweep_analysis.py", "rank runs by their curves, of exports too"),
-        "gradients": Command("analyze_gradients.py", "what the saved gradients of a run say"),
         "decide": Command("decide.py", "replay stopping decisions, by another rule too"),
     },
     "keep": {
@@ -54,6 +54,7 @@ GROUPS: dict[str, dict[str, Command]] = {  # by what a user wants
         "init": Command("init.py", "make a folder for a project of your own"),
     },
     ALSO: {
+        "gradients": Command("analyze_gradients.py", "what the saved gradients of a run say"),
         "dag": Command("draw_dag.py", "the jobs of a study as a picture, and how far they are"),
         "curvature": Command("analyze_curvature.py", "how straight hidden states of a run are"),
         "tabulate": Command("tabulate_runs.py", "write results/runs.csv: all runs of the store"),

@@ -20,6 +20,9 @@ _FORMS = re.compile(
       | xox[abprs]-[\w-]{10,}                        # Slack
       | AIza[\w-]{30,}                               # Google
       | wandb_v\d+_\w{20,}
+      | https://hooks\.slack\.com/(?:services|workflows|triggers)/\S+
+      | https://(?:\w+\.)?discord(?:app)?\.com/api/webhooks/\S+
+      | https://[\w.-]+\.webhook\.office\.com/\S+          # Teams
       | eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}        # JSON web tokens
     )
     | -----BEGIN[A-Z ]*PRIVATE\ KEY-----

@@ -161,6 +161,11 @@ class StudyFolder:
         return self.path / ".lock"
 
     @property
+    def build(self) -> Path:
+        """Which settings it was last built with, when, and whether that ended well."""
+        return self.path / "build.json"
+
+    @property
     def table(self) -> Path:
         """One row for each trial."""
         return self.path / TABLE
@@ -457,6 +462,10 @@ class Layout:
     def sweeps_folder(self) -> Path:
         """The folder of the sweeps of `run_sweep.py`."""
         return self.root / "sweeps"
+
+    def all_builds(self) -> list[Path]:
+        """Return the existing notes of the last build of each study."""
+        return sorted(folder.build for folder in self.all_studies() if folder.build.exists())
 
     def sweep(self, sweep_id: str) -> SweepFolder:
         """Paths of a sweep of `run_sweep.py`."""

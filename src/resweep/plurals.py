@@ -1,4 +1,4 @@
-"""Numbers in messages: of things, of bytes."""
+"""Numbers in messages: of things, of bytes, of seconds."""
 
 _ROUNDS_UP = 999.5  # to 1000, with three digits
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
@@ -21,3 +21,13 @@ def scaled(value: float) -> str:
         value, power = value / 1000, power + 1
     number = f"{value:.3g}" if value < _ROUNDS_UP else f"{value:,.0f}"
     return f"{number} {_PREFIXES[power]}".rstrip()
+
+
+def duration(seconds: float) -> str:
+    """Format a duration by its two largest units."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600:,} h {whole % 3600 // 60} min"

@@ -14,6 +14,7 @@ from tests.conftest import ROOT
 # Scripts that only rules call, with what the study says.
 OF_RULES = {
     "conclude.py",
+    "end_study.py",
     "keep_models.py",
     "plan_finetune.py",
     "plan_rerun.py",

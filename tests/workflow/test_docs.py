@@ -86,8 +86,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A checkout with the examples of all pages, and no scheduler that would be asked."""
     made = Checkout.new(tmp_path_factory.mktemp("docs") / "checkout")
     for page in PAGES:
-        for block in blocks(page, "yaml"):
-            named = re.match(r"# (config/\S+\.yaml)\n", block)
+        for block in [*blocks(page, "yaml"), *blocks(page, "python")]:
+            named = re.match(r"# (config/\S+\.yaml|src/\S+\.py)\n", block)
             if named:
                 (made.path / named[1]).parent.mkdir(parents=True, exist_ok=True)
                 (made.path / named[1]).write_text(block)

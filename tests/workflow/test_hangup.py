@@ -1,64 +1,15 @@
 """A terminal that is closed, or where Ctrl-C is pressed, with Snakemake and a training in it."""
 
-import contextlib
-import fcntl
 import json
-import os
 import re
-import select
-import subprocess
-import termios
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tests.conftest import Checkout, tiny_study
+from tests.support.terminal import Terminal
 
 STEPS = 1000
-
-
-class Terminal:
-    """A terminal with one command in it."""
-
-    def __init__(self, checkout: Checkout, *command: str):
-        self.screen, inner = os.openpty()
-        self.shown = b""
-        self.process = subprocess.Popen(
-            command,
-            cwd=checkout.path,
-            env=checkout.env,
-            stdin=inner,
-            stdout=inner,
-            stderr=inner,
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        )
-        os.close(inner)
-
-    def wait_for(self, condition: Callable[[], bool]) -> None:
-        """Read what it shows until something has happened."""
-        while not condition():
-            assert self.process.poll() is None, "it ended before that"
-            if select.select([self.screen], [], [], 0.005)[0]:
-                self.shown += os.read(self.screen, 65536)
-
-    def interrupt(self) -> list[str]:
-        """Press Ctrl-C; returns the lines that are shown from then on until the command ends."""
-        before = len(self.shown)
-        os.write(self.screen, b"\x03")
-        with contextlib.suppress(OSError):  # how a terminal ends
-            while chunk := os.read(self.screen, 65536):
-                self.shown += chunk
-        self.process.wait()
-        os.close(self.screen)
-        lines = self.shown[before:].decode().splitlines()
-        return [re.sub(r"\x1b\[\d*m", "", line) for line in lines if line.strip()]
-
-    def close(self) -> int:
-        """Close it; returns how the command ended."""
-        os.close(self.screen)
-        return self.process.wait()
 
 
 def state(checkout: Checkout) -> dict[str, Any]:
@@ -121,7 +72,7 @@ def test_ctrl_c_says_what_was_saved_and_what_continues(checkout: Checkout) -> No
     checkout.write_study(set=study, phases=[{"name": "sweep", "kind": "sweep", "sweep": "rates"}])
     command = ("snakemake", "--cores", "2")
     terminal = Terminal(checkout, *command)
-    terminal.wait_for(lambda: b"Select jobs" in terminal.shown)  # data, or nothing yet
+    terminal.wait_for(lambda: b"study tiny" in terminal.shown)  # data, or nothing yet
     stopped = terminal.interrupt()
     assert terminal.process.returncode != 0 and stopped[-1].endswith(" ".join(command))
     assert not any("Exception" in line or "Error" in line for line in stopped), stopped

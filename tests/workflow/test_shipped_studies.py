@@ -66,6 +66,14 @@ PLANS = {
         "rerun": Planned(2 * 2, 2 * 2 * 800),
     },
     "random-search": {"sweep": Planned(24, 24 * 200)},
+    "sudoku-4x4": {
+        "sweep": Planned(2 * 2, 2 * 2 * 1500),
+        "rerun": Planned(2, 2 * 1500),
+    },
+    "sudoku-9x9": {
+        "sweep": Planned(12, 12 * 10_000 + 5 * 10_000, {"b1": 12, "b2": 12 // 3 + 1}),
+        "rerun": Planned(2, 2 * 60_000),
+    },
     "warm-start": {
         "sweep": Planned(8, 8 * 200),
         "search": Planned(8, 8 * 200, {"r01": 8}),

@@ -29,7 +29,7 @@ def main() -> None:
     layout = Layout(arguments.results)
     study = study_of_results(arguments.study, layout)
     output = arguments.output or layout.study(study).report
-    write_atomically(output, render_report(read_study(study, layout), layout))
+    write_atomically(output, render_report(read_study(study, layout), layout, output.parent))
     print(output)
 
 

@@ -50,6 +50,7 @@ from resweep.systems.registry import system_names
 from resweep.trials.trial import Trial
 from resweep.wandb.follower import Follower
 
+DEFAULT_TRIALS = 16  # of a sweep without an end, if nobody says how many
 OF_WORKERS = ("device",)
 OF_NEW_SWEEPS = (
     "create_only",
@@ -80,6 +81,9 @@ def main() -> int:
         log_warnings(sweep)  # otherwise Snakemake does
     if arguments.count is not None:
         log_count(sweep, arguments.count)
+    elif not arguments.create_only and sweep.open_ended and sweep.trials is None:
+        sweep.ask_for(DEFAULT_TRIALS)
+        log.info("%d trials: the sweep has no run_cap; for more, --count N", DEFAULT_TRIALS)
     if arguments.create_only:
         log.info("created %s; to train it, in any number of terminals:", sweep.folder.study)
         log.info("%s", shlex.join(worker_command(sweep, arguments)))
@@ -129,6 +133,8 @@ def log_count(sweep: SweepStudy, count: int) -> None:
     if there < count:
         trials = counted(there, "trial")
         log.warning("--count %d: the sweep has only %s; all are trained", count, trials)
+    elif there > count and cap is None:
+        log.info("--count %d: the sweep has %d trials by now; all are trained", count, there)
     elif cap is not None and count != cap:
         log.info("%s instead of the file's run_cap: %d", counted(count, "trial"), cap)
 
@@ -216,7 +222,7 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
         "--count",
         type=positive,
         metavar="N",
-        help="number of trials of the sweep, or of this worker",
+        help=f"number of trials of the sweep, or of this worker (run_cap, else {DEFAULT_TRIALS})",
     )
     add(
         "--study",

@@ -12,7 +12,10 @@ flat name or its path (training.learning_rate):
 
     --learning_rate=5e-4   --learning_rate 5e-4   learning_rate=5e-4   +...   ++learning_rate=5e-4
     --bias   --no-bias     a boolean
+    model=gpt2   a section: its module of config/, as in a study's base
     '{"learning_rate": 5e-4}'   parameters.json   parameters.yaml      several
+
+Under torchrun, its number of processes is training.processes.
 
 So W&B's sweep agents can call it with any macro; the file of WANDB_SWEEP_PARAM_PATH is read as
 well. Other options:
@@ -51,6 +54,7 @@ from resweep.machine.answer import answer_of, answer_of_error
 from resweep.machine.children import end_now
 from resweep.machine.launch import RankZero, under_torchrun
 from resweep.machine.signals import SAVED_AND_STOPPED, end_with_parent, watch_signals
+from resweep.machine.under_torchrun import become_launcher, is_helper
 from resweep.systems.registry import system_of
 from resweep.systems.system import System
 from resweep.trials.trial import read_trial, require_unchanged, trial_from, write_trial
@@ -146,7 +150,10 @@ def train_parameters(words: list[str]) -> int:
     # With all that reads a study, which a job of a trial does without.
     from resweep.jobs.train_by_hand import plan_by_hand, result_text, train_by_hand
 
+    if is_helper(os.environ):
+        return 0
     plan = plan_by_hand(words)
+    become_launcher(os.environ)
     signals = watch_signals()
     trial = plan.trial
     show_log(f"{trial.study}/{trial.phase}/{trial.trial}: ")

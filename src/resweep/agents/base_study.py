@@ -12,8 +12,7 @@ from pathlib import Path
 from resweep.files import is_file
 from resweep.study.find import find_named_study
 from resweep.sweep import Sweep, load_sweep
-
-SCRIPTS = (".py", ".sh")
+from resweep.sweep.command import SCRIPTS
 
 
 def find_base_study(sweep_file: Path, study: str | None, config_dir: Path) -> Path:
@@ -52,5 +51,6 @@ def _config_above(folder: Path, script: str) -> Path | None:
 
 def _scripts(sweep: Sweep) -> list[str]:
     """Return the scripts that a sweep file names: its program, else those of its command."""
-    words = [sweep.program] if sweep.program else list(sweep.command or ())
-    return [word for word in words if word.endswith(SCRIPTS)]
+    if sweep.program:
+        return [sweep.program] if sweep.program.endswith(SCRIPTS) else []
+    return sweep.command.scripts if sweep.command else []

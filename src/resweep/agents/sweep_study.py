@@ -45,6 +45,7 @@ KEPT = (
     "publish",
     "resources",
     "budget",
+    "notify",
     "tolerate_failures",
 )
 OF_SYSTEM = ("system", "base", "set", "own", "score")

@@ -8,7 +8,7 @@ import functools
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from resweep import yaml12
 from resweep.canonical import canonical_json
@@ -252,10 +252,19 @@ def coerce(path: str, value: Any, schema: Schema) -> Any:
         if model.model_config.get("extra") == "forbid":
             raise ValueError(no_such_field(path, schema))
         return value
+    adapter = _adapter(model, field)
     try:
-        return _adapter(model, field).validate_python(value, strict=True)
+        coerced = adapter.validate_python(value, strict=True)
     except ValidationError as error:
         raise ValueError(violations(error, value)[0].hint) from None
+    # The entries of a list may have models of their own; a value is plain.
+    return adapter.dump_python(coerced, mode="json") if _has_models(coerced) else coerced
+
+
+def _has_models(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return any(map(_has_models, value))
+    return isinstance(value, BaseModel)
 
 
 @functools.cache

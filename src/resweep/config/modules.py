@@ -80,7 +80,7 @@ def load_module(
         section: Its folder.
         name: Its name, or its content.
         where: The file that names it.
-        key: The mapping in that file that has the section as a key.
+        key: The mapping in that file that has the section as a key; empty: none has.
 
     Raises:
         ConfigError: There is no such module (lists the existing ones), or it is not a mapping.
@@ -96,7 +96,7 @@ def load_module(
         else:
             meant = nearest(name, there)
             hint = f"is not in {folder}; " + (f"did you mean {meant}?" if meant else listed)
-        raise ConfigError(Problem(where, f"{key}.{section}", name, hint))
+        raise ConfigError(Problem(where, f"{key}.{section}" if key else section, name, hint))
     path = folder / f"{name}.yaml"
     content = yaml12.load_mapping(path)
     secrets = secret_problems(str(path), content)

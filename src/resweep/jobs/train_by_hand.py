@@ -8,7 +8,6 @@ record, and nothing else uses these. Under an agent, all metrics go to the W&B r
 opened, whether they are computed now or were in the store.
 """
 
-import contextlib
 import logging
 import os
 import re
@@ -20,18 +19,20 @@ from typing import Any
 from resweep.canonical import digest
 from resweep.config import compose, layers
 from resweep.config.compose import Layer
-from resweep.config.modules import load_modules, load_named
+from resweep.config.modules import load_module, load_modules, load_named
 from resweep.config.own_names import is_own, is_taken
 from resweep.config.schema import Schema
 from resweep.config.spelling import nearest
 from resweep.config.synonyms import fields_meant
 from resweep.errors import ConfigError, Problem, secret_problems
-from resweep.jobs.arguments import COMMAND_LINE, Given, parse_arguments
 from resweep.jobs.options import DEVICE, DEVICE_HINT, KEEP, JobOptions
 from resweep.jobs.train_trial import train_trial
+from resweep.machine.under_torchrun import TORCHRUN, torchrun_processes
 from resweep.paths import BY_HAND, Layout
+from resweep.study.command_layers import names_module, process_layers, value_of
 from resweep.study.find import find_named_study
 from resweep.study.study_file import StudyFile, read_study_file
+from resweep.sweep.arguments import COMMAND_LINE, OPTIONS, Given, parse_arguments
 from resweep.systems.registry import find_system, other_systems, system_of
 from resweep.systems.system import DEFAULT
 from resweep.trials.record import Record, read_record
@@ -39,7 +40,6 @@ from resweep.trials.trial import Trial, write_trial
 
 log = logging.getLogger(__name__)
 
-OPTIONS = ("study", "results", "device", "keep")
 NAMED = "config"  # an option too, unless it is a hyperparameter of the user's own
 MODES = {"online": "online", "offline": "offline", "dryrun": "offline", "disabled": "disabled"}
 
@@ -77,7 +77,7 @@ def plan_by_hand(
     Args:
         words: All words after the program.
         environment: `WANDB_SWEEP_PARAM_PATH`, and of an agent `WANDB_SWEEP_ID`, `WANDB_RUN_ID`,
-            `WANDB_MODE`.
+            `WANDB_MODE`; of torchrun, how many processes it started.
         config_dir: Where studies and modules are.
 
     Raises:
@@ -107,7 +107,8 @@ def plan_by_hand(
             if (meant := nearest(one.name, (*OPTIONS, NAMED))) and not is_own(one.name, study.own)
         ]
         tracking = agent_tracking(environment) or study.tracking.model_dump()
-        config, assignments = _resolve(study, path, config_dir, arguments.given)
+        processes = torchrun_processes(environment)
+        config, assignments = _resolve(study, path, config_dir, arguments.given, processes)
     except ConfigError as error:
         raise ConfigError([*problems, *error.problems]) from None
     if problems:
@@ -141,30 +142,36 @@ def agent_tracking(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _resolve(
-    study: StudyFile, path: Path, config_dir: Path, given: Sequence[Given]
+    study: StudyFile,
+    path: Path,
+    config_dir: Path,
+    given: Sequence[Given],
+    processes: int | None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the configuration, and the part of it that was given: path -> value."""
     schema = find_system(study.system or DEFAULT, str(path)).schema
-    chosen = [one for one in given if one.name == NAMED and not is_own(NAMED, study.own)]
-    given = [one for one in given if one not in chosen]
-    named, problems = _load_named(chosen[-1:], config_dir, schema)
-    base = {section: module for section, module in study.base.items() if section not in named}
-    modules, wrong = load_modules(config_dir, base, schema, study.own, str(path))
-    problems += wrong
+    by_name = [one for one in given if one.name == NAMED and not is_own(NAMED, study.own)]
+    given = [one for one in given if one not in by_name]
+    chosen, problems = _load_named(by_name[-1:], config_dir, schema)
     by_origin: dict[str, dict[str, Any]] = {}
     for one in given:
-        if one.flag and not _is_boolean(one, schema):
+        try:
+            if names_module(one, schema, study.own):
+                chosen[one.name] = load_module(config_dir, one.name, one.value, one.origin, "")
+            else:
+                values = by_origin.setdefault(one.origin, {})
+                values[one.name] = value_of(one, schema, study.own)
+        except ConfigError as error:
+            problems += error.problems
+        except ValueError as error:
             word = f"--{one.name}" if one.value else f"--no-{one.name}"
-            hint = "needs a value" if one.value else "is for booleans"
-            hint += f"; write --{one.name}=VALUE"
-            problems.append(Problem(COMMAND_LINE, word, None, hint))
-            continue
-        by_origin.setdefault(one.origin, {})[one.name] = _for_its_field(one, schema, study.own)
-    above = [
-        *named.values(),
-        *(Layer(origin, content) for origin, content in by_origin.items()),
-    ]
-    below = [*modules, Layer(str(path), study.set)]
+            problems.append(Problem(COMMAND_LINE, word, None, str(error)))
+    base = {section: module for section, module in study.base.items() if section not in chosen}
+    modules, wrong = load_modules(config_dir, base, schema, study.own, str(path))
+    problems += wrong
+    above = [*chosen.values(), *(Layer(origin, content) for origin, content in by_origin.items())]
+    lowest, of_torchrun = process_layers(TORCHRUN, processes)
+    below = [*lowest, *modules, Layer(str(path), study.set), *of_torchrun]
     done = layers.complete([*below, *above], str(path), schema, study.own, sound=not problems)
     found = [*problems, *done.problems]
     found += [p for one in given for p in secret_problems(one.origin, {one.name: one.value})]
@@ -173,11 +180,10 @@ def _resolve(
         found += [p for p in _check_name(one, schema, study.own) if p.key not in reported]
     if found:
         raise ConfigError(found)
-    assignments: dict[str, Any] = {}
-    for layer in above:
-        assignments |= compose.leaves(
-            layers.named(layer, done.written, schema, study.own)[0].content
-        )
+    assigned = [layers.named(layer, done.written, schema, study.own)[0] for layer in above]
+    if chosen:  # what is set inside of a module's lists is part of them
+        assigned = [Layer(str(path), compose.merge(assigned).content)]
+    assignments = {name: v for layer in assigned for name, v in compose.leaves(layer.content)}
     return done.config, {name: compose.coerce(name, v, schema) for name, v in assignments.items()}
 
 
@@ -229,31 +235,6 @@ def _check_name(one: Given, schema: Schema, own: Collection[str]) -> list[Proble
 
 def _own(name: str) -> str:
     return f"to accept it as a hyperparameter of your own, add own: [{name}] to the study"
-
-
-def _is_boolean(one: Given, schema: Schema) -> bool:
-    """Whether a parameter's field can be true or false; of one's own, any can be."""
-    try:
-        compose.coerce(compose.resolve_name(one.name, {}, schema), one.value, schema)
-    except ValueError:
-        return False
-    return True
-
-
-def _for_its_field(one: Given, schema: Schema, own: Collection[str]) -> Any:
-    """Return a parameter's value; its plain text where the field accepts only that."""
-    if one.text is None or isinstance(one.value, str):
-        return one.value
-    with contextlib.suppress(
-        ValueError
-    ):  # ambiguous names and wrong values are reported with their layer
-        path = compose.resolve_name(one.name, {}, schema, own)
-        try:
-            compose.coerce(path, one.value, schema)
-        except ValueError:
-            compose.coerce(path, one.text, schema)
-            return one.text
-    return one.value
 
 
 def train_by_hand(

@@ -55,6 +55,8 @@ class ScoreRow:
         return has_result(self.status, self.rule)
 
 
+DECIMALS = 4  # of a value
+SMALL = 0.1  # below it, as many digits
 SCORE_COLUMNS = tuple(one.name for one in fields(ScoreRow) if one.name != "hyperparameters")
 
 
@@ -101,13 +103,29 @@ def scores_are_finals(rows: Iterable[ScoreRow]) -> bool:
     )
 
 
+def value_text(value: float, like: float | None = None) -> str:
+    """Format a metric's value: `1.7360`, and four digits of a small one, `0.0003301`.
+
+    Args:
+        value: The value, or a difference of two.
+        like: A value with as many decimals; None: itself.
+    """
+    return f"{value:.{_decimals(value if like is None else like)}f}"
+
+
+def _decimals(value: float) -> int:
+    if value == 0 or not 1e-6 <= abs(value) < SMALL:
+        return DECIMALS
+    return DECIMALS - 1 - math.floor(math.log10(abs(value)))
+
+
 def spread_text(mean: float | None, spread: float | None) -> str:
-    """Format a mean and its standard deviation: `1.736 ± 0.008`, or the mean alone."""
+    """Format a mean and its standard deviation: `1.7360 ± 0.0080`, or the mean alone."""
     if mean is None or math.isnan(mean):
         return ""
     if spread is None or math.isnan(spread):
-        return f"{mean:.4f}"
-    return f"{mean:.4f} ± {spread:.4f}"
+        return value_text(mean)
+    return f"{value_text(mean)} ± {value_text(spread, like=mean)}"
 
 
 def final_text(row: ScoreRow) -> str:

@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 
 from resweep.paths import Layout
-from resweep.plurals import counted, size_text
+from resweep.plurals import counted, duration, size_text
 from resweep.report.drift import FORGET, code_drift, data_drift, study_drift
 from resweep.report.integrity import data_folders, find_damage, runs_of
 from resweep.report.spent import Spent, Untrained, find_spent
-from resweep.report.totals import duration
 from resweep.store.unused import find_orphans, find_spare_checkpoints
 from resweep.study.study import Study
 

@@ -20,6 +20,7 @@ from resweep.store.curve import record_curve
 
 MOST_STEPS = 12  # of a table
 MOST_ROWS = 10
+MOST_CONTINUED = 200  # of the best curves; each takes some milliseconds
 
 log = logging.getLogger(__name__)
 
@@ -62,22 +63,31 @@ def certainty(phase: PhaseResults, layout: Layout, *, top: int, factor: float) -
         factor: To how many times their steps curves are continued.
     """
     sign = sign_of(phase.goal)
+    first, found = confident_ranks(phase)
+    curves = _curves(phase, layout)
+    finals = {trial: value for trial, value in phase.finals.items() if trial in curves}
+    whole = {trial: curves[trial] for trial in finals}
+    best = dict(list(whole.items())[:MOST_CONTINUED])
+    return Certainty(
+        first=tuple(first),
+        ranks=None if found is None else tuple(found),
+        early=early_ranks(whole, finals, sign, top),
+        longer=continue_curves(best, factor, sign),
+    )
+
+
+def confident_ranks(phase: PhaseResults) -> tuple[list[ScoreRow], list[RankConfidence] | None]:
+    """Return the best trial of each configuration with a score, and how sure the rank of each is.
+
+    The latter is None without repeated seeds.
+    """
     first = [group[0] for group in configurations(scored(phase.scores))]
     rated = [
         Rated(value=row.final_mean, spread=row.final_std, seeds=row.seeds or 1)
         for row in first
         if row.final_mean is not None
     ]
-    found = rank_confidence(rated, sign) if len(rated) == len(first) else None
-    curves = _curves(phase, layout)
-    finals = {trial: value for trial, value in phase.finals.items() if trial in curves}
-    whole = {trial: curves[trial] for trial in finals}
-    return Certainty(
-        first=tuple(first),
-        ranks=None if found is None else tuple(found),
-        early=early_ranks(whole, finals, sign, top),
-        longer=continue_curves(whole, factor, sign),
-    )
+    return first, rank_confidence(rated, sign_of(phase.goal)) if len(rated) == len(first) else None
 
 
 def _curves(phase: PhaseResults, layout: Layout) -> dict[str, list[tuple[int, float]]]:

@@ -89,7 +89,8 @@ def trained_with(config: Mapping[str, Any]) -> dict[str, Any]:
             found[path] = value
     if found.pop(RESUME, False):  # it continues its source: no other setting
         del found[CHECKPOINT]
-    found[BATCH] *= found.pop(ACCUMULATION)
+    if found[BATCH] is not None:  # else it follows from the data
+        found[BATCH] *= found.pop(ACCUMULATION)
     return found
 
 

@@ -110,7 +110,11 @@ class PhaseResults:
         """Return the shortest clear name of a hyperparameter; one that nothing reads is `(own)`."""
         marked = self.schema.is_known(path) or path.startswith(f"{OWN}.")
         own = "" if marked else " (own)"
-        return f"{short_name(path, self.schema)}{own}"
+        return f"{self.plain_label(path)}{own}"
+
+    def plain_label(self, path: str) -> str:
+        """Return the shortest clear name of a hyperparameter, whether anything reads it or not."""
+        return short_name(path, self.schema)
 
     def settings_text(self, hyperparameters: Mapping[str, Any]) -> str:
         """Format hyperparameters as one line, without those that have no value."""
@@ -151,6 +155,7 @@ class StudyResults:
         old_bests: Whose weights stay besides those of the best.
         tracking: Where it publishes its artifacts, as in study.yaml.
         unlinked: What the store has of its phases without a record.
+        unranked: Names of its phases that have no ranking yet.
     """
 
     name: str
@@ -160,6 +165,7 @@ class StudyResults:
     old_bests: OldBests
     tracking: Mapping[str, Any]
     unlinked: tuple[Unlinked, ...] = ()
+    unranked: tuple[str, ...] = ()
 
     def references_of(self, metric: str) -> list[Reference]:
         """Return the references for a metric."""
@@ -184,6 +190,7 @@ def read_study(study: str, layout: Layout) -> StudyResults:
         for part in described["phases"]
         if layout.phase(study, part["name"]).scores.exists()
     )
+    ranked = {phase.name for phase in phases}
     found = (find_unlinked(study, part["name"], layout) for part in described["phases"])
     unlinked = tuple(one for one in found if one is not None)
     if not phases:
@@ -201,6 +208,7 @@ def read_study(study: str, layout: Layout) -> StudyResults:
         find_old_bests(study, layout.phase(study, phases[-1].name).scores, layout),
         described["tracking"],
         unlinked,
+        tuple(part["name"] for part in described["phases"] if part["name"] not in ranked),
     )
 
 

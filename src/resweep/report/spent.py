@@ -76,17 +76,30 @@ class Spent:
 
 def find_spent(study: Study, layout: Layout) -> dict[str, Spent]:
     """Return what each phase of a study took."""
-    found = {phase.name: Spent(trials=len(phase.trials)) for phase in study.phases}
-    reached: dict[str, dict[str, Record]] = {}  # run -> phase -> the record that got furthest
+    records = {phase.name: list(_records(phase, layout)) for phase in study.phases}
+    found = spent_on(records, layout)
     for phase in study.phases:
-        for record in _records(phase, layout):
-            found[phase.name].done += 1
+        found[phase.name].trials = len(phase.trials)
+    return found
+
+
+def spent_on(records: Mapping[str, Sequence[Record]], layout: Layout) -> dict[str, Spent]:
+    """Return what each phase took.
+
+    Args:
+        records: Of its trials, by phase, in the order of the study.
+        layout: Where the runs are.
+    """
+    found = {name: Spent(trials=len(own), done=len(own)) for name, own in records.items()}
+    reached: dict[str, dict[str, Record]] = {}  # run -> phase -> the record that got furthest
+    for name, own in records.items():
+        for record in own:
             if record.run_id is None or record.status is Status.INFEASIBLE:
                 continue
             of_run = reached.setdefault(record.run_id, {})
-            known = of_run.get(phase.name)
+            known = of_run.get(name)
             if known is None or known.step < record.step:
-                of_run[phase.name] = record
+                of_run[name] = record
     for run_id, phases in reached.items():
         _add_run(Run(layout.run(run_id)), phases, found)
     return found

@@ -2,23 +2,21 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from resweep.config.metric import sign_of
 from resweep.paths import Layout, PhaseFolder
 from resweep.plurals import counted
-from resweep.ranking.keep import how_to_restore
 from resweep.ranking.old_bests import kept_text
-from resweep.ranking.score_row import ScoreRow, configurations, spread_text
+from resweep.ranking.score_row import configurations, spread_text
 from resweep.ranking.ties import Tie
 from resweep.ranking.trial_result import SEED
 from resweep.replay.rung_summary import rung_table
+from resweep.report.best_model import find_model, why_no_model
 from resweep.report.better import better_line
 from resweep.report.compare import compare_rerun, copies_line, held_lines
 from resweep.report.first import first_lines
 from resweep.report.results import PhaseResults, StudyResults, shown
 from resweep.report.text_table import LONGEST_CELL, WIDTH, text_table
-from resweep.store import checkpoints as checkpoint
 from resweep.trials.record import Status, stopped_at_rung
 
 MOST_ROWS = 12  # per phase; the report has all
@@ -54,6 +52,25 @@ def summarize(results: StudyResults, layout: Layout) -> str:
     report = layout.study(results.name).report
     lines.append(f"report: {report}" if report.exists() else f"report: {report} (not built yet)")
     lines += _model_lines(results, layout)
+    return "\n".join(lines) + "\n"
+
+
+def conclude(results: StudyResults, layout: Layout) -> str:
+    """Return what a study came to: its best, its report, and the line that loads its model.
+
+    Args:
+        results: Results of all phases.
+        layout: Where its report and models are.
+    """
+    last = results.phases[-1]
+    lines = [f"study {results.name}, phase {last.name}:"]
+    for line in first_lines(last) or ["no configuration has a result"]:
+        lines += _wrapped(line)
+    lines += _reference_lines(results)
+    report = layout.study(results.name).report
+    lines.append(f"report: {report}" if report.exists() else f"report: {report} (not built yet)")
+    lines += _model_lines(results, layout)
+    lines.append(f"all rankings: resweep summary {results.name}")
     return "\n".join(lines) + "\n"
 
 
@@ -188,17 +205,13 @@ def _old_best_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
 def _model_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
     """Yield the path of the last phase's best model, and the line that loads it."""
     last = results.phases[-1]
-    folder = layout.phase(results.name, last.name)
-    models = folder.models
-    kept = [(row, models / row.trial) for row in last.best if (models / row.trial).exists()]
-    if not kept and last.keep != "none":  # restored weights have no link
-        paths = [(row, _weights(row, layout)) for row in last.best]
-        kept = [(row, path) for row, path in paths if path.is_dir()]
-    if not kept:
-        yield f"model: none in {models}: {_why_no_model(last, folder, layout)}"
+    model = find_model(results, last, layout)
+    if model is None:
+        models = layout.phase(results.name, last.name).models
+        yield f"model: none in {models}: {why_no_model(results, last, layout)}"
         return
-    row, path = kept[0]
-    yield f"model: {path}"
+    row = model.row
+    yield f"model: {model.path}"
     # Without a reference, the phases may have other data.
     comparable = results.phases if results.references_of(last.metric) else [last]
     best = _best_value(comparable, last.metric)
@@ -207,28 +220,8 @@ def _model_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
             f"({last.name} trial {row.trial}, {last.metric} {row.final:.4f}; the best value, "
             f"{best.value:.4f}, is that of {best.trial})"
         )
-    line = results.system.load_line(path)
-    if line is not None:
-        yield line
-
-
-def _weights(row: ScoreRow, layout: Layout) -> Path:
-    """Return the weights folder of a row of scores.csv; it may have been deleted."""
-    return layout.run(str(row.run_id)) / checkpoint.folder_name(row.step)
-
-
-def _why_no_model(phase: PhaseResults, folder: PhaseFolder, layout: Layout) -> str:
-    if not phase.best:
-        return "no configuration has a result"
-    if phase.keep == "none":
-        return "the study keeps no weights of this phase"
-    trial, run = phase.best[0].trial, layout.run(str(phase.best[0].run_id))
-    if not run.is_dir():
-        return f"{run}: the run of the best trial, {trial}, is not there, or the store is away"
-    return (
-        f"the weights of the best trial, {trial}, were deleted or never saved; restore them with "
-        f"{how_to_restore(folder, trial)}"
-    )
+    if model.load_line is not None:
+        yield model.load_line
 
 
 def _wrapped(text: str) -> Iterator[str]:

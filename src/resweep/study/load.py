@@ -4,7 +4,8 @@
 
 The layers of a phase's configuration, later ones winning:
 
-    the study's base, the study's set, the phase's base, the phase's set, set of the command line
+    the study's base, the study's set, the command of the phase's sweep file, the phase's base, the
+    phase's set, set of the command line
 
 and above them what a sweep assigns. A rerun builds on the layers of the phase that it reruns,
 including the constants of its sweep file; the assignments of the best trial come before its own
@@ -25,6 +26,7 @@ from resweep.config.schema import Schema
 from resweep.config.unread import find_unread, warn_of_constants
 from resweep.errors import ConfigError, Problem
 from resweep.paths import RESERVED_PHASES, RESERVED_STUDIES
+from resweep.study.command_layers import NO_LAYERS, CommandLayers
 from resweep.study.phase_file import PhaseFile, Surroundings
 from resweep.study.resolution_notes import resolution_notes
 from resweep.study.rule_names import RuleNames, phase_rules
@@ -109,6 +111,7 @@ class _Resolver:
             publish=given.publish,
             tolerate_failures=given.tolerate_failures,
             budget=given.budget,
+            notify=given.notify,
             warnings=(
                 *_say_own(given.own, phases.values(), self.system.schema, str(self.path)),
                 *warn_of_constants(self.unread, self.system.schema, other_systems),
@@ -230,10 +233,12 @@ class _Resolver:
 
     def _layers(self, given: StudyFile, position: int, part: PhaseFile) -> list[Layer]:
         """Return the layers of a phase, above those of the phase that it builds on, if any."""
+        command = self._of_command(part, given.own)
         below = self.layers_of.get(part.builds_on or "")
         if below is None:
             system = Layer(str(self.path), self.system.schema.identity)
-            below = [system, *self._modules(given, given.base), Layer(str(self.path), given.set)]
+            base = {name: one for name, one in given.base.items() if name not in command.modules}
+            below = [system, *self._modules(given, base), Layer(str(self.path), given.set)]
         replaced = [{section} for section in part.replaces if section in part.base]
         of_study = str(self.path)
         below = [one for one in below if one.origin == of_study or set(one.content) not in replaced]
@@ -241,8 +246,18 @@ class _Resolver:
         modules = self._modules(given, part.base, f"phases.{position}.base")
         own = [*modules, Layer(str(self.path), part.set)]
         self.own_layers[part.name] = own
-        self.layers_of[part.name] = [*below, implied, *own]
+        above = [implied, *command.modules.values(), *command.above, *own]
+        self.layers_of[part.name] = [*command.below, *below, *above]
         return [*self.layers_of[part.name], self.overrides]
+
+    def _of_command(self, part: PhaseFile, own: list[str]) -> CommandLayers:
+        try:
+            found = part.of_command(self.config_dir, self.system.schema, own)
+        except ConfigError as error:
+            self.problems += error.problems
+            return NO_LAYERS
+        self.warnings |= dict.fromkeys(found.warnings)
+        return found
 
     def _modules(self, given: StudyFile, base: dict[str, Any], key: str = "base") -> list[Layer]:
         modules, wrong = load_modules(

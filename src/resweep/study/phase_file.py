@@ -11,8 +11,10 @@ from pydantic import BeforeValidator, Field
 from resweep.config import compose
 from resweep.config.compose import Layer
 from resweep.config.nesting import nest
+from resweep.config.schema import Schema
 from resweep.config.section import Text, as_tuple
 from resweep.errors import Problem
+from resweep.study.command_layers import NO_LAYERS, CommandLayers
 from resweep.study.names import Name
 from resweep.study.schema import Keep, Part, Resources, Score
 from resweep.study.study import Phase
@@ -111,6 +113,19 @@ class PhaseFile(Part, ABC):
             study: The study's name.
         """
         return {}
+
+    def of_command(self, config_dir: Path, schema: Schema, own: Collection[str]) -> CommandLayers:
+        """Return what the command of a sweep file sets in its configuration.
+
+        Args:
+            config_dir: Where modules and sweep files are.
+            schema: The known fields.
+            own: Names of the user's own hyperparameters.
+
+        Raises:
+            ConfigError: What the command sets is wrong.
+        """
+        return NO_LAYERS
 
     def check_files(self, config_dir: Path) -> list[Problem]:
         """Return what is wrong with the files that it names, whatever is trained."""

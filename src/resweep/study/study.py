@@ -20,6 +20,7 @@ from resweep.search.rungs import step_of
 from resweep.search.stages import Stage, lay_out
 from resweep.study.fill import Fill
 from resweep.study.metric import PhaseScore
+from resweep.study.notify import Notify
 from resweep.study.packs import Pack, Work, divide, most_of, size_key, work_of
 from resweep.study.schema import Budget, Publish, Resources, Score, Tracking
 from resweep.systems.registry import metric_of, system_of
@@ -215,6 +216,7 @@ class Study:
         system: Name of what it trains.
         origin: The file it was read from.
         budget: What it may take. It decides whether a build starts, and changes no result.
+        notify: Whom to notify when a build ends. Like the budget, it is not in study.yaml.
         warnings: Lines that a user should see, and that stop nothing.
     """
 
@@ -227,6 +229,7 @@ class Study:
     publish: Publish
     tolerate_failures: int
     budget: Budget = field(default_factory=Budget)
+    notify: Notify = field(default_factory=Notify)
     warnings: tuple[str, ...] = ()
 
     def data_settings(self) -> list[dict[str, Any]]:

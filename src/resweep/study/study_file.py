@@ -15,6 +15,7 @@ from resweep.config.spelling import nearest
 from resweep.errors import ConfigError, Problem, secret_problems
 from resweep.study.kinds.registry import KINDS, kind_name
 from resweep.study.names import Name, is_name
+from resweep.study.notify import Notify
 from resweep.study.phase_file import PhaseFile
 from resweep.study.schema import Budget, Keep, Part, Publish, Resources, Score, Tracking
 from resweep.systems.system import DEFAULT
@@ -39,6 +40,7 @@ PARTS: dict[str, type[Part]] = {
     "publish": Publish,
     "resources": Resources,
     "budget": Budget,
+    "notify": Notify,
 }
 
 
@@ -69,6 +71,7 @@ class StudyFile(Part):
     publish: Publish = Field(Publish(), description="what is published")
     resources: Resources = Field(Resources(), description="what one training asks a cluster for")
     budget: Budget = Field(Budget(), description="what the study may take in all")
+    notify: Notify = Field(Notify(), description="who gets word when its build ends")
     tolerate_failures: Count = Field(
         0, description="rank a phase without its failed trials if there are at most N"
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from resweep.config.metric import MetricGoal
 from resweep.errors import ConfigError, Problem
+from resweep.sweep.command import Command
 from resweep.sweep.early_terminate import EarlyTerminate
 from resweep.sweep.parameter import Parameter
 from resweep.sweep.points import grid_points, random_points, sobol_points, subset_points
@@ -40,7 +41,8 @@ class Sweep:
         sampler: random: None, sobol or without_replacement; bayes: None (chosen by the number of
             trials), gp or tpe.
         early_terminate: None where the file has none.
-        name, program, command, project, entity: Of W&B; None where the file has none.
+        name, program, project, entity: Of W&B; None where the file has none.
+        command: What agents would run, and what it sets; None where the file has none.
         warnings: What the file has but nothing reads, or what may be a mistake.
     """
 
@@ -54,7 +56,7 @@ class Sweep:
     early_terminate: EarlyTerminate | None = None
     name: str | None = None
     program: str | None = None
-    command: tuple[str, ...] | None = None
+    command: Command | None = None
     project: str | None = None
     entity: str | None = None
     warnings: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from resweep import yaml12
 from resweep.canonical import canonical_json
 from resweep.config.spelling import nearest
 from resweep.errors import ConfigError, Problem, secret_problems
+from resweep.sweep.command import Command, read_command
 from resweep.sweep.definition import Sweep, SweepMetric
 from resweep.sweep.early_terminate import read_early_terminate
 from resweep.sweep.findings import Findings, is_number, is_whole
@@ -287,7 +288,7 @@ def _read_metric(given: Any, findings: Findings) -> SweepMetric:
     return SweepMetric(str(name), goal, target)
 
 
-def _read_command(given: Any, findings: Findings) -> tuple[str, ...] | None:
+def _read_command(given: Any, findings: Findings) -> Command | None:
     """Read the words of a command; numbers, booleans and null become Python's text, as at W&B."""
     if not isinstance(given, list) or not given:
         hint = "should be a list of words: [python, train.py, '${args}']"
@@ -300,4 +301,6 @@ def _read_command(given: Any, findings: Findings) -> tuple[str, ...] | None:
         elif isinstance(word, list):
             hint = "is a list; make each of its words an entry of command"
             findings.wrong(f"command.{position}", None, hint)
-    return None if len(findings.problems) > before else tuple(str(word) for word in given)
+    if len(findings.problems) > before:
+        return None
+    return read_command([str(word) for word in given], findings)

@@ -165,6 +165,26 @@ def test_names_of_ones_own_are_those_of_the_study(tmp_path):
     assert [line.split(": ")[1] for line in problems(*words)] == ["keeps = 1", "patch_size = 4"]
 
 
+def test_a_section_is_given_the_name_of_its_module():
+    made = plan("model=gpt-tiny", "n_layer=1")
+    tiny_model = yaml12.load(ROOT / "config/model/gpt-tiny.yaml")
+    assert made.trial.config["model"]["n_embd"] == tiny_model["n_embd"]
+    assert made.trial.config["model"]["n_layer"] == 1
+    assert made.trial.trial != plan("n_layer=1").trial.trial
+    (line,) = problems("model=gpt-tin")
+    assert line.startswith("command line: model = 'gpt-tin'") and "gpt-tiny?" in line
+
+
+def test_torchrun_says_how_many_processes_train():
+    started = {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    made, alone = plan("n_layer=1", **started), plan("n_layer=1")
+    training = made.trial.config["training"]
+    assert (training["processes"], training["distributed"]) == (2, "ddp")
+    assert (made.trial.trial, made.trial.assignments) == (alone.trial.trial, {"model.n_layer": 1})
+    training = plan("distributed=zero2", "processes=1", **started).trial.config["training"]
+    assert (training["processes"], training["distributed"]) == (1, "zero2")
+
+
 def test_values_that_do_not_fit_together():
     (line,) = problems("--n_head=5")
     assert "n_embd = 96 " in line and "n_head = 5" in line

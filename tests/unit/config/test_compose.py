@@ -1,13 +1,17 @@
 """Layers to one configuration: names, origins, types, and everything wrong at once."""
 
+from typing import Annotated
 from unittest.mock import ANY
 
 import pytest
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from resweep.config import compose, layers
 from resweep.config.compose import Composed, Layer
 from resweep.config.modules import load_module
 from resweep.config.nesting import nest
+from resweep.config.schema import Schema
+from resweep.config.section import Section, as_tuple
 from resweep.config.spelling import _edits, nearest
 from tests.support.problems import assert_problem, problem_of
 from tests.support.tiny import LANGUAGE
@@ -382,3 +386,24 @@ def test_a_missing_module_lists_those_there_are(tmp_path):
 @pytest.mark.parametrize("content", [{"a": 1, "a.b": 2}])
 def test_a_module_that_contradicts_itself_is_an_error(content, tmp_path):
     assert_problem(problem_of(load_module, tmp_path, "model", content), ANY, ANY, "a")
+
+
+class Step(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    repeat: Annotated[int, Field(ge=0)] = 1
+
+
+class Arch(Section):
+    steps: Annotated[tuple[Step, ...], BeforeValidator(as_tuple)] = ()
+
+
+def test_a_list_of_models_has_plain_values():
+    schema = Schema(system="looped", implied=False, sections={"arch": Arch}, open=("arch.steps",))
+    assert compose.coerce("arch.steps", [{}, {"repeat": 2}], schema) == [
+        {"repeat": 1},
+        {"repeat": 2},
+    ]
+    assert compose.coerce("arch.steps", [], schema) == ()
+    with pytest.raises(ValueError, match="0"):
+        compose.coerce("arch.steps", [{"repeat": -1}], schema)

@@ -622,7 +622,7 @@ def test_a_key_given_as_number_and_as_text_is_given_twice(tmp_path):
 
 def test_a_command_has_the_words_that_wandb_makes_of_its_entries(tmp_path):
     text = "method: grid\nparameters: {a: {value: 1}}\ncommand: [python, true, null, 3, 0.5]"
-    assert sweep_from(tmp_path, text).command == ("python", "True", "None", "3", "0.5")
+    assert sweep_from(tmp_path, text).command.words == ("python", "True", "None", "3", "0.5")
 
 
 @pytest.mark.parametrize(
@@ -721,7 +721,7 @@ parameters: {a: {distribution: normal}}
         "p",
         "e",
     )
-    assert sweep.command == ("${env}", "python", "${program}", "--depth", "3", "${args}")
+    assert sweep.command.words == ("${env}", "python", "${program}", "--depth", "3", "${args}")
     assert sweep.metric == SweepMetric("acc", "maximize", 0.9)
     assert (sweep.sampler, sweep.seed) == ("tpe", 7)
     (warning,) = sweep.warnings

@@ -2,8 +2,17 @@
 
 from pathlib import Path
 
-STYLES = ("page.css",)
-SCRIPTS = ("charts.js", "tables.js")  # in the order in which they run
+STYLES = ("page.css", "charts.css")
+SCRIPTS = (  # in the order in which they run
+    "elements.js",
+    "selection.js",
+    "brush.js",
+    "curves.js",
+    "parallel.js",
+    "charts.js",
+    "tables.js",
+    "figures.js",
+)
 _FOLDER = Path(__file__).parent
 
 

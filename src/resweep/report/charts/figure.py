@@ -1,10 +1,10 @@
 """Charts of the figures that a system adds to the report."""
 
-from resweep.report.charts.spec import Spec, chart, field, layer, rounded
+from resweep.report.charts.spec import Drawn, Spec, chart, field, layer, rounded
 from resweep.systems.values import Figure
 
 
-def figure_chart(figure: Figure) -> Spec | None:
+def figure_chart(figure: Figure) -> Drawn | None:
     """Draw a figure: one line or group of bars per series; None without any point."""
     rows = [
         {"s": name, "x": rounded(x) if isinstance(x, float) else x, "y": rounded(y)}
@@ -27,4 +27,6 @@ def figure_chart(figure: Figure) -> Spec | None:
         if bars:
             encoding["xOffset"] = field("s:N", sort=None)
     mark = {"type": "bar"} if bars else {"type": "line", "point": True}
-    return chart([layer("points", mark, encoding)], {"points": rows})
+    spec = chart([layer("points", mark, encoding)], {"points": rows})
+    spec["usermeta"] = {"marks": len(rows)}
+    return Drawn(title=figure.title, spec=spec, says=figure.caption)

@@ -24,6 +24,7 @@ from resweep.paths import NAME
 from resweep.plurals import counted
 from resweep.search.observe import check_tables
 from resweep.search.stages import round_names
+from resweep.study.command_layers import NO_LAYERS, CommandLayers, command_layers
 from resweep.study.fit_fields import fit_fields
 from resweep.study.kinds.sweep_phase import Search, SweepPhase
 from resweep.study.kinds.sweep_rungs import load_rungs, read_rule
@@ -57,6 +58,17 @@ class SweepKeys(PhaseFile):
     early_terminate: dict[str, Any] | Literal["off"] | None = Field(
         None, description="replaces the sweep file's; off: all trials train to the end"
     )
+
+    def of_command(self, config_dir: Path, schema: Schema, own: Collection[str]) -> CommandLayers:
+        """Return what the command of its sweep file sets."""
+        file = sweep_file(self.sweep, config_dir) if self.sweep is not None else None
+        if file is None or not is_file(file):
+            return NO_LAYERS  # reported when it is loaded
+        try:
+            sweep = load_sweep(file)
+        except ConfigError:  # as well
+            return NO_LAYERS
+        return command_layers(sweep, config_dir, schema, own)
 
     def check_files(self, config_dir: Path) -> list[Problem]:
         """Return what is wrong with its sweep file."""

@@ -6,7 +6,7 @@ import pytest
 
 from resweep import yaml12
 from resweep.errors import ConfigError
-from resweep.jobs.arguments import parse_arguments, read_parameters, read_value
+from resweep.sweep.arguments import parse_arguments, read_parameters, read_value
 from tests.support.sweep_points import MACROS, PLAIN, TRICKY, RealAgent, random_points
 from tests.support.wandb_command import agent_arguments, agent_command
 

@@ -23,6 +23,7 @@ from resweep import yaml12
 from resweep.errors import ConfigError, Problem
 
 COMMAND_LINE = "command line"
+OPTIONS = ("study", "results", "device", "keep")  # of train.py; all else is a parameter
 FORMS = "NAME=VALUE, --NAME VALUE, --NAME, JSON, or a .json or .yaml file"
 
 _ASSIGNMENT = re.compile(r"\+{0,2}([A-Za-z_][\w.-]*)=(.*)", re.DOTALL)

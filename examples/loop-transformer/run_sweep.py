@@ -1,0 +1,1 @@
+../../workflow/scripts/run_sweep.py
