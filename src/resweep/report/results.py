@@ -37,6 +37,7 @@ from resweep.replay.rung_summary import (
     read_rungs,
     summarize_rungs,
 )
+from resweep.report.deciding import deciding_phase
 from resweep.report.importance import Importance, importances
 from resweep.report.trained_by import TrainedBy, describe_training, trained_runs
 from resweep.store.outcome import OutcomeReader
@@ -51,8 +52,6 @@ from resweep.trials.decisions import read_decisions, typed
 from resweep.trials.trial import Outcome
 
 log = logging.getLogger(__name__)
-
-DECIDING = ("rerun", "finetune")  # kinds that train again what a search chose
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,14 +200,8 @@ class StudyResults:
 
     @property
     def deciding(self) -> PhaseResults | None:
-        """The phase whose rank 1 is the study's winner; None if no configuration has a score.
-
-        A phase that trains the chosen again (a rerun, a fine-tuning) decides over the search that
-        chose them; of several, the last one with a score.
-        """
-        ranked = [phase for phase in self.phases if phase.best]
-        again = [phase for phase in ranked if phase.kind in DECIDING]
-        return next(reversed(again or ranked), None)
+        """The phase whose rank 1 is the study's winner; None if no configuration has a score."""
+        return deciding_phase(self.phases)
 
     def references_of(self, metric: str) -> list[Reference]:
         """Return the references for a metric."""
