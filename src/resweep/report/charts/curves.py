@@ -20,7 +20,7 @@ from typing import Any
 from resweep.config.metric import sign_of
 from resweep.plurals import counted
 from resweep.report.charts.curve_points import Curve, thin
-from resweep.report.charts.spec import Drawn, Spec, chart, field, layer, rounded
+from resweep.report.charts.spec import Drawn, Spec, chart, field, kept, layer, rounded
 from resweep.report.charts.trial_rows import OTHERS, TOP, TrialRows
 from resweep.report.results import PhaseResults
 from resweep.systems.values import Reference
@@ -231,10 +231,15 @@ def _reference_layers(scale: Spec) -> list[Spec]:
     words = {"type": "text", "align": "left", "baseline": "bottom", "dx": 4, "dy": -4}
     y = field("y:Q", scale=scale)
     text = {"x": {"value": 0}, "y": y, "text": field("label:N")}
+    # One out of range would be drawn far below the axis, and make the chart as tall.
+    inside = kept("datum.y >= y0 && datum.y <= y1")
     # A rim in the page colour keeps labels readable over curves.
     return [
-        layer("references", rule, {"y": y}),
-        *(layer("references", words | {"style": s}, text) for s in ("note-rim", "note-text")),
+        layer("references", rule, {"y": y}, **inside),
+        *(
+            layer("references", words | {"style": style}, text, **inside)
+            for style in ("note-rim", "note-text")
+        ),
     ]
 
 

@@ -20,7 +20,7 @@ def runtimes_chart(rows: TrialRows) -> Drawn | None:
     if len(timed) < 3:
         return None
     times = [row["seconds"] for row in timed]
-    axis, scale = {"tickCount": 6, "format": "~s"}, number_scale([0, *times], 0)
+    axis, scale = {"tickCount": 6, "format": "~g"}, number_scale([0, *times], 0)
     x = field("seconds:Q", title="seconds of training", axis=axis, scale=scale)
     tooltip = [*rows.tooltip(), field("seconds:Q", title="seconds"), field("step:Q", title="steps")]
     layers = []
