@@ -58,7 +58,7 @@ def _beaten_lines(verdict: Verdict, again: str | None = None) -> Iterator[str]:
         others = len(verdict.unknown)
         advice = "Rerun the best with several seeds."
         if again is not None:
-            advice = f"With a larger `top`, {again} compares the best."
+            advice = f"With top: 2 or more, {again} compares the best with several seeds."
         which = every if others == count else f"{others} of the {count} others in {name}"
         yield (
             f"Whether it really differs from {which} is not known: one seed and few evaluations "

@@ -60,7 +60,7 @@ def test_a_single_configuration_has_no_rival_but_those_of_its_source(tmp_path: P
     assert verdict.sure is Sure.ALONE and sure_title(verdict) == "no rival in rerun"
     said = " ".join(sure_lines(verdict))
     assert "chosen in sweep: rank 1" in said and "both other configurations in sweep" in said
-    assert "larger `top`, rerun" in said and "Rerun the best" not in said
+    assert "top: 2 or more, rerun compares" in said and "Rerun the best" not in said
 
 
 def test_a_phase_in_which_nothing_has_a_result_does_not_decide(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ MOST_POINTS = 24_000  # of all drawn lines together
 MOST_POINTS_A_LINE = 240
 FEWEST_POINTS_A_LINE = 12  # also of lines that are only drawn when they are selected
 HEIGHT = 300
+SHOWN = 0.75  # of the ends are in the first view
+FEW = 4  # ends are all in it
 STEEP = 0.15  # of the steps: what the best trial had by then is at the edge of the first view
 SQUASHED = 1.5  # the first view is the whole range unless that is this much larger
 MOST_REASON = 200  # letters
@@ -121,8 +123,8 @@ def _first_view(
 ) -> tuple[float, float]:
     """Return the range in which the trials are told apart, without the first steep part.
 
-    It holds the ends of three quarters of the trials, what the best had after STEEP of its steps,
-    and references that are not far away.
+    It holds the ends of three quarters of the trials, or of all if they are few; what the best had
+    after STEEP of its steps; and references that are not far away.
     """
     goal = phase.goal if metric == phase.metric else phase.score.early_goal
     sign = sign_of(goal)
@@ -134,7 +136,7 @@ def _first_view(
     late = [sign * y for x, y in best if x >= best[0][0] + STEEP * (best[-1][0] - best[0][0])]
     values = [
         min(sign * y for points in finished for _, y in points),
-        ends[int(0.75 * (len(ends) - 1))],
+        ends[max(min(FEW, len(ends)), math.ceil(SHOWN * len(ends))) - 1],
         late[0],
     ]
     length = max(values) - min(values)
