@@ -22,6 +22,7 @@ def drawn(studies: list[StudyProgress], width: int, height: int, note: str = "")
 
 def phase(name: str = "sweep", **changes: Any) -> PhaseProgress:
     given: dict[str, Any] = {
+        "kind": "sweep",
         "name": name,
         "states": {"finished": 1, "running": 1, "waiting": 2},
         "rungs": {},
