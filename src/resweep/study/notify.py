@@ -20,17 +20,22 @@ def _check_text(text: str) -> str:
     return text
 
 
+def is_web_address(text: str) -> bool:
+    """Whether a text is a URL that a message can be posted to: of http or https, without a user."""
+    try:
+        url = urlsplit(text)
+        is_whole = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
+    return is_whole and url.username is None and not re.search(r"[^!-~]", text)
+
+
 def _check_url(text: str) -> str:
     if _ENVIRONMENT.fullmatch(text):
         return text
-    try:
-        url = urlsplit(text)
-        is_url = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:
-        is_url = False
-    if not is_url or not text.isprintable() or " " in text:
+    if not is_web_address(text):
         raise ValueError("should be http://..., https://..., or env:NAME, a variable that holds it")
-    if any(map(_KEY.search, parse_qs(url.query))):
+    if any(map(_KEY.search, parse_qs(urlsplit(text).query))):
         raise ValueError("has a key in it; write env:NAME, and set the variable NAME to the URL")
     return text
 
