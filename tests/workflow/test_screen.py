@@ -173,3 +173,14 @@ def test_calls_that_build_nothing_print_what_they_always_did(built: Checkout) ->
 
     assert steady(seen) == steady(without) and any("report" in line for line in seen)
     assert not any(line.startswith("study tiny  ") for line in [*dag, *seen])
+
+
+def test_an_environment_of_an_older_version_is_one_line(checkout: Checkout) -> None:
+    call = (
+        "import sys; sys.modules['snakemake_logger_plugin_resweep'] = None; sys.argv[0] = 'snakemake';"
+        "from snakemake.cli import main; main()"
+    )
+    ended = checkout.run("python", "-c", call, "-n", check=False)
+    line = ended.stdout.splitlines()[-1]
+    assert ended.returncode == 1 and "older" in line and "make env" in line
+    assert "usage:" not in ended.stdout
