@@ -177,7 +177,8 @@ def test_calls_that_build_nothing_print_what_they_always_did(built: Checkout) ->
 
 def test_an_environment_of_an_older_version_is_one_line(checkout: Checkout) -> None:
     call = (
-        "import sys; sys.modules['snakemake_logger_plugin_resweep'] = None; sys.argv[0] = 'snakemake';"
+        "import pathlib, sys; plugin = 'snakemake_logger_plugin_resweep'; "
+        "sys.path = [of for of in sys.path if not pathlib.Path(of, plugin).exists()]; "
         "from snakemake.cli import main; main()"
     )
     ended = checkout.run("python", "-c", call, "-n", check=False)
