@@ -32,6 +32,7 @@ STATES: dict[str, str] = {
 ALWAYS = (Status.FINISHED, Open.RUNNING, Status.STOPPED, Status.FAILED, Open.WAITING)
 BLOCKS: dict[str, str] = {Open.RUNNING: "▒", Open.WAITING: "·", Status.EMPTY: "·"}
 LEAST_HEIGHT = 8
+LEAST_OF_STUDY = 5  # lines: with fewer for each, a study is its title
 BAR = 24
 WIDE = 100  # columns of a terminal that has room for all
 MOST_SETTINGS = 4  # columns of hyperparameters
@@ -47,12 +48,28 @@ def screen(studies: Sequence[StudyProgress], width: int, height: int, note: str 
     """
     room = max(LEAST_HEIGHT, height) - (1 if note else 0)
     parts: list[Text | Table] = []
-    each, *_ = divmod(room, len(studies)) if studies else (room,)
-    for study in studies:
-        parts += _study(study, width, each)
+    each = room // max(1, len(studies))
+    if len(studies) > 1 and each < LEAST_OF_STUDY:
+        parts += _titles(studies, room)
+    else:
+        for study in studies:
+            parts += _study(study, width, each)
     if note:
         parts.append(_line(Text(note, style="bright_black")))
     return Group(*parts)
+
+
+def _titles(studies: Sequence[StudyProgress], most: int) -> Iterator[Text]:
+    """Yield a line for each of many studies; where they do not fit, those that are built now."""
+    if len(studies) <= most:
+        yield from (_line(_title(study)) for study in studies)
+        return
+    first = sorted(studies, key=lambda study: (not study.training, study.is_complete))[: most - 1]
+    yield from (_line(_title(study)) for study in first)
+    complete = sum(study.is_complete for study in studies)
+    others = counted(len(studies) - len(first), "more study", "more studies")
+    text = f"... and {others}; {complete} of all {len(studies)} complete"
+    yield _line(Text(text, style="bright_black"))
 
 
 def _study(study: StudyProgress, width: int, height: int) -> Iterator[Text | Table]:
@@ -86,7 +103,7 @@ def _title(study: StudyProgress) -> Text:
     facts = [f"{study.ended:,} of {study.trials:,} trials", time_left(study)]
     speeds = [one.speed for one in study.training if one.speed]
     if speeds:
-        facts.insert(1, f"{shown(sum(speeds), 3)} steps/s")
+        facts.append(f"{shown(sum(speeds), 3)} steps/s")
     return title.append(f"  {'  '.join(facts)}", style="not bold")
 
 
