@@ -109,6 +109,22 @@ def test_many_studies_fit_on_one_screen(count: int) -> None:
     assert len(named) + sum(more) == count
 
 
+@pytest.mark.parametrize("width", [70, 100])
+def test_counts_and_the_best_are_whole(width: int) -> None:
+    states = {"finished": 1234, "stopped": 1, "infeasible": 1, "waiting": 1}
+    best = Best(phase="sweep", trial="a", metric="val/loss", value=5.305, settings={})
+    lines = drawn([study(phase(states=states, packs=(100, 200), best=best))], width, 12)
+    (title,) = [line for line in lines if line.startswith("phase ")]
+    (row,) = [line for line in lines if line.startswith("sweep ")]
+    assert {*states, "packs", "best"} <= set(title.split())
+    assert row.split()[-2:] == ["100/200", "5.305"] and "1,234" in row.split()
+
+
+def test_the_bar_has_the_room_that_is_left() -> None:
+    row = drawn([study(phase(states={"finished": 2}))], 60, 12)[2]
+    assert row.count("█") == 24
+
+
 def test_the_time_left_is_seen_on_a_narrow_terminal(thousand: StudyProgress) -> None:
     assert "min" in drawn([thousand], 70, 20)[0]
 
