@@ -139,6 +139,9 @@ def test_without_a_terminal_the_messages_are_snakemakes_own(
     assert message["metric"] == "val/loss" and message["value"] > 0
     assert Path(message["report"]).is_file() and named.read_text() == message["model"]
     assert "best: val/loss" in message["text"]
+    # A complete study is no failure, even if its build did not note its end: as that of a module.
+    note = built.path / "results/tiny/build.json"
+    note.write_text(json.dumps(json.loads(note.read_text()) | {"ended": None, "process": 2**30}))
     watched = built.run("python", "workflow/scripts/watch.py", "tiny").stdout.splitlines()
     assert "tiny: 4 of 4 trials; complete; best trial: rerun trial" in watched[0]
     assert watched[-1] == "all rankings: resweep summary tiny"

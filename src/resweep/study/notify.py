@@ -56,8 +56,13 @@ class Notify(Part):
         "always", description="always, or only when a job failed"
     )
 
+    @property
+    def has_receiver(self) -> bool:
+        """Whether anybody is notified."""
+        return self.command is not None or self.url is not None
+
     @model_validator(mode="after")
     def _has_a_receiver(self) -> "Notify":
-        if self.when != "always" and self.command is None and self.url is None:
+        if self.when != "always" and not self.has_receiver:
             raise ValueError("needs a command or a url")
         return self

@@ -114,7 +114,7 @@ def time_left(study: StudyProgress) -> str:
     if study.is_complete:
         return "complete"
     if study.ended == study.trials:
-        return "all trials have ended; ranking and report follow"
+        return "all trials have ended; ranking and report to do"
     if not study.training:
         return f"{study.steps:,} steps left, nothing is being trained"
     if study.seconds is None:
