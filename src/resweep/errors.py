@@ -80,7 +80,10 @@ def secret_problems(file: str, content: Any, key: str = "") -> list[Problem]:
 
 
 class DataError(ResweepError):
-    """Source data that is missing, empty or cannot be split."""
+    """Source data that is missing, empty or cannot be split; names of files may be in its text."""
+
+    def __init__(self, text: str):
+        super().__init__(one_line(text))
 
 
 class StoreError(ResweepError):
