@@ -8,7 +8,7 @@ import select
 import struct
 import subprocess
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tests.conftest import Checkout
 from tests.support.warm import is_warm, warm_process
@@ -25,9 +25,16 @@ class Terminal:
         command: The command.
         warm: Whether a warm process runs Snakemake and scripts. What these start does not get the
             signals of the terminal then.
+        env: More variables.
     """
 
-    def __init__(self, checkout: Checkout, *command: str, warm: bool = True):
+    def __init__(
+        self,
+        checkout: Checkout,
+        *command: str,
+        warm: bool = True,
+        env: Mapping[str, str] | None = None,
+    ):
         if warm and is_warm(command):
             command = (str(warm_process().commands / command[0]), *command[1:])
         self.screen, inner = os.openpty()
@@ -36,7 +43,7 @@ class Terminal:
         self.process = subprocess.Popen(
             command,
             cwd=checkout.path,
-            env={**checkout.env, "TERM": "xterm-256color"},
+            env={**checkout.env, "TERM": "xterm-256color", **(env or {})},
             stdin=inner,
             stdout=inner,
             stderr=inner,

@@ -1,6 +1,7 @@
 """The screen of a study on a terminal, what is printed elsewhere, and word of the end."""
 
 import json
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -109,9 +110,9 @@ def test_a_failed_job_is_seen_with_its_log_and_sent(built: Checkout) -> None:
     built.write_study(notify={"command": f"cat > {told}", "when": "failure"})
     for file in built.path.glob("results/tiny/*/scores.csv"):
         file.unlink()
-    terminal = Terminal(built, "snakemake", "--cores", "1")
+    terminal = Terminal(built, "snakemake", "--cores", "1", env={"NO_COLOR": "1"})
     lines = terminal.read_to_end()
-    assert terminal.process.returncode == 1
+    assert terminal.process.returncode == 1 and not re.search(rb"\x1b\[[39]\dm", terminal.shown)
     assert any("Error in rule score_sweep" in line for line in lines), lines
     assert any("logs/tiny/sweep/score.log" in line for line in lines)
     assert any("no ranking today" in line for line in lines)
