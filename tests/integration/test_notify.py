@@ -76,6 +76,8 @@ def test_a_command_that_is_missing_or_fails() -> None:
     assert "the command ended with 127" in fault and "not found" in fault
     (fault,) = faults(command=["sh", "-c", "echo first; echo '\033[31mthen' >&2; exit 3"])
     assert "sh ended with 3: first " in fault and fault.isprintable()
+    (fault,) = faults(command="seq 100000; echo the reason; exit 1")
+    assert fault.endswith("100000 the reason") and "ended with 1" in fault and len(fault) < 300
 
 
 def test_what_a_command_prints_has_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,8 +26,8 @@ from resweep.errors import one_line
 from resweep.study.notify import FROM_ENVIRONMENT, Notify, is_web_address
 
 SECONDS = 30.0  # that a command or a server may take
-MOST_SHOWN = 240  # characters of a fault: keys are hidden before it is cut
-READ_BYTES = 4096
+BEGIN, END = 80, 160  # characters that are shown of a fault; keys are hidden before it is cut
+READ_BYTES = 65536  # of what a command printed, the last
 PREFIX = "RESWEEP_"
 
 
@@ -42,19 +42,21 @@ def notify(to: Notify, message: Mapping[str, Any], seconds: float = SECONDS) -> 
     if to.when == "failure" and message["status"] != "failed":
         return
     if to.command is not None and (fault := _run(to.command, message, seconds)):
-        yield f"notify.command: {_without_secrets(fault, to)[:MOST_SHOWN]}"
+        yield f"notify.command: {_shown(fault, to)}"
     if to.url is not None and (fault := _post(to.url, message, seconds)):
-        yield f"notify.url: {_without_secrets(fault, to)[:MOST_SHOWN]}"
+        yield f"notify.url: {_shown(fault, to)}"
 
 
-def _without_secrets(text: str, to: Notify) -> str:
-    """Return a text in one line, without keys; the URL and those of the environment included."""
+def _shown(text: str, to: Notify) -> str:
+    """Return a fault in one line, without keys; the URL and those of the environment included."""
     values = list(secrets_of(os.environ).values())
     if to.url is not None:
         values.append(os.environ.get(to.url.removeprefix(FROM_ENVIRONMENT), ""))
     for value in filter(None, map(str.strip, values)):
         text = text.replace(value, HIDDEN)
-    return one_line(hide_secrets(text))
+    text = one_line(hide_secrets(text))
+    # Its last words say most, as those of a trace.
+    return text if len(text) <= BEGIN + END else f"{text[:BEGIN]} ... {text[-END:]}"
 
 
 def _run(command: str | list[str], message: Mapping[str, Any], seconds: float) -> str | None:
@@ -86,8 +88,8 @@ def _run(command: str | list[str], message: Mapping[str, Any], seconds: float) -
                 process.wait()
         if process.returncode == 0:
             return None
-        output.seek(0)
-        said = " ".join(output.read(READ_BYTES).decode(errors="replace").split())
+        output.seek(max(0, output.seek(0, os.SEEK_END) - READ_BYTES))
+        said = " ".join(output.read().decode(errors="replace").split())
     return f"{title} ended with {process.returncode}" + (f": {said}" if said else "")
 
 
