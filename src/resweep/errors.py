@@ -5,6 +5,7 @@ trace.
 """
 
 import errno
+import io
 import os
 import pwd
 import signal
@@ -136,6 +137,9 @@ def run_command(main: Callable[[], int | None], end: Callable[[int], object] = s
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # of scripts, while they import
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")  # a letter that a terminal lacks becomes `?`
     try:
         code = main()
         sys.stdout.flush()  # at exit nobody would catch the error of a full disk
