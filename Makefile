@@ -67,6 +67,7 @@ picture: env
 	snakemake --quiet rules --config study=quickstart
 	python docs/make_picture.py
 	python docs/make_watch_picture.py
+	python docs/make_rungs_picture.py
 	python workflow/scripts/draw_dag.py pretrain-finetune --output docs/dag.svg
 
 bench: env

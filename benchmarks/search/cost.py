@@ -12,9 +12,9 @@ ROUNDS = 3  # measured; one more before, which imports
 
 
 def measure() -> None:
-    """Print a Markdown table: seconds a trial of a round of 8, by trials so far."""
+    """Print a Markdown table: seconds per trial of a round of 8, by trials so far."""
     function = next(function for function in FUNCTIONS if function.name == "Hartmann 6")
-    print("| sampler | trials so far | seconds a trial |\n|---|---|---|")
+    print("| sampler | trials so far | seconds per trial |\n|---|---|---|")
     for sampler, past in CASES:
         points = sobol_points(function.parameters, past, seed=0)
         known = [Observation(point, float(function.curve(point)[-1])) for point in points]

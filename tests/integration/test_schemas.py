@@ -18,7 +18,9 @@ from resweep.sweep import load_sweep
 from tests.conftest import ROOT, tiny_study
 
 REAL_FILES = ROOT.parent / "shared" / "data" / "sweep_yamls"
-FOLDERS: dict[str, str] = json.loads((ROOT / ".vscode/settings.json").read_text())["yaml.schemas"]
+FOLDERS: dict[str, str | list[str]] = json.loads((ROOT / ".vscode/settings.json").read_text())[
+    "yaml.schemas"
+]
 
 
 def validator(name: str) -> jsonschema.Draft7Validator:
@@ -30,7 +32,13 @@ def validator(name: str) -> jsonschema.Draft7Validator:
 
 def schema_of(path: str) -> str | None:
     """The schema by which VS Code checks a file."""
-    found = [name for name, glob in FOLDERS.items() if fnmatch.fnmatch(f"/{path}", glob)]
+    found = [
+        name
+        for name, globs in FOLDERS.items()
+        if any(
+            fnmatch.fnmatch(f"/{path}", g) for g in ([globs] if isinstance(globs, str) else globs)
+        )
+    ]
     assert len(found) <= 1
     return found[0] if found else None
 

@@ -14,6 +14,7 @@ import re
 import shlex
 import shutil
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from pydoc_data import topics
@@ -295,6 +296,16 @@ def test_picture_is_the_top_of_a_report(tmp_path: Path) -> None:
     for picture in (tmp_path / "picture.png", ROOT / "docs/quickstart-report.png"):
         size = struct.unpack(">II", picture.read_bytes()[16:24])
         assert size == (script.SCALE * script.WIDTH, script.SCALE * script.HEIGHT)
+
+
+def test_picture_of_rungs_shows_what_the_guide_says() -> None:
+    script = script_of_docs("make_rungs_picture")
+    steps, curves = script.read_curves(script.CURVES)
+    ends = Counter(steps[count - 1] for count in script.trained_values(steps, curves).values())
+    assert ends == {75: 10, 225: 3, 300: 3}
+    guide = " ".join((ROOT / "docs/search.md").read_text().split())
+    assert "rungs at steps 75 and 225 for sixteen trainings of 300 steps" in guide
+    assert "all train to the first rung, six to the second, and three to the end" in guide
 
 
 def shorten(made: Checkout) -> None:

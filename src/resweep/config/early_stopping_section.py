@@ -45,7 +45,7 @@ class EarlyStopping(Section):
         None, description="metric that should improve; null: the system's main metric"
     )
     plateau_min_delta: Annotated[NonNegative, LABEL] = Field(
-        0.0, description="what counts as an improvement: by more than this over the best so far"
+        0.0, description="an evaluation improves if it beats the best so far by more than this"
     )
     divergence_factor: Annotated[Annotated[float, Field(gt=1, le=LARGEST)] | None, LABEL] = Field(
         None, description="diverged: smoothed training loss above N times its minimum; null: off"

@@ -30,7 +30,7 @@ class RunSection(Section):
         "false: take its weights alone",
     )
     weights: Annotated[Digest | None, AsBefore(None), PATH_ONLY] = Field(
-        None, description="digest of these weights: filled in; if given, they must match it"
+        None, description="digest of these weights, filled in for you; if given, they must match it"
     )
 
     @model_validator(mode="after")

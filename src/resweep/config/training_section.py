@@ -42,7 +42,8 @@ class Training(Section):
     optimizer: Literal["adamw"] = Field("adamw", description="decoupled weight decay on matrices")
     learning_rate: Above0 = Field(1e-3, description="peak learning rate")
     scheduler: Literal["constant", "linear", "cosine", "wsd"] = Field(
-        "cosine", description="after warmup; wsd: constant, then linear over decay_fraction"
+        "cosine",
+        description="learning rate after warmup; wsd: constant, then linear over decay_fraction",
     )
     warmup_steps: Count | None = Field(None, description="linear warmup in steps")
     pct_warmup: Fraction | None = Field(None, description="linear warmup as fraction of the run")
@@ -50,11 +51,11 @@ class Training(Section):
         0.0, description="final learning rate as a fraction of its peak"
     )
     decay_fraction: Annotated[Fraction, ReadWith("scheduler", ("wsd",))] = Field(
-        0.2, description="wsd: final fraction of the run, which decays"
+        0.2, description="wsd: fraction of the run, at its end, over which the rate decays"
     )
     weight_decay: NonNegative = Field(0.1, description="on matrices only")
-    beta1: BelowOne = Field(0.9, description="decay of the gradient's mean")
-    beta2: BelowOne = Field(0.95, description="decay of its square's mean")
+    beta1: BelowOne = Field(0.9, description="Adam: decay rate of the mean of gradients")
+    beta2: BelowOne = Field(0.95, description="Adam: decay rate of the mean of squared gradients")
     adam_eps: Above0 = Field(1e-8, description="Adam's epsilon")
     grad_clip: NonNegative = Field(1.0, description="maximum global norm; 0: off")
     log_steps: Positive = Field(10, description="steps between lines of metrics.jsonl")
@@ -74,10 +75,10 @@ class Training(Section):
         description="save a checkpoint at each best evaluation so far, and keep N; null: none",
     )
     save_gradients: Annotated[bool, LABEL] = Field(
-        False, description="gradients.pt in each checkpoint: of the step that led to it"
+        False, description="save gradients.pt in each checkpoint: those of its last step"
     )
     gradient_samples: Annotated[Size | None, LABEL] = Field(
-        None, description="and gradient_samples.pt: of N equal parts of that step's batch"
+        None, description="also save gradient_samples.pt: those of N equal parts of that batch"
     )
     distributed: Annotated[Literal["none", "ddp", "zero1", "zero2", "zero3"], LABEL] = Field(
         "none", description="how processes share the work; zero: DeepSpeed's stages"
@@ -89,14 +90,15 @@ class Training(Section):
         1, description="machines that the processes run on"
     )
     precision: Literal["fp32", "tf32", "bf16"] = Field(
-        "fp32", description="of matrix products; tf32: on GPUs that have it; bf16: autocast"
+        "fp32", description="for matrix products; tf32: on GPUs that have it; bf16: autocast"
     )
     compile: bool = Field(False, description="torch.compile of the loss and its gradients")
     cuda_graphs: Annotated[bool, LABEL] = Field(
         False, description="replay the compiled step as one launch; GPU only, needs compile: true"
     )
     gradient_checkpointing: Annotated[bool, LABEL] = Field(
-        False, description="keep only each block's input, and recompute the rest in backward"
+        False,
+        description="keep only the input of each block, recompute the rest in the backward pass",
     )
 
     @property

@@ -52,23 +52,22 @@ class Score(Part):
     """
 
     metric: str | None = Field(
-        None, description="whose final value counts; null: the sweep's, or the system's"
+        None,
+        description="metric whose final value is ranked; null: the sweep's, or the system's",
     )
     goal: Literal["minimize", "maximize"] | None = Field(
         None, description="direction of the metric; null: the sweep's, or the metric's own"
     )
     early_metric: str | None = Field(
-        None, description="whose early slope counts; null: the training loss"
+        None, description="metric for the early slope; null: the training loss"
     )
-    early_steps: Positive = Field(
-        100, description="the early slope is over the steps up to this one"
-    )
+    early_steps: Positive = Field(100, description="the early slope is fitted up to this step")
     slope_weight: Weight = Field(
         0.0, description="weight of the early slope; 0 ranks by the final value alone"
     )
     final_weight: Weight = Field(1.0, description="weight of the final value")
     normalize: Literal["zscore", "raw"] = Field(
-        "raw", description="zscore: standardise slope and final value over the phase first"
+        "raw", description="zscore: first standardise slope and final value over the phase"
     )
 
 
@@ -87,7 +86,7 @@ class Publish(Part):
     models: Literal["best", "none"] = Field("best", description="the last phase's best model")
     scores: bool = Field(True, description="all rankings, runs.csv and study.yaml")
     report: bool = Field(True, description="the report")
-    code: bool = Field(True, description="what the jobs ran, and its commit and versions")
+    code: bool = Field(True, description="the code that the jobs ran, its commit and versions")
     to: list[Target] = Field(
         [], description="further places: a folder, a URL of fsspec, {hub: FOLDER}"
     )
@@ -97,19 +96,19 @@ class Resources(Part):
     """What one training asks a cluster for; null is estimated from the trial (docs/slurm.md)."""
 
     pack: Annotated[Size, Field(le=MOST_OF_A_PACK)] | Literal["auto"] = Field(
-        "auto", description="trials of one job (packs.md); auto packs small trainings"
+        "auto", description="trials in one job (packs.md); auto packs small trainings"
     )
     workers: Size = Field(8, description="trainings of a pack that run at once, if there are cores")
     gpus: Annotated[Count, Field(le=MOST_SIZE)] = Field(
         1, description="GPUs per node, at least one per process; 0 trains on CPU nodes"
     )
     gpu_model: GpuModel | None = Field(None, description="the cluster's name for it: a100")
-    cpus: Size = Field(1, description="cores per process, of which it computes on one")
+    cpus: Size = Field(1, description="cores per process; it computes on one of them")
     mem_mb: Positive | None = Field(None, description="main memory per node")
     runtime: Positive | None = Field(None, description="minutes")
     partition: Partition | None = Field(None, description="null: chosen by partitions.yaml")
     slurm_extra: SbatchText | None = Field(
-        None, description="more options for sbatch; --signal=USR1@120 unless it has another"
+        None, description="more options for sbatch; --signal=USR1@120 is added unless one is given"
     )
 
 
@@ -117,10 +116,10 @@ class Budget(Part):
     """What a study may take in all; a build beyond a limit does not start. null: no limit."""
 
     gpu_hours: Limit | None = Field(
-        None, description="hours of GPUs, or of cores where it trains on CPUs, those spent included"
+        None, description="GPU hours, or core hours on CPUs, including those already spent"
     )
     disk_gb: Limit | None = Field(
-        None, description="GB (10^9 bytes) of its runs in the store, those there included"
+        None, description="GB (10^9 bytes) of its runs in the store, including those already there"
     )
     trials: Count | None = Field(None, description="trials of all phases")
 

@@ -69,9 +69,11 @@ class StudyFile(Part):
     keep: Keep = Field("best", description="which trials keep their weights: the best, all, none")
     tracking: Tracking = Field(Tracking(), description="W&B settings")
     publish: Publish = Field(Publish(), description="what is published")
-    resources: Resources = Field(Resources(), description="what one training asks a cluster for")
-    budget: Budget = Field(Budget(), description="what the study may take in all")
-    notify: Notify = Field(Notify(), description="who gets word when its build ends")
+    resources: Resources = Field(
+        Resources(), description="what one training requests from a cluster"
+    )
+    budget: Budget = Field(Budget(), description="limits for the whole study")
+    notify: Notify = Field(Notify(), description="who is notified when its build ends")
     tolerate_failures: Count = Field(
         0, description="rank a phase without its failed trials if there are at most N"
     )

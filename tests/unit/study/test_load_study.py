@@ -27,6 +27,7 @@ from resweep.study.study_file import StudyFile
 from resweep.sweep import load_sweep
 from resweep.systems.language.initialization_section import Initialization
 from resweep.systems.language.system import RECIPES
+from resweep.systems.registry import find_system
 from tests.support.problems import assert_problem, problem_of, problems_of
 from tests.support.tiny import LANGUAGE
 
@@ -90,8 +91,17 @@ def test_every_shipped_study_loads(path, monkeypatch):
     assert all(phase.trials for phase in study.phases)
 
 
-@pytest.mark.parametrize("section", ["model", "data", "training", "early_stopping"])
-def test_every_shipped_module_is_a_valid_part(section):
+@pytest.mark.parametrize(
+    ("section", "schema"),
+    [
+        ("model", LANGUAGE),
+        ("data", LANGUAGE),
+        ("training", LANGUAGE),
+        ("early_stopping", LANGUAGE),
+        ("arch", find_system("loop_transformer").schema),
+    ],
+)
+def test_every_shipped_module_is_a_valid_part(section, schema):
     paths = sorted((CONFIG / section).glob("*.yaml"))
     assert paths
     for path in paths:
@@ -99,7 +109,7 @@ def test_every_shipped_module_is_a_valid_part(section):
             Layer("minimal", {"training": {"max_steps": 1}}),
             load_module(CONFIG, section, path.stem),
         ]
-        _, problems = compose.validate(compose.merge(layers), "?", LANGUAGE)
+        _, problems = compose.validate(compose.merge(layers), "?", schema)
         assert problems == []
 
 
@@ -113,7 +123,7 @@ def test_every_shipped_sweep_loads_and_has_points():
 
 def test_every_folder_of_the_configuration_is_covered_here():
     folders = {path.name for path in CONFIG.iterdir() if path.is_dir()}
-    assert folders <= {"studies", "model", "data", "training", "early_stopping", "sweep"}
+    assert folders <= {"studies", "arch", "model", "data", "training", "early_stopping", "sweep"}
 
 
 def test_the_shipped_default_names_studies_that_exist():
@@ -902,7 +912,9 @@ def test_run_ids_of_own_hyperparameters_are_pinned(config):
     own = "foo: {values: [1]}, model.foo: {values: [a]}, a.b: {values: [0.5]}"
     swept = f"learning_rate: {{values: [1e-3, 2e-3]}}, {own}, stages: {{values: [[1, {{x: 2}}]]}}"
     phases = yaml12.parse(FILES["studies/mine.yaml"])["phases"][:1]
-    phase = load(config(with_sweep(swept) | study_text(phases=phases))).phase("sweep")
+    # Another system has a field stages, so a study of language models says that it means its own.
+    text = study_text(phases=phases, own=["stages"])
+    phase = load(config(with_sweep(swept) | text)).phase("sweep")
     assert dict(phase.assignments["da9192c973"]) == {
         "training.learning_rate": 1e-3, "foo": 1, "model.foo": "a", "a.b": 0.5,
         "stages": [1, {"x": 2}],

@@ -18,8 +18,14 @@ pytestmark = pytest.mark.skipif(
 UNCLEAR: dict[str, set[str]] = {
     "fluke": {"lr"},
     "ED-MTT": {"attributes"},
-    "cora__sweeps__sweep.yaml": {"config", "hidden_size", "num_blocks", "num_heads", "patch_size"},
-    "sweep_random": {"config", "patch_size"},
+    "cora__sweeps__sweep.yaml": {
+        *("config", "hidden_size", "num_blocks", "num_heads", "patch_size"),
+        *("inference_steps", "intermediate_l1_coeff", "intermediate_l2_coeff"),
+    },
+    "sweep_random": {
+        *("config", "patch_size"),
+        *("inference_steps", "intermediate_l1_coeff", "intermediate_l2_coeff"),
+    },
     "ML_Ops": {"lr", "warmup_step_perc"},
     "dalle-mini": set(),
     "stages": {f"arch.stages.{n}.repeat" for n in range(3)}

@@ -50,14 +50,16 @@ class FinetuneFile(SweepKeys):
     """A fine-tuning, as written."""
 
     kind: Literal["finetune"] = Field(description="the best runs of earlier phases, on other data")
-    of: Names = Field((), description="the earlier phase whose runs are fine-tuned, or a list")
+    of: Names = Field(
+        (), description="the earlier phase whose runs are fine-tuned, or a list of phases"
+    )
     top: Positive | None = Field(None, description="how many of its best; null: 1")
     seeds: Annotated[list[Seed], Field(min_length=1)] | None = Field(
         None, description="each fine-tuning is done with all seeds; null: training.seed"
     )
     forgetting: bool | None = Field(
         None,
-        description="measure the loss on the first data too, where that is other data; null: true",
+        description="also measure the loss on the first data, if it is other data; null: true",
     )
 
     @property

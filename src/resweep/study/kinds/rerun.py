@@ -50,25 +50,25 @@ class RerunFile(PhaseFile):
     kind: Literal["rerun"] = Field(description="the best of an earlier phase, from scratch")
     of: Names = Field(
         (),
-        description="the earlier phase that is rerun, a list of phases, or a YAML file of best "
+        description="the earlier phase to rerun, a list of phases, or a YAML file of best "
         "configurations",
     )
     top: Positive | None = Field(
-        None, description="how many of its best; null: 1, or all that the file has"
+        None, description="how many of its best; null: 1, or all of the file"
     )
     seeds: Annotated[list[Seed], Field(min_length=1)] | None = Field(
-        None, description="each of them is trained with all seeds; null: training.seed"
+        None, description="each configuration is trained with all seeds; null: training.seed"
     )
     resume: bool | None = Field(
         None,
         description="continue the run of each best trial, with its optimizer and seed, from where "
-        "it ended, for more steps; null: false, from scratch",
+        "it ended; null: false, train from scratch",
     )
     distinct: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,
-        description="near-copies are left out: how far a configuration has to be from each better "
-        "one that is rerun, at least. The distance is the largest difference over the parameters, "
-        "each as a fraction of its range (of the logarithm on log scales); choices differ by 1",
+        description="skip near-copies: the least distance of a configuration from each better one "
+        "that is rerun. The distance is the largest difference over the parameters, each as a "
+        "fraction of its range (of the logarithm on log scales); different choices differ by 1",
     )
 
     @property

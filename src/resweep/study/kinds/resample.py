@@ -32,20 +32,20 @@ class ResampleFile(PhaseFile):
 
     kind: Literal["resample"] = Field(description="more trials near the best of earlier phases")
     of: Names = Field((), description="the earlier sweep or resample, or a list of them")
-    top: Positive | None = Field(None, description="how many of the best have a region; null: 1")
+    top: Positive | None = Field(None, description="how many of the best get a region; null: 1")
     trials: Annotated[Positive, Field(le=MOST_POINTS)] | None = Field(
-        None, description="how many, in all regions together; required"
+        None, description="number of trials in all regions together; required"
     )
     rounds: Positive | None = Field(
         None, description="batches, each around the best of all before it; null: 1"
     )
     adaptive: bool | None = Field(
-        None, description="narrow regions to where good trials are; null: false"
+        None, description="narrow each region to where good trials are; null: false"
     )
     factors: dict[str, Factors] | None = Field(
-        None, description="name: [low, high], where a region ends, as factors of the best value"
+        None, description="name: [low, high], the ends of a region as factors of the best value"
     )
-    seed: Seed | None = Field(None, description="of random draws; null: 0")
+    seed: Seed | None = Field(None, description="seed of random draws; null: 0")
 
     @property
     def builds_on(self) -> str | None:

@@ -50,10 +50,11 @@ class SweepKeys(PhaseFile):
     )
     seed: Seed | None = Field(None, description="seed of random draws; null: the sweep file's")
     round_size: Annotated[Positive, Field(le=MOST_POINTS)] | None = Field(
-        None, description="method: bayes only: trials proposed together; null: 8"
+        None, description="for method: bayes: trials proposed together; null: 8"
     )
     warm_start: list[Text] | None = Field(
-        None, description="method: bayes only: phases (PHASE, STUDY/PHASE), CSV files to start from"
+        None,
+        description="for method: bayes: phases (PHASE, STUDY/PHASE) or CSV files to start from",
     )
     early_terminate: dict[str, Any] | Literal["off"] | None = Field(
         None, description="replaces the sweep file's; off: all trials train to the end"

@@ -66,8 +66,8 @@ class Data(Section):
         OnlyFor("text", "jsonl", field="source"),
     ] = Field(
         (),
-        description="files or globs of a validation split that is made already; `paths` are then "
-        "all for training",
+        description="files or globs of an existing validation split; all of `paths` is then for "
+        "training",
     )
     test_paths: Annotated[
         tuple[Text, ...],
@@ -75,7 +75,7 @@ class Data(Section):
         AsBefore([]),
         PATH_ONLY,
         OnlyFor("text", "jsonl", field="source"),
-    ] = Field((), description="the same for testing, beside `val_paths`")
+    ] = Field((), description="the same for testing, together with `val_paths`")
     dataset: Annotated[str | None, AsBefore(None), PATH_ONLY, OnlyFor("hub", field="source")] = (
         Field(None, min_length=1, description="hub: name of the data set, or path of a local copy")
     )
@@ -86,7 +86,7 @@ class Data(Section):
         "train", description="hub: split to read, which `split` then divides"
     )
     dataset_revision: Annotated[Text | None, AsBefore(None), OF_HUB] = Field(
-        None, description="hub: branch, tag or commit; null: the latest when it is read"
+        None, description="hub: branch, tag or commit; null: the latest at the time of reading"
     )
     text_field: Annotated[Text, ReadWith("source", ("jsonl", "hub"))] = Field(
         "text", description="jsonl, hub: the key or column that holds a document's text"
@@ -122,9 +122,9 @@ class Data(Section):
 
     first_data: Annotated[dict[str, Any], AsBefore({}), PATH_ONLY] = Field(
         {},
-        description="settings of other data, as here but for its tokens; its validation split is "
-        "measured too, as `first_data/loss`. A fine-tuning sets it to what its weights were "
-        "trained on, to see what they forget",
+        description="settings of other data (the keys above, except those of tokens); its "
+        "validation loss is measured too, as `first_data/loss`. A fine-tuning sets it to the data "
+        "that its weights were trained on, to show what they forget",
     )
 
     @model_validator(mode="after")

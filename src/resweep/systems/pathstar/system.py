@@ -1,4 +1,4 @@
-"""Planning in a path-star graph that is known by heart: `system: pathstar`.
+"""Planning in a path-star graph that the model memorizes: `system: pathstar`.
 
 A model is trained on the edges of a graph and on some of its paths. Does it find the other paths,
 from their leaf alone? The first step from the root is the hard one: nothing in the prompt is next

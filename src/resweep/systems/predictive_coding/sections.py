@@ -150,4 +150,4 @@ class PredictiveCodingTraining(Training):
         0.5, description="final learning rate as a fraction of its peak"
     )
     weight_decay: NonNegative = Field(2e-4, description="on matrices only")
-    beta2: BelowOne = Field(0.999, description="decay of its square's mean")
+    beta2: BelowOne = Field(0.999, description="Adam: decay rate of the mean of squared gradients")
