@@ -32,7 +32,7 @@ from resweep.paths import BY_HAND, Layout
 from resweep.study.command_layers import names_module, process_layers, value_of
 from resweep.study.find import find_named_study
 from resweep.study.study_file import StudyFile, read_study_file
-from resweep.sweep.arguments import COMMAND_LINE, OPTIONS, Given, parse_arguments
+from resweep.sweep.arguments import COMMAND_LINE, NAMED, OPTIONS, Given, parse_arguments
 from resweep.systems.registry import find_system, other_systems, system_of
 from resweep.systems.system import DEFAULT
 from resweep.trials.record import Record, read_record
@@ -40,7 +40,6 @@ from resweep.trials.trial import Trial, write_trial
 
 log = logging.getLogger(__name__)
 
-NAMED = "config"  # an option too, unless it is a hyperparameter of the user's own
 MODES = {"online": "online", "offline": "offline", "dryrun": "offline", "disabled": "disabled"}
 
 

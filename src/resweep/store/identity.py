@@ -17,7 +17,7 @@ from resweep.data.store import Prepared
 from resweep.errors import ConfigError, Problem
 from resweep.paths import Layout
 from resweep.store.parent import find_parent, note_parent, resumed_step
-from resweep.systems.registry import is_system, system_of
+from resweep.systems.registry import find_system, is_system, system_of
 from resweep.systems.system import DEFAULT
 from resweep.training.schedule import resolve_warmup
 from resweep.violations import violations
@@ -156,7 +156,12 @@ def keeps_value(path: str, schema: Schema) -> bool:
     if not schema.is_known(path):
         return True
     fields = schema.sections[section]
-    replaced = path in REPLACED or section in ("data", "run")
+    of_system = find_system(schema.system).replaced
+    replaced = (
+        path in REPLACED
+        or section in ("data", "run")
+        or any(path == above or path.startswith(f"{above}.") for above in of_system)
+    )
     return not replaced and is_always_in_identity(fields, name)
 
 

@@ -2,6 +2,7 @@
 
     torchrun --nproc-per-node=4    ->  training.processes, and below all else training.distributed
     arch=large                     ->  the module config/arch/large.yaml, where arch is a section
+    --config=NAME                  ->  the modules of that name in all sections, if there are any
     lr=1e-4, --ema=True            ->  values, under the names and types of their fields
 
 They are above what the study sets for all phases, and below what the phase sets; the parameters of
@@ -15,12 +16,12 @@ from typing import Any, NamedTuple
 
 from resweep.config import compose
 from resweep.config.compose import Layer
-from resweep.config.modules import load_module
+from resweep.config.modules import load_module, load_named
 from resweep.config.own_names import is_own
 from resweep.config.schema import Schema
 from resweep.errors import ConfigError, Problem, secret_problems
 from resweep.sweep import Sweep
-from resweep.sweep.arguments import Given
+from resweep.sweep.arguments import NAMED, Given
 
 
 class CommandLayers(NamedTuple):
@@ -63,7 +64,16 @@ def command_layers(
     values: dict[str, Any] = {}
     problems: list[Problem] = []
     left_out: list[str] = []
-    for one in sweep.command.literals:
+    literals = sweep.command.literals
+    named = [one for one in literals if _names_modules(one, config_dir, schema, own)]
+    for one in named[-1:]:  # those of a single section go before them
+        try:
+            modules |= load_named(config_dir, str(one.value), schema, sweep.origin, "command")
+        except ConfigError as error:
+            problems += error.problems
+    for one in literals:
+        if one in named:
+            continue
         problems += secret_problems(sweep.origin, {one.name: one.value})
         if not is_own(one.name, own) and (
             one.name in schema.path_only or _is_in_the_way(one.name, sweep, schema)
@@ -113,6 +123,14 @@ def names_module(one: Given, schema: Schema, own: Collection[str]) -> bool:
     return is_section and isinstance(one.value, str)
 
 
+def _names_modules(one: Given, config_dir: Path, schema: Schema, own: Collection[str]) -> bool:
+    """Whether it is `--config=NAME`, and sections have modules of that name."""
+    if one.name != NAMED or is_own(NAMED, own) or not isinstance(one.value, str):
+        return False
+    files = (config_dir / section / f"{one.value}.yaml" for section in schema.sections)
+    return any(file.is_file() for file in files)
+
+
 def value_of(one: Given, schema: Schema, own: Collection[str]) -> Any:
     """Return a parameter's value; its plain text where the field accepts only that.
 
@@ -148,4 +166,4 @@ def _is_boolean(one: Given, schema: Schema) -> bool:
 def _is_in_the_way(name: str, sweep: Sweep, schema: Schema) -> bool:
     """Whether a name that nothing reads is a section of names that the sweep has."""
     is_above = any(parameter.name.startswith(f"{name}.") for parameter in sweep.parameters)
-    return is_above and name not in schema.sections
+    return is_above and name not in schema.sections and not schema.is_known(name)

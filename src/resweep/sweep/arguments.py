@@ -24,6 +24,7 @@ from resweep.errors import ConfigError, Problem
 
 COMMAND_LINE = "command line"
 OPTIONS = ("study", "results", "device", "keep")  # of train.py; all else is a parameter
+NAMED = "config"  # its modules; an option too, unless it is a hyperparameter of the user's own
 FORMS = "NAME=VALUE, --NAME VALUE, --NAME, JSON, or a .json or .yaml file"
 
 _ASSIGNMENT = re.compile(r"\+{0,2}([A-Za-z_][\w.-]*)=(.*)", re.DOTALL)

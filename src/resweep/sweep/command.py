@@ -3,9 +3,9 @@
     ${env} torchrun --nproc-per-node=4 train.py arch=large --lr=1e-4 +ema=True ${args}
                     processes: 4                arch, lr, ema
 
-Words after the script are read as `train.py` reads its command line (`resweep.sweep.arguments`), so
-that a study trains what an agent would. Macros stand for the parameters, which win. Of the words
-before the script, only torchrun's number of processes counts.
+Words after the script, or after the module of `-m`, are read as `train.py` reads its command line
+(`resweep.sweep.arguments`), so that a study trains what an agent would. Macros stand for the
+parameters, which win. Of the words before the script, only torchrun's number of processes counts.
 """
 
 import re
@@ -17,7 +17,9 @@ from resweep.sweep.findings import Findings
 
 SCRIPTS = (".py", ".sh")
 PROGRAM = "${program}"
-OF_TORCHRUN = re.compile(r"--?nproc[-_]per[-_]node")
+PER_NODE = re.compile(r"--?nproc[-_]per[-_]node")
+NODES = re.compile(r"--?nnodes")
+MODULE = ("-m", "--module")  # of python, of torchrun
 FILES = (".json", ".yaml", ".yml")
 
 
@@ -43,7 +45,7 @@ class Command:
 
 def read_command(words: Sequence[str], findings: Findings) -> Command:
     """Read the words of a command; warns of those that set nothing."""
-    script = next((i for i, word in enumerate(words) if _is_script(word)), len(words))
+    script = _position_of_script(words)
     given: list[Given] = []
     ignored: list[str] = []
     for part in _between_macros(words[script + 1 :]):
@@ -54,12 +56,20 @@ def read_command(words: Sequence[str], findings: Findings) -> Command:
         ignored += [problem.key for problem in read.problems]
     if ignored:
         findings.warn(f"command: no parameters, and ignored here: {' '.join(ignored)}")
+    unread = [word for word in words if "=" in word] if script == len(words) else []
+    if unread:
+        findings.warn(f"command: names no script, and sets nothing here: {' '.join(unread)}")
     processes = _processes(words[:script], findings)
     return Command(words=tuple(words), literals=tuple(given), processes=processes)
 
 
-def _is_script(word: str) -> bool:
-    return word == PROGRAM or word.endswith(SCRIPTS)
+def _position_of_script(words: Sequence[str]) -> int:
+    """Return where the script is; where there is none, a module; len(words) without both."""
+    for position, word in enumerate(words):
+        if word == PROGRAM or word.endswith(SCRIPTS):
+            return position
+    modules = [i + 1 for i, word in enumerate(words[:-1]) if word in MODULE]
+    return modules[-1] if modules else len(words)
 
 
 def _is_of_agents(word: str) -> bool:
@@ -81,12 +91,17 @@ def _between_macros(words: Sequence[str]) -> Iterator[list[str]]:
 
 def _processes(words: Sequence[str], findings: Findings) -> int | None:
     """Return the number of torchrun's processes; None if it is not given as a number."""
+    processes = None
     for position, word in enumerate(words):
         option, equals, text = word.partition("=")
-        if not OF_TORCHRUN.fullmatch(option):
-            continue
         text = text if equals else next(iter(words[position + 1 :]), "")
+        if NODES.fullmatch(option) and text != "1":
+            findings.warn(f"command: --nnodes {text} is ignored here; set training.nodes instead")
+        if not PER_NODE.fullmatch(option):
+            continue
         if text.isdecimal() and int(text) > 0:
-            return int(text)
-        findings.warn(f"command: {word}: {text!r} is not a number; set training.processes instead")
-    return None
+            processes = int(text)
+        else:
+            hint = "should be a number above 0; set training.processes instead"
+            findings.warn(f"command: {option} {text} is ignored here: it {hint}")
+    return processes

@@ -54,6 +54,8 @@ class System(ABC):
         sections: Its own sections and the shared ones (training, early_stopping, run) by name, in
             the order of files and tables; a shared one may be a subclass.
         open: Paths of mappings with arbitrary keys, like `model.config`.
+        replaced: Paths of fields, or lists, that `derive` and `more_identity` replace by what they
+            come to: runs that differ there may be one run.
         aliases: Other short names of fields, under which a study or sweep may give them: name ->
             path.
         synonyms: What other trainers call the fields of its own sections: path -> names. A sweep of
@@ -76,6 +78,7 @@ class System(ABC):
     unit: ClassVar[str]
     sections: ClassVar[Mapping[str, type[Section]]]
     open: ClassVar[tuple[str, ...]] = ()
+    replaced: ClassVar[tuple[str, ...]] = ()
     aliases: ClassVar[Mapping[str, str]] = {}
     synonyms: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     metrics: ClassVar[tuple[Metric, ...]]

@@ -58,6 +58,24 @@ def test_only_the_product_of_batch_and_accumulation_counts(tmp_path):
     assert "batch_size * training.gradient_accumulation_steps is 8" in group.why
 
 
+def test_what_a_skipped_stage_would_add_is_no_difference(tmp_path):
+    repeats, inputs = "arch.stages.1.repeat", "arch.stages.1.include_inputs"
+    values = {repeats: [0, 1], inputs: [True, False], "arch.stages.2.sources": [["z_L", "z_M"]]}
+    sweep = {"method": "grid", "parameters": {n: {"values": v} for n, v in values.items()}}
+    content = {
+        "name": "mine",
+        "system": "loop_transformer",
+        "base": {"training": {"max_steps": 5}},
+        "phases": [{"name": "sweep", "kind": "sweep", "sweep": str(tmp_path / "sweep.yaml")}],
+    }
+    (tmp_path / "sweep.yaml").write_text(yaml12.dump(sweep))
+    (tmp_path / "mine.yaml").write_text(yaml12.dump(content))
+    (phase,) = load_study(tmp_path / "mine.yaml", tmp_path).phases
+    (group,) = find_equal_trials(phase)
+    assert [phase.assignments[trial][repeats] for trial in group.trials] == [0, 0]
+    assert group.why == f"{inputs} = True, False come to the same"
+
+
 def test_what_is_different_is_different(tmp_path):
     swept = {"warmup_steps": [0, 2, 6], "learning_rate": [1e-3, 2e-3]}
     assert groups(tmp_path, swept) == []

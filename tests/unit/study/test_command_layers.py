@@ -87,6 +87,40 @@ def test_a_section_is_given_the_name_of_its_module(tmp_path: Path) -> None:
     assert problem.file.endswith("s.yaml") and "small?" in problem.hint
 
 
+def test_config_names_the_modules_of_all_sections(tmp_path: Path) -> None:
+    for section, content in (("model", "n_layer: 7\n"), ("training", "max_steps: 9\n")):
+        (tmp_path / section).mkdir()
+        (tmp_path / section / "large.yaml").write_text(content)
+    (tmp_path / "model/small.yaml").write_text("n_layer: 1\n")
+    base = {"model": {}, "data": {}, "training": {"max_steps": 200}}
+    for words, layers in ((["--config=large"], 7), (["model=small", "--config=large"], 1)):
+        study = load(tmp_path, *words, base=base)
+        found = value(study, "model.n_layer"), value(study, "training.max_steps")
+        assert found == (layers, 9)
+        assert not any("config" in line for line in study.warnings)
+
+
+def test_a_list_is_below_the_entries_that_are_swept(tmp_path: Path) -> None:
+    stages = [{"target": "a", "include_inputs": True, "repeat": 5}, {"target": "b", "sources": "a"}]
+    sweep = {
+        "method": "grid",
+        "parameters": {"arch.stages.1.repeat": {"values": [2, 3]}},
+        "command": ["train.py", f"arch.stages={stages}", "${args}"],
+    }
+    study = {
+        "name": "mine",
+        "system": "loop_transformer",
+        "base": {"training": {"max_steps": 5}},
+        "phases": [{"name": "sweep", "kind": "sweep", "sweep": str(tmp_path / "s.yaml")}],
+    }
+    (tmp_path / "s.yaml").write_text(yaml12.dump(sweep))
+    (tmp_path / "mine.yaml").write_text(yaml12.dump(study))
+    phase = load_study(tmp_path / "mine.yaml", tmp_path).phases[0]
+    found = [find(phase.trial_config(trial), "arch.stages") for trial in phase.trials]
+    assert [[stage["repeat"] for stage in stages] for stages in found] == [[5, 2], [5, 3]]
+    assert found[0][1]["target"] == "b"
+
+
 def test_what_nothing_reads_is_named_once(tmp_path: Path) -> None:
     study = load(tmp_path, "evaluators=[]", "puzzle_emb_lr=1e-4", "--do_fit")
     (warning,) = (line for line in study.warnings if "evaluators" in line)

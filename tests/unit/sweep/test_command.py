@@ -36,9 +36,23 @@ def test_options_of_the_training_command_set_nothing() -> None:
     assert values("train.py", "--results=out", "--device", "cpu", "keep=all", "--study=s") == {}
 
 
-@pytest.mark.parametrize("words", [["python", "-m", "train", "lr=1"], ["${env}", "${args}"], ["a"]])
+@pytest.mark.parametrize("words", [["${env}", "${args}"], ["a"], ["python", "-m"]])
 def test_without_a_script_nothing_is_set(words: list[str]) -> None:
     assert values(*words) == {}
+
+
+def test_values_that_no_script_is_given_are_named() -> None:
+    command, (warning,) = read("${env}", "train", "lr=1", "--d=2", "${args}")
+    assert command.literals == ()
+    assert "names no script" in warning and warning.endswith("lr=1 --d=2")
+
+
+def test_a_module_is_a_script_unless_it_starts_one() -> None:
+    assert values("python", "-m", "my.train", "lr=1", "${args}") == {"lr": 1}
+    assert values("torchrun", "--module", "my.train", "lr=1") == {"lr": 1}
+    launcher = ("python", "-m", "torch.distributed.run", "--nproc-per-node=2")
+    assert values(*launcher, "train.py", "lr=1", "${args}") == {"lr": 1}
+    assert values(*launcher, "-m", "my.train", "lr=1", "${args}") == {"lr": 1}
 
 
 @pytest.mark.parametrize("word", ["fit", "config.yaml", "--data=${envvar:DATA}", "-x"])
@@ -57,8 +71,15 @@ def test_the_number_of_torchruns_processes(option: list[str]) -> None:
     assert (command.processes, warnings) == (4, [])
 
 
+@pytest.mark.parametrize("option", [["--nnodes=2"], ["--nnodes", "1:4"]])
+def test_several_machines_are_named(option: list[str]) -> None:
+    command, (warning,) = read("torchrun", *option, "--nproc-per-node=4", "train.py", "lr=1")
+    assert command.processes == 4
+    assert "--nnodes" in warning and "training.nodes" in warning
+
+
 def test_a_number_that_only_the_machine_knows_is_named() -> None:
     command, (warning,) = read("torchrun", "--nproc-per-node=gpu", "train.py")
     assert command.processes is None
-    assert "'gpu'" in warning and "training.processes" in warning
+    assert "--nproc-per-node gpu" in warning and "training.processes" in warning
     assert read("python", "train.py", "--nproc-per-node=4")[0].processes is None

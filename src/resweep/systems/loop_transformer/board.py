@@ -12,6 +12,12 @@ from functools import cache
 BOXES = {4: (2, 2), 6: (2, 3), 9: (3, 3)}  # rows and columns of a box
 # Of generated puzzles: 9 x 9 has some with 17, but removing cells at random hardly finds them.
 FEWEST_GIVENS = {4: 4, 6: 9, 9: 23}
+# Seconds. Hard puzzles with one solution take some hundred tries, some without any take millions.
+MOST_TRIES = 50_000
+
+
+class Undecided(Exception):
+    """A puzzle has too many possibilities to say how many solutions it has."""
 
 
 @dataclass(frozen=True)
@@ -50,21 +56,37 @@ def shape_of(size: int) -> Shape:
 
 
 def solve(board: Sequence[int], size: int, most: int = 2) -> list[list[int]]:
-    """Return the solutions of a puzzle, at most `most` of them."""
+    """Return the solutions of a puzzle, at most `most` of them.
+
+    Raises:
+        Undecided: They were not found with `MOST_TRIES` tries.
+    """
     options = options_of(board, size)
-    found = [] if options is None else _search(options, 0, shape_of(size), None)
-    return [solution for solution, _ in zip(found, range(most), strict=False)]
+    found: list[list[int]] = []
+    if options is None:
+        return found
+    tries = 0
+    for solution in _search(options, 0, shape_of(size), None):
+        if solution is None:
+            tries += 1
+            if tries > MOST_TRIES:
+                raise Undecided
+            continue
+        found.append(solution)
+        if len(found) == most:
+            break
+    return found
 
 
 def has_solution(options: list[int], size: int) -> bool:
     """Whether there is a board within some options, which this changes."""
-    return next(iter(_search(options, 0, shape_of(size), None)), None) is not None
+    return any(_search(options, 0, shape_of(size), None))
 
 
 def draw_solution(size: int, source: random.Random) -> list[int]:
     """Draw a full board."""
     shape = shape_of(size)
-    return next(_search([shape.all] * size, 0, shape, source))
+    return next(filter(None, _search([shape.all] * size, 0, shape, source)))
 
 
 def options_of(board: Sequence[int], size: int) -> list[int] | None:
@@ -83,8 +105,8 @@ def options_of(board: Sequence[int], size: int) -> list[int] | None:
 
 def _search(
     options: list[int], solved: int, shape: Shape, source: random.Random | None
-) -> Iterator[list[int]]:
-    """Yield the boards within some options.
+) -> Iterator[list[int] | None]:
+    """Yield the boards within some options, and None for each digit that is tried.
 
     Args:
         options: For each digit, the cells that can have it; changed.
@@ -124,6 +146,7 @@ def _search(
     if source is not None:
         source.shuffle(digits)
     for digit in digits:
+        yield None
         tried = [option & ~(1 << index) for option in options]
         tried[digit] |= 1 << index
         yield from _search(tried, solved, shape, source)

@@ -49,11 +49,6 @@ class Carry:
         self.earliest = torch.ones(here, dtype=torch.int64, device=device)
         self.halted = torch.ones(here, dtype=torch.bool, device=device)
 
-    def copy_from(self, other: "Carry") -> None:
-        """Take over the state of another one of the same shape."""
-        for name in NAMES:
-            getattr(self, name).copy_(getattr(other, name))
-
     def gathered(self) -> dict[str, Tensor]:
         """Return the places of all processes; each of them has to call it."""
         return {f"carry.{name}": self._gather(getattr(self, name)) for name in NAMES}

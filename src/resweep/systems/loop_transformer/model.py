@@ -78,25 +78,21 @@ class Network(nn.Module):
     def __init__(self, arch: Arch, size: int):
         super().__init__()
         self.arch = arch
-        self.owners = arch.layers_of
+        # Lists, since a module has attributes of its own that states could be called, as `update`.
+        self.states = sorted(state.name for state in arch.known_states)
+        owners = [*arch.depths]
+        self.layers_of = {name: owners.index(owner) for name, owner in arch.layers_of.items()}
         self.recompute = False
         width, tokens = arch.hidden_size, vocab_size(size)
         self.embedding = nn.Embedding(tokens, width, _weight=torch.empty(tokens, width))
         places = torch.empty(size * size, width)
         self.places = nn.Parameter(places) if arch.learned_positions else None
-        self.initial = nn.ParameterDict(
-            {
-                state.name: nn.Parameter(torch.empty(width), requires_grad=False)
-                for state in arch.known_states
-            }
+        self.initial = nn.ParameterList(
+            nn.Parameter(torch.empty(width), requires_grad=False) for _ in self.states
         )
-        self.layers = nn.ModuleDict(
-            {
-                name: nn.ModuleList(
-                    Layer(width, arch.num_heads, inner_width(arch)) for _ in range(depth)
-                )
-                for name, depth in arch.depths.items()
-            }
+        self.layers = nn.ModuleList(
+            nn.ModuleList(Layer(width, arch.num_heads, inner_width(arch)) for _ in range(depth))
+            for depth in arch.depths.values()
         )
         self.answer = nn.Linear(width, tokens, bias=False)
         self.halt = nn.Linear(width, 1)
@@ -123,7 +119,7 @@ class Network(nn.Module):
 
     def begin(self, rows: int, cells: int) -> Tensor:
         """Return the states that a puzzle starts with: (rows, states, cells, width)."""
-        first = torch.stack(list(self.initial.values()))
+        first = torch.stack(list(self.initial))
         return first[None, :, None].expand(rows, -1, cells, -1)
 
     def forward(self, states: Tensor, question: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -141,7 +137,7 @@ class Network(nn.Module):
         if self.places is not None:
             x = x + self.places
         x = math.sqrt(self.arch.hidden_size) * x
-        known = dict(zip(self.initial, states.unbind(1), strict=True))
+        known = dict(zip(self.states, states.unbind(1), strict=True))
         with torch.no_grad():
             for _ in range(self.arch.free_cycles):
                 self._cycle(known, x.detach())
@@ -160,7 +156,7 @@ class Network(nn.Module):
                     h = h + x
                 for source in stage.sources:
                     h = h + states[source]
-                layers = self.layers[self.owners[stage.target]]
+                layers = self.layers[self.layers_of[stage.target]]
                 assert isinstance(layers, nn.ModuleList)
                 for layer in layers:
                     h = self._through(layer, h)

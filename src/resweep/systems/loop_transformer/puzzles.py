@@ -15,6 +15,7 @@ import numpy as np
 
 from resweep.errors import DataError
 from resweep.systems.loop_transformer.board import (
+    Undecided,
     draw_solution,
     has_solution,
     options_of,
@@ -174,7 +175,10 @@ def _fault(question: list[int] | None, answer: list[int] | None, data: Data) -> 
                 "for empty cells"
             )
     assert question is not None
-    found = solve(question, data.size)
+    try:
+        found = solve(question, data.size)
+    except Undecided:
+        return "has so many possibilities that it cannot be said whether it has one solution"
     if not found:
         return "has no solution"
     if len(found) > 1:

@@ -51,6 +51,15 @@ class LoopTransformerSystem(System):
         "run": RunSection,
     }
     open = ("arch.stages", "arch.states")
+    replaced = (
+        "arch.stages",
+        "arch.states",
+        "arch.num_layers",
+        "arch.readout_state",
+        "arch.halt_state",
+        "arch.no_grad_cycles",
+        "training.augmentations",
+    )
     aliases = {  # noqa: RUF012
         "L_layers": "arch.num_layers",
         "epochs": "training.num_epochs",
@@ -104,12 +113,19 @@ class LoopTransformerSystem(System):
                 "averaged; use ddp, zero1 or zero2",
                 "distributed",
             )
-
         if training.compile:
             raise Misfit(
                 "compile = True is not supported here, since the loss writes the carried states",
                 "compile",
             )
+
+    def derive(self, config: dict[str, Any]) -> None:
+        """Fill in the augmentations; their order has no effect."""
+        training = config["training"]
+        chosen = training["augmentations"]
+        training["augmentations"] = [
+            name for name in available(config["data"]["size"]) if chosen is None or name in chosen
+        ]
 
     def source_files(self, settings: Mapping[str, Any]) -> list[Path]:
         """Return the files of puzzles; none if they are generated."""
@@ -179,6 +195,23 @@ class LoopTransformerSystem(System):
     def recipe(self, config: Mapping[str, Any]) -> str:
         """Return the version of puzzles, model and training."""
         return RECIPE
+
+    def more_identity(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Return stages and states as they are computed, however they were written.
+
+        Empty fields are what they stand for. What a skipped stage would add has no effect; its
+        state has one still: the initial vectors of all states are drawn together.
+        """
+        arch = Arch.model_validate(config["arch"])
+        computed = {
+            "stages": [stage.model_dump(mode="json") for stage in arch.stages if stage.repeat],
+            "states": [state.model_dump(mode="json") for state in arch.known_states],
+            "readout_state": arch.read_from,
+            "halt_state": arch.halts_by,
+            "no_grad_cycles": arch.free_cycles,
+        }
+        given = {name: value for name, value in config["arch"].items() if name != "num_layers"}
+        return {"arch": {**given, **computed}}
 
     def cost(self, config: Mapping[str, Any], data: Prepared | None) -> Cost:
         """Estimate it from the settings alone; it grows linearly with repeats."""

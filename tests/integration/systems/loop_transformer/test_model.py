@@ -54,8 +54,11 @@ def plain_layer(weights: dict[str, Tensor], h: Tensor) -> Tensor:
 
 def plain_forward(model: Network, tokens: Tensor, cycles: int) -> tuple[Tensor, Tensor]:
     """The document's three stages, written out."""
-    layer = {k: v.detach() for k, v in model.layers["z_L"][0].named_parameters()}  # type: ignore[index]
-    start = {name: v.detach().expand(ROWS, CELLS, -1) for name, v in model.initial.items()}
+    layer = {k: v.detach() for k, v in model.layers[0][0].named_parameters()}  # type: ignore[index]
+    start = {
+        name: v.detach().expand(ROWS, CELLS, -1)
+        for name, v in zip(model.states, model.initial, strict=True)
+    }
     low, mid, high = start["z_L"], start["z_M"], start["z_H"]
     assert model.places is not None
     x = math.sqrt(WIDTH) * (model.embedding.weight[tokens] + model.places).detach()
@@ -75,7 +78,7 @@ def test_a_forward_is_the_three_stages_written_out() -> None:
         states, logits, halt = model(model.begin(ROWS, CELLS), question())
     expected, high = plain_forward(model, question(), cycles=3)
     torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
-    where = list(model.initial).index("z_H")
+    where = model.states.index("z_H")
     torch.testing.assert_close(states[:, where], high, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(halt, 0.1 * high.mean(1).sum(-1) - 5, atol=1e-4, rtol=1e-4)
 
@@ -137,9 +140,17 @@ def test_states_with_own_layers_use_them() -> None:
     model = network(states=states)
     before = model(model.begin(ROWS, CELLS), question())[1]
     with torch.no_grad():
-        model.layers["z_M"][0].down.weight.mul_(2)  # type: ignore[index,union-attr]
+        model.layers[1][0].down.weight.mul_(2)  # type: ignore[index,union-attr]
     assert not torch.equal(model(model.begin(ROWS, CELLS), question())[1], before)
     assert len(model.layers) == 3
+
+
+def test_states_may_be_called_as_torch_calls_its_own() -> None:
+    names = ("update", "values", "training", "forward")
+    stages = tuple(Stage(target=name, include_inputs=True) for name in names)
+    model = network(stages=stages)
+    assert model.states == sorted(names)
+    assert model(model.begin(ROWS, CELLS), question())[1].isfinite().all()
 
 
 def test_there_are_no_biases_but_that_of_halting() -> None:

@@ -5,10 +5,20 @@ import random
 
 import pytest
 
-from resweep.systems.loop_transformer.board import BOXES, draw_solution, shape_of, solve
+from resweep.systems.loop_transformer import board as boards
+from resweep.systems.loop_transformer.board import (
+    BOXES,
+    Undecided,
+    draw_solution,
+    shape_of,
+    solve,
+)
 
 # Royle's list of minimal puzzles, and one of Norvig's hard ones.
 SEVENTEEN = "000000010400000000020000000000050407008000300001090000300400200050100000000806000"
+HARDEST = "8..........36......7..9.2...5...7.......457.....1...3...1....68..85...1..9....4.."
+# Norvig's, without a solution: his solver takes 24 minutes to say so.
+IMPOSSIBLE = ".....5.8....6.1.43..........1.5........1.6...3.......553.....61........4........."
 HARD = "4.....8.5.3..........7......2.....6.....8.4......1.......6.3.7.5..2.....1.4......"
 
 
@@ -38,12 +48,19 @@ def test_drawn_boards_are_valid_and_different(size: int) -> None:
     assert len({tuple(cells) for cells in drawn}) > 20
 
 
-@pytest.mark.parametrize("text", [SEVENTEEN, HARD])
+@pytest.mark.parametrize("text", [SEVENTEEN, HARD, HARDEST])
 def test_hard_puzzles_have_one_solution(text: str) -> None:
     (solution,) = solve(board(text), 9)
     assert is_valid(solution, 9)
     given = [(cell, digit) for cell, digit in enumerate(board(text)) if digit]
     assert all(solution[cell] == digit for cell, digit in given)
+
+
+def test_a_puzzle_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boards, "MOST_TRIES", 1000)  # three times those of the hardest one above
+    assert len(solve(board(HARDEST), 9)) == 1
+    with pytest.raises(Undecided):
+        solve(board(IMPOSSIBLE), 9)
 
 
 def test_all_boards_of_four_are_found() -> None:

@@ -8,6 +8,7 @@ import pytest
 from resweep.data import store
 from resweep.errors import DataError
 from resweep.paths import Layout
+from resweep.systems.loop_transformer import board
 from resweep.systems.loop_transformer.board import BOXES, solve
 from resweep.systems.loop_transformer.puzzle_data import PuzzleData
 from resweep.systems.loop_transformer.puzzles import generate, shared_kinds
@@ -131,6 +132,27 @@ def test_a_wrong_puzzle_is_named_by_its_line(line: str, folder: Path) -> None:
         read(folder)
     text = str(caught.value)
     assert f"train.csv: line 4 {WRONG[line]}" in text and "\n" not in text
+
+
+def test_a_puzzle_that_takes_too_long_to_solve_is_named_by_its_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board, "MOST_TRIES", 0)
+    replace_line(folder / "train.csv", 4, f"made,{'.' * 16},{SOLVED},0")
+    with pytest.raises(DataError, match=r"line 4 has so many possibilities"):
+        read(folder)
+
+
+def test_files_of_a_spreadsheet_are_read(folder: Path) -> None:
+    before = read(folder)
+    for name in ("train.csv", "test.csv"):
+        lines = (folder / name).read_text().splitlines()
+        quoted = [",".join(f'"{cell}"' for cell in line.split(",")) for line in lines]
+        (folder / name).write_text("\ufeff" + "\r\n".join(quoted) + "\r\n", newline="")
+    after = read(folder)
+    assert after.counts == before.counts
+    for one, two in zip(after.read("test"), before.read("test"), strict=True):
+        assert (one == two).all()
 
 
 def test_all_wrong_lines_are_named_up_to_a_few(folder: Path) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from resweep.config.metric import Logged
-from resweep.store.identity import identity, resolve
+from resweep.store.identity import identity, resolve, run_id
 from resweep.systems.loop_transformer.sections import Arch
+from resweep.systems.loop_transformer.symmetry import AUGMENTATIONS
 from resweep.systems.values import TrainedRun
 from tests.support.loop_transformer import SYSTEM, configure, prepare
 
@@ -81,6 +82,33 @@ def test_augmentations_average_and_halting_are_identity_and_paths_are_not(tmp_pa
         assert identified(**changes) != plain
     assert identified(training__max_gpu_batch_size=2) == plain
     assert plain["system"] == "loop_transformer"
+
+
+def test_configurations_that_compute_the_same_are_one_run(tmp_path: Path) -> None:
+    def named(**changes: Any) -> str:
+        config = configure(**changes)
+        data = prepare(config, tmp_path)
+        return run_id(resolve(config, data), data)
+
+    shared = [{"name": n, "share_weights_with": "z_L"} for n in ("z_M", "z_H")]
+    written_out = {
+        "arch__states": [{"name": "z_L"}, *shared],
+        "arch__readout_state": "z_H",
+        "arch__halt_state": "z_H",
+        "arch__no_grad_cycles": 1,  # of two
+        "training__augmentations": sorted(AUGMENTATIONS),
+    }
+    assert named(**written_out) == named()
+    direct = {"arch__stages__1__repeat": 0, "arch__stages__2__sources": ["z_L"]}
+    skipped = named(**direct)
+    assert named(**direct, arch__stages__1__include_inputs=False) == skipped != named()
+    for changes in (
+        {"arch__stages__2__include_inputs": True},
+        {"arch__num_layers": 2},
+        {"arch__halt_state": "z_L"},
+        {"arch__no_grad_cycles": 0},
+    ):
+        assert named(**direct, **changes) != skipped
 
 
 def trained(trial: str, **changes: Any) -> TrainedRun:
