@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-# Title, totals and the first two charts, at twice their size in pixels so that text stays sharp.
-WIDTH, HEIGHT, SCALE = 1000, 735, 2
+# The five answers and the first chart, at twice their size in pixels so that text stays sharp.
+WIDTH, HEIGHT, SCALE = 1280, 1245, 2
 MILLISECONDS_TO_DRAW = 8000
 SECONDS = 120
 
