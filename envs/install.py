@@ -71,24 +71,26 @@ def main() -> int:
     found, size = 0, 0.0
     installed = threading.Event()
     counter = None
-    for line in pip.stdout:
-        last.append(line)
-        found += FOUND.match(line) is not None
-        if match := SIZE.match(line):
-            size += float(match[1]) * MEGABYTES[match[2]]
-        if line.startswith("Installing collected packages"):
-            progress.end()
-            counter = threading.Thread(
-                target=count_installed, args=(environment, total, progress, installed)
-            )
-            counter.start()
-        elif counter is None and (FOUND.match(line) or SIZE.match(line)):
-            progress.show("downloading", min(found, total), total, f", {size:,.0f} MB")
-    code = pip.wait()
-    installed.set()
-    if counter is not None:
-        counter.join()
-    progress.end()
+    try:
+        for line in pip.stdout:
+            last.append(line)
+            found += FOUND.match(line) is not None
+            if match := SIZE.match(line):
+                size += float(match[1]) * MEGABYTES[match[2]]
+            if line.startswith("Installing collected packages"):
+                progress.end()
+                counter = threading.Thread(
+                    target=count_installed, args=(environment, total, progress, installed)
+                )
+                counter.start()
+            elif counter is None and (FOUND.match(line) or SIZE.match(line)):
+                progress.show("downloading", min(found, total), total, f", {size:,.0f} MB")
+        code = pip.wait()
+    finally:  # Ctrl-C too ends the thread
+        installed.set()
+        if counter is not None:
+            counter.join()
+        progress.end()
     if code:
         print("".join(last), end="", file=sys.stderr)
         return code
@@ -114,4 +116,7 @@ def size_of(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("stopped; the same command continues with what was downloaded")

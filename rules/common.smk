@@ -30,7 +30,7 @@ from resweep.paths import Layout
 from resweep.report.equal_trials import equal_trials_lines
 from resweep.study import files
 from resweep.study.begin_build import begin_build
-from resweep.study.build_note import note_begin
+from resweep.study.build_note import note_begin, note_end
 from resweep.study.data_sets import data_sets
 from resweep.study.find import load_studies
 from resweep.study.lost import find_lost
@@ -119,6 +119,12 @@ if workflow.is_main_process:
             *LOST[_study.name].lines(),
         ):
             print(f"warning: {_line}", file=sys.stderr)
+        if IS_MODULE and _study.notify.has_receiver:
+            print(
+                f"warning: study {_study.name}: notify has no effect in a module, whose handlers "
+                "Snakemake does not run; docs/module.md says what to call",
+                file=sys.stderr,
+            )
     _locked = any(Path(".snakemake/locks").glob("*")) and "--unlock" not in sys.argv
     if _locked and not running_in(Path(), "snakemake"):
         print(
@@ -290,9 +296,12 @@ def end(failed, logs):
     """Leave the screen, say what each study came to, and send word of it."""
     for screen in SCREENS:
         screen.end()
-    if workflow.touch or (not failed and not asks_for_all()):
+    if workflow.touch:
         return
     for study in STUDIES:
+        if not failed and not asks_for_all():  # a part was built: nothing to say
+            note_end(LAYOUT.study(study.name), failed)
+            continue
         words = [sys.executable, f"{SCRIPTS}/end_study.py", study.name]
         words += ["--notify", canonical_json(study.notify.model_dump())]
         words += ["--failed"] if failed else []

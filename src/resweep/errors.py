@@ -5,6 +5,7 @@ trace.
 """
 
 import errno
+import io
 import os
 import pwd
 import signal
@@ -79,7 +80,10 @@ def secret_problems(file: str, content: Any, key: str = "") -> list[Problem]:
 
 
 class DataError(ResweepError):
-    """Source data that is missing, empty or cannot be split."""
+    """Source data that is missing, empty or cannot be split; names of files may be in its text."""
+
+    def __init__(self, text: str):
+        super().__init__(one_line(text))
 
 
 class StoreError(ResweepError):
@@ -133,6 +137,9 @@ def run_command(main: Callable[[], int | None], end: Callable[[int], object] = s
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # of scripts, while they import
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")  # a letter that a terminal lacks becomes `?`
     try:
         code = main()
         sys.stdout.flush()  # at exit nobody would catch the error of a full disk

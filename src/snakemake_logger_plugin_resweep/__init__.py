@@ -48,9 +48,10 @@ class LogHandler(LogHandlerBase):
             and os.environ.get("TERM", "dumb") != "dumb"
             and sys.stderr.isatty()
         )
+        self._color = not given.nocolor and not os.environ.get("NO_COLOR")  # no-color.org
         self._formatter = DefaultFormatter(quiet, given.show_failed_logs)
         self._plain = ColorizingTextHandler(
-            nocolor=given.nocolor,
+            nocolor=not self._color,
             stream=sys.stderr,
             formatter=self._formatter,
             filter=DefaultFilter(quiet, given.debug_dag, given.verbose, given.dryrun, False),
@@ -124,8 +125,7 @@ class LogHandler(LogHandlerBase):
 
         assert self._layout is not None
         watched = [StudyWatch(study, self._layout) for study in self._studies]
-        color = not self.common_settings.nocolor
-        self._screen = shown = TerminalScreen(captures=True, color=color, note=self._note)
+        self._screen = shown = TerminalScreen(captures=True, color=self._color, note=self._note)
         shown.start()
 
         def run() -> None:

@@ -1,6 +1,7 @@
 """What `make env` says while it installs: pip itself, with packages of one file."""
 
 import os
+import signal
 import subprocess
 import sys
 import zipfile
@@ -63,3 +64,24 @@ def test_a_failure_is_that_of_pip(environment: Path) -> None:
     assert failed.returncode == 1
     assert "No matching distribution found for b0==1.0" in failed.stderr
     assert "GB" not in failed.stdout
+
+
+def test_ctrl_c_while_it_installs_ends_it(environment: Path) -> None:
+    (environment / "bin/python").write_text(
+        "#!/bin/sh\necho Installing collected packages: a0\nexec sleep 600\n"
+    )
+    requirements = environment.parent / "requirements.txt"
+    requirements.write_text("a0==1.0\n")
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "envs/install.py", environment, requirements],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert any(line.startswith("installing: 0 of 1") for line in process.stdout)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 1
+    assert said == "stopped; the same command continues with what was downloaded\n"

@@ -8,25 +8,42 @@ import select
 import struct
 import subprocess
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tests.conftest import Checkout
+from tests.support.warm import is_warm, warm_process
 
 ROWS, COLUMNS = 30, 110
 _CONTROL = re.compile(r"\x1b\[(\??[\d;]*)([A-Za-z])|([\r\n])|([^\x1b\r\n]+)")
 
 
 class Terminal:
-    """A terminal with one command in it."""
+    """A terminal with one command in it.
 
-    def __init__(self, checkout: Checkout, *command: str):
+    Args:
+        checkout: Where it runs.
+        command: The command.
+        warm: Whether a warm process runs Snakemake and scripts. What these start does not get the
+            signals of the terminal then.
+        env: More variables.
+    """
+
+    def __init__(
+        self,
+        checkout: Checkout,
+        *command: str,
+        warm: bool = True,
+        env: Mapping[str, str] | None = None,
+    ):
+        if warm and is_warm(command):
+            command = (str(warm_process().commands / command[0]), *command[1:])
         self.screen, inner = os.openpty()
         fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         self.shown = b""
         self.process = subprocess.Popen(
             command,
             cwd=checkout.path,
-            env={**checkout.env, "TERM": "xterm-256color"},
+            env={**checkout.env, "TERM": "xterm-256color", **(env or {})},
             stdin=inner,
             stdout=inner,
             stderr=inner,

@@ -58,7 +58,7 @@ class OfflineRun:
         }
         self.artifacts = [r.artifact for r in found if r.WhichOneof("record_type") == "artifact"]
         self.summary = {
-            item.key: json.loads(item.value_json)
+            item.key or ".".join(item.nested_key): json.loads(item.value_json)
             for record in found
             if record.WhichOneof("record_type") == "summary"
             for item in record.summary.update

@@ -1,6 +1,7 @@
 """One line for each fault of a file: its name, the error, and what helps."""
 
 import errno
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -118,3 +119,15 @@ def test_output_that_nobody_takes_is_no_trace(full: bool) -> None:
     lines = done.stderr.splitlines()
     assert done.returncode == 1
     assert [line.startswith("error: standard output: ") for line in lines] == [True] * full
+
+
+def test_letters_that_an_encoding_lacks_are_no_trace() -> None:
+    command = "from resweep.errors import run_command; run_command(lambda: print('1 \\u00b1 2'))"
+    done = subprocess.run(
+        [sys.executable, "-c", command],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "1 ? 2\n"

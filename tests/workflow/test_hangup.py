@@ -40,7 +40,7 @@ def test_a_closed_terminal_saves_and_its_lock_is_explained(checkout: Checkout) -
     checkout.write_sweep(learning_rate=[1e-3])
     checkout.write_study(set=study, phases=[{"name": "sweep", "kind": "sweep", "sweep": "rates"}])
     command = ("snakemake", "--cores", "1")
-    terminal = Terminal(checkout, *command)
+    terminal = Terminal(checkout, *command, warm=False)
     terminal.wait_for(lambda: max(metrics(checkout), default=0) >= 30)
     assert terminal.close() != 0
     while is_training(checkout):
@@ -71,13 +71,13 @@ def test_ctrl_c_says_what_was_saved_and_what_continues(checkout: Checkout) -> No
     checkout.write_sweep(learning_rate=[1e-3], n_layer=[1, 2])
     checkout.write_study(set=study, phases=[{"name": "sweep", "kind": "sweep", "sweep": "rates"}])
     command = ("snakemake", "--cores", "2")
-    terminal = Terminal(checkout, *command)
+    terminal = Terminal(checkout, *command, warm=False)
     terminal.wait_for(lambda: b"study tiny" in terminal.shown)  # data, or nothing yet
     stopped = terminal.interrupt()
     assert terminal.process.returncode != 0 and stopped[-1].endswith(" ".join(command))
     assert not any("Exception" in line or "Error" in line for line in stopped), stopped
 
-    terminal = Terminal(checkout, *command)
+    terminal = Terminal(checkout, *command, warm=False)
     terminal.wait_for(lambda: len(list(checkout.path.glob("results/runs/*/metrics.jsonl"))) == 2)
     stopped = terminal.interrupt()
     assert terminal.process.returncode != 0 and len(stopped) <= 6, stopped

@@ -44,7 +44,10 @@ def outer(checkout: Checkout) -> Checkout:
         "config/data/mine.yaml",
         {"source": "text", "paths": ["texts/mine.txt"], "split": "contiguous"},
     )
-    made.write_study(base={"model": "gpt-tiny", "data": "mine", "training": "quick"})
+    made.write_study(
+        base={"model": "gpt-tiny", "data": "mine", "training": "quick"},
+        notify={"command": ["false"]},
+    )
     (folder / "texts").mkdir()
     (folder / "texts/mine.txt").write_text(" ".join(map(str, range(5000))))
     (folder / "src").symlink_to(Path("tools/resweep/src"))  # the library that the tests run
@@ -55,6 +58,7 @@ def test_a_module_is_built_with_what_is_around_it(outer: Checkout) -> None:
     outer.write("config/config.yaml", {"something": "else"})
     planned = outer.snakemake("--dry-run", "--quiet", "host").stdout
     assert "resweep_train_sweep" in planned and "resweep_train_rerun" not in planned
+    assert "notify has no effect in a module" in planned
     outer.snakemake()
     best = (outer.path / "best.txt").read_text()
     assert "learning_rate" in best

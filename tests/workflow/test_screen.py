@@ -1,6 +1,7 @@
 """The screen of a study on a terminal, what is printed elsewhere, and word of the end."""
 
 import json
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -109,9 +110,9 @@ def test_a_failed_job_is_seen_with_its_log_and_sent(built: Checkout) -> None:
     built.write_study(notify={"command": f"cat > {told}", "when": "failure"})
     for file in built.path.glob("results/tiny/*/scores.csv"):
         file.unlink()
-    terminal = Terminal(built, "snakemake", "--cores", "1")
+    terminal = Terminal(built, "snakemake", "--cores", "1", env={"NO_COLOR": "1"})
     lines = terminal.read_to_end()
-    assert terminal.process.returncode == 1
+    assert terminal.process.returncode == 1 and not re.search(rb"\x1b\[[39]\dm", terminal.shown)
     assert any("Error in rule score_sweep" in line for line in lines), lines
     assert any("logs/tiny/sweep/score.log" in line for line in lines)
     assert any("no ranking today" in line for line in lines)
@@ -139,6 +140,9 @@ def test_without_a_terminal_the_messages_are_snakemakes_own(
     assert message["metric"] == "val/loss" and message["value"] > 0
     assert Path(message["report"]).is_file() and named.read_text() == message["model"]
     assert "best: val/loss" in message["text"]
+    # A complete study is no failure, even if its build did not note its end: as that of a module.
+    note = built.path / "results/tiny/build.json"
+    note.write_text(json.dumps(json.loads(note.read_text()) | {"ended": None, "process": 2**30}))
     watched = built.run("python", "workflow/scripts/watch.py", "tiny").stdout.splitlines()
     assert "tiny: 4 of 4 trials; complete; best trial: rerun trial" in watched[0]
     assert watched[-1] == "all rankings: resweep summary tiny"
@@ -173,3 +177,15 @@ def test_calls_that_build_nothing_print_what_they_always_did(built: Checkout) ->
 
     assert steady(seen) == steady(without) and any("report" in line for line in seen)
     assert not any(line.startswith("study tiny  ") for line in [*dag, *seen])
+
+
+def test_an_environment_of_an_older_version_is_one_line(checkout: Checkout) -> None:
+    call = (
+        "import pathlib, sys; plugin = 'snakemake_logger_plugin_resweep'; "
+        "sys.path = [of for of in sys.path if not pathlib.Path(of, plugin).exists()]; "
+        "from snakemake.cli import main; main()"
+    )
+    ended = checkout.run("python", "-c", call, "-n", check=False)
+    line = ended.stdout.splitlines()[-1]
+    assert ended.returncode == 1 and "older" in line and "make env" in line
+    assert "usage:" not in ended.stdout

@@ -1,5 +1,6 @@
 """What a call can ask for by name: stages, single files, several studies; a folder to begin in."""
 
+import json
 import re
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def test_a_stage_is_built_without_what_follows(checkout: Checkout) -> None:
         "top1_best_configs.yaml",
     }
     assert not (folder / "rerun").exists() and not (folder / "report.html").exists()
+    assert json.loads((folder / "build.json").read_text())["ended"]  # for those who watch it
     assert "Nothing to be done" in checkout.snakemake("ranked_sweep", "data").stdout
     # A record whose readers are there is missed too.
     next((folder / "sweep/records").iterdir()).unlink()

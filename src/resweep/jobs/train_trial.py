@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from resweep.config.metric import Logged
 from resweep.config.training_section import Training
 from resweep.errors import (
     ConfigError,
@@ -34,12 +35,20 @@ from resweep.store.heal import heal, is_sound
 from resweep.store.lock import RunLock
 from resweep.store.recorder import Recorder
 from resweep.store.retention import claim
+from resweep.systems.system import System
 from resweep.training.micro_batch_limit import MicroBatchLimit
-from resweep.trials.record import Status, link_record, read_record, write_own_record
+from resweep.trials.record import (
+    Record,
+    Status,
+    link_record,
+    read_record,
+    write_own_record,
+)
 from resweep.trials.trial import Trial
-from resweep.wandb.follower import Follower
+from resweep.wandb.follower import End, Follower
 
 if TYPE_CHECKING:
+    from resweep.store.training_attempt import SayEnd
     from resweep.training.processes import Processes
 
 T = TypeVar("T")
@@ -209,9 +218,11 @@ class TrainingJob:
         """Link a record of the store, and name the weights if they were asked for."""
         link_record(self.record, made)
         if self.follower.enabled and not self.trained:
+            record = read_record(made)
             self.follower.send_rest(
                 self.found.run.folder,
-                read_record(made).step,
+                record.step,
+                _end_of(record, self.goal.system),
                 trial=self.trial,
                 rules=self.goal.rules,
             )
@@ -272,7 +283,7 @@ class TrainingJob:
         log.info("%s: %s%s", self.record, origin, read_record(self.record).end_text)
         return self.trained
 
-    def _follow(self, folder: Path, step: int) -> AbstractContextManager[Callable[[str], None]]:
+    def _follow(self, folder: Path, step: int) -> "AbstractContextManager[SayEnd]":
         self.trained = True
         return self.follower.follow(
             folder, step, run=self.found.run.folder, trial=self.trial, rules=self.goal.rules
@@ -306,6 +317,15 @@ class TrainingJob:
         with handing_over(json.dumps(self.trial.content()), beside=self.record) as file:
             words = ["--content", f"@{file}", "--record", f"{self.record}", *self.options.words()]
             return launch.launch(training, words, self.interrupted)
+
+
+def _end_of(record: Record, system: System) -> End | None:
+    """Return how a run ended, by a trial's record; None if the run can continue from there."""
+    if record.status not in (Status.FINISHED, Status.DIVERGED):
+        return None
+    names = system.metrics_logged(Logged.END)
+    at_end = {name: value for name, value in record.metrics.items() if name in names}
+    return End(status=record.status, metrics=at_end)
 
 
 def retry_once(work: Callable[[], T]) -> T:

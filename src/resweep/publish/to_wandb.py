@@ -21,7 +21,7 @@ from resweep.publish.versions import Content, Description
 from resweep.systems.registry import is_system, system_of
 from resweep.systems.system import DEFAULT
 from resweep.training.metrics import parse
-from resweep.trials.record import Record, read_record
+from resweep.trials.record import Record, Status, read_record
 from resweep.wandb import process as wandb_process
 from resweep.wandb import upload
 
@@ -99,7 +99,7 @@ def send_to_wandb(
 
 
 def last_values(run: RunFolder) -> dict[str, Any]:
-    """Return the last value of each metric of a run, as W&B has it in the run's summary.
+    """Return the last value of each metric of a run and how it ended, as W&B's summary has them.
 
     W&B writes a summary whenever a run ends, also after one that only logged an artifact.
     """
@@ -108,12 +108,15 @@ def last_values(run: RunFolder) -> dict[str, Any]:
         lines = parse(file.read_bytes()).lines if file.is_file() else []
         for line in lines:
             found |= {f"{prefix}{name}": value for name, value in line.items() if name != "step"}
-    for path in run.all_records():
-        record = read_record(path)
-        if record.rule is not None:
-            found |= {"stop_rule": record.rule, "stop_reason": record.stop_reason}
-        found |= _end_in_words(run, record)
-    return found
+    records = [read_record(path) for path in run.all_records()]
+    if not records:
+        return found
+    last = max(records, key=lambda record: (record.step, record.status == Status.FINISHED))
+    if last.status == Status.FINISHED:
+        found |= last.metrics  # also those that are only logged at the end
+    if last.rule is not None:
+        found |= {"stop_rule": last.rule, "stop_reason": last.stop_reason}
+    return found | _end_in_words(run, last)
 
 
 def _end_in_words(run: RunFolder, record: Record) -> dict[str, str]:

@@ -68,7 +68,7 @@ class EarlyRanks:
         share = self.same_from / self.end
         return (
             f"stopping all trials at step {self.same_from:,} of {self.end:,} ({share:.0%}) would "
-            f"have had the same {best} {of}"
+            f"have given the same {best} {of}"
         )
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from resweep.config.metric import sign_of
 from resweep.errors import DamagedFile
 from resweep.paths import Layout, RunFolder
-from resweep.ranking.rank_confidence import RankConfidence, Rated, rank_confidence
-from resweep.ranking.score_row import ScoreRow, configurations, scored
+from resweep.ranking.rank_confidence import RankConfidence
+from resweep.ranking.score_row import ScoreRow
 from resweep.replay.early_ranks import EarlyRanks, early_ranks
 from resweep.replay.power_law import Continued, continue_curves
 from resweep.report.results import PhaseResults, shown
@@ -63,31 +63,17 @@ def certainty(phase: PhaseResults, layout: Layout, *, top: int, factor: float) -
         factor: To how many times their steps curves are continued.
     """
     sign = sign_of(phase.goal)
-    first, found = confident_ranks(phase)
+    found = phase.rank_confidence
     curves = _curves(phase, layout)
     finals = {trial: value for trial, value in phase.finals.items() if trial in curves}
     whole = {trial: curves[trial] for trial in finals}
     best = dict(list(whole.items())[:MOST_CONTINUED])
     return Certainty(
-        first=tuple(first),
+        first=tuple(phase.leaders),
         ranks=None if found is None else tuple(found),
         early=early_ranks(whole, finals, sign, top),
         longer=continue_curves(best, factor, sign),
     )
-
-
-def confident_ranks(phase: PhaseResults) -> tuple[list[ScoreRow], list[RankConfidence] | None]:
-    """Return the best trial of each configuration with a score, and how sure the rank of each is.
-
-    The latter is None without repeated seeds.
-    """
-    first = [group[0] for group in configurations(scored(phase.scores))]
-    rated = [
-        Rated(value=row.final_mean, spread=row.final_std, seeds=row.seeds or 1)
-        for row in first
-        if row.final_mean is not None
-    ]
-    return first, rank_confidence(rated, sign_of(phase.goal)) if len(rated) == len(first) else None
 
 
 def _curves(phase: PhaseResults, layout: Layout) -> dict[str, list[tuple[int, float]]]:

@@ -19,16 +19,19 @@ from resweep.ranking.score_row import spread_text
 from resweep.ranking.scores import WORST_LAST
 from resweep.ranking.trial_result import SEED
 from resweep.report.best_model import find_model, why_no_model
-from resweep.report.importance import importance_note, importances
+from resweep.report.deciding import DECIDING
+from resweep.report.importance import importance_note
 from resweep.report.page import escape
 from resweep.report.results import StudyResults, shown
 from resweep.report.spent import Spent, spent_on
-from resweep.report.verdict import DECIDING, Sure, Verdict, find_verdict
+from resweep.report.verdict import Sure, Verdict, find_verdict
 from resweep.report.verdict_text import reference_lines, sure_lines, sure_title, trained_line
 from resweep.trials.record import Status
 
 MOST_SETTINGS = 8
+MOST_LARGE = 4  # of the settings, to be shown in large type
 MOST_MATTERED = 4
+MOST_REASONS = 3
 
 
 def first_screen(results: StudyResults, layout: Layout) -> str:
@@ -59,7 +62,7 @@ def _winner_cards(verdict: Verdict, results: StudyResults) -> Iterator[str]:
         f'<p class="figure"><b>{escape(spread_text(row.final_mean, row.final_std))}</b> '
         f"<span>{escape(metric)}, {better}</span></p>"
     )
-    lines = [trained_line(verdict), *reference_lines(verdict, results)]
+    lines = [trained_line(verdict), *reference_lines(results)]
     content = f"{_settings(verdict)}{value}{_paragraphs(lines)}"
     yield _card("best", "Which configuration is best?", content)
     badge = sure_title(verdict)
@@ -86,20 +89,29 @@ def _terms(named: Mapping[str, Any]) -> str:
     )
     more = len(pairs) - MOST_SETTINGS
     rest = f"<p>and {more} more, in the table below</p>" if more > 0 else ""
-    return f'<dl class="settings">{inner}</dl>{rest}'
+    name = "settings many" if len(pairs) > MOST_LARGE else "settings"
+    return f'<dl class="{name}">{inner}</dl>{rest}'
 
 
 def _no_winner(results: StudyResults) -> str:
-    reasons = {row.stop_reason: None for phase in results.phases for row in phase.scores}
-    lines = ["No configuration has a result yet.", *filter(None, list(reasons)[:3])]
-    return _card("best", "Which configuration is best?", _paragraphs(lines))
+    reasons = {
+        f"Trial {row.trial} of {phase.name} {row.status}: {row.stop_reason}": row.stop_reason
+        for phase in reversed(results.phases)
+        for row in reversed(phase.scores)
+        if row.stop_reason
+    }
+    first_of_each = {reason: line for line, reason in reasons.items()}
+    lines = ["No configuration has a result.", *list(first_of_each.values())[::-1][:MOST_REASONS]]
+    return _card("best none", "Which configuration is best?", _paragraphs(lines))
 
 
 def _mattered(results: StudyResults) -> str:
     """Return the shares of the hyperparameters of the phase that tried the most of them."""
     searches = [phase for phase in results.phases if phase.kind not in DECIDING]
     phase = max(searches or results.phases, key=lambda one: len(one.finals))
-    found = importances(phase)
+    if not phase.finals:
+        return _paragraphs([f"No trial of {phase.name} has a result."])
+    found = phase.importances
     if not found:
         varied = [path for path in phase.hyperparameters if path != SEED]
         if len(varied) == 1:
@@ -107,17 +119,18 @@ def _mattered(results: StudyResults) -> str:
         note = importance_note(phase) or ""
         return _paragraphs([f"In {phase.name}: {note}."])
     if not any(one.share for one in found):
-        return _paragraphs([f"In {phase.name}, none more than trials in random order would show."])
+        said = f"In {phase.name}, no hyperparameter mattered more than random order would show."
+        return _paragraphs([said])
     bars = "".join(
         f"<li>{escape(phase.plain_label(one.path))} <b>{one.share:.0%}</b> ± {one.error:.0%}"
         f'<span class="share"><i style="width: {one.share:.1%}"></i></span></li>'
         for one in found[:MOST_MATTERED]
     )
     rest = len(found) - MOST_MATTERED
-    more = f"{rest} more had less influence. " if rest > 0 else ""
+    more = f"{rest} more are in the charts of {phase.name}. " if rest > 0 else ""
     about = (
-        f"{more}Share of each in what sets the best of the {len(phase.scores):,} trials in "
-        f"{phase.name} apart (PED-ANOVA); ± is its standard deviation over resampled trials."
+        f"{more}How much each sets the best trials of {phase.name} apart from all, as a share of "
+        "the whole (PED-ANOVA); ± is one standard deviation over resampled trials."
     )
     return f"<ol>{bars}</ol>{_paragraphs([about])}"
 
@@ -155,7 +168,7 @@ def cost_lines(results: StudyResults, spent: Iterable[Spent]) -> Iterator[str]:
             f"{f', about {duration(seconds)}' if seconds >= 1 else ''}."
         )
     elif statuses[Status.STOPPED]:
-        yield "What stopping saved is unknown: the records do not say how long the runs were to be."
+        yield "What stopping saved is unknown: the records do not say how many steps were planned."
     else:
         yield "No training was stopped early."
     repeated = sum(one.repeated for one in phases)
@@ -175,8 +188,9 @@ def _load(verdict: Verdict, results: StudyResults, layout: Layout) -> str:
         where = f", from the folder that contains <code>{escape(model.path.parts[0])}</code>"
     line = model.load_line
     if line.startswith(("from ", "import ")):
-        line = line.replace("; ", "\n", 1)  # easier to read on a narrow card
-    return f"{content}<p>In Python{where}:</p>{_code(line)}"
+        line = line.replace("; ", "\n", 1)
+    loaded = f"<p>In Python{where}:</p>{_code(line)}"
+    return f'<div class="ways"><div>{content}</div><div>{loaded}</div></div>'
 
 
 def _code(text: str) -> str:

@@ -20,11 +20,10 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from resweep.ranking.score_row import ScoreRow, configurations
 from resweep.ranking.trial_result import SEED
-from resweep.report.results import PhaseResults
 from resweep.trials.record import Status
 
 if TYPE_CHECKING:
@@ -39,6 +38,18 @@ GOOD = 0.5
 SAMPLES = 20
 WIDE = 10.0  # positive numbers that span this factor are compared by their logarithm
 MOST_LISTED = 12  # different numbers that are compared as a list: their distances do not count
+
+
+class Ranking(Protocol):
+    """A ranking of trials, and the paths of the hyperparameters that vary in it."""
+
+    @property
+    def scores(self) -> Sequence[ScoreRow]:
+        """The trials, best first."""
+
+    @property
+    def hyperparameters(self) -> Sequence[str]:
+        """Columns of the hyperparameters, with the seed if it varies."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +67,7 @@ class Importance:
     error: float
 
 
-def importances(phase: PhaseResults, *, among_good: bool = False) -> list[Importance]:
+def importances(phase: Ranking, *, among_good: bool = False) -> list[Importance]:
     """Return how much each swept hyperparameter mattered, most important first.
 
     Args:
@@ -90,7 +101,7 @@ def importances(phase: PhaseResults, *, among_good: bool = False) -> list[Import
     return sorted(found, key=lambda one: -one.share)
 
 
-def importance_note(phase: PhaseResults, *, among_good: bool = False) -> str | None:
+def importance_note(phase: Ranking, *, among_good: bool = False) -> str | None:
     """Return why `importances` has nothing to say; None where it has."""
     rows = _ranked(phase, among_good)
     if len(_varied(phase, rows)) < 2:
@@ -106,7 +117,7 @@ def importance_note(phase: PhaseResults, *, among_good: bool = False) -> str | N
     )
 
 
-def _ranked(phase: PhaseResults, among_good: bool) -> list[ScoreRow]:
+def _ranked(phase: Ranking, among_good: bool) -> list[ScoreRow]:
     """Return a trained trial of each configuration, best first: its seeds are one sample."""
     trained = (row for row in phase.scores if Status(row.status).was_trained)
     rows = [seeds[0] for seeds in configurations(trained)]
@@ -114,7 +125,7 @@ def _ranked(phase: PhaseResults, among_good: bool) -> list[ScoreRow]:
     return rows[:: math.ceil(len(rows) / MOST) or 1]
 
 
-def _varied(phase: PhaseResults, rows: Sequence[ScoreRow]) -> list[str]:
+def _varied(phase: Ranking, rows: Sequence[ScoreRow]) -> list[str]:
     """Return the paths, without the seed, that have different values in these trials."""
     return [
         path

@@ -25,7 +25,7 @@ from resweep.report.charts.runtimes import runtimes_chart
 from resweep.report.charts.slices import slice_chart
 from resweep.report.charts.spec import Drawn
 from resweep.report.charts.trial_rows import TrialRows
-from resweep.report.importance import importance_note, importances
+from resweep.report.importance import importance_note
 from resweep.report.page import Charts, card, escape
 from resweep.report.pictures import pictures_html
 from resweep.report.results import PhaseResults, StudyResults
@@ -46,7 +46,7 @@ def curve_cards(rows: TrialRows, results: StudyResults, layout: Layout, charts: 
 def search_cards(rows: TrialRows, study: str, layout: Layout, charts: Charts) -> str:
     """Return what the trials of a phase say about its search space and its search."""
     phase = rows.phase
-    over_all = importances(phase)
+    over_all = phase.importances
     important = [one.path for one in over_all]
     paths = [path for path in phase.hyperparameters if path != SEED]
     ordered = [*important, *(path for path in paths if path not in important)]
@@ -60,11 +60,11 @@ def search_cards(rows: TrialRows, study: str, layout: Layout, charts: Charts) ->
         *regions_charts(rows, study, layout),
         runtimes_chart(rows),
     ]
-    note = importance_note(phase) or (
-        None if any(one.share for one in over_all) else
-        "no hyperparameter mattered more than trials in random order would show"
-    )  # fmt: skip
-    said = f"<p>What mattered: {escape(note)}.</p>\n" if note and len(paths) > 1 else ""
+    note = importance_note(phase)
+    if note is None and not any(one.share for one in over_all):
+        note = "no hyperparameter mattered more than random order would show"
+    varied = [path for path in paths if rows.can_be_drawn(path)]
+    said = f"<p>What mattered: {escape(note)}.</p>\n" if note and len(varied) > 1 else ""
     return _cards(drawn, charts) + said
 
 

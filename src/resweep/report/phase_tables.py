@@ -55,8 +55,11 @@ def ranking_table(phase: PhaseResults, results: StudyResults, layout: Layout, li
         *([Column("mean ± std over seeds", number=True)] if repeated else []),
         *([Column("standard error", number=True)] if errors else []),
         Column("tie"),
-        Column("early slope", number=True),
-        *([] if phase.score.by_final else [Column("score", number=True)]),
+        *(
+            []
+            if phase.score.by_final
+            else [Column("early slope", number=True), Column("score", number=True)]
+        ),
         Column("steps", number=True),
         Column("status", name="status"),
         Column("run", name=RUN),
@@ -82,8 +85,11 @@ def ranking_table(phase: PhaseResults, results: StudyResults, layout: Layout, li
                         else []
                     ),
                     Cell(row.tie or ""),
-                    _number(row.early_slope),
-                    *([] if phase.score.by_final else [_number(row.score)]),
+                    *(
+                        []
+                        if phase.score.by_final
+                        else [_number(row.early_slope), _number(row.score)]
+                    ),
                     _number(row.step, ","),
                     Cell(f"{row.status}{reason}"),
                     Cell(row.run_id or ""),
@@ -199,12 +205,15 @@ def certainty_tables(phase: PhaseResults, layout: Layout) -> str:
         )
         for titles, rows in shown_tables
     )
-    said = "".join(f"<p>{escape(line)}</p>\n" for line in certainty_lines(sure))
-    return fold("How sure is this ranking?", said + drawn)
+    return fold("How sure is this ranking?", _paragraphs(certainty_lines(sure)) + drawn)
 
 
 def _paragraphs(lines: Iterable[str]) -> str:
-    return "".join(f"<p>{escape(line)}</p>" for line in lines)
+    return "".join(f"<p>{escape(_sentence(line))}</p>" for line in lines)
+
+
+def _sentence(line: str) -> str:
+    return f"{line[:1].upper()}{line[1:]}."
 
 
 def _text(value: Any) -> str | None:

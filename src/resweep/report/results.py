@@ -11,14 +11,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from resweep.config.metric import MetricGoal
+from resweep.config.metric import MetricGoal, sign_of
 from resweep.config.nesting import OWN
 from resweep.config.schema import Schema
 from resweep.errors import DamagedFile, ResweepError, StoreError, describe
 from resweep.json_files import read_json
 from resweep.paths import Layout
 from resweep.ranking.old_bests import OldBests, find_old_bests
-from resweep.ranking.score_row import ScoreRow, best_rows, hyperparameters
+from resweep.ranking.rank_confidence import RankConfidence, Rated, rank_confidence
+from resweep.ranking.score_row import (
+    ScoreRow,
+    best_rows,
+    configurations,
+    hyperparameters,
+    scored,
+)
 from resweep.ranking.score_table import read_scores
 from resweep.ranking.scores import code_warning
 from resweep.ranking.selection import short_name
@@ -30,6 +37,8 @@ from resweep.replay.rung_summary import (
     read_rungs,
     summarize_rungs,
 )
+from resweep.report.deciding import deciding_phase
+from resweep.report.importance import Importance, importances
 from resweep.report.trained_by import TrainedBy, describe_training, trained_runs
 from resweep.store.outcome import OutcomeReader
 from resweep.store.unlinked import Unlinked, find_unlinked
@@ -132,6 +141,28 @@ class PhaseResults:
         rows = [row for row in self.scores if row.has_result]
         return {row.trial: row.final for row in rows if row.final is not None}
 
+    @cached_property
+    def importances(self) -> list[Importance]:
+        """How much each hyperparameter mattered over all trials; it takes a second."""
+        return importances(self)
+
+    @cached_property
+    def leaders(self) -> list[ScoreRow]:
+        """The best trial of each configuration with a score, best first."""
+        return [group[0] for group in configurations(scored(self.scores))]
+
+    @cached_property
+    def rank_confidence(self) -> list[RankConfidence] | None:
+        """How sure the rank of each of `leaders` is; None without repeated seeds."""
+        rated = [
+            Rated(value=row.final_mean, spread=row.final_std, seeds=row.seeds or 1)
+            for row in self.leaders
+            if row.final_mean is not None
+        ]
+        if len(rated) < len(self.leaders):
+            return None
+        return rank_confidence(rated, sign_of(self.goal))
+
     @property
     def rung_summaries(self) -> list[RungSummary]:
         """The rungs over all rounds, in order."""
@@ -166,6 +197,11 @@ class StudyResults:
     tracking: Mapping[str, Any]
     unlinked: tuple[Unlinked, ...] = ()
     unranked: tuple[str, ...] = ()
+
+    @property
+    def deciding(self) -> PhaseResults | None:
+        """The phase whose rank 1 is the study's winner; None if no configuration has a score."""
+        return deciding_phase(self.phases)
 
     def references_of(self, metric: str) -> list[Reference]:
         """Return the references for a metric."""

@@ -1,13 +1,11 @@
 """The summary of a study for a terminal: rankings, reruns, paths of report and model."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
-from resweep.config.metric import sign_of
 from resweep.paths import Layout, PhaseFolder
 from resweep.plurals import counted
 from resweep.ranking.old_bests import kept_text
-from resweep.ranking.score_row import configurations, spread_text
+from resweep.ranking.score_row import configurations, final_text, spread_text, value_text
 from resweep.ranking.ties import Tie
 from resweep.ranking.trial_result import SEED
 from resweep.replay.rung_summary import rung_table
@@ -17,19 +15,13 @@ from resweep.report.compare import compare_rerun, copies_line, held_lines
 from resweep.report.first import first_lines
 from resweep.report.results import PhaseResults, StudyResults, shown
 from resweep.report.text_table import LONGEST_CELL, WIDTH, text_table
+from resweep.report.verdict import find_verdict
+from resweep.report.verdict_text import reference_lines, sure_title
 from resweep.trials.record import Status, stopped_at_rung
 
 MOST_ROWS = 12  # per phase; the report has all
 MOST_NAMES = 3  # of trials of one configuration
 MOST_REASONS = 4
-
-
-@dataclass(frozen=True)
-class _BestValue:
-    """The best final value of a single trial, with the names of its phase and of the trial."""
-
-    trial: str
-    value: float
 
 
 def summarize(results: StudyResults, layout: Layout) -> str:
@@ -48,7 +40,7 @@ def summarize(results: StudyResults, layout: Layout) -> str:
         lines += _rerun_lines(results, phase)
     for one in results.unlinked:
         lines += ["", *_wrapped(f"warning: {one.line}")]
-    lines += ["", *_reference_lines(results), *_old_best_lines(results, layout)]
+    lines += ["", *_winner_lines(results), *_old_best_lines(results, layout)]
     report = layout.study(results.name).report
     lines.append(f"report: {report}" if report.exists() else f"report: {report} (not built yet)")
     lines += _model_lines(results, layout)
@@ -62,11 +54,12 @@ def conclude(results: StudyResults, layout: Layout) -> str:
         results: Results of all phases.
         layout: Where its report and models are.
     """
-    last = results.phases[-1]
-    lines = [f"study {results.name}, phase {last.name}:"]
-    for line in first_lines(last) or ["no configuration has a result"]:
+    phase = results.deciding or results.phases[-1]
+    lines = [f"study {results.name}, phase {phase.name}:"]
+    for line in first_lines(phase) or ["no configuration has a result"]:
         lines += _wrapped(line)
-    lines += _reference_lines(results)
+    for line in reference_lines(results):
+        lines += _wrapped(line)
     report = layout.study(results.name).report
     lines.append(f"report: {report}" if report.exists() else f"report: {report} (not built yet)")
     lines += _model_lines(results, layout)
@@ -167,29 +160,16 @@ def _rerun_lines(results: StudyResults, rerun: PhaseResults) -> Iterator[str]:
         yield from _wrapped(f"warning: {copies}")
 
 
-def _reference_lines(results: StudyResults) -> Iterator[str]:
-    """Yield the best value of each metric that has a reference."""
-    for reference in results.references:
-        best = _best_value(results.phases, reference.metric)
-        if best is None:
-            continue
-        side = "below" if best.value < reference.value else "above"
-        yield (
-            f"best {reference.metric}: {best.value:.4f} ({best.trial}), {side} the "
-            f"{reference.name} of {reference.value:.4f}"
-        )
-        yield f"  ({reference.meaning})"
-
-
-def _best_value(phases: Iterable[PhaseResults], metric: str) -> _BestValue | None:
-    """Return the best final value of a metric, of a single trial; None if there is none."""
-    found = [
-        (sign_of(phase.goal) * final, _BestValue(f"{phase.name} trial {trial}", final))
-        for phase in phases
-        if phase.metric == metric and phase.best
-        for trial, final in phase.finals.items()
-    ]
-    return min(found, key=lambda pair: pair[0], default=(0.0, None))[1]
+def _winner_lines(results: StudyResults) -> Iterator[str]:
+    """Yield which configuration of the study wins, and what its value is compared with."""
+    verdict = find_verdict(results)
+    if verdict is None:
+        return
+    phase = verdict.phase
+    value = f"{phase.metric} {final_text(verdict.row)}"
+    yield f"winner: rank 1 of {phase.name}, {value}; how sure: {sure_title(verdict)}"
+    for line in reference_lines(results):
+        yield from _wrapped(line)
 
 
 def _old_best_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
@@ -203,23 +183,17 @@ def _old_best_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
 
 
 def _model_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
-    """Yield the path of the last phase's best model, and the line that loads it."""
-    last = results.phases[-1]
-    model = find_model(results, last, layout)
+    """Yield the path of the winner's model, and the line that loads it."""
+    phase = results.deciding or results.phases[-1]
+    model = find_model(results, phase, layout)
     if model is None:
-        models = layout.phase(results.name, last.name).models
-        yield f"model: none in {models}: {why_no_model(results, last, layout)}"
+        models = layout.phase(results.name, phase.name).models
+        yield f"model: none in {models}: {why_no_model(results, phase, layout)}"
         return
     row = model.row
     yield f"model: {model.path}"
-    # Without a reference, the phases may have other data.
-    comparable = results.phases if results.references_of(last.metric) else [last]
-    best = _best_value(comparable, last.metric)
-    if best is not None and row.final != best.value:
-        yield from _wrapped(
-            f"({last.name} trial {row.trial}, {last.metric} {row.final:.4f}; the best value, "
-            f"{best.value:.4f}, is that of {best.trial})"
-        )
+    if row.final is not None and row.final != row.final_mean:
+        yield f"  (its own {phase.metric}: {value_text(row.final, like=row.final_mean)})"
     if model.load_line is not None:
         yield model.load_line
 

@@ -1,11 +1,8 @@
 """Which configuration of a study won, what it beat, and whether the difference is more than noise.
 
-    ranked phases   ->  the phase that decides  ->  its best configuration
-    its other rows  ->  rivals, with how many standard errors lie between
-    its sources     ->  where the winner was chosen
-
-A phase that trains the chosen again (a rerun, a fine-tuning) decides over the search that chose
-them; of several, the last one with a score.
+ranked phases   ->  the phase that decides  ->  its best configuration
+its other rows  ->  rivals, with how many standard errors lie between
+its sources     ->  where the winner was chosen
 """
 
 import math
@@ -16,13 +13,10 @@ from typing import Any
 
 from resweep.config.metric import sign_of
 from resweep.ranking.held import configuration_of, find_configuration
-from resweep.ranking.score_row import ScoreRow, column_of, configurations, scored
+from resweep.ranking.score_row import ScoreRow, column_of
 from resweep.ranking.ties import Tie
-from resweep.report.certainty import confident_ranks
 from resweep.report.results import PhaseResults, StudyResults
 from resweep.systems.system import CHECKPOINT
-
-DECIDING = ("rerun", "finetune")  # kinds that train again what a search chose
 
 
 class Sure(StrEnum):
@@ -72,7 +66,6 @@ class Verdict:
         labels: Short names of the paths in `settings`.
         rivals: The other configurations with a score, by rank.
         sure: How sure it is.
-        first_in: Probability that it is the best, by the spread over seeds; None if unknown.
         source: The verdict on the phase that chose it; None if nothing chose it.
         source_row: The winner's own row there.
     """
@@ -83,9 +76,14 @@ class Verdict:
     labels: Mapping[str, str]
     rivals: tuple[Rival, ...]
     sure: Sure
-    first_in: float | None
     source: "Verdict | None" = None
     source_row: ScoreRow | None = None
+
+    @property
+    def first_in(self) -> float | None:
+        """Probability that it is the best, by the spread over seeds; None if unknown."""
+        ranks = self.phase.rank_confidence
+        return None if ranks is None else ranks[0].best
 
     @property
     def tied(self) -> list[Rival]:
@@ -99,12 +97,9 @@ class Verdict:
 
 
 def find_verdict(results: StudyResults) -> Verdict | None:
-    """Return the verdict on the phase that decides; None if nothing has a score."""
-    ranked = [phase for phase in results.phases if phase.best]
-    if not ranked:
-        return None
-    again = [phase for phase in ranked if phase.kind in DECIDING]
-    return _verdict([*ranked[-1:], *again][-1], results)
+    """Return the verdict on the phase that decides; None if no configuration has a score."""
+    phase = results.deciding
+    return None if phase is None else _verdict(phase, results)
 
 
 def _verdict(phase: PhaseResults, results: StudyResults) -> Verdict:
@@ -123,7 +118,6 @@ def _verdict(phase: PhaseResults, results: StudyResults) -> Verdict:
             if path not in settings and path != CHECKPOINT:
                 settings[path] = value
                 labels[path] = source.labels.get(path) or found[0].plain_label(path)
-    _, ranks = confident_ranks(phase)
     return Verdict(
         phase=phase,
         row=row,
@@ -131,17 +125,15 @@ def _verdict(phase: PhaseResults, results: StudyResults) -> Verdict:
         labels=labels,
         rivals=rivals,
         sure=_sure(row, rivals),
-        first_in=None if ranks is None else ranks[0].best,
         source=source,
         source_row=source_row,
     )
 
 
 def _rivals(phase: PhaseResults) -> tuple[Rival, ...]:
-    groups = configurations(scored(phase.scores))
-    first, sign = groups[0][0], sign_of(phase.goal)
+    (first, *others), sign = phase.leaders, sign_of(phase.goal)
     found = []
-    for row in (group[0] for group in groups[1:]):
+    for row in others:
         if row.final_mean is None or first.final_mean is None or row.tie is None:
             continue
         behind = sign * (row.final_mean - first.final_mean)

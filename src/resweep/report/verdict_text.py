@@ -10,6 +10,7 @@ from resweep.report.results import StudyResults, shown
 from resweep.report.verdict import Rival, Sure, Verdict
 
 NOISE = "two standard errors"
+MOST_DIFFERENT = 4  # hyperparameters of rank 2 that are named
 assert STANDARD_ERRORS == 2.0, "NOISE says another number"
 
 
@@ -28,13 +29,15 @@ def sure_lines(verdict: Verdict) -> list[str]:
     return [*_beaten_lines(verdict), *_source_lines(verdict)]
 
 
-def _beaten_lines(verdict: Verdict) -> Iterator[str]:
+def _beaten_lines(verdict: Verdict, again: str | None = None) -> Iterator[str]:
+    """Yield what it beat; `again` names a phase that trained it again, alone."""
     name, count = verdict.phase.name, len(verdict.rivals)
-    every = f"the other configuration in {name}"
-    if count > 1:
-        every = f"all {count} other configurations in {name}"
+    every = {1: "the other configuration", 2: "both other configurations"}.get(
+        count, f"all {count} other configurations"
+    )
+    every += f" in {name}"
     if verdict.sure is Sure.ALONE:
-        yield f"{name} has one configuration with a result, so there is nothing to compare it with."
+        yield f"No other configuration in {name} has a result: there is nothing to compare it with."
         return
     if verdict.sure is Sure.TIE:
         tied = len(verdict.tied)
@@ -53,10 +56,13 @@ def _beaten_lines(verdict: Verdict) -> Iterator[str]:
         )
     if verdict.unknown:
         others = len(verdict.unknown)
+        advice = "Rerun the best with several seeds."
+        if again is not None:
+            advice = f"With top: 2 or more, {again} compares the best with several seeds."
         which = every if others == count else f"{others} of the {count} others in {name}"
         yield (
             f"Whether it really differs from {which} is not known: one seed and few evaluations "
-            "do not show how large the noise is. Rerun the best with several seeds."
+            f"do not show how large the noise is. {advice}"
         )
     yield _next_line(verdict, verdict.rivals[0])
     leader = leader_by_final(verdict.phase.scores, verdict.phase.score)
@@ -64,8 +70,8 @@ def _beaten_lines(verdict: Verdict) -> Iterator[str]:
         yield f"{leader[:1].upper()}{leader[1:]}."
     if verdict.first_in is not None:
         yield (
-            "With all values drawn again from their spread over seeds, it comes first in "
-            f"{_percent(verdict.first_in)} of cases."
+            "Judging by the spread between seeds, the chance that rank 1 is really the best is "
+            f"{_percent(verdict.first_in)}."
         )
 
 
@@ -79,16 +85,23 @@ def _next_line(verdict: Verdict, rival: Rival) -> str:
     if rival.behind == 0:
         return f"{line}, the same value."
     side = "worse" if rival.behind > 0 else "better"
-    line += f", {value_text(abs(rival.behind), like=rival.row.final_mean)} {side}"
+    line += f", {side} by {value_text(abs(rival.behind), like=rival.row.final_mean)}"
     if rival.errors is None:
         return f"{line}."
-    return f"{line} or {max(0.1, abs(rival.errors)):.1f} standard errors."
+    return f"{line}, or {max(0.1, abs(rival.errors)):.1f} standard errors."
 
 
 def _settings(verdict: Verdict, row: ScoreRow) -> str:
+    """Return a trial, and where its hyperparameters differ from those of the winner."""
     phase = verdict.phase
-    named = {phase.plain_label(path): shown(value) for path, value in phase.settings(row).items()}
-    text = ", ".join(f"{name} {value}" for name, value in named.items())
+    winner = phase.settings(verdict.row)
+    texts = [
+        f"{phase.plain_label(path)} {shown(value)}"
+        for path, value in phase.settings(row).items()
+        if winner.get(path) != value
+    ]
+    more = len(texts) - MOST_DIFFERENT
+    text = ", ".join(texts[:MOST_DIFFERENT]) + (f" and {more} other settings" if more > 0 else "")
     return f"trial {row.trial} with {text}" if text else f"trial {row.trial}"
 
 
@@ -98,7 +111,8 @@ def _source_lines(verdict: Verdict) -> Iterator[str]:
     source, row = verdict.source.phase, verdict.source_row
     yield f"It was chosen in {source.name}: rank {row.rank} there, with {final_text(row)}."
     if verdict.sure is Sure.ALONE and row.rank == verdict.source.row.rank:
-        yield from sure_lines(verdict.source)
+        yield from _beaten_lines(verdict.source, verdict.phase.name)
+        yield from _source_lines(verdict.source)
 
 
 def trained_line(verdict: Verdict) -> str:
@@ -113,17 +127,18 @@ def trained_line(verdict: Verdict) -> str:
     return f"Trial {row.trial} in phase {verdict.phase.name}, one seed, trained for {steps}."
 
 
-def reference_lines(verdict: Verdict, results: StudyResults) -> list[str]:
+def reference_lines(results: StudyResults) -> list[str]:
     """Return how the winner compares with the values that its system knows: a baseline, chance."""
-    value, goal = verdict.row.final_mean, verdict.phase.goal
-    if value is None:
+    phase = results.deciding
+    value = None if phase is None else phase.best[0].final_mean
+    if phase is None or value is None:
         return []
     lines = []
-    for one in results.references_of(verdict.phase.metric):
+    for one in results.references_of(phase.metric):
         side = "below" if value < one.value else "above"
-        good = (side == "below") == (goal == "minimize")
+        good = (side == "below") == (phase.goal == "minimize")
         lines.append(
             f"{value_text(abs(value - one.value), like=value)} {side} the {one.name} of "
-            f"{value_text(one.value)}{'' if good else ', so worse than it'} ({one.meaning})."
+            f"{value_text(one.value)}{'' if good else ', which is worse'} ({one.meaning})."
         )
     return lines

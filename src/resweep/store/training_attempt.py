@@ -2,11 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -35,6 +34,9 @@ from resweep.trials.record import Status
 
 NO_MEMORY = "DefaultCPUAllocator: can't allocate memory"  # in a RuntimeError of torch
 
+# Gets the status of a run that ended, and the metrics that are only logged at the end.
+SayEnd = Callable[[Status, Mapping[str, float]], None]
+
 log = logging.getLogger(__name__)
 
 
@@ -52,8 +54,8 @@ class Surroundings:
         interrupted: Whether to save and stop.
         startup: CPU seconds that its job took so far; None if another training counts them.
         around: Entered while the run is trained, with its folder and the step it continues from. It
-            may return a function that is called with the status if the run diverges, since the
-            metrics do not show that.
+            may return a function that is called with the status, and the metrics that are only
+            logged at the end, if the run finishes or diverges: the metric files do not show that.
     """
 
     device: torch.device
@@ -64,7 +66,7 @@ class Surroundings:
     memory_mb: Callable[[], float] | None = None
     interrupted: Callable[[], bool] = field(default=lambda: False)
     startup: float | None = None
-    around: Callable[[Path, int], AbstractContextManager[Callable[[str], None] | None]] = field(
+    around: Callable[[Path, int], AbstractContextManager[SayEnd | None]] = field(
         default=lambda folder, step: nullcontext()
     )
 
@@ -274,18 +276,32 @@ class TrainingAttempt:
             # Entered after the files were truncated to this step, where followers start to read.
             with self.surroundings.around(self.folder, learner.step) as say_end:
                 outcome = train(learner, self._loop_plan(), metrics, timing, calls, monitors)
-                if outcome is LoopEnd.DIVERGED and say_end is not None:
-                    say_end(Status.DIVERGED)
                 writer.wait()
                 self.progress["step"] = learner.step
                 if outcome is LoopEnd.INTERRUPTED:
                     end("interrupted")  # before anything else can fail
-            metrics.content()  # in place, whoever held the run before
-            metrics.flush_to_disk()
-            self.stop = self.stop or monitors.stop
+                metrics.content()  # in place, whoever held the run before
+                metrics.flush_to_disk()
+                self.stop = self.stop or monitors.stop
+                measured: dict[str, float] = {}
+                # Where a monitor stopped it, the file has all metrics: its record is written from
+                # it.
+                if outcome is LoopEnd.REACHED and self.stop is None:
+                    measured = finite(self._measure(learner))
+                    self.data.check()
+                if say_end is not None and outcome is LoopEnd.DIVERGED:
+                    say_end(Status.DIVERGED, {})
+                elif say_end is not None and self._is_finished(learner, outcome):
+                    say_end(Status.FINISHED, measured)
             if outcome in (LoopEnd.REACHED, LoopEnd.STOPPED):
-                got = self._measure_and_save(learner, saver)
+                got = last_values(read_metrics(self.folder / METRICS)) | measured
+                self._save_if_wanted(learner, saver)
         return outcome, got
+
+    def _is_finished(self, learner: Learner, outcome: LoopEnd) -> bool:
+        """Whether the run reached its horizon, and no monitor stopped it there."""
+        reached = outcome is LoopEnd.REACHED and self.stop is None
+        return reached and learner.step == self.goal.max_steps
 
     def _timing_before(self, step: int) -> bytes:
         """Return the lines of timing.jsonl up to a step, as far as they are sound."""
@@ -307,24 +323,18 @@ class TrainingAttempt:
             world_size=self.surroundings.processes.world_size,
         )
 
-    def _measure_and_save(self, learner: Learner, saver: Saver) -> dict[str, float]:
-        """Evaluate where the trial stops, and save if the weights are wanted."""
-        lines = read_metrics(self.folder / METRICS)
-        metrics = last_values(lines)
-        # Where a monitor stopped it, the file has all metrics: its record is written from it.
-        if self.stop is None:
-            metrics |= finite(self._measure(learner, lines[-1:]))
-            self.data.check()
+    def _save_if_wanted(self, learner: Learner, saver: Saver) -> None:
+        """Save where the trial stops, if the weights are wanted."""
         keeps = self.surroundings.keep_weights or self.goal.weights
         if keeps or has_claims(self.run):
             saver.save(learner)
             saver.writer.wait()
-        return metrics
 
-    def _measure(self, learner: Learner, last: list[dict[str, Any]]) -> dict[str, float]:
+    def _measure(self, learner: Learner) -> dict[str, float]:
         """Return the metrics of the last step that the last line of metrics does not have."""
         if learner.step == self.goal.max_steps:
             return learner.conclude()
+        last = read_metrics(self.folder / METRICS)[-1:]
         evaluated = self.goal.system.metrics_logged(Logged.EVALUATION)
         if any(line["step"] == learner.step and line.keys() & set(evaluated) for line in last):
             return {}  # the loop has just evaluated

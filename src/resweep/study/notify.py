@@ -20,17 +20,22 @@ def _check_text(text: str) -> str:
     return text
 
 
+def is_web_address(text: str) -> bool:
+    """Whether a text is a URL that a message can be posted to: of http or https, without a user."""
+    try:
+        url = urlsplit(text)
+        is_whole = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
+    return is_whole and url.username is None and not re.search(r"[^!-~]", text)
+
+
 def _check_url(text: str) -> str:
     if _ENVIRONMENT.fullmatch(text):
         return text
-    try:
-        url = urlsplit(text)
-        is_url = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:
-        is_url = False
-    if not is_url or not text.isprintable() or " " in text:
+    if not is_web_address(text):
         raise ValueError("should be http://..., https://..., or env:NAME, a variable that holds it")
-    if any(map(_KEY.search, parse_qs(url.query))):
+    if any(map(_KEY.search, parse_qs(urlsplit(text).query))):
         raise ValueError("has a key in it; write env:NAME, and set the variable NAME to the URL")
     return text
 
@@ -51,8 +56,13 @@ class Notify(Part):
         "always", description="always, or only when a job failed"
     )
 
+    @property
+    def has_receiver(self) -> bool:
+        """Whether anybody is notified."""
+        return self.command is not None or self.url is not None
+
     @model_validator(mode="after")
     def _has_a_receiver(self) -> "Notify":
-        if self.when != "always" and self.command is None and self.url is None:
+        if self.when != "always" and not self.has_receiver:
             raise ValueError("needs a command or a url")
         return self

@@ -1,7 +1,11 @@
 """The process that follows runs for `resweep.wandb.follower`: a thread for each run.
 
     socket of the run -> what to follow -> its lock -> lines of its metric files -> a W&B run
-    socket closed     -> the last lines -> W&B run finished -> noted in the run's folder
+    socket closed     -> the last lines, how it ended -> W&B run finished -> noted in its folder
+
+A training that reaches its horizon measures some metrics there that its files do not have, as the
+loss of test data. If it is killed before that, its last line does not count as sent: the next call
+trains that step again and sends both.
 
 wandb serves any number of runs at once from one process: the first costs about a second of CPU
 time, each further one about 0.02 s.
@@ -23,14 +27,12 @@ from typing import Any
 from resweep.locks import FileLock
 from resweep.paths import RunFolder
 from resweep.training.metrics import parse
-from resweep.training.monitors import Monitors, Stop, StopRules
-from resweep.trials.record import Status
+from resweep.training.monitors import Monitors, StopRules
 from resweep.wandb import process as wandb_process
 from resweep.wandb import sent
-from resweep.wandb.follower import DONE
+from resweep.wandb.follower import DONE, End
 
 SECONDS_BETWEEN_READS = 1.0
-STATUS_BYTES = 64  # at most
 HEADER_BYTES = 7  # of an offline file to which W&B has not written any line
 
 
@@ -64,6 +66,7 @@ class _Followed(Thread):
     def __init__(self, order: Mapping[str, Any], channel: int, metrics: int, timing: int):
         super().__init__()
         self._channel = socket.socket(fileno=channel)
+        self._messages = self._channel.makefile("rb")
         self._handles = (metrics, timing)
         self._agent: bool = order["agent"]
         self._directory = Path(order["directory"])
@@ -73,8 +76,7 @@ class _Followed(Thread):
         """Follow the run; a failure of one does not affect the others."""
         answer = DONE
         try:
-            with self._channel.makefile("rb") as orders:
-                order = orders.readline()
+            order = self._messages.readline()
             if order.endswith(b"\n"):  # otherwise its sender was killed
                 self._follow(json.loads(order))
         except Exception as error:
@@ -84,6 +86,7 @@ class _Followed(Thread):
             self._channel.sendall(answer)
         except OSError:
             self.failure = None if answer == DONE else answer.decode()
+        self._messages.close()
         self._channel.close()
         for handle in self._handles:
             os.close(handle)
@@ -108,11 +111,11 @@ class _Followed(Thread):
             lock.release()
 
     def _send(self, order: Mapping[str, Any], before: int) -> int:
-        """Send the lines after a step; returns the step of the last one."""
+        """Send the lines after a step; returns the step up to which they count as sent."""
         metrics, timing = map(Tail, self._handles)
         monitors = Monitors(StopRules.from_content(order["rules"]))
         speeds: dict[int, dict[str, Any]] = {}
-        run, last, ended = None, before, False
+        run, last, last_but_one, ended = None, before, before, False
         while not ended:
             ended = bool(select.select([self._channel], [], [], SECONDS_BETWEEN_READS)[0])
             lines = list(metrics.new_lines())
@@ -127,44 +130,44 @@ class _Followed(Thread):
                 if run is None:
                     run = self._begin(order["init"])
                 run.log(line | speed, step=step)
-                last = step
+                last, last_but_one = step, last
         if run is None:
             return last
-        if monitors.stop is not None:
-            stop = {"stop_rule": monitors.stop.rule, "stop_reason": monitors.stop.reason}
-            run.summary.update(stop)
-        run.summary.update(self._end_in_words(order, monitors.stop, last))
+        stop, end = monitors.stop, self._said(order)
+        if stop is not None:
+            run.summary.update({"stop_rule": stop.rule, "stop_reason": stop.reason})
+            run.summary.update(_in_words(order, stop.rule))
+        elif end is not None:
+            run.summary.update(end["metrics"] | _in_words(order, end["status"]))
         run.finish()
-        return last
+        concluded = stop is not None or end is not None
+        return last if concluded or last != order["rules"]["horizon"] else last_but_one
 
-    def _end_in_words(
-        self, order: Mapping[str, Any], stop: Stop | None, last: int
-    ) -> dict[str, str]:
-        """Return how the training ended in the words of its system, if it has some and it ended.
-
-        Args:
-            order: What is followed.
-            stop: What its metrics say.
-            last: The step of the last line.
-        """
-        end = stop.rule if stop is not None else self._said()
-        if not end and last == order["rules"]["horizon"]:
-            end = Status.FINISHED
-        known = order["stop"]
-        return {known["column"]: known["texts"][end]} if known and end in known["texts"] else {}
-
-    def _said(self) -> str:
-        """Return the status that the training sent before it closed its end; "" without any."""
+    def _said(self, order: Mapping[str, Any]) -> End | None:
+        """Return how the run ended, if it has: as the order says, or the training did later."""
         try:
-            return self._channel.recv(STATUS_BYTES).decode()
-        except OSError:
-            return ""
+            said = self._messages.read()
+        except OSError:  # it was killed
+            said = b""
+        end: End | None = json.loads(said) if said.endswith(b"\n") else order["end"]
+        return end
 
     def _begin(self, init: Mapping[str, Any]) -> Any:
         """Return a new W&B run."""
         if not self._agent:
             wait_for_new_name(self._directory, init["id"])
         return wandb_process.init(agent=self._agent, dir=str(self._directory), **init)
+
+
+def _in_words(order: Mapping[str, Any], end: str) -> dict[str, str]:
+    """Return how a run ended in the words of its system, if it has some.
+
+    Args:
+        order: What is followed.
+        end: A monitor, or a status.
+    """
+    known = order["stop"]
+    return {known["column"]: known["texts"][end]} if known and end in known["texts"] else {}
 
 
 def drop_empty(directory: Path, run_id: str) -> None:

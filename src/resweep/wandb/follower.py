@@ -7,7 +7,7 @@ grow and logs their lines. Failures of W&B never affect a training or its files;
 get is sent by the next call that meets the run (`resweep.wandb.sent`).
 
     one socket         this process and those that it forks -> follower: the sockets of new runs
-    a socket each run  what to follow ->, <- how it ended
+    a socket each run  what to follow, at its end how it ended ->, <- whether all was sent
 
 Each run has its socket from the process that trains it. The kernel closes it however that process
 ends, and then the follower reads the last lines and finishes the W&B run. When nobody has the first
@@ -27,6 +27,8 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
+from typing_extensions import TypedDict
+
 from resweep.config.compose import leaves
 from resweep.local_paths import without_folders
 from resweep.paths import RunFolder, StudyFolder, follower_log
@@ -42,6 +44,20 @@ from resweep.wandb import sent
 SECONDS_TO_FINISH = {"offline": 15.0, "online": 30.0}
 SECONDS_TO_TAKE = 10.0  # for an order that is larger than the socket's buffer
 DONE = b"done"  # the follower's answer where a run is finished; otherwise the error
+
+
+class End(TypedDict):
+    """How a run ended that finished or diverged.
+
+    Attributes:
+        status: Of its record.
+        metrics: Those that are only logged at the end, as the loss of test data: no line of its
+            files has them.
+    """
+
+    status: str
+    metrics: dict[str, float]
+
 
 log = logging.getLogger(__name__)
 
@@ -115,8 +131,11 @@ class Follower:
     @contextmanager
     def follow(
         self, folder: Path, from_step: int, *, run: RunFolder, trial: Trial, rules: StopRules
-    ) -> Iterator[Callable[[str], None]]:
+    ) -> Iterator[Callable[[Status, Mapping[str, float]], None]]:
         """Send a run's metrics to W&B while the body trains it; yields what takes how it ended.
+
+        A body that finishes or diverges calls it with the status, and the metrics that are only
+        logged at the end.
 
         Args:
             folder: With the metric files, which hold nothing beyond `from_step` yet: the run's, or
@@ -131,21 +150,22 @@ class Follower:
             try:
                 if not self._agent:
                     sent.begin(run, _sent_before(folder, from_step, run))
-                channel = self._order(RunFolder(folder), run, trial, rules, wait=True)
+                channel = self._order(RunFolder(folder), run, trial, rules, None, wait=True)
             except ConnectionError:
                 self._warn_of_failure()
             except OSError as error:
                 self._warn(f"could not start: {error}; training continues without it")
         if channel is None:
-            yield lambda status: None
+            yield lambda status, metrics: None
             return
         watcher = Thread(target=self._watch, args=(channel,), daemon=True)
         watcher.start()
         self._watchers.append(watcher)
 
-        def say_end(status: str) -> None:
+        def say_end(status: Status, metrics: Mapping[str, float]) -> None:
+            end = End(status=status.value, metrics=dict(metrics))
             with contextlib.suppress(OSError):  # closed, if the follower failed
-                channel.sendall(status.encode())
+                channel.sendall(json.dumps(end).encode() + b"\n")
 
         try:
             yield say_end
@@ -153,12 +173,15 @@ class Follower:
             with contextlib.suppress(OSError):
                 channel.shutdown(socket.SHUT_WR)
 
-    def send_rest(self, run: RunFolder, step: int, *, trial: Trial, rules: StopRules) -> None:
+    def send_rest(
+        self, run: RunFolder, step: int, end: End | None, *, trial: Trial, rules: StopRules
+    ) -> None:
         """Send the lines that W&B lacks of a run that is not trained now; usually there are none.
 
         Args:
             run: The run; nothing is sent while another process follows it.
             step: How far it was trained.
+            end: How it ended, if it has.
             trial: For names and groups.
             rules: The monitors of the trial.
         """
@@ -167,7 +190,7 @@ class Follower:
         try:
             if not self._agent and not sent.is_behind(run, step):
                 return
-            channel = self._order(run, run, trial, rules, wait=False)
+            channel = self._order(run, run, trial, rules, end, wait=False)
         except ConnectionError:
             self._warn_of_failure()
             return
@@ -198,7 +221,14 @@ class Follower:
             self._warn_of_failure()
 
     def _order(
-        self, files: RunFolder, run: RunFolder, trial: Trial, rules: StopRules, *, wait: bool
+        self,
+        files: RunFolder,
+        run: RunFolder,
+        trial: Trial,
+        rules: StopRules,
+        end: End | None,
+        *,
+        wait: bool,
     ) -> socket.socket | None:
         """Have a run followed from now on; returns its socket, None if there is no follower.
 
@@ -208,6 +238,7 @@ class Follower:
             run: The run.
             trial: For names and groups.
             rules: The monitors of the trial.
+            end: How the run ended, if that is known.
             wait: Whether to wait for another process that sends the run's lines.
 
         Raises:
@@ -221,6 +252,7 @@ class Follower:
             "wait": wait,
             "rules": rules.content(),
             "stop": _stop_words(trial),
+            "end": end,
             "init": self._init(run, trial),
         }
         with ExitStack() as opened:

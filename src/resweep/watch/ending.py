@@ -81,17 +81,18 @@ def message(
         return found
     rows = [row for phase in results.phases for row in phase.scores]
     found["trials"] = dict(Counter(str(row.status) for row in rows))
-    last = results.phases[-1]
-    if last.best:
-        best = last.settings(last.best[0])
-        model = find_model(results, last, layout)
+    phase = results.deciding
+    if phase is not None:
+        best = phase.settings(phase.best[0])
+        model = find_model(results, phase, layout)
         found |= {
-            "metric": last.metric,
-            "value": last.best[0].final_mean,
-            "settings": {last.label(path): value for path, value in best.items()},
+            "metric": phase.metric,
+            "value": phase.best[0].final_mean,
+            "settings": {phase.label(path): value for path, value in best.items()},
             "model": None if model is None else str(model.path.absolute()),
         }
     if not failed:
-        lines = first_lines(last) or ["no configuration has a result"]
-        found["text"] = f"study {study} ended; {last.name}: {'; '.join(lines)}"
+        shown = phase or results.phases[-1]
+        lines = first_lines(shown) or ["no configuration has a result"]
+        found["text"] = f"study {study} ended; {shown.name}: {'; '.join(lines)}"
     return found

@@ -7,61 +7,90 @@
 
 import json
 import os
+import queue
+import signal
+import ssl
 import subprocess
+import tempfile
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
-from resweep.credentials import hide_secrets
-from resweep.study.notify import FROM_ENVIRONMENT, Notify
+from resweep.credentials import HIDDEN, hide_secrets, secrets_of
+from resweep.errors import one_line
+from resweep.study.notify import FROM_ENVIRONMENT, Notify, is_web_address
 
 SECONDS = 30.0  # that a command or a server may take
-MOST_SHOWN = 200  # characters of what a command printed
+BEGIN, END = 80, 160  # characters that are shown of a fault; keys are hidden before it is cut
+READ_BYTES = 65536  # of what a command printed, the last
 PREFIX = "RESWEEP_"
 
 
-def notify(to: Notify, message: Mapping[str, Any]) -> Iterator[str]:
+def notify(to: Notify, message: Mapping[str, Any], seconds: float = SECONDS) -> Iterator[str]:
     """Send a message; yields a line for each receiver that did not get it.
 
     Args:
         to: Who gets it.
         message: What JSON can hold; has `status`.
+        seconds: That each receiver may take.
     """
     if to.when == "failure" and message["status"] != "failed":
         return
-    if to.command is not None and (fault := _run(to.command, message)):
-        yield f"notify.command: {fault}"
-    if to.url is not None and (fault := _post(to.url, message)):
-        yield f"notify.url: {fault}"
+    if to.command is not None and (fault := _run(to.command, message, seconds)):
+        yield f"notify.command: {_shown(fault, to)}"
+    if to.url is not None and (fault := _post(to.url, message, seconds)):
+        yield f"notify.url: {_shown(fault, to)}"
 
 
-def _run(command: str | list[str], message: Mapping[str, Any]) -> str | None:
+def _shown(text: str, to: Notify) -> str:
+    """Return a fault in one line, without keys; the URL and those of the environment included."""
+    values = list(secrets_of(os.environ).values())
+    if to.url is not None:
+        values.append(os.environ.get(to.url.removeprefix(FROM_ENVIRONMENT), ""))
+    for value in filter(None, map(str.strip, values)):
+        text = text.replace(value, HIDDEN)
+    text = one_line(hide_secrets(text))
+    # Its last words say most, as those of a trace.
+    return text if len(text) <= BEGIN + END else f"{text[:BEGIN]} ... {text[-END:]}"
+
+
+def _run(command: str | list[str], message: Mapping[str, Any], seconds: float) -> str | None:
     """Run a command; returns what went wrong. Only a text is run by a shell."""
     named = {f"{PREFIX}{key.upper()}": _as_text(value) for key, value in message.items()}
-    first = command.split()[0] if isinstance(command, str) else command[0]
-    try:
-        done = subprocess.run(
-            command,
-            shell=isinstance(command, str),
-            input=json.dumps(message) + "\n",
-            env={**os.environ, **named},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=SECONDS,
-            check=False,
-        )
-    except OSError as error:
-        return f"{first}: {error.strerror}"
-    except subprocess.TimeoutExpired:
-        return f"{first} took longer than {SECONDS:.0f} s and was stopped"
-    if done.returncode == 0:
-        return None
-    said = " ".join(hide_secrets(done.stdout).split())[-MOST_SHOWN:]
-    return f"{first} ended with {done.returncode}" + (f": {said}" if said else "")
+    # A line may have anything in it; the first of several words is a program.
+    title = "the command" if isinstance(command, str) else command[0]
+    # A pipe would wait for what the command leaves in the background.
+    with tempfile.TemporaryFile() as output:
+        try:
+            process = subprocess.Popen(
+                command,
+                shell=isinstance(command, str),
+                env={**os.environ, **named},
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            return f"{title}: {error.strerror}"
+        try:
+            process.communicate(f"{json.dumps(message)}\n".encode(), timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return f"{title} took longer than {seconds:g} s and was stopped"
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)  # what a shell called as well
+                process.wait()
+        if process.returncode == 0:
+            return None
+        output.seek(max(0, output.seek(0, os.SEEK_END) - READ_BYTES))
+        said = " ".join(output.read().decode(errors="replace").split())
+    return f"{title} ended with {process.returncode}" + (f": {said}" if said else "")
 
 
 def _as_text(value: Any) -> str:
@@ -70,25 +99,54 @@ def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _post(url: str, message: Mapping[str, Any]) -> str | None:
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Refuses redirects: urllib would ask for the other page, without the message."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+def _post(url: str, message: Mapping[str, Any], seconds: float) -> str | None:
     """Send the message to a URL; returns what went wrong, without the URL, which may be secret."""
     if url.startswith(FROM_ENVIRONMENT):
         name = url.removeprefix(FROM_ENVIRONMENT)
         url = os.environ.get(name, "").strip()
         if not url:
             return f"{name} is not set; set it to the URL where snakemake is called"
-        if urlsplit(url).scheme not in ("http", "https"):
+        if not is_web_address(url):
             return f"{name} should hold a URL that begins with http:// or https://"
     host = urlsplit(url).hostname
+    faults: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    # urllib's own limit is one for each part of an answer, and none for the name of the host.
+    threading.Thread(target=lambda: faults.put(_send(url, message, seconds)), daemon=True).start()
+    try:
+        fault = faults.get(timeout=seconds)
+    except queue.Empty:
+        fault = f"no answer within {seconds:g} s"
+    return f"{host}: {fault}" if fault else None
+
+
+def _send(url: str, message: Mapping[str, Any], seconds: float) -> str | None:
     request = urllib.request.Request(
         url, json.dumps(message).encode(), {"Content-Type": "application/json"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=SECONDS):
+        with urllib.request.build_opener(_NoRedirect).open(request, timeout=seconds):
             return None
     except urllib.error.HTTPError as error:
-        return f"{host} answered {error.code} {error.reason}"
+        error.close()
+        return _answer_fault(error.code)
     except urllib.error.URLError as error:
-        return f"{host}: {error.reason}"
-    except (OSError, ValueError) as error:
-        return f"{host}: {type(error).__name__}"
+        reason = error.reason
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            return f"its certificate is not valid: {reason.verify_message}"
+        return str(getattr(reason, "strerror", None) or reason)
+    except (OSError, ValueError, HTTPException) as error:
+        return f"no answer that can be read ({type(error).__name__})"
+
+
+def _answer_fault(code: int) -> str:
+    known = [f"{code} {one.phrase}" for one in HTTPStatus if one == code]
+    fault = f"answered {(known or [str(code)])[0]}"
+    is_redirect = 300 <= code < 400
+    return f"{fault}; redirects are not followed, set the final URL" if is_redirect else fault

@@ -10,6 +10,7 @@ from resweep.config.metric import sign_of
 from resweep.errors import ResweepError
 from resweep.paths import Layout
 from resweep.ranking.selection import short_name
+from resweep.report.deciding import deciding_phase
 from resweep.report.measured import Measured
 from resweep.store.answer import Served, ToTrain, answer
 from resweep.study.study import Phase, Study
@@ -60,7 +61,7 @@ class PhaseProgress:
     """How far a phase is.
 
     Attributes:
-        name: Of the phase.
+        name, kind: As in the study.
         states: How many trials are in each state: running, waiting, or the status of a record.
         rungs: Where it has rungs: slots with a record, and all slots, by stage. Else empty.
         packs: How many of its jobs that serve several trials are through, and how many there are.
@@ -70,6 +71,7 @@ class PhaseProgress:
     """
 
     name: str
+    kind: str
     states: Mapping[str, int]
     rungs: Mapping[str, tuple[int, int]]
     packs: tuple[int, int]
@@ -120,8 +122,9 @@ class StudyProgress:
 
     @property
     def best(self) -> Best | None:
-        """The best trial of the last phase that has one."""
-        return next((phase.best for phase in reversed(self.phases) if phase.best), None)
+        """The best trial of the phase that decides, so far."""
+        phase = deciding_phase(self.phases)
+        return None if phase is None else phase.best
 
 
 class StudyWatch:
@@ -225,6 +228,7 @@ class StudyWatch:
         at_once = max([1, *self._at_once])
         return PhaseProgress(
             name=phase.name,
+            kind=phase.kind,
             states=Counter(states.values()),
             rungs={
                 stage.name: (len(records.at(stage)), len(stage.names))

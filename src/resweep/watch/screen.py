@@ -5,7 +5,7 @@
 A thousand trials take as much room as ten: a bar of the phase has a part for each state.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group
@@ -32,7 +32,10 @@ STATES: dict[str, str] = {
 ALWAYS = (Status.FINISHED, Open.RUNNING, Status.STOPPED, Status.FAILED, Open.WAITING)
 BLOCKS: dict[str, str] = {Open.RUNNING: "▒", Open.WAITING: "·", Status.EMPTY: "·"}
 LEAST_HEIGHT = 8
-BAR = 24
+LEAST_OF_STUDY = 5  # lines: with fewer for each, a study is its title
+BAR, LEAST_BAR = 24, 6
+MOST_NAME = 18  # of a phase
+GAP = 2  # between columns
 WIDE = 100  # columns of a terminal that has room for all
 MOST_SETTINGS = 4  # columns of hyperparameters
 
@@ -47,12 +50,28 @@ def screen(studies: Sequence[StudyProgress], width: int, height: int, note: str 
     """
     room = max(LEAST_HEIGHT, height) - (1 if note else 0)
     parts: list[Text | Table] = []
-    each, *_ = divmod(room, len(studies)) if studies else (room,)
-    for study in studies:
-        parts += _study(study, width, each)
+    each = room // max(1, len(studies))
+    if len(studies) > 1 and each < LEAST_OF_STUDY:
+        parts += _titles(studies, room)
+    else:
+        for study in studies:
+            parts += _study(study, width, each)
     if note:
         parts.append(_line(Text(note, style="bright_black")))
     return Group(*parts)
+
+
+def _titles(studies: Sequence[StudyProgress], most: int) -> Iterator[Text]:
+    """Yield a line for each of many studies; where they do not fit, those that are built now."""
+    if len(studies) <= most:
+        yield from (_line(_title(study)) for study in studies)
+        return
+    first = sorted(studies, key=lambda study: (not study.training, study.is_complete))[: most - 1]
+    yield from (_line(_title(study)) for study in first)
+    complete = sum(study.is_complete for study in studies)
+    others = counted(len(studies) - len(first), "more study", "more studies")
+    text = f"... and {others}; {complete} of all {len(studies)} complete"
+    yield _line(Text(text, style="bright_black"))
 
 
 def _study(study: StudyProgress, width: int, height: int) -> Iterator[Text | Table]:
@@ -86,7 +105,7 @@ def _title(study: StudyProgress) -> Text:
     facts = [f"{study.ended:,} of {study.trials:,} trials", time_left(study)]
     speeds = [one.speed for one in study.training if one.speed]
     if speeds:
-        facts.insert(1, f"{shown(sum(speeds), 3)} steps/s")
+        facts.append(f"{shown(sum(speeds), 3)} steps/s")
     return title.append(f"  {'  '.join(facts)}", style="not bold")
 
 
@@ -95,7 +114,7 @@ def time_left(study: StudyProgress) -> str:
     if study.is_complete:
         return "complete"
     if study.ended == study.trials:
-        return "all trials have ended; ranking and report follow"
+        return "all trials have ended; ranking and report to do"
     if not study.training:
         return f"{study.steps:,} steps left, nothing is being trained"
     if study.seconds is None:
@@ -127,37 +146,43 @@ def _folded(phases: Sequence[PhaseProgress], most: int) -> tuple[Sequence[PhaseP
 
 
 def _phase_table(phases: Sequence[PhaseProgress], width: int) -> Table:
-    """Return a row for each phase: a bar, how many trials are in each state, the best value."""
-    always = ALWAYS if width >= WIDE else ()
-    states = [
-        state for state in STATES if state in always or any(one.states.get(state) for one in phases)
-    ]
-    packs = any(one.packs[1] for one in phases)
+    """Return a row for each phase: a bar, how many trials are in each state, the best value.
+
+    Where it is too wide for that, the bar is shorter, and states without a trial have no column.
+    """
+    names = [_name(phase) for phase in phases]
+    taken = min(MOST_NAME, max(map(len, names))) + GAP
+    for always in (ALWAYS, ()):
+        columns = _phase_columns(phases, always)
+        bar = width - taken - sum(GAP + max(map(len, column)) for column in columns)
+        if bar >= LEAST_BAR:
+            break
+    bar = min(BAR, max(LEAST_BAR, bar))
     table = _table()
-    bar = BAR if width >= WIDE else max(6, BAR - (WIDE - width))
-    _column(table, "phase", max_width=18)
+    _column(table, "phase", max_width=MOST_NAME)
     _column(table, "", width=bar)
-    for state in states:
-        _column(table, state, justify="right")
-    if packs:
-        _column(table, "packs", justify="right")
-    _column(table, "best", justify="right")
-    for phase in phases:
-        counts = [phase.states.get(state, 0) for state in states]
-        cells = [
-            Text(f"{count:,}" if count else "-", style=STATES[state] if count else "bright_black")
-            for state, count in zip(states, counts, strict=True)
-        ]
-        through, jobs = phase.packs
-        best = shown(phase.best.value) if phase.best else "-"
-        table.add_row(
-            _name(phase),
-            _bar(phase, bar),
-            *cells,
-            *([f"{through}/{jobs}" if jobs else "-"] if packs else []),
-            best,
-        )
+    for title, *_ in columns:
+        _column(table, str(title), justify="right")
+    for row, (name, phase) in enumerate(zip(names, phases, strict=True), 1):
+        table.add_row(name, _bar(phase, bar), *(column[row] for column in columns))
     return table
+
+
+def _phase_columns(
+    phases: Sequence[PhaseProgress], always: Collection[str]
+) -> Sequence[Sequence[str | Text]]:
+    """Return the columns behind the bar, each with its title: states, packs, the best value."""
+    columns: list[Sequence[str | Text]] = []
+    for state, style in STATES.items():
+        counts = [phase.states.get(state, 0) for phase in phases]
+        if state in always or any(counts):
+            texts = [Text(f"{n:,}", style) if n else Text("-", "bright_black") for n in counts]
+            columns.append([state, *texts])
+    if any(phase.packs[1] for phase in phases):
+        packs = [f"{done}/{jobs}" if jobs else "-" for done, jobs in (one.packs for one in phases)]
+        columns.append(["packs", *packs])
+    best = [shown(phase.best.value) if phase.best else "-" for phase in phases]
+    return [*columns, ["best", *best]]
 
 
 def _name(phase: PhaseProgress) -> str:
@@ -235,7 +260,7 @@ def _column(table: Table, title: str, **options: Any) -> None:
 
 
 def _table() -> Table:
-    return Table(box=None, padding=(0, 2, 0, 0), header_style="bright_black", pad_edge=False)
+    return Table(box=None, padding=(0, GAP, 0, 0), header_style="bright_black", pad_edge=False)
 
 
 def _line(text: Text) -> Text:

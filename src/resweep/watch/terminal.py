@@ -3,7 +3,8 @@
     stdout and stderr of this process and of its children  ->  a pipe  ->  lines above the screen
 
 Without the pipe, what jobs print would be drawn into the screen. It is in place while the screen is
-shown, and only for those of the two that lead to a terminal.
+shown, and only for those of the two that lead to a terminal. When the terminal is closed, the pipe
+is still emptied: a job would wait for ever to print its next line.
 """
 
 import os
@@ -76,7 +77,9 @@ class TerminalScreen:
         """Draw studies as they are now."""
         columns, lines = shutil.get_terminal_size()
         with suppress(OSError):
-            columns, lines = os.get_terminal_size(self._terminal.fileno())
+            own = os.get_terminal_size(self._terminal.fileno())
+            if own.columns and own.lines:  # some terminals, as those of containers, say 0
+                columns, lines = own
         with self._lock:
             note = self._note()
             if self._is_shown and self._drawn != (studies, columns, lines, note):
@@ -87,11 +90,13 @@ class TerminalScreen:
         assert self._drawn is not None
         studies, columns, lines, _ = self._drawn
         self._console.size = columns, lines
-        self._live.update(screen(studies, columns, lines - 1, note), refresh=True)
+        with suppress(OSError):
+            self._live.update(screen(studies, columns, lines - 1, note), refresh=True)
 
     def print(self, text: str) -> None:
         """Print lines above it, with their colors."""
-        self._console.print(Text.from_ansi(text), soft_wrap=True)
+        with suppress(OSError):
+            self._console.print(Text.from_ansi(text), soft_wrap=True)
 
     def stop(self) -> None:
         """Leave its last state where it is, and the terminal as it was before."""
@@ -103,7 +108,8 @@ class TerminalScreen:
                 self._release()
             if self._drawn is not None:
                 self._draw(note="")
-            self._live.stop()
+            with suppress(OSError):
+                self._live.stop()
 
     def _capture(self) -> None:
         for stream in (sys.stdout, sys.stderr):
@@ -144,5 +150,5 @@ class TerminalScreen:
                 self._write(after)
 
     def _write(self, content: bytes) -> None:
-        with suppress(OSError, ValueError):  # the terminal was closed
+        with suppress(OSError):
             os.write(self._terminal.fileno(), content)

@@ -165,7 +165,7 @@ class _End:
             if not is_complete and running_in(Path(), "snakemake"):  # it is about to begin
                 return False
             self._failed = note.failed
-            self._interrupted = note.ended is None
+            self._interrupted = note.ended is None and not is_complete
             return True
         return note is None and is_complete
 
@@ -179,8 +179,8 @@ class _End:
             )
         if self._interrupted:
             print(
-                f"study {self._study}: what built it was stopped; run the same command again to "
-                "continue",
+                f"study {self._study}: its build ended before the study was complete; run the same "
+                "command again to continue",
                 file=sys.stderr,
             )
         try:

@@ -1,6 +1,7 @@
 """What the charts of the report show, as data: made-up studies whose answers are known."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,23 @@ def test_places_at_rungs_and_at_the_end_are_a_line_a_trial(adaptive: Layout) -> 
         "r02-02": (3.2, 2.9),
     }
     assert "at rung 1 it is 0.40 (4 trials)" in held.says
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_the_first_view_has_the_ends_of_few_trials(tmp_path: Path, count: int) -> None:
+    sweep = [Made(f"t{n}", {RATE: 1e-3 * n}, 2.0 + n / 2) for n in range(1, count + 1)]
+    layout = make_study(tmp_path, sweep=sweep, rerun=[], floor=None)
+    (phase,) = read_study("made", layout).phases
+    curves = read_curves(phase, layout)["val/loss"]
+    about = present(curves_chart(TrialRows(phase), "val/loss", curves)).spec["usermeta"]
+    assert about["first"][0] < 2.5 and about["first"][1] > 2.0 + count / 2
+
+
+def test_a_run_that_was_trained_before_the_study_keeps_its_round(tmp_path: Path) -> None:
+    adaptive = make_adaptive_study(tmp_path)
+    os.utime(adaptive.record("made", "sweep", "r02-01"), (0, 0))
+    order = TrialRows(read_study("made", adaptive).phases[0]).order
+    assert order["r02-01"] == 4 and sorted(order.values()) == [1, 2, 3, 4, 5, 6]
 
 
 def test_rounds_show_values_and_where_the_search_went(adaptive: Layout) -> None:

@@ -289,3 +289,23 @@ def test_hostile_names_are_text(browser: Browser) -> None:
     )
     assert any("<img src=x" in text for text in texts)
     assert browser.run("document.querySelectorAll('.chart img, .cursor-note img').length") == 0
+
+
+def test_a_reference_far_from_the_curves_is_drawn_in_the_whole_range_only(
+    running: Browser, tmp_path: Path
+) -> None:
+    layout = make_study(tmp_path, sweep=FINISHED, rerun=[], floor=-40.0)
+    file = tmp_path / "report.html"
+    file.write_text(render_report(read_study("made", layout), layout))
+    running.open(file)
+    running.run("window.resweepDrawAll()")
+    drawn = f"document.querySelector('#{chart_of(running, CURVES)}')"
+    beside = f"document.querySelector('#{chart_of(running, 'train/loss')}')"
+    words = f"({drawn}.textContent.includes('bigram baseline'))"
+    assert not running.run(words)
+    assert abs(running.run(f"{drawn}.offsetHeight - {beside}.offsetHeight")) < 40
+    whole = f"[...{drawn}.parentElement.querySelectorAll('label')].at(-1)"
+    assert running.run(f"{whole}.textContent").strip() == "Whole range"
+    running.run(f"{whole}.click()")
+    running.until(words)
+    assert running.complaints == []

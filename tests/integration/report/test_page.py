@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -250,3 +251,28 @@ def test_values_that_json_does_not_know_are_refused() -> None:
     rows = [Row([Cell("nan", float("nan"))])] * (MOST_ROWS + 1)
     with pytest.raises(ValueError, match="JSON"):
         table([Column("a")], rows, TOOLS)
+
+
+def test_the_first_screen_holds_many_settings_and_whole_lines_of_code(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # paths are as short as those of a study
+    draw = random.Random(0)
+    sweep = [
+        Made(
+            f"t{n:02}",
+            {RATE: 1e-3 * n, **{f"a_long_hyperparameter_{k}": draw.random() for k in range(9)}},
+            2.0 + n / 100,
+        )
+        for n in range(1, 13)
+    ]
+    layout = make_study(Path(), sweep=sweep, rerun=[])
+    file = layout.study("made").report
+    file.write_text(render_report(read_study("made", layout), layout))
+    browser.open(file)
+    cards = "[...document.querySelectorAll('.first-screen > .card')]"
+    ends = browser.run(f"{cards}.map(one => one.getBoundingClientRect().bottom)")
+    assert len(ends) == 5 and max(ends) <= 800
+    lines = "document.querySelectorAll('.load pre')"
+    assert "from_pretrained(" in browser.run(f"{lines}[1].textContent")
+    assert browser.run(f"[...{lines}].every(one => one.scrollWidth <= one.clientWidth)")

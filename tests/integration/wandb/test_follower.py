@@ -96,7 +96,7 @@ def test_what_is_lost_with_the_follower_is_sent_by_the_next_call(tmp_path: Path)
     for _ in range(2):  # the second has nothing to send
         with Follower({"wandb": "offline"}, Layout(tmp_path).study("tiny")) as follower:
             trial = Trial("tiny", "sweep", "next")
-            follower.send_rest(run, STEPS[-1], trial=trial, rules=stop_rules())
+            follower.send_rest(run, STEPS[-1], None, trial=trial, rules=stop_rules())
     assert len(wandb_runs.offline_runs(tmp_path / "tiny")) == 1
     assert sent(tmp_path) == {"waits": (True, STEPS)}
     assert sent_step(run) == STEPS[-1]

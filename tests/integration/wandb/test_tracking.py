@@ -15,9 +15,10 @@ from resweep.config.compose import leaves
 from resweep.jobs.options import JobOptions
 from resweep.jobs.train_trial import train_trial
 from resweep.paths import METRICS, TIMING, Layout, RunFolder
+from resweep.publish.to_wandb import last_values
 from resweep.study.load import load_study
 from resweep.training.metrics import read_metrics
-from resweep.trials.record import read_record
+from resweep.trials.record import Status, read_record, write_record
 from resweep.trials.trial import Trial
 from resweep.wandb import follower as tracking
 from resweep.wandb.follower import Follower
@@ -39,6 +40,7 @@ SETTINGS = {
     "training.eval_steps": 10,
     "training.eval_sequences": 4,
 }
+PLATEAU = {"early_stopping": {"plateau_metric": None}}
 
 
 @pytest.fixture(autouse=True)
@@ -83,8 +85,8 @@ def results(untracked, tmp_path):
 
 
 @contextmanager
-def following(folder, from_step, trial, layout, mode="offline"):
-    """Follow the run abc, without monitors."""
+def following(folder, from_step, trial, layout, mode="offline", horizon=None):
+    """Follow the run abc, without monitors; yields what takes how it ended."""
     with (
         Follower({"wandb": mode}, layout.study(trial.study)) as follower,
         follower.follow(
@@ -92,10 +94,10 @@ def following(folder, from_step, trial, layout, mode="offline"):
             from_step,
             run=RunFolder(layout.run("abc")),
             trial=trial,
-            rules=stop_rules(),
-        ),
+            rules=stop_rules(horizon),
+        ) as say_end,
     ):
-        yield
+        yield say_end
 
 
 def check_undisturbed(run, untracked):
@@ -128,6 +130,8 @@ def test_every_line_arrives(trial, results, untracked, caplog):
         }
     speeds = [sent["timing/tokens_per_second"] for sent in run.history[1:]]
     assert "stop_reason" not in run.summary
+    (record,) = map(read_record, (folder / "records").glob("*.json"))
+    assert run.summary["test/loss"] == record.metrics["test/loss"]  # in no line of metrics.jsonl
     assert speeds == [line["tokens_per_second"] for line in timing]
 
 
@@ -226,9 +230,52 @@ def test_a_trial_of_the_store_sends_what_was_lost(tracked, trial, untracked, tmp
     if tracked:
         begin(run, 5)
     train(trial, tmp_path / "results", wandb="offline")
-    steps = [
-        [line["_step"] for line in run_sent.history]
-        for run_sent in wandb_runs.offline_runs(tmp_path / "results/tiny")
-    ]
+    sent = wandb_runs.offline_runs(tmp_path / "results/tiny")
+    steps = [[line["_step"] for line in run_sent.history] for run_sent in sent]
     assert steps == ([[10, 15, 20]] if tracked else [])
+    assert all("test/loss" in run_sent.summary for run_sent in sent)
     assert sent_step(run) == (20 if tracked else None)
+
+
+def test_the_summary_of_a_publication_is_that_of_the_end_of_the_run(untracked, tmp_path):
+    (record,) = map(read_record, (untracked / "records").glob("*.json"))
+    assert last_values(RunFolder(untracked)).items() >= record.metrics.items()
+    run = RunFolder(shutil.copytree(untracked, tmp_path / "run"))
+    stopped = replace(record, step=5, status=Status.STOPPED, rule="plateau", stop_reason="flat")
+    write_record(run.record("5-plateau"), stopped)  # by name after the one of step 20
+    assert last_values(run) == last_values(RunFolder(untracked))
+    run.record("20").unlink()
+    assert last_values(run)["stop_rule"] == "plateau"
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_training_killed_while_it_measures_its_end_sends_its_last_line_again(
+    killed, trial, tmp_path
+):
+    layout = Layout(tmp_path)
+    run = RunFolder(layout.run("abc"))
+    for _ in range(2):
+        run.metrics.unlink(missing_ok=True)
+        write_lines(run.metrics, [0])
+        with following(run.path, 0, trial, layout, horizon=10) as say_end:
+            write_lines(run.metrics, [5, 10])
+            if not killed:
+                say_end(Status.FINISHED, {"test/x": 3.0})
+        if killed:
+            assert sent_step(run) == 5
+        killed = False
+    assert sent_step(run) == 10
+    sent = wandb_runs.offline_runs(tmp_path / "tiny")
+    assert sent[-1].summary["test/x"] == 3.0 and sent[-1].history[-1]["_step"] == 10
+
+
+def test_the_end_of_a_training_shorter_than_the_start_of_its_follower_arrives(tmp_path):
+    """What is followed and how it ended are in the socket before anything reads them."""
+    layout = Layout(tmp_path)
+    run = RunFolder(layout.run("abc"))
+    write_lines(run.metrics, [0])
+    trial = Trial("tiny", "sweep", "t", config={"system": "predictive_coding"} | PLATEAU)
+    with following(run.path, 0, trial, layout, horizon=10) as say_end:
+        say_end(Status.DIVERGED, {})
+    (sent,) = wandb_runs.offline_runs(tmp_path / "tiny")
+    assert sent.summary["early_stop_reason"] == "nan"

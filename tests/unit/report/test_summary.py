@@ -7,14 +7,16 @@ import pytest
 
 from resweep.paths import Layout
 from resweep.ranking.keep_bests import claim_best
+from resweep.report.first_screen import first_screen
 from resweep.report.report import render_report
 from resweep.report.results import read_study
-from resweep.report.summary import WIDTH, summarize
+from resweep.report.summary import WIDTH, conclude, summarize
 from resweep.report.trained_by import TrainedBy
 from resweep.store.run import Run
 from resweep.study.metric import choose_metric
 from resweep.study.schema import Score
 from resweep.systems.registry import find_system
+from resweep.watch.ending import message
 from tests.support.rankings import read_frame, write_frame
 from tests.support.study import (
     PART,
@@ -67,8 +69,9 @@ def test_everything_is_said(tmp_path: Path) -> None:
     ):
         compared = line(rerun, f"sweep trial {trial}")
         assert compared.index(there) < compared.index(here)
-    floor = line(lines, "best val/loss: 1.4800")
-    assert "1.6000" in floor and "below" in floor
+    winner = line(lines, "winner: ")
+    assert "rank 1 of rerun, val/loss 1.5000 ± 0.0283" in winner and "clear winner" in winner
+    assert line(lines, "0.1000 below the bigram baseline of 1.6000")
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"bigram_floor": "low"}', None])
@@ -87,8 +90,7 @@ def test_a_damaged_stamp_of_data_only_costs_the_floor(content, tmp_path, caplog)
 
 def test_a_loss_above_the_floor_is_called_so(tmp_path: Path) -> None:
     lines = summary(make_study(tmp_path, floor=1.2))
-    floor = line(lines, "best val/loss: 1.4800")
-    assert "1.2000" in floor and "above" in floor
+    assert "which is worse" in line(lines, "0.3000 above the bigram baseline of 1.2000")
 
 
 def test_best_is_the_highest_where_more_is_better(tmp_path: Path) -> None:
@@ -144,12 +146,12 @@ def test_what_ties_with_rank_1_is_not_beaten_by_it(tmp_path: Path) -> None:
     assert ties == ["0.0141", "yes", "no"]
     assert "1.5100" in line(below, "rank 1: ") and "best: " not in " ".join(below)
     assert "rank 2 (03)" in line(below, "cannot be told apart from rank 1")
-    assert "rerun trial 03" in line(below, "best val/loss: 1.4000")
-    other = line(below, "(rerun trial 01")
-    assert "rerun trial 03" in other and "1.4000" in other and "1.5000" in other
+    winner = line(below, "winner: ")
+    assert "rank 1 of rerun, val/loss 1.5100" in winner and "tie with 1 other" in winner
+    assert "1.5000" in line(below, "(its own val/loss") and below[-3].endswith("models/01")
     html = render_report(read_study("made", layout), layout)
     assert html.count('<tr class="first"') == 1 + 2 * 2
-    assert line(below, "cannot be").strip() in html
+    assert line(below, "cannot be").strip().removeprefix("c") in html
     alone = summary(make_study(tmp_path / "alone", rerun=rerun[:2] + rerun[4:]))
     assert "1.5100" in line(alone, "best: ") and line(alone, "2  05").split()[-2] == "no"
 
@@ -168,7 +170,7 @@ def test_a_score_with_slopes_is_explained(tmp_path: Path) -> None:
     assert "100 * early slope of train/loss" in line(lines, "score = ")
     assert "trial bbb" in line(lines, "by the final val/loss alone")
     html = render_report(read_study("made", layout), layout)
-    assert "ranked by score = 100 * early slope" in html and "by the final val/loss alone" in html
+    assert "ranked by score = 100 * early slope" in html and "y the final val/loss alone" in html
     values = {(1e-3, 1): 1.50, (1e-3, 2): 1.52, (1.0, 1): 3.0, (1.0, 2): 3.01}
     rerun = [
         Made(f"{n:02}", {RATE: rate, SEED: seed}, value)
@@ -314,7 +316,20 @@ def test_nothing_finished(tmp_path: Path) -> None:
     (nothing,) = {text for text in lines if "no configuration" in text and text.startswith("  ")}
     assert lines.count(nothing) == 2
     assert lines[-1].endswith(f"rerun/models: {nothing.strip()}")
-    assert not any(text.startswith("best val/loss") for text in lines)
+    assert not any(text.startswith("winner") for text in lines)
+
+
+def test_all_name_one_winner_where_the_last_phase_has_no_result(tmp_path: Path) -> None:
+    layout = make_study(tmp_path, rerun=[RERUN[4]])
+    results = read_study("made", layout)
+    assert results.deciding is results.phases[0]
+    model = layout.phase("made", "sweep").models / "bbb"
+    for text in (summarize(results, layout), conclude(results, layout)):
+        assert f"model: {model}\n" in text and "0.5000 above the bigram baseline" in text
+    assert conclude(results, layout).startswith("study made, phase sweep:\n  rank 1: val/loss 2.1")
+    sent = message("made", layout, results, failed=False, log=None)
+    assert sent["value"] == 2.1 and sent["model"] == str(model) and "sweep: rank 1" in sent["text"]
+    assert str(model) in first_screen(results, layout)
 
 
 def test_damaged_files_are_named_and_the_rest_is_shown(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from resweep.ranking.score_row import spread_text
-from resweep.report.first_screen import cost_lines
+from resweep.report.first_screen import cost_lines, first_screen
 from resweep.report.results import StudyResults, read_study
 from resweep.report.spent import Spent, Untrained
 from resweep.report.verdict import Sure, Verdict, find_verdict
@@ -59,7 +59,8 @@ def test_a_single_configuration_has_no_rival_but_those_of_its_source(tmp_path: P
     verdict = judge(tmp_path, SWEEP, RERUN[:2])
     assert verdict.sure is Sure.ALONE and sure_title(verdict) == "no rival in rerun"
     said = " ".join(sure_lines(verdict))
-    assert "chosen in sweep: rank 1" in said and "2 other configurations in sweep" in said
+    assert "chosen in sweep: rank 1" in said and "both other configurations in sweep" in said
+    assert "top: 2 or more, rerun compares" in said and "Rerun the best" not in said
 
 
 def test_a_phase_in_which_nothing_has_a_result_does_not_decide(tmp_path: Path) -> None:
@@ -81,6 +82,22 @@ def test_small_values_keep_four_digits() -> None:
     assert spread_text(-0.05, None) == "-0.05000"
     assert spread_text(0.0, 0.5) == "0.0000 ± 0.5000"
     assert spread_text(1.736, 0.008) == "1.7360 ± 0.0080"
+
+
+def test_rank_2_is_said_by_what_differs(tmp_path: Path) -> None:
+    same = {"optimizer_name": "adam", "note": "both"}
+    rows = [Made(f"t{n}", {RATE: 1e-3 * n, **same}, 2.0 + n) for n in (1, 2)]
+    (other, *_) = [line for line in sure_lines(judge(tmp_path, rows, [])) if "Rank 2" in line]
+    assert "trial t2 with learning_rate 0.002: 4.0000, worse by 1.0000." in other
+
+
+def test_without_a_result_the_first_screen_says_what_happened(tmp_path: Path) -> None:
+    lost = [SWEEP[3], Made("eee", {RATE: 0.5}, None, status="failed", reason="no more attempts")]
+    layout = make_study(tmp_path, sweep=lost, rerun=[])
+    said = first_screen(read_study("made", layout), layout)
+    assert "Trial ddd of sweep diverged: the loss was &lt;nan&gt;" in said
+    assert "Trial eee of sweep failed: no more attempts" in said
+    assert "No trial of sweep has a result." in said and "load it" not in said
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ def drawn(studies: list[StudyProgress], width: int, height: int, note: str = "")
 
 def phase(name: str = "sweep", **changes: Any) -> PhaseProgress:
     given: dict[str, Any] = {
+        "kind": "sweep",
         "name": name,
         "states": {"finished": 1, "running": 1, "waiting": 2},
         "rungs": {},
@@ -95,6 +96,38 @@ def test_many_phases_are_folded() -> None:
 def test_two_studies_share_the_screen() -> None:
     lines = drawn([study(phase()), study(phase(), name="other")], 100, 20)
     assert [line.split()[1] for line in lines if line.startswith("study ")] == ["made", "other"]
+
+
+@pytest.mark.parametrize("count", [4, 7, 15, 40])
+def test_many_studies_fit_on_one_screen(count: int) -> None:
+    studies = [study(phase(), name=f"s{number}") for number in range(count - 1)]
+    studies.append(study(phase(), name="now", training=(training("a"),)))
+    lines = drawn(studies, 60, 20, "a note")
+    assert len(lines) <= 20 and lines[-1] == "a note"
+    assert any(line.startswith("study now  ") for line in lines)
+    named = [line for line in lines if line.startswith("study ")]
+    more = [int(line.split()[2]) for line in lines if "more stud" in line]
+    assert len(named) + sum(more) == count
+
+
+@pytest.mark.parametrize("width", [70, 100])
+def test_counts_and_the_best_are_whole(width: int) -> None:
+    states = {"finished": 1234, "stopped": 1, "infeasible": 1, "waiting": 1}
+    best = Best(phase="sweep", trial="a", metric="val/loss", value=5.305, settings={})
+    lines = drawn([study(phase(states=states, packs=(100, 200), best=best))], width, 12)
+    (title,) = [line for line in lines if line.startswith("phase ")]
+    (row,) = [line for line in lines if line.startswith("sweep ")]
+    assert {*states, "packs", "best"} <= set(title.split())
+    assert row.split()[-2:] == ["100/200", "5.305"] and "1,234" in row.split()
+
+
+def test_the_bar_has_the_room_that_is_left() -> None:
+    row = drawn([study(phase(states={"finished": 2}))], 60, 12)[2]
+    assert row.count("█") == 24
+
+
+def test_the_time_left_is_seen_on_a_narrow_terminal(thousand: StudyProgress) -> None:
+    assert "min" in drawn([thousand], 70, 20)[0]
 
 
 def test_text_of_others_is_shown_as_text() -> None:

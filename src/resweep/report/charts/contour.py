@@ -91,9 +91,10 @@ def contour_chart(rows: TrialRows, paths: Sequence[str]) -> Drawn | None:
             spec, phase.name, [("trials", dots)], trials=True, marks=len(cells) + len(phase.finals)
         ),
         says=(
-            f"Smoothed over {len(done)} trials, {phase.metric} is best, about {best['v']:.4g}, "
-            f"near {phase.label(first)} {shown(best['x'], 3)} and {phase.label(second)} "
-            f"{shown(best['y'], 3)}; dots are trials, and empty cells have none nearby."
+            f"Smoothed over {len(done)} trials, {phase.metric} is best "
+            f"near {phase.label(first)} {shown(sides[0].tried(best['x']), 3)} and "
+            f"{phase.label(second)} {shown(sides[1].tried(best['y']), 3)}; dots are trials, and "
+            "empty cells have none nearby."
         ),
     )
 
@@ -106,6 +107,7 @@ class _Side:
 
         self.log = rows.scale_type(path) == "log"
         raw = np.array([float(row.hyperparameters[path]) for row in done])
+        self.least, self.most = float(raw.min()), float(raw.max())
         inner = np.log(raw) if self.log else raw
         low, high = float(inner.min()), float(inner.max())
         margin = 0.04 * (high - low) or 0.5
@@ -114,6 +116,10 @@ class _Side:
         self.low, self.high = self.value(0.0), self.value(1.0)
         # Scott's rule in two dimensions, but wide enough for the cells to touch.
         self.width = max(1.5 / CELLS, float(self.places.std()) * len(done) ** (-1 / 6))
+
+    def tried(self, value: float) -> float:
+        """Return the nearest value within those of the trials: the cells reach beyond."""
+        return min(max(value, self.least), self.most)
 
     def value(self, place: float) -> float:
         """Return the value at a place, 0 to 1, of the axis."""

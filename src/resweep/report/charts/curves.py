@@ -20,7 +20,7 @@ from typing import Any
 from resweep.config.metric import sign_of
 from resweep.plurals import counted
 from resweep.report.charts.curve_points import Curve, thin
-from resweep.report.charts.spec import Drawn, Spec, chart, field, layer, rounded
+from resweep.report.charts.spec import Drawn, Spec, chart, field, kept, layer, rounded
 from resweep.report.charts.trial_rows import OTHERS, TOP, TrialRows
 from resweep.report.results import PhaseResults
 from resweep.systems.values import Reference
@@ -32,6 +32,8 @@ MOST_POINTS = 24_000  # of all drawn lines together
 MOST_POINTS_A_LINE = 240
 FEWEST_POINTS_A_LINE = 12  # also of lines that are only drawn when they are selected
 HEIGHT = 300
+SHOWN = 0.75  # of the ends are in the first view
+FEW = 4  # ends are all in it
 STEEP = 0.15  # of the steps: what the best trial had by then is at the edge of the first view
 SQUASHED = 1.5  # the first view is the whole range unless that is this much larger
 MOST_REASON = 200  # letters
@@ -121,8 +123,8 @@ def _first_view(
 ) -> tuple[float, float]:
     """Return the range in which the trials are told apart, without the first steep part.
 
-    It holds the ends of three quarters of the trials, what the best had after STEEP of its steps,
-    and references that are not far away.
+    It holds the ends of three quarters of the trials, or of all if they are few; what the best had
+    after STEEP of its steps; and references that are not far away.
     """
     goal = phase.goal if metric == phase.metric else phase.score.early_goal
     sign = sign_of(goal)
@@ -134,7 +136,7 @@ def _first_view(
     late = [sign * y for x, y in best if x >= best[0][0] + STEEP * (best[-1][0] - best[0][0])]
     values = [
         min(sign * y for points in finished for _, y in points),
-        ends[int(0.75 * (len(ends) - 1))],
+        ends[max(min(FEW, len(ends)), math.ceil(SHOWN * len(ends))) - 1],
         late[0],
     ]
     length = max(values) - min(values)
@@ -231,10 +233,15 @@ def _reference_layers(scale: Spec) -> list[Spec]:
     words = {"type": "text", "align": "left", "baseline": "bottom", "dx": 4, "dy": -4}
     y = field("y:Q", scale=scale)
     text = {"x": {"value": 0}, "y": y, "text": field("label:N")}
+    # One out of range would be drawn far below the axis, and make the chart as tall.
+    inside = kept("datum.y >= y0 && datum.y <= y1")
     # A rim in the page colour keeps labels readable over curves.
     return [
-        layer("references", rule, {"y": y}),
-        *(layer("references", words | {"style": s}, text) for s in ("note-rim", "note-text")),
+        layer("references", rule, {"y": y}, **inside),
+        *(
+            layer("references", words | {"style": style}, text, **inside)
+            for style in ("note-rim", "note-text")
+        ),
     ]
 
 
@@ -254,16 +261,16 @@ def _says(
     if best is not None and best.trial in of:
         (first, start), (last, end) = of[best.trial][0], of[best.trial][-1]
         said.append(
-            f"{metric} of the first in the ranking, {best.trial}, went from {start:.4g} at step "
-            f"{first:,} to {end:.4g} at step {last:,}"
+            f"Rank 1, trial {best.trial}, went from {start:.4g} at step {first:,} to {end:.4g} at "
+            f"step {last:,}"
         )
     if ended:
-        said.append(f"{counted(ended, 'trial')} ended early, where the marks are")
+        said.append(f"{counted(ended, 'trial')} ended early, at the marks")
     text = "; ".join(said) or f"{counted(len(of), 'curve')} of {metric}"
     if is_cut:
-        text += ". The axis shows where trials can be told apart"
-        text += ", with the marks beyond it at its edge" if ended else ""
-        text += "; Whole range shows all"
+        text += ". The axis covers the values where trials can be told apart"
+        text += ", and marks beyond it are drawn at its edge" if ended else ""
+        text += "; Whole range shows the rest"
     if len(drawn) < len(of):
         text += (
             f". {len(drawn)} of {len(of):,} curves are drawn, the best {BEST_DRAWN} and others "

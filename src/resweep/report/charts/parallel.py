@@ -82,8 +82,8 @@ def parallel_chart(rows: TrialRows) -> Drawn | None:
     return Drawn(
         title="All hyperparameters together",
         spec=spec,
-        says=f"{which}; the strongest colour ranks first. Drag along an axis to select the trials "
-        f"in a range, on several axes those that are in all.{more}",
+        says=f"{which}; the stronger the colour, the better the rank. Drag along an axis to select "
+        f"the trials in a range; ranges on several axes select the trials that are in all.{more}",
         wide=True,
     )
 

@@ -20,7 +20,7 @@ def runtimes_chart(rows: TrialRows) -> Drawn | None:
     if len(timed) < 3:
         return None
     times = [row["seconds"] for row in timed]
-    axis, scale = {"tickCount": 6, "format": "~s"}, number_scale([0, *times], 0)
+    axis, scale = {"tickCount": 6, "format": "~g"}, number_scale([0, *times], 0)
     x = field("seconds:Q", title="seconds of training", axis=axis, scale=scale)
     tooltip = [*rows.tooltip(), field("seconds:Q", title="seconds"), field("step:Q", title="steps")]
     layers = []
@@ -39,8 +39,12 @@ def runtimes_chart(rows: TrialRows) -> Drawn | None:
         title="Training time",
         spec=selectable(chart(layers, {}), phase.name, rings, trials=True, marks=len(timed)),
         says=(
-            f"{counted(len(timed), 'trial')} trained for {duration(sum(times))} together, half of "
-            f"them for less than {duration(statistics.median(times))}{pace}; the longest, "
-            f"{slowest['t']}, took {duration(slowest['seconds'])}."
+            f"{counted(len(timed), 'trial')} trained for {_took(sum(times))} together, "
+            f"{_took(statistics.median(times))} at the median{pace}; the longest, "
+            f"trial {slowest['t']}, took {_took(slowest['seconds'])}."
         ),
     )
+
+
+def _took(seconds: float) -> str:
+    return f"{seconds:.2g} s" if seconds < 10 else duration(seconds)

@@ -219,13 +219,20 @@ def shown_range(values: Sequence[float], goal: str) -> tuple[float, float] | Non
 
 
 def _arrivals(phase: PhaseResults) -> dict[str, int]:
-    """Return the place of each trained trial in the order in which their records were written."""
+    """Return the place of each trained trial in the order in which their records were written.
+
+    Rounds come in their order: the record of a run that another study trained is older.
+    """
+    trained = [one for one in phase.outcomes if one.record.run_id is not None]
     times = sorted(
-        (one.path.stat().st_mtime, one.trial.trial)
-        for one in phase.outcomes
-        if one.record.run_id is not None
+        (
+            round_of(one.trial.trial) if phase.rounds else 0,
+            one.path.stat().st_mtime,
+            one.trial.trial,
+        )
+        for one in trained
     )
-    return {trial: place for place, (_, trial) in enumerate(times, 1)}
+    return {trial: place for place, (*_, trial) in enumerate(times, 1)}
 
 
 def _spent(phase: PhaseResults, order: Mapping[str, int]) -> dict[str, int]:

@@ -20,7 +20,7 @@ FLOAT = 4  # bytes
 HEADER = 256  # bytes of a safetensors file that describe a tensor
 TENSORS = 3 * 16  # weights, and two moments of each, at most
 SMALL_FILES = 16 * 1024  # config.json, trainer.json, digests.json
-SHOWN_IMAGES = 12
+SHOWN_IMAGES = 12  # of validation, whose reconstructions are in a checkpoint
 KEPT = 24  # numbers that a block keeps for its backward pass, per unit of width
 
 

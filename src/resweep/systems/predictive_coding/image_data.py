@@ -20,6 +20,7 @@ from resweep.canonical import canonical_json
 from resweep.data.description import FIX
 from resweep.data.store import Prepared
 from resweep.errors import DamagedFile, DataError
+from resweep.plurals import counted
 from resweep.systems.predictive_coding.images import read_images
 
 SPLITS = ("train", "val", "test")
@@ -110,7 +111,7 @@ def prepare_images(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         raise DataError(f"data.patch_size = {patch} {hint}")
     if settings["labels"] and len(images.classes) < 2:
         hint = "a probe needs two classes; set data.labels: false"
-        raise DataError(f"all images are of class {images.classes[0]}: {hint}")
+        raise DataError(f"all images are of class {images.classes[0]!r}: {hint}")
     members = split_by_content(images.pixels, settings)
     total = hashlib.sha256(canonical_json([height, width, channels]).encode())
     for name, chosen in members.items():
@@ -172,7 +173,10 @@ def split_by_content(pixels: np.ndarray, settings: Mapping[str, Any]) -> dict[st
     }  # fmt: skip
     for name, needed in (("train", True), ("val", True), ("test", settings["test_fraction"] > 0)):
         if needed and not len(members[name]):
+            different = counted(len(groups), "different image")
+            hint = "; data.test_fraction: 0 leaves it out" if name == "test" else ""
             raise DataError(
-                f"{len(groups):,} different images are too few: none is left for the {name} split"
+                f"no image is left for the {name} split (of {different}; equal ones stay "
+                f"together){hint}"
             )
     return members

@@ -3,12 +3,14 @@
     digits    digits.npz beside this module (digits.md says where they are from)
     npz       `images` of (n, height, width) or (n, height, width, channels), `labels` of (n,)
     folder    PNG, PGM and PPM below it, in the order of their paths; the folder of an image is its
-              class
+              class; hidden files and folders are left out, as those of editors and notebooks
 
 Pixels are numbers from 0 to 1: those of uint8 are divided by 255, those of the digits by 16.
 """
 
+import lzma
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,18 @@ DIGITS_MAXIMUM = 16.0
 SUFFIXES = (".png", ".pgm", ".ppm")
 CHANNELS = (1, 3)
 MODES = ("L", "RGB")  # of Pillow: 8 bits per channel
+# What numpy and zipfile raise for files that are damaged, encrypted, or no arrays of numbers.
+UNREADABLE = (
+    ValueError,
+    OSError,
+    EOFError,
+    AttributeError,
+    RuntimeError,
+    MemoryError,  # for a shape that the file does not have
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +70,18 @@ def source_files(settings: Mapping[str, Any]) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise DataError(f"data.path = {str(path)!r}: no such folder")
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
-    files = [file for file in files if file.is_file()]
+    found = sorted(
+        file
+        for file in path.rglob("*")
+        if not any(part.startswith(".") for part in file.relative_to(path).parts)
+    )
+    for link in (file for file in found if file.is_symlink()):
+        if link.is_dir():
+            hint = "leads to a folder, and only images are read through links; move the folder here"
+            raise DataError(f"{link}: {hint}")
+        if link.suffix.lower() in SUFFIXES and not link.exists():
+            raise DataError(f"{link}: leads to no file; remove the link, or restore the image")
+    files = [file for file in found if file.suffix.lower() in SUFFIXES and file.is_file()]
     if not files:
         raise DataError(f"data.path = {str(path)!r}: no PNG, PGM or PPM image below it")
     return files
@@ -70,41 +94,51 @@ def read_images(settings: Mapping[str, Any]) -> Images:
         DataError: They are missing, differ in size, or cannot be read.
     """
     if settings["source"] == "digits":
-        pixels, labels = _read_arrays(DIGITS)
-        return _complete(
-            pixels / np.float32(DIGITS_MAXIMUM), labels if settings["labels"] else None
-        )
+        pixels, labels = _read_arrays(DIGITS, settings["labels"])
+        return _complete(pixels / np.float32(DIGITS_MAXIMUM), labels)
     if settings["source"] == "folder":
         return _read_folder(settings)
     file = source_files(settings)[0]
-    pixels, labels = _read_arrays(file)
+    pixels, labels = _read_arrays(file, settings["labels"])
     if settings["labels"] and labels is None:
         raise DataError(f"{file}: has no `labels`; add them, or set data.labels: false")
     if pixels.ndim not in (3, 4) or (pixels.ndim == 4 and pixels.shape[3] not in CHANNELS):
-        shape = " x ".join(map(str, pixels.shape))
+        shape = _shape_text(pixels)
         hint = "should be n x height x width, or n x height x width x channels, of 1 or 3"
         raise DataError(f"{file}: `images` is {shape}; it {hint}")
     if pixels.size == 0:
         raise DataError(f"{file}: `images` is empty")
-    return _complete(_to_unit(pixels, file), labels if settings["labels"] else None)
+    return _complete(_to_unit(pixels, file), labels)
 
 
-def _read_arrays(file: Path) -> tuple[np.ndarray, np.ndarray | None]:
+def _read_arrays(file: Path, classes: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the images of an NPZ file, and its labels if they are wanted and there."""
+    if not zipfile.is_zipfile(file):
+        raise DataError(f"{file}: not an NPZ file; `numpy.savez(FILE, images=...)` writes one")
+    wanted = ("images", "labels") if classes else ("images",)
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            if "images" not in arrays:
-                raise DataError(f"{file}: has no `images`")
-            pixels = arrays["images"]
-            labels = arrays.get("labels")
-    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+            found = {name: arrays[name] for name in wanted if name in arrays}
+    except UNREADABLE as error:
         raise DataError(f"{file}: not an NPZ file of numbers ({error})") from None
+    if "images" not in found:
+        raise DataError(f"{file}: has no `images`")
+    for name, array in found.items():
+        if not isinstance(array, np.ndarray):  # numpy returns other content as bytes
+            raise DataError(f"{file}: `{name}` is not an array of numpy")
+        if array.ndim == 0:
+            raise DataError(f"{file}: `{name}` is a single value instead of one for each image")
+    pixels, labels = found["images"], found.get("labels")
     if labels is not None and labels.shape != (len(pixels),):
-        shape = " x ".join(map(str, labels.shape))
         hint = f"should be one class for each of {counted(len(pixels), 'image')}"
-        raise DataError(f"{file}: `labels` is {shape}; it {hint}")
+        raise DataError(f"{file}: `labels` is {_shape_text(labels)}; it {hint}")
     if labels is not None and labels.dtype.kind not in "iuU":
         raise DataError(f"{file}: `labels` is of {labels.dtype}; it should be integers or text")
     return pixels, labels
+
+
+def _shape_text(array: np.ndarray) -> str:
+    return " x ".join(map(str, array.shape))
 
 
 def _to_unit(pixels: np.ndarray, file: Path) -> np.ndarray:
@@ -114,9 +148,11 @@ def _to_unit(pixels: np.ndarray, file: Path) -> np.ndarray:
         hint = "should be uint8, or floating-point numbers from 0 to 1"
         raise DataError(f"{file}: `images` is of {pixels.dtype}; it {hint}")
     least, most = float(pixels.min()), float(pixels.max())
-    if not (least >= 0 and most <= 1):  # nan too
+    if np.isnan(least):
+        raise DataError(f"{file}: some pixels are nan; they should be 0 to 1")
+    if not (least >= 0 and most <= 1):
         raise DataError(f"{file}: pixels are {least:g} to {most:g}; they should be 0 to 1")
-    return pixels.astype(np.float32)
+    return pixels.astype(np.float32) + np.float32(0)  # -0 becomes 0: equal images, equal bytes
 
 
 def _read_folder(settings: Mapping[str, Any]) -> Images:
@@ -133,7 +169,7 @@ def _read_folder(settings: Mapping[str, Any]) -> Images:
         image = _read_file(file)
         if image.shape != first.shape:
             is_, other = (" x ".join(map(str, shape)) for shape in (image.shape, first.shape))
-            raise DataError(f"{file}: is {is_}, but {files[0].name} is {other}; they should agree")
+            raise DataError(f"{file}: is {is_}, but {files[0]} is {other}; they should agree")
         pixels[index] = image
     labels = np.array(names) if settings["labels"] else None
     return _complete(_to_unit(pixels, root), labels)

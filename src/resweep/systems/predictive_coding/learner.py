@@ -24,7 +24,7 @@ from torch import Tensor
 
 from resweep.systems.predictive_coding.checkpoint import PredictiveCodingSnapshot
 from resweep.systems.predictive_coding.checkpoint_files import WEIGHTS
-from resweep.systems.predictive_coding.cost import step_flops
+from resweep.systems.predictive_coding.cost import SHOWN_IMAGES, step_flops
 from resweep.systems.predictive_coding.image_data import ImageData
 from resweep.systems.predictive_coding.inference import infer
 from resweep.systems.predictive_coding.network import Decoder
@@ -48,7 +48,6 @@ BEST: Mapping[str, tuple[str, Callable[..., float]]] = {
     "best_train_mse": ("final_train_mse", min),
     "best_probe_accuracy": ("val_probe_accuracy", max),
 }
-SHOWN = 12  # validation images whose reconstructions are in a checkpoint
 
 
 class PredictiveCodingLearner:
@@ -129,7 +128,7 @@ class PredictiveCodingLearner:
 
     def snapshot(self) -> PredictiveCodingSnapshot:
         """Return the complete state, with how the model sees some validation images."""
-        shown = self.data.pixels("val")[:SHOWN]
+        shown = self.data.pixels("val")[:SHOWN_IMAGES]
         reconstructed = self._reconstruct(shown)
         counters: dict[str, Any] = {
             "step": self.step,
@@ -262,10 +261,21 @@ class PredictiveCodingLearner:
 
     @torch.no_grad()
     def _see(self, patches: Tensor) -> tuple[Tensor, Tensor]:
-        """Return z0 of a batch after inference, and what z0 alone predicts of its images."""
-        with matmul_precision(self.device, self.training.precision):
-            z0 = infer(self.decoder, patches, self.inference).z0
-            return z0, self.decoder.reconstruct(z0)
+        """Return z0 of a batch after inference, and what z0 alone predicts of its images.
+
+        In halves when memory runs out.
+        """
+        try:
+            with matmul_precision(self.device, self.training.precision):
+                z0 = infer(self.decoder, patches, self.inference).z0
+                return z0, self.decoder.reconstruct(z0)
+        except torch.OutOfMemoryError:
+            if len(patches) == 1:
+                raise
+        torch.cuda.empty_cache()
+        half = len(patches) // 2
+        (z0, seen), (more_z0, more_seen) = self._see(patches[:half]), self._see(patches[half:])
+        return torch.cat([z0, more_z0]), torch.cat([seen, more_seen])
 
     def _probe(self, split: str, train: "_Measured", held_out: "_Measured") -> dict[str, float]:
         if train.labels is None or held_out.labels is None:

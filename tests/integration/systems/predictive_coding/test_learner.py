@@ -84,6 +84,22 @@ def test_a_batch_that_does_not_fit_is_halved(tmp_path, monkeypatch, caplog):
     )
 
 
+def test_an_evaluation_that_does_not_fit_is_halved(tmp_path, monkeypatch):
+    learner = make_learner(tmp_path, training__eval_sequences=13)
+    calm = learner.evaluate()
+    sizes = []
+
+    def with_little_memory(decoder, images, settings):
+        if len(images) > 4:
+            raise torch.OutOfMemoryError
+        sizes.append(len(images))
+        return infer(decoder, images, settings)
+
+    monkeypatch.setattr("resweep.systems.predictive_coding.learner.infer", with_little_memory)
+    assert learner.evaluate() == pytest.approx(calm, rel=1e-5)
+    assert sizes == [3, 3, 3, 4] * 2  # 13 of training, 13 of validation
+
+
 def test_the_best_values_are_of_regular_evaluations_after_the_start(tmp_path):
     learner = make_learner(tmp_path, **FAST)
     start = learner.evaluate()

@@ -1,6 +1,8 @@
 """Reading images, and splitting them by their content."""
 
 import hashlib
+import io
+import zipfile
 
 import numpy as np
 import pytest
@@ -99,6 +101,8 @@ def test_gray_images_without_classes_lie_anywhere(tmp_path):
         ({"images": np.full((2, 8, 8), np.nan), "labels": np.arange(2)}, ["nan", "0 to 1"]),
         ({"images": gray(0), "labels": np.arange(0)}, ["empty"]),
         ({"images": np.array([None, {}]), "labels": np.arange(2)}, ["not an NPZ file of numbers"]),
+        ({"images": np.float32(1), "labels": np.arange(2)}, ["`images` is a single value"]),
+        ({"images": gray(2), "labels": np.int64(1)}, ["`labels` is a single value"]),
     ],
 )
 def test_what_is_wrong_with_a_file_is_one_line(tmp_path, arrays, words):
@@ -106,12 +110,77 @@ def test_what_is_wrong_with_a_file_is_one_line(tmp_path, arrays, words):
     assert "x.npz" in line and all(word in line for word in words), line
 
 
+def test_labels_that_are_not_wanted_are_not_read(tmp_path):
+    given = npz(tmp_path / "x.npz", images=gray(2), labels=np.array([None, {}, 1]))
+    assert read_images(given | {"labels": False}).labels is None
+
+
 def test_a_file_that_is_none(tmp_path):
-    (tmp_path / "x.npz").write_bytes(b"PK nothing")
-    assert "not an NPZ file" in error(settings(source="npz", path=str(tmp_path / "x.npz")))
+    given = settings(source="npz", path=str(tmp_path / "x.npz"))
+    array = io.BytesIO()
+    np.save(array, gray(2))
+    for content in (b"PK nothing", b"", array.getvalue()):
+        (tmp_path / "x.npz").write_bytes(content)
+        line = error(given)
+        assert "not an NPZ file" in line and "pickle" not in line
     assert "no such file" in error(settings(source="npz", path=str(tmp_path / "y.npz")))
     assert "no such folder" in error(settings(source="folder", path=str(tmp_path / "y")))
     assert "no PNG" in error(settings(source="folder", path=str(tmp_path)))
+
+
+def damaged(content):
+    return content[:80] + bytes([content[80] ^ 255]) + content[81:]
+
+
+def encrypted(content):
+    entry = content.index(b"PK\x01\x02")  # flags are in the header of a member, and in this list
+    return b"".join([content[:6], b"\1", content[7 : entry + 8], b"\1", content[entry + 9 :]])
+
+
+@pytest.mark.parametrize(
+    ("compression", "change", "words"),
+    [
+        (zipfile.ZIP_STORED, encrypted, "encrypted"),
+        (zipfile.ZIP_LZMA, damaged, "not an NPZ file of numbers"),
+        (zipfile.ZIP_BZIP2, damaged, "not an NPZ file of numbers"),
+    ],
+)
+def test_a_file_that_cannot_be_unpacked(tmp_path, compression, change, words):
+    array, packed = io.BytesIO(), io.BytesIO()
+    np.save(array, gray(4))
+    with zipfile.ZipFile(packed, "w", compression) as archive:
+        archive.writestr("images.npy", array.getvalue())
+    (tmp_path / "x.npz").write_bytes(change(packed.getvalue()))
+    assert words in error(settings(source="npz", path=str(tmp_path / "x.npz"), labels=False))
+
+
+def test_a_member_that_is_no_array(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("images.npy", b"text")
+    assert "`images` is not" in error(settings(source="npz", path=str(tmp_path / "x.npz")))
+
+
+def test_links_and_hidden_files_below_a_folder(tmp_path):
+    folder = tmp_path / "images"
+    for name in ("a/1.png", "b/1.png", ".ipynb_checkpoints/1.png", "a/.1.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(gray(1)[0]).save(folder / name)
+    given = settings(source="folder", path=str(folder))
+    (folder / "b/2.png").symlink_to("../a/1.png")
+    images = read_images(given)
+    assert images.classes == ("a", "b") and len(images.pixels) == 3
+    (folder / "b/3.png").symlink_to("nothing")
+    assert "3.png: leads to no file" in error(given)
+    (folder / "b/3.png").unlink()
+    (folder / "c").symlink_to("a")
+    assert "c: leads to a folder" in error(given)
+
+
+def test_a_name_with_line_breaks_is_one_line(tmp_path):
+    for name, side in (("1.png", 8), ("2\n\x1b.png", 10)):
+        Image.fromarray(gray(1, side)[0]).save(tmp_path / name, "PNG")
+    line = error(settings(source="folder", path=str(tmp_path), labels=False))
+    assert r"2\n\x1b.png: is 10 x 10 x 1" in line
 
 
 @pytest.mark.parametrize(
@@ -150,6 +219,15 @@ def test_equal_images_are_always_in_one_split():
         assert not contents[0] & contents[1] | contents[0] & contents[2] | contents[1] & contents[2]
 
 
+def test_zero_and_minus_zero_are_equal(tmp_path):
+    zeros = np.zeros((8, 8, 8), np.float32)
+    zeros[::2] *= -1
+    given = npz(tmp_path / "x.npz", images=np.concatenate([zeros, gray(92) / 255]))
+    pixels = read_images(given | {"labels": False}).pixels
+    members = split_by_content(pixels, given)
+    assert sum(bool((pixels[chosen] == 0).all((1, 2, 3)).any()) for chosen in members.values()) == 1
+
+
 def test_a_split_depends_on_images_and_not_on_their_order():
     pixels = gray(50)
     other = RANDOM.permutation(50)
@@ -164,8 +242,11 @@ def test_a_split_depends_on_images_and_not_on_their_order():
 def test_too_few_different_images(tmp_path):
     same = np.repeat(gray(1), 20, axis=0)
     given = npz(tmp_path / "x.npz", images=same, labels=np.arange(20))
-    with pytest.raises(DataError, match="1 different images are too few"):
+    with pytest.raises(DataError, match=r"for the val split \(of 1 different image;"):
         prepare_images(given, tmp_path)
+    few = npz(tmp_path / "y.npz", images=gray(20)) | {"labels": False, "test_fraction": 1e-9}
+    with pytest.raises(DataError, match=r"for the test split .*; data.test_fraction: 0"):
+        prepare_images(few, tmp_path)
 
 
 def test_a_patch_has_to_divide_the_images(tmp_path):
@@ -176,7 +257,7 @@ def test_a_patch_has_to_divide_the_images(tmp_path):
 
 def test_a_probe_needs_two_classes(tmp_path):
     given = npz(tmp_path / "x.npz", images=gray(20), labels=np.zeros(20, int))
-    with pytest.raises(DataError, match=r"class 0: .* data.labels: false"):
+    with pytest.raises(DataError, match=r"class '0': .* data.labels: false"):
         prepare_images(given, tmp_path)
 
 
