@@ -40,6 +40,9 @@ TINY_SYSTEMS: dict[str, dict[str, Any]] = {
     | {"max_steps": 8, "eval_interval": 4, "log_steps": 2},
     "predictive_coding": {"num_blocks": 1, "hidden_size": 8, "num_heads": 2, "inference.steps": 3}
     | {"batch_size": 8, "max_steps": 8, "eval_steps": 4, "log_steps": 2, "eval_sequences": 40},
+    "loop_transformer": {"size": 4, "train_puzzles": 40, "test_puzzles": 10, "hidden_size": 8}
+    | {"num_heads": 2, "halt_max_steps": 2, "batch_size": 8, "max_steps": 8, "eval_steps": 4}
+    | {"log_steps": 2},
 }
 
 

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.xdist_group("own_system")
 
 PAGE = ROOT / "docs/systems.md"
 FOLDER = "src/resweep/systems/waves"
+PACKS = "resources: {pack: 6}\n"
 
 
 def write_files(made: Checkout) -> list[str]:
@@ -47,7 +48,7 @@ def waves(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     study = made.path / "config/studies/waves.yaml"
     shorter = study.read_text().replace("max_steps: 400", "max_steps: 100")
     shorter = shorter.replace("top: 2, seeds: [1, 2, 3]", "top: 1, seeds: [1, 2]")
-    study.write_text(f"{shorter}publish: {{configs: false, models: none}}\n")
+    study.write_text(f"{shorter}publish: {{configs: false, models: none}}\n{PACKS}")
     for command in commands():
         made.run(*shlex.split(command), env={"WANDB_MODE": "disabled"})
     return made
