@@ -165,8 +165,12 @@ class Browser:
     def press(self, key: str) -> None:
         """Press and release a key, one of KEYS."""
         text = {"Enter": "\r", " ": " "}.get(key)
-        about = {"key": key, "code": "Space" if key == " " else key}
-        about |= {"windowsVirtualKeyCode": KEYS[key]} | ({"text": text} if text else {})
+        about: dict[str, Any] = {
+            "key": key,
+            "code": "Space" if key == " " else key,
+            "windowsVirtualKeyCode": KEYS[key],
+            **({"text": text} if text else {}),
+        }
         self.send("Input.dispatchKeyEvent", type="keyDown", **about)
         self.send("Input.dispatchKeyEvent", type="keyUp", **about)
 

@@ -37,7 +37,7 @@ def prepare(folder: Path, tokens: int = 4000) -> Prepared:
         position = np.arange(count, dtype=np.int64) + 1000 * start
         noise = (position * position * 2654435761 >> 7) % 5
         ((position * 7 + noise) % 64 + 32).astype("<u2").tofile(folder / f"{name}.bin")
-    about = {"digest": "made up", "vocab_size": 257, "tokens": counts}
+    about: dict[str, Any] = {"digest": "made up", "vocab_size": 257, "tokens": counts}
     return Prepared(folder, about["digest"], about)
 
 
