@@ -10,7 +10,8 @@ from tests.support.study import make_study, run_id
 from tests.support.warm import warm_process
 
 SCRIPTS = sorted((ROOT / "workflow/scripts").glob("*.py"))
-BY_HAND = {"build.py", "train.py", "tabulate_runs.py", "view_runs.py"}  # which need no arguments
+# They need no arguments.
+BY_HAND = {"build.py", "train.py", "tabulate_runs.py", "view_runs.py", "watch.py"}
 # Arguments, and what the error has to name.
 WRONG = [
     ("analyze_curvature.py 0123456789ab", "0123456789ab"),

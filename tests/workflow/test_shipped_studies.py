@@ -95,7 +95,7 @@ def trainings_of(audit: str) -> tuple[int, Counter[str]]:
     number = re.search(r"^(?:at most )?(\d+) training jobs?:$", audit, re.M)
     assert number is not None
     trials = Counter[str]()
-    for rule, count in re.findall(r"^  train_(\w+?)(?:_p\d+)? +(\d+) of \d+ trials", audit, re.M):
+    for rule, count in re.findall(r"^  train_(\w+?)(?:_p\d+)? +(\d+) of \d+ trials?", audit, re.M):
         trials[rule] += int(count)
     return int(number[1]), trials
 
