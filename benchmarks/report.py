@@ -43,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("| trials | page | CPU to write it | open it | CPU | draw all charts | CPU |")
     print("|---|---|---|---|---|---|---|")
     for count in counts:
-        with tempfile.TemporaryDirectory() as folder:
+        # Chromium may still be writing into its profile when it has been told to end.
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             page, took = write_report(Path(folder), count)
             size = page.stat().st_size
             opened, drawn = open_report(page, Path(folder) / "browser")
