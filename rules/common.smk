@@ -293,7 +293,7 @@ def begin_screen():
 
 
 def end(failed, logs):
-    """Leave the screen, say what each study came to, and send word of it."""
+    """Leave the screen, say what each study came to, and notify."""
     for screen in SCREENS:
         screen.end()
     if workflow.touch:

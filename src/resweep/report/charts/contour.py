@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FEWEST = 6  # trials with a final value
 CELLS = 24  # along each axis
-OWN_WEIGHT = 0.5  # trials: how much the mean of all counts, so that one lucky trial is no optimum
+OWN_WEIGHT = 0.5  # trials: how much the mean of all counts, so that no lucky trial decides alone
 NEAR = 1.5  # bandwidths: cells further from all trials are empty
 MOST_TRIALS = 2000  # of more, evenly spaced ones in the ranking make the bands
 

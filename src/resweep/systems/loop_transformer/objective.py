@@ -86,7 +86,7 @@ class LoopObjective(Objective):
 
     @property
     def size(self) -> int:
-        """Number of weights; their average is no further one."""
+        """Number of weights; those of their average are not counted."""
         return sum(parameter.numel() for parameter in self.model.network.parameters())
 
     def initialize(self) -> None:
