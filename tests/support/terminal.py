@@ -10,6 +10,8 @@ import subprocess
 import termios
 from collections.abc import Callable, Mapping
 
+import pytest
+
 from tests.conftest import Checkout
 from tests.support.warm import is_warm, warm_process
 
@@ -55,9 +57,14 @@ class Terminal:
     def wait_for(self, condition: Callable[[], bool]) -> None:
         """Read what it shows until something has happened."""
         while not condition():
-            assert self.process.poll() is None, "it ended before that"
+            ended = self.process.poll() is not None
             if select.select([self.screen], [], [], 0.005)[0]:
-                self.shown += os.read(self.screen, 65536)
+                try:
+                    self.shown += os.read(self.screen, 65536)
+                except OSError:  # how a terminal ends
+                    ended = True
+            if ended and not condition():
+                pytest.fail("\n".join(["it ended before that:", *self.lines()]))
 
     def interrupt(self) -> list[str]:
         """Press Ctrl-C; returns the lines that are seen in the end and were not before."""
