@@ -898,9 +898,11 @@ def resolved(data: Prepared = DATA, **changes) -> dict:
         (
             "quickstart",
             {
+                "1ef1b0ad4a": "73dfc9f048aa",
                 "8117862588": "f02201d61e97",
                 "8e68d9c3d6": "41a140ea0363",
                 "d1da034dfb": "6f52d605df83",
+                "cbbfe3d35c": "ad63904a3b02",
                 "4bb1279c4b": "4d30338aa849",
                 "7a3ec74e49": "59d310654076",
                 "d25a478476": "b30f204faac8",
