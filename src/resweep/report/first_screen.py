@@ -19,13 +19,13 @@ from resweep.ranking.score_row import spread_text
 from resweep.ranking.scores import WORST_LAST
 from resweep.ranking.trial_result import SEED
 from resweep.report.best_model import find_model, why_no_model
-from resweep.report.deciding import DECIDING
 from resweep.report.importance import importance_note
 from resweep.report.page import escape
 from resweep.report.results import StudyResults, shown
 from resweep.report.spent import Spent, spent_on
 from resweep.report.verdict import Sure, Verdict, find_verdict
 from resweep.report.verdict_text import reference_lines, sure_lines, sure_title, trained_line
+from resweep.study.deciding import DECIDING
 from resweep.trials.record import Status
 
 MOST_SETTINGS = 8

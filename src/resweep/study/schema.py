@@ -83,7 +83,7 @@ class Publish(Part):
     """What is published as a versioned artifact."""
 
     configs: bool = Field(True, description="the trial files of each rerun")
-    models: Literal["best", "none"] = Field("best", description="the last phase's best model")
+    models: Literal["best", "none"] = Field("best", description="the study's best model")
     scores: bool = Field(True, description="all rankings, runs.csv and study.yaml")
     report: bool = Field(True, description="the report")
     code: bool = Field(True, description="the code that the jobs ran, its commit and versions")
