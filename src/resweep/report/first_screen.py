@@ -150,13 +150,13 @@ def cost_lines(results: StudyResults, spent: Iterable[Spent]) -> Iterator[str]:
     yield f"{counted(statuses.total(), 'trial')}: {listed}."
     steps = sum(one.steps for one in phases)
     times = {
-        "GPU": math.fsum(one.gpu_seconds for one in phases),
-        "CPU": math.fsum(one.cpu_seconds for one in phases),
+        "GPU time": math.fsum(one.gpu_seconds for one in phases),
+        "training time on CPUs": math.fsum(one.training_seconds for one in phases),
     }
     took = " and ".join(
-        f"{duration(seconds)} of {device} time" for device, seconds in times.items() if seconds
+        f"{duration(seconds)} of {name}" for name, seconds in times.items() if seconds
     )
-    yield f"{steps:,} training steps{f' in {took}' if took else ''}."
+    yield f"{steps:,} training steps{f' in {took}, all processes together' if took else ''}."
     stopped = [one for phase in phases for one in (phase.by_rungs, phase.by_monitors)]
     saved = sum(one.steps for one in stopped)
     if saved:

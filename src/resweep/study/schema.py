@@ -116,7 +116,7 @@ class Budget(Part):
     """What a study may take in all; a build beyond a limit does not start. null: no limit."""
 
     gpu_hours: Limit | None = Field(
-        None, description="GPU hours, or core hours on CPUs, including those already spent"
+        None, description="GPU hours, or hours of training on CPUs, including those already spent"
     )
     disk_gb: Limit | None = Field(
         None, description="GB (10^9 bytes) of its runs in the store, including those already there"
