@@ -266,9 +266,7 @@ def test_rounds_show_values_and_where_the_search_went(adaptive: Layout) -> None:
     best = values.spec["datasets"]["best"]
     assert best == [{"round": 1, "final": 2.4}, {"round": 2, "final": 2.1}]
     assert "came in round 2 of 2; the median of a round went from 2.5 to 2.5" in values.says
-    assert (
-        "Round 1 tried learning_rate 0.0001 to 0.01, round 2 tried 0.002 to 1." in places.says
-    )
+    assert "Round 1 tried learning_rate 0.0001 to 0.01, round 2 tried 0.002 to 1." in places.says
 
 
 def test_a_sweep_without_rungs_and_rounds_has_no_place_for_them(
