@@ -225,6 +225,15 @@ def test_there_are_commands() -> None:
     assert len(commands()) > 20 and "make demo" in commands()
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_scripts_are_called_by_their_commands(page: Path) -> None:
+    quoted = re.compile(r"^ *```text\n.*?^ *```$", re.M | re.S)  # messages may name a script
+    called = re.findall(
+        r"(?<!is `)python workflow/scripts/(\w+\.py)", quoted.sub("", page.read_text())
+    )
+    assert {command.script for command in COMMANDS.values()}.isdisjoint(called)
+
+
 def test_other_examples_can_be_read() -> None:
     for page in PAGES:
         for block in blocks(page, "python"):

@@ -9,7 +9,7 @@ from typing import Any
 from resweep.errors import DamagedFile
 from resweep.json_files import read_json
 from resweep.paths import Layout
-from resweep.plurals import counted
+from resweep.plurals import counted, span_text
 from resweep.ranking.score_row import column_of
 from resweep.report.charts.spec import DOT, Drawn, Spec, chart, field, layer, rounded, selectable
 from resweep.report.charts.trial_rows import TrialRows, number_scale
@@ -141,12 +141,12 @@ def _chart(
     reach = "reaches" if beyond == 1 else "reach"
     edge = f" {beyond} of {counted(len(spans), 'region')} {reach} beyond what was searched."
     edge = edge if beyond else ""
-    first = spans[0]
+    extremes = numbers[0][1].extremes
     return Drawn(
         title=f"Regions of {title}",
         spec=selectable(spec, phase.name, [("new", here)], marks=len(new) + len(tried)),
         says=(
-            f"The region around the best {title}, {shown(first['centre'], 3)}, goes from "
-            f"{shown(first['low'], 3)} to {shown(first['high'], 3)}.{edge}"
+            f"The region around the best {title}, {shown(spans[0]['centre'], 3)}, goes from "
+            f"{span_text(map(float, extremes), 3)}.{edge}"
         ),
     )
