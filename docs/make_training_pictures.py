@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,53 +22,78 @@ from themed_svg import BLUE, GRAY, HUES, MINOR, ORANGE, SHADES, WIDTH, write_svg
 
 from resweep import yaml12
 from resweep.analysis.charts import curvature_chart, evolution_chart
-from resweep.analysis.checkpoints import Found, find_checkpoints
+from resweep.analysis.checkpoints import find_checkpoints
 from resweep.analysis.gradient_analysis import GradientAnalysis, analyze_gradients
 from resweep.analysis.trajectories import CurvatureAnalysis, analyze_curvature
 from resweep.canonical import canonical_json
 from resweep.config.early_stopping_section import EarlyStopping
 from resweep.errors import StoreError, run_command
-from resweep.paths import BY_HAND, Layout
+from resweep.paths import BY_HAND, Layout, RunFolder
 from resweep.report.charts.spec import Spec, chart, field, layer, rounded
 from resweep.systems.registry import find_system
 from resweep.training.device import pick_device
 from resweep.training.monitors import SmoothedMean, Stop, StopRules, first_stop
+from resweep.trials.record import read_record
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 LOSS = "train/loss"
 PATIENCE = 4  # as in config/early_stopping/loss-monitor.yaml, as is the tolerance
 SMOOTHING = EarlyStopping().loss_smoothing
-SHOWN = (1.6, 2.9)  # of the loss; the first values lie above
+SHOWN = (1.3, 3.1)  # of the loss; the first values lie above
 SERIES = ["as logged", f"smoothed by {SMOOTHING:g}"]
-# What is trained: a name, and what differs from config/training/quick.yaml.
-LONG = ("long", {"max_steps": 1500})
-SAVED = (
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is trained.
+
+    Attributes:
+        name: Of the trial.
+        settings: Those that differ from config/training/quick.yaml.
+        keep: Whether its weights are needed: all or none.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    keep: str
+
+
+LONG = Training("long", {"seed": 0, "max_steps": 1500}, "none")
+SAVED = Training(
     "saved",
-    {"max_steps": 800, "save_steps": 100, "save_gradients": True, "gradient_samples": 4},
+    {
+        **{"seed": 1, "max_steps": 800, "save_steps": 100},
+        **{"save_gradients": True, "gradient_samples": 4},
+    },
+    "all",
 )
 
 
-def train(training: tuple[str, Mapping[str, Any]], layout: Layout) -> Found:
-    """Train, or have the store answer; returns the checkpoints."""
-    name, settings = training
+def train(training: Training, layout: Layout) -> str:
+    """Train, or have the store answer; returns the id of the run."""
     sections = {
         "model": _module("model/gpt-tiny"),
         "data": _module("data/python-docs"),
-        "training": {**_module("training/quick"), "seed": 1, **settings},
+        "training": {**_module("training/quick"), **training.settings},
     }
     schema = find_system("language").schema
-    config = schema.dump(schema.validate(sections))
-    content = {"study": BY_HAND, "phase": "pictures", "trial": name, "assignments": {}}
-    record = layout.record(BY_HAND, "pictures", name)
+    trial = {
+        **{"study": BY_HAND, "phase": "pictures", "trial": training.name, "assignments": {}},
+        "config": schema.dump(schema.validate(sections)),
+    }
+    record = layout.record(BY_HAND, "pictures", training.name)
     command = [
         *(sys.executable, str(ROOT / "workflow/scripts/train.py")),
-        *("--content", canonical_json(content | {"config": config})),
-        *("--trial", str(layout.trial(BY_HAND, "pictures", name)), "--record", str(record)),
-        *("--results", str(layout.root), "--device", "cpu", "--keep", "all"),
+        *("--content", canonical_json(trial), "--record", str(record)),
+        *("--trial", str(layout.trial(BY_HAND, "pictures", training.name))),
+        *("--results", str(layout.root), "--device", "cpu", "--keep", training.keep),
     ]
     subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    return find_checkpoints(str(record), layout)
+    run_id = read_record(record).run_id
+    if run_id is None:
+        raise StoreError(f"{record}: has no run")
+    return run_id
 
 
 def _module(name: str) -> dict[str, Any]:
@@ -123,12 +149,12 @@ def gradients_chart(analysis: GradientAnalysis) -> Spec:
         raise StoreError(f"{analysis.given}: has a single checkpoint")
     for row in spec["datasets"]["norms"]:
         row["name"] = row["name"].removeprefix("transformer.")
-    return _recolored(spec, HUES) | {"width": WIDTH}
+    return _recolored(spec, HUES) | {"width": WIDTH - 60}
 
 
 def curvature_picture(analysis: CurvatureAnalysis) -> Spec:
     """Draw the curvature over the layers, in colors for light and dark."""
-    return _recolored(curvature_chart(analysis), [ORANGE, *SHADES]) | {"width": WIDTH - 40}
+    return _recolored(curvature_chart(analysis), [ORANGE, *SHADES]) | {"width": WIDTH - 80}
 
 
 def _recolored(spec: Spec, colors: Sequence[str]) -> Spec:
@@ -150,10 +176,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=DOCS, help="folder (docs)")
     arguments = parser.parse_args()
     layout = Layout(arguments.results)
-    long, saved = (train(one, layout) for one in (LONG, SAVED))
-    if long.run is None:
-        raise StoreError(f"{long.given}: its run is gone")
-    lines = [json.loads(line) for line in long.run.metrics.read_text().splitlines()]
+    long = RunFolder(layout.run(train(LONG, layout)))
+    lines = [json.loads(line) for line in long.metrics.read_text().splitlines()]
+    saved = find_checkpoints(train(SAVED, layout), layout)
     pick_device("cpu")
     write_svg(
         stopping_chart(lines),
