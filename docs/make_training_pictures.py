@@ -1,6 +1,6 @@
 """Draw a stop decision, gradients and curvature: docs/stopping.svg, gradients.svg, curvature.svg.
 
-    python docs/make_training_pictures.py     four minutes on one core; again: seconds
+    python docs/make_training_pictures.py     two minutes on one core; seconds if called again
 
 Two trainings on Python's documentation, whose numbers depend on its version:
 
