@@ -64,8 +64,10 @@ dag: env
 	python workflow/scripts/draw_dag.py $(STUDY)
 
 picture: env
-	snakemake --quiet rules --config study=quickstart
+	snakemake --quiet rules --config 'studies=[quickstart,docs/pictures.yaml]'
 	python docs/make_picture.py
+	python docs/make_study_pictures.py
+	python docs/make_training_pictures.py
 	python docs/make_watch_picture.py
 	python docs/make_rungs_picture.py
 	python workflow/scripts/draw_dag.py pretrain-finetune --output docs/dag.svg
