@@ -13,7 +13,8 @@
 
 PYTHON ?= python3
 STUDY ?= quickstart
-JOBS ?= 2
+# Test processes; more than two cores have use for, since tests wait much for other processes.
+JOBS ?= 4
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: help demo test test-long check dag picture bench env oracle ray
