@@ -13,7 +13,8 @@
 
 PYTHON ?= python3
 STUDY ?= quickstart
-JOBS ?= 2
+# Test processes; more than two cores have use for, since tests wait much for other processes.
+JOBS ?= 4
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: help demo test test-long check dag picture bench env oracle ray
@@ -64,8 +65,10 @@ dag: env
 	python workflow/scripts/draw_dag.py $(STUDY)
 
 picture: env
-	snakemake --quiet rules --config study=quickstart
+	snakemake --quiet rules --config 'studies=[quickstart,docs/pictures.yaml]'
 	python docs/make_picture.py
+	python docs/make_study_pictures.py
+	python docs/make_training_pictures.py
 	python docs/make_watch_picture.py
 	python docs/make_rungs_picture.py
 	python workflow/scripts/draw_dag.py pretrain-finetune --output docs/dag.svg

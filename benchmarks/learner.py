@@ -13,7 +13,7 @@ from resweep.store.identity import resolve
 from resweep.training.gradient_learner import GradientLearner
 from resweep.training.loop import LoopPlan
 from resweep.training.monitors import Monitors, StopRules
-from resweep.training.processes import ALONE
+from resweep.training.place import Place
 
 
 def as_data(folder: Path, vocab_size: int, counts: Mapping[str, int]) -> Prepared:
@@ -39,7 +39,7 @@ def build_learner(
         device: Where to train.
     """
     resolved = resolve(config, data)
-    learner = LANGUAGE.learner(resolved, data, device, ALONE, None, None)
+    learner = LANGUAGE.learner(resolved, data, Place(device=device))
     assert isinstance(learner, GradientLearner)
     return learner
 

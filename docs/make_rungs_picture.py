@@ -12,8 +12,9 @@ import csv
 from pathlib import Path
 from typing import Any
 
-import altair as alt
+from themed_svg import BLUE, MINOR, ORANGE, WIDTH, write_svg
 
+from resweep.report.charts.spec import Spec, chart, field, layer
 from resweep.search.rungs import PROMOTE, STOP, RungEntry, decide, rungs
 from resweep.sweep import EarlyTerminate
 from resweep.trials.record import Status
@@ -63,7 +64,7 @@ def trained_values(steps: list[int], curves: dict[str, list[float]]) -> dict[str
     return trained
 
 
-def draw(steps: list[int], curves: dict[str, list[float]], path: Path) -> None:
+def rungs_chart(steps: list[int], curves: dict[str, list[float]]) -> Spec:
     """Draw each curve up to its end, and a line at each rung."""
     points: list[dict[str, Any]] = []
     ends: list[dict[str, Any]] = []
@@ -73,23 +74,29 @@ def draw(steps: list[int], curves: dict[str, list[float]], path: Path) -> None:
         points += [{"trial": trial, "step": s, "loss": v, "end": end} for s, v in values]
         ends.append(points[-1])
     bands = [{"step": steps[band - 1]} for band in RULE.bands(len(steps))]
-    x = alt.X("step:Q", title="step").scale(domain=[0, steps[-1]], nice=False)
-    y = alt.Y("loss:Q", title="val/loss").scale(domain=list(SHOWN), nice=False)
-    color = alt.Color("end:N", title=None).scale(domain=ENDS, range=["#08519c", "#d95f02"])
-    lines = alt.Chart(alt.Data(values=points)).mark_line(clip=True, strokeWidth=1.6)
-    dots = alt.Chart(alt.Data(values=ends)).mark_point(clip=True, filled=True, size=45)
-    rules = alt.Chart(alt.Data(values=bands)).mark_rule(strokeDash=[4, 4], color="#666666")
-    chart = (
-        rules.encode(x=x)
-        + lines.encode(x=x, y=y, color=color, detail="trial:N")
-        + dots.encode(x=x, y=y, color=color)
-    )
-    chart.properties(width=560, height=260).save(path)
+    x = field("step:Q", title="step", scale={"domain": [0, steps[-1]], "nice": False})
+    y = field("loss:Q", title="val/loss", scale={"domain": list(SHOWN), "nice": False})
+    scale = {"domain": ENDS, "range": [BLUE, ORANGE]}
+    color = field("end:N", title=None, scale=scale, legend={"orient": "top"})
+    place = {"x": x, "y": y, "color": color}
+    line = {"type": "line", "clip": True, "strokeWidth": 1.6}
+    dot = {"type": "point", "clip": True, "filled": True, "size": 45, "opacity": 1}
+    layers = [
+        layer("bands", {"type": "rule", "strokeDash": [4, 4], "color": MINOR}, {"x": x}),
+        layer("points", line, place | {"detail": field("trial:N")}),
+        layer("ends", dot, place),
+    ]
+    data = {"bands": bands, "points": points, "ends": ends}
+    return chart(layers, data) | {"width": WIDTH}
 
 
 def main() -> None:
     """Draw it."""
-    draw(*read_curves(CURVES), ROOT / "docs/rungs.svg")
+    write_svg(
+        rungs_chart(*read_curves(CURVES)),
+        ROOT / "docs/rungs.svg",
+        "Sixteen curves of val/loss; each ends at the rung that stopped it, or at the last step",
+    )
 
 
 if __name__ == "__main__":

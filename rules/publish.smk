@@ -1,12 +1,12 @@
 # REQUIRED INPUTS
 #     results/{study}/{rerun}/trials/{slot}.yaml          what a rerun trains
 #     results/{study}/{source}/top{k}_best_configs.yaml   the configurations it came from
-#     results/{study}/{last}/scores.csv                   the ranking of the last phase
-#     results/{study}/{last}/models                       its weights
+#     results/{study}/{deciding}/scores.csv               the ranking of the phase that decides
+#     results/{study}/{deciding}/models                   its weights
 #     results/{study}/{phase}/scores.csv, runs.csv, study.yaml, report.html
 # OUTPUTS
 #     results/{study}/artifacts/{rerun}-configs.json      stamps: version, digests, where it went
-#     results/{study}/artifacts/{last}-model.json         as soon as the last phase is ranked
+#     results/{study}/artifacts/{deciding}-model.json     as soon as that phase is ranked
 #     results/{study}/artifacts/{study}-scores.json
 #     results/{study}/artifacts/{study}-report.json       after the report
 #     results/{study}/artifacts/{study}-code.json

@@ -7,7 +7,9 @@ one line that names the argument.
 import argparse
 import json
 import math
+import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,15 @@ def split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the words of a command, and those after `--`, which are for what it starts."""
     at = words.index("--") if "--" in words else len(words)
     return list(words[:at]), list(words[at + 1 :])
+
+
+def command_again(script: str) -> list[str]:
+    """Return the command line that does again what this process does.
+
+    Args:
+        script: Its `__file__`; where `resweep` runs a script, `sys.argv` does not name the file.
+    """
+    return ["python", os.path.relpath(script), *sys.argv[1:]]
 
 
 def positive(text: str) -> int:

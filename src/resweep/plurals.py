@@ -1,7 +1,12 @@
-"""Numbers in messages: of things, of bytes, of seconds."""
+"""Numbers in messages: of things, of bytes, of seconds, and the ends of ranges."""
+
+from collections.abc import Iterable
 
 _ROUNDS_UP = 999.5  # to 1000, with three digits
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
+_MOST_DIGITS = 9  # beyond these, numbers differ by rounding alone
+_SIMILAR = 100  # times larger: then equally many decimals would be a row of zeros
+_LARGEST_INTEGER = 1e15
 
 
 def counted(count: int, thing: str, things: str | None = None) -> str:
@@ -31,3 +36,36 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600:,} h {whole % 3600 // 60} min"
+
+
+def alike(values: Iterable[float], digits: int = 4) -> list[str]:
+    """Format numbers that are read together: `2.66` and `3.10`.
+
+    Those of similar size get equally many decimals.
+
+    Args:
+        values: The numbers.
+        digits: Significant digits; more where different numbers would look the same.
+    """
+    numbers = list(values)
+    different = len(set(numbers))
+    texts = [_significant(number, digits) for number in numbers]
+    while len(set(texts)) < different and digits < _MOST_DIGITS:
+        digits += 1
+        texts = [_significant(number, digits) for number in numbers]
+    sizes = [abs(number) for number in numbers]
+    if any("e" in text for text in texts) or max(sizes) >= _SIMILAR * min(sizes):
+        return texts
+    decimals = max(len(text.partition(".")[2]) for text in texts)
+    return [f"{number:,.{decimals}f}" for number in numbers]
+
+
+def span_text(values: Iterable[float], digits: int = 4) -> str:
+    """Return `2.66 to 3.10`: the least and the largest of some numbers; one if they are equal."""
+    numbers = list(values)
+    return " to ".join(dict.fromkeys(alike((min(numbers), max(numbers)), digits)))
+
+
+def _significant(number: float, digits: int) -> str:
+    whole = float(number).is_integer() and abs(number) < _LARGEST_INTEGER
+    return f"{number:,.0f}" if whole or abs(number) >= 10**digits else f"{number:.{digits}g}"

@@ -70,6 +70,16 @@ def test_exit_code_signal_and_words_are_those_of_the_script(tmp_path: Path) -> N
     assert resweep("train", "0", folder=tmp_path).returncode == -signal.SIGTERM
 
 
+def test_the_command_that_does_it_again_names_the_script(tmp_path: Path) -> None:
+    script = tmp_path / "workflow/scripts/publish_model.py"
+    script.parent.mkdir(parents=True)
+    script.write_text(
+        "from resweep.command_line import command_again\nprint(*command_again(__file__))\n"
+    )
+    ended = resweep("publish-model", "--mode=offline", folder=tmp_path)
+    assert ended.stdout == "python workflow/scripts/publish_model.py --mode=offline\n"
+
+
 def test_bash_completes_commands_studies_and_files(tmp_path: Path) -> None:
     (tmp_path / "config/studies").mkdir(parents=True)
     (tmp_path / "config/studies/quickstart.yaml").touch()

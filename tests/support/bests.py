@@ -1,4 +1,4 @@
-"""Rankings of a last phase, one after another, over runs whose checkpoints have a few bytes."""
+"""Rankings of the phase that decides, one after another; checkpoints have a few bytes."""
 
 import json
 from dataclasses import dataclass, field
@@ -45,7 +45,7 @@ class Ranked:
         return Layout(self.root)
 
     def rank(
-        self, values: dict[str, float | None], *, keep: str = "best", last: bool = True
+        self, values: dict[str, float | None], *, keep: str = "best", decides: bool = True
     ) -> list[dict[str, Any]]:
         """Rank the phase; returns the decisions about weights.
 
@@ -53,9 +53,9 @@ class Ranked:
             values: Final values by run; names that differ in the last character alone are seeds of
                 one configuration. None: it diverged.
             keep: The policy.
-            last: Whether it is the study's last phase.
+            decides: Whether it is the phase that decides.
         """
-        self.describe(self.phase)
+        self.describe(**{self.phase: "sweep"})
         results = [
             self.trial(f"{n:02}", run, value) for n, (run, value) in enumerate(values.items())
         ]
@@ -71,14 +71,14 @@ class Ranked:
             top=1,
             models=folder.models,
             layout=self.layout,
-            best_of_study=self.score if last else None,
+            best_of_study=self.score if decides else None,
         )
 
-    def describe(self, *phases: str) -> None:
-        """Write study.yaml."""
+    def describe(self, **phases: str) -> None:
+        """Write study.yaml, of phases with their kinds."""
         for phase in phases:
             self.layout.phase(self.study, phase).path.mkdir(parents=True, exist_ok=True)
-        parts = [{"name": phase, "kind": "sweep"} for phase in phases]
+        parts = [{"name": phase, "kind": kind} for phase, kind in phases.items()]
         content = {"phases": parts, "tracking": {"wandb": "disabled", "project": "resweep"}}
         self.layout.study(self.study).described.write_text(yaml12.dump(content))
 

@@ -13,6 +13,7 @@ from resweep.training.gradient_learner import GradientLearner
 from resweep.training.loop import Callbacks, LoopEnd, LoopPlan, train
 from resweep.training.metrics import MetricLog, parse
 from resweep.training.monitors import Monitors
+from resweep.training.place import Place
 from resweep.training.processes import ALONE, Processes
 from tests.support.language import SYSTEM, stop_rules
 
@@ -26,7 +27,7 @@ def make_learner(
     processes: Processes = ALONE,
 ) -> GradientLearner:
     """Return the learner of a resolved configuration."""
-    learner = SYSTEM.learner(config, data, device, processes, None, None)
+    learner = SYSTEM.learner(config, data, Place(device=device, processes=processes))
     assert isinstance(learner, GradientLearner)
     return learner
 

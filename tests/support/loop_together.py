@@ -18,6 +18,7 @@ from resweep.store.identity import resolve
 from resweep.training.device import pick_device
 from resweep.training.gradient_learner import GradientLearner
 from resweep.training.mirror import mirror_rank_zero
+from resweep.training.place import Place
 from resweep.training.processes import ALONE, Processes
 from tests.support.loop_transformer import CPU, SYSTEM, configure, prepare
 
@@ -27,7 +28,7 @@ CHANGES = {"training__eval_batch_size": 6, "training__max_gpu_batch_size": 1}
 
 def build(config: dict[str, Any], data: Prepared, processes: Processes) -> GradientLearner:
     """Return a learner at its begin."""
-    learner = SYSTEM.learner(config, data, CPU, processes, None, None)
+    learner = SYSTEM.learner(config, data, Place(device=CPU, processes=processes))
     assert isinstance(learner, GradientLearner)
     return learner
 

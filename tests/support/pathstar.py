@@ -16,6 +16,7 @@ from resweep.systems.pathstar.objective import PathStarObjective
 from resweep.systems.pathstar.sections import Data
 from resweep.systems.registry import find_system
 from resweep.training.gradient_learner import GradientLearner
+from resweep.training.place import Place
 from resweep.training.processes import ALONE, Processes
 
 SYSTEM = find_system("pathstar")
@@ -60,7 +61,7 @@ def make_learner(
     """Return a learner at step 0 with its weights drawn, and its objective."""
     config = configure(**changes)
     data = prepare(config, folder)
-    learner = SYSTEM.learner(resolve(config, data), data, CPU, processes, None, None)
+    learner = SYSTEM.learner(resolve(config, data), data, Place(device=CPU, processes=processes))
     assert isinstance(learner, GradientLearner)
     assert isinstance(learner.objective, PathStarObjective)
     learner.begin()

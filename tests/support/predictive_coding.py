@@ -17,7 +17,7 @@ from resweep.systems.predictive_coding.learner import PredictiveCodingLearner
 from resweep.systems.predictive_coding.network import Decoder
 from resweep.systems.predictive_coding.sections import Model
 from resweep.systems.registry import find_system
-from resweep.training.processes import ALONE
+from resweep.training.place import Place
 
 SYSTEM = find_system("predictive_coding")
 CPU = torch.device("cpu")
@@ -55,7 +55,7 @@ def make_learner(folder: Path, **changes: Any) -> PredictiveCodingLearner:
     """Return a learner at step 0 with its weights drawn."""
     config = configure(**changes)
     data = prepare(config, folder)
-    learner = SYSTEM.learner(resolve(config, data), data, CPU, ALONE, None, None)
+    learner = SYSTEM.learner(resolve(config, data), data, Place(device=CPU))
     assert isinstance(learner, PredictiveCodingLearner)
     learner.begin()
     return learner

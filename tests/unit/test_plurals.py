@@ -1,8 +1,8 @@
-"""Numbers of things and of bytes."""
+"""Numbers of things and of bytes, and the ends of ranges."""
 
 import pytest
 
-from resweep.plurals import counted, size_text
+from resweep.plurals import alike, counted, size_text, span_text
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,31 @@ def test_one_is_singular(arguments: tuple[int, str], text: str) -> None:
 )
 def test_sizes_have_three_digits(size: float, text: str) -> None:
     assert size_text(size) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "digits", "text"),
+    [
+        ([2.7, 2.38, 2.5], 3, "2.38 to 2.70"),
+        ([0.00768, 0.011], 3, "0.00768 to 0.01100"),
+        ([2.66191, 2.66194], 3, "2.66191 to 2.66194"),
+        ([12345.6, 12345.7], 3, "12,345.6 to 12,345.7"),
+        ([123.4, 1234.5], 3, "123 to 1,234"),
+        ([1, 2.5], 4, "1.0 to 2.5"),
+        ([-3.0, 3.14159], 4, "-3.000 to 3.142"),
+        ([0.0001, 0.01], 3, "0.0001 to 0.01"),
+        ([0, 0.25], 3, "0 to 0.25"),
+        ([1e-7, 2e-7], 3, "1e-07 to 2e-07"),
+        ([8, 64], 3, "8 to 64"),
+        ([0.1 + 0.2, 0.3], 3, "0.3"),
+        ([2.5, 2.5], 3, "2.5"),
+    ],
+)
+def test_ends_of_ranges_differ_and_are_equally_precise(
+    values: list[float], digits: int, text: str
+) -> None:
+    assert span_text(values, digits) == text
+
+
+def test_numbers_that_are_read_together_keep_their_order() -> None:
+    assert alike([3.1, 2.66, 3.1]) == ["3.10", "2.66", "3.10"]

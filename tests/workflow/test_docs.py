@@ -24,6 +24,8 @@ import pytest
 
 from resweep.command_line import split_words
 from resweep.commands import COMMANDS
+from resweep.report.charts.spec import chart, field, layer
+from resweep.study.load import load_study
 from tests.conftest import ROOT, Checkout
 from tests.support.home import Home
 
@@ -225,6 +227,15 @@ def test_there_are_commands() -> None:
     assert len(commands()) > 20 and "make demo" in commands()
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_scripts_are_called_by_their_commands(page: Path) -> None:
+    quoted = re.compile(r"^ *```text\n.*?^ *```$", re.M | re.S)  # messages may name a script
+    called = re.findall(
+        r"(?<!is `)python workflow/scripts/(\w+\.py)", quoted.sub("", page.read_text())
+    )
+    assert {command.script for command in COMMANDS.values()}.isdisjoint(called)
+
+
 def test_other_examples_can_be_read() -> None:
     for page in PAGES:
         for block in blocks(page, "python"):
@@ -306,6 +317,62 @@ def test_picture_of_rungs_shows_what_the_guide_says() -> None:
     guide = " ".join((ROOT / "docs/search.md").read_text().split())
     assert "rungs at steps 75 and 225 for sixteen trainings of 300 steps" in guide
     assert "all train to the first rung, six to the second, and three to the end" in guide
+
+
+THEMED = ("ties", "regions", "rungs", "stopping", "gradients", "curvature")
+
+
+@pytest.mark.parametrize("name", THEMED)
+def test_pictures_follow_the_theme_and_load_nothing(name: str) -> None:
+    text = (ROOT / f"docs/{name}.svg").read_text()
+    assert len(text) < 60_000
+    assert "prefers-color-scheme: dark" in text
+    addresses = set(re.findall(r"https?://[^\"' )]*", text))
+    assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    guides = "".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
+    assert re.search(rf"!\[[^\]]{{30,}}\]\({name}\.svg\)", guides)
+
+
+def test_picture_has_a_dark_counterpart_of_each_color(tmp_path: Path) -> None:
+    themed = script_of_docs("themed_svg")
+
+    def draw(color: str) -> str:
+        mark = {"type": "bar", "color": color}
+        bars = layer("rows", mark, {"x": field("x:Q")})
+        themed.write_svg(chart([bars], {"rows": [{"x": 1}]}), tmp_path / "bar.svg", "a & b")
+        return (tmp_path / "bar.svg").read_text()
+
+    text = draw(themed.BLUE)
+    assert f'[fill="{themed.BLUE}"] {{ fill: {themed.DARK[themed.BLUE]} }}' in text
+    assert f'[fill="{themed.ORANGE}"]' not in text
+    assert 'aria-label="a &amp; b"' in text
+    assert draw(themed.BLUE) == text
+    with pytest.raises(ValueError, match="#123456"):
+        draw("#123456")
+
+
+def test_picture_of_a_stop_shows_the_stop_of_the_monitor() -> None:
+    """A falling loss that rises over three lines, which is noise to the smoothed one."""
+    script = script_of_docs("make_training_pictures")
+    losses = [3.0 * 0.99**number for number in range(60)]
+    losses[30:34] = [2.20, 2.25, 2.30, 2.35]
+    lines = [{"step": 10 * number, script.LOSS: loss} for number, loss in enumerate(losses, 1)]
+    spec = script.stopping_chart(lines)
+    stops = [(stop["step"], stop["text"]) for stop in spec["datasets"]["stops"]]
+    assert stops == [(340, "loss-rising at 340")]
+    drawn = {
+        point["step"]: point
+        for point in spec["datasets"]["points"]
+        if point["series"] == script.SERIES[0]
+    }
+    assert drawn[340]["loss"] == 2.35
+
+
+def test_study_of_pictures_can_be_planned() -> None:
+    study = load_study(ROOT / "docs/pictures.yaml", ROOT / "config")
+    script = script_of_docs("make_study_pictures")
+    assert study.name == script.STUDY
+    assert [phase.kind for phase in study.phases] == ["sweep", "resample", "rerun"]
 
 
 def shorten(made: Checkout) -> None:

@@ -1,6 +1,7 @@
 """A resample in a study: rounds near the best of a sweep, and a rerun of what came out."""
 
 import csv
+import json
 import re
 from typing import Any
 
@@ -93,3 +94,23 @@ def test_a_rerun_of_distinct_configurations_is_planned_from_the_ranking(
     assert [trial["training.learning_rate"] for trial in planned] == [first, second]
     chosen = yaml12.load(made.path / "results/tiny/rerun/chosen_configs.yaml")
     assert [one["learning_rate"] for one in chosen] == [first, second]
+
+
+def test_a_resample_after_a_rerun_leaves_the_winner_to_the_rerun(
+    resampled: Checkout, tmp_path: Any
+) -> None:
+    made = resampled.copy(tmp_path / "checkout")
+    rerun = {**PHASES[2], "of": "sweep", "top": 1, "seeds": [1]}
+    publish = {"configs": False, "models": "best", "scores": False, "report": False, "code": False}
+    made.write_study(phases=[PHASES[0], rerun, PHASES[1]], publish=publish)
+    made.snakemake()
+    (winner,) = rows(made, "rerun")
+    (stamp,) = made.path.glob("results/tiny/artifacts/*.json")
+    assert stamp.name == "rerun-model.json"
+    published = json.loads(stamp.read_text())["metadata"]["run_id"]
+    assert published == made.record("tiny", "rerun", winner["trial"])["run_id"]
+    claims = made.path.glob("results/runs/*/claims/best/tiny.json")
+    assert published in {claim.parents[2].name for claim in claims}
+    summary = made.run("python", "workflow/scripts/summarize.py", "tiny").stdout
+    assert "\nwinner: rank 1 of rerun" in summary
+    assert f"\nmodel: results/tiny/rerun/models/{winner['trial']}\n" in summary

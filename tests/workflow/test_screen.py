@@ -1,7 +1,6 @@
 """The screen of a study on a terminal, what is printed elsewhere, and word of the end."""
 
 import json
-import os
 import re
 import signal
 import threading
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Checkout, tiny_study
+from tests.support.hold import Held
 from tests.support.terminal import COLUMNS, Terminal
 
 ROWS_OF_SNAKEMAKE = ("Job stats:", "Finished jobid", "Select jobs to execute...")
@@ -56,18 +56,6 @@ def receiver() -> Iterator[Receiver]:
     server.server_close()
 
 
-def hold(checkout: Checkout) -> Path:
-    """Let trainings wait after their first evaluation; returns the pipe whose writer ends that."""
-    pipe = checkout.path / "held"
-    os.mkfifo(pipe)
-    file = checkout.path / "src/resweep/training/loop.py"
-    begin = "    while learner.step < plan.until:\n"
-    assert begin in file.read_text()
-    held = f"    open({str(pipe)!r}).close()\n{begin}"
-    file.write_text(file.read_text().replace(begin, held))
-    return pipe
-
-
 def log_of(checkout: Checkout) -> str:
     return "".join(file.read_text() for file in checkout.path.glob(".snakemake/log/*.log"))
 
@@ -78,7 +66,7 @@ def test_a_terminal_shows_one_screen_and_what_the_study_came_to(checkout: Checko
         set=tiny_study("tiny")["set"] | {"training.max_steps": STEPS},
         phases=[{"name": "sweep", "kind": "sweep", "sweep": "rates"}],
     )
-    pipe = hold(checkout)
+    held = Held(checkout)
     terminal = Terminal(checkout, "snakemake", "--cores", "1", "--quiet", "rules")
     terminal.wait_for(lambda: any(line.startswith("running ") for line in terminal.lines()))
     seen = terminal.lines()
@@ -87,7 +75,7 @@ def test_a_terminal_shows_one_screen_and_what_the_study_came_to(checkout: Checko
     (row,) = [line for line in seen if line.startswith("sweep ") and "0.001" in line]
     assert str(STEPS) in row
     assert all(len(line) <= COLUMNS for line in seen if not line.startswith("  "))
-    pipe.open("w").close()
+    held.release()
     lines = terminal.read_to_end()
     assert terminal.process.returncode == 0
     assert not any(of in "\n".join(lines) for of in ROWS_OF_SNAKEMAKE[1:])

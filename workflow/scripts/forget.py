@@ -21,7 +21,7 @@ from resweep.errors import run_command
 from resweep.paths import BY_HAND, Layout
 from resweep.plurals import counted, size_text
 from resweep.ranking.keep_bests import drop_old_bests
-from resweep.ranking.old_bests import describe, find_old_bests, last_scores
+from resweep.ranking.old_bests import deciding_scores, describe, find_old_bests
 from resweep.store.forget import (
     describe_run,
     drifted_runs,
@@ -86,7 +86,7 @@ def shared_text(phases: list[tuple[str, str]]) -> str:
 
 def forget_old_bests(study: str, published: bool, dry_run: bool, layout: Layout) -> None:
     """Drop the weights of a study's older bests, and of those that it published if asked to."""
-    old = find_old_bests(study, last_scores(study, layout), layout)
+    old = find_old_bests(study, deciding_scores(study, layout), layout)
     intact = [one for one in old.claimed if one.standing is not None]
     chosen = [one for one in intact if published or not one.published]
     for one in chosen:

@@ -39,7 +39,7 @@ def main() -> None:
     add(
         "--best-of-study",
         type=JsonArgument(PhaseScore | None),
-        help="for the study's last phase: its score settings as JSON; the weights of its best stay "
+        help="for the phase that decides: its score settings as JSON; the weights of its best stay "
         "when another becomes the best",
     )
     add("--results", type=file_path, default=Path("results"), help="results folder (results)")

@@ -12,7 +12,7 @@ import argparse
 import sys
 
 from resweep.command_help import HelpFormatter
-from resweep.command_line import file_path, id_of_run
+from resweep.command_line import command_again, file_path, id_of_run
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.publish.arguments import add_place_arguments, place_of
@@ -41,7 +41,7 @@ def main() -> None:
     add_place_arguments(parser)
     a = parser.parse_args()
     name, layout = check_name(a.artifact_name), Layout(a.results)
-    command = ["python", *sys.argv]
+    command = command_again(__file__)
     if a.run is None:
         files, metadata = best_model(a.scores, layout)
         notes = note_better(a.scores, command, layout)

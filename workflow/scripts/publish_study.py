@@ -8,11 +8,10 @@ new version.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from resweep.command_help import HelpFormatter
-from resweep.command_line import plain_text
+from resweep.command_line import command_again, plain_text
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.plurals import counted
@@ -46,7 +45,7 @@ def main() -> None:
         place_of(a),
         a.stamp or layout.artifact(name),
         layout,
-        again=["python", *sys.argv],
+        again=command_again(__file__),
     )
     print(f"{name}: {stamp['version']}, {counted(len(files), 'file')}, {stamp['status']}")
 

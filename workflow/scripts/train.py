@@ -62,6 +62,7 @@ from resweep.trials.trial import read_trial, require_unchanged, trial_from, writ
 if TYPE_CHECKING:
     from resweep.data.store import Prepared
     from resweep.training.learner import Learner
+    from resweep.training.micro_batch_limit import MicroBatchLimit
 
 OF_A_TRIAL = ("--trial", "--record", "--content", "--help", "-h")
 
@@ -119,6 +120,7 @@ def train_together(train: Callable[..., bool], system: System, device_name: str)
     """
     from resweep.training.device import pick_device
     from resweep.training.mirror import mirror_rank_zero
+    from resweep.training.place import Place
     from resweep.training.processes import Processes
 
     end_with_parent()  # torchrun, which cannot signal its processes when it is killed
@@ -127,9 +129,15 @@ def train_together(train: Callable[..., bool], system: System, device_name: str)
     if processes.rank > 0:  # rank 0 decides when to stop, and receives the same signals
         processes.join(device)
 
-        def build(config: dict[str, Any], data: "Prepared", *limits: Any) -> "Learner":
+        def build(
+            config: dict[str, Any],
+            data: "Prepared",
+            most_rows: int | None,
+            limit: "MicroBatchLimit",
+        ) -> "Learner":
+            place = Place(device=device, processes=processes, most_rows=most_rows, limit=limit)
             with Opened(data):
-                return system.learner(config, data, device, processes, *limits)
+                return system.learner(config, data, place)
 
         mirror_rank_zero(processes, build)
         return

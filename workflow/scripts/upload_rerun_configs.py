@@ -8,10 +8,9 @@ version.
 """
 
 import argparse
-import sys
 
 from resweep.command_help import HelpFormatter
-from resweep.command_line import file_path
+from resweep.command_line import command_again, file_path
 from resweep.errors import run_command
 from resweep.paths import Layout
 from resweep.plurals import counted
@@ -41,7 +40,7 @@ def main() -> None:
         place_of(a),
         a.stamp or layout.artifact(name),
         layout,
-        again=["python", *sys.argv],
+        again=command_again(__file__),
     )
     print(f"{name}: {stamp['version']}, {counted(len(files), 'file')}, {stamp['status']}")
 

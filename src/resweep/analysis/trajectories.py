@@ -26,7 +26,7 @@ from resweep.errors import ConfigError, DataError, Problem, StoreError
 from resweep.paths import Layout
 from resweep.store.run import Run
 from resweep.systems.registry import system_of
-from resweep.training.processes import ALONE
+from resweep.training.place import Place
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -234,7 +234,7 @@ def _untrained(
     """Measure the weights that a run began with: of its seed, or those that it names."""
     system, alone = system_of(config), assign(config, ONE_PROCESS)
     _, given = system.weights_named(config)
-    learner = system.learner(alone, data, torch.device("cpu"), ALONE, None, None)
+    learner = system.learner(alone, data, Place(device=torch.device("cpu")))
     learner.begin()
     with tempfile.TemporaryDirectory() as place:
         learner.snapshot().write(Path(place))

@@ -19,7 +19,7 @@ from resweep.config.metric import MetricGoal, sign_of
 from resweep.config.schema import Schema
 from resweep.config.synonyms import fields_meant
 from resweep.errors import ConfigError, Problem
-from resweep.plurals import counted
+from resweep.plurals import counted, span_text
 from resweep.ranking.exported_runs import ExportedRun
 from resweep.ranking.scores import rank_trials
 from resweep.ranking.selection import short_name
@@ -232,5 +232,5 @@ def configs_text(rows: Sequence[AnalysedRun], top: int, how: Analysis, schema: S
 def spread_text(rows: Sequence[AnalysedRun]) -> str:
     """Return one line about the final values."""
     finals = [row.final for row in rows]
-    low, middle, high = min(finals), statistics.median(finals), max(finals)
-    return f"{counted(len(rows), 'run')}: final {low:.4g} to {high:.4g}, median {middle:.4g}"
+    middle = statistics.median(finals)
+    return f"{counted(len(rows), 'run')}: final {span_text(finals)}, median {middle:.4g}"

@@ -6,7 +6,7 @@ The phase drops its claim on the weights of trials that are not among the best; 
 loses its checkpoints. Nothing is trained here: a trial that became one of the best after its
 weights were pruned has no link, and its row gives the commands that restore them.
 
-The best of the study's last phase is claimed for the study as well: its weights stay when it falls
+The best of the phase that decides is claimed for the study as well: its weights stay when it falls
 out of the ranking later (`resweep.ranking.keep_bests`).
 """
 
@@ -51,7 +51,7 @@ def keep_models(
         models: Folder for the links.
         trials: How many the phase has; None: unknown.
         layout: Of the results folder.
-        best_of_study: How the study's last phase is ranked, if this is it: its best is the study's.
+        best_of_study: How the phase is ranked, if it decides: its best is the study's.
 
     Returns:
         One decision per trial, as rows of decisions.csv.

@@ -1,6 +1,6 @@
 """Keeping what was a study's best, for longer than its ranking lasts.
 
-    scores.csv of the last phase  ->  rank 1 claimed for the study, with all its seeds
+    scores.csv of the phase that decides  ->  rank 1 claimed for the study, with all its seeds
 
 A claim stays when another configuration becomes the best, up to a number of runs. What was
 published stays until somebody drops it.
@@ -41,7 +41,7 @@ MOST_RUNS = 10  # whose weights stay because they were the best; those of the be
 
 
 def claim_best(study: str, phase: str, scores: Path, score: PhaseScore, layout: Layout) -> None:
-    """Claim rank 1 of a study's last phase, and drop the least of the older bests beyond the limit.
+    """Claim rank 1 of the phase that decides; drop the least of the older bests beyond the limit.
 
     Args:
         study, phase: What was ranked.

@@ -1,6 +1,7 @@
-"""A study's older bests: what was rank 1 of its last phase, or published, and is not rank 1 now.
+"""A study's older bests: what was its winner, or published, and is not rank 1 now.
 
-    the study's claims, scores.csv of its last phase  ->  older bests  ->  one better than rank 1
+    the study's claims, scores.csv of the phase that decides  ->  older bests
+    older bests, rank 1  ->  one better than it
 
 A best may get worse: new trials take the slots of a rerun, and the best configuration falls out of
 the ranking. Its weights stay (`resweep.ranking.keep_bests`), and here is what is said about them.
@@ -9,6 +10,7 @@ the ranking. Its weights stay (`resweep.ranking.keep_bests`), and here is what i
 import csv
 import math
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 from resweep.cells import dict_reader
@@ -18,6 +20,7 @@ from resweep.paths import Layout
 from resweep.plurals import counted, size_text
 from resweep.store.lasting_claims import Claimed, Standing, claimed_runs, read_standing
 from resweep.store.run import Run
+from resweep.study.deciding import deciding_phase
 from resweep.study.described import read_described
 from resweep.trials.decisions import MADE_AGAIN
 
@@ -111,7 +114,7 @@ def find_old_bests(study: str, scores: Path | None, layout: Layout) -> OldBests:
 
     Args:
         study: Its name.
-        scores: scores.csv of its last phase; None where there is none yet.
+        scores: scores.csv of the phase that decides; None where there is none yet.
         layout: Of the results folder.
     """
     ranked = [] if scores is None else _ranked_runs(scores)
@@ -125,8 +128,8 @@ def find_old_bests(study: str, scores: Path | None, layout: Layout) -> OldBests:
     )
 
 
-def last_scores(study: str, layout: Layout) -> Path | None:
-    """Return scores.csv of a study's last phase; None for a study that has no folder any more.
+def deciding_scores(study: str, layout: Layout) -> Path | None:
+    """Return scores.csv of the phase that decides; None for a study without a folder.
 
     Raises:
         StoreError: There is no such study; or it is being built, and its best is not known.
@@ -138,8 +141,8 @@ def last_scores(study: str, layout: Layout) -> Path | None:
         return None
     missing = folder.described
     if missing.exists():
-        phases = read_described(missing)["phases"]
-        missing = folder.phase(phases[-1]["name"]).scores
+        deciding = deciding_phase(read_described(missing)["phases"], kind=itemgetter("kind"))
+        missing = folder.phase(deciding["name"]).scores
         if missing.exists():
             return missing
     raise StoreError(f"{missing}: is missing; run `snakemake --config study={study}` first")

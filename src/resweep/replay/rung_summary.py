@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resweep.paths import PhaseFolder, rung_name
+from resweep.plurals import alike
 from resweep.replay.bounds import UNKNOWN
 from resweep.replay.rank_correlation import RankCorrelation, correlate
 from resweep.search.rungs import PROMOTE, STOP
@@ -81,8 +82,9 @@ class RungSummary:
     @property
     def thresholds_text(self) -> str:
         """The thresholds as text: `2.31`, or first round `to` last round."""
-        ends = dict.fromkeys([self.thresholds[0], self.thresholds[-1]] if self.thresholds else [])
-        return " to ".join(f"{threshold:.4g}" for threshold in ends)
+        if not self.thresholds:
+            return ""
+        return " to ".join(alike(dict.fromkeys([self.thresholds[0], self.thresholds[-1]])))
 
 
 def read_rungs(phase: PhaseFolder, rounds: int | None, rungs: int) -> tuple[RungRows, ...]:

@@ -29,26 +29,34 @@ TITLES = {
     "interrupted": "interrupted",
     "broken": "broken",
 }
+TIMES = {"training_seconds": "training time", "gpu_seconds": "GPU time"}
 
 
 def spent_lines(study: Study, layout: Layout) -> Iterator[str]:
     """Yield a table of what each phase took, and what was not trained."""
     found = find_spent(study, layout)
     total = _total(found.values())
-    timed = [name for name in ("cpu_seconds", "gpu_seconds") if getattr(total, name)]
-    titles = [*TITLES.values(), *(f"{name[:3].upper()} time" for name in timed)]
+    timed = [name for name in TIMES if getattr(total, name)]
+    titles = [*TITLES.values(), *(TIMES[name] for name in timed)]
     yield f"study {study.name} ({study.origin})"
-    yield f"{'phase':<14}" + "".join(f"{title:>12}" for title in titles)
+    widths = [max(12, len(title) + 2) for title in titles]
+    yield f"{'phase':<14}" + _cells(titles, widths)
     for name, spent in [*found.items(), ("total", total)]:
         cells = [f"{getattr(spent, column):,}" for column in TITLES]
         cells[0] = f"{spent.done:,} of {spent.trials:,}"
         cells += [duration(getattr(spent, column)) for column in timed]
-        yield f"{name:<14}" + "".join(f"{cell:>12}" for cell in cells)
+        yield f"{name:<14}" + _cells(cells, widths)
     yield "steps: planned for these runs to their ends, trained, and repeated after an interruption"
+    if timed:
+        yield f"{' and '.join(TIMES[name] for name in timed)}: by the clock, times processes"
     if total.untimed:
         killed = counted(total.untimed, "attempt")
         yield f"time: without that of {killed} that did not live to note it"
     yield f"stopping saved: {_saved_text(total)}"
+
+
+def _cells(texts: Iterable[str], widths: Iterable[int]) -> str:
+    return "".join(text.rjust(width) for text, width in zip(texts, widths, strict=True))
 
 
 def _total(phases: Iterable[Spent]) -> Spent:

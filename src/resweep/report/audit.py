@@ -62,7 +62,7 @@ def audit(study: Study, layout: Layout, explained: int | None = MOST_EXPLAINED) 
 
 def audit_old_bests(study: Study, layout: Layout) -> str | None:
     """Return a line about the weights of older bests that stay; None where there are none."""
-    scores = layout.phase(study.name, study.phases[-1].name).scores
+    scores = layout.phase(study.name, study.deciding.name).scores
     ranking = scores if scores.exists() else None
     return kept_text(study.name, find_old_bests(study.name, ranking, layout))
 

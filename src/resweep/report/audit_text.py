@@ -22,6 +22,7 @@ MOST_NAMES = 4  # of a rule
 UNKNOWN = "unknown"
 ALWAYS = ("trials", "to train")  # shown even if they are zero
 LEAST_HOURS = 0.001
+HOURS = "hours"
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,8 @@ def _columns(cost: StudyCost) -> Iterator[Column]:
 
 
 def hours_title(cost: StudyCost) -> str:
-    """Return whose hours they are: GPU hours, CPU hours, or both."""
-    on_cpu = {one.on_cpu for one in cost.phases.values()}
-    if len(on_cpu) > 1:
-        return "GPU or CPU hours"
-    return "CPU hours" if on_cpu == {True} else "GPU hours"
+    """Return what hours are called: those of CPUs are by the clock, so not hours of CPU time."""
+    return HOURS if any(one.on_cpu for one in cost.phases.values()) else "GPU hours"
 
 
 def _blocks(names: Sequence[str], columns: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -126,12 +124,15 @@ def _notes(cost: StudyCost) -> Iterator[str]:
         yield "disk: of runs, at most, until their phase is ranked; kept: what stays after that"
     if cost.hours == 0:
         return
+    title = hours_title(cost)
     if not cost.measured:
-        yield f"~{hours_title(cost)}: {UNKNOWN}, since the store has no runs like these"
+        yield f"~{title}: {UNKNOWN}, since the store has no runs like these"
         return
     runs = ", ".join(f"{counted(n, 'run')} on {device}" for device, n in cost.measured.items())
     start = "not measured" if cost.start_seconds is None else f"{cost.start_seconds:.1f} s"
     yield f"~ estimated from {runs}; start of a job: {start}"
+    if title == HOURS:
+        yield f"~{title}: of training, by the clock, times processes"
     for name, one in cost.phases.items():
         share = cost.share(name)
         if share is not None:

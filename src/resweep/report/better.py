@@ -29,13 +29,13 @@ def better_line(results: StudyResults, layout: Layout) -> str | None:
     how = f"to publish it: `{shlex.join(command)}`"
     place = _place_in_source(results, better)
     if place is not None:
-        how += f"; to have it ranked again, set top: {place} in phase {results.phases[-1].name}"
+        how += f"; to have it ranked again, set top: {place} in phase {results.published.name}"
     return better_text(results.old_bests, better, how)
 
 
 def _published_as(run_id: str, results: StudyResults, layout: Layout) -> str | None:
     """Return the version that the study's stamp names, if it is of this run."""
-    stamp = layout.study(results.name).artifact(model_artifact(results.phases[-1].name))
+    stamp = layout.study(results.name).artifact(model_artifact(results.published.name))
     try:
         about = read_json(stamp, "delete it and run snakemake: it is written again")
     except (FileNotFoundError, DamagedFile):
@@ -45,8 +45,8 @@ def _published_as(run_id: str, results: StudyResults, layout: Layout) -> str | N
 
 
 def _publish_command(results: StudyResults, layout: Layout) -> list[str]:
-    """Return the command by which the workflow publishes the best model of the last phase."""
-    phase, tracking = results.phases[-1].name, results.tracking
+    """Return the command by which the workflow publishes the best model of the study."""
+    phase, tracking = results.published.name, results.tracking
     name = model_artifact(phase)
     words = {
         "--scores": layout.phase(results.name, phase).scores,
@@ -65,9 +65,9 @@ def _publish_command(results: StudyResults, layout: Layout) -> list[str]:
 
 
 def _place_in_source(results: StudyResults, old: OldBest) -> int | None:
-    """Return the rank of a configuration in the one phase that the last one reruns."""
-    last = results.phases[-1]
-    source = results.phase(last.sources[0]) if len(last.sources) == 1 else None
+    """Return the rank of a configuration in the one phase that its own phase reruns."""
+    sources = results.published.sources
+    source = results.phase(sources[0]) if len(sources) == 1 else None
     if source is None:
         return None
     found = find_configuration(source.scores, old.standing["settings"])

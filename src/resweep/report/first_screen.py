@@ -19,13 +19,13 @@ from resweep.ranking.score_row import spread_text
 from resweep.ranking.scores import WORST_LAST
 from resweep.ranking.trial_result import SEED
 from resweep.report.best_model import find_model, why_no_model
-from resweep.report.deciding import DECIDING
 from resweep.report.importance import importance_note
 from resweep.report.page import escape
 from resweep.report.results import StudyResults, shown
 from resweep.report.spent import Spent, spent_on
 from resweep.report.verdict import Sure, Verdict, find_verdict
 from resweep.report.verdict_text import reference_lines, sure_lines, sure_title, trained_line
+from resweep.study.deciding import DECIDING
 from resweep.trials.record import Status
 
 MOST_SETTINGS = 8
@@ -150,13 +150,13 @@ def cost_lines(results: StudyResults, spent: Iterable[Spent]) -> Iterator[str]:
     yield f"{counted(statuses.total(), 'trial')}: {listed}."
     steps = sum(one.steps for one in phases)
     times = {
-        "GPU": math.fsum(one.gpu_seconds for one in phases),
-        "CPU": math.fsum(one.cpu_seconds for one in phases),
+        "GPU time": math.fsum(one.gpu_seconds for one in phases),
+        "training time on CPUs": math.fsum(one.training_seconds for one in phases),
     }
     took = " and ".join(
-        f"{duration(seconds)} of {device} time" for device, seconds in times.items() if seconds
+        f"{duration(seconds)} of {name}" for name, seconds in times.items() if seconds
     )
-    yield f"{steps:,} training steps{f' in {took}' if took else ''}."
+    yield f"{steps:,} training steps{f' in {took}, all processes together' if took else ''}."
     stopped = [one for phase in phases for one in (phase.by_rungs, phase.by_monitors)]
     saved = sum(one.steps for one in stopped)
     if saved:

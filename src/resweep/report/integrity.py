@@ -98,7 +98,7 @@ def runs_of(study: Study, layout: Layout) -> dict[str, tuple[Phase, str]]:
     phases = {phase.name: phase for phase in study.phases}
     for one in claimed_runs(study.name, layout):
         if one.standing is not None:
-            phase = phases.get(one.standing["phase"], study.phases[-1])
+            phase = phases.get(one.standing["phase"], study.deciding)
             found.setdefault(one.run.run_id, (phase, one.standing["trial"]))
     return found
 

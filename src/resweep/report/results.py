@@ -37,11 +37,11 @@ from resweep.replay.rung_summary import (
     read_rungs,
     summarize_rungs,
 )
-from resweep.report.deciding import deciding_phase
 from resweep.report.importance import Importance, importances
 from resweep.report.trained_by import TrainedBy, describe_training, trained_runs
 from resweep.store.outcome import OutcomeReader
 from resweep.store.unlinked import Unlinked, find_unlinked
+from resweep.study.deciding import deciding_phase
 from resweep.study.described import read_described
 from resweep.study.metric import PhaseScore, read_score
 from resweep.sweep import Parameter
@@ -201,6 +201,12 @@ class StudyResults:
     @property
     def deciding(self) -> PhaseResults | None:
         """The phase whose rank 1 is the study's winner; None if no configuration has a score."""
+        known = [phase for phase in self.phases if phase.best]
+        return deciding_phase(known) if known else None
+
+    @property
+    def published(self) -> PhaseResults:
+        """The phase whose best model is published, whether or not it has a score."""
         return deciding_phase(self.phases)
 
     def references_of(self, metric: str) -> list[Reference]:
@@ -241,7 +247,7 @@ def read_study(study: str, layout: Layout) -> StudyResults:
         system,
         phases,
         _references(study, system, layout),
-        find_old_bests(study, layout.phase(study, phases[-1].name).scores, layout),
+        find_old_bests(study, layout.phase(study, deciding_phase(phases).name).scores, layout),
         described["tracking"],
         unlinked,
         tuple(part["name"] for part in described["phases"] if part["name"] not in ranked),

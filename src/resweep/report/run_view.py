@@ -23,7 +23,7 @@ from resweep.config.spelling import nearest
 from resweep.csv_files import read_columns
 from resweep.errors import ConfigError, Problem
 from resweep.paths import Layout, RunFolder
-from resweep.plurals import counted
+from resweep.plurals import counted, span_text
 from resweep.report.results import shown
 from resweep.report.rows import LEAD, SIZES, TIMES, result_columns
 from resweep.report.run_filters import Condition
@@ -285,8 +285,7 @@ def statistics_lines(table: RunTable) -> Iterator[str]:
         if len(numbers) == len(values) and (is_measured or len(unique) > MOST_UNIQUE):
             mean = math.fsum(numbers) / len(numbers)
             text = (
-                f"{shown(min(numbers), 6)} to {shown(max(numbers), 6)}, mean {shown(mean, 6)} "
-                f"({counted(len(numbers), 'value')})"
+                f"{span_text(numbers, 6)}, mean {shown(mean, 6)} ({counted(len(numbers), 'value')})"
             )
         elif len(unique) <= MOST_UNIQUE:
             text = ", ".join(_cell(value) for value in sorted(unique, key=_order))

@@ -53,7 +53,8 @@ class Spent:
         broken: Attempts that were killed or failed.
         untimed: Attempts that were killed before they could note their time.
         repeated: Steps that were trained more than once, not among `steps`.
-        gpu_seconds, cpu_seconds: Of all processes.
+        gpu_seconds: On GPUs, by the clock, times processes.
+        training_seconds: The same on CPUs. On a busy machine it is more than the CPU time.
         by_rungs, by_monitors, diverged: What was not trained, and why.
     """
 
@@ -68,7 +69,7 @@ class Spent:
     untimed: int = 0
     repeated: int = 0
     gpu_seconds: float = 0.0
-    cpu_seconds: float = 0.0
+    training_seconds: float = 0.0
     by_rungs: Untrained = field(default_factory=Untrained)
     by_monitors: Untrained = field(default_factory=Untrained)
     diverged: Untrained = field(default_factory=Untrained)
@@ -199,6 +200,6 @@ def _add_time(segment: Mapping[str, Any], limits: Limits, found: Mapping[str, Sp
         return
     seconds = segment["seconds"] * segment["processes"]
     if segment["device"].startswith("cpu"):
-        found[name].cpu_seconds += seconds
+        found[name].training_seconds += seconds
     else:
         found[name].gpu_seconds += seconds

@@ -54,7 +54,7 @@ def conclude(results: StudyResults, layout: Layout) -> str:
         results: Results of all phases.
         layout: Where its report and models are.
     """
-    phase = results.deciding or results.phases[-1]
+    phase = results.deciding or results.published
     lines = [f"study {results.name}, phase {phase.name}:"]
     for line in first_lines(phase) or ["no configuration has a result"]:
         lines += _wrapped(line)
@@ -184,7 +184,7 @@ def _old_best_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
 
 def _model_lines(results: StudyResults, layout: Layout) -> Iterator[str]:
     """Yield the path of the winner's model, and the line that loads it."""
-    phase = results.deciding or results.phases[-1]
+    phase = results.deciding or results.published
     model = find_model(results, phase, layout)
     if model is None:
         models = layout.phase(results.name, phase.name).models

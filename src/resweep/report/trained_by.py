@@ -13,6 +13,7 @@ from typing import Any
 from resweep.config.training_section import Training
 from resweep.errors import DamagedFile
 from resweep.paths import Layout
+from resweep.plurals import span_text
 from resweep.store.run import Run
 from resweep.store.state import written_again
 from resweep.systems.system import System
@@ -22,6 +23,7 @@ from resweep.trials.trial import Outcome
 
 MOST_VALUES = 3  # listed for one fact; swept values have a column in the ranking
 MACHINES = "trained on"
+LEAST_MILLIONS = 10_000  # parameters; below, a size is not written in millions
 
 log = logging.getLogger(__name__)
 
@@ -130,10 +132,9 @@ def _machines(record: Record, asked: Training, segments: Iterable[Mapping[str, A
 
 
 def _size(sizes: Collection[int]) -> str:
-    if max(sizes) < 10_000:
-        return " to ".join(dict.fromkeys(f"{size:,}" for size in (min(sizes), max(sizes))))
-    ends = [size / 1e6 for size in (min(sizes), max(sizes))]
-    return " to ".join(dict.fromkeys(f"{n:,.0f}" if n >= 100 else f"{n:.3g}" for n in ends)) + "M"
+    if min(sizes) < LEAST_MILLIONS:
+        return span_text(sizes)
+    return f"{span_text((size / 1e6 for size in sizes), 3)}M"
 
 
 def _listed(values: Iterable[str]) -> str:

@@ -28,6 +28,7 @@ from resweep.training.loop import Callbacks, LoopEnd, LoopPlan, train
 from resweep.training.metrics import MetricLog, finite, parse, read_metrics
 from resweep.training.micro_batch_limit import MicroBatchLimit
 from resweep.training.monitors import Monitors, Stop, StopRules
+from resweep.training.place import Place
 from resweep.training.processes import ALONE, Processes
 from resweep.training.writer import Writer
 from resweep.trials.record import Status
@@ -233,10 +234,15 @@ class TrainingAttempt:
         self.most_rows = self.limit.read()
         if self.most_rows == 0:
             raise torch.OutOfMemoryError("not even one example fits in each GPU's memory")
-        limits = (self.most_rows, self.limit)
         processes = surroundings.processes
-        processes.broadcast("build", goal.config, goal.data, *limits)
-        return goal.system.learner(goal.config, goal.data, surroundings.device, processes, *limits)
+        processes.broadcast("build", goal.config, goal.data, self.most_rows, self.limit)
+        place = Place(
+            device=surroundings.device,
+            processes=processes,
+            most_rows=self.most_rows,
+            limit=self.limit,
+        )
+        return goal.system.learner(goal.config, goal.data, place)
 
     def _run_loop(
         self, learner: Learner, end: Callable[[str], None]

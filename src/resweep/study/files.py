@@ -204,9 +204,9 @@ def study_artifacts(layout: Layout, study: Study) -> dict[str, tuple[str, list[P
 
 
 def best_of_study(study: Study, phase: Phase) -> str:
-    """Return how the last phase is ranked, as JSON: its best is the study's. Of others: null."""
-    last = phase.name == study.phases[-1].name
-    return canonical_json(phase.score.model_dump() if last else None)
+    """Return how the phase that decides is ranked, as JSON; of other phases: null."""
+    decides = phase.name == study.deciding.name
+    return canonical_json(phase.score.model_dump() if decides else None)
 
 
 def configs_published(study: Study) -> list[Phase]:
@@ -215,8 +215,8 @@ def configs_published(study: Study) -> list[Phase]:
 
 
 def model_published(study: Study) -> list[Phase]:
-    """Return the phase whose best model is published: the last, or none."""
-    return [] if study.publish.models == "none" else [study.phases[-1]]
+    """Return the phase whose best model is published: the one that decides, or none."""
+    return [] if study.publish.models == "none" else [study.deciding]
 
 
 def configs_stamps(layout: Layout, study: Study, phase: Phase) -> list[Path]:

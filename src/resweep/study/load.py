@@ -27,6 +27,7 @@ from resweep.config.unread import find_unread, warn_of_constants
 from resweep.errors import ConfigError, Problem
 from resweep.paths import RESERVED_PHASES, RESERVED_STUDIES
 from resweep.study.command_layers import NO_LAYERS, CommandLayers
+from resweep.study.deciding import deciding_phase
 from resweep.study.phase_file import PhaseFile, Surroundings
 from resweep.study.resolution_notes import resolution_notes
 from resweep.study.rule_names import RuleNames, phase_rules
@@ -87,10 +88,14 @@ class _Resolver:
                 phase = self._phase(read, position, part, phases)
                 if phase is not None:
                     phases[phase.name] = phase
-        last = list(phases.values())[-1] if phases else None
-        if given.publish.models == "best" and last is not None and last.keep == "none":
-            hint = "the last phase keeps no weights; set keep: best there, or publish.models: none"
-            self._problem("publish.models", "best", hint)
+        if given.publish.models == "best" and phases:
+            deciding = deciding_phase(list(phases.values()))
+            if deciding.keep == "none":
+                hint = (
+                    f"phase {deciding.name}, which has the best model, keeps no weights; set keep: "
+                    "best there, or publish.models: none"
+                )
+                self._problem("publish.models", "best", hint)
         if given.publish.models == "none":
             for position, target in enumerate(given.publish.to):
                 if isinstance(target, dict):

@@ -83,7 +83,7 @@ class Publish(Part):
     """What is published as a versioned artifact."""
 
     configs: bool = Field(True, description="the trial files of each rerun")
-    models: Literal["best", "none"] = Field("best", description="the last phase's best model")
+    models: Literal["best", "none"] = Field("best", description="the study's best model")
     scores: bool = Field(True, description="all rankings, runs.csv and study.yaml")
     report: bool = Field(True, description="the report")
     code: bool = Field(True, description="the code that the jobs ran, its commit and versions")
@@ -116,7 +116,7 @@ class Budget(Part):
     """What a study may take in all; a build beyond a limit does not start. null: no limit."""
 
     gpu_hours: Limit | None = Field(
-        None, description="GPU hours, or core hours on CPUs, including those already spent"
+        None, description="GPU hours, or hours of training on CPUs, including those already spent"
     )
     disk_gb: Limit | None = Field(
         None, description="GB (10^9 bytes) of its runs in the store, including those already there"

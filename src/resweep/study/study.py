@@ -18,6 +18,7 @@ from resweep.config import compose
 from resweep.paths import Layout
 from resweep.search.rungs import step_of
 from resweep.search.stages import Stage, lay_out
+from resweep.study.deciding import deciding_phase
 from resweep.study.fill import Fill
 from resweep.study.metric import PhaseScore
 from resweep.study.notify import Notify
@@ -231,6 +232,11 @@ class Study:
     budget: Budget = field(default_factory=Budget)
     notify: Notify = field(default_factory=Notify)
     warnings: tuple[str, ...] = ()
+
+    @property
+    def deciding(self) -> Phase:
+        """The phase whose rank 1 is the study's winner, and whose best model is published."""
+        return deciding_phase(self.phases)
 
     def data_settings(self) -> list[dict[str, Any]]:
         """Return the distinct data settings of all phases with sources before any job."""

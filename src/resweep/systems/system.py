@@ -34,11 +34,8 @@ from resweep.json_files import MAPPING
 from resweep.systems.values import Cost, Figure, Pictures, Reference, TrainedRun, Weights
 
 if TYPE_CHECKING:
-    import torch
-
     from resweep.training.learner import Learner
-    from resweep.training.micro_batch_limit import MicroBatchLimit
-    from resweep.training.processes import Processes
+    from resweep.training.place import Place
 
 DEFAULT = "language"  # of configurations that do not name a system
 CHECKPOINT = "run.checkpoint"
@@ -395,24 +392,13 @@ class System(ABC):
         """Check that the model can be built, before a device is used; raises ConfigError."""
 
     @abstractmethod
-    def learner(
-        self,
-        config: Mapping[str, Any],
-        data: Prepared,
-        device: "torch.device",
-        processes: "Processes",
-        most_rows: int | None,
-        limit: "MicroBatchLimit | None",
-    ) -> "Learner":
+    def learner(self, config: Mapping[str, Any], data: Prepared, place: "Place") -> "Learner":
         """Return a new learner at step 0, with random weights; `begin` was not called.
 
         Args:
             config: Resolved.
             data: Its data.
-            device: Where to compute.
-            processes: Those that train together; each builds a learner.
-            most_rows: Examples per forward and process that are known to fit; None: unknown.
-            limit: Where one of several processes records that they do not fit.
+            place: Where to compute; each of several processes builds a learner.
         """
 
     # Reports

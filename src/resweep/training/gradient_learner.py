@@ -21,10 +21,10 @@ from resweep.training.device import is_shared, matmul_precision, to_device
 from resweep.training.dropout import sample_keys
 from resweep.training.gradients import SAMPLE_COUNT
 from resweep.training.make_engine import make_engine
-from resweep.training.micro_batch_limit import MicroBatchLimit
 from resweep.training.objective import Objective
 from resweep.training.optimizer import parameter_groups
-from resweep.training.processes import ALONE, Processes, together
+from resweep.training.place import Place
+from resweep.training.processes import together
 from resweep.training.seeds import derive_seed
 from resweep.training.snapshot import (
     GradientSnapshot,
@@ -43,37 +43,26 @@ class GradientLearner:
     Args:
         objective: Model, data and loss.
         training: The section; `max_steps` is a number.
-        device: Where to compute.
-        processes: Those that train together.
-        most_rows: Examples per forward and process that are known to fit; None: unknown.
-        limit: Where one of several processes records that they do not fit.
+        place: Where to compute.
 
     Attributes:
         micro_batch: Examples per forward and process.
     """
 
-    def __init__(
-        self,
-        objective: Objective,
-        training: Training,
-        device: torch.device,
-        processes: Processes = ALONE,
-        most_rows: int | None = None,
-        limit: MicroBatchLimit | None = None,
-    ):
+    def __init__(self, objective: Objective, training: Training, place: Place):
         assert training.max_steps is not None, "resolved"
         self.objective = objective
         self.training = training
-        self.device = device
-        self.processes = processes
-        self.limit = limit
+        self.device = device = place.device
+        self.processes = processes = place.processes
+        self.limit = place.limit
         self.max_steps = training.max_steps
         self.rows_per_step = training.batch_size * training.gradient_accumulation_steps
         self.rows_here = self.rows_per_step // processes.world_size
         self.first_row = processes.rank * self.rows_here
-        limits = (training.max_gpu_batch_size, most_rows, self.rows_here)
+        limits = (training.max_gpu_batch_size, place.most_rows, self.rows_here)
         self.micro_batch = min(training.batch_size, *(n for n in limits if n))
-        self.eval_batch = min(n for n in (training.eval_batch_size, most_rows) if n)
+        self.eval_batch = min(n for n in (training.eval_batch_size, place.most_rows) if n)
         self.prefetch = Prefetch(self._rows_here_at, device, self.max_steps)
         objective.initialize()
         objective.recompute_blocks(training.gradient_checkpointing)

@@ -186,7 +186,7 @@ class LossMonitor:
         self.patience = patience
         self.tolerance = tolerance
         self.min_steps = min_steps
-        self._mean = _Mean(smoothing)
+        self._mean = SmoothedMean(smoothing)
         self._last: list[float] = []
 
     def see(self, line: Mapping[str, Any]) -> Stop | None:
@@ -267,7 +267,7 @@ class DivergenceMonitor:
         self.settings = (factor, smoothing)
         self.metric = metric
         self.factor = factor
-        self._mean = _Mean(smoothing)
+        self._mean = SmoothedMean(smoothing)
         self._lowest: float | None = None
 
     def see(self, line: Mapping[str, Any]) -> Stop | None:
@@ -289,8 +289,12 @@ class DivergenceMonitor:
         return None
 
 
-class _Mean:
-    """Exponential moving average, with Adam's bias correction (Kingma and Ba 2015, section 3)."""
+class SmoothedMean:
+    """Exponential moving average, with Adam's bias correction (Kingma and Ba 2015, section 3).
+
+    Args:
+        smoothing: How much of the weight of a value its predecessor has, at least 0 and below 1.
+    """
 
     def __init__(self, smoothing: float):
         self.smoothing = smoothing

@@ -92,7 +92,7 @@ def message(
             "model": None if model is None else str(model.path.absolute()),
         }
     if not failed:
-        shown = phase or results.phases[-1]
+        shown = phase or results.published
         lines = first_lines(shown) or ["no configuration has a result"]
         found["text"] = f"study {study} ended; {shown.name}: {'; '.join(lines)}"
     return found

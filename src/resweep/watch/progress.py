@@ -10,9 +10,9 @@ from resweep.config.metric import sign_of
 from resweep.errors import ResweepError
 from resweep.paths import Layout
 from resweep.ranking.selection import short_name
-from resweep.report.deciding import deciding_phase
 from resweep.report.measured import Measured
 from resweep.store.answer import Served, ToTrain, answer
+from resweep.study.deciding import deciding_phase
 from resweep.study.study import Phase, Study
 from resweep.systems.registry import system_of
 from resweep.trials.trial import Trial, read_trial
@@ -123,8 +123,8 @@ class StudyProgress:
     @property
     def best(self) -> Best | None:
         """The best trial of the phase that decides, so far."""
-        phase = deciding_phase(self.phases)
-        return None if phase is None else phase.best
+        known = [phase for phase in self.phases if phase.best]
+        return deciding_phase(known).best if known else None
 
 
 class StudyWatch:

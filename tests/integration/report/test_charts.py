@@ -187,7 +187,7 @@ def test_one_bad_value_does_not_squash_the_others() -> None:
 def test_slices_name_the_values_of_the_best(many: StudyResults) -> None:
     said = present(slice_chart(rows_of(many), RATE)).says
     assert said.startswith("The best 8 trials have learning_rate 0.000")
-    assert "all 30 with a value have 0.0001 to 0.00858" in said
+    assert "all 30 with a value have 0.00010 to 0.00858" in said
 
 
 def test_parallel_axes_put_the_better_end_on_top(many: StudyResults) -> None:
@@ -266,9 +266,7 @@ def test_rounds_show_values_and_where_the_search_went(adaptive: Layout) -> None:
     best = values.spec["datasets"]["best"]
     assert best == [{"round": 1, "final": 2.4}, {"round": 2, "final": 2.1}]
     assert "came in round 2 of 2; the median of a round went from 2.5 to 2.5" in values.says
-    assert (
-        "Round 1 tried learning_rate from 0.0001 to 0.01, round 2 from 0.002 to 1." in places.says
-    )
+    assert "Round 1 tried learning_rate 0.0001 to 0.01, round 2 tried 0.002 to 1." in places.says
 
 
 def test_a_sweep_without_rungs_and_rounds_has_no_place_for_them(

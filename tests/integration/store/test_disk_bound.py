@@ -17,11 +17,9 @@ from resweep.store.disk_bound import DiskBound, find_disk_bound
 from resweep.store.goal import Goal
 from resweep.systems.registry import find_system
 from resweep.systems.values import Bounds
-from resweep.training.processes import ALONE as PROCESSES
+from resweep.training.place import Place
 from tests.support.asked import Asked, ask, run_of
 from tests.support.tiny import configure, prepare
-
-ALONE = (PROCESSES, None, None)
 
 GPT2 = {"model_type": "gpt2", "n_embd": 32, "n_layer": 2, "n_head": 2}
 LLAMA = {
@@ -112,8 +110,8 @@ def test_so_does_one_that_was_interrupted(data: Prepared, tmp_path: Path) -> Non
 def test_learners_count_no_more_flops(data: Prepared) -> None:
     for changes in POLICIES.values():
         goal, _ = ask(configure(data, **changes), data)
-        device = torch.device("cpu")
-        learner = find_system("language").learner(goal.config, data, device, *ALONE)
+        place = Place(device=torch.device("cpu"))
+        learner = find_system("language").learner(goal.config, data, place)
         cost = find_system("language").cost(goal.config, data)
         assert cost.bounds is not None and learner.step_flops is not None
         assert cost.bounds.step_flops / 2 < learner.step_flops <= cost.bounds.step_flops

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from resweep.config.training_section import Training
 from resweep.training.gradient_learner import GradientLearner
 from resweep.training.objective import Objective
+from resweep.training.place import Place
 from resweep.training.seeds import derive_seed
 from tests.support.learners import CPU
 
@@ -107,7 +108,7 @@ def points(seed: int, count: int) -> np.ndarray:
 
 def make(averaged: bool = True, tests: int = 0, **settings: Any) -> GradientLearner:
     section = Training(**{"max_steps": 20, "batch_size": 6, "learning_rate": 0.1} | settings)
-    return GradientLearner(Line(section, averaged, tests), section, CPU)
+    return GradientLearner(Line(section, averaged, tests), section, Place(device=CPU))
 
 
 def line_of(learner: GradientLearner) -> Line:

@@ -6,7 +6,7 @@ import pytest
 
 from resweep.errors import StoreError
 from resweep.ranking.keep_bests import MOST_RUNS, drop_old_bests
-from resweep.ranking.old_bests import OldBests, find_old_bests, last_scores
+from resweep.ranking.old_bests import OldBests, deciding_scores, find_old_bests
 from resweep.store.lasting_claims import Why, claim_for_study, read_standing
 from resweep.store.lock import RunLock
 from resweep.store.retention import has_claims, release
@@ -21,7 +21,7 @@ def mine(tmp_path: Path) -> Ranked:
 
 
 def old_bests(ranked: Ranked) -> OldBests:
-    return find_old_bests(ranked.study, last_scores(ranked.study, ranked.layout), ranked.layout)
+    return find_old_bests(ranked.study, deciding_scores(ranked.study, ranked.layout), ranked.layout)
 
 
 def better(ranked: Ranked) -> str | None:
@@ -73,8 +73,8 @@ def test_nothing_finished_claims_nothing_and_keeps_what_was(mine: Ranked) -> Non
 
 
 def test_another_phase_claims_nothing_for_the_study(mine: Ranked) -> None:
-    mine.rank({"a1": 3.1}, last=False)
-    mine.rank({"b1": 3.2}, last=False)
+    mine.rank({"a1": 3.1}, decides=False)
+    mine.rank({"b1": 3.2}, decides=False)
     assert mine.claimed() == set() and mine.kept == {"b1"}
 
 
@@ -206,21 +206,28 @@ def test_dropping_needs_a_ranking_unless_the_study_is_gone(mine: Ranked) -> None
     with pytest.raises(StoreError, match=r"scores\.csv"):
         old_bests(mine)
     folder.scores.write_bytes(scores)
-    mine.describe("rerun", "later")
+    mine.describe(rerun="sweep", later="sweep")
     with pytest.raises(StoreError, match=r"later/scores\.csv"):
         old_bests(mine)
-    mine.describe("earlier")  # the phase was removed, and nobody would release its trials
+    mine.describe(earlier="sweep")  # the phase was removed, and nobody would release its trials
     mine.layout.phase("mine", "earlier").scores.write_bytes(scores.replace(b"a1", b"z1"))
     assert drop(mine) == [] and mine.kept == set()
+
+
+def test_the_ranking_of_the_phase_that_decides_is_compared_with(mine: Ranked) -> None:
+    mine.rank({"a1": 3.1})
+    mine.describe(sweep="sweep", rerun="rerun", focus="resample")
+    rerun = mine.layout.phase("mine", "rerun").scores
+    assert deciding_scores("mine", mine.layout) == rerun
 
 
 def test_a_study_that_was_renamed_leaves_bests_that_can_be_dropped(mine: Ranked) -> None:
     mine.rank({"a1": 3.1})
     mine.layout.study("mine").path.rename(mine.layout.study("renamed").path)
-    assert last_scores("mine", mine.layout) is None
+    assert deciding_scores("mine", mine.layout) is None
     assert drop(mine) == [] and mine.kept == set()
     with pytest.raises(StoreError, match="mine"):
-        last_scores("mine", mine.layout)
+        deciding_scores("mine", mine.layout)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "5", '{"study": "mine"}', "\0\0"])

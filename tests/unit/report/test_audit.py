@@ -143,6 +143,13 @@ def test_a_whole_study_is_in_the_store(built: Layout) -> None:
     assert rows[-1].split() == ["total", "5", "5", "0"]
 
 
+def test_hours_on_cpus_are_not_called_cpu_hours(built: Layout) -> None:
+    study = load_made(built.root.parent, rates=[*RATES, 1.0])
+    table = audit_table(audit(study, built))
+    assert "  ~hours\n" in table and "\n~hours: " in table
+    assert "CPU" not in table
+
+
 ABOVE = {
     "a new trial": ({"rates": [*RATES, 1.0]}, (3, 1, 0, 40)),
     "a lost trial": ({"rates": RATES[:2]}, (2, 0, 0, 0)),

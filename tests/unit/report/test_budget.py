@@ -61,7 +61,7 @@ def test_what_is_spent_counts(built: Layout) -> None:
     study = load_made(built.root.parent, MORE, budget=budget)
     found = {one.key: one for one in limits(audit(study, built), built)}
     assert found["gpu_hours"].spent == pytest.approx(SPENT)
-    assert found["gpu_hours"].rests_on == "estimate" and found["gpu_hours"].unit == "CPU hours"
+    assert found["gpu_hours"].rests_on == "estimate" and found["gpu_hours"].unit == "hours"
     assert found["gpu_hours"].more is not None
     assert HOURS / 2 < found["gpu_hours"].more < 2 * HOURS
     runs = sum(size_of(path) for path in built.all_runs())

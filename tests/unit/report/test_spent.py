@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from resweep.paths import Layout
+from resweep.report.after import spent_lines
 from resweep.report.spent import Spent, find_spent
 from resweep.store.recorder import REACHED
 from resweep.store.run import Run
@@ -86,7 +87,10 @@ def test_interrupted_and_killed_attempts_count_with_what_they_trained_twice(tmp_
     spent = find_spent(study, layout)["sweep"]
     assert (spent.steps, spent.attempts, spent.interrupted, spent.broken) == (40, 4, 1, 2)
     assert spent.repeated == 5 + 15
-    assert (spent.untimed, spent.gpu_seconds, spent.cpu_seconds) == (1, 40.0, 10.0)
+    assert (spent.untimed, spent.gpu_seconds, spent.training_seconds) == (1, 40.0, 10.0)
+    _, titles, first, *_ = spent_lines(study, layout)
+    assert titles.endswith("broken  training time    GPU time")
+    assert first.endswith("10 s        40 s")
 
 
 def test_a_run_of_two_phases_counts_once(tmp_path: Path) -> None:
@@ -104,7 +108,7 @@ def test_a_run_of_two_phases_counts_once(tmp_path: Path) -> None:
     spent = find_spent(study, layout)
     assert [spent[name].steps for name in ("sweep", "rerun")] == [10, 30]
     assert [spent[name].planned for name in ("sweep", "rerun")] == [40, 0]
-    assert [spent[name].cpu_seconds for name in ("sweep", "rerun")] == [10.0, 10.0]
+    assert [spent[name].training_seconds for name in ("sweep", "rerun")] == [10.0, 10.0]
     assert all(one.by_rungs.steps == 0 for one in spent.values())  # it was trained to its end
 
 

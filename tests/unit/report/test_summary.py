@@ -1,6 +1,7 @@
 """The summary says what came out, fits a terminal, and its last line loads the model."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from resweep.store.run import Run
 from resweep.study.metric import choose_metric
 from resweep.study.schema import Score
 from resweep.systems.registry import find_system
+from resweep.trials.record import read_record, write_record
 from resweep.watch.ending import message
 from tests.support.rankings import read_frame, write_frame
 from tests.support.study import (
@@ -279,6 +281,24 @@ def test_what_trained_is_shown_by_its_differences(tmp_path: Path) -> None:
             "trained on": "cpu (made) / GPU, 2 processes (ddp)",
         }
     )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "text"),
+    [
+        ([7_680, 11_008], "7,680 to 11,008 parameters"),
+        ([10_560, 110_080], "0.0106 to 0.1101M parameters"),
+        ([1_250_000, 1_250_300], "1.2500 to 1.2503M parameters"),
+        ([123_456_789, 123_456_789], "123M parameters"),
+    ],
+)
+def test_sizes_of_models_are_in_one_unit(sizes: list[int], text: str, tmp_path: Path) -> None:
+    layout = make_study(tmp_path, SWEEP[: len(sizes)], rerun=[])
+    for made, size in zip(SWEEP, sizes, strict=False):
+        record = layout.record("made", "sweep", made.name).resolve()
+        write_record(record, replace(read_record(record), parameters=size))
+    by = read_study("made", layout).phases[0].trained_by
+    assert by is not None and by.facts["model"] == f"gpt, {text}"
 
 
 def test_nodes_are_those_that_the_trial_asked_for(tmp_path: Path) -> None:

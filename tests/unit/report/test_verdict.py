@@ -107,13 +107,13 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> StudyResults:
 
 
 def test_the_cost_says_what_stopping_saved(results: StudyResults) -> None:
-    spent = Spent(planned=1000, steps=700, cpu_seconds=70, gpu_seconds=3600, repeated=12)
+    spent = Spent(planned=1000, steps=700, training_seconds=70, gpu_seconds=3600, repeated=12)
     spent.by_rungs = Untrained(runs=2, steps=200, seconds=90)
     spent.by_monitors = Untrained(runs=1, steps=50, seconds=30)
     spent.diverged = Untrained(runs=1, steps=50, seconds=30)
     lines = list(cost_lines(results, [spent]))
     assert lines[0] == "9 trials: 7 finished, 1 diverged, 1 empty."
-    assert "1 h 0 min of GPU time and 1 min 10 s of CPU time" in lines[1]
+    assert "1 h 0 min of GPU time and 1 min 10 s of training time" in lines[1]
     assert lines[2] == "Stopping 3 trainings early saved 250 steps, 25% of all, about 2 min 0 s."
     assert "12 steps" in lines[3]
 

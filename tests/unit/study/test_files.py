@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from resweep import yaml12
 from resweep.data.source import data_id
 from resweep.paths import Layout
 from resweep.study import files
 from resweep.study.load import load_study
 from resweep.study.study import Study
 from resweep.systems.registry import system_of
+from tests.support.problems import assert_problem, problem_of
 
 ROOT = Path(__file__).resolve().parents[3]
 LAYOUT = Layout()
@@ -66,6 +68,38 @@ def test_what_is_published_follows_the_study(quickstart: Study) -> None:
     (phase,) = files.configs_published(quickstart)
     asked = names(files.asked_configs(LAYOUT, phase))
     assert asked == [f"results/quickstart/sweep/top{phase.asks['sweep']}_best_configs.yaml"]
+
+
+@pytest.fixture
+def searched_again(tmp_path: Path) -> Path:
+    """A study that resamples after its rerun."""
+    content = yaml12.load_mapping(ROOT / "config/studies/quickstart.yaml")
+    focus = {"name": "focus", "kind": "resample", "of": "sweep", "top": 1, "trials": 2}
+    path = tmp_path / "quickstart.yaml"
+    path.write_text(yaml12.dump({**content, "phases": [*content["phases"], focus]}))
+    return path
+
+
+def test_the_phase_that_decides_is_published_not_a_later_search(searched_again: Path) -> None:
+    study = load_study(searched_again, ROOT / "config")
+    assert [phase.name for phase in study.phases] == ["sweep", "rerun", "focus"]
+    assert study.deciding is study.phase("rerun")
+    assert files.model_published(study) == [study.deciding]
+    ranked = {phase.name: files.best_of_study(study, phase) for phase in study.phases}
+    assert [name for name, score in ranked.items() if score != "null"] == ["rerun"]
+
+
+@pytest.mark.parametrize("phase", ["rerun", "focus"])
+def test_the_phase_that_is_published_has_to_keep_weights(phase: str, searched_again: Path) -> None:
+    content = yaml12.load_mapping(searched_again)
+    for part in content["phases"]:
+        part["keep"] = "none" if part["name"] == phase else "best"
+    searched_again.write_text(yaml12.dump(content))
+    if phase == "rerun":
+        problem = problem_of(load_study, searched_again, ROOT / "config")
+        assert_problem(problem, "publish.models", "best", "rerun")
+    else:
+        assert load_study(searched_again, ROOT / "config").deciding.keep == "best"
 
 
 def test_what_a_training_waits_for_and_writes(quickstart: Study) -> None:

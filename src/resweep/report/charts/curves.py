@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from resweep.config.metric import sign_of
-from resweep.plurals import counted
+from resweep.plurals import alike, counted
 from resweep.report.charts.curve_points import Curve, thin
 from resweep.report.charts.spec import Drawn, Spec, chart, field, kept, layer, rounded
 from resweep.report.charts.trial_rows import OTHERS, TOP, TrialRows
@@ -260,9 +260,10 @@ def _says(
     said = []
     if best is not None and best.trial in of:
         (first, start), (last, end) = of[best.trial][0], of[best.trial][-1]
+        values = alike((start, end))
         said.append(
-            f"Rank 1, trial {best.trial}, went from {start:.4g} at step {first:,} to {end:.4g} at "
-            f"step {last:,}"
+            f"Rank 1, trial {best.trial}, went from {values[0]} at step {first:,} to {values[1]} "
+            f"at step {last:,}"
         )
     if ended:
         said.append(f"{counted(ended, 'trial')} ended early, at the marks")

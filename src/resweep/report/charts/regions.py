@@ -9,11 +9,11 @@ from typing import Any
 from resweep.errors import DamagedFile
 from resweep.json_files import read_json
 from resweep.paths import Layout
-from resweep.plurals import counted
+from resweep.plurals import counted, span_text
 from resweep.ranking.score_row import column_of
 from resweep.report.charts.spec import DOT, Drawn, Spec, chart, field, layer, rounded, selectable
 from resweep.report.charts.trial_rows import TrialRows, number_scale
-from resweep.report.results import shown
+from resweep.report.results import PhaseResults, shown
 from resweep.search.focus import Focus, Region, find_regions
 from resweep.search.suggest import Observation
 from resweep.study.described import read_described
@@ -34,21 +34,40 @@ def regions_charts(rows: TrialRows, study: str, layout: Layout) -> list[Drawn]:
         study: Name of the study.
         layout: Where its files are.
     """
-    phase = rows.phase
-    if phase.kind != KIND or phase.rounds is None:
+    found = read_regions(rows.phase, study, layout)
+    if found is None:
         return []
-    described = read_described(layout.study(study).described)
-    part = next(one for one in described["phases"] if one["name"] == phase.name)
+    regions, seen = found
+    swept = [parameter for parameter in rows.phase.space if parameter.swept]
+    charts = (_chart(rows, parameter, regions, seen) for parameter in swept[:MOST_PATHS])
+    return [one for one in charts if one is not None]
+
+
+def read_regions(
+    phase: PhaseResults, study: str, layout: Layout
+) -> tuple[list[Region], list[Observation]] | None:
+    """Return the regions of the last round of a resample, best first, and what it had observed.
+
+    Args:
+        phase: The resample.
+        study: Name of the study.
+        layout: Where its files are.
+
+    Returns:
+        None for other phases, or before the first round.
+    """
+    if phase.kind != KIND or phase.rounds is None:
+        return None
     content = _last_round(layout, study, phase.name, phase.rounds)
     if content is None:
-        return []
-    swept = [parameter for parameter in phase.space if parameter.swept]
+        return None
+    described = read_described(layout.study(study).described)
+    part = next(one for one in described["phases"] if one["name"] == phase.name)
     seen = [
         Observation(**{**one, "status": Status(one["status"])}) for one in content["observations"]
     ]
-    regions = find_regions(swept, seen, _focus(part), phase.goal)
-    charts = (_chart(rows, parameter, regions, seen) for parameter in swept[:MOST_PATHS])
-    return [one for one in charts if one is not None]
+    swept = [parameter for parameter in phase.space if parameter.swept]
+    return find_regions(swept, seen, _focus(part), phase.goal), seen
 
 
 def _last_round(layout: Layout, study: str, phase: str, rounds: int) -> dict[str, Any] | None:
@@ -141,12 +160,12 @@ def _chart(
     reach = "reaches" if beyond == 1 else "reach"
     edge = f" {beyond} of {counted(len(spans), 'region')} {reach} beyond what was searched."
     edge = edge if beyond else ""
-    first = spans[0]
+    extremes = numbers[0][1].extremes
     return Drawn(
         title=f"Regions of {title}",
         spec=selectable(spec, phase.name, [("new", here)], marks=len(new) + len(tried)),
         says=(
-            f"The region around the best {title}, {shown(first['centre'], 3)}, goes from "
-            f"{shown(first['low'], 3)} to {shown(first['high'], 3)}.{edge}"
+            f"The region around the best {title}, {shown(spans[0]['centre'], 3)}, goes from "
+            f"{span_text(map(float, extremes), 3)}.{edge}"
         ),
     )

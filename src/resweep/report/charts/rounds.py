@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Sequence
 
 from resweep.config.metric import sign_of
+from resweep.plurals import alike, span_text
 from resweep.report.charts.spec import (
     DOT,
     Drawn,
@@ -15,7 +16,6 @@ from resweep.report.charts.spec import (
     selectable,
 )
 from resweep.report.charts.trial_rows import HAS_FINAL, TrialRows, group_colour
-from resweep.report.results import shown
 from resweep.search.stages import round_of
 
 MOST_PATHS = 4
@@ -66,14 +66,14 @@ def _value_chart(rows: TrialRows) -> Drawn:
     rings = [("trials", dots)]
     spec = selectable(spec, phase.name, rings, trials=True, marks=len(phase.finals))
     last = max(by_round)
-    first_median, last_median = (statistics.median(by_round[n]) for n in (min(by_round), last))
+    medians = alike(statistics.median(by_round[n]) for n in (min(by_round), last))
     best_in = min(bests, key=lambda number: sign * bests[number])
     return Drawn(
         title="Best value so far, by round",
         spec=spec,
         says=(
             f"The best value, {bests[best_in]:.4g}, came in round {best_in} of {phase.rounds}; the "
-            f"median of a round went from {first_median:.4g} to {last_median:.4g} in round {last}."
+            f"median of a round went from {medians[0]} to {medians[1]} in round {last}."
             f"{rows.beyond_line()}"
         ),
     )
@@ -97,8 +97,7 @@ def _place_chart(rows: TrialRows, path: str) -> Drawn:
         title=f"Where the search went: {label}",
         spec=selectable(chart(layers, {}), phase.name, rings, trials=True, marks=marks),
         says=(
-            f"Round {min(values)} tried {label} from {shown(min(first), 3)} to "
-            f"{shown(max(first), 3)}, round {max(values)} from {shown(min(last), 3)} to "
-            f"{shown(max(last), 3)}."
+            f"Round {min(values)} tried {label} {span_text(first, 3)}, round {max(values)} tried "
+            f"{span_text(last, 3)}."
         ),
     )

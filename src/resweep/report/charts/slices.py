@@ -1,7 +1,6 @@
 """Slices through the search space: each swept hyperparameter against the final value."""
 
-from typing import Any
-
+from resweep.plurals import span_text
 from resweep.report.charts.spec import CROSS, DOT, Drawn, chart, kept, layer, selectable
 from resweep.report.charts.trial_rows import (
     HAS_FINAL,
@@ -10,7 +9,6 @@ from resweep.report.charts.trial_rows import (
     group_colour,
     group_shape,
 )
-from resweep.report.results import shown
 
 
 def slice_chart(rows: TrialRows, path: str) -> Drawn | None:
@@ -52,7 +50,7 @@ def _says(rows: TrialRows, path: str) -> str:
     best = known[: max(1, round(len(known) / 4))]
     which = "best trial has" if len(best) == 1 else f"best {len(best)} trials have"
     if rows.is_numeric(path):
-        has, all_have = _span(best), _span(known)
+        has, all_have = span_text(best, 3), span_text(known, 3)
         text = f"The {which} {label} {has}; all {len(known)} with a value have {all_have}."
     else:
         first: dict[str, int] = {}
@@ -61,8 +59,3 @@ def _says(rows: TrialRows, path: str) -> str:
         common = max(first, key=lambda one: first[one])
         text = f"Of the best {len(best)}, {first[common]} have {label} {common}."
     return text + crosses + rows.beyond_line()
-
-
-def _span(values: list[Any]) -> str:
-    ends = dict.fromkeys([shown(min(values), 3), shown(max(values), 3)])
-    return " to ".join(ends)

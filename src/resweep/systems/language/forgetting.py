@@ -66,10 +66,8 @@ def forgetting_lines(runs: Iterable[TrainedRun]) -> list[str]:
     ]
     if len(found) > 1:
         changes = sorted(one.change for one in found)
-        lines.append(
-            f"over all {counted(len(found), 'trial')}: {_change(changes[0])} to "
-            f"{_change(changes[-1])}"
-        )
+        ends = dict.fromkeys([_change(changes[0]), _change(changes[-1])])
+        lines.append(f"over all {counted(len(found), 'trial')}: {' to '.join(ends)}")
     return lines
 
 

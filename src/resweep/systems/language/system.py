@@ -40,11 +40,8 @@ from resweep.systems.system import System
 from resweep.systems.values import Cost, Figure, Reference, TrainedRun, Weights
 
 if TYPE_CHECKING:
-    import torch
-
     from resweep.training.learner import Learner
-    from resweep.training.micro_batch_limit import MicroBatchLimit
-    from resweep.training.processes import Processes
+    from resweep.training.place import Place
 
 # Increased by hand when equal configurations give different numbers; until then, the reference loss
 # curve in tests/integration/systems/language/test_reference_curve.py fails.
@@ -271,15 +268,7 @@ class LanguageSystem(System):
         model = Model.model_validate(config["model"])
         check_model(model, config["run"]["checkpoint"] is not None)
 
-    def learner(
-        self,
-        config: Mapping[str, Any],
-        data: Prepared,
-        device: "torch.device",
-        processes: "Processes",
-        most_rows: int | None,
-        limit: "MicroBatchLimit | None",
-    ) -> "Learner":
+    def learner(self, config: Mapping[str, Any], data: Prepared, place: "Place") -> "Learner":
         """Return a gradient learner of the model over the tokens."""
         from resweep.systems.language.objective import LanguageObjective
         from resweep.training.gradient_learner import GradientLearner
@@ -293,7 +282,7 @@ class LanguageSystem(System):
             TokenData(data),
             None if checkpoint is None else Path(checkpoint),
         )
-        return GradientLearner(objective, typed.training, device, processes, most_rows, limit)
+        return GradientLearner(objective, typed.training, place)
 
     def describe(self, run: TrainedRun) -> dict[str, str]:
         """Describe the model, its tokens and its initial weights."""

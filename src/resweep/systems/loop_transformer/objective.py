@@ -36,7 +36,7 @@ from resweep.systems.loop_transformer.sections import Arch, LoopTraining
 from resweep.systems.loop_transformer.size import EMPTY, step_flops
 from resweep.systems.loop_transformer.symmetry import augment
 from resweep.training.objective import Objective
-from resweep.training.processes import Processes
+from resweep.training.place import Place
 from resweep.training.seeds import derive_seed
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -53,8 +53,7 @@ class LoopObjective(Objective):
         arch, training: Sections of a resolved configuration.
         data: Its data.
         parent: Folder of the initial weights, if any.
-        device: Where it is trained.
-        processes: Those that train together.
+        place: Where it is trained.
     """
 
     model: LoopTransformer
@@ -67,8 +66,7 @@ class LoopObjective(Objective):
         training: LoopTraining,
         data: PuzzleData,
         parent: Path | None,
-        device: torch.device,
-        processes: Processes,
+        place: Place,
     ):
         self.arch, self.training, self.parent = arch, training, parent
         self.board_size, self.cells = data.size, data.size**2
@@ -80,7 +78,7 @@ class LoopObjective(Objective):
         self.step_flops = step_flops(arch, training, data.size)
         shape = (len(arch.known_states), self.cells, arch.hidden_size)
         self.carry, self.next = (
-            Carry(self.rows_per_step, shape, device, processes) for _ in range(2)
+            Carry(self.rows_per_step, shape, place.device, place.processes) for _ in range(2)
         )
         self._order_of = functools.lru_cache(maxsize=2)(self._draw_order)
 

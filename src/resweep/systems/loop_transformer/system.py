@@ -26,11 +26,8 @@ from resweep.systems.system import System
 from resweep.systems.values import Cost, Pictures, Reference, TrainedRun, Weights
 
 if TYPE_CHECKING:
-    import torch
-
     from resweep.training.learner import Learner
-    from resweep.training.micro_batch_limit import MicroBatchLimit
-    from resweep.training.processes import Processes
+    from resweep.training.place import Place
 
 # Increased by hand when equal configurations give different numbers; until then, the reference loss
 # curve in tests/integration/systems/loop_transformer/test_reference_curve.py fails.
@@ -235,15 +232,7 @@ class LoopTransformerSystem(System):
         import resweep.systems.loop_transformer.objective
         import resweep.training.gradient_learner  # noqa: F401
 
-    def learner(
-        self,
-        config: Mapping[str, Any],
-        data: Prepared,
-        device: "torch.device",
-        processes: "Processes",
-        most_rows: int | None,
-        limit: "MicroBatchLimit | None",
-    ) -> "Learner":
+    def learner(self, config: Mapping[str, Any], data: Prepared, place: "Place") -> "Learner":
         """Return a gradient learner of a loop transformer on the puzzles."""
         from resweep.systems.loop_transformer.objective import LoopObjective
         from resweep.training.gradient_learner import GradientLearner
@@ -255,10 +244,9 @@ class LoopTransformerSystem(System):
             training=typed.training,
             data=PuzzleData(data),
             parent=None if checkpoint is None else Path(checkpoint),
-            device=device,
-            processes=processes,
+            place=place,
         )
-        return GradientLearner(objective, typed.training, device, processes, most_rows, limit)
+        return GradientLearner(objective, typed.training, place)
 
     def describe(self, run: TrainedRun) -> dict[str, str]:
         """Describe the stages, the puzzles and the initial weights."""

@@ -31,11 +31,8 @@ from resweep.systems.system import System
 from resweep.systems.values import Cost, Figure, Reference, TrainedRun, Weights
 
 if TYPE_CHECKING:
-    import torch
-
     from resweep.training.learner import Learner
-    from resweep.training.micro_batch_limit import MicroBatchLimit
-    from resweep.training.processes import Processes
+    from resweep.training.place import Place
 
 # Increased by hand when equal configurations give different numbers; until then, the reference loss
 # curve in tests/integration/systems/pathstar/test_reference_curve.py fails.
@@ -224,15 +221,7 @@ class PathStarSystem(System):
         import resweep.systems.pathstar.objective
         import resweep.training.gradient_learner  # noqa: F401
 
-    def learner(
-        self,
-        config: Mapping[str, Any],
-        data: Prepared,
-        device: "torch.device",
-        processes: "Processes",
-        most_rows: int | None,
-        limit: "MicroBatchLimit | None",
-    ) -> "Learner":
+    def learner(self, config: Mapping[str, Any], data: Prepared, place: "Place") -> "Learner":
         """Return a gradient learner of a GPT over the graph's examples."""
         from resweep.systems.pathstar.objective import PathStarObjective
         from resweep.training.gradient_learner import GradientLearner
@@ -245,7 +234,7 @@ class PathStarSystem(System):
             GraphData(data, typed.data),
             None if checkpoint is None else Path(checkpoint),
         )
-        return GradientLearner(objective, typed.training, device, processes, most_rows, limit)
+        return GradientLearner(objective, typed.training, place)
 
     def describe(self, run: TrainedRun) -> dict[str, str]:
         """Describe the model and the graph."""

@@ -36,6 +36,7 @@ from resweep.systems.predictive_coding.sections import (
 )
 from resweep.training.device import matmul_precision, to_device
 from resweep.training.optimizer import AdamW, Group, clip_gradients
+from resweep.training.place import Place
 from resweep.training.schedule import learning_rate
 from resweep.training.seeds import derive_seed
 from resweep.training.snapshot import read_counters, read_moments, to_memory
@@ -57,8 +58,7 @@ class PredictiveCodingLearner:
         model, inference, training: Sections of a resolved configuration.
         patch_size: Pixels along an edge of a patch.
         data: Its images.
-        device: Where to compute.
-        most_rows: Images at a time that are known to fit into memory; None: unknown.
+        place: Where to compute; one process trains.
         parent: Folder of the initial weights, if any.
     """
 
@@ -70,8 +70,7 @@ class PredictiveCodingLearner:
         training: PredictiveCodingTraining,
         patch_size: int,
         data: ImageData,
-        device: torch.device,
-        most_rows: int | None,
+        place: Place,
         parent: Path | None,
     ):
         assert training.max_steps is not None, "resolved"
@@ -79,13 +78,13 @@ class PredictiveCodingLearner:
         self.inference = inference
         self.max_steps = training.max_steps
         self.data = data
-        self.device = device
+        self.device = device = place.device
         self.parent = parent
         self.images = data.pixels("train")
         self.step_units = training.batch_size * training.gradient_accumulation_steps
-        limits = (training.batch_size, training.max_gpu_batch_size, most_rows)
+        limits = (training.batch_size, training.max_gpu_batch_size, place.most_rows)
         self.micro_batch = min(n for n in limits if n)
-        self.eval_batch = min(n for n in (training.eval_batch_size, most_rows) if n)
+        self.eval_batch = min(n for n in (training.eval_batch_size, place.most_rows) if n)
         self.decoder = Decoder(model, patch_size)
         seed = derive_seed(training.seed, "initialization")
         self.decoder.initialize(torch.Generator().manual_seed(seed))

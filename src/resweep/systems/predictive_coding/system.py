@@ -33,11 +33,8 @@ from resweep.systems.system import System
 from resweep.systems.values import Cost, Pictures, Reference, TrainedRun, Weights
 
 if TYPE_CHECKING:
-    import torch
-
     from resweep.training.learner import Learner
-    from resweep.training.micro_batch_limit import MicroBatchLimit
-    from resweep.training.processes import Processes
+    from resweep.training.place import Place
 
 # Increased by hand when equal configurations give different numbers; until then, the reference loss
 # curve in tests/integration/systems/predictive_coding/test_reference_curve.py fails.
@@ -241,15 +238,7 @@ class PredictiveCodingSystem(System):
         """Import the learner."""
         import resweep.systems.predictive_coding.learner  # noqa: F401
 
-    def learner(
-        self,
-        config: Mapping[str, Any],
-        data: Prepared,
-        device: "torch.device",
-        processes: "Processes",
-        most_rows: int | None,
-        limit: "MicroBatchLimit | None",
-    ) -> "Learner":
+    def learner(self, config: Mapping[str, Any], data: Prepared, place: "Place") -> "Learner":
         """Return a learner of a decoder; it trains in one process."""
         from resweep.systems.predictive_coding.learner import PredictiveCodingLearner
 
@@ -261,8 +250,7 @@ class PredictiveCodingSystem(System):
             training=typed.training,
             patch_size=typed.data.patch_size,
             data=ImageData(data),
-            device=device,
-            most_rows=most_rows,
+            place=place,
             parent=None if checkpoint is None else Path(checkpoint),
         )
 

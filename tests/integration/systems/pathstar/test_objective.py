@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from resweep.training.place import Place
 from tests.support.pathstar import CPU, SYSTEM, configure, make_learner, prepare
 
 NOT_A_NUMBER = -100
@@ -149,9 +150,6 @@ def test_the_size_is_what_planning_counts(tmp_path):
     learner = SYSTEM.learner(
         {**config, "training": {**config["training"], "batch_size": 16}},
         data,
-        CPU,
-        make_learner(tmp_path)[0].processes,
-        None,
-        None,
+        Place(device=CPU),
     )
     assert learner.size == SYSTEM.count_parameters(config)
