@@ -62,7 +62,7 @@ PLANS = {
         "rerun": Planned(5 * 3, 5 * 3 * 1500),
     },
     "quickstart": {
-        "sweep": Planned(3 * 2, 4 * 2 * 300),
+        "sweep": Planned(4 * 2, 4 * 2 * 300),
         "rerun": Planned(2 * 2, 2 * 2 * 600),
     },
     "random-search": {"sweep": Planned(24, 24 * 200)},
