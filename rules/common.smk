@@ -15,7 +15,7 @@ from pathlib import Path
 from resweep.machine.interruption import watch_interruption
 
 if workflow.is_main_process:
-    watch_interruption(
+    INTERRUPTION = watch_interruption(
         logger.handlers, f"stopped; to continue: {shlex.join(['snakemake', *sys.argv[1:]])}"
     )
 
@@ -299,8 +299,11 @@ def end(failed, logs):
     if workflow.touch:
         return
     for study in STUDIES:
+        if INTERRUPTION.happened:  # who pressed Ctrl-C knows it
+            note_end(LAYOUT.study(study.name), stopped=True)
+            continue
         if not failed and not asks_for_all():  # a part was built: nothing to say
-            note_end(LAYOUT.study(study.name), failed)
+            note_end(LAYOUT.study(study.name))
             continue
         words = [sys.executable, f"{SCRIPTS}/end_study.py", study.name]
         words += ["--notify", canonical_json(study.notify.model_dump())]
