@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from resweep.paths import Layout
-from resweep.plurals import counted, duration
+from resweep.plurals import counted, measured_duration
 from resweep.ranking.score_row import spread_text
 from resweep.report.dag.boxes import Box, Graph, Place, State
 from resweep.report.dag.svg import draw
@@ -68,7 +68,7 @@ def stages_line(results: StudyResults, spent: Mapping[str, Spent]) -> str:
     total = math.fsum(times.values())
     text = f"{counted(trained, 'training')} in {counted(len(times), 'phase')}"
     if total:
-        text += f" took {duration(total)} by the clock, all processes together"
+        text += f" took {measured_duration(total)} by the clock, all processes together"
         longest = max(times, key=lambda name: times[name])
         text += f"; {longest} took {times[longest] / total:.0%} of it" if len(times) > 1 else ""
     waiting = f" Not ranked yet: {', '.join(results.unranked)}." if results.unranked else ""
@@ -93,7 +93,7 @@ def _trainings(
     if place.row in spent:
         states = [State.DONE] * _trained(results, place.row)
         seconds = _seconds(spent[place.row])
-        note = duration(seconds) if seconds else ""
+        note = measured_duration(seconds) if seconds else ""
     else:
         total = part.get("trials", 0)
         done = min(total, len(layout.phase(results.name, place.row).final_records()))
