@@ -132,7 +132,8 @@ def rungs_table(phase: PhaseResults) -> str:
     return (
         f"{body}<p>Rank correlation compares the values at a rung with the final values: 1 means "
         "the same order, 0 no relation. It covers survivors only, since the final values of "
-        "stopped trials are unknown. To decide again by another rule, use resweep decide.</p>"
+        "stopped trials are unknown. To replay the decisions under other rules, use "
+        "<code>resweep decide</code>.</p>"
     )
 
 
