@@ -19,7 +19,7 @@ from resweep.ranking.score_row import spread_text
 from resweep.ranking.scores import WORST_LAST
 from resweep.ranking.trial_result import SEED
 from resweep.report.best_model import find_model, why_no_model
-from resweep.report.importance import importance_note
+from resweep.report.importance import importance_note, lead_may_be_chance
 from resweep.report.page import escape
 from resweep.report.results import StudyResults, shown
 from resweep.report.spent import Spent
@@ -138,7 +138,15 @@ def _mattered(results: StudyResults) -> str:
         f"{more}How much each sets the best trials of {phase.name} apart from all, as a share of "
         "the whole (PED-ANOVA); ± is one standard deviation over resampled trials."
     )
-    return f"<ol>{bars}</ol>{_paragraphs([about])}"
+    lines = [about]
+    if lead_may_be_chance(found):
+        names = [phase.plain_label(one.path) for one in found[:2]]
+        lines.insert(
+            0,
+            f"Whether {names[0]} or {names[1]} mattered more is not clear: their shares differ by "
+            "less than two standard errors.",
+        )
+    return f"<ol>{bars}</ol>{_paragraphs(lines)}"
 
 
 def cost_lines(results: StudyResults, spent: Iterable[Spent]) -> Iterator[str]:
