@@ -48,7 +48,7 @@ def _did_you_mean(meant: str, name: str) -> str:
 
 
 def no_such_field(path: str, schema: Schema) -> str:
-    """Return the message for an unknown key of a section, or of an entry of a list, of fixed keys."""
+    """Return the message for an unknown key of a section or of a list's entry with fixed keys."""
     section, field, *below = path.split(".")
     known = schema.sections[section].model_fields
     place, key = section, field

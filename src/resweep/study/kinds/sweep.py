@@ -255,19 +255,22 @@ def _unknown_places(
     config: Mapping[str, Any], swept: Mapping[str, Parameter], sweep: Sweep, schema: Schema
 ) -> list[Problem]:
     """Return the parameters that no configuration has a place for: of an entry of a list."""
-    first = dict(config)
+    first = {path: parameter.extremes[0] for path, parameter in swept.items()}
     problems = []
-    for path, parameter in swept.items():
+    for path, value in first.items():
         try:
-            first = compose.assign(first, {path: parameter.extremes[0]})
+            compose.assign(dict(config), {path: value})
         except PathError as error:
             problems.append(Problem(sweep.origin, f"parameters.{path}", None, error.hint))
+    if problems:
+        return problems
+    trial = compose.assign(dict(config), first)
     try:
-        schema.validate(first)
+        schema.validate(trial)
     except ValidationError as error:
         problems += [
             Problem(sweep.origin, f"parameters.{one.key}", None, no_such_field(one.key, schema))
-            for one in violations(error, first)
+            for one in violations(error, trial)
             if one.type == UNKNOWN and one.key in swept
         ]
     return problems

@@ -198,9 +198,9 @@ class LoopTransformerSystem(System):
         arch, before = (Arch.model_validate(one["arch"]) for one in (config, trained))
         if "arch.expansion" in given and inner_width(arch) != inner_width(before):
             yield weight_misfit("arch.expansion", arch.expansion, before.expansion)
-        if arch.states is before.states is None and "arch.num_layers" in given:
-            if arch.num_layers != before.num_layers:
-                yield weight_misfit("arch.num_layers", arch.num_layers, before.num_layers)
+        counts = arch.states is before.states is None and "arch.num_layers" in given
+        if counts and arch.num_layers != before.num_layers:  # else, states say how many
+            yield weight_misfit("arch.num_layers", arch.num_layers, before.num_layers)
 
     def recipe(self, config: Mapping[str, Any]) -> str:
         """Return the version of puzzles, model and training."""
