@@ -389,7 +389,7 @@ class Layout:
 
     @property
     def trash(self) -> Path:
-        """Where `forget.py` moves the runs that it removes from the store."""
+        """Where `resweep forget` moves the runs that it removes from the store."""
         return self.root / "trash"
 
     def run(self, run_id: str) -> Path:

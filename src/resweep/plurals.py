@@ -5,6 +5,7 @@ from collections.abc import Iterable
 _ROUNDS_UP = 999.5  # to 1000, with three digits
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 _MOST_DIGITS = 9  # beyond these, numbers differ by rounding alone
+_SHORT = 9.95  # seconds: below, two digits say more than whole seconds
 _SIMILAR = 100  # times larger: then equally many decimals would be a row of zeros
 _LARGEST_INTEGER = 1e15
 
@@ -36,6 +37,11 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600:,} h {whole % 3600 // 60} min"
+
+
+def measured_duration(seconds: float) -> str:
+    """Format a duration that may be short: `0.41 s`, else as `duration`."""
+    return f"{seconds:.2g} s" if seconds < _SHORT else duration(seconds)
 
 
 def alike(values: Iterable[float], digits: int = 4) -> list[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from resweep.plurals import alike, counted, size_text, span_text
+from resweep.plurals import alike, counted, measured_duration, size_text, span_text
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,13 @@ def test_one_is_singular(arguments: tuple[int, str], text: str) -> None:
 )
 def test_sizes_have_three_digits(size: float, text: str) -> None:
     assert size_text(size) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.041, "0.041 s"), (9.94, "9.9 s"), (9.96, "10 s"), (61, "1 min 1 s")]
+)
+def test_short_durations_have_two_digits(seconds: float, text: str) -> None:
+    assert measured_duration(seconds) == text
 
 
 @pytest.mark.parametrize(

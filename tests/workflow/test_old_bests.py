@@ -74,7 +74,7 @@ def test_a_better_best_is_kept_named_published_again_and_dropped(checkout: Check
     audit = checkout.run("python", "workflow/scripts/audit.py", "tiny").stdout
     for text in (shown, audit):
         (kept,) = [line for line in text.splitlines() if line.startswith("older bests: ")]
-        named = ("1 published", "B; ", "forget.py old-best --study tiny")
+        named = ("1 published", "B; ", "resweep forget old-best --study tiny")
         assert all(part in kept for part in named)
 
     assert "top: 2 in phase rerun" in line

@@ -62,8 +62,8 @@ PLANS = {
         "rerun": Planned(5 * 3, 5 * 3 * 1500),
     },
     "quickstart": {
-        "sweep": Planned(8, 8 * 200),
-        "rerun": Planned(2 * 2, 2 * 2 * 800),
+        "sweep": Planned(4 * 2, 4 * 2 * 300),
+        "rerun": Planned(2 * 2, 2 * 2 * 600),
     },
     "random-search": {"sweep": Planned(24, 24 * 200)},
     "sudoku-4x4": {

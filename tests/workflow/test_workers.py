@@ -147,7 +147,7 @@ def test_warnings_are_shown(place: Checkout) -> None:
     done = place.run("python", RUN_SWEEP, "--sweep-config", "warned.yaml", "--create-only")
     assert re.search(r"^warning: .*'patience'", done.stdout, re.M)
     *_, command, name = done.stdout.splitlines()
-    assert command == f"python {RUN_SWEEP} --sweep-id {name}"
+    assert command == f"resweep sweep --sweep-id {name}"
 
 
 @pytest.mark.long

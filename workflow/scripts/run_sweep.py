@@ -91,7 +91,7 @@ def main() -> int:
         return 0
     command = ["snakemake", "--config", f"study={sweep.folder.study}", *for_snakemake]
     log.info("sweep %s: %s", sweep.id, shlex.join(command))
-    log.info("afterwards: python workflow/scripts/summarize.py %s", sweep.name)
+    log.info("afterwards: resweep summary %s", sweep.name)
     # Replaces this process, so that signals and exit codes are those of Snakemake.
     os.execv(sys.executable, [sys.executable, "-m", *command])
 
@@ -120,7 +120,7 @@ def create(arguments: argparse.Namespace, layout: Layout) -> SweepStudy:
 
 def worker_command(sweep: SweepStudy, arguments: argparse.Namespace) -> list[str]:
     """Return the command of a worker of a sweep."""
-    command = ["python", "workflow/scripts/run_sweep.py", "--sweep-id", sweep.id]
+    command = ["resweep", "sweep", "--sweep-id", sweep.id]
     for option, path in (("--results", arguments.results), ("--config-dir", arguments.config_dir)):
         if path != Path(option.removeprefix("--").removesuffix("-dir")):
             command += [option, str(path)]

@@ -64,7 +64,7 @@ def main() -> int:
     log.info("%s", shlex.join(command))
     if given.create_only:
         return 0
-    log.info("afterwards: python workflow/scripts/summarize.py %s", made.study.name)
+    log.info("afterwards: resweep summary %s", made.study.name)
     # Replaces this process, so that signals and exit codes are those of Snakemake.
     os.execv(sys.executable, [sys.executable, "-m", *command])
 

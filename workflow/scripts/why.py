@@ -1,7 +1,7 @@
 """Say why a run or a trial is there: whom it serves, who keeps its weights, what trains it again.
 
     python workflow/scripts/why.py 0660ded42c7a                 a run, or the beginning of its id
-    python workflow/scripts/why.py quickstart/sweep/0c2e08bf94  STUDY/PHASE/TRIAL
+    python workflow/scripts/why.py quickstart/sweep/7a3ec74e49  STUDY/PHASE/TRIAL
     python workflow/scripts/why.py results/quickstart/rerun/records/01.json
 
 Of a trial that is not trained yet it says what the trial waits for. Nothing is changed.

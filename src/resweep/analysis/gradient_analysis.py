@@ -33,7 +33,7 @@ from resweep.errors import ConfigError, DamagedFile, Problem, StoreError
 from resweep.store.checkpoints import DIGESTS, read_digests
 from resweep.training.gradients import GRADIENTS, SAMPLES
 
-_TRAINED_AGAIN = "forget the run, so that it is trained again (forget.py)"
+_TRAINED_AGAIN = "forget the run, so that it is trained again (resweep forget runs)"
 
 
 @dataclass(frozen=True, kw_only=True)

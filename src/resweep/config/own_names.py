@@ -54,7 +54,7 @@ def own_hint(names: Iterable[str]) -> str:
     what = "them as hyperparameters" if len(listed) > 1 else "it as a hyperparameter"
     return (
         f"to accept {what} of your own, add own: [{', '.join(of_study)}] to the study "
-        f"(run_sweep.py: --own {shlex.join(listed)})"
+        f"(resweep sweep: --own {shlex.join(listed)})"
     )
 
 

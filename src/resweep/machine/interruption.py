@@ -18,6 +18,7 @@ from types import FrameType
 
 SOON_SECONDS = 0.02  # to look again whether an exception may be raised
 AGAIN_SECONDS = 2.0  # after which it is raised anyway, and one that nobody handles was swallowed
+KILLED = repr(signal.SIGINT)  # in the message of a job that died of it
 
 
 class Interruption(logging.Filter):
@@ -43,6 +44,8 @@ class Interruption(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a message is shown: after SIGINT only that the jobs are stopped."""
+        if KILLED in record.getMessage():
+            self._wait()
         if not self.happened:
             return True
         first = not self.handled and sys.exc_info()[0] is KeyboardInterrupt
@@ -68,6 +71,12 @@ class Interruption(logging.Filter):
         again.start()
         if not wait:
             raise KeyboardInterrupt
+
+    def _wait(self) -> None:
+        """Wait a moment for SIGINT: a job may die of the same before this process handles it."""
+        end = time.monotonic() + AGAIN_SECONDS
+        while not self.happened and time.monotonic() < end:
+            time.sleep(SOON_SECONDS)
 
     def _end(self, *error: object) -> None:
         """Print no trace of the exception, or of what it caused."""

@@ -12,7 +12,7 @@ class Place:
     """Where to publish.
 
     Attributes:
-        mode: offline (`send.py` sends it later), online or disabled (files and stamp only).
+        mode: offline (`resweep send` sends it later), online or disabled (files and stamp only).
         project, entity: In W&B.
         to: Further targets: a folder, a URL of fsspec, {hub: FOLDER}.
     """

@@ -129,10 +129,7 @@ def decide_weights(rows: Sequence[ScoreRow], policy: str, top: int) -> list[dict
 
 def weights_command(phase: PhaseFolder, trial: str) -> str:
     """Return the command that restores the weights of a phase's trial."""
-    return (
-        f"python workflow/scripts/train.py --weights --trial {phase.trial(trial)} "
-        f"--record {phase.record(trial)}"
-    )
+    return f"resweep train --weights --trial {phase.trial(trial)} --record {phase.record(trial)}"
 
 
 def how_to_restore(phase: PhaseFolder, trial: str) -> str:
@@ -145,7 +142,7 @@ def how_to_restore(phase: PhaseFolder, trial: str) -> str:
 def _warn_of_better(study: str, old: OldBests) -> None:
     better = old.better
     if better is not None:
-        how = f"how to bring it back: `python workflow/scripts/summarize.py {study}`"
+        how = f"how to bring it back: `resweep summary {study}`"
         print(f"warning: {study}: {better_text(old, better, how)}", file=sys.stderr)
 
 

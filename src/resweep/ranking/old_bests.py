@@ -173,7 +173,7 @@ def kept_text(study: str, old: OldBests) -> str | None:
     return (
         f"older bests: weights of {counted(len(kept), 'run')} ({published} published), "
         f"{size_text(sum(one.bytes for one in kept))}; to drop those that are not published: "
-        f"`python workflow/scripts/forget.py old-best --study {study}`"
+        f"`resweep forget old-best --study {study}`"
     )
 
 

@@ -76,7 +76,7 @@ def check_rankable(results: Collection[TrialResult], tolerated: int, study: str)
         raise StoreError(
             f"{counted(len(failed), 'trial')} failed, more than tolerate_failures = {tolerated} "
             f"({listed}); "
-            f"to retry them, run `python workflow/scripts/forget.py failed --study {study}`; "
+            f"to retry them, run `resweep forget failed --study {study}`; "
             f"to rank without them, set tolerate_failures: {len(failed)} in the study"
         )
     if not any(result.ranked for result in results):
@@ -161,7 +161,8 @@ def code_warning(records: Iterable[Record]) -> str | None:
         return None
     return (
         f"this ranking mixes runs from {counted(len(digests), 'version')} of the training code "
-        f"({', '.join(sorted(digests))}); to train the older ones again, run `forget.py drifted`"
+        f"({', '.join(sorted(digests))}); to train the older ones again, run "
+        "`resweep forget drifted`"
     )
 
 

@@ -14,7 +14,7 @@ from resweep.sweep.early_terminate import KEYS, read_early_terminate
 from resweep.sweep.findings import Findings
 
 KINDS = get_args(Kind)
-COMMAND = "decide.py"
+COMMAND = "resweep decide"
 
 
 def choose_rule(

@@ -106,7 +106,7 @@ def budget_lines(cost: StudyCost, layout: Layout) -> Iterator[str]:
 
 FIXES = {
     "gpu_hours": "train fewer trials or steps",
-    "disk_gb": "keep or save fewer checkpoints, or free what `forget.py` shows",
+    "disk_gb": "keep or save fewer checkpoints, or free what `resweep forget` shows",
     "trials": "make the phases smaller",
 }
 

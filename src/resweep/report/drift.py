@@ -29,7 +29,7 @@ from resweep.systems.registry import find_system
 from resweep.systems.system import System
 from resweep.trials.record import read_record
 
-FORGET = "python workflow/scripts/forget.py"
+FORGET = "resweep forget"
 
 
 def study_drift(study: Study, layout: Layout) -> str | None:

@@ -24,6 +24,11 @@ def fold(title: str, content: str) -> str:
     )
 
 
+def drawing(title: str, svg: str, caption: str) -> str:
+    """Render a box with a picture and what it shows; `svg` is an svg element."""
+    return card(title, f'<div class="drawing">{svg}</div><p>{escape(caption)}</p>')
+
+
 class Charts:
     """The charts of a page, numbered in order."""
 

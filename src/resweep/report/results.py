@@ -254,8 +254,10 @@ def read_study(study: str, layout: Layout) -> StudyResults:
     )
 
 
-def _sources(part: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the phases that a phase builds on; none if it takes configurations from a file."""
+def sources_of(part: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the phases that a phase of study.yaml builds on; none if it takes its configurations
+    from a file.
+    """
     of = part.get("of") or ()
     names = [of] if isinstance(of, str) else of
     return tuple(name for name in names if not name.endswith((".yaml", ".yml")))
@@ -273,7 +275,7 @@ def _read_phase(
     return PhaseResults(
         name=part["name"],
         kind=part["kind"],
-        sources=_sources(part),
+        sources=sources_of(part),
         overridden=tuple(part.get("overrides") or ()),
         space=tuple(Parameter(**content) for content in part.get("space") or ()),
         takes_copies=part.get("distinct", 0) is None,

@@ -180,10 +180,7 @@ def _sound(folder: RunFolder, up_to: int, intervals: Intervals) -> Parsed:
 def _damaged(folder: RunFolder, damage: str) -> DamagedFile:
     if not folder.metrics.is_file():
         damage = "is a folder" if folder.metrics.is_dir() else "is missing"
-    fix = (
-        f"to train the run again: `python workflow/scripts/forget.py runs {folder.path.name}`, "
-        "then snakemake"
-    )
+    fix = f"to train the run again: `resweep forget runs {folder.path.name}`, then snakemake"
     return DamagedFile(folder.metrics, damage, fix)
 
 

@@ -159,7 +159,7 @@ def now() -> str:
 
 def _read(path: Path) -> Standing | None:
     run_id = path.parents[2].name
-    fix = f"the weights stay; if they need not, run `forget.py runs {run_id}`"
+    fix = f"the weights stay; if they need not, run `resweep forget runs {run_id}`"
     try:
         standing: Standing = read_json(path, fix, STANDING)
     except FileNotFoundError:

@@ -194,7 +194,7 @@ class Recorder:
             raise StoreError(
                 f"{place}: cannot add gradients: retrained weights differ from it, because of "
                 "another device or library; to train the run from scratch, with gradients: "
-                f"`python workflow/scripts/forget.py runs {self.run.run_id}`"
+                f"`resweep forget runs {self.run.run_id}`"
             )
         checkpoint.replace(place, made)
 

@@ -110,10 +110,7 @@ def _verify_curve(
     for record in sorted(records, key=lambda record: record.step):
         damage = find_curve_damage(run.folder, record, training)
         if damage is not None:
-            fix = (
-                f"to train the run again: `python workflow/scripts/forget.py runs {run.run_id}`, "
-                "then snakemake"
-            )
+            fix = f"to train the run again: `resweep forget runs {run.run_id}`, then snakemake"
             if has_copy(run.folder, record, training):
                 fix = f"a checkpoint has a copy, which is used; to write it back: `{rank}`"
             yield DamagedFile(run.folder.metrics, damage, fix)

@@ -133,16 +133,16 @@ def rough(seconds: float) -> str:
 
 
 def _folded(phases: Sequence[PhaseProgress], most: int) -> tuple[Sequence[PhaseProgress], str]:
-    """Return the phases that fit, with a line about the others: those that are through go first."""
+    """Return the phases that fit, with a line about the others; finished ones are folded first."""
     if len(phases) <= most:
         return phases, ""
-    through = [one for one in phases if one.ended == one.trials]
-    kept = [one for one in phases if one.ended < one.trials] or through[-1:]
+    done = [one for one in phases if one.ended == one.trials]
+    kept = [one for one in phases if one.ended < one.trials] or done[-1:]
     kept = kept[: max(1, most - 1)]
     others = len(phases) - len(kept)
     return (
         kept,
-        f"  {counted(others, 'other phase')}, {len(through)} of all {len(phases)} are through",
+        f"  {counted(others, 'other phase')}, {len(done)} of all {len(phases)} are done",
     )
 
 

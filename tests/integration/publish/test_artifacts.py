@@ -320,7 +320,7 @@ def test_pruned_and_damaged_weights(ranked):
     files, metadata = best_model(scores, layout)
     assert files == {} and "\n" not in metadata["missing"]
     trial, record = scores.parent / "trials/02.yaml", scores.parent / "records/02.json"
-    command = f"`python workflow/scripts/train.py --weights --trial {trial} --record {record}`"
+    command = f"`resweep train --weights --trial {trial} --record {record}`"
     assert "deleted" in metadata["missing"] and command in metadata["missing"]
     phase, study = scores.parent.name, scores.parent.parent.name
     assert f"`snakemake --forcerun keep_{phase} --config study={study}`" in metadata["missing"]

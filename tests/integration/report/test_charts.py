@@ -194,6 +194,8 @@ def test_parallel_axes_put_the_better_end_on_top(many: StudyResults) -> None:
     axes = present(parallel_chart(rows_of(many))).spec["usermeta"]["axes"]
     assert [axis["label"] for axis in axes] == ["learning_rate", "weight_decay", "final val/loss"]
     assert axes[0]["log"] and not axes[1]["log"]
+    said = present(parallel_chart(rows_of(many))).says
+    assert said.startswith("Rank 1, trial t15, has learning_rate 0.001, weight_decay 0.05, with a")
     top = next(tick for tick in axes[-1]["ticks"] if tick["y"] == 1)
     assert float(top["text"]) == pytest.approx(2.015, abs=0.01)
 

@@ -5,6 +5,7 @@ import io
 import json
 import random
 import re
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -158,6 +159,30 @@ def test_hostile_names_are_text(browser: Browser, report: Path) -> None:
     assert HOSTILE in column(browser, 4)
     assert browser.run("document.querySelectorAll('img, main script:not([type])').length") == 0
     assert browser.complaints == []
+
+
+def test_a_comparison_is_filtered_downloaded_and_selects(browser: Browser, report: Path) -> None:
+    browser.open(report)
+    place = "[data-name=made-rerun-comparison]"
+    found = json.loads(browser.download(f"{place} [title*=JSON]", "made-rerun-comparison.json"))
+    assert [(row["trial"], row["val/loss in rerun"]) for row in found] == [
+        ("bbb", 1.5),
+        ("ccc", pytest.approx(1.8)),
+    ]
+    browser.run(f"document.querySelector('{place} input[type=search]').focus()")
+    browser.type("ccc")
+    assert column(browser, 3, place) == ["ccc"]
+    browser.click(f"{place} tbody td:nth-child(2)")
+    chosen = "[...document.querySelectorAll('tr.selected')].map(one => one.dataset.trial)"
+    assert set(browser.run(chosen)) == {"03"}  # its best trial in the rerun
+
+
+def test_the_stages_are_saved_as_a_picture_of_their_own(browser: Browser, report: Path) -> None:
+    browser.open(report)
+    svg = ET.fromstring(browser.download(".card:has(> .drawing) .save button", "stages.svg"))
+    texts = [one.text for one in svg.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"sweep", "rerun", "train", "rank"} <= set(texts)
+    assert svg.find("{http://www.w3.org/2000/svg}style") is not None
 
 
 def test_a_figure_is_saved_as_svg_and_png(browser: Browser, report: Path) -> None:

@@ -206,7 +206,7 @@ def test_without_a_copy_one_line_names_the_file(damage, finished, whole, data):
     with pytest.raises(DamagedFile) as caught:
         curve(finished, data)
     assert caught.value.path == finished.folder.metrics
-    assert f"forget.py runs {finished.run_id}" in caught.value.fix
+    assert f"resweep forget runs {finished.run_id}" in caught.value.fix
 
 
 def test_records_without_a_digest_need_every_line(finished, whole, data):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = """
-import logging, os, signal, sys
+import logging, os, signal, sys, threading
 from resweep.machine import interruption
 
 interruption.AGAIN_SECONDS = 0.05
@@ -42,6 +42,23 @@ except KeyboardInterrupt:
     log.info("stopping")
     sys.exit(1)
 """
+# A job that the terminal killed is seen to be dead before this process has handled the signal.
+KILLED_FIRST = """
+interruption.AGAIN_SECONDS = 60
+seen = threading.Event()
+log.handlers[0].filters.insert(0, lambda record: seen.set() or True)
+job = threading.Thread(target=log.error, args=("it died with <Signals.SIGINT: 2>.",))
+job.start()
+seen.wait()
+try:
+    press()
+except KeyboardInterrupt:
+    job.join()
+    log.info("stopping")
+    sys.exit(1)
+"""
+KILLED_ALONE = 'log.error("it died with <Signals.SIGINT: 2>.")'
+KILLED_LINE = "it died with <Signals.SIGINT: 2>."
 
 
 @pytest.mark.parametrize(
@@ -55,6 +72,13 @@ except KeyboardInterrupt:
             ["before", "stopping", "a job failed"],
         ),
         (SWALLOWED, 1, ["before", "stopping", "the end"], ["before", "stopping"]),
+        (
+            KILLED_FIRST,
+            1,
+            ["before", "stopping", "the end"],
+            ["before", KILLED_LINE, "stopping"],
+        ),
+        (KILLED_ALONE, 0, ["before", KILLED_LINE], ["before", KILLED_LINE]),
     ],
 )
 def test_little_is_shown_after_it_and_everything_logged(

@@ -369,7 +369,7 @@ def test_more_failures_than_tolerated_are_refused_with_the_mend():
         check_rankable(results, 1, "mine")
     message = str(caught.value)
     facts = ("2 trials", "tolerate_failures = 1", "a: failed for a ")
-    ways_out = ("forget.py failed --study mine", "tolerate_failures: 2")
+    ways_out = ("resweep forget failed --study mine", "tolerate_failures: 2")
     assert all(words in message for words in (*facts, *ways_out))
 
 

@@ -315,7 +315,7 @@ def test_bands_follow_the_interval_of_the_metric():
 )
 def test_options_that_do_not_go_together_are_one_line(rule, options, key, value, words):
     problem = problem_of(choose_rule, made_sweep(SLOW, rule, bands=(1, 2)), options)
-    assert_problem(problem, key, value, *words, file="decide.py")
+    assert_problem(problem, key, value, *words, file="resweep decide")
 
 
 # What is read

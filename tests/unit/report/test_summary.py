@@ -350,7 +350,7 @@ def test_all_name_one_winner_where_the_last_phase_has_no_result(tmp_path: Path) 
     assert conclude(results, layout).startswith("study made, phase sweep:\n  rank 1: val/loss 2.1")
     sent = message("made", layout, results, failed=False, log=None)
     assert sent["value"] == 2.1 and sent["model"] == str(model) and "sweep: rank 1" in sent["text"]
-    assert str(model) in first_screen(results, layout)
+    assert str(model) in first_screen(results, {}, layout)
 
 
 def test_damaged_files_are_named_and_the_rest_is_shown(

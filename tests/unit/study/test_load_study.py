@@ -892,20 +892,42 @@ def resolved(data: Prepared = DATA, **changes) -> dict:
     return resolve(full, data)
 
 
-def test_run_ids_of_the_shipped_quickstart_are_pinned():
+@pytest.mark.parametrize(
+    ("study", "ids"),
+    [
+        (
+            "quickstart",
+            {
+                "1ef1b0ad4a": "73dfc9f048aa",
+                "8117862588": "f02201d61e97",
+                "8e68d9c3d6": "41a140ea0363",
+                "d1da034dfb": "6f52d605df83",
+                "cbbfe3d35c": "ad63904a3b02",
+                "4bb1279c4b": "4d30338aa849",
+                "7a3ec74e49": "59d310654076",
+                "d25a478476": "b30f204faac8",
+            },
+        ),
+        (
+            "warm-start",
+            {
+                "5e1f9fba51": "21ea82b5f2ad",
+                "0c2e08bf94": "b56e716d74bf",
+                "9e05fcf787": "1bca13529b11",
+                "660be0ed78": "f69e6d9e0b60",
+                "a80761c088": "701d0949ef66",
+                "351b262b5d": "f317f08b8eed",
+                "acfbd2397c": "5c2566280546",
+                "33d836c936": "cdb94c447acf",
+            },
+        ),
+    ],
+)
+def test_run_ids_of_shipped_sweeps_are_pinned(study: str, ids: dict[str, str]):
     """Renaming runs throws all stored results away: a new field should carry AsBefore(value)."""
-    phase = load_study(CONFIG / "studies" / "quickstart.yaml", CONFIG).phase("sweep")
-    ids = [run_id(resolve(phase.trial_config(trial), DATA), DATA) for trial in phase.trials]
-    assert dict(zip(phase.trials, ids, strict=True)) == {
-        "5e1f9fba51": "21ea82b5f2ad",
-        "0c2e08bf94": "b56e716d74bf",
-        "9e05fcf787": "1bca13529b11",
-        "660be0ed78": "f69e6d9e0b60",
-        "a80761c088": "701d0949ef66",
-        "351b262b5d": "f317f08b8eed",
-        "acfbd2397c": "5c2566280546",
-        "33d836c936": "cdb94c447acf",
-    }
+    phase = load_study(CONFIG / "studies" / f"{study}.yaml", CONFIG).phase("sweep")
+    found = [run_id(resolve(phase.trial_config(trial), DATA), DATA) for trial in phase.trials]
+    assert dict(zip(phase.trials, found, strict=True)) == ids
 
 
 def test_run_ids_of_own_hyperparameters_are_pinned(config):

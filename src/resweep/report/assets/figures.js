@@ -1,4 +1,9 @@
 // Buttons that save the figure of a card as SVG or PNG, and those that copy a line of code.
+function fileName(card, kind, otherwise) {
+  const words = card.querySelector('h3').firstChild.data.toLowerCase().match(/[a-z0-9]+/g) ?? [];
+  return `${words.slice(0, 8).join('-') || otherwise}.${kind}`;
+}
+
 async function saveFigure(chart, kind) {
   await drawChart(chart);  // which may not have been in view yet
   const card = chart.closest('.card'), view = window.resweepViews[chart.id];
@@ -6,8 +11,7 @@ async function saveFigure(chart, kind) {
   view.background(getComputedStyle(card).backgroundColor);  // its text suits this one
   const url = await view.toImageURL(kind, kind === 'png' ? 2 : 1);
   view.background(before);
-  const words = card.querySelector('h3').textContent.toLowerCase().match(/[a-z0-9]+/g) ?? [];
-  save(`${words.slice(0, 8).join('-') || chart.id}.${kind}`, url);
+  save(fileName(card, kind, chart.id), url);
 }
 
 document.querySelectorAll('.chart').forEach(chart => {
@@ -16,6 +20,14 @@ document.querySelectorAll('.chart').forEach(chart => {
   title.after(element('span', {class: 'save'}, ...['svg', 'png'].map(kind => button(
     kind.toUpperCase(), () => saveFigure(chart, kind),
     {'aria-label': `Save ${label} as ${kind.toUpperCase()}`}))));
+});
+
+document.querySelectorAll('.drawing').forEach(place => {
+  const card = place.closest('.card'), title = card.querySelector('h3');
+  const act = () => saveText(fileName(card, 'svg', 'drawing'),
+    new XMLSerializer().serializeToString(place.firstElementChild), 'image/svg+xml');
+  title.after(element('span', {class: 'save'},
+    button('SVG', act, {'aria-label': `Save ${title.textContent} as SVG`})));
 });
 
 document.querySelectorAll('.code').forEach(place => {
