@@ -14,7 +14,7 @@ from typing import Any
 from resweep.config.metric import MetricGoal, sign_of
 from resweep.config.nesting import OWN
 from resweep.config.schema import Schema
-from resweep.errors import DamagedFile, ResweepError, StoreError, describe
+from resweep.errors import DamagedFile, ResweepError, StoreError, describe, one_line
 from resweep.json_files import read_json
 from resweep.paths import Layout
 from resweep.ranking.old_bests import OldBests, find_old_bests
@@ -322,11 +322,14 @@ def _references(study: str, system: System, layout: Layout) -> tuple[Reference, 
 
 
 def shown(value: Any, digits: int = 4) -> str:
-    """Format a value: numbers to `digits` significant digits, None as an empty string."""
+    """Format a value in one line: numbers to `digits` significant digits, None as an empty string.
+
+    Control characters, which a terminal would obey, are written out.
+    """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, bool | str):
-        return str(value)
+        return one_line(str(value))
     if float(value).is_integer() and abs(value) < 1e15:
         return str(int(value))
     return f"{value:.{digits}g}"

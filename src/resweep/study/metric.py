@@ -102,16 +102,14 @@ def check_logged_by_all(
         ConfigError: One does not.
     """
     system = system_of(config)
-    always = {metric.name for metric in system.metrics}
-    names = {score.metric, score.early_metric} - always
-    for assigned in varied if names else ():
+    for assigned in varied:
         trained = compose.assign(dict(config), assigned)
-        for name in sorted(names):
+        for name in (score.metric, score.early_metric):
             if not system.logs(name, trained):
                 values = ", ".join(f"{path} {value}" for path, value in assigned.items())
-                known = ", ".join(metric.name for metric in system.metrics)
+                logged = (one.name for one in system.metrics if system.logs(one.name, trained))
                 trial = f"the trial of {values}" if values else "trials of these settings"
-                hint = f"is not logged by {trial}; all log {known}"
+                hint = f"is not logged by {trial}; logged are {', '.join(logged)}"
                 raise ConfigError(Problem(where, "metric", name, hint))
 
 

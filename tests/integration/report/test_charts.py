@@ -187,7 +187,7 @@ def test_one_bad_value_does_not_squash_the_others() -> None:
 def test_slices_name_the_values_of_the_best(many: StudyResults) -> None:
     said = present(slice_chart(rows_of(many), RATE)).says
     assert said.startswith("The best 8 trials have learning_rate 0.000")
-    assert "all 30 with a value have 0.00010 to 0.00858" in said
+    assert "all 30 with a value have 0.0001 to 0.00858" in said
 
 
 def test_parallel_axes_put_the_better_end_on_top(many: StudyResults) -> None:

@@ -101,6 +101,7 @@ class PredictiveCodingSystem(System):
     stop_column = "early_stop_reason"
     data_shape = SHAPE
     libraries = ("scipy",)
+    weight_shape = (*(f"model.{name}" for name in SHAPE_OF_MODEL), "data.patch_size")
     more_model_files = (RECONSTRUCTIONS,)
 
     def logs(self, name: str, config: Mapping[str, Any]) -> bool:
