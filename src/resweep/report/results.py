@@ -5,6 +5,7 @@ study.yaml, {phase}/scores.csv, decisions.csv, decisions/{rung}.csv  ->  StudyRe
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,6 +50,7 @@ from resweep.systems.registry import find_system
 from resweep.systems.system import DEFAULT, System
 from resweep.systems.values import Reference, TrainedRun
 from resweep.trials.decisions import read_decisions, typed
+from resweep.trials.record import read_record
 from resweep.trials.trial import Outcome
 
 log = logging.getLogger(__name__)
@@ -236,11 +238,14 @@ def read_study(study: str, layout: Layout) -> StudyResults:
     found = (find_unlinked(study, part["name"], layout) for part in described["phases"])
     unlinked = tuple(one for one in found if one is not None)
     if not phases:
-        lines = [
-            f"{layout.study(study).path}: the study has no results yet; build it with `snakemake "
-            f"--config study={study}`",
-            *(one.line for one in unlinked),
-        ]
+        states = _states([part["name"] for part in described["phases"]], study, layout)
+        build = f"`snakemake --config study={study}`"
+        says = (
+            f"no phase is ranked yet; of its trials, {states}; {build} ranks them, or says why not"
+            if states
+            else f"the study has no results yet; build it with {build}"
+        )
+        lines = [f"{layout.study(study).path}: {says}", *(one.line for one in unlinked)]
         raise StoreError("\n".join(lines))
     return StudyResults(
         study,
@@ -252,6 +257,18 @@ def read_study(study: str, layout: Layout) -> StudyResults:
         unlinked,
         tuple(part["name"] for part in described["phases"] if part["name"] not in ranked),
     )
+
+
+def _states(phases: Iterable[str], study: str, layout: Layout) -> str:
+    """Return how the trials of phases ended: `3 diverged, 1 failed`; "" if none has a record."""
+    counts: Counter[str] = Counter()
+    for phase in phases:
+        for path in layout.trial_records(study, phase):
+            try:
+                counts[read_record(path).status] += 1
+            except DamagedFile:  # named by who ranks it
+                counts["without a readable record"] += 1
+    return ", ".join(f"{count:,} {state}" for state, count in counts.most_common())
 
 
 def sources_of(part: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """What the trials of a phase are compared by: the study's `score`, else the sweep's `metric`."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -82,6 +82,24 @@ def choose_metric(score: Score, sweep: Sweep | None, study_path: str, system: Sy
     if problems:
         raise ConfigError(problems)
     return _complete({**score.model_dump(), "metric": name, "goal": goal}, system)
+
+
+def warn_of_goals(score: PhaseScore, study_path: str, system: System) -> Iterator[str]:
+    """Yield a line for each goal that is not the metric's own.
+
+    Args:
+        score: How a phase is ranked.
+        study_path: The study's file, for messages.
+        system: What is trained.
+    """
+    for name, goal in (score.metric, score.goal), (score.early_metric, score.early_goal):
+        known = system.find_metric(name)
+        if known is not None and known.goal != goal:
+            better = "less" if known.goal == "minimize" else "more"
+            yield (
+                f"{study_path}: goal: {goal} for {name}, of which {better} is better; the worst "
+                "trials rank first"
+            )
 
 
 def check_logged_by_all(

@@ -216,6 +216,15 @@ def test_a_study_without_results_is_an_error_of_one_line(tmp_path: Path) -> None
         read_study("nothing", Layout(tmp_path))
 
 
+def test_a_study_without_a_ranking_says_how_its_trials_ended(tmp_path: Path) -> None:
+    diverged = [replace(made, final=None, status="diverged") for made in SWEEP[:3]]
+    layout = make_study(tmp_path, sweep=diverged, rerun=[])
+    for file in layout.root.glob("made/*/scores.csv"):
+        file.unlink()
+    with pytest.raises(StoreError, match="no phase is ranked yet; of its trials, 3 diverged; "):
+        read_study("made", layout)
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0.0, "0 s"), (59.6, "1 min 0 s"), (125, "2 min 5 s"), (7325, "2 h 2 min")],
