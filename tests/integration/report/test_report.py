@@ -91,7 +91,8 @@ def test_nothing_is_loaded_from_elsewhere(html: str) -> None:
 
 def test_the_browser_is_told_to_load_nothing(html: str) -> None:
     assert "Content-Security-Policy\" content=\"default-src 'none'; " in html
-    assert "connect-src" not in html.split("<style>")[0]
+    head = html.split("<style>")[0]
+    assert "connect-src" not in head and re.findall(r"img-src ([^;\"]*)", head) == ["data:"]
 
 
 def test_header_says_how_new_the_results_are(tmp_path: Path) -> None:
