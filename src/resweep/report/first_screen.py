@@ -134,19 +134,12 @@ def _mattered(results: StudyResults) -> str:
     )
     rest = len(found) - MOST_MATTERED
     more = f"{rest} more are in the charts of {phase.name}. " if rest > 0 else ""
+    chance = "The order of the first two may be chance. " if lead_may_be_chance(found) else ""
     about = (
-        f"{more}How much each sets the best trials of {phase.name} apart from all, as a share of "
-        "the whole (PED-ANOVA); ± is one standard deviation over resampled trials."
+        f"{more}{chance}Shares: how much each sets the best trials of {phase.name} apart from all "
+        "(PED-ANOVA); ± is one standard deviation over resampled trials."
     )
-    lines = [about]
-    if lead_may_be_chance(found):
-        names = [phase.plain_label(one.path) for one in found[:2]]
-        lines.insert(
-            0,
-            f"Whether {names[0]} or {names[1]} mattered more is not clear: their shares differ by "
-            "less than two standard errors.",
-        )
-    return f"<ol>{bars}</ol>{_paragraphs(lines)}"
+    return f"<ol>{bars}</ol>{_paragraphs([about])}"
 
 
 def cost_lines(results: StudyResults, spent: Iterable[Spent]) -> Iterator[str]:
