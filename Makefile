@@ -25,6 +25,7 @@ help:
 	@sed -n '/^$$/q; s/^# \{0,1\}//p' Makefile
 
 .venv/ready: requirements.txt pyproject.toml
+	@echo "the environment takes 2.1 GB with a CPU build of PyTorch, several GB more with CUDA"
 	$(PYTHON) -m venv .venv
 	$(PYTHON) envs/install.py .venv requirements.txt
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

@@ -3,8 +3,8 @@
     made-up curves  ->  records and runs of a sweep  ->  report.html  ->  headless Chromium
 
 Each trial has three hyperparameters and a curve of 100 lines; one in five was stopped half-way. Of
-more than 1,000 trials, the first 1,000 have runs of their own; the others are named anew, with
-other hyperparameters and values, and share these runs.
+more than 1,000 trials, the first 1,000 have runs of their own; the others share these runs, with
+names, hyperparameters and values of their own.
 """
 
 import argparse

@@ -237,7 +237,8 @@ def begin():
                 check_budget(study, LAYOUT)
         begin_build(LAYOUT, [study.name for study in STUDIES])
         for study in STUDIES:
-            note_begin(LAYOUT.study(study.name), config)
+            others = {key: config[key] for key in config if key not in ("study", "studies")}
+            note_begin(LAYOUT.study(study.name), {**others, "study": study.origin})
             move_removed(LAYOUT, study)
             delete_old_packs(LAYOUT, study)
     except ResweepError as error:
@@ -298,19 +299,28 @@ def end(failed, logs):
         screen.end()
     if workflow.touch:
         return
+    faulty = [study.name for study in STUDIES if has_open_jobs(study)] if failed else []
     for study in STUDIES:
         if INTERRUPTION.happened:  # who pressed Ctrl-C knows it
             note_end(LAYOUT.study(study.name), stopped=True)
             continue
-        if not failed and not asks_for_all():  # a part was built: nothing to say
+        failed_here = failed and (not faulty or study.name in faulty)
+        if not failed_here and not asks_for_all():  # a part was built: nothing to say
             note_end(LAYOUT.study(study.name))
             continue
         words = [sys.executable, f"{SCRIPTS}/end_study.py", study.name]
         words += ["--notify", canonical_json(study.notify.model_dump())]
-        words += ["--failed"] if failed else []
+        words += ["--failed"] if failed_here else []
         words += ["--log", logs[-1]] if logs else []
         words += ["--quiet"] if Quietness.ALL in (workflow.output_settings.quiet or ()) else []
         subprocess.run(words, check=False)
+
+
+def has_open_jobs(study):
+    """Whether a job of a study failed, or was not run since another one failed."""
+    folder = LAYOUT.study(study.name).path
+    unfinished = workflow.dag.needrun_jobs()
+    return any(Path(file).is_relative_to(folder) for job in unfinished for file in job.output)
 
 
 def asks_for_all():

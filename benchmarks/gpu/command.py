@@ -5,9 +5,8 @@
     memory   peak memory by micro-batch size, with and without gradient checkpointing
     saves    cost of a checkpoint
 
-Prints one block of Markdown for docs/benchmarks.md, and writes it to `$OUT/gpu.md` where OUT is
-set. Each part has its own time limit and reports what it skipped. Without a GPU, the speed and the
-losses of the small model are measured on the CPU.
+Prints one block of Markdown for docs/benchmarks.md. Each part has its own time limit and reports
+what it skipped. Without a GPU, the speed and losses of the small model are measured on the CPU.
 """
 
 import functools
@@ -38,7 +37,7 @@ def measure() -> None:
     end = time.monotonic() + LONGEST
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        report(f"Measured on: {device_name(device)}, torch {torch.__version__}.", begin=True)
+        report(f"Measured on: {device_name(device)}, torch {torch.__version__}.")
         if device.type == "cpu":
             report("No GPU: one CPU thread, the small model alone; seconds are CPU seconds.")
         for title, of_part, part in parts(device, folder):
@@ -79,9 +78,6 @@ def parts(device: torch.device, folder: Path) -> list[tuple[str, float, Callable
     ]
 
 
-def report(text: str, begin: bool = False) -> None:
-    """Print a paragraph, and add it to `$OUT/gpu.md`."""
+def report(text: str) -> None:
+    """Print a paragraph, at once."""
     print(f"{text}\n", flush=True)
-    if "OUT" in os.environ:
-        with (Path(os.environ["OUT"]) / "gpu.md").open("w" if begin else "a") as file:
-            file.write(f"{text}\n\n")

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 _ROUNDS_UP = 999.5  # to 1000, with three digits
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 _MOST_DIGITS = 9  # beyond these, numbers differ by rounding alone
+_SHORT = 9.95  # seconds: below, two digits say more than whole seconds
 _SIMILAR = 100  # times larger: then equally many decimals would be a row of zeros
 _LARGEST_INTEGER = 1e15
 
@@ -38,8 +39,13 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600:,} h {whole % 3600 // 60} min"
 
 
+def measured_duration(seconds: float) -> str:
+    """Format a duration that may be short: `0.41 s`, else as `duration`."""
+    return f"{seconds:.2g} s" if seconds < _SHORT else duration(seconds)
+
+
 def alike(values: Iterable[float], digits: int = 4) -> list[str]:
-    """Format numbers that are read together: `2.66` and `3.10`.
+    """Format measured numbers that are read together: `2.66` and `3.10`.
 
     Those of similar size get equally many decimals.
 
@@ -48,11 +54,7 @@ def alike(values: Iterable[float], digits: int = 4) -> list[str]:
         digits: Significant digits; more where different numbers would look the same.
     """
     numbers = list(values)
-    different = len(set(numbers))
-    texts = [_significant(number, digits) for number in numbers]
-    while len(set(texts)) < different and digits < _MOST_DIGITS:
-        digits += 1
-        texts = [_significant(number, digits) for number in numbers]
+    texts = _told_apart(numbers, digits)
     sizes = [abs(number) for number in numbers]
     if any("e" in text for text in texts) or max(sizes) >= _SIMILAR * min(sizes):
         return texts
@@ -61,9 +63,25 @@ def alike(values: Iterable[float], digits: int = 4) -> list[str]:
 
 
 def span_text(values: Iterable[float], digits: int = 4) -> str:
-    """Return `2.66 to 3.10`: the least and the largest of some numbers; one if they are equal."""
+    """Return `2.66 to 3.10`: the least and the largest measured number; one if they are equal."""
     numbers = list(values)
     return " to ".join(dict.fromkeys(alike((min(numbers), max(numbers)), digits)))
+
+
+def setting_span_text(values: Iterable[float], digits: int = 3) -> str:
+    """Return `0.001 to 0.01`: the least and the largest setting, as people write them."""
+    numbers = list(values)
+    return " to ".join(dict.fromkeys(_told_apart([min(numbers), max(numbers)], digits)))
+
+
+def _told_apart(numbers: list[float], digits: int) -> list[str]:
+    """Format numbers with as many digits as make different ones look different."""
+    different = len(set(numbers))
+    texts = [_significant(number, digits) for number in numbers]
+    while len(set(texts)) < different and digits < _MOST_DIGITS:
+        digits += 1
+        texts = [_significant(number, digits) for number in numbers]
+    return texts
 
 
 def _significant(number: float, digits: int) -> str:

@@ -97,6 +97,11 @@ def test_a_command_that_hangs_is_stopped_with_what_it_called(tmp_path: Path) -> 
     assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] in "ZX"
 
 
+def test_a_command_that_prints_without_end_is_stopped_before_the_disk_is_full() -> None:
+    (fault,) = faults(command="yes")
+    assert fault == "notify.command: the command printed more than 16 MB and was stopped"
+
+
 def test_what_a_command_leaves_in_the_background_is_not_waited_for() -> None:
     assert faults(command="sleep 100 & exit 0") == []
     assert faults(command="true < /dev/null") == []  # it reads nothing

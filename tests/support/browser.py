@@ -8,6 +8,7 @@ nothing is needed but the browser itself. Messages are JSON, each ended by a zer
 """
 
 import base64
+import fcntl
 import itertools
 import json
 import os
@@ -37,6 +38,7 @@ OFFLINE = (
     "--remote-debugging-pipe",
 )
 SECONDS = 120.0
+FREE = 200  # descriptors from here on are used by nobody
 # Resolves once the page's own scripts have drawn all charts, or were not there to.
 DRAWN = "window.resweepDrawn ?? Promise.resolve()"
 KEYS = {"Enter": 13, "Escape": 27, " ": 32, "Tab": 9, "ArrowDown": 40, "ArrowUp": 38}
@@ -262,15 +264,14 @@ def _start(profile: Path) -> tuple[subprocess.Popen[bytes], int, int]:
     back, their_output = os.pipe()
 
     def connect() -> None:  # it reads file descriptor 3 and writes to 4
-        os.dup2(their_input, 30)
-        os.dup2(their_output, 31)
-        os.dup2(30, 3)
-        os.dup2(31, 4)
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD, FREE) for end in (their_input, their_output)]
+        for end, number in zip(ends, (3, 4), strict=True):
+            os.dup2(end, number)
 
     process = subprocess.Popen(
         [find_browser(), *OFFLINE, f"--user-data-dir={profile}"],
         preexec_fn=connect,
-        pass_fds=(3, 4, their_input, their_output),
+        pass_fds=(3, 4),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

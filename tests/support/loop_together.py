@@ -20,7 +20,8 @@ from resweep.training.gradient_learner import GradientLearner
 from resweep.training.mirror import mirror_rank_zero
 from resweep.training.place import Place
 from resweep.training.processes import ALONE, Processes
-from tests.support.loop_transformer import CPU, SYSTEM, configure, prepare
+from tests.support.loop_transformer import SYSTEM, configure, prepare
+from tests.support.small_runs import CPU
 
 STEPS, HALF = 16, 7
 CHANGES = {"training__eval_batch_size": 6, "training__max_gpu_batch_size": 1}

@@ -2,7 +2,14 @@
 
 import pytest
 
-from resweep.plurals import alike, counted, size_text, span_text
+from resweep.plurals import (
+    alike,
+    counted,
+    measured_duration,
+    setting_span_text,
+    size_text,
+    span_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +42,13 @@ def test_sizes_have_three_digits(size: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("seconds", "text"), [(0.041, "0.041 s"), (9.94, "9.9 s"), (9.96, "10 s"), (61, "1 min 1 s")]
+)
+def test_short_durations_have_two_digits(seconds: float, text: str) -> None:
+    assert measured_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
     ("values", "digits", "text"),
     [
         ([2.7, 2.38, 2.5], 3, "2.38 to 2.70"),
@@ -60,3 +74,17 @@ def test_ends_of_ranges_differ_and_are_equally_precise(
 
 def test_numbers_that_are_read_together_keep_their_order() -> None:
     assert alike([3.1, 2.66, 3.1]) == ["3.10", "2.66", "3.10"]
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([0.01, 0.003], "0.003 to 0.01"),
+        ([0.1], "0.1"),
+        ([0.00858123, 0.0001], "0.0001 to 0.00858"),
+        ([0.12341, 0.12342], "0.12341 to 0.12342"),
+        ([8, 1024], "8 to 1,024"),
+    ],
+)
+def test_settings_are_written_as_people_write_them(values: list[float], text: str) -> None:
+    assert setting_span_text(values) == text

@@ -1,5 +1,6 @@
 """A pack that failed: what the study shows meanwhile, and what the next call trains."""
 
+import json
 import re
 import shutil
 
@@ -48,3 +49,24 @@ def test_a_pack_that_cannot_be_written_is_named(built: Checkout) -> None:
     (folder / "packs").unlink()
     built.snakemake()
     assert len(list(folder.glob("packs/*.json"))) == 1
+
+
+def test_of_two_studies_the_one_without_faults_ends_as_usual(built: Checkout) -> None:
+    told = {"notify": {"command": "cat >> told.jsonl"}}
+    built.write_study("tiny", **told)
+    built.write_sweep("wild", learning_rate=[1e30])
+    phase = {"name": "sweep", "kind": "sweep", "sweep": "wild"}
+    built.write_study("wild", phases=[phase], **told)
+    failed = built.snakemake("--config", "studies=[tiny,wild]", check=False)
+    assert failed.returncode == 1 and "nothing to rank" in failed.stdout
+    notes = {
+        name: json.loads((built.path / f"results/{name}/build.json").read_text())
+        for name in ("tiny", "wild")
+    }
+    assert not notes["tiny"]["failed"] and notes["wild"]["failed"]
+    told_of = map(json.loads, (built.path / "told.jsonl").read_text().splitlines())
+    assert {one["study"]: one["status"] for one in told_of} == {"tiny": "ended", "wild": "failed"}
+    # Watching one needs nothing of the other.
+    (built.path / "config/studies/wild.yaml").write_text("name: [")
+    watched = built.run("python", "workflow/scripts/watch.py", "tiny").stdout
+    assert "trials; complete" in watched and "report: results/tiny" in watched

@@ -93,6 +93,8 @@ def test_a_study_is_ranked_tracked_and_shown(checkout: Checkout) -> None:
     page = (checkout.path / "results/shown/report.html").read_text()
     section = page.partition("Reconstructions")[2]
     assert len(re.findall("<svg", section)) >= 24
+    errors = re.search(r"errors of (\S+) to (\S+), (\S+) on average", section)
+    assert errors is not None and float(errors[1]) <= float(errors[3]) <= float(errors[2])
 
 
 def test_the_last_error_of_training_can_decide(checkout: Checkout) -> None:

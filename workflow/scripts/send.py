@@ -44,7 +44,7 @@ def main() -> int:
         f"{counted(len(again) - len(failed), 'artifact')} sent"
     )
     if done.busy:
-        print(f"still written to, call again later: {', '.join(map(str, done.busy))}")
+        print(f"still being written, run the same command later: {', '.join(map(str, done.busy))}")
     if done.failed:
         print(
             f"error: {counted(len(done.failed), 'folder')} not sent: {done.reason}; details: "

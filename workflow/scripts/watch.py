@@ -3,10 +3,10 @@
     python workflow/scripts/watch.py quickstart
     python workflow/scripts/watch.py quickstart --once
 
-It reads files alone: run it beside the command that builds, wherever that runs. It ends with the
+It only reads files: run it beside the command that builds, wherever that runs. It ends with the
 study, and shows the best, the report and the line that loads the model. Ctrl-C ends it earlier;
-what is built goes on. Without a terminal it prints a line when something changed, at most one a
-minute. Without a study, it is that of the last build.
+the build continues. Without a terminal it prints a line when something changed, at most one a
+minute. Without a study, it shows the one that was built last.
 """
 
 import argparse

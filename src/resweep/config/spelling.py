@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
+
+from pydantic import BaseModel
 
 from resweep.config.nesting import OWN
 from resweep.config.own_names import is_own, own_hint
@@ -46,12 +48,24 @@ def _did_you_mean(meant: str, name: str) -> str:
 
 
 def no_such_field(path: str, schema: Schema) -> str:
-    """Return the message for an unknown key of a section that allows none."""
-    section, _, key = path.partition(".")
+    """Return the message for an unknown key of a section or of a list's entry with fixed keys."""
+    section, field, *below = path.split(".")
     known = schema.sections[section].model_fields
+    place, key = section, field
+    if below and field in known:  # arch.stages.0.repeats
+        known = next(_models_in(known[field].annotation)).model_fields
+        place, _, key = path.rpartition(".")
     meant = nearest(key, known)
-    hint = f"did you mean {section}.{meant}?" if meant else f"there are: {', '.join(known)}"
-    return f"is not a key of {section}; {hint}"
+    hint = f"did you mean {place}.{meant}?" if meant else f"there are: {', '.join(known)}"
+    return f"is not a key of {place}; {hint}"
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the models in a type: those of the entries of a list."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
 
 
 def nearest_field(name: str, schema: Schema, section: str = "") -> str | None:

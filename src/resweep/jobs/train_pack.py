@@ -2,7 +2,7 @@
 
     each trial  ->  the store's answer  ->  its record linked
                                         ->  a child that trains it and links its record
-    a child that a fault of the machine stopped  ->  once more
+    a child that a fault of the machine stopped  ->  retried once
 
 The pack is done when each trial has a record, whatever its status. A child that fails takes no
 other along; what the others saved stays in the store.
@@ -206,7 +206,7 @@ class PackJob:
         log.info("%d of %d  %s  %s%s", self._done, self.total, trial, record.end_text, shown)
 
     def _retry(self, slot: _Slot, job: TrainingJob, end: End, error: str, text: str) -> None:
-        """Train a trial once more after a fault of the machine."""
+        """Train a trial again after a fault of the machine."""
         if error in LACKS_MEMORY or self._was_killed_for_memory(job, end):
             text = f"{text}: out of memory"
             half = max(1, slot.at_once // 2)

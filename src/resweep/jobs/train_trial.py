@@ -329,7 +329,7 @@ def _end_of(record: Record, system: System) -> End | None:
 
 
 def retry_once(work: Callable[[], T]) -> T:
-    """Call `work`, and once more if it fails by itself: the same error twice is a result."""
+    """Call `work`, and again if it fails by itself: the same error twice is a result."""
     try:
         return work()
     except launch.Crashed as error:

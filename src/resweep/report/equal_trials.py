@@ -152,4 +152,4 @@ def _reason(path: str, values: list[Any], identity: Mapping[str, Any], schema: S
     becomes = BECOMES.get(path)
     if becomes is not None:
         return f"{path} = {said} all become {becomes} = {find(identity, becomes)}"
-    return f"{path} = {said} come to the same"
+    return f"{path} = {said} have the same effect"

@@ -19,10 +19,10 @@ from resweep.ranking.score_row import spread_text
 from resweep.ranking.scores import WORST_LAST
 from resweep.ranking.trial_result import SEED
 from resweep.report.best_model import find_model, why_no_model
-from resweep.report.importance import importance_note
+from resweep.report.importance import importance_note, lead_may_be_chance
 from resweep.report.page import escape
 from resweep.report.results import StudyResults, shown
-from resweep.report.spent import Spent, spent_on
+from resweep.report.spent import Spent
 from resweep.report.verdict import Sure, Verdict, find_verdict
 from resweep.report.verdict_text import reference_lines, sure_lines, sure_title, trained_line
 from resweep.study.deciding import DECIDING
@@ -34,13 +34,19 @@ MOST_MATTERED = 4
 MOST_REASONS = 3
 
 
-def first_screen(results: StudyResults, layout: Layout) -> str:
-    """Return the cards as HTML."""
+def first_screen(results: StudyResults, spent: Mapping[str, Spent], layout: Layout) -> str:
+    """Return the cards as HTML.
+
+    Args:
+        results: Of the study.
+        spent: What each phase took.
+        layout: Where the weights are.
+    """
     verdict = find_verdict(results)
     cards = [
         *(_winner_cards(verdict, results) if verdict else [_no_winner(results)]),
         _card("mattered", "What mattered most?", _mattered(results)),
-        _card("cost", "What did it cost?", _cost(results, layout)),
+        _card("cost", "What did it cost?", _paragraphs(cost_lines(results, spent.values()))),
         *([_card("load", "How do I load it?", _load(verdict, results, layout))] if verdict else []),
     ]
     return f'<div class="first-screen">\n{"".join(cards)}</div>\n'
@@ -128,18 +134,12 @@ def _mattered(results: StudyResults) -> str:
     )
     rest = len(found) - MOST_MATTERED
     more = f"{rest} more are in the charts of {phase.name}. " if rest > 0 else ""
+    chance = "The order of the first two may be chance. " if lead_may_be_chance(found) else ""
     about = (
-        f"{more}How much each sets the best trials of {phase.name} apart from all, as a share of "
-        "the whole (PED-ANOVA); ± is one standard deviation over resampled trials."
+        f"{more}{chance}Shares: how much each sets the best trials of {phase.name} apart from all "
+        "(PED-ANOVA); ± is one standard deviation over resampled trials."
     )
     return f"<ol>{bars}</ol>{_paragraphs([about])}"
-
-
-def _cost(results: StudyResults, layout: Layout) -> str:
-    records = {
-        phase.name: [outcome.record for outcome in phase.outcomes] for phase in results.phases
-    }
-    return _paragraphs(cost_lines(results, list(spent_on(records, layout).values())))
 
 
 def cost_lines(results: StudyResults, spent: Iterable[Spent]) -> Iterator[str]:

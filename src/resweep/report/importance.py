@@ -36,6 +36,7 @@ BEST = 0.2  # of the trials are the best, but at least MOST_FEW_BEST or a third
 MOST_FEW_BEST = 5
 GOOD = 0.5
 SAMPLES = 20
+CLEAR = 2.0  # standard errors, as between configurations
 WIDE = 10.0  # positive numbers that span this factor are compared by their logarithm
 MOST_LISTED = 12  # different numbers that are compared as a list: their distances do not count
 
@@ -99,6 +100,16 @@ def importances(phase: Ranking, *, among_good: bool = False) -> list[Importance]
         for path, share, error in zip(paths, shares, spread, strict=True)
     ]
     return sorted(found, key=lambda one: -one.share)
+
+
+def lead_may_be_chance(found: Sequence[Importance]) -> bool:
+    """Whether the first hyperparameter leads the second by less than two standard errors.
+
+    Args:
+        found: At least two, most important first.
+    """
+    first, second = found[:2]
+    return first.share - second.share < CLEAR * math.hypot(first.error, second.error)
 
 
 def importance_note(phase: Ranking, *, among_good: bool = False) -> str | None:

@@ -7,8 +7,12 @@ from resweep.report.assets import scripts, styles
 from resweep.report.html_table import script_json
 from resweep.report.vega import library_element
 
-# The browser then blocks all loading and sending. Vega needs `eval`.
-POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'"
+# The browser then blocks all loading and sending. Vega needs `eval`. A drawing that is saved as PNG
+# is an image in between, whose content is its address.
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
+    "img-src data:"
+)
 
 
 def card(title: str, content: str) -> str:
@@ -22,6 +26,11 @@ def fold(title: str, content: str) -> str:
         f'<section class="card"><details><summary>{escape(title)}</summary>{content}'
         "</details></section>\n"
     )
+
+
+def drawing(title: str, content: str, caption: str) -> str:
+    """Render a box with a picture and what it shows; `content` is HTML with svg elements."""
+    return card(title, f'<div class="drawing">{content}</div><p>{escape(caption)}</p>')
 
 
 class Charts:

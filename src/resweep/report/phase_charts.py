@@ -26,7 +26,7 @@ from resweep.report.charts.slices import slice_chart
 from resweep.report.charts.spec import Drawn
 from resweep.report.charts.trial_rows import TrialRows
 from resweep.report.importance import importance_note
-from resweep.report.page import Charts, card, escape
+from resweep.report.page import Charts, drawing, escape
 from resweep.report.pictures import pictures_html
 from resweep.report.results import PhaseResults, StudyResults
 from resweep.systems.values import Figure, Pictures
@@ -88,7 +88,7 @@ def figure_cards(figures: Sequence[Figure | Pictures], charts: Charts) -> str:
     drawn = [figure_chart(one) for one in figures if isinstance(one, Figure)]
     pictures = [one for one in figures if isinstance(one, Pictures)]
     return _cards(drawn, charts) + "".join(
-        card(one.title, f"{pictures_html(one)}<p>{escape(one.caption)}</p>") for one in pictures
+        drawing(one.title, pictures_html(one), one.caption) for one in pictures
     )
 
 

@@ -137,8 +137,13 @@ def rungs_table(phase: PhaseResults) -> str:
     )
 
 
-def comparison_table(held: Held, rerun: PhaseResults) -> str:
-    """Return the configurations of a rerun beside those of its sources."""
+def comparison_table(
+    held: Held, rerun: PhaseResults, results: StudyResults, layout: Layout, links: Links
+) -> str:
+    """Return the configurations of a rerun beside those of its sources.
+
+    A row stands for the best trial of its configuration in the rerun.
+    """
     errors = any(pair.error is not None for pair in held.pairs)
     columns = [
         Column("configuration", name="wide"),
@@ -165,10 +170,13 @@ def comparison_table(held: Held, rerun: PhaseResults) -> str:
                 _number(None if pair.value is None else pair.value - pair.source_value, "+.4f"),
             ],
             kind="" if pair.value is not None else "lost",
+            trial=pair.trials[0] if pair.trials else None,
         )
         for pair in held.pairs
     ]
-    return f"{table(columns, rows)}{_paragraphs(held_lines(held, rerun))}"
+    source = links.to(layout.phase(results.name, rerun.name).scores)
+    tools = _tools(rerun, results, "comparison", layout, source, links)
+    return f"{table(columns, rows, tools)}{_paragraphs(held_lines(held, rerun))}"
 
 
 def decisions_table(

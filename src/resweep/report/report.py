@@ -1,5 +1,6 @@
 """The report of a study: one page with curves, rankings, hyperparameters and decisions."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from resweep.report.phase_tables import (
     setup_table,
 )
 from resweep.report.results import PhaseResults, StudyResults
+from resweep.report.spent import Spent, spent_on
+from resweep.report.stages import stages_card
 from resweep.trials.record import Status
 
 
@@ -41,11 +44,18 @@ def render_report(results: StudyResults, layout: Layout, folder: Path | None = N
     """
     charts = Charts()
     links = Links(folder or layout.study(results.name).path)
-    sections = [_phase_section(phase, results, layout, charts, links) for phase in results.phases]
-    return page(f"{results.name}: report", _header(results, layout) + "".join(sections), charts)
+    spent = spent_on(
+        {phase.name: [one.record for one in phase.outcomes] for phase in results.phases}, layout
+    )
+    sections = [
+        _header(results, spent, layout),
+        *(_phase_section(phase, results, layout, charts, links) for phase in results.phases),
+        f'<h2 id="stages">How it was built</h2>\n{stages_card(results, spent, layout)}',
+    ]
+    return page(f"{results.name}: report", "".join(sections), charts)
 
 
-def _header(results: StudyResults, layout: Layout) -> str:
+def _header(results: StudyResults, spent: Mapping[str, Spent], layout: Layout) -> str:
     """Return what is above the phases: name, links, warnings, and the first screen."""
     links = "".join(
         f'<a href="#phase-{phase.name}">{escape(phase.name)}'
@@ -54,7 +64,7 @@ def _header(results: StudyResults, layout: Layout) -> str:
     )
     return (
         f"<header><h1>{escape(results.name)}</h1>\n{_state(results)}<nav>{links}</nav></header>\n"
-        f"{_warnings(results, layout)}{first_screen(results, layout)}"
+        f"{_warnings(results, layout)}{first_screen(results, spent, layout)}"
     )
 
 
@@ -107,7 +117,7 @@ def _phase_section(
     if held.pairs:
         sources = ", ".join(phase.sources)
         title = f"{phase.kind.capitalize()} of {sources}"
-        parts.append(card(title, comparison_table(held, phase)))
+        parts.append(card(title, comparison_table(held, phase, results, layout, links)))
         parts.append(rerun_cards(held, phase, charts))
     parts.append(search_cards(rows, results.name, layout, charts))
     parts.append(figure_cards(results.system.figures(phase.trained), charts))

@@ -5,6 +5,7 @@ study.yaml, {phase}/scores.csv, decisions.csv, decisions/{rung}.csv  ->  StudyRe
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ from typing import Any
 from resweep.config.metric import MetricGoal, sign_of
 from resweep.config.nesting import OWN
 from resweep.config.schema import Schema
-from resweep.errors import DamagedFile, ResweepError, StoreError, describe
+from resweep.errors import DamagedFile, ResweepError, StoreError, describe, one_line
 from resweep.json_files import read_json
 from resweep.paths import Layout
 from resweep.ranking.old_bests import OldBests, find_old_bests
@@ -49,6 +50,7 @@ from resweep.systems.registry import find_system
 from resweep.systems.system import DEFAULT, System
 from resweep.systems.values import Reference, TrainedRun
 from resweep.trials.decisions import read_decisions, typed
+from resweep.trials.record import read_record
 from resweep.trials.trial import Outcome
 
 log = logging.getLogger(__name__)
@@ -236,11 +238,14 @@ def read_study(study: str, layout: Layout) -> StudyResults:
     found = (find_unlinked(study, part["name"], layout) for part in described["phases"])
     unlinked = tuple(one for one in found if one is not None)
     if not phases:
-        lines = [
-            f"{layout.study(study).path}: the study has no results yet; build it with `snakemake "
-            f"--config study={study}`",
-            *(one.line for one in unlinked),
-        ]
+        states = _states([part["name"] for part in described["phases"]], study, layout)
+        build = f"`snakemake --config study={study}`"
+        says = (
+            f"no phase is ranked yet; of its trials, {states}; {build} ranks them, or says why not"
+            if states
+            else f"the study has no results yet; build it with {build}"
+        )
+        lines = [f"{layout.study(study).path}: {says}", *(one.line for one in unlinked)]
         raise StoreError("\n".join(lines))
     return StudyResults(
         study,
@@ -254,8 +259,22 @@ def read_study(study: str, layout: Layout) -> StudyResults:
     )
 
 
-def _sources(part: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the phases that a phase builds on; none if it takes configurations from a file."""
+def _states(phases: Iterable[str], study: str, layout: Layout) -> str:
+    """Return how the trials of phases ended: `3 diverged, 1 failed`; "" if none has a record."""
+    counts: Counter[str] = Counter()
+    for phase in phases:
+        for path in layout.trial_records(study, phase):
+            try:
+                counts[read_record(path).status] += 1
+            except DamagedFile:  # named by who ranks it
+                counts["without a readable record"] += 1
+    return ", ".join(f"{count:,} {state}" for state, count in counts.most_common())
+
+
+def sources_of(part: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the phases that a phase of study.yaml builds on; none if it takes its configurations
+    from a file.
+    """
     of = part.get("of") or ()
     names = [of] if isinstance(of, str) else of
     return tuple(name for name in names if not name.endswith((".yaml", ".yml")))
@@ -273,7 +292,7 @@ def _read_phase(
     return PhaseResults(
         name=part["name"],
         kind=part["kind"],
-        sources=_sources(part),
+        sources=sources_of(part),
         overridden=tuple(part.get("overrides") or ()),
         space=tuple(Parameter(**content) for content in part.get("space") or ()),
         takes_copies=part.get("distinct", 0) is None,
@@ -320,11 +339,14 @@ def _references(study: str, system: System, layout: Layout) -> tuple[Reference, 
 
 
 def shown(value: Any, digits: int = 4) -> str:
-    """Format a value: numbers to `digits` significant digits, None as an empty string."""
+    """Format a value in one line: numbers to `digits` significant digits, None as an empty string.
+
+    Control characters, which a terminal would obey, are written out.
+    """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, bool | str):
-        return str(value)
+        return one_line(str(value))
     if float(value).is_integer() and abs(value) < 1e15:
         return str(int(value))
     return f"{value:.{digits}g}"

@@ -28,6 +28,7 @@ from resweep.errors import ConfigError, Problem
 from resweep.paths import RESERVED_PHASES, RESERVED_STUDIES
 from resweep.study.command_layers import NO_LAYERS, CommandLayers
 from resweep.study.deciding import deciding_phase
+from resweep.study.metric import warn_of_goals
 from resweep.study.phase_file import PhaseFile, Surroundings
 from resweep.study.resolution_notes import resolution_notes
 from resweep.study.rule_names import RuleNames, phase_rules
@@ -245,6 +246,9 @@ class _Resolver:
         if loaded.layer is not None:
             self.layers_of[part.name].append(loaded.layer)
             self._note_unread(find_unread(compose.merge([loaded.layer]), schema, given.own))
+        if loaded.phase is not None:
+            goals = warn_of_goals(loaded.phase.score, str(self.path), self.system)
+            self.warnings |= dict.fromkeys(goals)
         return loaded.phase
 
     def _note_unread(self, found: Mapping[str, Iterable[str]]) -> None:

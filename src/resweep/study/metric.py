@@ -1,7 +1,7 @@
 """What the trials of a phase are compared by: the study's `score`, else the sweep's `metric`."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -84,6 +84,24 @@ def choose_metric(score: Score, sweep: Sweep | None, study_path: str, system: Sy
     return _complete({**score.model_dump(), "metric": name, "goal": goal}, system)
 
 
+def warn_of_goals(score: PhaseScore, study_path: str, system: System) -> Iterator[str]:
+    """Yield a line for each goal that is not the metric's own.
+
+    Args:
+        score: How a phase is ranked.
+        study_path: The study's file, for messages.
+        system: What is trained.
+    """
+    for name, goal in (score.metric, score.goal), (score.early_metric, score.early_goal):
+        known = system.find_metric(name)
+        if known is not None and known.goal != goal:
+            better = "less" if known.goal == "minimize" else "more"
+            yield (
+                f"{study_path}: goal: {goal} for {name}, of which {better} is better; the worst "
+                "trials rank first"
+            )
+
+
 def check_logged_by_all(
     score: PhaseScore,
     config: Mapping[str, Any],
@@ -102,16 +120,14 @@ def check_logged_by_all(
         ConfigError: One does not.
     """
     system = system_of(config)
-    always = {metric.name for metric in system.metrics}
-    names = {score.metric, score.early_metric} - always
-    for assigned in varied if names else ():
+    for assigned in varied:
         trained = compose.assign(dict(config), assigned)
-        for name in sorted(names):
+        for name in (score.metric, score.early_metric):
             if not system.logs(name, trained):
                 values = ", ".join(f"{path} {value}" for path, value in assigned.items())
-                known = ", ".join(metric.name for metric in system.metrics)
+                logged = (one.name for one in system.metrics if system.logs(one.name, trained))
                 trial = f"the trial of {values}" if values else "trials of these settings"
-                hint = f"is not logged by {trial}; all log {known}"
+                hint = f"is not logged by {trial}; logged are {', '.join(logged)}"
                 raise ConfigError(Problem(where, "metric", name, hint))
 
 

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import TypeAdapter
 
+from resweep.canonical import canonical_json
 from resweep.config.metric import Logged, Metric
-from resweep.config.nesting import assign_paths, leaves
+from resweep.config.nesting import assign_paths, find, leaves
 from resweep.config.schema import Schema
 from resweep.config.section import Misfit, Section
 from resweep.config.training_section import Training
@@ -42,6 +43,12 @@ CHECKPOINT = "run.checkpoint"
 SHARED = frozenset({"data", "training", "early_stopping", "run"})  # sections beside the model's
 
 
+def weight_misfit(path: str, value: Any, before: Any) -> Problem:
+    """Return the problem of a field that weights of an earlier phase do not fit."""
+    hint = f"should be {canonical_json(before)}, as in the runs whose weights it takes; remove it"
+    return Problem("trial", path, value, hint)
+
+
 class System(ABC):
     """A model, its data, its metrics and its way to learn.
 
@@ -53,11 +60,13 @@ class System(ABC):
         open: Paths of mappings with arbitrary keys, like `model.config`.
         replaced: Paths of fields, or lists, that `derive` and `more_identity` replace by what they
             come to: runs that differ there may be one run.
+        weight_shape: Paths of fields whose value weights have to be trained with: `run_misfits`.
         aliases: Other short names of fields, under which a study or sweep may give them: name ->
             path.
         synonyms: What other trainers call the fields of its own sections: path -> names. A sweep of
             one of them is an error, unless it is a field here or the user's own.
-        metrics: The metrics that all trainings log; `find_metric` may know more.
+        metrics: What trainings log, some of it with some settings only (`logs`); `find_metric` may
+            know more.
         metric: Name of the metric that compares trials by default.
         training_loss: Name of the loss that training minimizes and that is in each line of metrics,
             or None. Its monitors watch it, and early slopes are computed from it.
@@ -76,6 +85,7 @@ class System(ABC):
     sections: ClassVar[Mapping[str, type[Section]]]
     open: ClassVar[tuple[str, ...]] = ()
     replaced: ClassVar[tuple[str, ...]] = ()
+    weight_shape: ClassVar[tuple[str, ...]] = ()
     aliases: ClassVar[Mapping[str, str]] = {}
     synonyms: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     metrics: ClassVar[tuple[Metric, ...]]
@@ -370,14 +380,19 @@ class System(ABC):
     def run_misfits(
         self, config: Mapping[str, Any], trained: Mapping[str, Any], given: Collection[str]
     ) -> Iterable[Problem]:
-        """Return what a phase sets that no weights of an earlier one can fit.
+        """Yield what a phase sets that no weights of an earlier one can fit.
+
+        By default, it is the fields of `weight_shape` that differ.
 
         Args:
             config: Of the phase that starts from weights, complete.
             trained: Of the runs that have them, complete.
             given: Paths that the phase sets itself, and that neither of the two varies.
         """
-        return ()
+        for path in self.weight_shape:
+            value, before = find(config, path), find(trained, path)
+            if path in given and value != before:
+                yield weight_misfit(path, value, before)
 
     # Training
 

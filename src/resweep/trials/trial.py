@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from resweep import yaml12
-from resweep.errors import ConfigError, Problem
+from resweep.errors import ConfigError, Problem, one_line
 from resweep.files import write_atomically
 from resweep.json_files import CHECKSUM, checksum, typed
 from resweep.paths import phase_and_slot, rung_name, trial_of
@@ -78,7 +78,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return _cut(" ".join(text.split()), LONGEST_VALUE)
+    return _cut(one_line(" ".join(text.split())), LONGEST_VALUE)
 
 
 def _cut(text: str, length: int) -> str:

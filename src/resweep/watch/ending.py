@@ -1,4 +1,4 @@
-"""What happens when the build of a study ends: it is noted, told, and sent to who should know."""
+"""What happens when the build of a study ends: it is noted, printed, and sent by `notify`."""
 
 import socket
 import sys

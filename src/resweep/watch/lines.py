@@ -23,7 +23,7 @@ class Lines:
     def line(self, study: StudyProgress) -> str | None:
         """Return the line that is due now, or None.
 
-        One is due when a phase begins or is through, when a trial failed, and at most once a
+        One is due when a phase begins or ends, when a trial failed, and at most once a
         minute when anything else changed.
         """
         key = (study.is_complete, tuple(map(_key_of, study.phases)))

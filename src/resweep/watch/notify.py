@@ -13,12 +13,13 @@ import ssl
 import subprocess
 import tempfile
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from http.client import HTTPException
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from resweep.credentials import HIDDEN, hide_secrets, secrets_of
@@ -28,6 +29,8 @@ from resweep.study.notify import FROM_ENVIRONMENT, Notify, is_web_address
 SECONDS = 30.0  # that a command or a server may take
 BEGIN, END = 80, 160  # characters that are shown of a fault; keys are hidden before it is cut
 READ_BYTES = 65536  # of what a command printed, the last
+MOST_BYTES = 16 << 20  # that a command may print
+LOOK_SECONDS = 0.05  # between two looks at how much it is
 PREFIX = "RESWEEP_"
 
 
@@ -64,14 +67,16 @@ def _run(command: str | list[str], message: Mapping[str, Any], seconds: float) -
     named = {f"{PREFIX}{key.upper()}": _as_text(value) for key, value in message.items()}
     # A line may have anything in it; the first of several words is a program.
     title = "the command" if isinstance(command, str) else command[0]
-    # A pipe would wait for what the command leaves in the background.
-    with tempfile.TemporaryFile() as output:
+    # Pipes would wait for what the command leaves in the background, and for what it does not read.
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as output:
+        given.write(f"{json.dumps(message)}\n".encode())
+        given.seek(0)
         try:
             process = subprocess.Popen(
                 command,
                 shell=isinstance(command, str),
                 env={**os.environ, **named},
-                stdin=subprocess.PIPE,
+                stdin=given,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -79,18 +84,32 @@ def _run(command: str | list[str], message: Mapping[str, Any], seconds: float) -
         except OSError as error:
             return f"{title}: {error.strerror}"
         try:
-            process.communicate(f"{json.dumps(message)}\n".encode(), timeout=seconds)
-        except subprocess.TimeoutExpired:
-            return f"{title} took longer than {seconds:g} s and was stopped"
+            fault = _wait(process, output, seconds)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)  # what a shell called as well
                 process.wait()
+        if fault is not None:
+            return f"{title} {fault} and was stopped"
         if process.returncode == 0:
             return None
         output.seek(max(0, output.seek(0, os.SEEK_END) - READ_BYTES))
         said = " ".join(output.read().decode(errors="replace").split())
     return f"{title} ended with {process.returncode}" + (f": {said}" if said else "")
+
+
+def _wait(process: subprocess.Popen[bytes], output: IO[bytes], seconds: float) -> str | None:
+    """Wait for the end of a command; returns what it does too much of, or None."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            process.wait(min(LOOK_SECONDS, max(0.0, end - time.monotonic())))
+            return None
+        except subprocess.TimeoutExpired:
+            if os.fstat(output.fileno()).st_size > MOST_BYTES:
+                return f"printed more than {MOST_BYTES >> 20} MB"
+            if time.monotonic() >= end:
+                return f"took longer than {seconds:g} s"
 
 
 def _as_text(value: Any) -> str:

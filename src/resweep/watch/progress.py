@@ -64,7 +64,7 @@ class PhaseProgress:
         name, kind: As in the study.
         states: How many trials are in each state: running, waiting, or the status of a record.
         rungs: Where it has rungs: slots with a record, and all slots, by stage. Else empty.
-        packs: How many of its jobs that serve several trials are through, and how many there are.
+        packs: How many of its jobs that serve several trials are done, and how many there are.
         best: Its best trial with a result; None before one has.
         left: The work that is left.
         is_ranked: Whether its ranking is written.

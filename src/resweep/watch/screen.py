@@ -12,6 +12,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from resweep.errors import one_line
 from resweep.plurals import counted
 from resweep.report.results import shown
 from resweep.trials.record import Status
@@ -132,44 +133,47 @@ def rough(seconds: float) -> str:
 
 
 def _folded(phases: Sequence[PhaseProgress], most: int) -> tuple[Sequence[PhaseProgress], str]:
-    """Return the phases that fit, with a line about the others: those that are through go first."""
+    """Return the phases that fit, with a line about the others; finished ones are folded first."""
     if len(phases) <= most:
         return phases, ""
-    through = [one for one in phases if one.ended == one.trials]
-    kept = [one for one in phases if one.ended < one.trials] or through[-1:]
+    done = [one for one in phases if one.ended == one.trials]
+    kept = [one for one in phases if one.ended < one.trials] or done[-1:]
     kept = kept[: max(1, most - 1)]
     others = len(phases) - len(kept)
     return (
         kept,
-        f"  {counted(others, 'other phase')}, {len(through)} of all {len(phases)} are through",
+        f"  {counted(others, 'other phase')}, {len(done)} of all {len(phases)} are done",
     )
 
 
 def _phase_table(phases: Sequence[PhaseProgress], width: int) -> Table:
     """Return a row for each phase: a bar, how many trials are in each state, the best value.
 
-    Where it is too wide for that, the bar is shorter, and states without a trial have no column.
+    Where it is too wide for that, the bar is shorter, and states without a trial have no column;
+    on a small screen there are no packs and no bar.
     """
     names = [_name(phase) for phase in phases]
     taken = min(MOST_NAME, max(map(len, names))) + GAP
-    for always in (ALWAYS, ()):
-        columns = _phase_columns(phases, always)
+    for always, packs in ((ALWAYS, True), ((), True), ((), False)):
+        columns = _phase_columns(phases, always, packs)
         bar = width - taken - sum(GAP + max(map(len, column)) for column in columns)
         if bar >= LEAST_BAR:
             break
-    bar = min(BAR, max(LEAST_BAR, bar))
+    bars = [_bar(phase, min(BAR, bar)) for phase in phases] if bar >= LEAST_BAR else None
     table = _table()
     _column(table, "phase", max_width=MOST_NAME)
-    _column(table, "", width=bar)
+    if bars is not None:
+        _column(table, "", width=min(BAR, bar))
     for title, *_ in columns:
         _column(table, str(title), justify="right")
-    for row, (name, phase) in enumerate(zip(names, phases, strict=True), 1):
-        table.add_row(name, _bar(phase, bar), *(column[row] for column in columns))
+    for row, name in enumerate(names):
+        drawn = [] if bars is None else [bars[row]]
+        table.add_row(name, *drawn, *(column[row + 1] for column in columns))
     return table
 
 
 def _phase_columns(
-    phases: Sequence[PhaseProgress], always: Collection[str]
+    phases: Sequence[PhaseProgress], always: Collection[str], with_packs: bool
 ) -> Sequence[Sequence[str | Text]]:
     """Return the columns behind the bar, each with its title: states, packs, the best value."""
     columns: list[Sequence[str | Text]] = []
@@ -178,7 +182,7 @@ def _phase_columns(
         if state in always or any(counts):
             texts = [Text(f"{n:,}", style) if n else Text("-", "bright_black") for n in counts]
             columns.append([state, *texts])
-    if any(phase.packs[1] for phase in phases):
+    if with_packs and any(phase.packs[1] for phase in phases):
         packs = [f"{done}/{jobs}" if jobs else "-" for done, jobs in (one.packs for one in phases)]
         columns.append(["packs", *packs])
     best = [shown(phase.best.value) if phase.best else "-" for phase in phases]
@@ -251,8 +255,7 @@ def settings_text(settings: Mapping[str, Any]) -> str:
 def setting_text(value: Any) -> str:
     """Format the value of a hyperparameter, of any type, as one short line."""
     is_plain = value is None or isinstance(value, bool | int | float | str)
-    text = " ".join((shown(value) if is_plain else str(value)).split())
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    return shown(value) if is_plain else one_line(str(value))
 
 
 def _column(table: Table, title: str, **options: Any) -> None:

@@ -84,7 +84,7 @@ def watch(study: Study, layout: Layout) -> int:
         end = _End(study.name, layout)
         _watch_one(study, layout, end)
         if not end.is_renewed:
-            return end.tell()
+            return end.report()
         study = find_watched(study.name, layout)  # it may have other settings now
 
 
@@ -169,7 +169,7 @@ class _End:
             return True
         return note is None and is_complete
 
-    def tell(self) -> int:
+    def report(self) -> int:
         """Print what the study came to; returns the exit code."""
         if self._failed:
             print(

@@ -200,13 +200,15 @@ def test_one_bad_value_does_not_squash_the_others() -> None:
 def test_slices_name_the_values_of_the_best(many: StudyResults) -> None:
     said = present(slice_chart(rows_of(many), RATE)).says
     assert said.startswith("The best 8 trials have learning_rate 0.000")
-    assert "all 30 with a value have 0.00010 to 0.00858" in said
+    assert "all 30 with a value have 0.0001 to 0.00858" in said
 
 
 def test_parallel_axes_put_the_better_end_on_top(many: StudyResults) -> None:
     axes = present(parallel_chart(rows_of(many))).spec["usermeta"]["axes"]
     assert [axis["label"] for axis in axes] == ["learning_rate", "weight_decay", "final val/loss"]
     assert axes[0]["log"] and not axes[1]["log"]
+    said = present(parallel_chart(rows_of(many))).says
+    assert said.startswith("Rank 1, trial t15, has learning_rate 0.001, weight_decay 0.05, with a")
     top = next(tick for tick in axes[-1]["ticks"] if tick["y"] == 1)
     assert float(top["text"]) == pytest.approx(2.015, abs=0.01)
 

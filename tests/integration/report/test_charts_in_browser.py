@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from resweep.report.charts.curve_points import Curve
+from resweep.report.charts.curves import MOST_POINTS_A_LINE, curves_chart
+from resweep.report.charts.trial_rows import TrialRows
+from resweep.report.page import Charts
+from resweep.report.page import page as page_of
 from resweep.report.report import render_report
 from resweep.report.results import read_study
 from tests.support.browser import Browser
@@ -224,6 +229,24 @@ def test_smoothing_changes_the_line_and_leaves_the_raw_one(browser: Browser) -> 
     assert smooth[1] == pytest.approx((0.4 * raw[1] + 0.24 * raw[0]) / 0.64)
     faint = "v.data('raw').filter(row => row.t === 't08').map(row => row.y)"
     assert view(browser, CURVES, faint) == raw
+
+
+def test_the_smoothing_of_thinned_curves_says_what_it_averages(
+    browser: Browser, tmp_path: Path
+) -> None:
+    title = "document.querySelector('label:has(input[type=range])').title"
+    assert browser.run(title) == ""
+    layout = make_study(tmp_path, sweep=FINISHED, rerun=[])
+    results = read_study("made", layout)
+    (phase,), charts = results.phases, Charts()
+    long = [Curve("t08", [(step, 5 - step / 500) for step in range(MOST_POINTS_A_LINE + 1)])]
+    rows = TrialRows(phase)
+    drawn = curves_chart(rows, phase.metric, long)
+    assert drawn is not None
+    file = tmp_path / "long.html"
+    file.write_text(page_of("long", rows.element() + charts.place("a", drawn.spec), charts))
+    browser.open(file)
+    assert "fewer than were logged" in browser.run(title)
 
 
 def test_the_keyboard_reaches_controls_and_makes_axes_logarithmic(browser: Browser) -> None:

@@ -1,26 +1,34 @@
 """What a reader does with the report: sort, filter, choose columns, select, page, download."""
 
+import base64
 import csv
 import io
 import json
 import random
 import re
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageChops, ImageStat
 
 from resweep.report.html_table import MOST_ROWS, Cell, Column, Row, Tools, table
 from resweep.report.page import Charts, card, page
+from resweep.report.phase_charts import figure_cards
 from resweep.report.report import render_report
 from resweep.report.results import read_study
-from tests.support.browser import Browser
+from resweep.systems.values import Board, Pictures
+from resweep.systems.values import Image as Pixels
+from tests.support.browser import Browser, Scheme
 from tests.support.study import RATE, SWEEP, Made, make_study
 
 HOSTILE = '"><img src=x onerror=alert(1)></script><script>alert(2)</script>'
 FORMULA = "=1+1"
 RANKING = "[data-name=made-sweep-ranking]"
 MANY = 1234
+SVG = "{http://www.w3.org/2000/svg}"
+SAVE_DRAWING = ".card:has(> .drawing) .save button"
 TOOLS = Tools(name="many", phase="sweep", runs="../runs", source="sweep/scores.csv")
 COLUMNS = [
     Column("rank", number=True),
@@ -64,6 +72,48 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("many") / "page.html"
     file.write_text(page("many", card("Ranking", table(COLUMNS, rows, TOOLS)), Charts()))
     return file
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page with drawings of a system, and with a standard error from one curve."""
+    board = Board(
+        cells=[["1", "2"], ["3", "4"]],
+        looks={(0, 1): "given", (1, 0): "right", (1, 1): "wrong"},
+        label=HOSTILE,
+    )
+    images = [Pixels(pixels=[[(1.0, 0.0, 0.2)]], label="digit"), Pixels(pixels=[[(0.0, 0.5, 1.0)]])]
+    rows = {"a heading that is too long for one line": [board], "": images}
+    pictures = Pictures(title="Solved puzzles", caption="c", rows=rows)
+    errors = [
+        Row([Cell("aaa"), Cell("0.25", 0.25, "estimate")], trial="aaa"),
+        Row([Cell("bbb"), Cell("0.5", 0.5)], trial="bbb"),
+    ]
+    titles = [Column("trial", name="trial"), Column("standard error", number=True)]
+    tools = Tools(name="errors", phase="sweep", runs="../runs", source="sweep/scores.csv")
+    charts = Charts()
+    body = figure_cards([pictures], charts) + card("Errors", table(titles, errors, tools))
+    file = tmp_path_factory.mktemp("drawn") / "page.html"
+    file.write_text(page("drawn", body, charts))
+    return file
+
+
+def saved_png(browser: Browser, selector: str, name: str) -> Image.Image:
+    return Image.open(io.BytesIO(browser.download(selector, name))).convert("RGB")
+
+
+def colours(picture: Image.Image) -> set[tuple[int, ...]]:
+    found = picture.getcolors(picture.width * picture.height)
+    return {colour for _, colour in found or [] if isinstance(colour, tuple)}
+
+
+def colour_of(browser: Browser, selector: str, name: str) -> tuple[int, ...]:
+    """What the style sheet makes of an element."""
+    return rgb(browser.run(f"getComputedStyle(document.querySelector('{selector}')).{name}"))
+
+
+def rgb(text: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", text)))
 
 
 def column(browser: Browser, number: int, place: str = RANKING) -> list[str]:
@@ -160,6 +210,107 @@ def test_hostile_names_are_text(browser: Browser, report: Path) -> None:
     assert browser.complaints == []
 
 
+def test_a_comparison_is_filtered_downloaded_and_selects(browser: Browser, report: Path) -> None:
+    browser.open(report)
+    place = "[data-name=made-rerun-comparison]"
+    found = json.loads(browser.download(f"{place} [title*=JSON]", "made-rerun-comparison.json"))
+    assert [(row["trial"], row["val/loss in rerun"]) for row in found] == [
+        ("bbb", 1.5),
+        ("ccc", pytest.approx(1.8)),
+    ]
+    browser.run(f"document.querySelector('{place} input[type=search]').focus()")
+    browser.type("ccc")
+    assert column(browser, 3, place) == ["ccc"]
+    browser.click(f"{place} tbody td:nth-child(2)")
+    chosen = "[...document.querySelectorAll('tr.selected')].map(one => one.dataset.trial)"
+    assert set(browser.run(chosen)) == {"03"}  # its best trial in the rerun
+
+
+def test_the_stages_as_svg_are_light_and_dark(browser: Browser, report: Path) -> None:
+    browser.open(report)
+    svg = ET.fromstring(browser.download(f"{SAVE_DRAWING}:nth-child(1)", "stages.svg"))
+    assert {"sweep", "rerun", "train", "rank"} <= {one.text for one in svg.iter(f"{SVG}text")}
+    (style,) = svg.iter(f"{SVG}style")
+    assert "prefers-color-scheme: dark" in str(style.text)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_stages_as_png_look_like_the_page(
+    browser: Browser, report: Path, scheme: Scheme
+) -> None:
+    browser.open(report, scheme=scheme)
+    png = saved_png(browser, f"{SAVE_DRAWING}:nth-child(2)", "stages.png")
+    wide, high = browser.run(
+        "(b => [b.width, b.height])(document.querySelector('.drawing svg').getBoundingClientRect())"
+    )
+    assert png.width > 2 * wide and png.height > 2 * high  # at twice the size, with a margin
+    for selector in (".dag .page", ".dag .row", ".dag .box", ".dag .done"):
+        assert colour_of(browser, selector, "fill") in colours(png)
+    assert png.getpixel((0, 0)) == colour_of(browser, ".card", "backgroundColor")
+    assert browser.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_boards_and_images_are_saved_together_with_their_labels(
+    browser: Browser, drawn: Path, scheme: Scheme
+) -> None:
+    browser.open(drawn, scheme=scheme)
+    svg = ET.fromstring(browser.download(f"{SAVE_DRAWING}:nth-child(1)", "solved-puzzles.svg"))
+    assert len(svg.findall(f".//{SVG}svg")) == 3  # a board, two images
+    texts = [" ".join(one.itertext()) for one in svg.iter(f"{SVG}text")]
+    assert " ".join(texts[4:]) == f"a heading that is too long for one line {HOSTILE} digit"
+    assert texts[:4] == ["1", "2", "3", "4"] and len(texts) > 7  # the heading has several lines
+    looks = {one.text: one.attrib for one in svg.iter(f"{SVG}text")}
+    assert rgb(looks["1"]["fill"]) == colour_of(browser, ".board text.plain", "fill")
+    assert looks["3"]["font-weight"] == "600" and "font-weight" not in looks["4"]
+    assert not any("var(" in value for one in svg.iter() for value in one.attrib.values())
+    png = saved_png(browser, f"{SAVE_DRAWING}:nth-child(2)", "solved-puzzles.png")
+    for selector in (".board rect.given", ".board rect.wrong"):
+        assert colour_of(browser, selector, "fill") in colours(png)
+    assert {(255, 0, 51), (0, 128, 255)} <= colours(png)  # the images
+    assert png.getpixel((0, 0)) == colour_of(browser, ".card", "backgroundColor")
+    assert browser.complaints == []
+    assert browser.requests == [drawn.as_uri()]
+
+
+def test_the_saved_svg_looks_like_the_saved_png(browser: Browser, drawn: Path) -> None:
+    browser.open(drawn)
+    browser.download(f"{SAVE_DRAWING}:nth-child(1)", "solved-puzzles.svg")
+    png = saved_png(browser, f"{SAVE_DRAWING}:nth-child(2)", "solved-puzzles.png")
+    browser.open(browser.downloads / "solved-puzzles.svg", png.width // 2, png.height // 2)
+    picture = browser.downloads / "shown.png"
+    browser.picture(picture)
+    shown = Image.open(picture).convert("RGB")
+    apart = ImageChops.difference(shown, png.resize(shown.size, Image.Resampling.BOX))
+    assert max(ImageStat.Stat(apart).mean) < 3  # of 255: edges of letters
+
+
+def test_images_from_elsewhere_stay_blocked(browser: Browser, drawn: Path, tmp_path: Path) -> None:
+    file = tmp_path / "image.png"
+    Image.new("RGB", (2, 2)).save(file)
+    browser.open(drawn)
+    load = "new Promise(done => {{ const one = new Image(); one.onload = () => done('loaded'); "
+    load += "one.onerror = () => done('blocked'); one.src = {address}; }})"
+    content = base64.b64encode(file.read_bytes()).decode()
+    inside, outside = f"data:image/png;base64,{content}", file.as_uri()
+    assert browser.run(load.format(address=json.dumps(inside))) == "loaded"
+    assert browser.run(load.format(address=json.dumps(outside))) == "blocked"
+    assert any("Content Security Policy" in line for line in browser.complaints)
+
+
+def test_an_estimate_is_marked_in_downloads(browser: Browser, drawn: Path) -> None:
+    browser.open(drawn)
+    found = json.loads(browser.download("[title*=JSON]", "errors.json"))
+    assert found == [
+        {"trial": "aaa", "standard error": 0.25, "standard error mark": "estimate"},
+        {"trial": "bbb", "standard error": 0.5, "standard error mark": ""},
+    ]
+    browser.run("document.querySelector('[data-name=errors] input[type=search]').focus()")
+    browser.type("bbb")  # the columns do not depend on what is shown
+    text = browser.download("[title*=CSV]", "errors.csv").decode()
+    assert text == "trial,standard error,standard error mark\r\nbbb,0.5,\r\n"
+
+
 def test_a_figure_is_saved_as_svg_and_png(browser: Browser, report: Path) -> None:
     browser.open(report)
     name = browser.run(
@@ -203,7 +354,9 @@ def test_a_long_table_shows_a_page_at_a_time(browser: Browser, many: Path) -> No
     browser.type("t1100")
     assert column(browser, 2, place) == ["t1100"]
     found = json.loads(browser.download(f"{place} [title*=JSON]", "many.json"))
-    assert found == [{"rank": 1100, "trial": "t1100", "loss": 3900, "run": f"{1100:012x}"}]
+    assert found == [
+        {"rank": 1100, "rank mark": "", "trial": "t1100", "loss": 3900, "run": f"{1100:012x}"}
+    ]
 
 
 def test_a_long_table_says_what_it_lacks_without_scripts(many: Path) -> None:

@@ -82,15 +82,17 @@ def test_nothing_is_loaded_from_elsewhere(html: str) -> None:
     assert {address for address in addresses if not address.startswith(("#", "../runs/"))} == {
         "sweep/scores.csv", "sweep/decisions.csv", "rerun/scores.csv", "rerun/decisions.csv",
     }  # fmt: skip
-    assert not re.search(r"@import|url\(|<link|<iframe|<img", own_part(html))
-    # The schema's address is a name: Vega does not load it.
+    assert not re.search(r"@import|url\((?!#)|<link|<iframe|<img", own_part(html))
+    # These addresses are names: nothing loads them.
     addresses = set(re.findall(r"https?://[^\"' )]*", own_part(html)))
-    assert all(address.startswith("https://vega.github.io/schema/") for address in addresses)
+    names = ("https://vega.github.io/schema/", "http://www.w3.org/2000/svg")
+    assert all(address.startswith(names) for address in addresses)
 
 
 def test_the_browser_is_told_to_load_nothing(html: str) -> None:
     assert "Content-Security-Policy\" content=\"default-src 'none'; " in html
-    assert "connect-src" not in html.split("<style>")[0]
+    head = html.split("<style>")[0]
+    assert "connect-src" not in head and re.findall(r"img-src ([^;\"]*)", head) == ["data:"]
 
 
 def test_header_says_how_new_the_results_are(tmp_path: Path) -> None:
@@ -212,6 +214,15 @@ def test_columns_of_scores_are_no_hyperparameters(results: StudyResults) -> None
 def test_a_study_without_results_is_an_error_of_one_line(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="`snakemake --config study=nothing`"):
         read_study("nothing", Layout(tmp_path))
+
+
+def test_a_study_without_a_ranking_says_how_its_trials_ended(tmp_path: Path) -> None:
+    diverged = [replace(made, final=None, status="diverged") for made in SWEEP[:3]]
+    layout = make_study(tmp_path, sweep=diverged, rerun=[])
+    for file in layout.root.glob("made/*/scores.csv"):
+        file.unlink()
+    with pytest.raises(StoreError, match="no phase is ranked yet; of its trials, 3 diverged; "):
+        read_study("made", layout)
 
 
 @pytest.mark.parametrize(

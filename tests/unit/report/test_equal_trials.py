@@ -73,7 +73,7 @@ def test_what_a_skipped_stage_would_add_is_no_difference(tmp_path):
     (phase,) = load_study(tmp_path / "mine.yaml", tmp_path).phases
     (group,) = find_equal_trials(phase)
     assert [phase.assignments[trial][repeats] for trial in group.trials] == [0, 0]
-    assert group.why == f"{inputs} = True, False come to the same"
+    assert group.why == f"{inputs} = True, False have the same effect"
 
 
 def test_what_is_different_is_different(tmp_path):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from resweep.ranking.score_row import ScoreRow
-from resweep.report.importance import importance_note, importances
+from resweep.report.importance import importance_note, importances, lead_may_be_chance
 
 
 def ranking(count: int, seed: int = 0) -> Any:
@@ -42,6 +42,11 @@ def test_the_parameter_that_made_the_difference_has_the_largest_share() -> None:
     assert sum(one.share for one in found) == pytest.approx(1)
     shares = {one.path: one for one in found}
     assert shares["rate"].share - 2 * shares["rate"].error > shares["decay"].share
+
+
+def test_a_lead_of_few_trials_may_be_chance() -> None:
+    assert lead_may_be_chance(importances(ranking(8)))
+    assert not lead_may_be_chance(importances(ranking(120)))
 
 
 def test_among_the_good_trials_others_matter_more_than_over_all() -> None:

@@ -10,7 +10,7 @@ from resweep.paths import Layout
 from resweep.ranking.keep_bests import claim_best
 from resweep.report.first_screen import first_screen
 from resweep.report.report import render_report
-from resweep.report.results import read_study
+from resweep.report.results import read_study, shown
 from resweep.report.summary import WIDTH, conclude, summarize
 from resweep.report.trained_by import TrainedBy
 from resweep.store.run import Run
@@ -18,6 +18,7 @@ from resweep.study.metric import choose_metric
 from resweep.study.schema import Score
 from resweep.systems.registry import find_system
 from resweep.trials.record import read_record, write_record
+from resweep.trials.trial import Trial
 from resweep.watch.ending import message
 from tests.support.rankings import read_frame, write_frame
 from tests.support.study import (
@@ -349,7 +350,7 @@ def test_all_name_one_winner_where_the_last_phase_has_no_result(tmp_path: Path) 
     assert conclude(results, layout).startswith("study made, phase sweep:\n  rank 1: val/loss 2.1")
     sent = message("made", layout, results, failed=False, log=None)
     assert sent["value"] == 2.1 and sent["model"] == str(model) and "sweep: rank 1" in sent["text"]
-    assert str(model) in first_screen(results, layout)
+    assert str(model) in first_screen(results, {}, layout)
 
 
 def test_damaged_files_are_named_and_the_rest_is_shown(
@@ -371,3 +372,10 @@ def test_damaged_files_are_named_and_the_rest_is_shown(
     ]
     for name in ("trials/aaa.yaml", "records/bbb.json", "record.json", "data/0123.json"):
         assert any(name in line for line in caplog.messages), name
+
+
+def test_values_cannot_move_the_cursor_or_begin_a_line() -> None:
+    text = "\x1b[2Jred\nnext \u202eleft \x9b1m"
+    assert shown(text) == r"\x1b[2Jred\nnext \u202eleft \x9b1m"
+    line = Trial("mine", "sweep", "a", assignments={"tag": text}).line
+    assert line.isprintable() and r"\x1b[2Jred next" in line

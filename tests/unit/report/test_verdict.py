@@ -94,7 +94,7 @@ def test_rank_2_is_said_by_what_differs(tmp_path: Path) -> None:
 def test_without_a_result_the_first_screen_says_what_happened(tmp_path: Path) -> None:
     lost = [SWEEP[3], Made("eee", {RATE: 0.5}, None, status="failed", reason="no more attempts")]
     layout = make_study(tmp_path, sweep=lost, rerun=[])
-    said = first_screen(read_study("made", layout), layout)
+    said = first_screen(read_study("made", layout), {}, layout)
     assert "Trial ddd of sweep diverged: the loss was &lt;nan&gt;" in said
     assert "Trial eee of sweep failed: no more attempts" in said
     assert "No trial of sweep has a result." in said and "load it" not in said

@@ -4,7 +4,7 @@ import pytest
 
 from resweep.config.metric import MetricGoal
 from resweep.errors import ConfigError
-from resweep.study.metric import choose_metric, read_score
+from resweep.study.metric import choose_metric, read_score, warn_of_goals
 from resweep.study.schema import Score
 from resweep.sweep import Sweep, SweepMetric
 from resweep.systems.registry import find_system
@@ -40,6 +40,22 @@ def test_two_goals_for_one_metric_are_refused():
         "score.goal",
         "maximize",
     )
+
+
+@pytest.mark.parametrize(
+    ("score", "said"),
+    [
+        ({}, []),
+        ({"goal": "minimize"}, [(METRIC, "more")]),
+        ({"metric": "move", "goal": "maximize"}, [("move", "less")]),
+    ],
+)
+def test_a_goal_against_the_metrics_own_is_said(score, said):
+    chosen = choose_metric(Score(**score), None, "study.yaml", BLOBS)
+    lines = list(warn_of_goals(chosen, "study.yaml", BLOBS))
+    assert len(lines) == len(said)
+    for line, (name, better) in zip(lines, said, strict=True):
+        assert f"goal: {chosen.goal} for {name}, of which {better} is better" in line
 
 
 @pytest.mark.parametrize("name", ["test/loss", "test_loss"])

@@ -121,6 +121,15 @@ def test_counts_and_the_best_are_whole(width: int) -> None:
     assert row.split()[-2:] == ["100/200", "5.305"] and "1,234" in row.split()
 
 
+def test_a_small_screen_has_no_bar_but_whole_counts() -> None:
+    states = {"finished": 20, "stopped": 30, "diverged": 12, "running": 7}
+    best = Best(phase="sweep", trial="a", metric="loss", value=0.6463, settings={})
+    shown = drawn([study(phase(states=states, packs=(1, 2), best=best))], 52, 12)
+    title, row = shown[1:3]
+    assert title.split() == ["phase", *states, "best"]
+    assert row.split() == ["sweep", "20", "30", "12", "7", "0.6463"]
+
+
 def test_the_bar_has_the_room_that_is_left() -> None:
     row = drawn([study(phase(states={"finished": 2}))], 60, 12)[2]
     assert row.count("█") == 24
@@ -135,7 +144,7 @@ def test_text_of_others_is_shown_as_text() -> None:
     best = Best(phase="sweep", trial="a", metric="m", value=1.0, settings={"own": hostile})
     lines = drawn([study(phase(best=best), training=(training("b", own=hostile),))], 120, 20)
     assert "\x1b" not in "".join(lines)
-    assert any("[red]x[/]?[2J :smile:" in line for line in lines)
+    assert any(r"[red]x[/]\x1b[2J\n:smile:" in line for line in lines)
 
 
 def test_each_state_is_seen_in_the_bar() -> None:

@@ -11,6 +11,7 @@ SCRIPTS = (  # in the order in which they run
     "parallel.js",
     "charts.js",
     "tables.js",
+    "drawings.js",
     "figures.js",
 )
 _FOLDER = Path(__file__).parent

@@ -60,9 +60,11 @@ class CurvesChart {
       weight.textContent = slider.value;
       this.fill();
     });
+    const smoothing = this.about.thinned
+      ? {title: 'Averages the points in this chart, which are fewer than were logged'} : {};
     const isCut = String(this.about.first) !== String(this.about.whole);
     return element('div', {class: 'chart-tools'},
-      element('label', {}, 'Smoothing ', slider, ' ', weight), check('Log steps', 'logX'),
+      element('label', smoothing, 'Smoothing ', slider, ' ', weight), check('Log steps', 'logX'),
       check('Log values', 'logY', this.about.positive),
       ...(isCut ? [check('Whole range', 'whole')] : []),
       button('Reset zoom', () => this.zoom(null, null)));

@@ -189,22 +189,33 @@ class SortedTable {
     return this.titles.map((_, column) => column).filter(column => !this.hidden.has(column));
   }
 
+  // The columns of a download: {title, of}, where `of` returns what a row has there, as a cell. One
+  // of marks follows each column that has any, in whichever rows are shown.
+  columnsSaved() {
+    return this.columnsShown().flatMap(column => {
+      const title = this.titles[column], own = {title, of: row => row.cells[column]};
+      if (!this.rows.some(row => row.cells[column].mark)) return [own];
+      const markOf = row => ({text: row.cells[column].mark, value: null});
+      return [own, {title: `${title} mark`, of: markOf}];
+    });
+  }
+
   saveCsv() {
-    const columns = this.columnsShown();
+    const columns = this.columnsSaved();
     // A spreadsheet would compute text that begins like this.
     const safe = text => /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
     const quoted = text => /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
     const cell = ({text, value}) => value === null ? quoted(safe(text)) : String(value);
-    const lines = [columns.map(column => quoted(safe(this.titles[column]))),
-      ...this.found.map(row => columns.map(column => cell(row.cells[column])))];
+    const lines = [columns.map(({title}) => quoted(safe(title))),
+      ...this.found.map(row => columns.map(({of}) => cell(of(row))))];
     saveText(`${this.place.dataset.name}.csv`, lines.map(line => line.join(',') + '\r\n').join(''),
       'text/csv');
   }
 
   saveJson() {
-    const columns = this.columnsShown();
-    const rows = this.found.map(row => Object.fromEntries(columns.map(column =>
-      [this.titles[column], row.cells[column].value ?? row.cells[column].text])));
+    const columns = this.columnsSaved();
+    const rows = this.found.map(row => Object.fromEntries(columns.map(({title, of}) =>
+      [title, of(row).value ?? of(row).text])));
     saveText(`${this.place.dataset.name}.json`, JSON.stringify(rows, null, 1), 'application/json');
   }
 }

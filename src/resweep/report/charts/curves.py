@@ -9,6 +9,7 @@ axes are the reader's choice:
             before it is selected
     ends    where trials ended early, and why
     whole   the range of all values; the first one shown is the scale's
+    thinned whether a curve has fewer points here than were logged
 
 With many trials only some are drawn at first, the best and others evenly spaced in the ranking.
 """
@@ -88,6 +89,10 @@ def curves_chart(
                 "steps": [min(steps), max(steps)],
                 "whole": list(whole),
                 "first": list(first),
+                "thinned": any(
+                    len(line["x"]) < len(points)
+                    for line, (_, points) in zip(lines, known, strict=True)
+                ),
                 "positive": min(y for _, points in known for _, y in points) > 0,
             }
         },

@@ -1,7 +1,7 @@
 """Which hyperparameters mattered, as bars with their uncertainty."""
 
 from resweep.report.charts.spec import Drawn, chart, field, layer, rounded
-from resweep.report.importance import Importance, importance_note, importances
+from resweep.report.importance import Importance, importance_note, importances, lead_may_be_chance
 from resweep.report.results import PhaseResults
 
 BAR = 26  # points for each hyperparameter and kind
@@ -66,9 +66,9 @@ def influence_line(phase: PhaseResults, over_all: list[Importance], good: list[I
     """Return a sentence about what mattered most, and how sure that is."""
     first, second = over_all[0], over_all[1]
     text = f"{phase.label(first.path)} mattered most: {first.share:.0%} ± {first.error:.0%}"
-    if first.share - second.share < (first.error**2 + second.error**2) ** 0.5:
+    if lead_may_be_chance(over_all):
         text += (
-            f", less than one standard error before {phase.label(second.path)} "
+            f", less than two standard errors before {phase.label(second.path)} "
             f"({second.share:.0%} ± {second.error:.0%})"
         )
     if good and any(one.share for one in good):

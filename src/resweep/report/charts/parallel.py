@@ -4,9 +4,10 @@ The lines are drawn by the page's script from the rows of the phase, since the r
 axes: `usermeta.axes` says how each is scaled. What all brushes hold is selected in the whole page.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from resweep.ranking.score_row import value_text
 from resweep.ranking.trial_result import SEED
 from resweep.report.charts.spec import Drawn, Spec, chart, field, kept, layer
 from resweep.report.charts.trial_rows import TrialRows
@@ -14,6 +15,7 @@ from resweep.report.results import shown
 
 MOST_AXES = 12
 MOST_LINES = 400
+MOST_NAMED = 4  # hyperparameters of rank 1
 HEIGHT = 320
 TICKS = 5
 WIDE_LABEL = 130  # points
@@ -82,9 +84,25 @@ def parallel_chart(rows: TrialRows) -> Drawn | None:
     return Drawn(
         title="All hyperparameters together",
         spec=spec,
-        says=f"{which}; the stronger the colour, the better the rank. Drag along an axis to select "
-        f"the trials in a range; ranges on several axes select the trials that are in all.{more}",
+        says=f"{_best(rows, paths)}{which}; the stronger the colour, the better the rank. Drag "
+        "along an axis to select the trials in a range; ranges on several axes select the trials "
+        f"that are in all.{more}",
         wide=True,
+    )
+
+
+def _best(rows: TrialRows, paths: Sequence[str]) -> str:
+    """Return a sentence about the values of rank 1; empty without any."""
+    phase = rows.phase
+    if not phase.best or phase.best[0].trial not in phase.finals:
+        return ""
+    row = phase.best[0]
+    settings = phase.settings_text({p: row.hyperparameters.get(p) for p in paths[:MOST_NAMED]})
+    more = len(paths) - MOST_NAMED
+    rest = f" and {more} more" if more > 0 else ""
+    return (
+        f"Rank 1, trial {row.trial}, has {settings}{rest}, with a final {phase.metric} of "
+        f"{value_text(phase.finals[row.trial])}. "
     )
 
 

@@ -1,7 +1,6 @@
 """How the best value came about: over the trials, and over the steps that they took."""
 
 from resweep.config.metric import sign_of
-from resweep.plurals import counted
 from resweep.report.charts.spec import DOT, Drawn, chart, field, kept, layer, rounded, selectable
 from resweep.report.charts.trial_rows import HAS_FINAL, TrialRows, group_colour, number_scale
 
@@ -28,7 +27,7 @@ def progress_charts(rows: TrialRows) -> list[Drawn]:
     end = {"n": by_end[-1]["n"], "spent": by_end[-1]["spent"], "final": rounded(last["final"])}
     after = end["n"] - last["n"]
     then = (
-        f"the {counted(after, 'trial')} after it brought nothing better"
+        f"the {'trial' if after == 1 else f'{after:,} trials'} after it brought nothing better"
         if after
         else "more trials may bring better ones"
     )

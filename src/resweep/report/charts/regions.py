@@ -9,7 +9,7 @@ from typing import Any
 from resweep.errors import DamagedFile
 from resweep.json_files import read_json
 from resweep.paths import Layout
-from resweep.plurals import counted, span_text
+from resweep.plurals import counted, setting_span_text
 from resweep.ranking.score_row import column_of
 from resweep.report.charts.spec import DOT, Drawn, Spec, chart, field, layer, rounded, selectable
 from resweep.report.charts.trial_rows import TrialRows, number_scale
@@ -166,6 +166,6 @@ def _chart(
         spec=selectable(spec, phase.name, [("new", here)], marks=len(new) + len(tried)),
         says=(
             f"The region around the best {title}, {shown(spans[0]['centre'], 3)}, goes from "
-            f"{span_text(map(float, extremes), 3)}.{edge}"
+            f"{setting_span_text(map(float, extremes))}.{edge}"
         ),
     )

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 
 from resweep.config.metric import sign_of
-from resweep.plurals import alike, span_text
+from resweep.plurals import alike, setting_span_text
 from resweep.report.charts.spec import (
     DOT,
     Drawn,
@@ -97,7 +97,7 @@ def _place_chart(rows: TrialRows, path: str) -> Drawn:
         title=f"Where the search went: {label}",
         spec=selectable(chart(layers, {}), phase.name, rings, trials=True, marks=marks),
         says=(
-            f"Round {min(values)} tried {label} {span_text(first, 3)}, round {max(values)} tried "
-            f"{span_text(last, 3)}."
+            f"Round {min(values)} tried {label} {setting_span_text(first)}, round {max(values)} "
+            f"tried {setting_span_text(last)}."
         ),
     )

@@ -2,7 +2,7 @@
 
 import statistics
 
-from resweep.plurals import counted, duration
+from resweep.plurals import counted, measured_duration
 from resweep.report.charts.spec import CROSS, DOT, Drawn, chart, field, kept, layer, selectable
 from resweep.report.charts.trial_rows import (
     HAS_FINAL,
@@ -39,12 +39,8 @@ def runtimes_chart(rows: TrialRows) -> Drawn | None:
         title="Training time",
         spec=selectable(chart(layers, {}), phase.name, rings, trials=True, marks=len(timed)),
         says=(
-            f"{counted(len(timed), 'trial')} trained for {_took(sum(times))} together, "
-            f"{_took(statistics.median(times))} at the median{pace}; the longest, "
-            f"trial {slowest['t']}, took {_took(slowest['seconds'])}."
+            f"{counted(len(timed), 'trial')} trained for {measured_duration(sum(times))} together, "
+            f"{measured_duration(statistics.median(times))} at the median{pace}; the longest, "
+            f"trial {slowest['t']}, took {measured_duration(slowest['seconds'])}."
         ),
     )
-
-
-def _took(seconds: float) -> str:
-    return f"{seconds:.2g} s" if seconds < 10 else duration(seconds)

@@ -1,6 +1,6 @@
 """Slices through the search space: each swept hyperparameter against the final value."""
 
-from resweep.plurals import span_text
+from resweep.plurals import setting_span_text
 from resweep.report.charts.spec import CROSS, DOT, Drawn, chart, kept, layer, selectable
 from resweep.report.charts.trial_rows import (
     HAS_FINAL,
@@ -50,7 +50,7 @@ def _says(rows: TrialRows, path: str) -> str:
     best = known[: max(1, round(len(known) / 4))]
     which = "best trial has" if len(best) == 1 else f"best {len(best)} trials have"
     if rows.is_numeric(path):
-        has, all_have = span_text(best, 3), span_text(known, 3)
+        has, all_have = setting_span_text(best), setting_span_text(known)
         text = f"The {which} {label} {has}; all {len(known)} with a value have {all_have}."
     else:
         first: dict[str, int] = {}

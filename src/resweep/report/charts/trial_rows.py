@@ -21,6 +21,7 @@ from resweep.search.stages import round_of
 
 LOG_RATIO = 30.0  # positive hyperparameters that span more than this get a log axis
 MOST_CATEGORIES = 20
+MOST_TICKS = 6  # different values that are all ticks of their axis
 TOP = ("1", "2", "3")  # ranks with a colour of their own
 OTHERS = "others"
 HAS_FINAL = "datum.final !== null"
@@ -113,7 +114,10 @@ class TrialRows:
             key = f"{self.key(path)}:N"
             return field(key, title=title, axis={"labelAngle": 0}, scale=names, **settings)
         scale = number_scale(self.values(path), 14, self.scale_type(path))
-        axis = {"format": "~g", "tickCount": 5, "labelOverlap": True, "grid": False}
+        axis: Spec = {"format": "~g", "tickCount": 5, "labelOverlap": True, "grid": False}
+        listed = sorted(set(self.values(path)))
+        if len(listed) <= MOST_TICKS:  # of a grid: its own values
+            axis["values"] = listed
         return field(f"{self.key(path)}:Q", title=title, scale=scale, axis=axis, **settings)
 
     def value_axis(self, name: str = "final", **settings: Any) -> Spec:

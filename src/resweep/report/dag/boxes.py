@@ -65,12 +65,14 @@ class Box:
         rules: Names of its rules, sorted.
         jobs: State of each job.
         trainings: State of each training; empty where nothing is trained.
+        note: What else is to be said of it, such as the time that it took.
     """
 
     place: Place
     rules: tuple[str, ...]
     jobs: tuple[State, ...]
     trainings: tuple[State, ...] = ()
+    note: str = ""
 
     @cached_property
     def counts(self) -> dict[State, int]:
@@ -79,9 +81,10 @@ class Box:
 
     @property
     def size(self) -> str:
-        """`8 trainings, 1 job`."""
-        jobs = counted(len(self.jobs), "job")
-        return f"{counted(len(self.trainings), 'training')}, {jobs}" if self.trainings else jobs
+        """`8 trainings, 1 job`, or `8 trainings, 2 min 3 s`: what there is of it."""
+        amounts = {"training": len(self.trainings), "job": len(self.jobs)}
+        parts = [counted(count, what) for what, count in amounts.items() if count]
+        return ", ".join([*parts, self.note] if self.note else parts)
 
     @property
     def progress(self) -> str:
@@ -117,6 +120,7 @@ class Graph:
                 ("training", [state for box in boxes for state in box.trainings]),
                 ("job", [state for box in boxes for state in box.jobs]),
             )
+            if states
         ]
         return f"{self.study}: {', '.join(parts)}"
 

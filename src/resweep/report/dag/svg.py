@@ -1,4 +1,7 @@
-"""The picture as SVG: no script, no font and no colour from outside; light and dark."""
+"""The picture as SVG: no script, no font and no colour from outside; light and dark.
+
+It may be a file, or stand in a page: its styles reach nothing else there.
+"""
 
 from collections.abc import Iterator
 from html import escape
@@ -18,7 +21,7 @@ from resweep.report.dag.layout import (
 CORNER = 6  # radius, of boxes and of lines
 BAR = 4  # height of the bar that shows how far a box is
 INSET = 10  # of a box's text
-ROW_LETTERS, BOX_LETTERS = 15, 20  # that fit
+ROW_LETTERS, BOX_LETTERS, SIZE_LETTERS = 15, 20, 31  # that fit
 CLASSES = {State.DONE: "done", State.STALE: "stale", State.TO_DO: "todo"}
 LEGEND = {
     State.DONE: "done",
@@ -26,17 +29,20 @@ LEGEND = {
     State.TO_DO: "to do",
 }
 STYLE = """
-  svg { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif }
-  .page { fill: #ffffff } .row { fill: #f3f5f8 } .box { fill: #ffffff; stroke: #c3cbd6 }
-  text { fill: #1d2530 } .minor { fill: #5b6675; font-size: 11px } .name { font-weight: 600 }
-  .line { fill: none; stroke: #7b8796; stroke-width: 1.4 } .return { stroke-dasharray: 4 3 }
-  .head { fill: #7b8796 }
-  .done { fill: #2f8f5b } .stale { fill: #d08a1d } .todo { fill: #d5dbe3 }
+  .dag { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif }
+  .dag .page { fill: #ffffff } .dag .row { fill: #f3f5f8 }
+  .dag .box { fill: #ffffff; stroke: #c3cbd6 }
+  .dag text { fill: #1d2530 } .dag .minor { fill: #5b6675; font-size: 11px }
+  .dag .name { font-weight: 600 }
+  .dag .line { fill: none; stroke: #7b8796; stroke-width: 1.4 }
+  .dag .return { stroke-dasharray: 4 3 } .dag .head { fill: #7b8796 }
+  .dag .done { fill: #2f8f5b } .dag .stale { fill: #d08a1d } .dag .todo { fill: #d5dbe3 }
   @media (prefers-color-scheme: dark) {
-    .page { fill: #12161c } .row { fill: #1b212a } .box { fill: #252d38; stroke: #434e5d }
-    text { fill: #e4e9f0 } .minor { fill: #a2adbb }
-    .line { stroke: #8b97a6 } .head { fill: #8b97a6 }
-    .done { fill: #3fae74 } .stale { fill: #dd9f3d } .todo { fill: #4a5564 }
+    .dag .page { fill: #12161c } .dag .row { fill: #1b212a }
+    .dag .box { fill: #252d38; stroke: #434e5d }
+    .dag text { fill: #e4e9f0 } .dag .minor { fill: #a2adbb }
+    .dag .line { stroke: #8b97a6 } .dag .head { fill: #8b97a6 }
+    .dag .done { fill: #3fae74 } .dag .stale { fill: #dd9f3d } .dag .todo { fill: #4a5564 }
   }
 """
 
@@ -50,8 +56,9 @@ def draw(graph: Graph) -> str:
 def _elements(graph: Graph, drawing: Drawing) -> Iterator[str]:
     size = f"{drawing.width} {drawing.height}"
     yield (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" width="{drawing.width}" '
-        f'height="{drawing.height}" role="img" aria-label="{escape(graph.title)}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="dag" viewBox="0 0 {size}" '
+        f'width="{drawing.width}" height="{drawing.height}" role="img" '
+        f'aria-label="{escape(graph.title)}">'
     )
     yield f"<style>{STYLE}</style>"
     yield (
@@ -77,7 +84,10 @@ def _elements(graph: Graph, drawing: Drawing) -> Iterator[str]:
     for place, corner in drawing.boxes.items():
         yield from _box(graph.boxes[place], corner)
     x = MARGIN + LABELS
+    there = {state for box in graph.boxes.values() for state, n in box.counts.items() if n}
     for state, words in LEGEND.items():
+        if state not in there:
+            continue
         y = drawing.height - 14
         yield f'<rect class="{CLASSES[state]}" x="{x}" y="{y - 8}" width="10" height="8" rx="2"/>'
         yield _text(x + 15, y, words, "minor")
@@ -86,13 +96,13 @@ def _elements(graph: Graph, drawing: Drawing) -> Iterator[str]:
 
 def _box(box: Box, corner: Point) -> Iterator[str]:
     x, y = corner
-    yield f"<g><title>{escape(_rules(box))}</title>"
+    yield f"<g><title>{escape(_rules(box))}</title>" if box.rules else "<g>"
     yield (
         f'<rect class="box" x="{x:g}" y="{y:g}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" '
         f'rx="{CORNER}"/>'
     )
     yield _text(x + INSET, y + 18, _cut(box.place.verb, BOX_LETTERS), "name")
-    yield _text(x + INSET, y + 33, box.size, "minor")
+    yield _text(x + INSET, y + 33, _cut(box.size, SIZE_LETTERS), "minor", whole=box.size)
     yield _text(x + INSET, y + 48, box.progress, "minor")
     total, wide = sum(box.counts.values()), BOX_WIDTH - 2 * INSET
     start = x + INSET

@@ -14,10 +14,10 @@ from pydantic import Field, ValidationError
 
 from resweep.config import compose
 from resweep.config.compose import Layer
-from resweep.config.nesting import nest
+from resweep.config.nesting import PathError, nest
 from resweep.config.schema import Schema
 from resweep.config.section import Misfit, Positive, Seed, Text
-from resweep.config.spelling import nearest
+from resweep.config.spelling import nearest, no_such_field
 from resweep.errors import ConfigError, Problem
 from resweep.files import is_file
 from resweep.paths import NAME
@@ -35,7 +35,7 @@ from resweep.study.sweep_names import check_names
 from resweep.sweep import EarlyTerminate, Parameter, Sweep, load_sweep
 from resweep.sweep.points import MOST_POINTS
 from resweep.systems.registry import metric_of, system_of
-from resweep.violations import violations
+from resweep.violations import UNKNOWN, violations
 
 ROUND_SIZE = 8
 MOST_CHECKED = 1_000  # trials of which a study says that they are infeasible: 30 us each
@@ -150,6 +150,7 @@ class SweepKeys(PhaseFile):
             return Loaded(phase=None, layer=layer, warnings=warnings)
         assert score is not None, "else there are problems"
         complete = compose.assign(around.complete, constants)
+        problems += _unknown_places(complete, swept, sweep, schema)
         problems += _misfits(complete, swept, sweep, schema)
         if problems:
             raise ConfigError(problems)
@@ -248,6 +249,31 @@ def _search(
         target=metric.target if metric is not None and compared else None,
         warm_start=tuple(part.warm_start or ()),
     )
+
+
+def _unknown_places(
+    config: Mapping[str, Any], swept: Mapping[str, Parameter], sweep: Sweep, schema: Schema
+) -> list[Problem]:
+    """Return the parameters that no configuration has a place for: of an entry of a list."""
+    first = {path: parameter.extremes[0] for path, parameter in swept.items()}
+    problems = []
+    for path, value in first.items():
+        try:
+            compose.assign(dict(config), {path: value})
+        except PathError as error:
+            problems.append(Problem(sweep.origin, f"parameters.{path}", None, error.hint))
+    if problems:
+        return problems
+    trial = compose.assign(dict(config), first)
+    try:
+        schema.validate(trial)
+    except ValidationError as error:
+        problems += [
+            Problem(sweep.origin, f"parameters.{one.key}", None, no_such_field(one.key, schema))
+            for one in violations(error, trial)
+            if one.type == UNKNOWN and one.key in swept
+        ]
+    return problems
 
 
 def _misfits(

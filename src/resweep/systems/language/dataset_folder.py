@@ -43,7 +43,8 @@ def find_dataset(given: Mapping[str, Any], origin: str) -> dict[str, Any]:
             raise ConfigError(Problem(origin, key, value, f"{others[0]} is given too; remove one"))
         return {}
     if not isinstance(path, str) or not path:
-        hint = f"{'is missing' if path is None else 'is none'}; it should be the folder of the text"
+        fault = "is missing" if path is None else "is not a path"
+        hint = f"{fault}; should be the folder of the text"
         raise ConfigError(Problem(origin, DATASET_PATH, path, hint))
     if isinstance(size, bool) or not isinstance(size, str | int | None) or size == "":
         hint = 'should be the name of a folder in dataset_path, as "10M"'

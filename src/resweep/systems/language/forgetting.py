@@ -84,9 +84,9 @@ def forgetting_figures(runs: Iterable[TrainedRun]) -> list[Figure]:
     figures = [
         Figure(
             title="New data and first data",
-            caption=f"Validation losses of the best trial, {best.trial}. It starts from trained "
-            "weights: val/loss is what it learns, first_data/loss what it forgets of the data that "
-            "these were trained on.",
+            caption=f"The best trial, {best.trial}, starts from trained weights. Its loss on the "
+            f"data that these were trained on, first_data/loss, is {_change(best.change)} at the "
+            "end than at the start; val/loss is its loss on the new data.",
             kind="lines",
             x="step",
             y="loss (nats per token)",
@@ -97,11 +97,12 @@ def forgetting_figures(runs: Iterable[TrainedRun]) -> list[Figure]:
         )
     ]
     if len(found) > 1:
+        changes = [one.change for one in found]
         figures.append(
             Figure(
                 title="Forgetting by trial",
-                caption="How much the loss on the first data rose, best trial first; below zero "
-                "it fell.",
+                caption=f"How much the loss on the first data changed in {len(found)} trials, "
+                f"best first: {min(changes):+.4f} to {max(changes):+.4f}; above zero it rose.",
                 kind="bars",
                 x="trial",
                 y="change of first_data/loss",

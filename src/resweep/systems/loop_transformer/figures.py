@@ -7,6 +7,7 @@ import numpy as np
 from safetensors import safe_open
 
 from resweep.paths import RunFolder
+from resweep.plurals import counted
 from resweep.systems.loop_transformer.board import BOXES
 from resweep.systems.values import Board, Pictures, TrainedRun
 
@@ -31,12 +32,14 @@ def solving_steps(runs: Iterable[TrainedRun]) -> list[Pictures]:
                 f"puzzle {number}": _boards(puzzle, steps, size)
                 for number, (puzzle, steps) in enumerate(zip(puzzles, answers, strict=True), 1)
             }
+            solved = sum((s[-1] == p[1]).all() for p, s in zip(puzzles, answers, strict=True))
             return [
                 Pictures(
                     title="Solving steps",
-                    caption=f"Test puzzles with the fewest givens, and the answers of the best "
-                    f"trial, {run.trial}, after supervision steps in which they changed. Wrong "
-                    "cells should become fewer from left to right.",
+                    caption=f"The best trial, {run.trial}, solves {solved} of "
+                    f"{counted(len(puzzles), 'test puzzle')} with the fewest givens. Its answers "
+                    "are drawn after supervision steps in which they changed; wrong cells should "
+                    "become fewer from left to right.",
                     rows=rows,
                 )
             ]

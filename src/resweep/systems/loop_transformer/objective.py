@@ -1,4 +1,4 @@
-"""Deep supervision on Sudoku: each optimizer step goes on where the last one left each puzzle.
+"""Deep supervision on Sudoku: each optimizer step continues where the last left each puzzle.
 
     rows_at(step)    a new puzzle for each place of the batch     (rows, 2 + 2 cells) of int64:
                      its place, the step before which it may not halt, question, answer

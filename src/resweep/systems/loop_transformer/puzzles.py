@@ -15,6 +15,7 @@ import numpy as np
 
 from resweep.errors import DataError
 from resweep.systems.loop_transformer.board import (
+    FEWEST_GIVENS,
     Undecided,
     draw_solution,
     has_solution,
@@ -29,6 +30,7 @@ Puzzles = tuple[np.ndarray, np.ndarray]  # questions, answers
 
 COLUMNS = ("question", "answer")
 EMPTY = ".0"
+SIZES = {size * size: size for size in FEWEST_GIVENS}  # by cells
 MOST_LINES = 5  # of a file, in a message
 TRIES = 20  # of a board, until one with few enough givens is found
 # Puzzles are drawn in rounds of at least so many, until less than this share of them is new.
@@ -121,6 +123,13 @@ def read_csv(path: Path, data: Data, most: int) -> tuple[Puzzles, list[int]]:
     rows: list[tuple[list[int], list[int]]] = []
     lines: list[int] = []
     for line, question, answer in _lines_of(path):
+        cells = len(question.strip())
+        if cells == len(answer.strip()) != data.cells and cells in SIZES:
+            hint = f"set data.size: {SIZES[cells]}, or name other puzzles"
+            raise DataError(
+                f"{path}: line {line} has a puzzle of {cells} cells, but data.size = {data.size} "
+                f"has {data.cells}; {hint}"
+            )
         if len(rows) + len(wrong) == most or len(wrong) == MOST_LINES:
             break
         puzzle = _board(question, data), _board(answer, data)

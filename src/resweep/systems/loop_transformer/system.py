@@ -5,7 +5,7 @@ several supervision steps on each puzzle. Which states there are, and how often 
 configuration.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +22,9 @@ from resweep.systems.loop_transformer.figures import solving_steps
 from resweep.systems.loop_transformer.puzzle_data import SHAPE, PuzzleData, prepare_puzzles
 from resweep.systems.loop_transformer.puzzles import files_of
 from resweep.systems.loop_transformer.sections import Arch, Data, LoopTraining
-from resweep.systems.loop_transformer.size import count_parameters, estimate_cost
+from resweep.systems.loop_transformer.size import count_parameters, estimate_cost, inner_width
 from resweep.systems.loop_transformer.symmetry import available
-from resweep.systems.system import System
+from resweep.systems.system import System, weight_misfit
 from resweep.systems.values import Cost, Pictures, Reference, TrainedRun, Weights
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ class LoopTransformerSystem(System):
     metric = "exact_accuracy"
     training_loss = "train/loss"
     data_shape = SHAPE
+    weight_shape = ("arch.hidden_size", "arch.learned_positions", "data.size")
 
     def check(self, config: Any) -> None:
         """Check that the boards have the augmentations, and refuse what carried states rule out."""
@@ -190,6 +191,18 @@ class LoopTransformerSystem(System):
         super().fit_to_run(config, trained, given=given, data=data, forgetting=forgetting)
         config["arch"] = assign_paths({"arch": config["arch"]}, entries)["arch"]
         return []
+
+    def run_misfits(
+        self, config: Mapping[str, Any], trained: Mapping[str, Any], given: Collection[str]
+    ) -> Iterator[Problem]:
+        """Yield the fields that give the weights other shapes than the run's."""
+        yield from super().run_misfits(config, trained, given)
+        arch, before = (Arch.model_validate(one["arch"]) for one in (config, trained))
+        if "arch.expansion" in given and inner_width(arch) != inner_width(before):
+            yield weight_misfit("arch.expansion", arch.expansion, before.expansion)
+        counts = arch.states is before.states is None and "arch.num_layers" in given
+        if counts and arch.num_layers != before.num_layers:  # else, states say how many
+            yield weight_misfit("arch.num_layers", arch.num_layers, before.num_layers)
 
     def recipe(self, config: Mapping[str, Any]) -> str:
         """Return the version of puzzles, model and training."""

@@ -7,6 +7,7 @@ from resweep.paths import METRICS
 from resweep.systems.values import Figure, TrainedRun
 from resweep.training.metrics import read_metrics
 
+HARD = 2  # the token that has to be planned
 ACCURACY = re.compile(r"val/accuracy/token_([0-9]+)")
 
 
@@ -23,12 +24,19 @@ def accuracy_by_token(runs: Iterable[TrainedRun]) -> list[Figure]:
                 series.setdefault(int(found[1]), []).append((line["step"], value))
     if not series:
         return []
+    hard = ""
+    if series.get(HARD):
+        step, share = series[HARD][-1]
+        chance = 1 / best.config["data"]["graph_d"]
+        hard = (
+            f" At step {step:,}, token {HARD}, the choice among the neighbours of the root, is "
+            f"right in {share:.1%} of them (by chance: {chance:.1%})."
+        )
     return [
         Figure(
             title="Accuracy by token",
-            caption=f"Held-out paths of the best trial, {best.trial}, generated from their leaf. "
-            "Token 1 is the root, token 2 the choice among its neighbours; the last is in the "
-            "prompt.",
+            caption=f"Held-out paths of the best trial, {best.trial}, generated from their leaf."
+            f"{hard} Token 1 is the root; the last is in the prompt.",
             kind="lines",
             x="step",
             y="accuracy",

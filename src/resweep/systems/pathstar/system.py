@@ -91,6 +91,7 @@ class PathStarSystem(System):
     metric = "val/loss/overall"
     training_loss = "train/loss/overall"
     data_shape = SHAPE
+    weight_shape = ("model.n_layer", "model.n_embd", "model.bias")
 
     def find_metric(self, name: str) -> Metric | None:
         """Return a metric by name; there are two for each token of the path."""

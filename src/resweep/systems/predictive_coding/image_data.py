@@ -24,6 +24,11 @@ from resweep.plurals import counted
 from resweep.systems.predictive_coding.images import read_images
 
 SPLITS = ("train", "val", "test")
+HINTS = {  # where a split has no image
+    "train": "lower one of them",
+    "val": "raise data.val_fraction",
+    "test": "raise data.test_fraction (data.test_fraction: 0 leaves it out)",
+}
 
 
 class Counts(TypedDict):
@@ -174,9 +179,10 @@ def split_by_content(pixels: np.ndarray, settings: Mapping[str, Any]) -> dict[st
     for name, needed in (("train", True), ("val", True), ("test", settings["test_fraction"] > 0)):
         if needed and not len(members[name]):
             different = counted(len(groups), "different image")
-            hint = "; data.test_fraction: 0 leaves it out" if name == "test" else ""
+            fractions = {key: settings[f"{key}_fraction"] for key in ("val", "test")}
+            given = " and ".join(f"data.{key}_fraction = {fractions[key]:g}" for key in fractions)
             raise DataError(
-                f"no image is left for the {name} split (of {different}; equal ones stay "
-                f"together){hint}"
+                f"{given}: no image is left for the {name} split (of {different}; equal ones stay "
+                f"together); {HINTS[name]}, or add images"
             )
     return members

@@ -18,12 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from resweep.errors import DataError
+from resweep.errors import DataError, one_line, shortened
 from resweep.plurals import counted
 
 DIGITS = Path(__file__).with_name("digits.npz")
 DIGITS_MAXIMUM = 16.0
 SUFFIXES = (".png", ".pgm", ".ppm")
+# Of images that are not read, so that none is left out of a data set without a word: the pixels of
+# some depend on the library that decodes them.
+REFUSED = (".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pbm", ".pnm")
 CHANNELS = (1, 3)
 MODES = ("L", "RGB")  # of Pillow: 8 bits per channel
 # What numpy and zipfile raise for files that are damaged, encrypted, or no arrays of numbers.
@@ -81,6 +84,10 @@ def source_files(settings: Mapping[str, Any]) -> list[Path]:
             raise DataError(f"{link}: {hint}")
         if link.suffix.lower() in SUFFIXES and not link.exists():
             raise DataError(f"{link}: leads to no file; remove the link, or restore the image")
+    refused = next((f for f in found if f.suffix.lower() in REFUSED and f.is_file()), None)
+    if refused is not None:
+        hint = "only PNG, PGM and PPM images are read; convert it, or move it elsewhere"
+        raise DataError(f"{refused}: {hint}")
     files = [file for file in found if file.suffix.lower() in SUFFIXES and file.is_file()]
     if not files:
         raise DataError(f"data.path = {str(path)!r}: no PNG, PGM or PPM image below it")
@@ -118,11 +125,13 @@ def _read_arrays(file: Path, classes: bool) -> tuple[np.ndarray, np.ndarray | No
     wanted = ("images", "labels") if classes else ("images",)
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in wanted if name in arrays}
+            names = arrays.files
+            found = {name: arrays[name] for name in wanted if name in names}
     except UNREADABLE as error:
         raise DataError(f"{file}: not an NPZ file of numbers ({error})") from None
     if "images" not in found:
-        raise DataError(f"{file}: has no `images`")
+        there = one_line(shortened(", ".join(names))) or "nothing"
+        raise DataError(f"{file}: has no `images`, but {there}; rename the images in it")
     for name, array in found.items():
         if not isinstance(array, np.ndarray):  # numpy returns other content as bytes
             raise DataError(f"{file}: `{name}` is not an array of numpy")
@@ -181,9 +190,10 @@ def _read_file(file: Path) -> np.ndarray:
 
     try:
         with Image.open(file, formats=("PNG", "PPM")) as image:
-            if image.mode not in MODES:
+            if image.mode not in MODES or "transparency" in image.info:
+                more = ", with a transparent color" if "transparency" in image.info else ""
                 hint = "it should be gray or RGB, with 8 bits per channel and no transparency"
-                raise DataError(f"{file}: is of Pillow's mode {image.mode}; {hint}")
+                raise DataError(f"{file}: is of Pillow's mode {image.mode}{more}; {hint}")
             pixels = np.asarray(image)
     except (
         OSError,

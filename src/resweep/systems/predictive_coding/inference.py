@@ -4,8 +4,8 @@
     repeat `steps` times:  g = gradient of the energy, for each image and level at most `norm_clip`
                            v = momentum v + g,   state = state - rate_of_level v
 
-The rate is `rate` next to the image and grows by `rate_factor` from level to level: what is far
-from the image hears of it late. Images do not influence each other.
+The rate is `rate` next to the image and grows by `rate_factor` from level to level: it takes
+many steps until the image has an effect on a distant level. Images do not influence each other.
 """
 
 import torch

@@ -2,7 +2,8 @@
 
 A decoder predicts an image from latents, level by level. Each level is a free state that inference
 moves between what the level above predicts and what explains the level below; weights learn from
-these local errors. How well is an image reconstructed from its latents, and do they tell its class?
+these local errors. How well is an image reconstructed from its latents, and can its class be read
+from them?
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -100,6 +101,7 @@ class PredictiveCodingSystem(System):
     stop_column = "early_stop_reason"
     data_shape = SHAPE
     libraries = ("scipy",)
+    weight_shape = (*(f"model.{name}" for name in SHAPE_OF_MODEL), "data.patch_size")
     more_model_files = (RECONSTRUCTIONS,)
 
     def logs(self, name: str, config: Mapping[str, Any]) -> bool:

@@ -8,7 +8,8 @@ import torch
 from torch.nn import functional as F
 
 from resweep.training.place import Place
-from tests.support.pathstar import CPU, SYSTEM, configure, make_learner, prepare
+from tests.support.pathstar import SYSTEM, configure, make_learner, prepare
+from tests.support.small_runs import CPU
 
 NOT_A_NUMBER = -100
 

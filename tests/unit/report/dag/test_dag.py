@@ -163,6 +163,7 @@ def test_the_picture_has_all_names_as_text_and_loads_nothing() -> None:
     root = ET.fromstring(picture)
     texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
     assert {"train", "promote", "22 trainings, 4 jobs", '<b>&"'} <= set(texts)
+    assert {"done", "to do"} <= set(texts) and not any("stale" in str(text) for text in texts)
     assert "prefers-color-scheme: dark" in picture
     assert picture.count("http") == 1  # the name of the format
 

@@ -52,6 +52,22 @@ def load(
     return load_study(folder / "studies/mine.yaml", folder)
 
 
+def load_of(system: str, folder: Path, changes: dict[str, Any]):
+    """Load a study of a system's defaults, and a fine-tuning with some changes."""
+    (folder / "studies").mkdir(exist_ok=True)
+    (folder / "sweep").mkdir(exist_ok=True)
+    grid = {"method": "grid", "parameters": {"seed": {"values": [1, 2]}}}
+    (folder / "sweep/seeds.yaml").write_text(yaml12.dump(grid))
+    phases = [
+        {"name": "sweep", "kind": "sweep", "sweep": "seeds"},
+        {"name": "tune", "kind": "finetune", "of": "sweep", "set": changes},
+    ]
+    content = {"name": "mine", "system": system, "base": {}, "phases": phases}
+    content["set"] = {"max_steps": 5, **({"size": 4} if system == "loop_transformer" else {})}
+    (folder / "studies/mine.yaml").write_text(yaml12.dump(content))
+    return load_study(folder / "studies/mine.yaml", folder)
+
+
 def test_it_has_a_slot_for_each_run_point_and_seed(tmp_path):
     plain = load(tmp_path, TUNE).phase("tune")
     assert plain.trials == ["01"]
@@ -163,6 +179,30 @@ def test_a_shape_that_no_weights_have_is_refused_before_any_job(tmp_path):
     assert len(found) == 2
     assert_problem(found, "phases.1.model.n_embd", 64)
     assert_problem(found, "phases.1.model.context_length", 4096)
+
+
+@pytest.mark.parametrize(
+    ("system", "changes"),
+    [
+        ("pathstar", {"model.n_layer": 7, "model.n_embd": 64, "model.bias": False}),
+        ("predictive_coding", {"model.num_blocks": 3, "model.mlp_ratio": 2.0}),
+        ("predictive_coding", {"model.hidden_size": 64, "data.patch_size": 2}),
+        ("loop_transformer", {"arch.hidden_size": 64, "arch.learned_positions": False}),
+        ("loop_transformer", {"data.size": 6, "arch.num_layers": 2, "arch.expansion": 8.0}),
+    ],
+)
+def test_each_system_names_what_gives_its_weights_other_shapes(system, changes, tmp_path):
+    same = {"learning_rate": 1e-5}
+    assert load_of(system, tmp_path, same).phase("tune").trials == ["01"]
+    found = problems_of(load_of, system, tmp_path, changes | same)
+    assert {one.key: one.value for one in found} == {
+        f"phases.1.{path}": value for path, value in changes.items()
+    }
+
+
+def test_an_expansion_of_the_same_width_is_no_other_shape(tmp_path):
+    study = load_of("loop_transformer", tmp_path, {"expansion": 4.001})
+    assert study.phase("tune").trials == ["01"]
 
 
 @pytest.mark.parametrize(

@@ -673,3 +673,50 @@ def test_rounds_and_rungs_do_not_take_other_names(tmp_path: Path) -> None:
     names = ("sweep", "sweep_x", "b1", "r01")
     phases = [{"name": name, "kind": "sweep", "sweep": "file"} for name in names]
     assert len(load(tmp_path, BAYES + HALVING, phases=phases).phases) == 4
+
+
+@pytest.mark.parametrize("method", ["grid", "bayes"])
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("arch.stages.7.repeat", ["arch.stages.0 to arch.stages.2"]),
+        ("arch.stages.-1.repeat", ["arch.stages.0 to arch.stages.2"]),
+        ("arch.stages.0.repeats", ["did you mean arch.stages.0.repeat?"]),
+        ("arch.stages.0.what", ["target, sources, include_inputs, repeat"]),
+    ],
+)
+def test_a_parameter_of_a_list_needs_an_entry_with_that_key(tmp_path, path, words, method):
+    sweep = f"method: {method}\nrun_cap: 4\nparameters: {{{path}: {{values: [1, 2]}}}}\n"
+    metric = "metric: {name: exact_accuracy, goal: maximize}\n"
+    found = problems.problem_of(load_plain, tmp_path, "loop_transformer", sweep + metric)
+    assert_problem(found, f"parameters.{path}", None, *words, file="sweep/file.yaml")
+
+
+@pytest.mark.parametrize(
+    ("metric", "changes"),
+    [
+        ("best_probe_accuracy", {"labels": False}),
+        ("test_mse", {"test_fraction": 0.0}),
+        ("test_probe_accuracy", {"test_fraction": 0.0}),
+    ],
+)
+def test_a_metric_that_the_settings_leave_out_is_refused(tmp_path, metric, changes):
+    of_seeds = "method: grid\nparameters: {seed: {values: [1, 2]}}\n"
+    sweep = f"{of_seeds}metric: {{name: {metric}}}\n"
+    assert load_plain(tmp_path, "predictive_coding", sweep).phase("sweep").score.metric == metric
+    found = problems.problem_of(load_plain, tmp_path, "predictive_coding", sweep, changes)
+    assert_problem(found, "metric", metric, "best_val_mse", file="sweep/file.yaml")
+    assert metric not in found.hint
+
+
+def load_plain(
+    folder: Path, system: str, sweep: str, changes: dict[str, Any] | None = None
+) -> Study:
+    """Load a study of a system's defaults: one sweep."""
+    phase = {"name": "sweep", "kind": "sweep", "sweep": "file"}
+    content = {"name": "mine", "system": system, "base": {}, "phases": [phase]}
+    content["set"] = {"max_steps": 5} | (changes or {})
+    for name, text in (("sweep/file", sweep), ("studies/mine", yaml12.dump(content))):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / f"{name}.yaml").write_text(text)
+    return load_study(folder / "studies/mine.yaml", folder)

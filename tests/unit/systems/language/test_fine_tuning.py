@@ -160,6 +160,8 @@ def test_what_was_forgotten_is_the_difference_of_the_ends(tmp_path):
     assert "0.2500 lower to 0.2500 higher" in all_of_them
     curves, bars = forgetting_figures(runs)
     assert curves.series["first_data/loss"] == [(0, 2.5), (10, 2.75)]
+    assert "is 0.2500 higher at the end" in curves.caption
+    assert "-0.2500 to +0.2500" in bars.caption
     assert bars.series == {"change": [("01", 0.25), ("02", -0.25)]}
     assert len(forgetting_lines(runs[:1])) == len(forgetting_figures(runs[:1])) == 1
 

@@ -11,7 +11,7 @@ from resweep.paths import Layout
 from resweep.systems.loop_transformer import board
 from resweep.systems.loop_transformer.board import BOXES, solve
 from resweep.systems.loop_transformer.puzzle_data import PuzzleData
-from resweep.systems.loop_transformer.puzzles import generate, shared_kinds
+from resweep.systems.loop_transformer.puzzles import generate, read_files, shared_kinds
 from resweep.systems.loop_transformer.sections import Data
 from resweep.systems.loop_transformer.symmetry import augment, available, kinds
 from tests.support.loop_transformer import SYSTEM, configure, prepare
@@ -185,3 +185,10 @@ def test_damaged_files_are_noticed(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(Exception, match=r"test.bin: has .* bytes instead of"):
         PuzzleData(prepared).read("test")
+
+
+def test_puzzles_of_another_size_are_named_with_the_size_to_set(folder: Path) -> None:
+    board = "123456789" * 9
+    (folder / "train.csv").write_text(f"question,answer\n{board},{board}\n")
+    with pytest.raises(DataError, match=r"train\.csv: line 2 .* 81 cells.* set data\.size: 9"):
+        read_files(Data(size=4, path=str(folder)))

@@ -87,10 +87,39 @@ def test_gray_images_without_classes_lie_anywhere(tmp_path):
     assert "1.pgm" in line and "data.labels: false" in line
 
 
+@pytest.mark.parametrize("name", ["b.jpg", "more/c.JPEG", "d.bmp", "e.webp"])
+def test_no_image_of_another_format_is_left_out(tmp_path, name):
+    Image.fromarray(gray(1)[0]).save(tmp_path / "a.png")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"never read")
+    line = error(settings(source="folder", path=str(tmp_path), labels=False))
+    assert name in line and "convert it" in line
+
+
+def test_a_transparent_color_is_refused_as_other_transparency(tmp_path):
+    Image.fromarray(gray(1)[0]).save(tmp_path / "a.png", transparency=3)
+    line = error(settings(source="folder", path=str(tmp_path), labels=False))
+    assert "a.png" in line and "transparent" in line
+
+
+@pytest.mark.parametrize(
+    ("fractions", "words"),
+    [
+        ({"val_fraction": 1e-6}, ["val_fraction = 1e-06", "val split", "raise data.val_fraction"]),
+        ({"test_fraction": 1e-6}, ["test_fraction = 1e-06", "test split", "0 leaves it out"]),
+        ({"val_fraction": 0.499, "test_fraction": 0.499}, ["train split", "lower one of them"]),
+    ],
+)
+def test_a_fraction_that_leaves_a_split_empty_is_named(fractions, words):
+    with pytest.raises(DataError) as raised:
+        split_by_content(gray(8), settings(**fractions))
+    assert all(word in str(raised.value) for word in words), raised.value
+
+
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
-        ({"pixels": gray(2)}, ["no `images`"]),
+        ({"pixels": gray(2), "y": gray(2)}, ["no `images`, but pixels, y"]),
         ({"images": gray(2)}, ["no `labels`", "data.labels: false"]),
         ({"images": gray(2), "labels": np.arange(3)}, ["3", "2 images"]),
         ({"images": gray(2), "labels": np.zeros(2)}, ["float64", "integers"]),
@@ -245,7 +274,7 @@ def test_too_few_different_images(tmp_path):
     with pytest.raises(DataError, match=r"for the val split \(of 1 different image;"):
         prepare_images(given, tmp_path)
     few = npz(tmp_path / "y.npz", images=gray(20)) | {"labels": False, "test_fraction": 1e-9}
-    with pytest.raises(DataError, match=r"for the test split .*; data.test_fraction: 0"):
+    with pytest.raises(DataError, match=r"for the test split .*data.test_fraction: 0"):
         prepare_images(few, tmp_path)
 
 
