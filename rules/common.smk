@@ -15,7 +15,7 @@ from pathlib import Path
 from resweep.machine.interruption import watch_interruption
 
 if workflow.is_main_process:
-    watch_interruption(
+    INTERRUPTION = watch_interruption(
         logger.handlers, f"stopped; to continue: {shlex.join(['snakemake', *sys.argv[1:]])}"
     )
 
@@ -301,9 +301,12 @@ def end(failed, logs):
         return
     faulty = [study.name for study in STUDIES if has_open_jobs(study)] if failed else []
     for study in STUDIES:
+        if INTERRUPTION.happened:  # who pressed Ctrl-C knows it
+            note_end(LAYOUT.study(study.name), stopped=True)
+            continue
         failed_here = failed and (not faulty or study.name in faulty)
         if not failed_here and not asks_for_all():  # a part was built: nothing to say
-            note_end(LAYOUT.study(study.name), failed_here)
+            note_end(LAYOUT.study(study.name))
             continue
         words = [sys.executable, f"{SCRIPTS}/end_study.py", study.name]
         words += ["--notify", canonical_json(study.notify.model_dump())]

@@ -69,7 +69,12 @@ def is_logged(checkout: Checkout, text: str) -> bool:
 def test_ctrl_c_says_what_was_saved_and_what_continues(checkout: Checkout) -> None:
     study = tiny_study("tiny")["set"] | {"training.max_steps": 100 * STEPS}
     checkout.write_sweep(learning_rate=[1e-3], n_layer=[1, 2])
-    checkout.write_study(set=study, phases=[{"name": "sweep", "kind": "sweep", "sweep": "rates"}])
+    told = checkout.path / "told.json"
+    checkout.write_study(
+        set=study,
+        phases=[{"name": "sweep", "kind": "sweep", "sweep": "rates"}],
+        notify={"command": f"cat > {told}", "when": "always"},
+    )
     command = ("snakemake", "--cores", "2")
     terminal = Terminal(checkout, *command, warm=False)
     terminal.wait_for(lambda: b"study tiny" in terminal.shown)  # data, or nothing yet
@@ -87,3 +92,8 @@ def test_ctrl_c_says_what_was_saved_and_what_continues(checkout: Checkout) -> No
     assert is_logged(checkout, "returned non-zero exit status 75")
     assert not list(checkout.path.glob(".snakemake/locks/*"))
     assert len(list(checkout.path.glob("results/runs/*/checkpoint_*"))) == 2
+
+    assert not told.exists()  # no job failed, other than by Ctrl-C
+    watching = checkout.run("python", "workflow/scripts/watch.py", "tiny", check=False)
+    assert watching.returncode == 1
+    assert "run the same command again" in watching.stdout and "failed jobs" not in watching.stdout

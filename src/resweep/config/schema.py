@@ -10,10 +10,11 @@ marked `OnlyFor(kind)`.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
 
@@ -105,6 +106,14 @@ class Schema:
         """What a configuration and its run's identity say about the system: nothing if implied."""
         return {} if self.implied else {SYSTEM: self.system}
 
+    def takes_numbers(self, path: str) -> bool:
+        """Whether some number fits the field at a path; bounds are not looked at."""
+        section, _, name = path.partition(".")
+        field = self.sections[section].model_fields.get(name) if section in self.sections else None
+        return field is not None and any(
+            part in (int, float) or type(part) in (int, float) for part in _parts(field.annotation)
+        )
+
     def is_known(self, path: str) -> bool:
         """Whether a training reads the value at a path."""
         return path in self.paths or path.startswith(tuple(f"{open}." for open in self.open))
@@ -142,6 +151,22 @@ class Schema:
     def dump(self, typed: BaseModel) -> dict[str, Any]:
         """Return typed sections as plain values, with the system's name where it is not implied."""
         return {**self.identity, **typed.model_dump(mode="json")}
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """Yield the types and values that a union, a literal or an annotated type consists of.
+
+    A list of numbers is no number, so what containers hold is left out.
+    """
+    if get_origin(annotation) is Annotated:
+        yield from _parts(get_args(annotation)[0])
+    elif get_origin(annotation) in (Union, UnionType):
+        for one in get_args(annotation):
+            yield from _parts(one)
+    elif get_origin(annotation) is Literal:
+        yield from get_args(annotation)
+    else:
+        yield annotation
 
 
 def is_in_identity(section: type[Section], name: str, value: Any) -> bool:

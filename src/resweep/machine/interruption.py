@@ -94,17 +94,21 @@ def _is_delicate(frame: FrameType | None) -> bool:
     return frame is not None or asyncio._get_running_loop() is not None
 
 
-def watch_interruption(handlers: Iterable[logging.Handler], text: str) -> None:
+def watch_interruption(handlers: Iterable[logging.Handler], text: str) -> Interruption:
     """End quietly at SIGINT from now on; log files still get everything.
 
     Args:
         handlers: Those of the process's messages.
         text: What to print at the end.
+
+    Returns:
+        What knows whether SIGINT was received.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script
-        return
     interruption = Interruption(text)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script
+        return interruption
     for handler in handlers:
         if not isinstance(handler, logging.FileHandler):
             handler.addFilter(interruption)
     signal.signal(signal.SIGINT, interruption.receive)
+    return interruption

@@ -28,8 +28,9 @@ class BuildNote:
         config: Snakemake's settings, as `find.load_studies` reads them.
         since: When it began, in seconds since 1970.
         machine, process: Where.
-        ended: When it ended; None while it lasts, or if it was interrupted.
+        ended: When it ended; None while it lasts, or if it was killed.
         failed: Whether a job failed.
+        stopped: Whether Ctrl-C stopped it.
     """
 
     config: Mapping[str, Any]
@@ -38,12 +39,13 @@ class BuildNote:
     process: int = 0
     ended: float | None = None
     failed: bool = False
+    stopped: bool = False
 
     @property
     def was_interrupted(self) -> bool:
-        """Whether it ended without saying so; only known on the machine that it ran on."""
+        """Whether it was stopped or killed; the latter is only known on the machine it ran on."""
         here = self.machine == machine_id()
-        return self.ended is None and here and not is_running(self.process)
+        return self.stopped or (self.ended is None and here and not is_running(self.process))
 
 
 _SHAPE = TypeAdapter(dict[str, Any])
@@ -58,11 +60,11 @@ def note_begin(study: StudyFolder, config: Mapping[str, Any]) -> None:
     )
 
 
-def note_end(study: StudyFolder, failed: bool) -> None:
-    """Note that the build ended."""
+def note_end(study: StudyFolder, *, failed: bool = False, stopped: bool = False) -> None:
+    """Note that the build ended; `stopped`: by Ctrl-C, after which jobs fail only because of it."""
     note = read_note(study)
     if note is not None:
-        _write(study, replace(note, ended=time.time(), failed=failed))
+        _write(study, replace(note, ended=time.time(), failed=failed, stopped=stopped))
 
 
 def _write(study: StudyFolder, note: BuildNote) -> None:

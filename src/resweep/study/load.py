@@ -21,7 +21,7 @@ from resweep.config import compose, layers
 from resweep.config.compose import Layer
 from resweep.config.modules import load_modules
 from resweep.config.nesting import OWN
-from resweep.config.own_names import is_taken, meaning_of, own_path
+from resweep.config.own_names import is_own, is_taken, meaning_of, own_path
 from resweep.config.schema import Schema
 from resweep.config.unread import find_unread, warn_of_constants
 from resweep.errors import ConfigError, Problem
@@ -85,6 +85,7 @@ class _Resolver:
         else:
             self.system = system
             self._check_own(given.own)
+            self._check_overrides(given.own)
             for position, part in enumerate(given.phases):
                 phase = self._phase(read, position, part, phases)
                 if phase is not None:
@@ -150,6 +151,20 @@ class _Resolver:
         for position, name in enumerate(names):
             if self.system.schema.is_known(name):
                 self._problem(f"own.{position}", name, "is a field that resweep reads; remove it")
+
+    def _check_overrides(self, own: list[str]) -> None:
+        """Refuse keys of the study's file, which the command line cannot set, and drop them."""
+        sound = {}
+        for path, value in self.overrides.content.items():
+            key = path.partition(".")[0]
+            is_setting = is_own(path, own) or is_taken(key, self.system.schema)
+            if key in StudyFile.model_fields and not is_setting:
+                hint = f"{key} is a key of the study, not a setting of its trainings; change it in "
+                hint += str(self.path)
+                self.problems.append(Problem(self.overrides.origin, path, value, hint))
+            else:
+                sound[path] = value
+        self.overrides = Layer(self.overrides.origin, sound)
 
     def _check_names(self, read: ReadStudy) -> None:
         given = read.content

@@ -199,8 +199,9 @@ def _check_logged(
     names = [metric.name for metric in system.metrics]
     meant = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {meant[0]}?" if meant else f"there are: {', '.join(names)}"
-    hints = "; ".join([hint, more] if more else [hint])
-    return [Problem(origin, key, name, f"is not logged; {hints}")]
+    if more:
+        hint += f" Or, {more}" if meant else f"; {more}"
+    return [Problem(origin, key, name, f"is not logged; {hint}")]
 
 
 def _check_early(system: System, study_path: str, name: str) -> list[Problem]:

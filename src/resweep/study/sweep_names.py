@@ -82,10 +82,14 @@ def check_names(
     if alike:
         refused = [p.name for p in sweep.parameters if p.name in (*unread, *refused)]
     if refused:
-        problem = _refuse(sweep, refused, paths, schema, alike)
+        fields = ({*schema.fields} - {*schema.path_only, *schema.sections}) & paths.keys()
+        unclear = sorted(name for name in refused if name not in fields)
+        if unclear:
+            problem = _refuse(sweep, refused, paths, schema, alike)
+        else:
+            problem = _refuse_values(sweep, refused, paths)
         # What is wrong with a value, if a field is meant, is worth a line of its own.
-        fields = {*schema.fields} - {*schema.path_only, *schema.sections}
-        return [], [problem], sorted(name for name in refused if name not in fields & paths.keys())
+        return [], [problem], unclear
     if not unread:
         return [], [], []
     warning = (
@@ -113,7 +117,7 @@ def _is_ambiguous(parameter: Parameter, path: str, schema: Schema) -> bool:
     if name in schema.sections or name in schema.path_only:
         return True
     others: tuple[type, ...] = (str, list, dict, bool)
-    if refusal(path, 1, schema):  # it takes no numbers
+    if not schema.takes_numbers(path):
         others = (*others, int, float)
     return any(
         isinstance(value, others) and refusal(path, value, schema) for value in parameter.extremes
@@ -154,6 +158,17 @@ def _refuse(
     given = next(parameter for parameter in sweep.parameters if parameter.name == name)
     value = None if given.swept else given.values[0]
     return Problem(sweep.origin, name, value, f"is not the path of a field{meant(name)}{hint}")
+
+
+def _refuse_values(sweep: Sweep, names: list[str], paths: Mapping[str, str]) -> Problem:
+    """Return the error about names of fields that do not take such values at all."""
+    if len(names) > 1:
+        meant = ", ".join(f"{name} means {paths[name]}" for name in names)
+        hint = f"{meant}, which refuse such values; {own_hint(names)}"
+        return Problem(sweep.origin, "parameters", None, hint)
+    (name,) = names
+    hint = f"means {paths[name]}, which refuses such values; {own_hint(names)}"
+    return Problem(sweep.origin, name, None, hint)
 
 
 def refusal(path: str, value: Any, schema: Schema) -> str | None:

@@ -25,6 +25,7 @@ from resweep.errors import ConfigError, Problem
 COMMAND_LINE = "command line"
 OPTIONS = ("study", "results", "device", "keep")  # of train.py; all else is a parameter
 NAMED = "config"  # its modules; an option too, unless it is a hyperparameter of the user's own
+SET = "set"  # how a study's settings are changed; here they are the parameters themselves
 FORMS = "NAME=VALUE, --NAME VALUE, --NAME, JSON, or a .json or .yaml file"
 
 _ASSIGNMENT = re.compile(r"\+{0,2}([A-Za-z_][\w.-]*)=(.*)", re.DOTALL)
@@ -140,7 +141,9 @@ class _Reader:
         if word is None or word.startswith("--") or re.match(r"\+.*=", word):
             self.given.append(Given(name, True, flag=True))
             return 1
-        if _ASSIGNMENT.fullmatch(word):
+        if name == SET:
+            self._add(name, word)
+        elif _ASSIGNMENT.fullmatch(word):
             hint = f"is it the value of --{name}? write --{name}={word}, or --{name}=true {word}"
             self.problems.append(Problem(COMMAND_LINE, word, None, hint))
         else:
@@ -150,6 +153,9 @@ class _Reader:
     def _add(self, name: str, text: str) -> None:
         if self._is_swept(name, text):
             self.given.append(Given(name, self.typed[name]))
+        elif name == SET and (text.startswith("{") or _ASSIGNMENT.fullmatch(text)):
+            hint = f"a training has no --{SET}; leave it out and write {FORMS}"
+            self.problems.append(Problem(COMMAND_LINE, f"--{SET}", text, hint))
         else:
             self.given.append(Given(name, read_value(text), text))
 

@@ -37,7 +37,7 @@ def end_study(
         log: Where the messages of the build are.
         quiet: Whether to print nothing but warnings.
     """
-    note_end(layout.study(study), failed)
+    note_end(layout.study(study), failed=failed)
     try:
         results = read_study(study, layout)
     except ResweepError:

@@ -165,7 +165,7 @@ class _End:
             if not is_complete and running_in(Path(), "snakemake"):  # it is about to begin
                 return False
             self._failed = note.failed
-            self._interrupted = note.ended is None and not is_complete
+            self._interrupted = note.was_interrupted and not is_complete
             return True
         return note is None and is_complete
 

@@ -115,6 +115,19 @@ def test_curves_begin_with_the_range_where_trials_differ(results: StudyResults) 
     assert about["whole"][1] == pytest.approx(5.0, abs=0.2)  # not what diverged
 
 
+def test_curves_with_one_value_each_are_dots(results: StudyResults) -> None:
+    curves = [Curve("ccc", [(40, 2.4)]), Curve("bbb", [(40, 2.1)])]
+    drawn = present(curves_chart(rows_of(results), "val/loss", curves))
+    assert "has one value, 2.1 at step 40" in drawn.says
+    longer = [Curve(one.trial, [(0, 5.0), *one.points]) for one in curves]
+    lines = present(curves_chart(rows_of(results), "val/loss", longer))
+    dots = [
+        [layer for layer in one.spec["layer"] if layer["data"] == {"name": "dots"}]
+        for one in (drawn, lines)
+    ]
+    assert [len(found) for found in dots] == [1, 0]
+
+
 def test_where_more_is_better_the_axis_ends_above_the_best(
     results: StudyResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:

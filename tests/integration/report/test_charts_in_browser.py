@@ -332,3 +332,15 @@ def test_a_reference_far_from_the_curves_is_drawn_in_the_whole_range_only(
     running.run(f"{whole}.click()")
     running.until(words)
     assert running.complaints == []
+
+
+def test_curves_with_one_value_each_are_drawn(running: Browser, tmp_path: Path) -> None:
+    short = [Made(f"t{n}", {RATE: 10.0**-n}, 2 + n / 10, steps=10) for n in (1, 2)]
+    layout = make_study(tmp_path, sweep=short, rerun=[])
+    file = tmp_path / "report.html"
+    file.write_text(render_report(read_study("made", layout), layout))
+    running.open(file)
+    running.run("window.resweepDrawAll()")
+    dots = view(running, "train/loss", "v.data('dots').map(row => [row.t, row.x])")
+    assert sorted(dots) == [["t1", 10], ["t2", 10]]  # type: ignore[call-overload]
+    assert running.complaints == []

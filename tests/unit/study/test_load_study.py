@@ -277,6 +277,24 @@ def test_a_length_that_is_set_above_a_sweep_replaces_its_other_length(config):
     assert_problem(problem, "training.num_epochs", None, "training.max_steps", file="lr.yaml")
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("phases.rerun.max_steps", 300),
+        ("phases", {"rerun": {"max_steps": 300}}),
+        ("keep", "all"),
+    ],
+)
+def test_keys_of_the_study_cannot_be_set_on_the_command_line(config, path, value) -> None:
+    problem = problem_of(load, config(), {path: value})
+    assert_problem(problem, path, value, path.split(".")[0], "studies/mine.yaml", file="set")
+
+
+def test_a_key_of_the_study_may_be_ones_own_hyperparameter(config) -> None:
+    study = load(config(study_text(own=["keep"])), {"keep": 3})
+    assert study.phase("rerun").config["keep"] == 3
+
+
 def test_unknown_hyperparameters_reach_the_trials(config):
     swept = with_sweep("my_gain: {values: [1, 2]}, model.rope: {values: [true]}")
     phases = yaml12.parse(FILES["studies/mine.yaml"])["phases"][:1]

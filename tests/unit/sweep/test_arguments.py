@@ -91,6 +91,15 @@ def test_all_that_means_nothing_is_reported_at_once(tmp_path):
     assert "--bias=a=2, or --bias=true a=2" in found[6]
 
 
+@pytest.mark.parametrize("settings", ["max_steps=5", "{max_steps: 5}"])
+@pytest.mark.parametrize("joined", [True, False])
+def test_settings_of_a_study_are_not_those_of_a_training(settings: str, joined: bool) -> None:
+    words = [f"--set={settings}"] if joined else ["--set", settings]
+    (problem,) = parse_arguments([*words, "lr=1"]).problems
+    assert (problem.key, problem.value) == ("--set", settings)
+    assert parse_arguments(["--set", "small"]).given[0].value == "small"  # somebody's own
+
+
 def test_json_that_says_a_thing_twice_is_refused(tmp_path):
     """As YAML is: the last would win in silence."""
     for text, key in (('{"lr": 1, "n": 2, "lr": 3}', "lr"), ('{"a": {"x": 1, "x": 1}}', "x")):

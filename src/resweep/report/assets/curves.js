@@ -23,6 +23,10 @@ function withScale(spec, axis, type) {
   return copy;
 }
 
+function isInside({x0, x1, y0, y1}, x, y) {
+  return x0 <= x && x <= x1 && y0 <= y && y <= y1;
+}
+
 class CurvesChart {
   constructor(chart, spec, about, embed) {
     Object.assign(this, {chart, spec, about, embed});
@@ -140,6 +144,7 @@ class CurvesChart {
     const {view, state, about} = this, ranges = this.ranges();
     const chosen = selectedOf(about.phase);
     const rows = {lines: [], raw: [], chosen: [], ends: []};
+    if (about.curves.some(curve => curve.x.length === 1)) rows.dots = [];
     this.shown = [];
     for (const curve of about.curves) {
       const isChosen = chosen.has(curve.t);
@@ -153,6 +158,7 @@ class CurvesChart {
         add('raw', curve.y);
       }
       if (isChosen) add('chosen', y);
+      if (y.length === 1 && isInside(ranges, curve.x[0], y[0])) add('dots', y);
       this.shown.push({curve, y});
       const end = this.ends.get(curve.t);
       if (end && end.x >= ranges.x0 && end.x <= ranges.x1) {

@@ -71,7 +71,12 @@ def curves_chart(
     return Drawn(
         title=metric,
         spec=_spec(
-            metric, references, (min(steps), max(steps)), first, {end["how"] for end in ends}
+            metric,
+            references,
+            (min(steps), max(steps)),
+            first,
+            {end["how"] for end in ends},
+            any(len(points) == 1 for _, points in known),
         )
         | {
             "usermeta": {
@@ -176,6 +181,7 @@ def _spec(
     steps: tuple[int, int],
     first: tuple[float, float],
     ended: Collection[str],
+    has_dots: bool,
 ) -> Spec:
     """Return the chart without its lines, which the page's script adds."""
 
@@ -190,7 +196,9 @@ def _spec(
         "y": field("y:Q", title=metric, scale=flat | {"domain": domain("y")}),
     }
     groups = [*TOP, OTHERS]
-    legend = {"title": "rank", "symbolOpacity": 1, "symbolStrokeWidth": 2.5}
+    legend = {
+        "title": "rank", "symbolType": "stroke", "symbolOpacity": 1, "symbolStrokeWidth": 2.5
+    }  # fmt: skip
     colour = field("g:N", scale={"domain": groups, "range": "category"}, legend=legend)
     dashes: list[list[int]] = [[1, 0], [7, 3], [2, 2], [1, 0]]
     dash = field("g:N", scale={"domain": groups, "range": dashes}, legend=legend)
@@ -200,12 +208,15 @@ def _spec(
     shapes = {"domain": present, "range": [SHAPES[how] for how in present]}
     how = field("how:N", scale=shapes, legend={"title": "ended early"} if ended else None)
     thin_or_not = {"condition": {"test": "datum.g === 'others'", "value": 1}, "value": 2.2}
+    dot = {"type": "circle", "size": 45, "opacity": 1}
     end = {"type": "point", "filled": True, "size": 45, "opacity": 1, "style": "lost"}
     why = [field("t:N", title="trial"), field("why:N", title="ended")]
     return chart(
         [
             layer("raw", line | {"opacity": 0.25, "strokeWidth": 1}, look),
             layer("lines", line, look | {"strokeWidth": thin_or_not}),
+            # A curve with one value has no line.
+            *([layer("dots", dot, {**place, "color": colour})] if has_dots else []),
             *(_reference_layers(place["y"]["scale"]) if references else []),
             layer(
                 "chosen",
@@ -269,6 +280,8 @@ def _says(
         said.append(
             f"Rank 1, trial {best.trial}, went from {values[0]} at step {first:,} to {values[1]} "
             f"at step {last:,}"
+            if first < last
+            else f"Rank 1, trial {best.trial}, has one value, {values[0]} at step {first:,}"
         )
     if ended:
         said.append(f"{counted(ended, 'trial')} ended early, at the marks")

@@ -28,6 +28,7 @@ from torch.nn import functional as F
 
 from resweep.errors import ConfigError, Problem
 from resweep.systems.loop_transformer.carry import Carry
+from resweep.systems.loop_transformer.checkpoint import CONFIG, WEIGHTS
 from resweep.systems.loop_transformer.figures import ANSWERS, SHOWN
 from resweep.systems.loop_transformer.loss import stablemax_cross_entropy
 from resweep.systems.loop_transformer.model import LoopTransformer
@@ -39,7 +40,6 @@ from resweep.training.objective import Objective
 from resweep.training.place import Place
 from resweep.training.seeds import derive_seed
 
-WEIGHTS, CONFIG = "model.safetensors", "config.json"
 TRAINED = "trained.safetensors"  # the weights that an average was made of
 SHOWN_PUZZLES = 2  # of the test set, whose solving steps reports draw
 HALT_WEIGHT = 0.5  # of the halting loss

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from resweep.canonical import canonical_json
 from resweep.config.early_stopping_section import EarlyStopping
 from resweep.config.metric import Logged, Metric
 from resweep.config.nesting import assign_paths, find
@@ -16,6 +17,7 @@ from resweep.config.run_section import RunSection
 from resweep.config.section import Misfit
 from resweep.data.store import Prepared
 from resweep.errors import ConfigError, Problem
+from resweep.plurals import counted
 from resweep.systems.loop_transformer.figures import solving_steps
 from resweep.systems.loop_transformer.puzzle_data import SHAPE, PuzzleData, prepare_puzzles
 from resweep.systems.loop_transformer.puzzles import files_of
@@ -266,7 +268,7 @@ class LoopTransformerSystem(System):
         arch, data, _ = self._sections_of(run.config)
         stages = " ".join(f"{stage.target}x{stage.repeat}" for stage in arch.stages)
         return {
-            "model": f"loop transformer ({stages}, {arch.outer_cycles} cycles)",
+            "model": f"loop transformer ({stages}, {counted(arch.outer_cycles, 'cycle')})",
             "puzzles": f"{data.size} x {data.size}",
             "initial weights": run.asked["run"]["checkpoint"] or "random",
         }
@@ -302,6 +304,13 @@ class LoopTransformerSystem(System):
                 "learned a rule is above",
             )
         ]
+
+    def load_line(self, folder: Path) -> str:
+        """Return a line that loads it."""
+        return (
+            "from resweep.systems.loop_transformer.checkpoint import load_network; "
+            f"network = load_network({canonical_json(str(folder))})"
+        )
 
 
 SYSTEM = LoopTransformerSystem()

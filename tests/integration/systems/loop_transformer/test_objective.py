@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from resweep.errors import ConfigError
+from resweep.systems.loop_transformer.checkpoint import load_network
 from resweep.systems.loop_transformer.loss import stablemax_cross_entropy
 from resweep.systems.loop_transformer.model import Network
 from resweep.systems.loop_transformer.objective import LoopObjective
@@ -41,6 +42,20 @@ def checkpoint(learner: GradientLearner, folder: Path) -> Path:
     folder.mkdir()
     learner.snapshot().write(folder)
     return folder
+
+
+@pytest.mark.parametrize("averaged", [True, False])
+def test_a_loaded_network_answers_as_the_measured_one(averaged: bool, tmp_path: Path) -> None:
+    learner, objective = trained(tmp_path, 3, training__ema=averaged)
+    loaded = load_network(checkpoint(learner, tmp_path / "checkpoint"))
+    tokens = torch.from_numpy(objective.test[0][:3].astype(np.int64)) + 1
+    with torch.no_grad():
+        answers = [
+            network(network.begin(3, objective.cells), tokens)[1]
+            for network in (objective.model.measured, loaded, objective.model.network)
+        ]
+    assert torch.equal(answers[0], answers[1])
+    assert torch.equal(answers[1], answers[2]) is not averaged
 
 
 def test_a_puzzle_stays_in_its_place_until_it_halts(tmp_path: Path) -> None:

@@ -382,6 +382,25 @@ def test_a_value_that_no_field_of_the_name_takes_may_be_ones_own(
     assert {trial[f"own.{name}"] for trial in phase.assignments.values()} == set(values)
 
 
+@pytest.mark.parametrize(
+    ("name", "values"), [("dropout", [0, 3]), ("beta2", [0.9, 1.0]), ("loss_patience", [1, 5])]
+)
+def test_a_number_out_of_the_range_of_its_field_is_only_that(
+    name: str, values: list[Any], tmp_path: Path
+) -> None:
+    swept = grid(learning_rate=[1e-3, 2e-3], **{name: values})
+    problem = problem_of(tmp_path, swept)
+    assert problem.key.endswith(f".{name}") and problem.value in values
+    assert "--own" not in problem.hint
+
+
+def test_values_of_several_fields_that_these_cannot_have_are_one_error(tmp_path: Path) -> None:
+    swept = grid(batch_size=["small", "large"], compile=[2, 3])
+    *_, problem = problems.problems_of(load, tmp_path, swept)
+    words = ("training.batch_size", "training.compile", "--own batch_size compile")
+    assert_problem(problem, "parameters", None, *words)
+
+
 @pytest.mark.parametrize("name", ["early_stopping.patience", "data.paths.0"])
 def test_a_name_that_cannot_be_ones_own_is_not_offered_as_such(name: str, tmp_path: Path) -> None:
     swept = grid(**{name: ["a"], "learning_rate": [1e-3, 2e-3]})
