@@ -112,9 +112,12 @@ def _no_winner(results: StudyResults) -> str:
 
 
 def _mattered(results: StudyResults) -> str:
-    """Return the shares of the hyperparameters of the phase that tried the most of them."""
+    """Return the shares of the hyperparameters of the search that can tell the most of them."""
     searches = [phase for phase in results.phases if phase.kind not in DECIDING]
-    phase = max(searches or results.phases, key=lambda one: len(one.finals))
+    phase = max(
+        searches or results.phases,
+        key=lambda one: (importance_note(one) is None, len(one.finals)),
+    )
     if not phase.finals:
         return _paragraphs([f"No trial of {phase.name} has a result."])
     found = phase.importances

@@ -23,7 +23,7 @@ from resweep.trials.trial import Outcome
 
 MOST_VALUES = 3  # listed for one fact; swept values have a column in the ranking
 MACHINES = "trained on"
-LEAST_MILLIONS = 10_000  # parameters; below, a size is not written in millions
+LEAST_MILLIONS = 100_000  # parameters; below, a size is not written in millions
 
 log = logging.getLogger(__name__)
 

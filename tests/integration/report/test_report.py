@@ -13,6 +13,7 @@ from resweep.errors import StoreError
 from resweep.paths import Layout
 from resweep.plurals import duration
 from resweep.report.compare import compare_rerun
+from resweep.report.first_screen import first_screen
 from resweep.report.report import render_report
 from resweep.report.results import (
     StudyResults,
@@ -244,3 +245,21 @@ def test_numbers_are_readable(value: object, text: str) -> None:
 def test_hyperparameters_that_a_trial_does_not_have_are_left_out(results: StudyResults) -> None:
     said = results.phases[0].settings_text({"training.learning_rate": 0.01, "mine": math.nan})
     assert said == "learning_rate 0.01"
+
+
+def test_what_mattered_is_of_a_search_that_varied_more_than_one_thing(tmp_path: Path) -> None:
+    one = [Made(f"o{n:02}", {RATE: 1e-4 * (n + 1)}, 2 + n / 100) for n in range(12)]
+    two = [
+        Made(f"t{n:02}", {RATE: 1e-4 * (n + 1), "optimizer_name": "ab"[n % 2]}, 2 + n / 100)
+        for n in range(9)
+    ]
+    depth, width = (
+        read_study("made", make_study(tmp_path / name, sweep=trials, rerun=[]))
+        for name, trials in (("depth", one), ("width", two))
+    )
+    phases = tuple(
+        replace(of.phases[0], name=name) for of, name in ((depth, "depth"), (width, "width"))
+    )
+    page = first_screen(replace(depth, phases=phases), {}, Layout(tmp_path / "depth/results"))
+    card = page.split("What mattered most?")[1].split("What did it cost?")[0]
+    assert "the best trials of width" in card and "was varied" not in card

@@ -288,7 +288,8 @@ def test_what_trained_is_shown_by_its_differences(tmp_path: Path) -> None:
     ("sizes", "text"),
     [
         ([7_680, 11_008], "7,680 to 11,008 parameters"),
-        ([10_560, 110_080], "0.0106 to 0.1101M parameters"),
+        ([10_560, 110_080], "10,560 to 110,080 parameters"),
+        ([110_560, 478_080], "0.111 to 0.478M parameters"),
         ([1_250_000, 1_250_300], "1.2500 to 1.2503M parameters"),
         ([123_456_789, 123_456_789], "123M parameters"),
     ],
