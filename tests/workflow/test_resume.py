@@ -216,7 +216,7 @@ def test_a_later_phase_names_all_weights_that_are_gone_and_how_to_restore_them(
         before = checkout.trainings()
         failed = checkout.snakemake(check=False)
         assert failed.returncode and checkout.trainings() == before
-        (command,) = set(re.findall(r"`(python \S+train.py --weights .+)`", failed.stdout))
+        (command,) = set(re.findall(r"`(resweep train --weights .+)`", failed.stdout))
         assert len(command.split(" && ")) == 2
     for words in command.split(" && "):
         checkout.run(*words.split())

@@ -377,7 +377,7 @@ def test_gradients_of_other_weights_are_refused(data, layout, monkeypatch):
 
     monkeypatch.setattr(GradientSnapshot, "write", otherwise)
     for _ in range(2):
-        with pytest.raises(StoreError, match=r"differ\b.*forget\.py runs"):
+        with pytest.raises(StoreError, match=r"differ\b.*resweep forget runs"):
             advance(*request(data, **WANTED), layout)
     assert files(run.path / "checkpoint_12") == before
 
