@@ -297,7 +297,7 @@ def end(failed, logs):
     """Leave the screen, say what each study came to, and notify."""
     for screen in SCREENS:
         screen.end()
-    if workflow.touch:
+    if workflow.touch or not workflow.is_main_process:
         return
     faulty = [study.name for study in STUDIES if has_open_jobs(study)] if failed else []
     for study in STUDIES:

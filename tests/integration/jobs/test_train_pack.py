@@ -208,6 +208,8 @@ def test_a_fork_that_fails_waits_for_one_that_ends(place: PackPlace) -> None:
 def test_a_signal_to_the_pack_has_all_save(number: int, count: int, place: PackPlace) -> None:
     def at_step(rate: float, step: int) -> None:
         if step == 5:
+            while {one for one, *_ in place.steps()} != set(SIX[:2]):  # both train
+                os.sched_yield()
             for _ in range(count if rate == SIX[0] else 0):
                 os.kill(os.getppid(), number)
             while not place.received:  # both are asked while they train
