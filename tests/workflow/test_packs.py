@@ -182,13 +182,20 @@ def test_kills_change_nothing(count: int, calm: PackCheckout, tmp_path: Path) ->
     """
     packed = PackCheckout.new(tmp_path)
     chance = random.Random(1)
+    most = len(RATES) * STEPS // (2 * count)  # between two: more are trained until a kill works
+    kills = 0
     for kill in range(count):
-        wanted = len(packed.steps()) + chance.randrange(len(RATES) * STEPS // count)
+        wanted = len(packed.steps()) + chance.randrange(most)
         snakemake = packed.start()
         while len(packed.steps()) < wanted or not packed.pack():
-            assert snakemake.poll() is None
+            if snakemake.poll() is not None:
+                break
             time.sleep(0.002)
         pack = packed.pack()
+        if not pack:  # a fast machine trains all before the last kills
+            assert snakemake.wait() == 0
+            break
+        kills += 1
         child = packed.steps()[-1][1] if packed.steps() else pack
         with contextlib.suppress(ProcessLookupError):  # a child that has just ended
             os.kill((child, pack, snakemake.pid)[kill % 3], signal.SIGKILL)
@@ -205,6 +212,7 @@ def test_kills_change_nothing(count: int, calm: PackCheckout, tmp_path: Path) ->
         shutil.rmtree(
             packed.path / ".snakemake/locks", ignore_errors=True
         )  # as `snakemake --unlock` does
+    assert kills > count // 2
     done = packed.train()
     assert done.returncode == 0, done.stdout
     assert packed.results() == calm.results()
