@@ -6,12 +6,10 @@
 results/pictures/  ->  rankings and regions, as the report has them  ->  two charts
 """
 
-import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
-from themed_svg import BLUE, GRAY, MINOR, ORANGE, PAGE, TEXT, WIDTH, write_svg
+from themed_svg import BLUE, GRAY, MINOR, ORANGE, PAGE, TEXT, WIDTH, parse_arguments, write_svg
 
 from resweep.errors import StoreError
 from resweep.paths import Layout
@@ -21,7 +19,6 @@ from resweep.report.charts.regions import read_regions
 from resweep.report.charts.spec import Spec, chart, field, layer, rounded
 from resweep.report.results import PhaseResults, read_study, shown
 
-DOCS = Path(__file__).parent
 STUDY = "pictures"
 RATE, WARMUP = "training.learning_rate", "training.pct_warmup"
 ROW = 30  # points for each configuration
@@ -116,12 +113,7 @@ def regions_chart(sweep: PhaseResults, focus: PhaseResults, layout: Layout) -> S
 
 def main() -> None:
     """Draw both."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--results", type=Path, default=Path("results"), help="(results)")
-    parser.add_argument("--output", type=Path, default=DOCS, help="folder (docs)")
-    arguments = parser.parse_args()
+    arguments = parse_arguments(__doc__)
     layout = Layout(arguments.results)
     try:
         sweep, focus, rerun = read_study(STUDY, layout).phases

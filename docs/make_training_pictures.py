@@ -8,17 +8,26 @@ Two trainings on Python's documentation, whose numbers depend on its version:
     checkpoints    ->  analyses of their gradients and hidden states ->  a chart of each
 """
 
-import argparse
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from themed_svg import BLUE, GRAY, HUES, MINOR, ORANGE, SHADES, WIDTH, write_svg
+from themed_svg import (
+    BLUE,
+    DOCS,
+    GRAY,
+    HUES,
+    MINOR,
+    ORANGE,
+    SHADES,
+    WIDTH,
+    parse_arguments,
+    write_svg,
+)
 
 from resweep import yaml12
 from resweep.analysis.charts import curvature_chart, evolution_chart
@@ -35,7 +44,6 @@ from resweep.training.device import pick_device
 from resweep.training.monitors import SmoothedMean, Stop, StopRules, first_stop
 from resweep.trials.record import read_record
 
-DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 LOSS = "train/loss"
 PATIENCE = 4  # as in config/early_stopping/loss-monitor.yaml, as is the tolerance
@@ -169,12 +177,7 @@ def _recolored(spec: Spec, colors: Sequence[str]) -> Spec:
 
 def main() -> None:
     """Train what the store does not have, and draw."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--results", type=Path, default=Path("results"), help="(results)")
-    parser.add_argument("--output", type=Path, default=DOCS, help="folder (docs)")
-    arguments = parser.parse_args()
+    arguments = parse_arguments(__doc__)
     layout = Layout(arguments.results)
     long = RunFolder(layout.run(train(LONG, layout)))
     lines = [json.loads(line) for line in long.metrics.read_text().splitlines()]

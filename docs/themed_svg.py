@@ -5,6 +5,7 @@ Vega-Lite specification  ->  SVG in the light colors  ->  the same, with the dar
 A chart may only have the colors below, each of which has a counterpart on a dark page.
 """
 
+import argparse
 import re
 from html import escape
 from pathlib import Path
@@ -15,6 +16,7 @@ import vl_convert
 from resweep.files import write_atomically
 from resweep.report.charts.spec import Spec
 
+DOCS = Path(__file__).parent
 WIDTH = 440  # of a plot: with axis and legend, text is still legible on a screen of 420 pixels
 PAGE, TEXT, MINOR, AXIS, GRID = "#ffffff", "#1d2530", "#5b6675", "#c3cbd6", "#e6eaf0"
 BLUE, ORANGE, GRAY = "#1f66b0", "#cc5a00", "#8d97a5"
@@ -56,6 +58,20 @@ LOOK: dict[str, Any] = {
     "legend": {**LABELS, "labelColor": MINOR, "titleColor": TEXT, "columnPadding": 20},
 }
 _PAINT = re.compile(r'(?:fill|stroke)="(?!none|transparent|url)([^"]*)"')
+
+
+def parse_arguments(about: str | None) -> argparse.Namespace:
+    """Read the command line of a script that draws from results: `results` and `output`.
+
+    Args:
+        about: What the script does.
+    """
+    parser = argparse.ArgumentParser(
+        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--results", type=Path, default=Path("results"), help="(results)")
+    parser.add_argument("--output", type=Path, default=DOCS, help="folder (docs)")
+    return parser.parse_args()
 
 
 def write_svg(spec: Spec, path: Path, title: str) -> None:
