@@ -13,7 +13,7 @@
 
 PYTHON ?= python3
 STUDY ?= quickstart
-# Test processes; more than two cores have use for, since tests wait much for other processes.
+# Tests at once: four on two cores, since most of them wait for other processes.
 JOBS ?= 4
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 

@@ -156,7 +156,7 @@ class Schema:
 def _parts(annotation: Any) -> Iterator[Any]:
     """Yield the types and values that a union, a literal or an annotated type consists of.
 
-    A list of numbers is no number, so what containers hold is left out.
+    What containers hold is left out: a list of numbers is not a number.
     """
     if get_origin(annotation) is Annotated:
         yield from _parts(get_args(annotation)[0])

@@ -186,7 +186,7 @@ def _score_hint(system: System) -> str:
     goal = next(metric.goal for metric in system.metrics if metric.name == system.metric)
     return (
         "to compare trials by another metric, write score: {metric: "
-        f"{system.metric}, goal: {goal}}} in the study (run_sweep.py --metric {system.metric})"
+        f"{system.metric}, goal: {goal}}} in the study (resweep sweep: --metric {system.metric})"
     )
 
 

@@ -149,7 +149,7 @@ def _refuse(
     others = {found.rpartition(" ")[2] for name in names for found in _elsewhere(name, schema)}
     if others:
         why += f"; this study trains {schema.system}, and system: {' or '.join(sorted(others))} "
-        why += "in the study, or run_sweep.py --system, another one"
+        why += "in the study, or resweep sweep --system, another one"
     hint = f"{why}; write the fields that you mean (docs/sweeps.md#names); {own_hint(names)}"
     if len(names) > 1:
         named = ", ".join(f"{name}{meant(name)}" for name in names)

@@ -318,7 +318,7 @@ def _warn_of_idle(phase: SweepPhase, sweep: Sweep) -> list[str]:
         found.append(
             f"{sweep.origin}: {counted(count, 'trial')} fit in one round of "
             f"{search.round_size}, so none is proposed from results; set a smaller "
-            "round_size in the study's phase (run_sweep.py --round-size)"
+            "round_size in the study's phase (resweep sweep: --round-size)"
         )
     sizes = {size for _, size in phase.rung_sizes}
     if phase.rungs is not None and len(sizes) == 1:
